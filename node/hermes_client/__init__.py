@@ -1,0 +1,1 @@
+"""The asyncio client library, the mock app and the restart/resume scenario."""

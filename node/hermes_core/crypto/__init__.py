@@ -1,0 +1,1 @@
+"""Primitives behind Hermes' own functions: secrets, HKDF, AEAD, signatures, labels."""

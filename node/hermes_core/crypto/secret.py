@@ -1,0 +1,93 @@
+"""SecretBytes: the one type that holds key material; filled in place, compared in constant time, wiped for sure."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final, Never, NoReturn
+
+from nacl import _sodium  # type: ignore[attr-defined]
+
+_ffi: Final = _sodium.ffi
+_lib: Final = _sodium.lib
+
+_wiping_enabled = True
+
+
+class SecretBytes:
+    """A fixed number of secret bytes in a buffer of its own.
+
+    `buffer` is the live bytearray: hand it to functions that fill or read it in place, never copy it into `bytes`.
+    After `wipe()` every use raises ValueError. Wiping is libsodium's memzero, which compilers do not remove.
+    CPython may still hold copies a library made; docs/concepts/security.md says which.
+    """
+
+    __slots__ = ("__weakref__", "_buffer")
+
+    def __init__(self, length: int) -> None:
+        self._buffer: bytearray | None = bytearray(length)
+
+    @classmethod
+    def take(cls, source: bytearray) -> SecretBytes:
+        """Copy `source` into a new secret and wipe `source`."""
+        secret = cls(len(source))
+        secret.buffer[:] = source
+        wipe_buffer(source)
+        return secret
+
+    @property
+    def buffer(self) -> bytearray:
+        if self._buffer is None:
+            raise ValueError("secret was wiped")
+        return self._buffer
+
+    @property
+    def wiped(self) -> bool:
+        return self._buffer is None
+
+    def copy(self) -> SecretBytes:
+        twin = SecretBytes(len(self.buffer))
+        twin.buffer[:] = self.buffer
+        return twin
+
+    def equals(self, other: SecretBytes) -> bool:
+        """Constant-time comparison."""
+        return hmac.compare_digest(self.buffer, other.buffer)
+
+    def wipe(self) -> None:
+        """Zero the buffer and refuse further use; harmless when repeated."""
+        if self._buffer is not None:
+            wipe_buffer(self._buffer)
+            self._buffer = None
+
+    def __len__(self) -> int:
+        return len(self.buffer)
+
+    def __repr__(self) -> str:
+        return "SecretBytes(wiped)" if self.wiped else "SecretBytes(***)"
+
+    def __del__(self) -> None:
+        buffer = getattr(self, "_buffer", None)
+        if buffer is not None:
+            wipe_buffer(buffer)
+
+    # mypy refuses these uses (Never); at run time they raise, so that no secret reaches a log, a dict key or a pickle.
+    def __eq__(self, other: Never) -> bool:  # type: ignore[override]
+        raise TypeError("compare secrets with equals()")
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("secrets are not hashable")
+
+    def __str__(self) -> NoReturn:
+        raise TypeError("secrets are not text")
+
+    def __format__(self, spec: Never) -> NoReturn:  # type: ignore[override]
+        raise TypeError("secrets are not text")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("secrets cannot be pickled")
+
+
+def wipe_buffer(buffer: bytearray | memoryview) -> None:
+    """Zero a buffer in place with libsodium's memzero."""
+    if _wiping_enabled and len(buffer):
+        _lib.sodium_memzero(_ffi.from_buffer(buffer), len(buffer))

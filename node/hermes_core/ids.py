@@ -1,0 +1,88 @@
+"""Identifiers of apps, nodes, chats, and the parse functions that are the only way in for outside bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from enum import IntEnum
+from typing import NewType
+
+from hermes_core.errors import ErrorCode, ProtocolError
+
+CHAT_ID_BYTES = 16
+PUBLIC_KEY_BYTES = 32
+FINGERPRINT_BYTES = 20
+APP_ID_CHARS = 32
+MAX_NODE_ID_CHARS = 63
+MAX_EPOCH = 2**32 - 1
+MAX_POSITION = 2**63 - 1
+
+ChatId = NewType("ChatId", bytes)
+AppId = NewType("AppId", str)
+NodeId = NewType("NodeId", str)
+Party = NewType("Party", str)
+"""How a transcript names an app or a node; it commits to the public key."""
+
+_APP_ID = re.compile(r"[a-z2-7]{32}\Z")
+_NODE_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+
+
+class ChannelKind(IntEnum):
+    """The three kinds of secret channel."""
+
+    END_TO_END = 1
+    LEG = 2
+    TIELINE = 3
+
+
+class Role(IntEnum):
+    """Who sent the offer of an epoch; also the direction byte of the frames that side sends."""
+
+    INITIATOR = 0
+    RESPONDER = 1
+
+    @property
+    def peer(self) -> Role:
+        return Role(1 - self)
+
+
+def parse_chat_id(raw: bytes) -> ChatId:
+    """Raise INVALID_FRAME unless `raw` is 16 bytes."""
+    if len(raw) != CHAT_ID_BYTES:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "chat_id must be 16 bytes")
+    return ChatId(bytes(raw))
+
+
+def parse_app_id(text: str) -> AppId:
+    """Raise INVALID_FRAME unless `text` is 32 characters of lowercase base32."""
+    if not _APP_ID.match(text):
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "app_id must be 32 characters of lowercase base32")
+    return AppId(text)
+
+
+def parse_node_id(text: str) -> NodeId:
+    """Raise INVALID_FRAME unless `text` is a DNS label."""
+    if not _NODE_ID.match(text):
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "node_id must be a DNS label of at most 63 characters")
+    return NodeId(text)
+
+
+def derive_fingerprint(public_key: bytes) -> str:
+    """Lowercase base32 of the first 20 bytes of SHA-256 of an Ed25519 public key (32 bytes): 32 characters."""
+    if len(public_key) != PUBLIC_KEY_BYTES:
+        raise ProtocolError(ErrorCode.INVALID_KEY, "public key must be 32 bytes")
+    return base64.b32encode(hashlib.sha256(public_key).digest()[:FINGERPRINT_BYTES]).decode().lower()
+
+
+def derive_app_id(public_key: bytes) -> AppId:
+    """The id of the app that owns this Ed25519 public key (32 bytes)."""
+    return AppId(derive_fingerprint(public_key))
+
+
+def app_party(app_id: AppId) -> Party:
+    return Party(f"app:{app_id}")
+
+
+def node_party(node_id: NodeId, public_key: bytes) -> Party:
+    return Party(f"node:{node_id}:{derive_fingerprint(public_key)}")

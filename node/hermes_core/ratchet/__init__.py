@@ -1,0 +1,1 @@
+"""The symmetric ratchet: chains, reservation ahead of the wire, channels and their epochs."""

@@ -1,0 +1,1 @@
+"""hermesctl: the command for people and CI."""

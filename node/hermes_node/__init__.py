@@ -1,0 +1,1 @@
+"""The node: gRPC, TLS, files and timers around the sans-IO core."""

@@ -1,0 +1,1 @@
+"""Protobuf on one side, core messages on the other: the codec shared by node and client."""
