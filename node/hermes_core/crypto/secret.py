@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from typing import Final, Never, NoReturn
 
-from nacl import _sodium  # type: ignore[attr-defined]
+from hermes_core.crypto.sodium import ffi, lib
 
-_ffi: Final = _sodium.ffi
-_lib: Final = _sodium.lib
+_memzero: Final = lib.sodium_memzero
+_from_buffer: Final = ffi.from_buffer
 
 _wiping_enabled = True
 
@@ -17,6 +17,7 @@ class SecretBytes:
     """A fixed number of secret bytes in a buffer of its own.
 
     `buffer` is the live bytearray: hand it to functions that fill or read it in place, never copy it into `bytes`.
+    The secret must outlive the use of its buffer: the last reference wipes it (`f().buffer` reads zeros).
     After `wipe()` every use raises ValueError. Wiping is libsodium's memzero, which compilers do not remove.
     CPython may still hold copies a library made; docs/concepts/security.md says which.
     """
@@ -90,4 +91,4 @@ class SecretBytes:
 def wipe_buffer(buffer: bytearray | memoryview) -> None:
     """Zero a buffer in place with libsodium's memzero."""
     if _wiping_enabled and len(buffer):
-        _lib.sodium_memzero(_ffi.from_buffer(buffer), len(buffer))
+        _memzero(_from_buffer(buffer), len(buffer))
