@@ -1,0 +1,70 @@
+"""What an app's stream carries besides chats: challenge, connect, lookups, heartbeats; hermes_wire translates them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermes_core.ids import AppId, NodeId
+
+CHALLENGE_BYTES = 32
+NONCE_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The node's first frame: its id, its Ed25519 public key (32 bytes), 32 random bytes that serve one `Connect`."""
+
+    node_id: NodeId
+    node_key: bytes
+    challenge: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """The app's answer: its Ed25519 public key (32 bytes), 32 random bytes, its signature (64 bytes)."""
+
+    app_key: bytes
+    nonce: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The node took the app in; what it expects of the stream from now on."""
+
+    app_id: AppId
+    heartbeat_interval_ms: int
+    max_frame_bytes: int
+    window_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindApp:
+    app_id: AppId
+
+
+@dataclass(frozen=True, slots=True)
+class AppFound:
+    """`node_id` is None when the app is not in the directory."""
+
+    app_id: AppId
+    online: bool
+    node_id: NodeId | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChange:
+    """The node leaves in `drain_after_ms`: connect to another one meanwhile; its chats resume when it is back."""
+
+    drain_after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """`reply` True answers the heartbeat with this sequence."""
+
+    sequence: int
+    reply: bool
+
+
+SessionMessage = Challenge | Connect | Connected | FindApp | AppFound | NodeChange | Heartbeat
