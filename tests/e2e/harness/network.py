@@ -114,12 +114,7 @@ def _bridge_ports() -> list[str]:
 
 
 def _our_chains() -> list[tuple[str, str, str]]:
-    return [
-        (program, table, chain)
-        for program in PROGRAMS
-        for table in TABLES
-        for chain in _chains(program, table)
-    ]
+    return [(program, table, chain) for program in PROGRAMS for table in TABLES for chain in _chains(program, table)]
 
 
 def _chains(program: str, table: str) -> list[str]:

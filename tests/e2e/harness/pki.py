@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ from .versions import API_SERVICE_IP, CLUSTER_DOMAIN, NODE_IP, NODE_NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
-VALID_FOR = datetime.timedelta(days=7)  # a test cluster lives for minutes; this is ample
-CLOCK_SLACK = datetime.timedelta(minutes=5)
+VALID_FOR = dt.timedelta(days=7)  # a test cluster lives for minutes; this is ample
+CLOCK_SLACK = dt.timedelta(minutes=5)
 
 API_NAMES = (
     "localhost",
@@ -69,9 +69,7 @@ def write_pki(folder: Path) -> None:
     signer = ec.generate_private_key(ec.SECP256R1())
     _write_key(folder / "sa.key", signer)
     (folder / "sa.pub").write_bytes(
-        signer.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        signer.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 
@@ -100,10 +98,8 @@ def _issue(
     return builder.sign(issuer_key, hashes.SHA256())
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+def _builder(subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .paths import RunDir
 
 TERM_GRACE_S = 10.0
+# Popen objects are kept: collecting one whose process runs on (as it is meant to) warns of a leak.
+_STARTED_HERE: list[subprocess.Popen[bytes]] = []
 KILL_GRACE_S = 10.0
 
 
@@ -140,6 +142,7 @@ class Processes:
                 env={**os.environ, **(env or {})},
                 cwd=self.run.root,
             )
+        _STARTED_HERE.append(child)
         identity = identify(child.pid)
         if identity is None:
             raise HarnessError(f"{name} ended at once", f"read {self.log(name)}")

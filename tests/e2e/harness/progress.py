@@ -15,7 +15,8 @@ _STARTED = time.monotonic()
 
 def say(text: str) -> None:
     """Print one line with the seconds since the program began; standard error, so output stays usable."""
-    print(f"[{time.monotonic() - _STARTED:6.1f}s] {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"[{time.monotonic() - _STARTED:6.1f}s] {text}\n")
+    sys.stderr.flush()
 
 
 @contextmanager

@@ -1,0 +1,97 @@
+"""The two images nothing can be pulled for: the pause image and a Debian with Python."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .buildah import Buildah, remove_tree
+from .commands import run
+from .paths import Cache
+from .progress import phase
+from .versions import BASE_IMAGE, PAUSE_IMAGE
+
+SUITE = BASE_IMAGE.rpartition(":")[2]
+BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+DEBOOTSTRAP_TIMEOUT_S = 900.0
+DEFAULT_MIRROR = "http://deb.debian.org/debian"
+
+# Holds the pod's namespaces open, reaps what is re-parented to it, and ends when asked.
+_PAUSE_C = """\
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void on_end(int number) { (void)number; _exit(0); }
+static void on_child(int number) { (void)number; while (waitpid(-1, NULL, WNOHANG) > 0) {} }
+int main(void) {
+  signal(SIGINT, on_end); signal(SIGTERM, on_end); signal(SIGCHLD, on_child);
+  for (;;) pause();
+}
+"""
+
+
+@dataclass(frozen=True)
+class BaseImages:
+    """Archives of the images, made on first use."""
+
+    cache: Cache
+
+    @property
+    def pause(self) -> Path:
+        """The archive of the pause image."""
+        return self.cache.images / "pause.tar"
+
+    @property
+    def base(self) -> Path:
+        """The archive of the base image."""
+        return self.cache.images / f"base-{SUITE}.tar"
+
+    def ensure(self) -> None:
+        """Make what is missing."""
+        self.cache.images.mkdir(parents=True, exist_ok=True)
+        buildah = Buildah(self.cache)
+        if not self.pause.exists():
+            with phase("build the pause image"):
+                self._build_pause(buildah)
+        if not self.base.exists() or not buildah.has(BASE_IMAGE):
+            with phase(f"build the base image (debootstrap {SUITE})"):
+                self._build_base(buildah)
+
+    def _build_pause(self, buildah: Buildah) -> None:
+        with tempfile.TemporaryDirectory(dir=self.cache.images) as scratch:
+            root = Path(scratch) / "root"
+            root.mkdir()
+            source = Path(scratch) / "pause.c"
+            source.write_text(_PAUSE_C)
+            run(["gcc", "-Os", "-static", "-s", "-o", root / "pause", source], cure="install gcc and libc6-dev")
+            buildah.commit_folder(root, PAUSE_IMAGE, "--entrypoint", '["/pause"]', "--user", "65535")
+            buildah.save(PAUSE_IMAGE, self.pause)
+
+    def _build_base(self, buildah: Buildah) -> None:
+        root = self.cache.images / f"base-{SUITE}.{os.getpid()}"
+        try:
+            run(
+                ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, root, debian_mirror()],
+                timeout_s=DEBOOTSTRAP_TIMEOUT_S,
+                cure="run it by hand, and read debootstrap/debootstrap.log in its folder",
+            )
+            for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+                remove_tree(root / waste)
+            (root / "var/lib/apt/lists/partial").mkdir(parents=True)
+            buildah.commit_folder(root, BASE_IMAGE, "--cmd", "python3", "--env", "LANG=C.UTF-8")
+            buildah.save(BASE_IMAGE, self.base)
+        finally:
+            remove_tree(root)
+
+
+def debian_mirror() -> str:
+    """Return the mirror that this machine's apt uses for the suite, or Debian's own."""
+    form = "$(SITE) $(CODENAME) $(COMPONENT)"
+    listed = run(
+        ["apt-get", "indextargets", "--format", form, "Created-By: Packages"], cure="needs a Debian system"
+    ).splitlines()
+    mirrors = [line.split()[0] for line in listed if line.split()[1:] == [SUITE, "main"]]
+    return mirrors[0] if mirrors else DEFAULT_MIRROR

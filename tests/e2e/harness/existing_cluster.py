@@ -1,0 +1,98 @@
+"""The `existing` cluster: whatever the current kubeconfig points at. It is never created, ended or cleaned.
+
+Two environment variables say what only the owner of the cluster knows:
+- HERMES_E2E_LOAD_COMMAND loads an image; the tag or archive is added as its last word.
+- HERMES_E2E_NODE_COMMAND runs a program on a node as root, `{node}` standing for its name, such as `ssh root@{node}`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .commands import attempt, run
+from .errors import HarnessError
+from .kubectl import Kubectl
+from .paths import Cache
+from .progress import say
+from .tools import Tools
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOAD_COMMAND = "HERMES_E2E_LOAD_COMMAND"
+NODE_COMMAND = "HERMES_E2E_NODE_COMMAND"
+LOAD_S = 600.0
+
+
+@dataclass(frozen=True)
+class ExistingCluster:
+    """Implements `Cluster` on a cluster of somebody else's."""
+
+    cache: Cache = field(default_factory=Cache.default)
+    name: str = "existing"
+
+    @property
+    def pods_reachable_from_host(self) -> bool:
+        """Only the owner knows; HERMES_E2E_PODS_REACHABLE=1 says so."""
+        return os.environ.get("HERMES_E2E_PODS_REACHABLE") == "1"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The first file of KUBECONFIG, or the usual one."""
+        named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+        return Path(named) if named else Path.home() / ".kube" / "config"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl pointed at this cluster."""
+        return Kubectl(Tools(self.cache).ensured("kubectl"), self.kubeconfig)
+
+    @property
+    def helm(self) -> Path:
+        """The helm program."""
+        return Tools(self.cache).ensured("helm")
+
+    def up(self) -> None:
+        """Check that the cluster answers."""
+        self.kubectl.run("version")
+
+    def down(self) -> None:
+        """Leave the cluster as it is."""
+        say("an existing cluster is not ours to end")
+
+    def leftovers(self) -> list[str]:
+        """Return nothing: nothing on this machine is ours."""
+        return []
+
+    def status(self) -> list[str]:
+        """Return the nodes."""
+        return self.kubectl.run("get", "nodes", "-o", "wide").splitlines()
+
+    def build_and_load(self, context: Path, tag: str) -> None:
+        """Load only: where to build for somebody else's cluster is the owner's choice."""
+        say(f"not building {context} for an existing cluster; {tag} is taken as built")
+        self.load_image(tag)
+
+    def load_image(self, image: str) -> None:
+        """Run the owner's command, or take the image as loaded."""
+        command = shlex.split(os.environ.get(LOAD_COMMAND, ""))
+        if not command:
+            say(f"{LOAD_COMMAND} is not set; {image} is taken as loaded")
+            return
+        run([*command, image], timeout_s=LOAD_S, cure=f"check {LOAD_COMMAND}")
+
+    def run_on_node(self, node: str, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a program on a node with the owner's command."""
+        command = shlex.split(os.environ.get(NODE_COMMAND, ""))
+        if not command:
+            raise HarnessError("how to run a program on a node is not known", f"set {NODE_COMMAND}='ssh root@{{node}}'")
+        return attempt([*[word.replace("{node}", node) for word in command], *argv])
+
+    def ctr(self) -> list[str]:
+        """Return the beginning of a ctr command on a node."""
+        return ["ctr", "--namespace", "k8s.io"]
