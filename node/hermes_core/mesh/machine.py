@@ -1,0 +1,296 @@
+"""Membership: heartbeats, suspicion and death by silence, and the app directory, as a sans-IO machine.
+
+Every node links with every other, so what a node hears itself outranks hearsay: a member is declared suspect or dead only by
+the silence this node observed. Hearsay only introduces members (their descriptors are signed) and raises incarnations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
+from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class MeshParams:
+    """Seconds of silence and bounds.
+
+    `evict_after_s` is how long a dead or left member is remembered, so that late hearsay does not resurrect it.
+    """
+
+    heartbeat_interval_s: float = 1.0
+    suspect_after_s: float = 3.0
+    dead_after_s: float = 8.0
+    evict_after_s: float = 3600.0
+    max_members: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A node that was not known, or was dead or gone, is alive."""
+
+    node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStateChanged:
+    node_id: NodeId
+    before: MemberState
+    after: MemberState
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityConflict:
+    """Somebody claims a live member's name with another key; refused."""
+
+    node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class IncarnationRaised:
+    """This node refuted a claim that it is suspect or dead; the new incarnation must be stored."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryChanged:
+    """`Membership.locations()` gives another answer now."""
+
+
+MeshEvent = MemberJoined | MemberStateChanged | IdentityConflict | IncarnationRaised | DirectoryChanged
+
+
+@dataclass(frozen=True, slots=True)
+class ToNode:
+    node_id: NodeId
+    update: MembershipUpdate
+
+
+@dataclass(slots=True)
+class MeshOutput:
+    sends: list[ToNode] = field(default_factory=list)
+    events: list[MeshEvent] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Member:
+    """What this node holds of another one. Times are this node's clock, in seconds."""
+
+    descriptor: NodeDescriptor
+    state: MemberState
+    incarnation: int
+    heard_at: float
+    changed_at: float
+    connected: bool = False
+    directory: DirectoryEntry | None = None
+    sent_directory_version: int = -1
+
+
+class Membership:
+    """One node's view of the mesh. Feed it links, updates and time; take what to send and what happened."""
+
+    def __init__(self, identity: Identity, descriptor: NodeDescriptor, params: MeshParams, now: float) -> None:
+        self._identity = identity
+        self._params = params
+        self._descriptor = descriptor
+        self._local = DirectoryEntry(descriptor.node_id, descriptor.incarnation, 0, frozenset())
+        self._left = False
+        self._members: dict[NodeId, Member] = {}
+        self._next_heartbeat = now
+        self._output = MeshOutput()
+
+    @property
+    def descriptor(self) -> NodeDescriptor:
+        return self._descriptor
+
+    @property
+    def members(self) -> Mapping[NodeId, Member]:
+        """Every other node known, also dead ones not evicted yet."""
+        return self._members
+
+    def locations(self) -> dict[AppId, NodeId]:
+        """Where each app of another live node is at home; the newest incarnation wins where two claim one app."""
+        found: dict[AppId, NodeId] = {}
+        for member in sorted(self._members.values(), key=lambda m: m.heard_at):
+            if member.directory is not None and member.state in (MemberState.ALIVE, MemberState.SUSPECT):
+                found.update(dict.fromkeys(member.directory.app_ids, member.descriptor.node_id))
+        return found
+
+    def count(self, state: MemberState) -> int:
+        """Members in this state, this node included."""
+        own = MemberState.LEFT if self._left else MemberState.ALIVE
+        return sum(m.state is state for m in self._members.values()) + (own is state)
+
+    def wanted_links(self) -> list[NodeDescriptor]:
+        """Peers this node has to dial: alive or suspect, not linked, and with the higher id (the lower one dials)."""
+        return [
+            m.descriptor
+            for m in self._members.values()
+            if not m.connected
+            and m.descriptor.node_id > self._descriptor.node_id
+            and m.state in (MemberState.ALIVE, MemberState.SUSPECT)
+        ]
+
+    def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
+        if app_ids != self._local.app_ids:
+            self._local = replace(self._local, version=self._local.version + 1, app_ids=app_ids)
+            for member in self._members.values():
+                if member.connected:
+                    self._send(member)
+
+    def link_up(self, descriptor: NodeDescriptor, now: float) -> None:
+        """A gossip stream with this peer stands and its proof was verified; raise AUTH_FAILED on an identity conflict."""
+        if not self._admit(descriptor, now):
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "node id is in use with another identity key")
+        member = self._members[descriptor.node_id]
+        member.connected = True
+        member.sent_directory_version = -1
+        self._heard(member, now)
+        self._send(member)
+
+    def link_down(self, node_id: NodeId) -> None:
+        member = self._members.get(node_id)
+        if member is not None:
+            member.connected = False
+
+    def receive_heard(self, node_id: NodeId, now: float) -> None:
+        """Anything authentic arrived from this peer."""
+        member = self._members.get(node_id)
+        if member is not None and member.state is not MemberState.LEFT:
+            self._heard(member, now)
+
+    def receive_update(self, sender: NodeId, update: MembershipUpdate, now: float) -> None:
+        """Hearsay introduces members; states and directory entries count only about the sender itself."""
+        for claim in update.members:
+            if claim.descriptor.node_id == self._descriptor.node_id:
+                self._refute(claim)
+            elif claim.descriptor.node_id == sender:
+                self._admit(claim.descriptor, now)
+                if claim.state is MemberState.LEFT:
+                    self._change(self._members[sender], MemberState.LEFT, now)
+            elif claim.state in (MemberState.ALIVE, MemberState.SUSPECT):
+                self._introduce(claim.descriptor, now)
+        for entry in update.directory:
+            if entry.node_id == sender:
+                self._adopt_directory(entry)
+        self.receive_heard(sender, now)
+
+    def leave(self) -> None:
+        """Tell everybody that this node goes on purpose."""
+        self._left = True
+        for member in self._members.values():
+            if member.connected:
+                self._send(member)
+
+    def next_timer(self) -> float:
+        return self._next_heartbeat
+
+    def handle_timer(self, now: float) -> None:
+        if now < self._next_heartbeat:
+            return
+        self._next_heartbeat = now + self._params.heartbeat_interval_s
+        for node_id, member in list(self._members.items()):
+            silence = now - member.heard_at
+            if member.state in (MemberState.DEAD, MemberState.LEFT):
+                if now - member.changed_at >= self._params.evict_after_s and not member.connected:
+                    del self._members[node_id]
+                continue
+            if silence >= self._params.dead_after_s:
+                self._change(member, MemberState.DEAD, now)
+            elif silence >= self._params.suspect_after_s:
+                self._change(member, MemberState.SUSPECT, now)
+            if member.connected:
+                self._send(member)
+
+    def take_output(self) -> MeshOutput:
+        output, self._output = self._output, MeshOutput()
+        return output
+
+    def _introduce(self, descriptor: NodeDescriptor, now: float) -> None:
+        """A third party knows this node: remember it unless it is dead to us at that incarnation."""
+        known = self._members.get(descriptor.node_id)
+        if known is not None and descriptor.incarnation <= known.descriptor.incarnation:
+            return
+        try:
+            self._admit(descriptor, now)
+        except ProtocolError:
+            # The sender is not to blame for a descriptor it relays; a forged one is simply not believed.
+            return
+
+    def _admit(self, descriptor: NodeDescriptor, now: float) -> bool:
+        """Store a verified descriptor; False when the name belongs to a live member with another key."""
+        known = self._members.get(descriptor.node_id)
+        if known is not None and descriptor == known.descriptor:
+            return True
+        verify_descriptor(descriptor)
+        if known is None:
+            if len(self._members) >= self._params.max_members:
+                raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many members")
+            member = Member(descriptor, MemberState.ALIVE, descriptor.incarnation, heard_at=now, changed_at=now)
+            self._members[descriptor.node_id] = member
+            self._output.events.append(MemberJoined(descriptor.node_id))
+            return True
+        if descriptor.node_key != known.descriptor.node_key and known.state in (MemberState.ALIVE, MemberState.SUSPECT):
+            self._output.events.append(IdentityConflict(descriptor.node_id))
+            return False
+        if descriptor.node_key != known.descriptor.node_key or descriptor.incarnation > known.incarnation:
+            known.descriptor, known.incarnation = descriptor, descriptor.incarnation
+            known.directory, known.heard_at = None, now
+            self._change(known, MemberState.ALIVE, now)
+        return True
+
+    def _heard(self, member: Member, now: float) -> None:
+        member.heard_at = now
+        self._change(member, MemberState.ALIVE, now)
+
+    def _change(self, member: Member, state: MemberState, now: float) -> None:
+        if member.state is state:
+            return
+        before, member.state, member.changed_at = member.state, state, now
+        node_id = member.descriptor.node_id
+        self._output.events.append(MemberStateChanged(node_id, before, state))
+        if before in (MemberState.DEAD, MemberState.LEFT) and state is MemberState.ALIVE:
+            self._output.events.append(MemberJoined(node_id))
+        if member.directory is not None:
+            if state in (MemberState.DEAD, MemberState.LEFT):
+                member.directory = None  # a dead node takes its entries with it
+            self._output.events.append(DirectoryChanged())
+
+    def _adopt_directory(self, entry: DirectoryEntry) -> None:
+        member = self._members.get(entry.node_id)
+        if member is None:
+            return
+        held = member.directory
+        if held is None or (entry.incarnation, entry.version) > (held.incarnation, held.version):
+            member.directory = entry
+            self._output.events.append(DirectoryChanged())
+
+    def _refute(self, claim: MemberClaim) -> None:
+        """Somebody holds us for suspect or dead, or knows a later incarnation of us: outbid it."""
+        mine = self._descriptor
+        doubted = claim.state in (MemberState.SUSPECT, MemberState.DEAD) and claim.incarnation >= mine.incarnation
+        outrun = claim.descriptor.node_key == mine.node_key and claim.incarnation > mine.incarnation
+        if self._left or not (doubted or outrun):
+            return
+        incarnation = max(mine.incarnation, claim.incarnation) + 1
+        self._descriptor = sign_descriptor(
+            self._identity, node_id=mine.node_id, address=mine.address, incarnation=incarnation, version=mine.version
+        )
+        self._local = replace(self._local, incarnation=incarnation)
+        self._output.events.append(IncarnationRaised(incarnation))
+
+    def _send(self, member: Member) -> None:
+        own_state = MemberState.LEFT if self._left else MemberState.ALIVE
+        members = [MemberClaim(self._descriptor, own_state, self._descriptor.incarnation)]
+        members += [MemberClaim(m.descriptor, m.state, m.incarnation) for m in self._members.values()]
+        directory: tuple[DirectoryEntry, ...] = ()
+        if member.sent_directory_version != self._local.version:
+            directory = (self._local,)
+            member.sent_directory_version = self._local.version
+        self._output.sends.append(ToNode(member.descriptor.node_id, MembershipUpdate(tuple(members), directory)))

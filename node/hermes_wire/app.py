@@ -1,0 +1,155 @@
+"""Batches of `AppRouter.Open`: which protobuf field carries which core message, in both directions.
+
+`parse_client_batch` / `build_server_batch` are the node's half, `parse_server_batch` / `build_client_batch` the app's.
+Parsing raises INVALID_FRAME for the first frame that breaks a bound; frames before it were fine but are not returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from hermes_core.chat import messages, session
+from hermes_core.chat.messages import ChatMessage, Sealed
+from hermes_core.chat.session import SessionMessage
+from hermes_core.chat.validate import validate_message, validate_session_message
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_proto.v1 import app_router_pb2
+from hermes_wire import chat as wire_chat
+from hermes_wire import session as wire_session
+
+MAX_BATCH_FRAMES: Final = 256
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+
+ClientMessage = ChatMessage | SessionMessage
+ServerMessage = ChatMessage | SessionMessage
+
+_CLIENT_PARSERS: Final[dict[str, Callable[[Any], ClientMessage]]] = {
+    "connect": wire_session.parse_connect,
+    "start_chat": wire_chat.parse_offer,
+    "accept_chat": wire_chat.parse_answer,
+    "reject_chat": wire_chat.parse_reject,
+    "chat_confirm": wire_chat.parse_confirm,
+    "rekey": wire_chat.parse_offer,
+    "resume_chat": wire_chat.parse_resume,
+    "delete_chat": wire_chat.parse_delete,
+    "find_app": wire_session.parse_find,
+    "heartbeat": wire_session.parse_heartbeat,
+    "chat_closed_ack": wire_chat.parse_closed_ack,
+}
+_SERVER_PARSERS: Final[dict[str, Callable[[Any], ServerMessage]]] = {
+    "challenge": wire_session.parse_challenge,
+    "connected": wire_session.parse_connected,
+    "chat_offer": wire_chat.parse_offer,
+    "chat_accepted": wire_chat.parse_answer,
+    "chat_rejected": wire_chat.parse_reject,
+    "chat_confirm": wire_chat.parse_confirm,
+    "resume_ack": wire_chat.parse_resume,
+    "chat_closed": wire_chat.parse_closed,
+    "path_state": wire_chat.parse_path,
+    "app_found": wire_session.parse_found,
+    "node_change": wire_session.parse_node_change,
+    "heartbeat": wire_session.parse_heartbeat,
+    "error": wire_chat.parse_error,
+}
+_CLIENT_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    session.Connect: ("connect", wire_session.build_connect),
+    messages.Answer: ("accept_chat", wire_chat.build_answer),
+    messages.Reject: ("reject_chat", wire_chat.build_reject),
+    messages.Confirm: ("chat_confirm", wire_chat.build_confirm),
+    messages.Resume: ("resume_chat", wire_chat.build_resume),
+    messages.Delete: ("delete_chat", wire_chat.build_delete),
+    session.FindApp: ("find_app", wire_session.build_find),
+    session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
+    messages.ClosedAck: ("chat_closed_ack", wire_chat.build_closed),
+}
+_SERVER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    session.Challenge: ("challenge", wire_session.build_challenge),
+    session.Connected: ("connected", wire_session.build_connected),
+    messages.Offer: ("chat_offer", wire_chat.build_offer),
+    messages.Answer: ("chat_accepted", wire_chat.build_answer),
+    messages.Reject: ("chat_rejected", wire_chat.build_reject),
+    messages.Confirm: ("chat_confirm", wire_chat.build_confirm),
+    messages.Resume: ("resume_ack", wire_chat.build_resume),
+    messages.Closed: ("chat_closed", wire_chat.build_closed),
+    messages.PathState: ("path_state", wire_chat.build_path),
+    session.AppFound: ("app_found", wire_session.build_found),
+    session.NodeChange: ("node_change", wire_session.build_node_change),
+    session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
+    messages.ErrorNotice: ("error", wire_chat.build_error),
+}
+_SESSION_TYPES: Final = (
+    session.Challenge,
+    session.Connect,
+    session.Connected,
+    session.FindApp,
+    session.AppFound,
+    session.NodeChange,
+    session.Heartbeat,
+)
+
+
+def parse_client_batch(batch: app_router_pb2.ClientBatch) -> list[ClientMessage]:
+    """What an app sent; raise INVALID_FRAME. An Offer is a rekey exactly when it came in the `rekey` field."""
+    return _parse(batch, _CLIENT_PARSERS)
+
+
+def parse_server_batch(batch: app_router_pb2.ServerBatch) -> list[ServerMessage]:
+    """What a node sent; raise INVALID_FRAME."""
+    return _parse(batch, _SERVER_PARSERS)
+
+
+def build_server_batch(items: Iterable[ServerMessage]) -> app_router_pb2.ServerBatch:
+    batch = app_router_pb2.ServerBatch()
+    add = batch.frames.add
+    for item in items:
+        if isinstance(item, Sealed):
+            add(sealed=item.frame)
+        else:
+            field, build = _SERVER_BUILDERS[type(item)]
+            add(**{field: build(item)})
+    return batch
+
+
+def build_client_batch(items: Iterable[ClientMessage]) -> app_router_pb2.ClientBatch:
+    batch = app_router_pb2.ClientBatch()
+    add = batch.frames.add
+    for item in items:
+        if isinstance(item, Sealed):
+            add(sealed=item.frame)
+        elif isinstance(item, messages.Offer):
+            field = "start_chat" if item.end_to_end.epoch == 1 else "rekey"
+            add(**{field: wire_chat.build_offer(item)})
+        else:
+            field, build = _CLIENT_BUILDERS[type(item)]
+            add(**{field: build(item)})
+    return batch
+
+
+def _parse(batch: Any, parsers: dict[str, Callable[[Any], ClientMessage]]) -> list[ClientMessage]:
+    if len(batch.frames) > MAX_BATCH_FRAMES:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"a batch holds at most {MAX_BATCH_FRAMES} frames")
+    found: list[ClientMessage] = []
+    for frame in batch.frames:
+        field = frame.WhichOneof("body")
+        if field == "sealed":
+            message: ClientMessage = Sealed(frame.sealed)
+        elif field is None:
+            # Also what a frame kind of a later version looks like: refused, it could change the meaning of the rest.
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "empty or unknown frame")
+        else:
+            message = parsers[field](getattr(frame, field))
+        if isinstance(message, messages.Offer):
+            check_offer_field(message, field)
+        if isinstance(message, _SESSION_TYPES):
+            validate_session_message(message)
+        else:
+            validate_message(message)
+        found.append(message)
+    return found
+
+
+def check_offer_field(offer: messages.Offer, field: str) -> None:
+    """StartChat opens epoch 1, Rekey a later one; the wrong field is refused rather than reinterpreted."""
+    if (field == "start_chat" and offer.end_to_end.epoch != 1) or (field == "rekey" and offer.end_to_end.epoch == 1):
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"{field} with end-to-end epoch {offer.end_to_end.epoch}")

@@ -1,0 +1,206 @@
+"""Streams between nodes: `Join`, `Gossip` and `RouteChat`, protobuf to core and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from hermes_core.chat import messages, session
+from hermes_core.chat.messages import ChatMessage, Sealed
+from hermes_core.chat.validate import SIGNATURE_BYTES, validate_message, validate_session_message
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_node_id
+from hermes_core.mesh import messages as mesh
+from hermes_proto.v1 import node_mesh_pb2
+from hermes_wire import chat as wire_chat
+from hermes_wire import session as wire_session
+from hermes_wire.app import MAX_BATCH_FRAMES
+
+PeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
+GossipMessage = mesh.Hello | mesh.Proof | mesh.MembershipUpdate | session.Heartbeat | messages.ErrorNotice
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, what)
+
+
+def parse_descriptor(pb: node_mesh_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
+    """Raise INVALID_FRAME unless every field is within its bound; the signature is not checked here."""
+    _require(len(pb.node_key) == PUBLIC_KEY_BYTES, "node_key must be 32 bytes")
+    _require(0 < len(pb.address) <= mesh.MAX_ADDRESS_CHARS, "address must have 1 to 300 characters")
+    _require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
+    _require(len(pb.version) <= mesh.MAX_VERSION_CHARS, "version must have at most 64 characters")
+    _require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
+    node_id = parse_node_id(pb.node_id)
+    return mesh.NodeDescriptor(node_id, pb.node_key, pb.address, pb.incarnation, pb.version, pb.signature)
+
+
+def build_descriptor(m: mesh.NodeDescriptor) -> node_mesh_pb2.NodeDescriptor:
+    return node_mesh_pb2.NodeDescriptor(
+        node_id=m.node_id,
+        node_key=m.node_key,
+        address=m.address,
+        incarnation=m.incarnation,
+        version=m.version,
+        signature=m.signature,
+    )
+
+
+def parse_hello(pb: node_mesh_pb2.Hello) -> mesh.Hello:
+    _require(len(pb.challenge) == mesh.CHALLENGE_BYTES, "challenge must be 32 bytes")
+    return mesh.Hello(parse_descriptor(pb.descriptor), pb.challenge)
+
+
+def build_hello(m: mesh.Hello) -> node_mesh_pb2.Hello:
+    return node_mesh_pb2.Hello(descriptor=build_descriptor(m.descriptor), challenge=m.challenge)
+
+
+def parse_proof(pb: node_mesh_pb2.Proof) -> mesh.Proof:
+    _require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
+    return mesh.Proof(pb.signature)
+
+
+def build_proof(m: mesh.Proof) -> node_mesh_pb2.Proof:
+    return node_mesh_pb2.Proof(signature=m.signature)
+
+
+def parse_update(pb: node_mesh_pb2.MembershipUpdate) -> mesh.MembershipUpdate:
+    _require(len(pb.members) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many members")
+    _require(len(pb.directory) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many directory entries")
+    return mesh.MembershipUpdate(tuple(map(_parse_claim, pb.members)), tuple(map(_parse_entry, pb.directory)))
+
+
+def build_update(m: mesh.MembershipUpdate) -> node_mesh_pb2.MembershipUpdate:
+    members = (
+        node_mesh_pb2.Member(
+            descriptor=build_descriptor(c.descriptor),
+            state=node_mesh_pb2.MemberState.ValueType(c.state),
+            incarnation=c.incarnation,
+        )
+        for c in m.members
+    )
+    directory = (
+        node_mesh_pb2.DirectoryEntry(node_id=e.node_id, incarnation=e.incarnation, version=e.version, app_ids=sorted(e.app_ids))
+        for e in m.directory
+    )
+    return node_mesh_pb2.MembershipUpdate(members=members, directory=directory)
+
+
+def _parse_claim(pb: node_mesh_pb2.Member) -> mesh.MemberClaim:
+    try:
+        state = mesh.MemberState(pb.state)
+    except ValueError:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "unknown member state") from None
+    _require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
+    return mesh.MemberClaim(parse_descriptor(pb.descriptor), state, pb.incarnation)
+
+
+def _parse_entry(pb: node_mesh_pb2.DirectoryEntry) -> mesh.DirectoryEntry:
+    _require(len(pb.app_ids) <= mesh.MAX_APPS_PER_ENTRY, "too many apps in a directory entry")
+    _require(max(pb.incarnation, pb.version) <= MAX_POSITION, "incarnation or version is too large")
+    return mesh.DirectoryEntry(parse_node_id(pb.node_id), pb.incarnation, pb.version, frozenset(map(parse_app_id, pb.app_ids)))
+
+
+_GOSSIP_PARSERS: Final[dict[str, Callable[[Any], GossipMessage]]] = {
+    "hello": parse_hello,
+    "proof": parse_proof,
+    "update": parse_update,
+    "welcome": parse_update,
+    "heartbeat": wire_session.parse_heartbeat,
+    "error": wire_chat.parse_error,
+}
+_PEER_PARSERS: Final[dict[str, Callable[[Any], PeerMessage]]] = {
+    "hello": parse_hello,
+    "proof": parse_proof,
+    "setup_tieline": wire_chat.parse_offer,
+    "tieline_accept": wire_chat.parse_answer,
+    "chat_reject": wire_chat.parse_reject,
+    "chat_confirm": wire_chat.parse_confirm,
+    "resume_tieline": wire_chat.parse_resume,
+    "chat_closed": wire_chat.parse_closed,
+    "chat_closed_ack": wire_chat.parse_closed_ack,
+    "path_state": wire_chat.parse_path,
+    "heartbeat": wire_session.parse_heartbeat,
+    "error": wire_chat.parse_error,
+}
+_PEER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    mesh.Hello: ("hello", build_hello),
+    mesh.Proof: ("proof", build_proof),
+    messages.Offer: ("setup_tieline", wire_chat.build_offer),
+    messages.Answer: ("tieline_accept", wire_chat.build_answer),
+    messages.Reject: ("chat_reject", wire_chat.build_reject),
+    messages.Confirm: ("chat_confirm", wire_chat.build_confirm),
+    messages.Resume: ("resume_tieline", wire_chat.build_resume),
+    messages.Closed: ("chat_closed", wire_chat.build_closed),
+    messages.ClosedAck: ("chat_closed_ack", wire_chat.build_closed),
+    messages.PathState: ("path_state", wire_chat.build_path),
+    session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
+    messages.ErrorNotice: ("error", wire_chat.build_error),
+}
+
+
+def parse_gossip(pb: node_mesh_pb2.GossipMessage | node_mesh_pb2.JoinMessage) -> GossipMessage:
+    """One message of Gossip or Join; raise INVALID_FRAME."""
+    field = pb.WhichOneof("body")
+    if field is None:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "empty or unknown message")
+    message = _GOSSIP_PARSERS[field](getattr(pb, field))
+    if isinstance(message, messages.ErrorNotice):
+        validate_message(message)
+    return message
+
+
+def build_gossip(item: GossipMessage) -> node_mesh_pb2.GossipMessage:
+    match item:
+        case mesh.Hello():
+            return node_mesh_pb2.GossipMessage(hello=build_hello(item))
+        case mesh.Proof():
+            return node_mesh_pb2.GossipMessage(proof=build_proof(item))
+        case mesh.MembershipUpdate():
+            return node_mesh_pb2.GossipMessage(update=build_update(item))
+        case session.Heartbeat():
+            return node_mesh_pb2.GossipMessage(heartbeat=wire_session.build_heartbeat(item))
+        case messages.ErrorNotice():
+            return node_mesh_pb2.GossipMessage(error=wire_chat.build_error(item))
+
+
+def build_join(item: mesh.Hello | mesh.Proof | mesh.MembershipUpdate | messages.ErrorNotice) -> node_mesh_pb2.JoinMessage:
+    match item:
+        case mesh.Hello():
+            return node_mesh_pb2.JoinMessage(hello=build_hello(item))
+        case mesh.Proof():
+            return node_mesh_pb2.JoinMessage(proof=build_proof(item))
+        case mesh.MembershipUpdate():
+            return node_mesh_pb2.JoinMessage(welcome=build_update(item))
+        case messages.ErrorNotice():
+            return node_mesh_pb2.JoinMessage(error=wire_chat.build_error(item))
+
+
+def parse_peer_batch(batch: node_mesh_pb2.PeerBatch) -> list[PeerMessage]:
+    """What a peer node sent on RouteChat; raise INVALID_FRAME."""
+    _require(len(batch.frames) <= MAX_BATCH_FRAMES, f"a batch holds at most {MAX_BATCH_FRAMES} frames")
+    found: list[PeerMessage] = []
+    for frame in batch.frames:
+        field = frame.WhichOneof("body")
+        if field is None:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "empty or unknown frame")
+        message: PeerMessage = Sealed(frame.sealed) if field == "sealed" else _PEER_PARSERS[field](getattr(frame, field))
+        if isinstance(message, session.Heartbeat):
+            validate_session_message(message)
+        elif not isinstance(message, (mesh.Hello, mesh.Proof)):
+            validate_message(message)
+        found.append(message)
+    return found
+
+
+def build_peer_batch(items: Iterable[PeerMessage]) -> node_mesh_pb2.PeerBatch:
+    batch = node_mesh_pb2.PeerBatch()
+    add = batch.frames.add
+    for item in items:
+        if isinstance(item, Sealed):
+            add(sealed=item.frame)
+        else:
+            field, build = _PEER_BUILDERS[type(item)]
+            add(**{field: build(item)})
+    return batch
