@@ -1,0 +1,81 @@
+# Everything a contributor or CI runs; `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CLUSTER ?= local
+MINUTES ?= 5
+SEEDS ?= 20
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Two stamps, so that a newcomer's demo does not wait for linters.
+$(VENV)/.runtime: pyproject.toml
+	@test -x $(BIN)/python || { echo "setting up $(VENV) (once)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/.dev ## Make the virtual environment with everything for development
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## See a chat survive SIGKILL: real nodes on loopback, under a minute (DEMO_BREAK=drop-message shows it can fail)
+	@$(BIN)/python -m hermes_client.scenario.demo
+
+.PHONY: check
+check: $(VENV)/.dev ## Format, lint, types, import contracts, generated files up to date
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tools.generate --check
+
+.PHONY: format
+format: $(VENV)/.dev ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: generate
+generate: $(VENV)/.dev ## Make all generated files anew (protobuf, references, dashboards, chart copies, vectors)
+	$(BIN)/python -m tools.generate
+
+.PHONY: test
+test: $(VENV)/.dev ## Unit, component, conformance and scenario tests; needs only Python and a C compiler
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+.PHONY: model
+model: $(VENV)/.dev ## The adversarial model test for MINUTES=5
+	$(BIN)/python -m tests.model --minutes $(MINUTES)
+
+.PHONY: check-alerts
+check-alerts: $(VENV)/.dev ## Validate, unit-test and mutate the alert rules (needs promtool and amtool: apt-get install prometheus prometheus-alertmanager)
+	$(BIN)/python -m tools.check_alerts
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Ratios against peers, side by side in one run: build/bench.json and docs/benchmarks.md
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
+.PHONY: image
+image: $(VENV)/.dev ## Build the container image hermes:dev
+	$(BIN)/python -m tests.e2e.cluster image --cluster $(CLUSTER)
+
+.PHONY: e2e
+e2e: $(VENV)/.dev ## The whole path on a real Kubernetes (CLUSTER=local|kind|existing)
+	$(BIN)/python -m tests.e2e.run --cluster $(CLUSTER) $(ARGS)
+
+.PHONY: e2e-down
+e2e-down: $(VENV)/.dev ## End exactly what `make e2e` started
+	$(BIN)/python -m tests.e2e.cluster down --cluster $(CLUSTER) --verify-clean
+
+.PHONY: clean
+clean: ## Remove the virtual environment and build results
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
