@@ -1,0 +1,161 @@
+"""The codec: every message survives the round trip, every bound holds, and no bytes raise anything but ProtocolError."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermes_core.chat import messages as m
+from hermes_core.chat import session as s
+from hermes_core.chat.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.mesh import messages as mesh
+from hermes_proto.v1 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
+from hermes_wire import app, peer
+
+CHAT = ChatId(b"c" * 16)
+APP = AppId("a" * 32)
+KEY = b"k" * 32
+FIRST = m.KeyStatement(1, b"e" * 32, b"s" * 64)
+SECOND = dataclasses.replace(FIRST, epoch=2)
+START = m.Offer(CHAT, KEY, APP, FIRST, FIRST)
+REKEY = m.Offer(CHAT, KEY, APP, SECOND, SECOND)
+ANSWER = m.Answer(CHAT, KEY, FIRST, b"t" * 32, FIRST, b"t" * 64)
+CONFIRM = m.Confirm(CHAT, 1, b"t" * 32, 2, b"t" * 32)
+REJECT = m.Reject(CHAT, ErrorCode.TARGET_OFFLINE)
+RESUME = m.Resume(CHAT, (m.EpochClaim(1, b"h" * 32, 5, 6, 7, b"t" * 32),))
+SEALED = m.Sealed(b"f" * MIN_SEALED_BYTES)
+CLOSED = m.Closed(CHAT, m.CloseReason.EXPIRED)
+CLOSED_ACK = m.ClosedAck(CHAT, m.CloseReason.DELETED)
+ERROR = m.ErrorNotice(ErrorCode.BACKPRESSURE, ErrorScope.FRAME, CHAT, "window", 100)
+NO_CHAT_ERROR = m.ErrorNotice(ErrorCode.INVALID_FRAME, ErrorScope.FRAME, None, "", 0)
+HEARTBEAT = s.Heartbeat(2**63, reply=True)
+DESCRIPTOR = mesh.NodeDescriptor(NodeId("n-1"), KEY, "host:1", 3, "0.1", b"s" * 64)
+HELLO = mesh.Hello(DESCRIPTOR, b"c" * 32)
+
+CLIENT: list[Any] = [
+    SEALED,
+    s.Connect(KEY, b"n" * 32, b"s" * 64),
+    START,
+    REKEY,
+    ANSWER,
+    REJECT,
+    CONFIRM,
+    RESUME,
+    m.Delete(CHAT),
+]
+CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK]
+SERVER: list[Any] = [
+    SEALED,
+    s.Challenge(NodeId("n"), KEY, b"c" * 32),
+    s.Connected(APP, 1000, 70_000, 256),
+    START,
+    REKEY,
+    ANSWER,
+]
+SERVER += [REJECT, CONFIRM, RESUME, CLOSED, m.PathState(CHAT, up=True), s.AppFound(APP, online=True, node_id=NodeId("n"))]
+SERVER += [s.AppFound(APP, online=False, node_id=None), s.NodeChange(5), HEARTBEAT, ERROR, NO_CHAT_ERROR]
+PEER: list[Any] = [SEALED, HELLO, mesh.Proof(b"s" * 64), START, REKEY, ANSWER, REJECT, CONFIRM, RESUME, CLOSED, CLOSED_ACK]
+PEER += [m.PathState(CHAT, up=False), HEARTBEAT, ERROR]
+GOSSIP: list[Any] = [
+    HELLO,
+    mesh.Proof(b"s" * 64),
+    mesh.MembershipUpdate(
+        (mesh.MemberClaim(DESCRIPTOR, mesh.MemberState.SUSPECT, 4),),
+        (mesh.DirectoryEntry(NodeId("n-1"), 3, 9, frozenset({APP})),),
+    ),
+    HEARTBEAT,
+    ERROR,
+]
+
+
+def test_every_message_survives_the_round_trip() -> None:
+    client = app_router_pb2.ClientBatch.FromString(app.build_client_batch(CLIENT).SerializeToString())
+    assert app.parse_client_batch(client) == CLIENT
+    server = app_router_pb2.ServerBatch.FromString(app.build_server_batch(SERVER).SerializeToString())
+    assert app.parse_server_batch(server) == SERVER
+    between = node_mesh_pb2.PeerBatch.FromString(peer.build_peer_batch(PEER).SerializeToString())
+    assert peer.parse_peer_batch(between) == PEER
+    for item in GOSSIP:
+        assert peer.parse_gossip(node_mesh_pb2.GossipMessage.FromString(peer.build_gossip(item).SerializeToString())) == item
+
+
+@pytest.mark.parametrize("batch", [app_router_pb2.ClientFrame, app_router_pb2.ServerFrame, node_mesh_pb2.PeerFrame])
+def test_every_field_of_the_protos_is_covered(batch: Any) -> None:
+    """A frame kind added to a proto must be added to the tables and to the lists above."""
+    fields = set(batch.DESCRIPTOR.fields_by_name)
+    built: set[str] = set()
+    sets: dict[str, Any] = {"ClientFrame": (app.build_client_batch, CLIENT), "ServerFrame": (app.build_server_batch, SERVER)}
+    build, items = sets.get(batch.__name__, (peer.build_peer_batch, PEER))
+    for item in items:
+        built.add(build([item]).frames[0].WhichOneof("body"))
+    assert built == fields
+
+
+def refused(frame: app_router_pb2.ClientFrame) -> ErrorCode:
+    with pytest.raises(ProtocolError) as caught:
+        app.parse_client_batch(app_router_pb2.ClientBatch(frames=[frame]))
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        app_router_pb2.ClientFrame(),
+        app_router_pb2.ClientFrame(sealed=b"x" * (MIN_SEALED_BYTES - 1)),
+        app_router_pb2.ClientFrame(sealed=b"x" * (MAX_SEALED_BYTES + 1)),
+        app_router_pb2.ClientFrame(connect=app_router_pb2.Connect()),
+        app_router_pb2.ClientFrame(start_chat=chat_pb2.Offer()),
+        app_router_pb2.ClientFrame(delete_chat=chat_pb2.DeleteChat(chat_id=b"short")),
+        app_router_pb2.ClientFrame(find_app=app_router_pb2.FindApp(app_id="A" * 32)),
+        app_router_pb2.ClientFrame(resume_chat=chat_pb2.Resume(chat_id=CHAT)),
+        app_router_pb2.ClientFrame(reject_chat=chat_pb2.ChatReject(chat_id=CHAT, code=errors_pb2.ERROR_CODE_UNSPECIFIED)),
+    ],
+)
+def test_what_breaks_a_bound_is_an_invalid_frame(frame: app_router_pb2.ClientFrame) -> None:
+    assert refused(frame) is ErrorCode.INVALID_FRAME
+
+
+def test_sealed_at_the_bounds_is_accepted() -> None:
+    for size in (MIN_SEALED_BYTES, MAX_SEALED_BYTES):
+        assert app.parse_client_batch(app.build_client_batch([m.Sealed(b"x" * size)])) == [m.Sealed(b"x" * size)]
+
+
+def test_start_and_rekey_are_not_interchangeable() -> None:
+    start, rekey = app.build_client_batch([START]).frames[0], app.build_client_batch([REKEY]).frames[0]
+    assert refused(app_router_pb2.ClientFrame(start_chat=rekey.rekey)) is ErrorCode.INVALID_FRAME
+    assert refused(app_router_pb2.ClientFrame(rekey=start.start_chat)) is ErrorCode.INVALID_FRAME
+
+
+def test_batch_is_bounded_at_256_frames() -> None:
+    assert len(app.parse_client_batch(app.build_client_batch([HEARTBEAT] * 256))) == 256
+    with pytest.raises(ProtocolError):
+        app.parse_client_batch(app.build_client_batch([HEARTBEAT] * 257))
+
+
+def test_enum_numbers_equal_the_protos() -> None:
+    assert {c.name: c.value for c in ErrorCode} == {k: v for k, v in errors_pb2.ErrorCode.items() if v}
+    assert {c.value for c in ErrorScope} == {v for v in errors_pb2.ErrorScope.values() if v}
+    assert {c.value for c in m.CloseReason} == {v for v in chat_pb2.CloseReason.values() if v}
+    assert {c.name: c.value for c in mesh.MemberState} == {k: v for k, v in node_mesh_pb2.MemberState.items() if v}
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_raise_nothing_but_protocol_errors(data: bytes) -> None:
+    codecs: list[tuple[Any, Any]] = [
+        (app_router_pb2.ClientBatch, app.parse_client_batch),
+        (app_router_pb2.ServerBatch, app.parse_server_batch),
+        (node_mesh_pb2.PeerBatch, peer.parse_peer_batch),
+        (node_mesh_pb2.GossipMessage, peer.parse_gossip),
+    ]
+    for kind, parse in codecs:
+        try:
+            parse(kind.FromString(data))
+        except (ProtocolError, DecodeError):
+            continue
