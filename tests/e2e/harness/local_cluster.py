@@ -92,8 +92,8 @@ class LocalCluster:
                 try:
                     self._start()
                 except BaseException:
-                    self._keep_logs()
                     Teardown(self.run_dir).all()
+                    say(f"logs kept in {self.run_dir.kept_logs}")
                     raise
 
     def down(self) -> None:
@@ -179,12 +179,6 @@ class LocalCluster:
         processes = Processes(self.run_dir)
         names = processes.names()
         return "kubelet" in names and all(processes.alive(n) for n in names) and is_ready(self.kubectl.get("node", NODE_NAME))
-
-    def _keep_logs(self) -> None:
-        kept = self.cache.root / "logs-of-the-failed-run"
-        attempt(["rm", "-rf", kept])
-        attempt(["cp", "-r", self.run_dir.logs, kept])
-        say(f"logs kept in {kept}")
 
     def _require_short_paths(self) -> None:
         longest = self.run_dir.kubelet / "device-plugins" / "kubelet.sock.0123456789"

@@ -73,6 +73,11 @@ class RunDir:
         return self.root / "logs"
 
     @property
+    def kept_logs(self) -> Path:
+        """The logs of the cluster that ended last."""
+        return self.root.with_name(f"{self.root.name}-last-logs")
+
+    @property
     def conf(self) -> Path:
         """Generated configuration files."""
         return self.root / "conf"

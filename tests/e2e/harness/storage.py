@@ -6,24 +6,19 @@ The volumes are of the kind `local`, not `hostPath`, because kubelet applies a p
 
 from __future__ import annotations
 
-import json
 import shutil
-import signal
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import HarnessError
 from .kubectl import Kubectl
 from .paths import CHECKOUT, RunDir
 from .processes import Processes
+from .service_loop import repeat_until_term
 from .versions import NODE_NAME, STORAGE_CLASS
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from .kubectl import Manifest
 
 NAME = "provisioner"
@@ -138,18 +133,7 @@ def main() -> None:
     """Reconcile until told to end."""
     run_dir = RunDir(Path(sys.argv[1]))
     provisioner = Provisioner(run_dir, Kubectl(Path(sys.argv[2]), run_dir.kubeconfig))
-    stop = threading.Event()
-
-    def on_term(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_term)
-    while not stop.wait(POLL_S):
-        try:
-            provisioner.reconcile()
-        except (HarnessError, KeyError, json.JSONDecodeError) as error:
-            sys.stderr.write(f"{error}\n")  # the next look repeats what failed
-            sys.stderr.flush()
+    repeat_until_term(provisioner.reconcile, every_s=POLL_S)
 
 
 if __name__ == "__main__":

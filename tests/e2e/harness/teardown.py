@@ -15,8 +15,17 @@ from .processes import Identity, Processes, command_line, descendants, end, iden
 if TYPE_CHECKING:
     from .paths import RunDir
 
-# Those that would restart or recreate things go first; etcd goes when nobody asks it any more.
-FIRST = ("provisioner", "kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns")
+# Those that would restart or recreate things go first; etcd goes after the apiserver, which would wait for it.
+FIRST = (
+    "provisioner",
+    "kubelet",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "coredns",
+    "kube-apiserver",
+    "etcd",
+)
 CONTAINER_LOG_LINKS = Path("/var/log/containers")  # fixed in kubelet
 CGROUPS = Path("/sys/fs/cgroup")
 SHIM = "containerd-shim"
@@ -49,6 +58,7 @@ class Teardown:
             with suppress(OSError):
                 folder.rmdir()  # only when empty: then nobody else uses it
         host_settings.put_back(self.run_dir)
+        self._keep_logs()
         shutil.rmtree(self.run_dir.root, ignore_errors=True)
 
     def leftovers(self) -> list[str]:
@@ -104,6 +114,12 @@ class Teardown:
     def _shim_sockets(self) -> list[Path]:
         tasks = self.run_dir.containerd.glob("state/io.containerd.runtime.v2.task/*/*/address")
         return [Path(task.read_text().strip().removeprefix("unix://")) for task in tasks]
+
+    def _keep_logs(self) -> None:
+        """Move the logs beside the run folder, where they stay until the next cluster ends."""
+        if self.run_dir.logs.is_dir():
+            shutil.rmtree(self.run_dir.kept_logs, ignore_errors=True)
+            self.run_dir.logs.rename(self.run_dir.kept_logs)
 
     def _unmount(self) -> None:
         for mount in self.mounts():
