@@ -56,9 +56,12 @@ class BaseImages:
         if not self.pause.exists():
             with phase("build the pause image"):
                 self._build_pause(buildah)
-        if not self.base.exists() or not buildah.has(BASE_IMAGE):
+        if not self.base.exists():
             with phase(f"build the base image (debootstrap {SUITE})"):
                 self._build_base(buildah)
+        elif not buildah.has(BASE_IMAGE):
+            with phase("take the base image from its archive"):
+                buildah.pull(self.base, BASE_IMAGE)
 
     def _build_pause(self, buildah: Buildah) -> None:
         with tempfile.TemporaryDirectory(dir=self.cache.images) as scratch:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .commands import attempt, run
+from .errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from .paths import Cache
 
 # vfs and chroot need nothing of the kernel beyond root; overlay and namespaces are refused on many build machines.
-ENVIRONMENT = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
+# The driver is a flag, not the variable STORAGE_DRIVER: `--root` makes buildah ignore that one.
+DRIVER = "vfs"
+ENVIRONMENT = {"BUILDAH_ISOLATION": "chroot"}
 BUILD_TIMEOUT_S = 900.0
 
 
@@ -25,20 +28,32 @@ class Buildah:
 
     cache: Cache
 
-    def run(self, *words: str | Path, cwd: Path | None = None) -> str:
+    def run(self, *words: str | Path) -> str:
         """Run one buildah command."""
         return run(
             self.argv(*words),
             env=ENVIRONMENT,
-            cwd=cwd,
             timeout_s=BUILD_TIMEOUT_S,
             cure=f"if its storage is damaged, delete {self.cache.buildah}",
         ).strip()
 
+    def build(self, log: Path, *words: str | Path) -> None:
+        """Run a build, its whole output in a file: the reason of a failure is seldom in its last line."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        done = attempt(self.argv("bud", *words), env=ENVIRONMENT, timeout_s=BUILD_TIMEOUT_S)
+        log.write_text(f"{done.stdout}\n{done.stderr}")
+        if done.returncode != 0:
+            told = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if "rror" in line]
+            raise HarnessError(f"the image build failed: {' | '.join(told[:3])[:400]}", f"read {log}")
+
+    def pull(self, archive: Path, tag: str) -> None:
+        """Take an image from an archive that `save` wrote."""
+        self.run("pull", "--quiet", f"oci-archive:{archive}:{tag}")
+
     def argv(self, *words: str | Path) -> Sequence[str | Path]:
         """Return the full command; callers set `ENVIRONMENT`."""
         storage = self.cache.buildah
-        return ["buildah", "--root", storage / "root", "--runroot", storage / "run", *words]
+        return ["buildah", "--storage-driver", DRIVER, "--root", storage / "root", "--runroot", storage / "run", *words]
 
     def has(self, tag: str) -> bool:
         """Say whether the storage holds an image."""

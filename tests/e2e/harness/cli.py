@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .choose import KINDS, choose_cluster
 from .errors import HarnessError
+from .faults import kill_container
 from .paths import CHECKOUT, Cache
+from .tools import PACKAGES, Tools
 from .versions import PROJECT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from .cluster import Cluster
 
@@ -51,6 +55,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; errors are one line."""
     options = parse(argv)
+    signal.signal(signal.SIGTERM, _on_term)  # so that an `up` that is told to end cleans up like one that fails
     try:
         return _run(options, choose_cluster(options.cluster))
     except HarnessError as error:
@@ -88,17 +93,17 @@ def _run(options: argparse.Namespace, cluster: Cluster) -> int:
     return 0
 
 
-def _kill(cluster: Cluster, words: list[str]) -> None:
-    from .faults import kill_container
+def _on_term(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
+
+def _kill(cluster: Cluster, words: list[str]) -> None:
     if len(words) != 3:
         raise HarnessError("kill takes three words", "kill NAMESPACE POD CONTAINER")
     kill_container(cluster, *words)
 
 
 def _build_tools() -> None:
-    from .tools import PACKAGES, Tools
-
     Tools(Cache.default()).ensure(tuple(PACKAGES))
 
 

@@ -45,9 +45,8 @@ class ImageBuilder:
         with phase(f"build image {tag}"), tempfile.TemporaryDirectory() as scratch:
             config = Path(scratch) / "pip.conf"
             config.write_text(pip_config())
-            buildah.run(
-                "bud",
-                "--quiet",
+            buildah.build(
+                self.cache.root / "logs" / "image-build.log",
                 "--layers=false",
                 "--pull=never",
                 "--format=oci",

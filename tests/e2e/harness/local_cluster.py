@@ -118,8 +118,12 @@ class LocalCluster:
         return [*lines, f"logs: {self.run_dir.logs}", f"kubeconfig: {self.kubeconfig}"]
 
     def build_and_load(self, context: Path, tag: str) -> None:
-        """Build with buildah and import."""
-        self.load_image(str(ImageBuilder(self.cache).build_image(context, tag)))
+        """Build with buildah, and import when the cluster is up."""
+        archive = ImageBuilder(self.cache).build_image(context, tag)
+        if self._is_up():
+            self.load_image(str(archive))
+        else:
+            say(f"no cluster is up; built {archive}")
 
     def load_image(self, image: str) -> None:
         """Import an archive file, or the archive of a tag that `build_image` made."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .paths import RunDir
 
 TERM_GRACE_S = 10.0
+OWNER_MARK = "HERMES_E2E_OWNER"
 # Popen objects are kept: collecting one whose process runs on (as it is meant to) warns of a leak.
 _STARTED_HERE: list[subprocess.Popen[bytes]] = []
 KILL_GRACE_S = 10.0
@@ -67,11 +68,10 @@ def identify(pid: int) -> Identity | None:
 def children(pid: int) -> list[int]:
     """Return the direct children of a process."""
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            fields = stat_fields(int(entry.name))
-            if fields is not None and int(fields[1]) == pid:
-                found.append(int(entry.name))
+    for candidate in all_pids():
+        fields = stat_fields(candidate)
+        if fields is not None and int(fields[1]) == pid:
+            found.append(candidate)
     return found
 
 
@@ -81,6 +81,19 @@ def descendants(pid: int) -> list[int]:
     for child in list(found):
         found.extend(descendants(child))
     return found
+
+
+def all_pids() -> list[int]:
+    """Return the pids of this machine."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def environment(pid: int) -> list[bytes]:
+    """Return the settings a process was started with; empty when it is gone or hidden."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def command_line(pid: int) -> list[str]:
@@ -139,7 +152,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 close_fds=True,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **(env or {}), OWNER_MARK: str(self.run.root)},
                 cwd=self.run.root,
             )
         _STARTED_HERE.append(child)
@@ -177,6 +190,15 @@ class Processes:
             text = self.log(name).read_text(errors="replace") if self.log(name).exists() else ""
             last = (text.strip().splitlines() or ["no output"])[-1]
             raise HarnessError(f"{name} ended: {last[:300]}", f"read {self.log(name)}")
+
+    def marked(self) -> list[Identity]:
+        """Return everything that carries this run folder's mark in its environment: what was started here and its children.
+
+        Finds too what a crash kept from being recorded. No process of anybody else carries the mark.
+        """
+        mark = f"{OWNER_MARK}={self.run.root}".encode()
+        identities = [identify(pid) for pid in all_pids() if mark in environment(pid)]
+        return [identity for identity in identities if identity is not None]
 
     def stop(self, name: str) -> None:
         """End a recorded process and everything in its session, then forget it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import host_settings, network
 from .commands import run
-from .processes import Identity, Processes, command_line, descendants, end, identify, kill
+from .processes import Identity, Processes, all_pids, command_line, descendants, end, identify, kill
 
 if TYPE_CHECKING:
     from .paths import RunDir
@@ -47,6 +47,8 @@ class Teardown:
         cgroups = self.cgroups()
         for shim in self.shims():
             _end_shim(shim)
+        for stray in processes.marked():
+            kill(stray, "a process that was not recorded", group=False)
         self._unmount()
         network.remove_network()
         _remove_cgroups(cgroups)
@@ -75,15 +77,16 @@ class Teardown:
         return found
 
     def strays(self) -> list[int]:
-        """Return processes whose command line names a path in the run folder, as all of ours do."""
+        """Return processes that carry our mark, or whose command line names a path in the run folder."""
         below = f"{self.run_dir.root}/"
-        return [pid for pid in _pids() if any(below in word for word in command_line(pid))]
+        named = {pid for pid in all_pids() if any(below in word for word in command_line(pid))}
+        return sorted(named | {identity.pid for identity in Processes(self.run_dir).marked()})
 
     def shims(self) -> list[Identity]:
         """Return the container shims of our containerd: they outlive it by design, each with its containers."""
         socket = str(self.run_dir.containerd_socket)
         found = []
-        for pid in _pids():
+        for pid in all_pids():
             words = command_line(pid)
             if words and Path(words[0]).name.startswith(SHIM) and socket in words:
                 identity = identify(pid)
@@ -124,10 +127,6 @@ class Teardown:
     def _unmount(self) -> None:
         for mount in self.mounts():
             run(["umount", "--lazy", mount], cure=f"see who holds it: `grep {mount} /proc/*/mounts`")
-
-
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _end_shim(shim: Identity) -> None:
