@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 
 from hermes_core.chat.session import Challenge, Connect
+from hermes_core.crypto import labels
 from hermes_core.crypto.encoding import lp
 from hermes_core.crypto.signing import Identity, check_public_key, verify_signature
 from hermes_core.ids import AppId, derive_app_id, node_party
 
-CONNECT_LABEL = b"hermes/v1 connect"
-SESSION_LABEL = b"hermes/v1 session"
-
 
 def _encode_connect(challenge: Challenge, nonce: bytes, app_key: bytes) -> bytes:
     party = node_party(challenge.node_id, challenge.node_key)
-    return b"".join((lp(CONNECT_LABEL), challenge.challenge, nonce, lp(party.encode()), app_key))
+    return b"".join((lp(labels.CONNECT), challenge.challenge, nonce, lp(party.encode()), app_key))
 
 
 def build_connect(identity: Identity, challenge: Challenge, nonce: bytes) -> Connect:
@@ -33,4 +31,4 @@ def verify_connect(challenge: Challenge, connect: Connect) -> AppId:
 
 def derive_session_binding(challenge: bytes, nonce: bytes) -> bytes:
     """The 32 bytes that tie resume claims to one stream; `challenge` and `nonce` are those of its Connect."""
-    return hashlib.sha256(lp(SESSION_LABEL) + challenge + nonce).digest()
+    return hashlib.sha256(lp(labels.SESSION) + challenge + nonce).digest()

@@ -64,7 +64,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """ChatConfirm: the initiator's tags."""
+    """ChatConfirm: the initiator's tags. A half that is absent has epoch 0 and an empty tag.
+
+    A hop's initiator confirms its hop as soon as it has checked the answer; the end-to-end half follows from the app.
+    """
 
     chat_id: ChatId
     end_to_end_epoch: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from hermes_core.chat.messages import CloseReason
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
 
@@ -40,3 +41,21 @@ class ChatRecord:
         """Wipe every secret of both sides."""
         for side in self.sides:
             wipe_channel(side)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A `Closed` that its receiver has not acknowledged: for an app (`node_id` None) or for a node (`app_id` None)."""
+
+    app_id: AppId | None
+    node_id: NodeId | None
+    reason: CloseReason
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left of an ended chat until everybody knows: one or two notices, no secret. Time in whole Unix seconds."""
+
+    chat_id: ChatId
+    notices: tuple[Notice, ...]
+    created_at_s: int

@@ -140,11 +140,19 @@ def validate_answer(message: Answer) -> None:
     _require_hash(message.hop_confirm, "hop_confirm")
 
 
+def _validate_tag(epoch: int, tag: bytes, what: str) -> None:
+    """One half of a confirmation: an epoch with its tag, or 0 and nothing when this half is absent."""
+    if epoch == 0:
+        _require_length(tag, 0, f"{what}_confirm of epoch 0")
+        return
+    _require_range(epoch, 1, MAX_EPOCH, f"{what}_epoch")
+    _require_hash(tag, f"{what}_confirm")
+
+
 def validate_confirm(message: Confirm) -> None:
-    _require_range(message.end_to_end_epoch, 1, MAX_EPOCH, "end_to_end_epoch")
-    _require_hash(message.end_to_end_confirm, "end_to_end_confirm")
-    _require_range(message.hop_epoch, 1, MAX_EPOCH, "hop_epoch")
-    _require_hash(message.hop_confirm, "hop_confirm")
+    _require(message.end_to_end_epoch != 0 or message.hop_epoch != 0, "a confirmation must confirm something")
+    _validate_tag(message.end_to_end_epoch, message.end_to_end_confirm, "end_to_end")
+    _validate_tag(message.hop_epoch, message.hop_confirm, "hop")
 
 
 def validate_resume(message: Resume) -> None:

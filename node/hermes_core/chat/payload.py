@@ -1,0 +1,65 @@
+"""What a leg or tieline frame carries: one message of an app, or an acknowledgement (docs/reference/protocol.md, Hop payloads)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import MAX_POSITION, ChatId
+
+DATA: Final = 1
+ACK: Final = 2
+ACK_TAG_BYTES: Final = 16
+
+_DATA_HEAD: Final = struct.Struct(">BQ")
+_ACK: Final = struct.Struct(f">BQI{ACK_TAG_BYTES}s")
+_MIN_DATA_BYTES: Final = _DATA_HEAD.size + 47  # an end-to-end frame of empty content: header and tag
+_FRAME_CHAT_ID: Final = slice(2, 18)
+_FRAME_EPOCH: Final = struct.Struct(">I")
+
+
+def parse_frame_chat(frame: bytes) -> ChatId:
+    """The chat a sealed frame says it belongs to; the frame's length was checked before."""
+    return ChatId(frame[_FRAME_CHAT_ID])
+
+
+def parse_frame_epoch(frame: bytes) -> int:
+    """The epoch in a frame's header."""
+    epoch: int = _FRAME_EPOCH.unpack_from(frame, 18)[0]
+    return epoch
+
+
+def encode_data(seq: int, end_to_end_frame: bytes) -> bytes:
+    return _DATA_HEAD.pack(DATA, seq) + end_to_end_frame
+
+
+def encode_ack(seq: int, epoch: int, tag: bytes) -> bytes:
+    return _ACK.pack(ACK, seq, epoch, tag)
+
+
+def parse_kind_and_seq(payload: bytes) -> tuple[int, int]:
+    """(DATA or ACK, seq) of a hop payload; raise INVALID_FRAME for anything else."""
+    kind = payload[0] if payload else 0
+    if kind == DATA and len(payload) >= _MIN_DATA_BYTES:
+        seq = _DATA_HEAD.unpack_from(payload)[1]
+        lowest = 1
+    elif kind == ACK and len(payload) == _ACK.size:
+        seq = _ACK.unpack(payload)[1]
+        lowest = 0
+    else:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "unknown hop payload")
+    if not lowest <= seq <= MAX_POSITION:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "seq out of range")
+    return kind, seq
+
+
+def parse_data_frame(payload: bytes) -> bytes:
+    """The end-to-end frame of a DATA payload."""
+    return payload[_DATA_HEAD.size :]
+
+
+def parse_ack(payload: bytes) -> tuple[int, int, bytes]:
+    """(seq, end-to-end epoch, tag of 16 bytes) of an ACK payload."""
+    _, seq, epoch, tag = _ACK.unpack(payload)
+    return seq, epoch, tag

@@ -1,0 +1,28 @@
+"""Token buckets: how often an app may do what costs the node public-key operations."""
+
+from __future__ import annotations
+
+import math
+
+
+class TokenBucket:
+    """`burst` at once, one more every `refill_s` seconds."""
+
+    __slots__ = ("_burst", "_refill_s", "_stamp", "_tokens")
+
+    def __init__(self, burst: int, refill_s: float, now: float) -> None:
+        self._burst = burst
+        self._refill_s = refill_s
+        self._tokens = float(burst)
+        self._stamp = now
+
+    def peek(self, now: float) -> int:
+        """Milliseconds until a token is there; 0 when one is."""
+        if now > self._stamp:
+            self._tokens = min(float(self._burst), self._tokens + (now - self._stamp) / self._refill_s)
+        self._stamp = now
+        return 0 if self._tokens >= 1 else math.ceil((1 - self._tokens) * self._refill_s * 1000)
+
+    def take(self) -> None:
+        """Use the token that `peek` found."""
+        self._tokens -= 1
