@@ -1,0 +1,91 @@
+"""A bounded queue of messages for one stream: whatever is ready leaves as one batch, nothing waits to fill one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from hermes_core.chat.messages import Sealed
+from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES
+
+T = TypeVar("T")
+
+FRAME_OVERHEAD_BYTES: Final = 16
+PLAIN_MESSAGE_BYTES: Final = 1024
+"""At least what any message but `Sealed` takes on the wire, and what it takes in memory, roughly."""
+
+
+def estimate_bytes(message: object) -> int:
+    """An upper bound of a message's size on the wire."""
+    return len(message.frame) + FRAME_OVERHEAD_BYTES if isinstance(message, Sealed) else PLAIN_MESSAGE_BYTES
+
+
+class Outbox(Generic[T]):
+    """One writer takes batches; anybody on the loop puts. `put` says False when a bound is reached: the reader is too slow."""
+
+    def __init__(self, *, max_frames: int, max_bytes: int, measure: Callable[[T], int] = estimate_bytes) -> None:
+        self._measure = measure
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+        self._waiting: deque[T] = deque()
+        self._bytes = 0
+        self._closed = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def put(self, message: T) -> bool:
+        """Queue a message; False (and nothing queued) beyond a bound. After `close` messages are dropped."""
+        if self._closed:
+            return True
+        size = self._measure(message)
+        if len(self._waiting) >= self._max_frames or self._bytes + size > self._max_bytes:
+            return False
+        self._waiting.append(message)
+        self._bytes += size
+        self._wake()
+        return True
+
+    def close(self, last: T | None = None, *, discard: bool = False) -> None:
+        """Let the writer send what waits (nothing, with `discard`) and then `last`, and end."""
+        if self._closed:
+            return
+        if discard:
+            self._waiting.clear()
+            self._bytes = 0
+        if last is not None:
+            self._waiting.append(last)
+        self._closed = True
+        self._wake()
+
+    async def take(self) -> list[T]:
+        """The next batch, at most MAX_BATCH_FRAMES and MAX_BATCH_BYTES; empty when closed and everything was taken."""
+        while not self._waiting:
+            if self._closed:
+                return []
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        batch: list[T] = []
+        size = 0
+        while self._waiting and len(batch) < MAX_BATCH_FRAMES:
+            next_size = self._measure(self._waiting[0])
+            if batch and size + next_size > MAX_BATCH_BYTES:
+                break
+            size += next_size
+            batch.append(self._waiting.popleft())
+        self._bytes = max(0, self._bytes - size)
+        return batch
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
