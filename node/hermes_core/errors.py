@@ -135,6 +135,14 @@ class KeystoreMissingError(KeystoreError):
     cure = "run `hermesctl keystore init`, or let the node create it (keystore.create = true)"
 
 
+class KeystoreExistsError(KeystoreError):
+    """There is something at this path already; a keystore is never overwritten."""
+
+    code = "KEYSTORE_EXISTS"
+    exit_code = 79
+    cure = "open the keystore that is there, choose another path, or move the file away"
+
+
 class KeystoreRollbackError(KeystoreError):
     """The keystore is older than an outside witness has seen it."""
 

@@ -1,0 +1,140 @@
+"""The header: file id, wrapped master key, sealed generation; checksummed, then authenticated.
+
+magic "HERMESKS" ‖ u16 version ‖ file id(16) ‖ u8 backend id ‖ u16 length ‖ wrapped master key
+‖ nonce(24) ‖ box of u64 generation ‖ generation key(32)      sealed under the master key
+‖ MAC(32)                                                     BLAKE2b-256 under the master key, over all before it
+‖ checksum(8)                                                 SHA-256 over all before it, first 8 bytes; last in every version
+
+The checksum tells damage from a wrong passphrase before Argon2 runs; the MAC tells forgery once the master key is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from hermes_core.crypto.secret import SecretBytes, wipe_buffer
+from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha
+from hermes_core.errors import KeystoreBadPassphraseError, KeystoreTamperedError, KeystoreUnsupportedVersionError
+from hermes_core.keystore import labels
+from hermes_core.keystore.backend import MAX_WRAPPED_BYTES, KeyBackend
+from hermes_core.keystore.keys import KEY_BYTES, MasterKeys
+from hermes_core.keystore.tables import FILE_ID_BYTES
+
+MAGIC: Final = b"HERMESKS"
+HEADER_VERSION: Final = 1
+MAC_BYTES: Final = 32
+CHECKSUM_BYTES: Final = 8
+
+_FIXED: Final = struct.Struct(f">{len(MAGIC)}sH{FILE_ID_BYTES}sBH")
+_GENERATION: Final = struct.Struct(">Q")
+_SEALED_GENERATION_BYTES: Final = NONCE_BYTES + _GENERATION.size + KEY_BYTES + TAG_BYTES
+_TAIL_BYTES: Final = _SEALED_GENERATION_BYTES + MAC_BYTES + CHECKSUM_BYTES
+MAX_HEADER_BYTES: Final = _FIXED.size + MAX_WRAPPED_BYTES + _TAIL_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header whose checksum holds; nothing of it is authentic before `open_generation` returned."""
+
+    file_id: bytes
+    backend_id: int
+    wrapped: bytes
+    sealed_generation: bytes
+    mac: bytes
+    raw: bytes
+
+    @property
+    def wrap_context(self) -> bytes:
+        return wrap_context(self.file_id, self.backend_id)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the header's bytes; kept in the sealed state, so that an older header cannot be put back alone."""
+        return hashlib.sha256(self.raw).digest()
+
+
+def wrap_context(file_id: bytes, backend_id: int) -> bytes:
+    """What a backend authenticates with the master key: label ‖ u16 version ‖ file id ‖ u8 backend id."""
+    return labels.WRAP + struct.pack(f">H{FILE_ID_BYTES}sB", HEADER_VERSION, file_id, backend_id)
+
+
+def parse_header(raw: bytes) -> Header:
+    """KeystoreTamperedError unless whole; KeystoreUnsupportedVersionError when a newer Hermes wrote it."""
+    if not _FIXED.size + _TAIL_BYTES <= len(raw) <= MAX_HEADER_BYTES or not raw.startswith(MAGIC):
+        raise KeystoreTamperedError("the keystore's header is damaged")
+    if not hmac.compare_digest(_checksum(raw[:-CHECKSUM_BYTES]), raw[-CHECKSUM_BYTES:]):
+        raise KeystoreTamperedError("the keystore's header is damaged: its checksum is wrong")
+    _, version, file_id, backend_id, wrapped_length = _FIXED.unpack_from(raw)
+    if version != HEADER_VERSION:
+        raise KeystoreUnsupportedVersionError(f"keystore format {version}; this Hermes knows {HEADER_VERSION}")
+    if wrapped_length != len(raw) - _FIXED.size - _TAIL_BYTES:
+        raise KeystoreTamperedError("the keystore's header is damaged: its parts do not add up")
+    sealed_at = _FIXED.size + wrapped_length
+    mac_at = sealed_at + _SEALED_GENERATION_BYTES
+    return Header(
+        file_id,
+        backend_id,
+        wrapped=raw[_FIXED.size : sealed_at],
+        sealed_generation=raw[sealed_at:mac_at],
+        mac=raw[mac_at : mac_at + MAC_BYTES],
+        raw=raw,
+    )
+
+
+def unwrap_master(header: Header, backend: KeyBackend) -> SecretBytes:
+    """The master key (32 bytes); KeystoreBadPassphraseError when `backend` does not open it."""
+    if header.backend_id != backend.backend_id:
+        raise KeystoreBadPassphraseError(
+            f"this keystore is sealed by key backend {header.backend_id}, not by {backend.backend_id}"
+        )
+    return backend.unwrap(header.wrapped, header.wrap_context)
+
+
+def open_generation(header: Header, master: SecretBytes) -> tuple[int, SecretBytes]:
+    """Check the MAC, then open generation number and key (32 bytes); KeystoreTamperedError when either is forged."""
+    keys = MasterKeys.derive(master)
+    try:
+        if not hmac.compare_digest(_mac(keys, header.raw[: -CHECKSUM_BYTES - MAC_BYTES]), header.mac):
+            raise KeystoreTamperedError("the keystore's header is forged: its MAC is wrong")
+        nonce, box = header.sealed_generation[:NONCE_BYTES], header.sealed_generation[NONCE_BYTES:]
+        plaintext = open_xchacha(keys.seal, nonce, box, labels.HEADER_SEAL + header.file_id)
+    except InvalidTagError:
+        raise KeystoreTamperedError("the keystore's header is forged: its generation does not open") from None
+    finally:
+        keys.wipe()
+    (generation,) = _GENERATION.unpack_from(plaintext)
+    key = SecretBytes(KEY_BYTES)
+    key.buffer[:] = memoryview(plaintext)[_GENERATION.size :]
+    wipe_buffer(plaintext)
+    return generation, key
+
+
+def build_header(
+    file_id: bytes, backend_id: int, wrapped: bytes, master: SecretBytes, generation: int, key: SecretBytes
+) -> Header:
+    """A new header around a master key that was wrapped already; the keys stay the caller's."""
+    if len(wrapped) > MAX_WRAPPED_BYTES:
+        raise ValueError("a wrapped master key has at most 1,024 bytes")
+    keys = MasterKeys.derive(master)
+    plaintext = bytearray(_GENERATION.pack(generation) + bytes(KEY_BYTES))
+    plaintext[_GENERATION.size :] = key.buffer
+    nonce = os.urandom(NONCE_BYTES)  # 192 random bits: cannot repeat in practice (xaead.py)
+    box = seal_xchacha(keys.seal, nonce, plaintext, labels.HEADER_SEAL + file_id)
+    wipe_buffer(plaintext)
+    body = _FIXED.pack(MAGIC, HEADER_VERSION, file_id, backend_id, len(wrapped)) + wrapped + nonce + bytes(box)
+    body += _mac(keys, body)
+    keys.wipe()
+    return parse_header(body + _checksum(body))
+
+
+def _mac(keys: MasterKeys, data: bytes) -> bytes:
+    return hashlib.blake2b(data, key=keys.mac.buffer, digest_size=MAC_BYTES).digest()
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:CHECKSUM_BYTES]

@@ -1,0 +1,26 @@
+"""Every domain-separation label of the keystore; two uses of one key never share a label."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WRAP: Final = b"hermes/keystore/v1 wrap"
+"""AAD of the wrapped master key."""
+
+HEADER_SEAL: Final = b"hermes/keystore/v1 header seal"
+"""Subkey of the master key that seals the generation; also the AAD's first part."""
+
+HEADER_MAC: Final = b"hermes/keystore/v1 header mac"
+"""Subkey of the master key that authenticates the header."""
+
+RECORD: Final = b"hermes/keystore/v1 record"
+"""Subkey of the generation key that seals records; also the AAD's first part."""
+
+STATE: Final = b"hermes/keystore/v1 state"
+"""Subkey of the generation key that seals counter and set digest; also the AAD's first part."""
+
+ROW_KEY: Final = b"hermes/keystore/v1 row key"
+"""Subkey of the generation key that hides record keys on disk."""
+
+SET_DIGEST: Final = b"hermes/keystore/v1 set digest"
+"""Subkey of the generation key for the incremental digest over all rows."""

@@ -1,0 +1,91 @@
+"""Rotation: a new generation for every live record, or a new wrapping of the master key; inside the caller's transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from dataclasses import replace
+
+from hermes_core.crypto.secret import wipe_buffer
+from hermes_core.keystore.backend import KeyBackend
+from hermes_core.keystore.header import build_header, open_generation, wrap_context
+from hermes_core.keystore.keys import GenerationKeys, generate_key
+from hermes_core.keystore.migration import migrate_value, needs_migration
+from hermes_core.keystore.sealing import RecordSealer, SealedRow
+from hermes_core.keystore.set_digest import SetDigest
+from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_node.keystore.rows import delete_row, find_row, list_row_keys, put_row, write_state
+from hermes_node.keystore.unsealing import RowCensus, Unsealed
+
+_UPDATE_HEADER = "UPDATE header SET body = ?"
+
+
+def rotate_rows(connection: sqlite3.Connection, current: Unsealed) -> Unsealed:
+    """Re-seal every row under a new generation key, migrating older records on the way, and replace header and state.
+
+    The old generation's subkeys survive only in `current`, for the caller to wipe when the transaction is durable.
+    """
+    generation, key = current.keys.generation + 1, generate_key()
+    try:
+        old = current.header
+        header = build_header(old.file_id, old.backend_id, old.wrapped, current.master, generation, key)
+        keys = GenerationKeys.derive(header.file_id, generation, key)
+    finally:
+        key.wipe()
+    census = _reseal_rows(connection, current, keys)
+    return _write_header(connection, replace(current, header=header, keys=keys, census=census))
+
+
+def rewrap_master(connection: sqlite3.Connection, current: Unsealed, backend: KeyBackend) -> Unsealed:
+    """A new master key under a new wrapping, around the same generation; no record is touched.
+
+    The master key changes too: whoever unwrapped the old one from an older copy of the header cannot open later headers.
+    """
+    generation, key = open_generation(current.header, current.master)
+    master = generate_key()
+    try:
+        file_id = current.header.file_id
+        wrapped = backend.wrap(master, wrap_context(file_id, backend.backend_id))
+        header = build_header(file_id, backend.backend_id, wrapped, master, generation, key)
+    except BaseException:
+        master.wipe()
+        raise
+    finally:
+        key.wipe()
+    return _write_header(connection, replace(current, header=header, master=master))
+
+
+def _reseal_rows(connection: sqlite3.Connection, current: Unsealed, keys: GenerationKeys) -> RowCensus:
+    opener, sealer = RecordSealer(current.keys), RecordSealer(keys)
+    digest = SetDigest(keys.set_digest)
+    by_table: Counter[int] = Counter()
+    for row_key in list_row_keys(connection):
+        old = find_row(connection, row_key)
+        if old is None:
+            continue
+        row = _reseal(old, opener, sealer)
+        delete_row(connection, row_key)
+        put_row(connection, row)
+        digest.add(row.row_key, row.table, row.version, row.sealed)
+        by_table[row.table] += 1
+    return RowCensus(digest.value, by_table.total(), dict(by_table))
+
+
+def _reseal(row: SealedRow, opener: RecordSealer, sealer: RecordSealer) -> SealedRow:
+    table = Table(row.table)
+    key, value = opener.open(row.row_key, row.table, row.version, row.sealed)
+    try:
+        if not needs_migration(table, row.version):
+            return sealer.seal(table, key, row.version, value)
+        migrated = migrate_value(table, value)
+        try:
+            return sealer.seal(table, key, RECORD_VERSIONS[table], migrated)
+        finally:
+            wipe_buffer(migrated)
+    finally:
+        wipe_buffer(value)
+
+
+def _write_header(connection: sqlite3.Connection, changed: Unsealed) -> Unsealed:
+    connection.execute(_UPDATE_HEADER, (changed.header.raw,))
+    return write_state(connection, changed)

@@ -1,0 +1,294 @@
+"""Keystore: the sealed file of one node. Synchronous; the node calls it from one worker thread."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.errors import KeystoreError, KeystoreIOError, KeystoreTamperedError
+from hermes_core.keystore.backend import KeyBackend, PassphraseBackend
+from hermes_core.keystore.sealing import RecordSealer
+from hermes_core.keystore.state import KeystoreMark
+from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_node.keystore import wal
+from hermes_node.keystore.creation import write_new_keystore
+from hermes_node.keystore.database import (
+    PAGE_BYTES,
+    Connector,
+    check_files,
+    connect_sqlite,
+    open_for_writing,
+    translate_error,
+)
+from hermes_node.keystore.erasure import erase_file
+from hermes_node.keystore.lock import KeystoreLock
+from hermes_node.keystore.rotation import rewrap_master, rotate_rows
+from hermes_node.keystore.rows import apply_rows, find_row, read_rows
+from hermes_node.keystore.unsealing import Unsealed, read_header, read_state, verify_file
+
+Puts = Mapping[tuple[Table, bytes], bytes | bytearray]
+Deletes = Collection[tuple[Table, bytes]]
+
+
+class Keystore:
+    """An open keystore. Values it hands out are bytearrays the caller wipes.
+
+    After an error inside a transaction it refuses every further use (fail-stop): what the disk holds is then unknown, and
+    only opening the file anew can tell.
+    """
+
+    def __init__(self, path: Path, lock: KeystoreLock, connection: sqlite3.Connection, unsealed: Unsealed) -> None:
+        """For `create` and `open`."""
+        self.path = path
+        self.fsyncs = 0
+        self._lock = lock
+        self._connection = connection
+        self._unsealed = unsealed
+        self._sealer = RecordSealer(unsealed.keys)
+        self._failure: KeystoreError | None = None
+        self._closed = False
+        self._log_is_new = True
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        passphrase: SecretBytes,
+        *,
+        argon2: Argon2Params | None = None,
+        backend: KeyBackend | None = None,
+        page_bytes: int = PAGE_BYTES,
+        connect: Connector = connect_sqlite,
+    ) -> Self:
+        """Make a new keystore and open it. KeystoreExistsError when there is one: it is never overwritten."""
+        path, backend = Path(path), backend or PassphraseBackend(passphrase, argon2)
+        with _locked(path) as lock:
+            write_new_keystore(path, backend, page_bytes, connect)
+            return cls._open_locked(path, lock, backend, connect)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        passphrase: SecretBytes,
+        *,
+        backend: KeyBackend | None = None,
+        connect: Connector = connect_sqlite,
+    ) -> Self:
+        """Verify everything, then open, and migrate older records. On any KeystoreError no byte of the file was changed."""
+        path = Path(path)
+        check_files(path)
+        with _locked(path) as lock:
+            return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect)
+
+    @classmethod
+    def _open_locked(cls, path: Path, lock: KeystoreLock, backend: KeyBackend, connect: Connector) -> Self:
+        unsealed = verify_file(path, backend, connect)
+        try:
+            connection = open_for_writing(path, connect)
+        except sqlite3.Error as error:
+            unsealed.wipe()
+            raise translate_error(error) from None
+        except BaseException:
+            unsealed.wipe()
+            raise
+        store = cls(path, lock, connection, unsealed)
+        try:
+            store._check_unchanged()
+            if unsealed.census.outdated:
+                store.rotate_generation()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def mark(self) -> KeystoreMark:
+        """Generation and commit counter, for a witness outside to remember."""
+        return KeystoreMark(self._unsealed.keys.generation, self._unsealed.state.commit_counter)
+
+    @property
+    def file_id(self) -> bytes:
+        return self._unsealed.header.file_id
+
+    @property
+    def size_bytes(self) -> int:
+        """Database and write-ahead log."""
+        return self.path.stat().st_size + wal.log_bytes(self.path)
+
+    def record_count(self, table: Table) -> int:
+        return self._unsealed.census.by_table.get(table, 0)
+
+    def load(self, table: Table) -> Iterator[tuple[bytes, bytearray]]:
+        """Every record of a table as (key, value), in no meaningful order; commits in between are allowed."""
+        self._check_usable()
+        with _translated():
+            for row_key, tbl, version, sealed in read_rows(self._connection, table):
+                yield self._sealer.open(row_key, tbl, version, sealed)
+                self._check_usable()
+
+    def get(self, table: Table, key: bytes) -> bytearray | None:
+        """One record, or None."""
+        self._check_usable()
+        with _translated():
+            row = find_row(self._connection, self._sealer.derive_row_key(table, key))
+        return None if row is None else self._sealer.open(row.row_key, row.table, row.version, row.sealed)[1]
+
+    def commit(self, puts: Puts, deletes: Deletes = ()) -> KeystoreMark:
+        """Write and delete records in one transaction, durable when this returns; `puts` stays the caller's to wipe.
+
+        A key in both is put. Nothing to do is no transaction.
+        """
+        self._check_usable()
+        if not puts and not deletes:
+            return self.mark
+        rows = [self._sealer.seal(table, key, RECORD_VERSIONS[table], value) for (table, key), value in puts.items()]
+        removed = [self._sealer.derive_row_key(table, key) for table, key in deletes]
+        self._transact(lambda: apply_rows(self._connection, self._unsealed, rows, removed))
+        return self.mark
+
+    def rotate_generation(self) -> None:
+        """Re-seal every live record under a new key and forget the old one: older copies then open to nobody."""
+        self._check_usable()
+        self._transact(lambda: rotate_rows(self._connection, self._unsealed), truncate=True)
+
+    def rotate_passphrase(self, new: SecretBytes, *, argon2: Argon2Params | None = None) -> None:
+        """Seal the keystore with another passphrase; records are not touched."""
+        self.rewrap(PassphraseBackend(new, argon2))
+
+    def rewrap(self, backend: KeyBackend) -> None:
+        """Seal the keystore with another key backend; records are not touched."""
+        self._check_usable()
+        self._transact(lambda: rewrap_master(self._connection, self._unsealed, backend), truncate=True)
+
+    def truncate_log(self) -> None:
+        """Fold the write-ahead log in and cut it to nothing, as after a teardown burst."""
+        self._check_usable()
+        with self._fail_stop():
+            self._truncate_log()
+
+    def wipe(self) -> None:
+        """Close, overwrite and remove the file; nothing of this keystore can be opened afterwards."""
+        if self._closed:
+            raise KeystoreIOError("the keystore is closed")
+        self._close_database()
+        try:
+            erase_file(self.path)
+        except OSError as error:
+            raise KeystoreIOError(f"cannot erase {self.path}: {error.strerror}") from None
+        finally:
+            self._lock.release(remove=not self.path.exists())
+
+    def close(self) -> None:
+        """Fold the log in, wipe every key and let go of the file; harmless when repeated."""
+        if self._closed:
+            return
+        try:
+            if self._failure is None:
+                with self._fail_stop():
+                    self._truncate_log()
+        finally:
+            self._close_database()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _close_database(self) -> None:
+        self._closed = True
+        self._unsealed.wipe()
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _check_usable(self) -> None:
+        if self._failure is not None:
+            raise KeystoreIOError(f"the keystore stopped after an error: {self._failure.detail}")
+        if self._closed:
+            raise KeystoreIOError("the keystore is closed")
+
+    def _check_unchanged(self) -> None:
+        """What was verified through one connection is what this one sees."""
+        with _translated():
+            header = read_header(self._connection)
+            state = read_state(self._connection, self._unsealed.keys, header)
+        if header.raw != self._unsealed.header.raw or state != self._unsealed.state:
+            raise KeystoreTamperedError("the keystore changed while it was being opened")
+
+    def _transact(self, write: Callable[[], Unsealed], *, truncate: bool = False) -> None:
+        """Run `write` in a transaction and adopt its result only when that is durable."""
+        with self._fail_stop():
+            self._connection.execute("BEGIN IMMEDIATE")
+            renewed = write()
+            self._connection.execute("COMMIT")
+            self.fsyncs += wal.FSYNCS_OF_A_COMMIT + (wal.FSYNCS_OF_A_NEW_LOG if self._log_is_new else 0)
+            self._log_is_new = False
+            self._adopt(renewed)
+            if truncate or wal.log_bytes(self.path) >= wal.CHECKPOINT_AT_BYTES:
+                self._truncate_log()
+
+    def _adopt(self, renewed: Unsealed) -> None:
+        """Use `renewed` from now on; keys it no longer has are wiped."""
+        if renewed.keys is not self._unsealed.keys:
+            self._unsealed.keys.wipe()
+            self._sealer = RecordSealer(renewed.keys)
+        if renewed.master is not self._unsealed.master:
+            self._unsealed.master.wipe()
+        self._unsealed = renewed
+
+    def _truncate_log(self) -> None:
+        if wal.log_bytes(self.path):
+            wal.truncate_log(self._connection, self.path)
+            self.fsyncs += wal.FSYNCS_OF_A_CHECKPOINT
+            self._log_is_new = True
+
+    @contextlib.contextmanager
+    def _fail_stop(self) -> Iterator[None]:
+        """Whatever goes wrong inside ends the use of this keystore: the transaction is rolled back and nothing follows it."""
+        try:
+            yield
+        except BaseException as error:
+            failure = _as_keystore_error(error)
+            self._failure = failure or KeystoreIOError(f"interrupted by {type(error).__name__}")
+            with contextlib.suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            if failure is not None and failure is not error:
+                raise failure from None
+            raise
+
+
+def _as_keystore_error(error: BaseException) -> KeystoreError | None:
+    if isinstance(error, KeystoreError):
+        return error
+    if isinstance(error, sqlite3.Error):
+        return translate_error(error)
+    if isinstance(error, OSError):
+        return KeystoreIOError(f"the volume failed: {error.strerror}")
+    return None
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translate_error(error) from None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[KeystoreLock]:
+    """The lock, released again unless what is inside succeeds (then the keystore owns it)."""
+    lock = KeystoreLock(path)
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise

@@ -1,0 +1,155 @@
+"""Unsealing: from an open database to verified keys and state. Reads only; whoever calls it may be holding a forgery."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.errors import KeystoreIOError, KeystoreTamperedError, KeystoreUnsupportedVersionError
+from hermes_core.keystore.backend import KeyBackend
+from hermes_core.keystore.header import MAX_HEADER_BYTES, Header, open_generation, parse_header, unwrap_master
+from hermes_core.keystore.keys import GenerationKeys
+from hermes_core.keystore.migration import needs_migration
+from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, SealedRow
+from hermes_core.keystore.set_digest import SetDigest
+from hermes_core.keystore.state import KeystoreState, open_state
+from hermes_core.keystore.tables import RECORD_VERSIONS, ROW_KEY_BYTES, Table
+from hermes_node.keystore.database import Connector, check_files, check_schema, open_for_checking, translate_error
+
+SELECT_ROWS = "SELECT row_key, tbl, version, sealed FROM records ORDER BY row_key"
+
+
+@dataclass(slots=True)
+class RowCensus:
+    """What a scan of all rows found: rows a table, rows in an older record version, their digest."""
+
+    digest: int = 0
+    rows: int = 0
+    by_table: dict[int, int] = field(default_factory=dict)
+    outdated: int = 0
+    newer: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """An authentic keystore: every key to use it, its state, and the census of its rows."""
+
+    header: Header
+    master: SecretBytes
+    keys: GenerationKeys
+    state: KeystoreState
+    census: RowCensus
+
+    def wipe(self) -> None:
+        self.master.wipe()
+        self.keys.wipe()
+
+
+def verify_file(path: Path, backend: KeyBackend, connect: Connector) -> Unsealed:
+    """Unseal the file at `path` through a connection that cannot change it; the caller holds its lock."""
+    check_files(path)
+    try:
+        connection = open_for_checking(path, connect)
+        try:
+            return unseal(connection, backend)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise translate_error(error) from None
+    except OSError as error:
+        raise KeystoreIOError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_header(connection: sqlite3.Connection) -> Header:
+    """The header, whole but not yet authenticated."""
+    return parse_header(_read_blob(connection, "SELECT body FROM header", MAX_HEADER_BYTES))
+
+
+def unseal(connection: sqlite3.Connection, backend: KeyBackend) -> Unsealed:
+    """Check everything there is to check, in the order of cost; KeystoreError subclasses say what is wrong."""
+    check_schema(connection)
+    header = read_header(connection)
+    master = unwrap_master(header, backend)
+    try:
+        keys = derive_generation(header, master)
+        try:
+            state = read_state(connection, keys, header)
+            census = count_rows(connection, keys)
+            _compare(census, state)
+        except BaseException:
+            keys.wipe()
+            raise
+    except BaseException:
+        master.wipe()
+        raise
+    return Unsealed(header, master, keys, state, census)
+
+
+def derive_generation(header: Header, master: SecretBytes) -> GenerationKeys:
+    """The subkeys of the header's generation; the generation key itself is wiped."""
+    generation, key = open_generation(header, master)
+    try:
+        return GenerationKeys.derive(header.file_id, generation, key)
+    finally:
+        key.wipe()
+
+
+def read_state(connection: sqlite3.Connection, keys: GenerationKeys, header: Header) -> KeystoreState:
+    state = open_state(keys, _read_blob(connection, "SELECT sealed FROM state", MAX_HEADER_BYTES))
+    if state.header_hash != header.fingerprint:
+        raise KeystoreTamperedError("the header is not the one this keystore was last written with")
+    return state
+
+
+def count_rows(connection: sqlite3.Connection, keys: GenerationKeys) -> RowCensus:
+    """Scan all rows in key order. A look-up walks the same B-tree, so ascending keys prove that it finds them."""
+    census = RowCensus()
+    digest = SetDigest(keys.set_digest)
+    previous = b""
+    for row_key, table, version, sealed in connection.execute(SELECT_ROWS):
+        check_row(row_key, table, version, sealed)
+        if row_key <= previous:
+            raise KeystoreTamperedError("the keystore's rows are out of order")
+        previous = row_key
+        digest.add(row_key, table, version, sealed)
+        _count(census, table, version)
+    census.digest = digest.value
+    return census
+
+
+def check_row(row_key: object, table: object, version: object, sealed: object) -> SealedRow:
+    """Types and sizes of a row; what is inside is the digest's and the box's to prove."""
+    if not (isinstance(row_key, bytes) and isinstance(sealed, bytes) and isinstance(table, int) and isinstance(version, int)):
+        raise KeystoreTamperedError("a row has a wrong type")
+    if len(row_key) != ROW_KEY_BYTES or not MIN_SEALED_BYTES <= len(sealed) <= MAX_SEALED_BYTES:
+        raise KeystoreTamperedError("a row has a wrong size")
+    if not (0 < table <= 0xFF and 0 < version <= 0xFF):
+        raise KeystoreTamperedError("a row has a number out of range")
+    return SealedRow(row_key, table, version, sealed)
+
+
+def _count(census: RowCensus, table: int, version: int) -> None:
+    census.rows += 1
+    census.by_table[table] = census.by_table.get(table, 0) + 1
+    if table not in RECORD_VERSIONS or version > RECORD_VERSIONS[Table(table)]:
+        census.newer = (table, version)
+    elif needs_migration(Table(table), version):
+        census.outdated += 1
+
+
+def _compare(census: RowCensus, state: KeystoreState) -> None:
+    """Rows against the sealed state first: only an authentic row may claim to be from the future."""
+    if census.rows != state.record_count or census.digest != state.set_digest:
+        raise KeystoreTamperedError("rows were changed, moved, removed or put back behind the keystore's back")
+    if census.newer is not None:
+        table, version = census.newer
+        raise KeystoreUnsupportedVersionError(f"a record of table {table} has version {version}, newer than this Hermes")
+
+
+def _read_blob(connection: sqlite3.Connection, query: str, limit: int) -> bytes:
+    rows = connection.execute(query).fetchmany(2)
+    if len(rows) != 1 or not isinstance(rows[0][0], bytes) or len(rows[0][0]) > limit:
+        raise KeystoreTamperedError("the keystore's header or state row is missing")
+    return rows[0][0]
