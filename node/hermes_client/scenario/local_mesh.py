@@ -85,7 +85,7 @@ class LocalMesh:
         self._size = size
         self._keep_folder = folder is not None
         self._folder = folder or Path(tempfile.mkdtemp(prefix="hermes-mesh-"))
-        self._app_tls = app_tls
+        self.app_tls = app_tls
         self._settings = settings or {}
         self.admin_token = secrets.token_hex(16)
         self.passphrase = secrets.token_hex(16)
@@ -173,7 +173,7 @@ class LocalMesh:
         certificate: dict[str, SettingValue] = {"tls_cert": str(files.certificate), "tls_key": str(files.key)}
         base: dict[str, dict[str, SettingValue]] = {
             "node": {"id": node_id, "data_dir": str(folder), "ready_file": str(folder / "ready.json")},
-            "app": certificate if self._app_tls else {},
+            "app": certificate if self.app_tls else {},
             "mesh": {**certificate, "tls_ca": str(self.ca_file)},
             "admin": {"token_file": str(self._folder / "admin-token")},
             "keystore": {"path": str(folder / "keystore.db"), "passphrase_file": str(self._folder / "passphrase")},

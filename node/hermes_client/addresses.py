@@ -1,0 +1,52 @@
+"""Which address to try next: chats resume only at their home node, so it is preferred while any is alive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermes_core.errors import HermesError
+from hermes_core.ids import NodeId
+
+
+class AddressBook:
+    """The node addresses an app was given ("host:port"), and which node was last seen behind each.
+
+    An address may be a load balancer, with another node behind it each time: what was seen orders the attempts, and no
+    address is ever ruled out.
+    """
+
+    def __init__(self, addresses: str | Sequence[str]) -> None:
+        listed = [addresses] if isinstance(addresses, str) else list(addresses)
+        if not listed or not all(listed):
+            raise HermesError('give at least one node address, such as "hermes.example:8443"')
+        self._seen: dict[str, NodeId | None] = dict.fromkeys(listed)
+        self._round: list[str] = []
+        self._round_home: NodeId | None = None
+
+    def choose(self, home: NodeId | None) -> str:
+        """The next address to try. Every address gets its turn before one is tried again; the home node's come first."""
+        if home != self._round_home:
+            self._round = []
+            self._round_home = home
+        if not self._round:
+            self._round = sorted(self._seen, key=lambda address: self._rank(address, home))
+        return self._round.pop(0)
+
+    def record(self, address: str, node_id: NodeId) -> None:
+        """`node_id` answered at `address`."""
+        self._seen[address] = node_id
+
+    def connected(self) -> None:
+        """A session stands: the next round starts anew, with the home node first."""
+        self._round = []
+
+    def avoid(self, address: str) -> None:
+        """Try `address` last in the next round (its node is leaving)."""
+        self._seen[address] = self._seen.pop(address)
+        self._round = []
+
+    def _rank(self, address: str, home: NodeId | None) -> int:
+        seen = self._seen[address]
+        if home is None or seen == home:
+            return 0
+        return 1 if seen is None else 2

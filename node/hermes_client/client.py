@@ -1,0 +1,231 @@
+"""HermesClient: an app's connection to the mesh, kept up through restarts of the node and of the network.
+
+async with HermesClient(["node-0.example:8443"], identity=identity, tls=ClientTls(ca_file=ca)) as client:
+    chat = await client.start_chat(app_id)
+    await chat.send(b"hello")
+    async for message in chat:
+        print(message.content)
+    await chat.delete()
+
+async for offer in client.offers():
+    chat = await offer.accept()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from hermes_client.addresses import AddressBook
+from hermes_client.backoff import Backoff
+from hermes_client.chat import Chat
+from hermes_client.driver import ChatDriver
+from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
+from hermes_client.session import Session
+from hermes_client.signal import Signal
+from hermes_client.tls import ClientTls, PlainText
+from hermes_core.chat.events import ChatOffered
+from hermes_core.chat.params import AppParams
+from hermes_core.chat.session import AppFound
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, HermesError, ProtocolError
+from hermes_core.ids import AppId, NodeId
+
+CONNECT_TIMEOUT_S = 30.0
+CHAT_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 5.0
+
+_log = logging.getLogger("hermes.client")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOffer:
+    """Another app wants to chat."""
+
+    app_id: AppId
+    _client: HermesClient
+    _event: ChatOffered
+
+    async def accept(self, timeout_s: float = CHAT_TIMEOUT_S) -> Chat:
+        """Answer, and wait until the other app has confirmed; ProtocolError or ChatEndedError when it comes to nothing."""
+        return await self._client.finish_handshake(self._client.driver.accept(self._event), timeout_s)
+
+    def reject(self, code: ErrorCode = ErrorCode.TARGET_NOT_FOUND) -> None:
+        self._client.driver.reject(self._event.chat_id, code)
+
+
+class HermesClient:
+    """One app. Its chats live as long as the client: it keeps their keys in memory only.
+
+    `addresses` are nodes of one mesh ("host:port"). The first node reached becomes home for the chats made there: while any of
+    them is alive the client goes back to that node, since only it can resume them.
+    """
+
+    def __init__(
+        self,
+        addresses: str | Sequence[str],
+        *,
+        identity: Identity | None = None,
+        tls: ClientTls | PlainText | None = None,
+        params: AppParams | None = None,
+        backoff: Backoff | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
+        self._book = AddressBook(addresses)
+        self._identity = identity or Identity.generate()
+        self._tls = tls or ClientTls()
+        self._params = params or AppParams()
+        self._backoff = backoff or Backoff()
+        self._connect_timeout_s = connect_timeout_s
+        self._driver: ChatDriver | None = None
+        self._session: Session | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._last_error: HermesError | None = None
+        self._changed = Signal()
+        self.connections = 0
+        self.home: NodeId | None = None
+
+    async def __aenter__(self) -> Self:
+        self._driver = ChatDriver(self._identity, self._params)
+        self._runner = asyncio.create_task(self._run(), name="hermes-client")
+        try:
+            await self.wait_connected(self._connect_timeout_s)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def driver(self) -> ChatDriver:
+        if self._driver is None or self._driver.closed:
+            raise ClientClosedError("the client is not open: use `async with`")
+        return self._driver
+
+    @property
+    def app_id(self) -> AppId:
+        return self.driver.app_id
+
+    @property
+    def connected(self) -> bool:
+        return self._session is not None
+
+    async def wait_connected(self, timeout_s: float | None = None) -> None:
+        """Wait until a session stands; ConnectError names the last reason when the time is over."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait_for(lambda: self.connected or self._runner_failed())
+        except TimeoutError:
+            reason = str(self._last_error) if self._last_error else "no node answered"
+            raise ConnectError(f"not connected after {timeout_s:.0f} s: {reason}") from None
+        if self._runner_failed() and self._runner is not None:
+            self._runner.result()
+
+    async def start_chat(self, app_id: AppId, timeout_s: float = CHAT_TIMEOUT_S) -> Chat:
+        """Offer a chat and wait until the other app took it; ProtocolError (TARGET_OFFLINE …) says why not."""
+        return await self.finish_handshake(self.driver.start_chat(app_id), timeout_s)
+
+    async def offers(self) -> AsyncIterator[ChatOffer]:
+        """Chats that other apps offer, until the client is closed."""
+        driver = self.driver
+        while True:
+            await driver.offered.wait_for(lambda: bool(driver.offers) or driver.closed)
+            if driver.closed:
+                return
+            event = driver.offers.popleft()
+            yield ChatOffer(event.app_id, self, event)
+
+    async def find_app(self, app_id: AppId, timeout_s: float = CHAT_TIMEOUT_S) -> AppFound:
+        """Ask the directory where an app is."""
+        async with asyncio.timeout(timeout_s):
+            await self._changed.wait_for(lambda: self.connected)
+            if self._session is None:
+                raise ConnectError("not connected")
+            return await self._session.find_app(app_id)
+
+    async def finish_handshake(self, chat: Chat, timeout_s: float) -> Chat:
+        """Wait until both ends of a new chat have confirmed their keys."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await chat.wait(lambda: chat.ready or chat.failure is not None)
+        except TimeoutError:
+            self.driver.delete(chat.chat_id)
+            raise ProtocolError(ErrorCode.TARGET_OFFLINE, f"no answer from {chat.peer} in {timeout_s:.0f} s") from None
+        except ChatEndedError:
+            if chat.failure is not None:
+                raise chat.failure from None
+            raise
+        if not chat.ready and chat.failure is not None:
+            raise chat.failure
+        return chat
+
+    def reconnect(self) -> None:
+        """Break the stream off and come back over a new one, as after a loss of the network."""
+        if self._session is not None:
+            self._session.cut()
+
+    async def close(self) -> None:
+        """Delete the chats that are still alive (without this client nobody could resume them), end the stream, wipe keys."""
+        driver = self._driver
+        if driver is None or driver.closed:
+            return
+        if self.connected:
+            await self._delete_chats(driver)
+            if self._session is not None:
+                await self._session.finish()
+        driver.close()
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+        self._changed.notify()
+
+    async def _delete_chats(self, driver: ChatDriver) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.gather(*(chat.delete() for chat in driver.live_chats()), return_exceptions=True)
+        except TimeoutError:
+            _log.warning("closing before the node confirmed the end of %d chats", len(driver.live_chats()))
+
+    def _runner_failed(self) -> bool:
+        return self._runner is not None and self._runner.done()
+
+    async def _run(self) -> None:
+        """Connect, serve, and connect again, for as long as the client is open."""
+        try:
+            while True:
+                try:
+                    await self._serve_once()
+                except (HermesError, OSError) as error:
+                    self._last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
+                    _log.info("connection lost: %s", self._last_error)
+                await asyncio.sleep(self._backoff.next_delay_s())
+        finally:
+            self._changed.notify()
+
+    async def _serve_once(self) -> None:
+        home = self.home if self.driver.live_chats() else None
+        address = self._book.choose(home)
+        async with Session(address, self._tls, self._identity, self.driver) as session:
+            node_id = session.challenge.node_id
+            self._book.record(address, node_id)
+            if home is not None and node_id != home:
+                raise StreamLostError(f"{address} is {node_id}; the chats are at home on {home}")
+            await session.connect()
+            self._book.connected()
+            self._backoff.reset()
+            self._session, self.home = session, node_id
+            self.connections += 1
+            self._changed.notify()
+            try:
+                await session.serve(self._book.avoid)
+            finally:
+                self._session = None
+                self._changed.notify()

@@ -1,0 +1,162 @@
+"""The sans-IO chat machine, driven from an event loop: clock, timer, outbound queue, and events turned into Chat objects."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from hermes_client.chat import Chat
+from hermes_client.signal import Signal
+from hermes_core.chat.app_machine import AppChats
+from hermes_core.chat.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
+from hermes_core.chat.messages import ChatMessage
+from hermes_core.chat.params import AppParams
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_wire.app import ClientMessage
+
+_log = logging.getLogger("hermes.client")
+
+
+class ChatDriver:
+    """Everything here is plain code on one event loop. `wake` is set when the machine has something to send."""
+
+    def __init__(self, identity: Identity, params: AppParams) -> None:
+        self._machine = AppChats(identity=identity, params=params)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._to_acknowledge: dict[ChatId, int] = {}
+        self._failures: dict[ChatId, ProtocolError] = {}
+        self.outbound: deque[ClientMessage] = deque()
+        self.wake = asyncio.Event()
+        self.chats: dict[ChatId, Chat] = {}
+        self.offers: deque[ChatOffered] = deque()
+        self.offered = Signal()
+        self.ended = Signal()
+        self.connected = False
+        self.closed = False
+
+    @property
+    def app_id(self) -> AppId:
+        return self._machine.app_id
+
+    def connect(self, node_id: NodeId, node_key: bytes, binding: bytes) -> None:
+        """A session stands: the machine resumes its chats over it."""
+        self.outbound.clear()
+        self.connected = True
+        self._machine.connected(node_id, node_key, binding, self._loop.time())
+        self._absorb()
+
+    def disconnect(self) -> None:
+        """The session is gone; what was queued for it is void, the machine keeps what must be sent again."""
+        self.connected = False
+        self._machine.disconnected(self._loop.time())
+        self._absorb()
+
+    def receive(self, message: ChatMessage) -> None:
+        self._machine.receive(message, self._loop.time())
+
+    def received_batch(self) -> None:
+        """After the last `receive` of a batch: hand out the events."""
+        self._absorb()
+
+    def start_chat(self, target: AppId) -> Chat:
+        chat_id = self._machine.start_chat(target, self._loop.time())
+        chat = self.chats[chat_id] = Chat(self, chat_id, target)
+        self._absorb()
+        return chat
+
+    def accept(self, offer: ChatOffered) -> Chat:
+        chat = self.chats[offer.chat_id] = Chat(self, offer.chat_id, offer.app_id)
+        self._machine.accept(offer.chat_id, self._loop.time())
+        self._absorb()
+        return chat
+
+    def reject(self, chat_id: ChatId, code: ErrorCode) -> None:
+        self._machine.reject(chat_id, code, self._loop.time())
+        self._absorb()
+
+    def try_send(self, chat_id: ChatId, content: bytes) -> int | None:
+        """The message's seq, or None when the window is full."""
+        try:
+            seq = self._machine.send(chat_id, content, self._loop.time())
+        except ProtocolError as error:
+            if error.code is not ErrorCode.BACKPRESSURE:
+                raise
+            return None
+        self._absorb()
+        return seq
+
+    def acknowledge(self, chat_id: ChatId, seq: int) -> None:
+        """The app took this message. Acknowledgements are cumulative: only the last one before a batch leaves is sent."""
+        self._to_acknowledge[chat_id] = seq
+        self.wake.set()
+
+    def flush_acknowledgements(self) -> None:
+        """Turn what the app took since the last batch into one acknowledgement a chat."""
+        pending, self._to_acknowledge = self._to_acknowledge, {}
+        for chat_id, seq in pending.items():
+            if chat_id in self.chats:
+                self._machine.acknowledge(chat_id, seq, self._loop.time())
+        if pending:
+            self._absorb()
+
+    def rekey(self, chat_id: ChatId) -> None:
+        self._machine.rekey(chat_id, self._loop.time())
+        self._absorb()
+
+    def delete(self, chat_id: ChatId) -> None:
+        self._machine.delete(chat_id, self._loop.time())
+        self._absorb()
+
+    def live_chats(self) -> list[Chat]:
+        return list(self.chats.values())
+
+    def close(self) -> None:
+        """Wake everyone who waits; nothing works afterwards."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self.offered.notify()
+        for chat in self.chats.values():
+            chat.changed.notify()
+
+    def _absorb(self) -> None:
+        output = self._machine.take_output()
+        for event in output.events:
+            self._dispatch(event)
+        if self.connected and output.sends:
+            self.outbound.extend(output.sends)
+            self.wake.set()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._machine.next_timer()
+        if due is not None and not self.closed:
+            self._timer = self._loop.call_at(due, self._fire)
+
+    def _fire(self) -> None:
+        self._machine.handle_timer(self._loop.time())
+        self._absorb()
+
+    def _dispatch(self, event: AppEvent) -> None:
+        if isinstance(event, ChatOffered):
+            self.offers.append(event)
+            self.offered.notify()
+            return
+        if isinstance(event, FrameRefused):
+            _log.debug("a frame was refused: %s", event.code.name)
+            return
+        chat = self.chats.get(event.chat_id) if event.chat_id is not None else None
+        if chat is None:
+            return
+        chat.apply(event)
+        if isinstance(event, ChatEnded):
+            self.chats.pop(chat.chat_id, None)
+            self._to_acknowledge.pop(chat.chat_id, None)
+            self.ended.notify()

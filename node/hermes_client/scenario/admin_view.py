@@ -1,0 +1,125 @@
+"""What a node's admin server tells: ratchet positions, records held; for checking a promise from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import aiohttp
+from google.protobuf import json_format
+from google.protobuf.message import Message as ProtoMessage
+
+from hermes_core.errors import HermesError
+from hermes_proto.v1.admin_pb2 import MeshMembers, Ratchets, Readiness, ResumeReport
+
+REQUEST_TIMEOUT_S: Final = 5.0
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+
+_M = TypeVar("_M", bound=ProtoMessage)
+
+
+class AdminError(HermesError):
+    """The admin server could not be asked; the text says the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminView:
+    """`url` such as http://127.0.0.1:9090, and the bearer token of the endpoints that tell more than health."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def from_file(cls, url: str, token_file: Path) -> AdminView:
+        try:
+            return cls(url.rstrip("/"), token_file.read_text().strip())
+        except OSError as error:
+            raise AdminError(f"cannot read the admin token {token_file}: {error.strerror}") from error
+
+    async def read_ratchets(self) -> Ratchets:
+        return await self._get("/crypto/ratchets", Ratchets())
+
+    async def read_members(self) -> MeshMembers:
+        return await self._get("/mesh/members", MeshMembers())
+
+    async def read_resume(self) -> ResumeReport:
+        return await self._get("/resume", ResumeReport())
+
+    async def read_readiness(self) -> Readiness:
+        return await self._get("/readyz", Readiness(), accepted=(200, 503))
+
+    async def _get(self, path: str, into: _M, accepted: tuple[int, ...] = (200,)) -> _M:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=False) as session,
+                session.get(self.url + path) as response,
+            ):
+                body = await response.content.read(MAX_BODY_BYTES)
+                if response.status in (401, 403):
+                    raise AdminError(f"{self.url} refuses the token; give the one of the mesh's admin Secret")
+                if response.status not in accepted:
+                    raise AdminError(f"{self.url}{path} answered {response.status}")
+                json_format.Parse(body, into, ignore_unknown_fields=True)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AdminError(f"cannot reach {self.url}: {error or 'no answer in time'}") from error
+        except json_format.ParseError as error:
+            raise AdminError(f"{self.url}{path} did not answer as an admin server does: {error}") from error
+        return into
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where one direction of one channel stands on one node."""
+
+    node: str
+    chat_ref: str
+    channel: int
+    kind: str
+    direction: str
+    epoch: int
+    position: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.kind} {self.direction} of chat {self.chat_ref} on {self.node}"
+
+
+def list_positions(node: str, ratchets: Ratchets) -> Iterator[Position]:
+    """Every direction of every channel that a node reports."""
+    for chat in ratchets.chats:
+        for index, channel in enumerate(chat.channels):
+            for name, direction in (("send", channel.send), ("recv", channel.recv)):
+                yield Position(node, chat.chat_ref, index, channel.kind, name, channel.epoch, direction.position)
+
+
+def place(position: Position) -> tuple[str, str, int, str]:
+    """What stays the same when the position moves."""
+    return (position.node, position.chat_ref, position.channel, position.direction)
+
+
+def find_lowered(before: list[Position], after: list[Position]) -> list[str]:
+    """Positions that went backwards, in words. Only what both lists name is compared; a higher epoch counts anew from 0."""
+    now = {place(position): position for position in after}
+    found = []
+    for old in before:
+        new = now.get(place(old))
+        if new is not None and (new.epoch, new.position) < (old.epoch, old.position):
+            found.append(f"{old.where} went from {old.epoch}/{old.position} back to {new.epoch}/{new.position}")
+    return found
+
+
+async def read_positions(views: dict[str, AdminView]) -> list[Position]:
+    """Positions of every node that answers, by node name."""
+    reports = await asyncio.gather(*(view.read_ratchets() for view in views.values()))
+    return [position for node, report in zip(views, reports, strict=True) for position in list_positions(node, report)]
+
+
+async def count_chats(views: dict[str, AdminView]) -> dict[str, int]:
+    """Chat records held by each node."""
+    reports = await asyncio.gather(*(view.read_resume() for view in views.values()))
+    return {node: report.live_chats for node, report in zip(views, reports, strict=True)}

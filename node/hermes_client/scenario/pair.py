@@ -1,0 +1,205 @@
+"""Two apps and a chat between them, with numbered messages both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+from hermes_client.chat import Chat
+from hermes_client.client import HermesClient
+from hermes_client.errors import ChatEndedError, ClientClosedError
+from hermes_client.scenario.delivery import Delivery
+from hermes_client.scenario.report import ScenarioReport
+from hermes_client.scenario.tally import Tally, Violation
+from hermes_client.signal import Signal
+from hermes_core.chat.messages import CloseReason
+from hermes_core.errors import HermesError
+
+SHOWN_VIOLATIONS = 3
+
+
+class BrokenPromiseError(HermesError):
+    """Hermes did not keep what it promises; the text names it."""
+
+
+class End:
+    """One app's end of the chat: what it sends is counted by the other end's tally."""
+
+    def __init__(self, name: str, client: HermesClient, chat: Chat, outgoing: Tally, incoming: Tally) -> None:
+        self.name = name
+        self.client = client
+        self.chat = chat
+        self.outgoing = outgoing
+        self.incoming = incoming
+        self.longest_pause_s = 0.0
+        self._last_arrival: float | None = None
+
+    async def send_next(self) -> None:
+        await self.chat.send(self.outgoing.build_next())
+
+    def arrived(self, content: bytes) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._last_arrival is not None:
+            self.longest_pause_s = max(self.longest_pause_s, now - self._last_arrival)
+        self._last_arrival = now
+        self.incoming.record(content)
+
+    def measure_pauses(self) -> None:
+        """Forget earlier pauses: traffic flows without a break from now on."""
+        self.longest_pause_s = 0.0
+        self._last_arrival = asyncio.get_running_loop().time()
+
+
+class ChatPair:
+    """Made by `ChatPair.establish`. `close` ends the receivers; the clients belong to the caller."""
+
+    def __init__(self, first: End, second: End, delivery: Delivery) -> None:
+        self.ends = (first, second)
+        self.progress = Signal()
+        self._receivers = [asyncio.create_task(self._receive(end, delivery)) for end in self.ends]
+
+    @classmethod
+    async def establish(cls, first: HermesClient, second: HermesClient, delivery: Delivery, timeout_s: float) -> ChatPair:
+        """Handshake: `first` offers, `second` accepts."""
+        accepting = asyncio.create_task(_accept_from(second, first, timeout_s))
+        try:
+            offered = await first.start_chat(second.app_id, timeout_s)
+            accepted = await accepting
+        finally:
+            accepting.cancel()
+            await asyncio.gather(accepting, return_exceptions=True)
+        run_id = secrets.token_hex(4)
+        there, back = Tally(run_id, "a→b"), Tally(run_id, "b→a")
+        return cls(End("a", first, offered, there, back), End("b", second, accepted, back, there), delivery)
+
+    @property
+    def tallies(self) -> tuple[Tally, Tally]:
+        return self.ends[0].outgoing, self.ends[1].outgoing
+
+    @property
+    def messages(self) -> int:
+        """Messages sent, both ways."""
+        return sum(tally.sent for tally in self.tallies)
+
+    @property
+    def received(self) -> int:
+        return sum(tally.received for tally in self.tallies)
+
+    @property
+    def unacknowledged(self) -> int:
+        return sum(end.chat.unacknowledged for end in self.ends)
+
+    @property
+    def resumes(self) -> int:
+        return sum(end.chat.resumes for end in self.ends)
+
+    async def send(self, each: int, pace_s: float = 0.0) -> None:
+        """`each` messages in both directions at the same time, with a pause after every one."""
+        await asyncio.gather(*(self._send_from(end, each, pace_s) for end in self.ends))
+
+    async def settle(self) -> None:
+        """Wait until everything sent was acknowledged, then hold every promise against the tallies."""
+        await asyncio.gather(*(end.chat.drain() for end in self.ends))
+        self.check(complete=True)
+
+    async def wait(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition that arriving messages bring about."""
+        await self.progress.wait_for(condition)
+
+    async def wait_broken(self) -> None:
+        """Raise as soon as a promise is broken that no later message can mend."""
+        await self.progress.wait_for(lambda: bool(self.violations(complete=False)))
+        self.check(complete=False)
+
+    async def wait_path_lost(self) -> None:
+        """Return when either app noticed that the way to the other is gone, or has resumed meanwhile."""
+        before = self.resumes
+        gone = [asyncio.create_task(self._wait_path_lost(end.chat, before)) for end in self.ends]
+        try:
+            done, _ = await asyncio.wait(gone, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in gone:
+                task.cancel()
+            await asyncio.gather(*gone, return_exceptions=True)
+
+    def cut_streams(self) -> None:
+        """Break both apps' streams off, as a lost network would."""
+        for end in self.ends:
+            end.client.reconnect()
+
+    async def wait_up(self) -> None:
+        """Wait until both apps see the whole path."""
+        for end in self.ends:
+            await self._wait_up(end.chat)
+
+    async def _wait_path_lost(self, chat: Chat, resumes_before: int) -> None:
+        await chat.wait(lambda: not chat.up or self.resumes > resumes_before)
+
+    async def _wait_up(self, chat: Chat) -> None:
+        await chat.wait(lambda: chat.up)
+
+    def violations(self, *, complete: bool) -> list[Violation]:
+        return [found for tally in self.tallies for found in tally.violations(complete=complete)]
+
+    def check(self, *, complete: bool) -> None:
+        """Raise BrokenPromiseError that names the first violations."""
+        found = self.violations(complete=complete)
+        if found:
+            more = f" and {len(found) - SHOWN_VIOLATIONS} more" if len(found) > SHOWN_VIOLATIONS else ""
+            raise BrokenPromiseError("; ".join(map(str, found[:SHOWN_VIOLATIONS])) + more)
+
+    async def end_chat(self) -> None:
+        """The first app deletes the chat, the second must be told so."""
+        first, second = (end.chat for end in self.ends)
+        await first.delete()
+        reason = await second.wait_ended()
+        if reason is not CloseReason.DELETED_BY_PEER:
+            raise BrokenPromiseError(f"{self.ends[1].name} was told {reason.name} instead of DELETED_BY_PEER")
+
+    def fill(self, report: ScenarioReport, suffix: str = "") -> None:
+        """Add this chat's counts to a report."""
+        report.messages += self.messages
+        for tally in self.tallies:
+            report.lost += len(tally.lost())
+            report.duplicated += len(tally.duplicated)
+            report.reordered += len(tally.reordered)
+        report.violations += [str(found) + (f" (chat {suffix})" if suffix else "") for found in self.violations(complete=True)]
+        for end in self.ends:
+            report.resumes[end.name + suffix] = end.chat.resumes
+
+    def describe_backlog(self) -> str:
+        """Where messages hang, for a step that ran out of time."""
+        return "; ".join(
+            f"{end.outgoing.direction}: {end.outgoing.sent} sent, {end.outgoing.received} received, "
+            f"{end.chat.acknowledged} acknowledged, path {'up' if end.chat.up else 'down'}"
+            for end in self.ends
+        )
+
+    async def close(self) -> None:
+        for task in self._receivers:
+            task.cancel()
+        await asyncio.gather(*self._receivers, return_exceptions=True)
+
+    async def _send_from(self, end: End, count: int, pace_s: float) -> None:
+        for _ in range(count):
+            await end.send_next()
+            await asyncio.sleep(pace_s)
+
+    async def _receive(self, end: End, delivery: Delivery) -> None:
+        try:
+            async for content in delivery(end.chat):
+                end.arrived(content)
+                self.progress.notify()
+        except (ChatEndedError, ClientClosedError):
+            pass  # the step that waits on this chat reports its end
+        self.progress.notify()
+
+
+async def _accept_from(client: HermesClient, other: HermesClient, timeout_s: float) -> Chat:
+    async for offer in client.offers():
+        if offer.app_id == other.app_id:
+            return await offer.accept(timeout_s)
+    raise ClientClosedError("the client was closed before the offer came")

@@ -1,0 +1,223 @@
+"""A session with one node: challenge and connect, then reader, writer and heartbeat until the stream ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Final, Self
+
+from hermes_client.driver import ChatDriver
+from hermes_client.errors import StreamLostError
+from hermes_client.stream import AppStream, take_batch
+from hermes_client.tls import ClientTls, PlainText
+from hermes_core.chat.connect import build_connect, derive_session_binding
+from hermes_core.chat.messages import ErrorNotice
+from hermes_core.chat.session import (
+    NONCE_BYTES,
+    AppFound,
+    Challenge,
+    Connected,
+    FindApp,
+    Heartbeat,
+    NodeChange,
+    SessionMessage,
+)
+from hermes_core.crypto.signing import Identity, check_public_key
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import AppId
+from hermes_wire.app import ClientMessage, ServerMessage
+
+_log = logging.getLogger("hermes.client")
+
+OPEN_TIMEOUT_S: Final = 10.0
+SILENT_INTERVALS: Final = 3  # a node silent for this many heartbeat intervals is gone
+CLOSE_GRACE_S: Final = 2.0
+
+
+class Session:
+    """`async with` opens the stream and reads the challenge; `connect` proves who we are; `serve` lasts until the end."""
+
+    def __init__(self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: ChatDriver) -> None:
+        self._stream = AppStream.open(address, tls)
+        self._identity = identity
+        self._driver = driver
+        self._control: deque[ClientMessage] = deque()
+        self._lookups: dict[AppId, list[asyncio.Future[AppFound]]] = {}
+        self._challenge: Challenge | None = None
+        self._interval_s = 0.0
+        self._heard_at = 0.0
+        self._leaving = asyncio.Event()
+        self._finishing = False
+        self._ended = asyncio.Event()
+        self._cut = asyncio.Event()
+
+    @property
+    def challenge(self) -> Challenge:
+        if self._challenge is None:
+            raise StreamLostError("no challenge yet")
+        return self._challenge
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._challenge = await self._read_first(Challenge)
+            check_public_key(self._challenge.node_key)
+        except BaseException:
+            await self._stream.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for lookup in self._lookups.values():
+            for future in lookup:
+                future.cancel()
+        await self._stream.close()
+
+    async def connect(self) -> None:
+        """Answer the challenge and hand the session to the chats."""
+        challenge = self.challenge
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        await self._stream.write([build_connect(self._identity, challenge, nonce)])
+        connected = await self._read_first(Connected)
+        if connected.app_id != self._driver.app_id:
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "the node took us for another app")
+        self._interval_s = connected.heartbeat_interval_ms / 1000
+        binding = derive_session_binding(challenge.challenge, nonce)
+        self._driver.connect(challenge.node_id, challenge.node_key, binding)
+
+    async def serve(self, leaving: Callable[[str], None]) -> None:
+        """Run until the stream ends, which raises; `leaving` is told the address when the node says that it will leave."""
+        self._heard_at = asyncio.get_running_loop().time()
+        try:
+            await _run_until_first_error(self._read(), self._write(), self._beat(), self._move(leaving), self._wait_cut())
+        finally:
+            self._ended.set()
+            self._driver.disconnect()
+
+    async def find_app(self, app_id: AppId) -> AppFound:
+        future: asyncio.Future[AppFound] = asyncio.get_running_loop().create_future()
+        self._lookups.setdefault(app_id, []).append(future)
+        self._send_control(FindApp(app_id))
+        return await future
+
+    async def finish(self) -> None:
+        """Let everything that is queued leave, end our half of the stream, and give the node a moment to end its own."""
+        self._finishing = True
+        self._driver.wake.set()
+        try:
+            async with asyncio.timeout(CLOSE_GRACE_S):
+                await self._ended.wait()
+        except TimeoutError:
+            _log.debug("%s did not end the stream in time", self._stream.address)
+
+    def cut(self) -> None:
+        """Break the stream off as a lost network would."""
+        self._cut.set()
+
+    def _send_control(self, message: ClientMessage) -> None:
+        self._control.append(message)
+        self._driver.wake.set()
+
+    async def _read_first(self, kind: type[Any]) -> Any:
+        """The next batch's only message must be of this kind; an error notice is raised as what it says."""
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                batch = await self._stream.read()
+        except TimeoutError:
+            raise StreamLostError(f"{self._stream.address}: no {kind.__name__} in {OPEN_TIMEOUT_S:.0f} s") from None
+        if batch and isinstance(batch[0], ErrorNotice):
+            raise _to_error(batch[0])
+        if len(batch) != 1 or not isinstance(batch[0], kind):
+            raise ProtocolError(ErrorCode.INVALID_FRAME, f"expected {kind.__name__}")
+        return batch[0]
+
+    async def _read(self) -> None:
+        while True:
+            batch = await self._stream.read()
+            self._heard_at = asyncio.get_running_loop().time()
+            for message in batch:
+                self._receive(message)
+            self._driver.received_batch()
+
+    def _receive(self, message: ServerMessage) -> None:
+        if isinstance(message, SessionMessage):
+            self._receive_session(message)
+            return
+        if isinstance(message, ErrorNotice) and message.scope is ErrorScope.STREAM:
+            raise _to_error(message)
+        self._driver.receive(message)
+
+    def _receive_session(self, message: SessionMessage) -> None:
+        match message:
+            case Heartbeat(reply=False):
+                self._send_control(Heartbeat(message.sequence, reply=True))
+            case AppFound():
+                for future in self._lookups.pop(message.app_id, []):
+                    if not future.done():
+                        future.set_result(message)
+            case NodeChange():
+                self._leaving.set()
+            case Heartbeat():
+                pass  # an answer: hearing it was the point
+            case _:
+                raise ProtocolError(ErrorCode.INVALID_FRAME, f"unexpected {type(message).__name__}")
+
+    async def _write(self) -> None:
+        while True:
+            await self._driver.wake.wait()
+            self._driver.wake.clear()
+            self._driver.flush_acknowledgements()
+            while self._control or self._driver.outbound:
+                # Control first: it is small, and a heartbeat must not wait behind a full window.
+                batch = take_batch(self._control) or take_batch(self._driver.outbound)
+                await self._stream.write(batch)
+            if self._finishing:
+                await self._stream.done_writing()
+                return
+
+    async def _beat(self) -> None:
+        """Ask for a sign of life when the node was silent; a node that stays silent is gone."""
+        sequence = 0
+        while True:
+            await asyncio.sleep(self._interval_s)
+            silent_s = asyncio.get_running_loop().time() - self._heard_at
+            if silent_s > SILENT_INTERVALS * self._interval_s:
+                raise StreamLostError(f"{self._stream.address}: silent for {silent_s:.1f} s")
+            if silent_s >= self._interval_s / 2:
+                sequence += 1
+                self._send_control(Heartbeat(sequence, reply=False))
+
+    async def _move(self, leaving: Callable[[str], None]) -> None:
+        """The node leaves: go to another one, unless chats tie us to it; they resume when it is back."""
+        await self._leaving.wait()
+        leaving(self._stream.address)
+        await self._driver.ended.wait_for(lambda: not self._driver.live_chats())
+        raise StreamLostError(f"{self._stream.address}: the node is leaving")
+
+    async def _wait_cut(self) -> None:
+        await self._cut.wait()
+        raise StreamLostError(f"{self._stream.address}: cut off by request")
+
+
+def _to_error(notice: ErrorNotice) -> ProtocolError:
+    return ProtocolError(
+        notice.code, f"the node says: {notice.detail}", scope=notice.scope, retry_after_ms=notice.retry_after_ms
+    )
+
+
+async def _run_until_first_error(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all until one raises; end the others and raise that error."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

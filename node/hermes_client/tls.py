@@ -1,0 +1,68 @@
+"""How the client secures its connection to a node, and the gRPC channel that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+import grpc.aio
+
+from hermes_core.errors import HermesError
+
+MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024  # twice the bound of a batch
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """TLS to the node.
+
+    `ca_file`: PEM roots to trust (None: gRPC's built-in public roots). `server_name`: the name to expect in the node's
+    certificate when the address does not carry it. `cert_file` and `key_file`: for nodes that ask for client certificates.
+    The files are read at every connection, so that renewed ones are picked up.
+    """
+
+    ca_file: Path | None = None
+    server_name: str | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """No TLS: for loopback, and where something in front of the node ends TLS. Content stays end-to-end encrypted."""
+
+
+PLAIN: Final = PlainText()
+
+_OPTIONS: Final[list[tuple[str, int]]] = [
+    # Each attempt is a connection of its own: the client has its own backoff, gRPC's would be hidden under it.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+def open_channel(address: str, tls: ClientTls | PlainText) -> grpc.aio.Channel:
+    """A fresh channel to `address` ("host:port"); raise HermesError when a file cannot be read."""
+    if isinstance(tls, PlainText):
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    options: list[tuple[str, int | str]] = list(_OPTIONS)
+    if tls.server_name is not None:
+        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=_read(tls.ca_file),
+        private_key=_read(tls.key_file),
+        certificate_chain=_read(tls.cert_file),
+    )
+    return grpc.aio.secure_channel(address, credentials, options=options)
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HermesError(f"cannot read {path}: {error.strerror}; give a readable PEM file") from error
