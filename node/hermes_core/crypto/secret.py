@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from typing import Final, Never, NoReturn
+from typing import Any, Final, Never, NoReturn
 
 from hermes_core.crypto.sodium import ffi, lib
 
 _memzero: Final = lib.sodium_memzero
 _from_buffer: Final = ffi.from_buffer
+_cast: Final = ffi.cast
 
 _wiping_enabled = True
 
@@ -92,3 +93,18 @@ def wipe_buffer(buffer: bytearray | memoryview) -> None:
     """Zero a buffer in place with libsodium's memzero."""
     if _wiping_enabled and len(buffer):
         _memzero(_from_buffer(buffer), len(buffer))
+
+
+def wipe_range(pointer: Any, length: int) -> None:
+    """Zero `length` bytes at a C pointer into a buffer of ours."""
+    if _wiping_enabled:
+        _memzero(pointer, length)
+
+
+def wipe_bytes(value: bytes) -> None:
+    """Zero a `bytes` object that a library just made from secrets and that nobody else holds.
+
+    Writing into an immutable object is safe only then: no hash of it is cached, no name or table refers to it.
+    """
+    if _wiping_enabled and len(value) > 1:  # CPython shares the empty and the one-byte objects
+        _memzero(_cast("void *", _from_buffer(value)), len(value))

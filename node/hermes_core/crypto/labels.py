@@ -1,0 +1,34 @@
+"""Every domain-separation label of the wire protocol; docs/reference/protocol.md lists the same ones.
+
+A label is never reused for a second purpose, and never changed: a new meaning gets a new label.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONNECT: Final = b"hermes/v1 connect"
+"""Signed by an app when it connects."""
+SESSION: Final = b"hermes/v1 session"
+"""Hashed into the session binding of a stream."""
+OFFER: Final = b"hermes/v1 offer"
+ANSWER: Final = b"hermes/v1 answer"
+TRANSCRIPT: Final = b"hermes/v1 transcript"
+KDF: Final = b"hermes/v1 kdf"
+"""Its hash is the salt of epoch 1."""
+KEYS: Final = b"hermes/v1 keys"
+"""Expands a handshake's pseudorandom key into the keys of an epoch."""
+CHAIN: Final = b"hermes/v1 chain"
+"""One step of a chain."""
+CONFIRM: Final = b"hermes/v1 confirm"
+ACK: Final = b"hermes/v1 ack"
+RESUME: Final = b"hermes/v1 resume"
+JOIN: Final = b"hermes/v1 join"
+"""Signed by a node when it joins a peer's stream."""
+DESCRIPTOR: Final = b"hermes/v1 descriptor"
+"""Signed by a node over its descriptor."""
+
+PURPOSE_I2R: Final = b"i2r"
+PURPOSE_R2I: Final = b"r2i"
+PURPOSE_MAC: Final = b"mac"
+PURPOSE_RATCHET: Final = b"ratchet"

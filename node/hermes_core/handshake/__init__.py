@@ -1,0 +1,1 @@
+"""The handshake of one channel and epoch: signed ephemerals, transcript, key schedule, confirmation."""

@@ -1,0 +1,66 @@
+"""One exchange of ephemerals: the initiator's offer, the responder's answer, and the epoch keys both derive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermes_core.chat.messages import KeyStatement
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.x25519 import EphemeralKey
+from hermes_core.handshake.key_schedule import EpochKeys, derive_epoch_keys
+from hermes_core.handshake.statement import sign_statement, verify_statement
+from hermes_core.handshake.transcript import HandshakeContext, encode_answer, encode_offer, hash_transcript
+
+
+@dataclass(slots=True)
+class OutstandingOffer:
+    """An initiator's side of an exchange that waits for its answer."""
+
+    context: HandshakeContext
+    ephemeral: EphemeralKey
+    encoded: bytes
+
+    def wipe(self) -> None:
+        self.ephemeral.wipe()
+
+
+def build_offer(
+    context: HandshakeContext, identity: Identity, ephemeral: EphemeralKey
+) -> tuple[KeyStatement, OutstandingOffer]:
+    encoded = encode_offer(context, ephemeral.public)
+    statement = sign_statement(identity, context.epoch, ephemeral.public, encoded)
+    return statement, OutstandingOffer(context, ephemeral, encoded)
+
+
+def build_answer(
+    context: HandshakeContext,
+    identity: Identity,
+    ephemeral: EphemeralKey,
+    offer: KeyStatement,
+    peer_public_key: bytes,
+    previous_ratchet: SecretBytes | None,
+) -> tuple[KeyStatement, EpochKeys]:
+    """As responder: verify the offer, sign the answer, derive the keys. The ephemeral is wiped, also on failure."""
+    try:
+        encoded_offer = encode_offer(context, offer.ephemeral)
+        verify_statement(offer, context.initiator, peer_public_key, encoded_offer)
+        shared = ephemeral.exchange(offer.ephemeral)
+    finally:
+        public = ephemeral.public
+        ephemeral.wipe()
+    encoded = encode_answer(context, public, encoded_offer)
+    transcript_hash = hash_transcript(context, encoded_offer, encoded)
+    keys = derive_epoch_keys(context.hash_id, shared, transcript_hash, previous_ratchet)
+    return sign_statement(identity, context.epoch, public, encoded), keys
+
+
+def complete_offer(
+    offer: OutstandingOffer, answer: KeyStatement, peer_public_key: bytes, previous_ratchet: SecretBytes | None
+) -> EpochKeys:
+    """As initiator: verify the answer, derive the keys. The offer stays outstanding until the caller accepts them."""
+    encoded = encode_answer(offer.context, answer.ephemeral, offer.encoded)
+    verify_statement(answer, offer.context.responder, peer_public_key, encoded)
+    shared = offer.ephemeral.exchange(answer.ephemeral)
+    transcript_hash = hash_transcript(offer.context, offer.encoded, encoded)
+    return derive_epoch_keys(offer.context.hash_id, shared, transcript_hash, previous_ratchet)

@@ -1,0 +1,55 @@
+"""From the shared secret of two ephemerals to the four keys of an epoch (docs/reference/protocol.md, Key schedule)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hermes_core.crypto import hkdf, labels
+from hermes_core.crypto.encoding import lp
+from hermes_core.crypto.hashing import HashId, hash_bytes
+from hermes_core.crypto.secret import SecretBytes
+
+KEY_BYTES: Final = 32
+
+
+@dataclass(slots=True)
+class EpochKeys:
+    """Each 32 bytes: the chain keys of both directions, the key of tags, and the key mixed into the next epoch."""
+
+    transcript_hash: bytes
+    i2r: SecretBytes
+    r2i: SecretBytes
+    mac: SecretBytes
+    ratchet: SecretBytes
+
+    def wipe(self) -> None:
+        for secret in (self.i2r, self.r2i, self.mac, self.ratchet):
+            secret.wipe()
+
+
+def derive_epoch_keys(
+    hash_id: HashId, shared: SecretBytes, transcript_hash: bytes, previous_ratchet: SecretBytes | None
+) -> EpochKeys:
+    """Derive an epoch's keys and wipe `shared`. `previous_ratchet` is None in epoch 1.
+
+    Mixing the previous epoch's key in means that nobody who lacks it can forge a rekey, and the fresh X25519 secret
+    that a rekey heals what leaked before.
+    """
+    salt = hash_bytes(hash_id, labels.KDF) if previous_ratchet is None else previous_ratchet.buffer
+    prk = hkdf.extract(hash_id, salt, shared)
+    shared.wipe()
+    info = lp(labels.KEYS) + lp(transcript_hash)
+
+    def derive(purpose: bytes) -> SecretBytes:
+        return hkdf.expand(hash_id, prk, info + lp(purpose), KEY_BYTES)
+
+    keys = EpochKeys(
+        transcript_hash,
+        derive(labels.PURPOSE_I2R),
+        derive(labels.PURPOSE_R2I),
+        derive(labels.PURPOSE_MAC),
+        derive(labels.PURPOSE_RATCHET),
+    )
+    prk.wipe()
+    return keys

@@ -1,0 +1,50 @@
+"""Signed ephemerals: making them, and the checks in the order the protocol page gives, before anything is allocated."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from typing import Final
+
+from hermes_core.chat.messages import KeyStatement
+from hermes_core.crypto import x25519
+from hermes_core.crypto.signing import SIGNATURE_BYTES, Identity, check_public_key, verify_signature
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import PUBLIC_KEY_BYTES, Party, derive_fingerprint
+
+EPHEMERAL_ID_BYTES: Final = 16
+
+
+def derive_ephemeral_id(ephemeral: bytes) -> bytes:
+    """The key id under which a channel remembers an ephemeral: 16 bytes."""
+    return hashlib.sha256(ephemeral).digest()[:EPHEMERAL_ID_BYTES]
+
+
+def sign_statement(identity: Identity, epoch: int, ephemeral: bytes, encoded: bytes) -> KeyStatement:
+    """`encoded` is the offer or answer that carries `ephemeral`."""
+    return KeyStatement(epoch, ephemeral, identity.sign(encoded))
+
+
+def check_statement(statement: KeyStatement, expected_epoch: int, seen: Collection[bytes]) -> None:
+    """The checks that need no cryptography: INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY."""
+    if len(statement.ephemeral) != x25519.KEY_BYTES or len(statement.signature) != SIGNATURE_BYTES:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "ephemeral must be 32 bytes, signature 64")
+    if statement.epoch != expected_epoch:
+        raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"epoch {statement.epoch}, expected {expected_epoch}")
+    if derive_ephemeral_id(statement.ephemeral) in seen:
+        raise ProtocolError(ErrorCode.REPLAYED_KEY, "ephemeral was used before in this channel")
+
+
+def check_party_key(party: Party, public_key: bytes) -> None:
+    """INVALID_KEY unless `public_key` is a valid point and the one `party` commits to."""
+    if len(public_key) != PUBLIC_KEY_BYTES:
+        raise ProtocolError(ErrorCode.INVALID_KEY, "public key must be 32 bytes")
+    check_public_key(public_key)
+    if party.rpartition(":")[2] != derive_fingerprint(public_key):
+        raise ProtocolError(ErrorCode.INVALID_KEY, "identity key does not belong to the named party")
+
+
+def verify_statement(statement: KeyStatement, party: Party, public_key: bytes, encoded: bytes) -> None:
+    """INVALID_KEY, then AUTH_FAILED; `encoded` was rebuilt by the verifier from what it knows itself."""
+    check_party_key(party, public_key)
+    verify_signature(public_key, encoded, statement.signature)

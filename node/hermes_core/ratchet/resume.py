@@ -1,0 +1,94 @@
+"""Resume: what two ends of a hop channel claim about their epochs, and what follows from it (pure functions)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from hermes_core.chat.messages import EpochClaim
+from hermes_core.crypto import labels
+from hermes_core.crypto.encoding import lp, u8, u32, u64
+from hermes_core.crypto.hashing import HashId, compute_tag, equal_tags
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.handshake.transcript import PROTOCOL_VERSION
+from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, ChatId, Role
+from hermes_core.ratchet.epoch import Epoch
+
+MAX_CLAIMS: Final = 2
+
+
+class RollbackDetectedError(ProtocolError):
+    """One of the two stores is older than what the other side has seen; `own` says whether it is ours."""
+
+    def __init__(self, detail: str, *, own: bool) -> None:
+        super().__init__(ErrorCode.ROLLBACK_DETECTED, detail)
+        self.own = own
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResumeContext:
+    """What the tag of a claim binds besides the claim: the channel and the stream (`binding`, 32 bytes)."""
+
+    kind: ChannelKind
+    hash_id: HashId
+    chat_id: ChatId
+    binding: bytes
+
+
+def compute_claim_tag(context: ResumeContext, mac: SecretBytes, role: Role, claim: EpochClaim) -> bytes:
+    """The tag of the claimant, whose role in the claimed epoch is `role`."""
+    data = b"".join((
+        lp(labels.RESUME),
+        u8(PROTOCOL_VERSION),
+        u8(context.kind),
+        context.chat_id,
+        u8(role),
+        u32(claim.epoch),
+        lp(claim.transcript_hash),
+        u64(claim.send_next),
+        u64(claim.recv_next),
+        u64(claim.recv_proven),
+        lp(context.binding),
+    ))  # fmt: skip
+    return compute_tag(context.hash_id, mac, data)
+
+
+def build_claim(context: ResumeContext, epoch: Epoch) -> EpochClaim:
+    claim = epoch.claim(b"")
+    return dataclasses.replace(claim, tag=compute_claim_tag(context, epoch.mac, epoch.role, claim))
+
+
+def check_claims(
+    context: ResumeContext, held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...], max_skip: int
+) -> tuple[Epoch, EpochClaim]:
+    """The highest epoch both sides hold, and the peer's claim in it.
+
+    INVALID_FRAME, RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED as docs/reference/protocol.md says under Resume.
+    """
+    if len(claims) > MAX_CLAIMS or not all(_is_well_formed(claim) for claim in claims):
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "a resume carries at most two well-formed claims")
+    epoch, claim = _find_common(held, claims)
+    expected = compute_claim_tag(context, epoch.mac, epoch.role.peer, claim)
+    if not equal_tags(expected, claim.tag):
+        raise ProtocolError(ErrorCode.AUTH_FAILED, "resume claim is not authentic")
+    if claim.recv_proven > epoch.send.next:
+        raise RollbackDetectedError("peer has authenticated positions beyond ours: this store was rolled back", own=True)
+    if claim.send_next < epoch.recv_proven:
+        raise RollbackDetectedError("peer claims positions it has already used: its store was rolled back", own=False)
+    if claim.recv_next - epoch.send.next > max_skip or claim.send_next - epoch.recv.next > max_skip:
+        raise ProtocolError(ErrorCode.RATCHET_DESYNC, "peers are further apart than max_skip")
+    return epoch, claim
+
+
+def _find_common(held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...]) -> tuple[Epoch, EpochClaim]:
+    for epoch in sorted(held, key=lambda epoch: epoch.number, reverse=True):
+        for claim in claims:
+            if claim.epoch == epoch.number and claim.transcript_hash == epoch.transcript_hash:
+                return epoch, claim
+    raise ProtocolError(ErrorCode.RATCHET_DESYNC, "no epoch in common")
+
+
+def _is_well_formed(claim: EpochClaim) -> bool:
+    positions = (claim.send_next, claim.recv_next, claim.recv_proven)
+    return 0 < claim.epoch <= MAX_EPOCH and all(0 <= position <= MAX_POSITION for position in positions)

@@ -1,0 +1,109 @@
+"""Two ends of one channel in memory, and how to compare their states: what the ratchet tests share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.ids import ChannelKind, ChatId, app_party, derive_app_id
+from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.state import ChannelSnapshot, EpochSnapshot
+
+CHAT = ChatId(bytes(range(16)))
+BINDING = b"\x07" * 32
+
+
+def make_identity(fill: int) -> Identity:
+    return Identity.from_seed(SecretBytes.take(bytearray([fill]) * 32))
+
+
+ALICE = make_identity(1)
+BOB = make_identity(2)
+
+
+@dataclass
+class Pair:
+    """`a` offered, `b` answered."""
+
+    a: Channel
+    b: Channel
+
+    def rekey(self, now: float = 0.0) -> None:
+        """A whole exchange for the next epoch, begun by `a`."""
+        answer, confirm = self.b.answer_offer(self.a.start_offer(), now)
+        tag = self.a.complete(answer, confirm, now)
+        self.b.check_confirm(self.a.epoch, tag, now)
+
+    def restart_a(self, snapshot: ChannelSnapshot) -> None:
+        self.a = Channel.restore(snapshot, chat_id=CHAT, identity=ALICE, params=self.a.params)
+
+    def restart_b(self, snapshot: ChannelSnapshot) -> None:
+        self.b = Channel.restore(snapshot, chat_id=CHAT, identity=BOB, params=self.b.params)
+
+    def resume(self, now: float = 0.0, binding: bytes = BINDING) -> None:
+        """`a` claims, `b` answers with its claims from before."""
+        from_a, from_b = self.a.claims(binding), self.b.claims(binding)
+        self.b.resume(from_a, binding, now)
+        self.a.resume(from_b, binding, now)
+
+
+def make_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams | None = None, **changes: object) -> Pair:
+    """Two ends before their first handshake."""
+    chosen = replace(params or ChannelParams(), **changes)  # type: ignore[arg-type]
+    parties = app_party(derive_app_id(ALICE.public_key)), app_party(derive_app_id(BOB.public_key))
+
+    def make(identity: Identity, local: int, peer_key: bytes) -> Channel:
+        return Channel(
+            kind=kind,
+            chat_id=CHAT,
+            identity=identity,
+            local=parties[local],
+            peer=parties[1 - local],
+            peer_public_key=peer_key,
+            params=chosen,
+        )
+
+    return Pair(make(ALICE, 0, BOB.public_key), make(BOB, 1, ALICE.public_key))
+
+
+def make_ready_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams | None = None, **changes: object) -> Pair:
+    """Two ends in epoch 1."""
+    pair = make_pair(kind, params, **changes)
+    pair.rekey()
+    return pair
+
+
+def describe_state(channel: Channel) -> tuple[object, ...]:
+    """Everything a channel would persist, and its positions, as plain comparable values."""
+    dirty = channel.dirty
+    snapshot = channel.snapshot()
+    channel.dirty = dirty
+    return (
+        dirty,
+        channel.offering,
+        channel.send_next,
+        channel.recv_next,
+        snapshot.peer_public_key,
+        snapshot.seen_ephemerals,
+        describe_epoch(snapshot.current),
+        describe_epoch(snapshot.pending),
+    )
+
+
+def describe_epoch(epoch: EpochSnapshot | None) -> tuple[object, ...] | None:
+    if epoch is None:
+        return None
+    return (
+        epoch.epoch,
+        epoch.role,
+        epoch.transcript_hash,
+        epoch.confirmed,
+        epoch.recv_proven,
+        epoch.created_at_s,
+        *(
+            (direction.reserved, bytes(direction.chain_key.buffer)) for direction in (epoch.send, epoch.recv)
+        ),
+        bytes(epoch.mac.buffer),
+        bytes(epoch.ratchet.buffer),
+    )  # fmt: skip
