@@ -31,12 +31,15 @@ LABEL org.opencontainers.image.title="hermes" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# Numeric, so that runAsNonRoot can be checked; the group owns nothing either.
 ENV PATH=/opt/hermes/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp
+# The account gives the user its group where a pod names only the user.
+RUN echo 'hermes:x:65532:' >> /etc/group \
+ && echo 'hermes:x:65532:65532:hermes:/tmp:/usr/sbin/nologin' >> /etc/passwd
 COPY --from=builder /opt/hermes /opt/hermes
 WORKDIR /tmp
+# Numeric, so that runAsNonRoot can be checked.
 USER 65532:65532
 ENTRYPOINT ["hermes-node"]

@@ -1,4 +1,4 @@
-"""Kernel settings that a cluster changes: written down before, put back after."""
+"""What a cluster changes outside its own folders: kernel settings and a few fixed paths, put back after."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ SETTINGS = (
     "kernel/keys/root_maxbytes",
 )
 _SYS = Path("/proc/sys")
+# Paths that kubelet, containerd and the CNI library have compiled in. Those absent before are removed after,
+# the folders only when empty: should somebody else have come to use one, it stays.
+FIXED_FILES = ("/var/lib/kubelet/device-plugins/kubelet.sock",)
+FIXED_FOLDERS = (
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/var/log/containers",
+    "/run/containerd/s",
+    "/run/containerd",
+)
 
 
 def _read() -> dict[str, str]:
@@ -30,9 +42,10 @@ def _read() -> dict[str, str]:
 
 
 def remember(run: RunDir) -> None:
-    """Write the settings down, unless a crashed run left its own, older and so truer, record."""
+    """Write down what is there, unless a crashed run left its own, older and so truer, record."""
     if not run.host_settings.exists():
-        run.host_settings.write_text(json.dumps(_read(), indent=1))
+        absent = [path for path in (*FIXED_FILES, *FIXED_FOLDERS) if not Path(path).exists()]
+        run.host_settings.write_text(json.dumps({"settings": _read(), "absent": absent}, indent=1))
 
 
 def allow_forwarding() -> None:
@@ -43,8 +56,23 @@ def allow_forwarding() -> None:
 def put_back(run: RunDir) -> None:
     """Restore what differs from the record, and forget the record."""
     with suppress(FileNotFoundError, json.JSONDecodeError):
-        before: dict[str, str] = json.loads(run.host_settings.read_text())
-        for name, value in _read().items():
-            if name in before and before[name] != value:
-                (_SYS / name).write_text(before[name])
+        before = json.loads(run.host_settings.read_text())
+        _put_back_settings(before["settings"])
+        _remove_paths(before["absent"])
     run.host_settings.unlink(missing_ok=True)
+
+
+def _put_back_settings(before: dict[str, str]) -> None:
+    for name, value in _read().items():
+        if name in before and before[name] != value:
+            (_SYS / name).write_text(before[name])
+
+
+def _remove_paths(absent: list[str]) -> None:
+    for file in FIXED_FILES:
+        if file in absent:
+            Path(file).unlink(missing_ok=True)
+    for folder in FIXED_FOLDERS:
+        if folder in absent:
+            with suppress(OSError):
+                Path(folder).rmdir()

@@ -76,7 +76,7 @@ def bridge_exists() -> bool:
     return (Path("/sys/class/net") / BRIDGE).exists()
 
 
-def remove_network() -> None:
+def remove_network(run_dir: RunDir) -> None:
     """Remove the packet rules, the bridge and what the CNI library remembers of our pods."""
     while attempt(["iptables", "-w", "-D", "FORWARD", *STAY_HERE]).returncode == 0:
         pass  # each call removes one; a crashed run may have left more than one
@@ -87,24 +87,27 @@ def remove_network() -> None:
         attempt(["ip", "link", "delete", veth])
     if bridge_exists():
         run(["ip", "link", "delete", BRIDGE], cure=NEED_ROOT)
-    for result in cni_results():
+    for result in cni_results(run_dir):
         with suppress(FileNotFoundError):
             result.unlink()
 
 
-def cni_results() -> list[Path]:
-    """Return the files in which the CNI library remembers pods of our network."""
-    return sorted(CNI_RESULTS.glob(f"{CLUSTER_NAME}-*")) if CNI_RESULTS.is_dir() else []
+def cni_results(run_dir: RunDir) -> list[Path]:
+    """Return the files in which the CNI library remembers our pods: they name a namespace in the run folder."""
+    if not CNI_RESULTS.is_dir():
+        return []
+    ours = f"{run_dir.root}/"
+    return [path for path in sorted(CNI_RESULTS.iterdir()) if path.is_file() and ours in path.read_text(errors="replace")]
 
 
-def leftovers() -> list[str]:
+def leftovers(run_dir: RunDir) -> list[str]:
     """Return a line for each part of the network that is still there."""
     found = [f"packet rules: {' '.join(chain)}" for chain in _our_chains()]
     if attempt(["iptables", "-w", "-C", "FORWARD", *STAY_HERE]).returncode == 0:
         found.append("packet rules: the FORWARD rule of the bridge")
     if bridge_exists():
         found.append(f"network: bridge {BRIDGE}")
-    found += [f"network: {path}" for path in cni_results()]
+    found += [f"network: {path}" for path in cni_results(run_dir)]
     return found
 
 

@@ -50,15 +50,12 @@ class Teardown:
         for stray in processes.marked():
             kill(stray, "a process that was not recorded", group=False)
         self._unmount()
-        network.remove_network()
+        network.remove_network(self.run_dir)
         _remove_cgroups(cgroups)
         for link in self.log_links():
             link.unlink(missing_ok=True)
         for socket in sockets:
             socket.unlink(missing_ok=True)
-        for folder in (Path("/run/containerd/s"), Path("/run/containerd"), CONTAINER_LOG_LINKS, network.CNI_RESULTS):
-            with suppress(OSError):
-                folder.rmdir()  # only when empty: then nobody else uses it
         host_settings.put_back(self.run_dir)
         self._keep_logs()
         shutil.rmtree(self.run_dir.root, ignore_errors=True)
@@ -69,7 +66,7 @@ class Teardown:
         found = [f"process: {name}" for name in processes.names() if processes.alive(name)]
         found += [f"process: {pid} {' '.join(command_line(pid))[:120]}" for pid in self.strays()]
         found += [f"mount: {mount}" for mount in self.mounts()]
-        found += network.leftovers()
+        found += network.leftovers(self.run_dir)
         found += [f"cgroup: {folder}" for folder in self.cgroups()]
         found += [f"log link: {link}" for link in self.log_links()]
         if self.run_dir.root.exists():
