@@ -13,6 +13,7 @@ FINALIZER = f"{GROUP}/keystores"
 
 LABEL_MESH = f"{GROUP}/mesh"
 ANNOTATION_APPLIED = f"{GROUP}/applied-hash"
+ANNOTATION_TEMPLATE = f"{GROUP}/template-hash"
 ANNOTATION_CONFIG = f"{GROUP}/config-hash"
 ANNOTATION_SECRETS = f"{GROUP}/secrets-hash"
 ANNOTATION_RESTARTED = f"{GROUP}/restartedAt"

@@ -1,0 +1,95 @@
+"""Why a node's container is not running: exit codes of the node, and what the kubelet says, each with its cure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hermes_core.errors import (
+    ConfigError,
+    KeystoreBadPassphraseError,
+    KeystoreError,
+    KeystoreIOError,
+    KeystoreLockedError,
+    KeystoreMissingError,
+    KeystoreRollbackError,
+    KeystoreTamperedError,
+    KeystoreUnsupportedVersionError,
+)
+
+MAX_MESSAGE_CHARS = 512
+
+_KEYSTORE_ERRORS: dict[int, type[KeystoreError]] = {
+    error.exit_code: error
+    for error in (
+        KeystoreBadPassphraseError,
+        KeystoreTamperedError,
+        KeystoreUnsupportedVersionError,
+        KeystoreIOError,
+        KeystoreLockedError,
+        KeystoreMissingError,
+        KeystoreRollbackError,
+    )
+}
+# A second start meets the same file and the same configuration: waiting does not help.
+_PERMANENT = frozenset(_KEYSTORE_ERRORS) - {KeystoreIOError.exit_code, KeystoreLockedError.exit_code} | {ConfigError.exit_code}
+
+_WAITING_CURES = {
+    "ImagePullBackOff": "check spec.image and spec.imagePullSecrets",
+    "ErrImagePull": "check spec.image and spec.imagePullSecrets",
+    "ErrImageNeverPull": "load the image on the Kubernetes node, or change spec.imagePullPolicy",
+    "InvalidImageName": "correct spec.image",
+    "CreateContainerConfigError": "check that the Secrets the pod mounts exist",
+    "CreateContainerError": "look at the pod's events",
+    "RunContainerError": "look at the pod's events",
+    "CrashLoopBackOff": "look at the log of the pod's previous container",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFailure:
+    """`reason`: one CamelCase word. `keystore`: the keystore did not open. `permanent`: no further start will change it."""
+
+    reason: str
+    message: str
+    exit_code: int = 0
+    keystore: bool = False
+    permanent: bool = False
+
+
+def read_failure(phase: str, container: Mapping[str, Any]) -> NodeFailure | None:
+    """The failure that a container status shows; None while it runs, starts, or stopped in good order."""
+    state = container.get("state") or {}
+    if "running" in state and container.get("ready"):
+        return None
+    waiting = (state.get("waiting") or {}).get("reason", "")
+    terminated = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+    exit_code = terminated.get("exitCode", 0)
+    if exit_code in _KEYSTORE_ERRORS or exit_code == ConfigError.exit_code:
+        return _node_failure(exit_code, terminated)
+    if waiting in _WAITING_CURES:
+        detail = _last_line((state.get("waiting") or {}).get("message", "")) or waiting
+        if waiting == "CrashLoopBackOff" and exit_code:
+            detail = f"exit code {exit_code}: {_last_line(terminated.get('message', '')) or terminated.get('reason', '')}"
+        return NodeFailure(waiting, f"{detail}; {_WAITING_CURES[waiting]}", exit_code)
+    if phase == "Failed":
+        return NodeFailure("PodFailed", "the pod failed; look at its events", exit_code)
+    return None
+
+
+def _node_failure(exit_code: int, terminated: Mapping[str, Any]) -> NodeFailure:
+    said = _last_line(terminated.get("message", ""))
+    permanent = exit_code in _PERMANENT
+    if exit_code == ConfigError.exit_code:
+        return NodeFailure("NodeConfigInvalid", said or "the node refuses its configuration", exit_code, permanent=permanent)
+    error = _KEYSTORE_ERRORS[exit_code]
+    reason = "".join(word.capitalize() for word in error.code.split("_"))
+    message = said if error.cure in said else f"{said or error.code}; {error.cure}"
+    return NodeFailure(reason, message, exit_code, keystore=True, permanent=permanent)
+
+
+def _last_line(text: str) -> str:
+    """What the node said last; lines of its JSON log are not meant for people."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("{")]
+    return lines[-1][:MAX_MESSAGE_CHARS] if lines else ""
