@@ -1,4 +1,4 @@
-"""Desired and observed in, actions out. Pure: the same arguments give the same plan, and one carried out leaves nothing to do."""
+"""Desired and observed in, actions out. Pure: the same arguments give the same plan; one carried out leaves nothing to do."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from hermes_operator.manifests.certificates import earliest_expiry
 from hermes_operator.members import Member, render_members
 from hermes_operator.observed import Observed, PodView
 from hermes_operator.plan import Problem, read_tls_files
+from hermes_operator.resume import Judgement
 from hermes_operator.rollout_state import Rollout, Step, format_time, render_rollout
 from hermes_operator.spec import MeshSpec
 
@@ -35,6 +36,7 @@ class StatusInput:
     rollout: Rollout
     members: Mapping[str, Member]
     problems: tuple[Problem, ...] = ()
+    last_check: Mapping[str, Any] | None = None
 
     @property
     def pods(self) -> tuple[PodView, ...]:
@@ -65,7 +67,7 @@ class StatusInput:
 
 
 def build_status(given: StatusInput) -> dict[str, Any]:
-    """The whole status object. Times of conditions and of the last resume check come from the old status where nothing changed."""
+    """The whole status object; the times of conditions come from the old status where nothing changed."""
     statefulset, old = given.seen.statefulset, given.seen.status
     members = tuple(given.members.values())
     status: dict[str, Any] = {
@@ -84,8 +86,7 @@ def build_status(given: StatusInput) -> dict[str, Any]:
         "rollout": render_rollout(given.rollout),
         "conditions": _merge_conditions(given, old.get("conditions") or []),
     }
-    if old.get("lastResumeCheck"):
-        status["lastResumeCheck"] = dict(old["lastResumeCheck"])
+    status["lastResumeCheck"] = dict(given.last_check or old.get("lastResumeCheck") or {})
     return {key: value for key, value in status.items() if value not in ("", [], {})}
 
 
@@ -204,6 +205,10 @@ def _phase(given: StatusInput) -> str:
         return "Halted"
     if given.rollout.active:
         return "Paused" if given.mesh.rollout.paused and given.rollout.step is Step.WAITING else "RollingOut"
+    return _phase_at_rest(given)
+
+
+def _phase_at_rest(given: StatusInput) -> str:
     if given.problems or given.failing or any(member.bad for member in given.members.values()):
         return "Degraded"
     if given.seen.statefulset is None:
@@ -239,7 +244,12 @@ def _describe_bad(members: Iterable[Member]) -> str:
     return f"{told}. Put the newest volume back, or remove the member from the status to accept that its chats must rekey"
 
 
-def apply_check(status: Mapping[str, Any], pod: str, trigger: str, detail: str, now: datetime, *, good: bool) -> dict[str, Any]:
-    """The status with the result of a resume check."""
-    check = {"pod": pod, "time": format_time(now), "trigger": trigger, "result": "pass" if good else "fail", "detail": detail}
-    return dict(status) | {"lastResumeCheck": check}
+def render_check(pod: str, trigger: str, judgement: Judgement, now: datetime) -> dict[str, Any]:
+    """The content of `status.lastResumeCheck`."""
+    return {
+        "pod": pod,
+        "time": format_time(now),
+        "trigger": trigger,
+        "result": "pass" if judgement.good else "fail",
+        "detail": judgement.detail,
+    }
