@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .paths import RunDir
 
-# The first is ours; the others are set by kubelet and kube-proxy without being asked.
+# The first two are ours; the others are set by kubelet and kube-proxy without being asked.
 SETTINGS = (
     "net/ipv4/ip_forward",
+    "net/bridge/bridge-nf-call-iptables",
     "net/ipv4/conf/all/route_localnet",
     "net/netfilter/nf_conntrack_tcp_be_liberal",
     "vm/overcommit_memory",
@@ -49,8 +50,10 @@ def remember(run: RunDir) -> None:
 
 
 def allow_forwarding() -> None:
-    """Let packets pass between the bridge and the services' addresses."""
-    (_SYS / "net/ipv4/ip_forward").write_text("1")
+    """Let packets pass between the bridge and the services' addresses, and kube-proxy's rules see those on the bridge."""
+    for name in SETTINGS[:2]:
+        if (_SYS / name).exists():
+            (_SYS / name).write_text("1")
 
 
 def put_back(run: RunDir) -> None:
