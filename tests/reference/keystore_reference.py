@@ -1,0 +1,290 @@
+"""An independent keystore writer and reader, straight from docs/reference/keystore.md: hashlib, PyNaCl and sqlite3 only.
+
+Shares no code with the product. Everything is a plain function of plain bytes; secrets are test data. Chat records are dicts,
+as they stand in tests/vectors/record.json. `python -m tests.reference.keystore_reference` writes the vectors anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sqlite3
+import struct
+from pathlib import Path
+from typing import Any
+
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_decrypt as xchacha_open,
+)
+from nacl.bindings import (
+    crypto_aead_xchacha20poly1305_ietf_encrypt as xchacha_seal,
+)
+from nacl.bindings import (
+    crypto_pwhash_alg,
+    crypto_pwhash_ALG_ARGON2ID13,
+)
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "record.json"
+Row = tuple[bytes, int, int, bytes]
+
+
+def subkey(parent: bytes, purpose: str) -> bytes:
+    return hashlib.blake2b(b"hermes/keystore/v1 " + purpose.encode(), key=parent, digest_size=32).digest()
+
+
+def row_key(generation_key: bytes, table: int, key: bytes) -> bytes:
+    message = bytes([table]) + key
+    return hashlib.blake2b(message, key=subkey(generation_key, "row key"), digest_size=16).digest()
+
+
+def record_aad(file_id: bytes, generation: int, table: int, version: int, hidden_key: bytes) -> bytes:
+    return b"hermes/keystore/v1 record" + file_id + struct.pack(">QBB", generation, table, version) + hidden_key
+
+
+def seal_record(
+    file_id: bytes, generation: int, generation_key: bytes, table: int, version: int, key: bytes, value: bytes, nonce: bytes
+) -> Row:
+    hidden_key = row_key(generation_key, table, key)
+    aad = record_aad(file_id, generation, table, version, hidden_key)
+    plaintext = bytes([len(key)]) + key + value
+    return hidden_key, table, version, nonce + xchacha_seal(plaintext, aad, nonce, subkey(generation_key, "record"))
+
+
+def open_record(file_id: bytes, generation: int, generation_key: bytes, row: Row) -> tuple[bytes, bytes]:
+    hidden_key, table, version, sealed = row
+    aad = record_aad(file_id, generation, table, version, hidden_key)
+    plaintext = xchacha_open(sealed[24:], aad, sealed[:24], subkey(generation_key, "record"))
+    return plaintext[1 : 1 + plaintext[0]], plaintext[1 + plaintext[0] :]
+
+
+def set_digest(generation_key: bytes, rows: list[Row]) -> bytes:
+    total = 0
+    for hidden_key, table, version, sealed in rows:
+        message = bytes([table, version]) + hidden_key + sealed
+        summand = hashlib.blake2b(message, key=subkey(generation_key, "set digest"), digest_size=32).digest()
+        total += int.from_bytes(summand, "big")
+    return (total % 2**256).to_bytes(32, "big")
+
+
+def seal_state(
+    file_id: bytes, generation: int, generation_key: bytes, counter: int, rows: list[Row], header: bytes, nonce: bytes
+) -> bytes:
+    plaintext = struct.pack(">QQ", counter, len(rows)) + set_digest(generation_key, rows) + hashlib.sha256(header).digest()
+    aad = b"hermes/keystore/v1 state" + file_id + struct.pack(">Q", generation)
+    return nonce + xchacha_seal(plaintext, aad, nonce, subkey(generation_key, "state"))
+
+
+def wrap_master(
+    file_id: bytes, passphrase: bytes, memory_kib: int, passes: int, salt: bytes, master: bytes, nonce: bytes
+) -> bytes:
+    head = struct.pack(">IIB", memory_kib, passes, 1) + salt
+    kek = crypto_pwhash_alg(32, passphrase, salt, passes, memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13)
+    aad = b"hermes/keystore/v1 wrap" + struct.pack(">H", 1) + file_id + bytes([1]) + head
+    return head + nonce + xchacha_seal(master, aad, nonce, kek)
+
+
+def header(file_id: bytes, wrapped: bytes, master: bytes, generation: int, generation_key: bytes, nonce: bytes) -> bytes:
+    body = b"HERMESKS" + struct.pack(">H", 1) + file_id + bytes([1]) + struct.pack(">H", len(wrapped)) + wrapped
+    plaintext = struct.pack(">Q", generation) + generation_key
+    aad = b"hermes/keystore/v1 header seal" + file_id
+    body += nonce + xchacha_seal(plaintext, aad, nonce, subkey(master, "header seal"))
+    body += hashlib.blake2b(body, key=subkey(master, "header mac"), digest_size=32).digest()
+    return body + hashlib.sha256(body).digest()[:8]
+
+
+def unwrap_header(raw: bytes, passphrase: bytes) -> tuple[bytes, int, bytes]:
+    """File id, generation and generation key of a header of the passphrase backend."""
+    file_id, length = raw[10:26], struct.unpack(">H", raw[27:29])[0]
+    wrapped, rest = raw[29 : 29 + length], raw[29 + length :]
+    memory_kib, passes = struct.unpack(">II", wrapped[:8])
+    kek = crypto_pwhash_alg(32, passphrase, wrapped[9:25], passes, memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13)
+    aad = b"hermes/keystore/v1 wrap" + raw[8:27] + wrapped[:25]
+    master = xchacha_open(wrapped[49:], aad, wrapped[25:49], kek)
+    assert hashlib.blake2b(raw[:-40], key=subkey(master, "header mac"), digest_size=32).digest() == raw[-40:-8]
+    aad = b"hermes/keystore/v1 header seal" + file_id
+    plaintext = xchacha_open(rest[24:88][: 8 + 32 + 16], aad, rest[:24], subkey(master, "header seal"))
+    return file_id, struct.unpack(">Q", plaintext[:8])[0], plaintext[8:]
+
+
+def short(data: bytes) -> bytes:
+    return bytes([len(data)]) + data
+
+
+def encode_epoch(epoch: dict[str, Any], version: int) -> bytes:
+    out = struct.pack(">IBB", epoch["epoch"], epoch["role"], epoch["confirmed"])
+    out += short(bytes.fromhex(epoch["transcript_hash"]))
+    out += bytes.fromhex(epoch["mac"]) + bytes.fromhex(epoch["ratchet"])
+    out += struct.pack(">Q", epoch["send_reserved"]) + bytes.fromhex(epoch["send_chain_key"])
+    out += struct.pack(">Q", epoch["recv_reserved"]) + bytes.fromhex(epoch["recv_chain_key"])
+    if version >= 2:
+        out += struct.pack(">Q", epoch["recv_proven"])
+    return out + struct.pack(">Q", epoch["created_at_s"])
+
+
+def encode_channel(channel: dict[str, Any], version: int) -> bytes:
+    out = bytes([channel["kind"]]) + short(channel["local"].encode()) + short(channel["peer"].encode())
+    out += short(bytes.fromhex(channel["peer_public_key"]))
+    epochs = [channel["current"], channel["pending"] if version >= 2 else None]
+    out += bytes([(1 if epochs[0] else 0) | (2 if epochs[1] else 0)])
+    out += b"".join(encode_epoch(epoch, version) for epoch in epochs if epoch)
+    seen = [bytes.fromhex(key_id) for key_id in channel["seen_ephemerals"]]
+    return out + struct.pack(">H", len(seen)) + b"".join(seen)
+
+
+def encode_chat_record(record: dict[str, Any], version: int) -> bytes:
+    out = bytes([version]) + bytes.fromhex(record["chat_id"]) + bytes([record["state"]])
+    out += "".join(record["app_ids"]).encode()
+    out += b"".join(short(bytes.fromhex(key)) for key in record["app_keys"])
+    out += struct.pack(">IQQ", record["end_to_end_epoch"], record["created_at_s"], record["last_active_at_s"])
+    if version >= 2:
+        out += struct.pack(">QQQ", *record["acked"], record["messages_in_epoch"])
+    for node, side in zip(record["side_nodes"], record["sides"], strict=True):
+        out += short((node or "").encode()) + encode_channel(side, version)
+    return out
+
+
+def write_keystore(
+    path: Path, passphrase: bytes, records: list[tuple[int, int, bytes, bytes]], rng: random.Random, *, page_bytes: int = 1024
+) -> None:
+    """A whole keystore file; `records` are (table, version, key, value). Cheapest Argon2 costs a product takes."""
+    file_id, master, generation_key = rng.randbytes(16), rng.randbytes(32), rng.randbytes(32)
+    wrapped = wrap_master(file_id, passphrase, 8192, 1, rng.randbytes(16), master, rng.randbytes(24))
+    raw = header(file_id, wrapped, master, 1, generation_key, rng.randbytes(24))
+    rows = [seal_record(file_id, 1, generation_key, *record, rng.randbytes(24)) for record in records]
+    state = seal_state(file_id, 1, generation_key, 1 + len(rows), rows, raw, rng.randbytes(24))
+    database = sqlite3.connect(path, isolation_level=None)
+    for pragma in (f"page_size = {page_bytes}", "application_id = 1212896049", "user_version = 1", "journal_mode = WAL"):
+        database.execute(f"PRAGMA {pragma}")
+    database.execute("CREATE TABLE header (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL)")
+    database.execute("CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), sealed BLOB NOT NULL)")
+    database.execute(
+        "CREATE TABLE records (row_key BLOB PRIMARY KEY, tbl INTEGER NOT NULL, version INTEGER NOT NULL,"
+        " sealed BLOB NOT NULL) WITHOUT ROWID"
+    )
+    database.execute("INSERT INTO header VALUES (1, ?)", (raw,))
+    database.execute("INSERT INTO state VALUES (1, ?)", (state,))
+    database.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
+    database.close()
+
+
+def read_keystore(path: Path, passphrase: bytes) -> dict[tuple[int, int, bytes], bytes]:
+    """(table, version, key) → value of every record of a keystore file."""
+    database = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+    (raw,) = database.execute("SELECT body FROM header").fetchone()
+    file_id, generation, generation_key = unwrap_header(raw, passphrase)
+    rows = database.execute("SELECT row_key, tbl, version, sealed FROM records").fetchall()
+    database.close()
+    records = {}
+    for row in rows:
+        key, value = open_record(file_id, generation, generation_key, row)
+        records[row[1], row[2], key] = value
+    return records
+
+
+def random_epoch(rng: random.Random) -> dict[str, Any]:
+    secrets = {name: rng.randbytes(32).hex() for name in ("mac", "ratchet", "send_chain_key", "recv_chain_key")}
+    numbers = {name: rng.randrange(2**63) for name in ("send_reserved", "recv_reserved", "recv_proven", "created_at_s")}
+    return {
+        "epoch": rng.randrange(1, 2**32),
+        "role": rng.randrange(2),
+        "confirmed": rng.random() < 0.5,
+        "transcript_hash": rng.randbytes(rng.choice((32, 64))).hex(),
+        **secrets,
+        **numbers,
+    }
+
+
+def random_channel(rng: random.Random) -> dict[str, Any]:
+    return {
+        "kind": rng.choice((2, 3)),
+        "local": f"node:mesh-{rng.randrange(10)}:{random_app_id(rng)}",
+        "peer": f"app:{random_app_id(rng)}",
+        "peer_public_key": rng.choice(("", rng.randbytes(32).hex())),
+        "current": rng.choice((None, random_epoch(rng), random_epoch(rng))),
+        "pending": rng.choice((None, random_epoch(rng))),
+        "seen_ephemerals": [rng.randbytes(16).hex() for _ in range(rng.randrange(4))],
+    }
+
+
+def random_app_id(rng: random.Random) -> str:
+    return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz234567", k=32))
+
+
+def random_chat_record(rng: random.Random) -> dict[str, Any]:
+    return {
+        "chat_id": rng.randbytes(16).hex(),
+        "state": rng.randrange(1, 4),
+        "app_ids": [random_app_id(rng), random_app_id(rng)],
+        "app_keys": [rng.randbytes(32).hex(), rng.choice(("", rng.randbytes(32).hex()))],
+        "end_to_end_epoch": rng.randrange(2**32),
+        "created_at_s": rng.randrange(2**63),
+        "last_active_at_s": rng.randrange(2**63),
+        "acked": [rng.randrange(2**63), rng.randrange(2**63)],
+        "messages_in_epoch": rng.randrange(2**63),
+        "side_nodes": rng.choice(([None, None], [None, "mesh-1"], ["mesh-2", None])),
+        "sides": [random_channel(rng), random_channel(rng)],
+    }
+
+
+def build_vectors(seed: int = 4) -> dict[str, Any]:
+    """Every construction of the keystore as named inputs and outputs, bytes in hex."""
+    rng = random.Random(seed)
+    file_id, master, generation_key = rng.randbytes(16), rng.randbytes(32), rng.randbytes(32)
+    generation, passphrase, salt = 7, b"correct horse battery staple", rng.randbytes(16)
+    wrap_nonce, header_nonce, state_nonce = rng.randbytes(24), rng.randbytes(24), rng.randbytes(24)
+    wrapped = wrap_master(file_id, passphrase, 8192, 1, salt, master, wrap_nonce)
+    raw = header(file_id, wrapped, master, generation, generation_key, header_nonce)
+    chats = [random_chat_record(rng) for _ in range(8)]
+    sealings, rows = [], []
+    for table, version, key, value in (
+        (1, 1, b"identity", rng.randbytes(32)),
+        (2, 2, bytes.fromhex(chats[0]["chat_id"]), encode_chat_record(chats[0], 2)),
+        (3, 1, b"", b""),
+        (4, 1, bytes(255), rng.randbytes(1000)),
+    ):
+        nonce = rng.randbytes(24)
+        row = seal_record(file_id, generation, generation_key, table, version, key, value, nonce)
+        rows.append(row)
+        sealings.append(
+            {"table": table, "version": version, "key": key.hex(), "value": value.hex(), "nonce": nonce.hex()}
+            | {"row_key": row[0].hex(), "sealed": row[3].hex()}
+        )
+    purposes = ("header seal", "header mac", "record", "state", "row key", "set digest")
+    return {
+        "comment": "docs/reference/keystore.md; made by tests/reference/keystore_reference.py; all bytes in hex",
+        "file_id": file_id.hex(),
+        "master_key": master.hex(),
+        "generation": generation,
+        "generation_key": generation_key.hex(),
+        "subkeys": [
+            {"parent": parent.hex(), "purpose": purpose, "key": subkey(parent, purpose).hex()}
+            for purpose, parent in zip(purposes, (master, master, *[generation_key] * 4), strict=True)
+        ],
+        "header": {
+            "passphrase": passphrase.hex(),
+            "memory_kib": 8192,
+            "passes": 1,
+            "salt": salt.hex(),
+            "wrap_nonce": wrap_nonce.hex(),
+            "header_nonce": header_nonce.hex(),
+            "wrapped": wrapped.hex(),
+            "raw": raw.hex(),
+        },
+        "records": sealings,
+        "set_digest": set_digest(generation_key, rows).hex(),
+        "state": {
+            "counter": 5,
+            "nonce": state_nonce.hex(),
+            "sealed": seal_state(file_id, generation, generation_key, 5, rows, raw, state_nonce).hex(),
+        },
+        "chat_records": [
+            {"record": chat, "version_1": encode_chat_record(chat, 1).hex(), "version_2": encode_chat_record(chat, 2).hex()}
+            for chat in chats
+        ],
+    }
+
+
+if __name__ == "__main__":
+    VECTORS.parent.mkdir(exist_ok=True)
+    VECTORS.write_text(json.dumps(build_vectors(), indent=1) + "\n")

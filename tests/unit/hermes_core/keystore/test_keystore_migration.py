@@ -1,0 +1,42 @@
+"""Record migration: version 1 becomes version 2 with what claims least; nothing else is rewritten."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hermes_core.errors import KeystoreTamperedError
+from hermes_core.keystore.migration import migrate_value, needs_migration
+from hermes_core.keystore.record import parse_chat_record
+from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from tests.reference import keystore_reference as reference
+from tests.unit.hermes_core.keystore.record_samples import reveal
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_version_1_becomes_version_2(seed: int) -> None:
+    fields = reference.random_chat_record(random.Random(seed))
+    old = bytearray(reference.encode_chat_record(fields, 1))
+    new = migrate_value(Table.CHAT, old)
+    assert new[0] == 2
+    assert reveal(parse_chat_record(new)) == reveal(parse_chat_record(old))
+    fields["acked"], fields["messages_in_epoch"] = [0, 0], 0
+    for side in fields["sides"]:
+        side["pending"] = None
+        if side["current"]:
+            side["current"]["recv_proven"] = 0
+    assert new == reference.encode_chat_record(fields, 2)
+
+
+def test_a_record_that_is_not_well_formed_is_not_migrated() -> None:
+    with pytest.raises(KeystoreTamperedError):
+        migrate_value(Table.CHAT, bytearray(b"\1 not a record"))
+
+
+def test_tables_with_one_version_have_nothing_to_migrate() -> None:
+    for table in Table:
+        assert needs_migration(table, RECORD_VERSIONS[table]) is False
+        assert needs_migration(table, RECORD_VERSIONS[table] - 1) is True
+    with pytest.raises(KeystoreTamperedError, match="IDENTITY"):
+        migrate_value(Table.IDENTITY, bytearray(b"seed"))
