@@ -1,0 +1,197 @@
+"""Every value a label of a node's metrics can have. No label names a chat, an app, a key or a message."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hermes_core.errors import ErrorCode
+
+
+class ChatScope(StrEnum):
+    """LOCAL: both apps are at home on this node; TIELINE: the other one is at home on another node."""
+
+    LOCAL = "local"
+    TIELINE = "tieline"
+
+
+class Channel(StrEnum):
+    """The hop channels a node holds; it has no part in the end-to-end one."""
+
+    LEG = "leg"
+    TIELINE = "tieline"
+
+
+class SessionResult(StrEnum):
+    """What became of an app's stream. REPLACED and TOO_SLOW speak of sessions that had been accepted."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    REPLACED = "replaced"
+    TOO_SLOW = "too_slow"
+
+
+class HandshakeRole(StrEnum):
+    """INITIATOR: the offer came from an app at home here; RESPONDER: from another node; UNKNOWN: nobody said."""
+
+    INITIATOR = "initiator"
+    RESPONDER = "responder"
+    UNKNOWN = "unknown"
+
+
+class HandshakeResult(StrEnum):
+    """FAILED: Hermes could not do it. REFUSED: the apps' doing (offline, rejected, malformed, throttled)."""
+
+    OK = "ok"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class MessageDirection(StrEnum):
+    """FORWARD: messages on their way to the other app; BACKWARD: acknowledgements on their way back."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+
+class MessageResult(StrEnum):
+    """DROPPED: the onward path was down and the sender sends it again; REFUSED: answered with an error."""
+
+    RELAYED = "relayed"
+    DROPPED = "dropped"
+    REFUSED = "refused"
+
+
+class RatchetFailure(StrEnum):
+    AUTHENTICATION = "authentication"
+    DERIVATION = "derivation"
+    DESYNC = "desync"
+    KEY_MISMATCH = "key_mismatch"
+    FAILED = "failed"
+
+
+class ReplayKind(StrEnum):
+    """What was played again: a sealed frame, an ephemeral key, or a Connect."""
+
+    FRAME = "frame"
+    KEY = "key"
+    CONNECT = "connect"
+
+
+class RekeyTrigger(StrEnum):
+    """APP: an app asked for it; LIFETIME: the epoch reached its age or message limit."""
+
+    APP = "app"
+    LIFETIME = "lifetime"
+
+
+class RekeyResult(StrEnum):
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REQUIRED = "required"
+
+
+class ThrottleScope(StrEnum):
+    """Which bound held somebody back."""
+
+    CHAT = "chat"
+    APP = "app"
+    PEER = "peer"
+    HANDSHAKE = "handshake"
+    REKEY = "rekey"
+    STREAM = "stream"
+
+
+class ResumeResult(StrEnum):
+    RESUMED = "resumed"
+    EXPIRED = "expired"
+    DESYNC = "desync"
+    ROLLBACK = "rollback"
+    MISSING = "missing"
+    REFUSED = "refused"
+
+
+class NoticeResult(StrEnum):
+    DELIVERED = "delivered"
+
+
+class ExpiryReason(StrEnum):
+    """IDLE: an open chat nobody used; HANDSHAKE: one that never was confirmed."""
+
+    IDLE = "idle"
+    HANDSHAKE = "handshake"
+
+
+class KeystoreOperation(StrEnum):
+    UNSEAL = "unseal"
+    LOAD = "load"
+    COMMIT = "commit"
+    ROTATE = "rotate"
+    WIPE = "wipe"
+    MIGRATE = "migrate"
+
+
+class OperationResult(StrEnum):
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class TamperKind(StrEnum):
+    """FILE: the keystore as a whole does not verify; RECORD: one sealed record could not be read."""
+
+    FILE = "file"
+    RECORD = "record"
+
+
+class RollbackKind(StrEnum):
+    """Who proved it: a WITNESS outside (the operator), or a PEER that has seen later positions."""
+
+    WITNESS = "witness"
+    PEER = "peer"
+
+
+class MemberStateLabel(StrEnum):
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    DEAD = "dead"
+    LEFT = "left"
+
+
+class CertificateKind(StrEnum):
+    APP = "app"
+    MESH = "mesh"
+    MESH_CA = "mesh_ca"
+
+
+NO_REASON = "none"
+
+# A failure an outsider can produce at will, or that two people decide between them, must not wake anybody.
+HANDSHAKE_FAULTS = frozenset(
+    {
+        ErrorCode.KEY_MISMATCH,
+        ErrorCode.DERIVATION_FAILED,
+        ErrorCode.ROUTE_UNAVAILABLE,
+        ErrorCode.RATCHET_DESYNC,
+        ErrorCode.RATCHET_FAILED,
+        ErrorCode.ROLLBACK_DETECTED,
+        ErrorCode.KEYSTORE_SEALED,
+        ErrorCode.INTERNAL,
+    }
+)
+
+RATCHET_FAILURES = {
+    ErrorCode.AUTH_FAILED: RatchetFailure.AUTHENTICATION,
+    ErrorCode.DERIVATION_FAILED: RatchetFailure.DERIVATION,
+    ErrorCode.RATCHET_DESYNC: RatchetFailure.DESYNC,
+    ErrorCode.KEY_MISMATCH: RatchetFailure.KEY_MISMATCH,
+    ErrorCode.RATCHET_FAILED: RatchetFailure.FAILED,
+}
+
+REPLAYS = {ErrorCode.REPLAYED_FRAME: ReplayKind.FRAME, ErrorCode.REPLAYED_KEY: ReplayKind.KEY}
+
+RESUME_REFUSALS = {
+    ErrorCode.CHAT_EXPIRED: ResumeResult.EXPIRED,
+    ErrorCode.RATCHET_DESYNC: ResumeResult.DESYNC,
+    ErrorCode.ROLLBACK_DETECTED: ResumeResult.ROLLBACK,
+    ErrorCode.CHAT_NOT_FOUND: ResumeResult.MISSING,
+}
+"""Any other code is REFUSED: a claim that proved nothing, and changed nothing."""
