@@ -1,0 +1,199 @@
+"""The product against tests/vectors: every construction of the protocol page, byte for byte, both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_core.chat.connect import build_connect, derive_session_binding, verify_connect
+from hermes_core.chat.messages import EpochClaim, KeyStatement
+from hermes_core.chat.session import Challenge
+from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.sodium import ffi
+from hermes_core.crypto.x25519 import EphemeralKey
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.handshake.confirmation import compute_confirm
+from hermes_core.handshake.exchange import build_answer, build_offer, complete_offer
+from hermes_core.handshake.key_schedule import EpochKeys
+from hermes_core.handshake.transcript import HandshakeContext
+from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, Role, derive_app_id
+from hermes_core.ratchet.chain import Chain
+from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
+from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
+from tests.reference import make_vectors
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+HASHES = {"sha256": HashId.SHA256, "sha512": HashId.SHA512}
+KINDS = {"end-to-end": ChannelKind.END_TO_END, "leg": ChannelKind.LEG, "tieline": ChannelKind.TIELINE}
+TEXT_FIELDS = {"hash", "kind", "node_id", "app_id", "initiator_party", "responder_party"}
+
+
+def load(name: str) -> list[dict[str, Any]]:
+    """The cases of a file, hex turned into bytes."""
+    cases: list[dict[str, Any]] = json.loads((VECTORS / f"{name}.json").read_text())["cases"]
+    return [_decode(case) for case in cases]
+
+
+def _decode(case: dict[str, Any]) -> dict[str, Any]:
+    def value(name: str, item: Any) -> Any:
+        if isinstance(item, list):
+            return [_decode(entry) for entry in item]
+        return bytes.fromhex(item) if isinstance(item, str) and name not in TEXT_FIELDS else item
+
+    return {name: value(name, item) for name, item in case.items()}
+
+
+def secret(data: bytes) -> SecretBytes:
+    return SecretBytes.take(bytearray(data))
+
+
+def read_key(key: Any) -> bytes:
+    return bytes(ffi.buffer(key, 32))
+
+
+@pytest.mark.parametrize("name", list(make_vectors.FILES))
+def test_files_are_what_the_reference_writes(name: str) -> None:
+    assert (VECTORS / f"{name}.json").read_text() == make_vectors.render(name)
+
+
+@pytest.mark.parametrize("case", load("connect"))
+def test_connect(case: dict[str, Any]) -> None:
+    challenge = Challenge(NodeId(case["node_id"]), case["node_key"], case["challenge"])
+    identity = Identity.from_seed(secret(case["app_seed"]))
+    connect = build_connect(identity, challenge, case["nonce"])
+    assert (connect.app_key, connect.signature) == (case["app_key"], case["signature"])
+    assert verify_connect(challenge, connect) == derive_app_id(connect.app_key) == case["app_id"]
+    assert derive_session_binding(case["challenge"], case["nonce"]) == case["session_binding"]
+    assert derive_session_binding(case["challenge"], case["acceptor_challenge"]) == case["tieline_binding"]
+
+
+def build_context(case: dict[str, Any]) -> HandshakeContext:
+    return HandshakeContext(
+        KINDS[case["kind"]],
+        HASHES[case["hash"]],
+        ChatId(case["chat_id"]),
+        case["epoch"],
+        Party(case["initiator_party"]),
+        Party(case["responder_party"]),
+        case["previous_transcript_hash"],
+    )
+
+
+def previous_ratchet(case: dict[str, Any]) -> SecretBytes | None:
+    return secret(case["previous_ratchet"]) if case["previous_ratchet"] else None
+
+
+def assert_keys(case: dict[str, Any], keys: EpochKeys) -> None:
+    assert keys.transcript_hash == case["transcript_hash"]
+    for purpose in ("i2r", "r2i", "mac", "ratchet"):
+        assert getattr(keys, purpose).buffer == case[purpose]
+    for role, field in ((Role.INITIATOR, "initiator_confirm"), (Role.RESPONDER, "responder_confirm")):
+        assert compute_confirm(HASHES[case["hash"]], keys.mac, role, keys.transcript_hash) == case[field]
+
+
+@pytest.mark.parametrize("case", load("handshake"))
+def test_handshake(case: dict[str, Any]) -> None:
+    context = build_context(case)
+    initiator, responder = (Identity.from_seed(secret(case[f"{role}_seed"])) for role in ("initiator", "responder"))
+    ephemerals = [EphemeralKey(secret(case[f"{role}_ephemeral_private"])) for role in ("initiator", "responder")]
+    offer, outstanding = build_offer(context, initiator, ephemerals[0])
+    assert offer == KeyStatement(case["epoch"], case["initiator_ephemeral"], case["offer_signature"])
+    assert outstanding.encoded == case["offer"]
+    answer, keys = build_answer(context, responder, ephemerals[1], offer, initiator.public_key, previous_ratchet(case))
+    assert answer == KeyStatement(case["epoch"], case["responder_ephemeral"], case["answer_signature"])
+    assert_keys(case, keys)
+    assert_keys(case, complete_offer(outstanding, answer, responder.public_key, previous_ratchet(case)))
+
+
+@pytest.mark.parametrize("case", load("ratchet"))
+@pytest.mark.parametrize("keep_rows", [False, True], ids=["one by one", "window at once"])
+def test_chain_steps(case: dict[str, Any], keep_rows: bool) -> None:
+    chain = Chain(HASHES[case["hash"]], secret(case["chain_key"]))
+    wanted = {step["position"]: step for step in case["steps"]}
+    seen = 0
+    for position in range(max(wanted) + 1):
+        if keep_rows and position >= chain.reserved:
+            chain.reserve(position, 256, 0.0)
+        key = read_key(chain.message_key(position))
+        if position in wanted:
+            assert key == wanted[position]["message_key"]
+            assert chain._key == wanted[position]["chain_key"]
+            seen += 1
+        chain.advance(position)
+    assert seen == len(wanted)
+
+
+@pytest.mark.parametrize("case", load("ratchet"))
+def test_reserved_keys_are_those_of_their_position(case: dict[str, Any]) -> None:
+    """What the sealed record holds opens the reserved position and what follows."""
+    for step in case["steps"]:
+        if step["position"] > 0:
+            chain = Chain(HASHES[case["hash"]], secret(case["chain_key"]))
+            chain.reserve(0, step["position"], 0.0)
+            snapshot = chain.snapshot()
+            assert snapshot.reserved == step["position"]
+            assert snapshot.chain_key.buffer == step["chain_key"]
+
+
+def restore_channel(case: dict[str, Any], *, direction: int, role: Role) -> Channel:
+    """A channel that stands at the position of `case` in `direction`."""
+    start = Chain(HASHES[case["hash"]], secret(case["chain_key_0"]))
+    start.fast_forward(case["position"])
+    empty = DirectionSnapshot(0, SecretBytes(32))
+    directions = [empty, start.snapshot()] if direction == role.peer else [start.snapshot(), empty]
+    epoch = EpochSnapshot(
+        case["epoch"], role, bytes(64 if case["hash"] == "sha512" else 32), True, secret(bytes(32)), secret(bytes(32)),
+        directions[0], directions[1], 0, 0,
+    )  # fmt: skip
+    snapshot = ChannelSnapshot(KINDS[case["kind"]], Party("app:a"), Party("app:b"), bytes(32), epoch, None, ())
+    identity = Identity.from_seed(secret(bytes(32)))
+    return Channel.restore(snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams())
+
+
+@pytest.mark.parametrize("case", load("frames"))
+def test_frames(case: dict[str, Any]) -> None:
+    suffix = b"" if case["seq"] is None else case["seq"].to_bytes(8, "big")
+    direction = Role(case["direction"])
+    sender = restore_channel(case, direction=direction, role=direction)
+    assert sender.seal(case["plaintext"], 0.0, aad_suffix=suffix) == case["frame"]
+    receiver = restore_channel(case, direction=direction, role=direction.peer)
+    with pytest.raises(ProtocolError) as raised:
+        receiver.open(case["frame"][:-1] + bytes([case["frame"][-1] ^ 1]), 0.0, aad_suffix=suffix)
+    assert raised.value.code is ErrorCode.AUTH_FAILED
+    assert receiver.open(case["frame"], 0.0, aad_suffix=suffix) == case["plaintext"]
+
+
+@pytest.mark.parametrize("case", load("acks"))
+def test_acks(case: dict[str, Any]) -> None:
+    for role in Role:
+        epoch = EpochSnapshot(
+            case["epoch"], role, bytes(64 if case["hash"] == "sha512" else 32), True, secret(case["mac"]),
+            secret(bytes(32)), DirectionSnapshot(0, SecretBytes(32)), DirectionSnapshot(0, SecretBytes(32)), 0, 0,
+        )  # fmt: skip
+        snapshot = ChannelSnapshot(ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, ())
+        identity = Identity.from_seed(secret(bytes(32)))
+        channel = Channel.restore(snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams())
+        if role == case["acker_role"]:
+            assert channel.ack_tag(case["seq"]) == (case["epoch"], case["tag"])
+        else:
+            channel.check_ack(case["seq"], case["epoch"], case["tag"])
+
+
+@pytest.mark.parametrize("case", load("resume"))
+def test_resume(case: dict[str, Any]) -> None:
+    context = ResumeContext(KINDS[case["kind"]], HASHES[case["hash"]], ChatId(case["chat_id"]), case["session_binding"])
+    claim = EpochClaim(case["epoch"], case["transcript_hash"], case["send_next"], case["recv_next"], case["recv_proven"], b"")
+    assert compute_claim_tag(context, secret(case["mac"]), Role(case["claimant_role"]), claim) == case["tag"]
+
+
+def test_every_file_is_run() -> None:
+    tests: list[Callable[..., None]] = [test_connect, test_handshake, test_chain_steps, test_frames, test_acks, test_resume]
+    assert len(tests) == len(make_vectors.FILES)
+    assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}

@@ -1,0 +1,232 @@
+"""Writes tests/vectors/*.json of the wire protocol from the reference; `--check` says whether the files are what it writes.
+
+`python -m tests.reference.make_vectors [--check]`. The inputs are deterministic (SHA-256 of a name); tests/vectors/README.md
+says how another implementation runs the files. record.json comes from keystore_reference.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.reference import protocol_reference as ref
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+SOURCE = "docs/reference/protocol.md; made by tests/reference/make_vectors.py; byte strings in hex"
+
+Case = dict[str, Any]
+
+
+def fill(name: str, length: int = 32) -> bytes:
+    """Deterministic bytes of this name."""
+    return hashlib.shake_256(name.encode()).digest(length)
+
+
+class Epoch:
+    """All of one handshake, kept for the cases that build on it."""
+
+    def __init__(self, h: str, kind: str, number: int, previous: Epoch | None = None) -> None:
+        self.h, self.kind, self.number = h, kind, number
+        name = f"{h} {kind}"
+        self.chat_id = fill(name + " chat", 16)
+        self.seeds = [fill(f"{name} seed {side}") for side in ("a", "b")]
+        self.keys = [ref.public_key(seed) for seed in self.seeds]
+        self.parties = [self._party(side) for side in (0, 1)]
+        # Epoch 2 is begun by the other side, to show that the roles are those of the epoch
+        self.initiator = (number + 1) % 2
+        self.privates = [fill(f"{name} ephemeral {number} {role}") for role in ("initiator", "responder")]
+        self.publics = [ref.ephemeral_public(private) for private in self.privates]
+        self.previous_transcript: bytes = b"" if previous is None else previous.transcript
+        self.previous_ratchet: bytes | None = None if previous is None else previous.schedule["ratchet"]
+        initiator, responder = self.parties[self.initiator], self.parties[1 - self.initiator]
+        head = ref.head(h, ref.KINDS[kind], self.chat_id, number, initiator, responder)
+        self.offer = ref.offer(head, self.publics[0], self.previous_transcript)
+        self.answer = ref.answer(h, head, self.publics[1], self.offer)
+        self.transcript: bytes = ref.transcript_hash(h, self.offer, self.answer)
+        self.shared = ref.shared_secret(self.privates[0], self.publics[1])
+        self.schedule: dict[str, bytes] = ref.epoch_keys(h, self.shared, self.transcript, self.previous_ratchet)
+
+    def _party(self, side: int) -> str:
+        is_node = self.kind == "tieline" or (self.kind == "leg" and side == 1)
+        return ref.node_party(f"hermes-{side}", self.keys[side]) if is_node else ref.app_party(self.keys[side])
+
+
+def all_epochs() -> Iterator[Epoch]:
+    for h in ref.HASH_IDS:
+        for kind in ref.KINDS:
+            first = Epoch(h, kind, 1)
+            yield first
+            yield Epoch(h, kind, 2, first)
+
+
+def make_connect() -> Iterator[Case]:
+    for index in range(2):
+        seed, node_key = fill(f"connect app {index}"), ref.public_key(fill(f"connect node {index}"))
+        challenge, nonce = fill(f"challenge {index}"), fill(f"nonce {index}")
+        node = ref.node_party(f"hermes-{index}", node_key)
+        data = ref.connect_data(challenge, nonce, node, ref.public_key(seed))
+        yield {
+            "node_id": f"hermes-{index}",
+            "node_key": node_key,
+            "app_seed": seed,
+            "app_key": ref.public_key(seed),
+            "app_id": ref.fingerprint(ref.public_key(seed)),
+            "challenge": challenge,
+            "nonce": nonce,
+            "signed": data,
+            "signature": ref.sign(seed, data),
+            "session_binding": ref.session_binding(challenge, nonce),
+            "tieline_binding": ref.session_binding(challenge, fill(f"acceptor challenge {index}")),
+            "acceptor_challenge": fill(f"acceptor challenge {index}"),
+        }
+
+
+def make_handshake() -> Iterator[Case]:
+    for epoch in all_epochs():
+        first, second = epoch.initiator, 1 - epoch.initiator
+        yield {
+            "hash": epoch.h,
+            "kind": epoch.kind,
+            "chat_id": epoch.chat_id,
+            "epoch": epoch.number,
+            "initiator_party": epoch.parties[first],
+            "responder_party": epoch.parties[second],
+            "initiator_seed": epoch.seeds[first],
+            "responder_seed": epoch.seeds[second],
+            "initiator_ephemeral_private": epoch.privates[0],
+            "responder_ephemeral_private": epoch.privates[1],
+            "previous_transcript_hash": epoch.previous_transcript,
+            "previous_ratchet": epoch.previous_ratchet or b"",
+            "initiator_ephemeral": epoch.publics[0],
+            "responder_ephemeral": epoch.publics[1],
+            "offer": epoch.offer,
+            "offer_signature": ref.sign(epoch.seeds[first], epoch.offer),
+            "answer": epoch.answer,
+            "answer_signature": ref.sign(epoch.seeds[second], epoch.answer),
+            "transcript_hash": epoch.transcript,
+            "shared_secret": epoch.shared,
+            **epoch.schedule,
+            "initiator_confirm": ref.confirm(epoch.h, epoch.schedule["mac"], 0, epoch.transcript),
+            "responder_confirm": ref.confirm(epoch.h, epoch.schedule["mac"], 1, epoch.transcript),
+        }
+
+
+def make_ratchet() -> Iterator[Case]:
+    for h in ref.HASH_IDS:
+        chain_key = fill(f"{h} chain")
+        steps = []
+        for position in range(600):
+            following, key = ref.step(h, chain_key)
+            if position in (0, 1, 2, 255, 256, 257, 599):
+                steps.append({"position": position, "chain_key": chain_key, "message_key": key})
+            chain_key = following
+        yield {"hash": h, "chain_key": fill(f"{h} chain"), "steps": steps}
+
+
+def make_frames() -> Iterator[Case]:
+    for epoch in all_epochs():
+        for direction, purpose in ((0, "i2r"), (1, "r2i")):
+            for position, length in ((0, 0), (1, 1), (2, 64), (300, 200)):
+                header = ref.frame_header(ref.KINDS[epoch.kind], epoch.chat_id, epoch.number, direction, position)
+                key = ref.message_key(epoch.h, epoch.schedule[purpose], position)
+                seq = position + 1 if epoch.kind == "end-to-end" else None
+                plaintext = fill(f"plaintext {position}", length)
+                yield {
+                    "hash": epoch.h,
+                    "kind": epoch.kind,
+                    "chat_id": epoch.chat_id,
+                    "epoch": epoch.number,
+                    "direction": direction,
+                    "position": position,
+                    "seq": seq,
+                    "chain_key_0": epoch.schedule[purpose],
+                    "message_key": key,
+                    "plaintext": plaintext,
+                    "frame": ref.seal(key, header, plaintext, seq),
+                }
+
+
+def make_acks() -> Iterator[Case]:
+    for epoch in all_epochs():
+        if epoch.kind == "end-to-end":
+            for role, seq in ((0, 1), (1, 1), (0, 2**32), (1, 2**63 - 1)):
+                yield {
+                    "hash": epoch.h,
+                    "chat_id": epoch.chat_id,
+                    "epoch": epoch.number,
+                    "mac": epoch.schedule["mac"],
+                    "acker_role": role,
+                    "seq": seq,
+                    "tag": ref.ack_tag(epoch.h, epoch.schedule["mac"], epoch.chat_id, epoch.number, role, seq),
+                }
+
+
+def make_resume() -> Iterator[Case]:
+    for epoch in all_epochs():
+        if epoch.kind != "end-to-end":
+            for role, positions in ((0, (0, 0, 0)), (1, (256, 512, 300)), (0, (2**63 - 1, 2**63 - 1, 2**63 - 1))):
+                claim = ref.claim(epoch.number, epoch.transcript, *positions)
+                binding = fill("binding")
+                yield {
+                    "hash": epoch.h,
+                    "kind": epoch.kind,
+                    "chat_id": epoch.chat_id,
+                    "epoch": epoch.number,
+                    "transcript_hash": epoch.transcript,
+                    "mac": epoch.schedule["mac"],
+                    "claimant_role": role,
+                    "send_next": positions[0],
+                    "recv_next": positions[1],
+                    "recv_proven": positions[2],
+                    "session_binding": binding,
+                    "claim": claim,
+                    "tag": ref.claim_tag(
+                        epoch.h, epoch.schedule["mac"], ref.KINDS[epoch.kind], epoch.chat_id, role, claim, binding
+                    ),
+                }
+
+
+FILES = {
+    "connect": (make_connect, "Connect: the signed bytes, the signature, the session bindings"),
+    "handshake": (make_handshake, "Handshake: offer, answer, transcript, key schedule, confirmation"),
+    "ratchet": (make_ratchet, "Ratchet: chain steps"),
+    "frames": (make_frames, "Ratchet: sealed frames"),
+    "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
+    "resume": (make_resume, "Resume: claims and their tags"),
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def render(name: str) -> str:
+    make, title = FILES[name]
+    document = {"comment": f"{title}. {SOURCE}", "version": 1, "cases": [_plain(case) for case in make()]}
+    return json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    stale = []
+    for name in FILES:
+        path, text = VECTORS / f"{name}.json", render(name)
+        if arguments == ["--check"]:
+            if not path.exists() or path.read_text() != text:
+                stale.append(path.name)
+        else:
+            path.write_text(text)
+    if stale:
+        print(f"stale: {' '.join(stale)}; run python -m tests.reference.make_vectors", file=sys.stderr)  # noqa: T201
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,190 @@
+"""The wire protocol once more, straight from docs/reference/protocol.md: hashlib, hmac and PyNaCl, no line of the product.
+
+Plain functions of plain bytes; secrets are test data. `h` is "sha256" or "sha512" everywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+from nacl.bindings import (
+    crypto_aead_chacha20poly1305_ietf_decrypt,
+    crypto_aead_chacha20poly1305_ietf_encrypt,
+    crypto_scalarmult,
+    crypto_scalarmult_base,
+    crypto_sign,
+    crypto_sign_open,
+    crypto_sign_seed_keypair,
+)
+
+HASH_IDS = {"sha256": 1, "sha512": 2}
+KINDS = {"end-to-end": 1, "leg": 2, "tieline": 3}
+
+
+# Notation
+
+
+def u8(value: int) -> bytes:
+    return value.to_bytes(1, "big")
+
+
+def u32(value: int) -> bytes:
+    return value.to_bytes(4, "big")
+
+
+def u64(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def lp(value: bytes) -> bytes:
+    return u32(len(value)) + value
+
+
+def digest(h: str, data: bytes) -> bytes:
+    return hashlib.new(h, data).digest()
+
+
+def mac(h: str, key: bytes, data: bytes) -> bytes:
+    return hmac.new(key, data, h).digest()
+
+
+def hkdf_expand(h: str, prk: bytes, info: bytes, length: int) -> bytes:
+    okm = block = b""
+    counter = 1
+    while len(okm) < length:
+        block = mac(h, prk, block + info + u8(counter))
+        okm += block
+        counter += 1
+    return okm[:length]
+
+
+# Parties
+
+
+def public_key(seed: bytes) -> bytes:
+    return bytes(crypto_sign_seed_keypair(seed)[0])
+
+
+def sign(seed: bytes, data: bytes) -> bytes:
+    return bytes(crypto_sign(data, crypto_sign_seed_keypair(seed)[1])[:64])
+
+
+def verifies(key: bytes, data: bytes, signature: bytes) -> bool:
+    try:
+        return bool(crypto_sign_open(signature + data, key) == data)
+    except Exception:  # noqa: BLE001  # whatever the binding raises means no
+        return False
+
+
+def fingerprint(key: bytes) -> str:
+    return base64.b32encode(hashlib.sha256(key).digest()[:20]).decode().lower().rstrip("=")
+
+
+def app_party(key: bytes) -> str:
+    return "app:" + fingerprint(key)
+
+
+def node_party(node_id: str, key: bytes) -> str:
+    return f"node:{node_id}:{fingerprint(key)}"
+
+
+# Connect
+
+
+def connect_data(challenge: bytes, nonce: bytes, node: str, app_key: bytes) -> bytes:
+    return lp(b"hermes/v1 connect") + challenge + nonce + lp(node.encode()) + app_key
+
+
+def session_binding(first: bytes, second: bytes) -> bytes:
+    """Of challenge and nonce on an app's stream, of both challenges (dialer's first) between nodes."""
+    return hashlib.sha256(lp(b"hermes/v1 session") + first + second).digest()
+
+
+# Handshake
+
+
+def head(h: str, kind: int, chat_id: bytes, epoch: int, initiator: str, responder: str) -> bytes:
+    parties = lp(initiator.encode()) + lp(responder.encode())
+    return u8(1) + u8(kind) + u8(HASH_IDS[h]) + chat_id + u32(epoch) + parties
+
+
+def offer(head_bytes: bytes, ephemeral: bytes, previous_transcript_hash: bytes) -> bytes:
+    return lp(b"hermes/v1 offer") + head_bytes + ephemeral + lp(previous_transcript_hash)
+
+
+def answer(h: str, head_bytes: bytes, ephemeral: bytes, offer_bytes: bytes) -> bytes:
+    return lp(b"hermes/v1 answer") + head_bytes + ephemeral + lp(digest(h, offer_bytes))
+
+
+def transcript_hash(h: str, offer_bytes: bytes, answer_bytes: bytes) -> bytes:
+    return digest(h, lp(b"hermes/v1 transcript") + lp(offer_bytes) + lp(answer_bytes))
+
+
+def ephemeral_public(private: bytes) -> bytes:
+    return bytes(crypto_scalarmult_base(private))
+
+
+def shared_secret(private: bytes, peer_public: bytes) -> bytes:
+    return bytes(crypto_scalarmult(private, peer_public))
+
+
+def epoch_keys(h: str, shared: bytes, transcript: bytes, previous_ratchet: bytes | None) -> dict[str, bytes]:
+    salt = digest(h, b"hermes/v1 kdf") if previous_ratchet is None else previous_ratchet
+    prk = mac(h, salt, shared)
+    keys = {"salt": salt, "prk": prk}
+    for purpose in ("i2r", "r2i", "mac", "ratchet"):
+        keys[purpose] = hkdf_expand(h, prk, lp(b"hermes/v1 keys") + lp(transcript) + lp(purpose.encode()), 32)
+    return keys
+
+
+def confirm(h: str, mac_key: bytes, role: int, transcript: bytes) -> bytes:
+    return mac(h, mac_key, lp(b"hermes/v1 confirm") + u8(role) + transcript)
+
+
+# Ratchet
+
+
+def step(h: str, chain_key: bytes) -> tuple[bytes, bytes]:
+    """(next chain key, message key)."""
+    okm = hkdf_expand(h, chain_key, b"hermes/v1 chain", 64)
+    return okm[:32], okm[32:]
+
+
+def message_key(h: str, chain_key: bytes, position: int) -> bytes:
+    """The message key of `position`, from the chain key at position 0."""
+    for _ in range(position):
+        chain_key, _ = step(h, chain_key)
+    return step(h, chain_key)[1]
+
+
+def frame_header(kind: int, chat_id: bytes, epoch: int, direction: int, position: int) -> bytes:
+    return u8(1) + u8(kind) + chat_id + u32(epoch) + u8(direction) + u64(position)
+
+
+def seal(key: bytes, header: bytes, plaintext: bytes, seq: int | None) -> bytes:
+    """`seq` end to end, None on legs and tielines."""
+    aad = header if seq is None else header + u64(seq)
+    return header + bytes(crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, aad, bytes(12), key))
+
+
+def open_sealed(key: bytes, frame: bytes, seq: int | None) -> bytes:
+    aad = frame[:31] if seq is None else frame[:31] + u64(seq)
+    return bytes(crypto_aead_chacha20poly1305_ietf_decrypt(frame[31:], aad, bytes(12), key))
+
+
+def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: int) -> bytes:
+    return mac(h, mac_key, lp(b"hermes/v1 ack") + chat_id + u32(epoch) + u8(role) + u64(seq))[:16]
+
+
+# Resume
+
+
+def claim(epoch: int, transcript: bytes, send_next: int, recv_next: int, recv_proven: int) -> bytes:
+    return u32(epoch) + lp(transcript) + u64(send_next) + u64(recv_next) + u64(recv_proven)
+
+
+def claim_tag(h: str, mac_key: bytes, kind: int, chat_id: bytes, role: int, claim_bytes: bytes, binding: bytes) -> bytes:
+    data = lp(b"hermes/v1 resume") + u8(1) + u8(kind) + chat_id + u8(role) + claim_bytes + lp(binding)
+    return mac(h, mac_key, data)
