@@ -1,4 +1,4 @@
-"""What a leg or tieline frame carries: one message of an app, or an acknowledgement (docs/reference/protocol.md, Hop payloads)."""
+"""What a leg or tieline frame carries: a message of an app or an acknowledgement (docs/reference/protocol.md, Hop payloads)."""
 
 from __future__ import annotations
 

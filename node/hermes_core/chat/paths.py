@@ -1,0 +1,32 @@
+"""Telling each side whether its frames would reach the far app."""
+
+from __future__ import annotations
+
+from hermes_core.chat.messages import PathState
+from hermes_core.chat.node_chat import Chat
+from hermes_core.chat.node_tables import NodeTables
+from hermes_core.chat.record import ChatState
+
+
+def is_path_up(chat: Chat, index: int) -> bool:
+    """Whether frames from side `index` would reach the other app."""
+    return chat.state is not ChatState.QUARANTINED and chat.sides[1 - index].leads_on
+
+
+def refresh_paths(tables: NodeTables, chat: Chat) -> None:
+    """Tell each ready side when its path came or went."""
+    for index, side in enumerate(chat.sides):
+        if not side.ready:
+            continue
+        up = is_path_up(chat, index)
+        if up != side.told_up:
+            side.told_up = up
+            tables.send_to_side(side, PathState(chat.chat_id, up))
+
+
+def report_path_down(tables: NodeTables, chat: Chat, index: int) -> None:
+    """A frame of this side was dropped because its path is down; say so once."""
+    side = chat.sides[index]
+    if side.told_up:
+        side.told_up = False
+        tables.send_to_side(side, PathState(chat.chat_id, up=False))
