@@ -27,12 +27,10 @@ def check_key_lifetime(tables: NodeTables, chat: Chat, now: float) -> None:
     chat.rekey_deadline = now + tables.params.rekey_grace_s
     tables.chat_timers.schedule(chat.chat_id, chat.rekey_deadline)
     tables.report(RekeyRequired(chat.chat_id))
+    notice = ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.FRAME, chat.chat_id, "the keys have served their time", 0)
     for side in chat.sides:
         if side.is_leg:
-            tables.send_to_side(
-                side,
-                ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.FRAME, chat.chat_id, "the keys have served their time", 0),
-            )
+            tables.send_to_side(side, notice)
 
 
 def plan_deadline(tables: NodeTables, chat: Chat) -> float:

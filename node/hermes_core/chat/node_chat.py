@@ -27,8 +27,9 @@ class Side:
     """One side of a chat. `ready`: this session's resume (or a handshake in it) is complete, frames may flow.
 
     `remote_up`: what the node behind a tieline last said of its own onward path. `told_up`: what this neighbour was last told.
-    `acked`: the highest seq this side's app acknowledged. `window_known`: False after a restart, when `acked` may be too low, until
-    this side's first message shows where its window begins. `quarantined`: only a new epoch makes this channel usable again.
+    `acked`: the highest seq this side's app acknowledged. `window_known`: False after a restart, when `acked` may be too low,
+    until this side's first message shows where its window begins. `quarantined`: only a new epoch makes this channel usable
+    again. `resume_sent_at`: when our claims went to the other node; None when no answer is waited for.
     """
 
     __slots__ = (

@@ -1,13 +1,13 @@
 """NodeChats: every chat of a node as one machine without IO; messages and time go in, puts, sends and events come out.
 
 docs/reference/protocol.md says what flows. Each part of the work has its file: admission and handshakes (open, rekey), relay
-(frames), resume (new streams, rollback), paths (who hears what is reachable), lifetime (what lasts too long), closing (the end).
+(frames), resume (new streams, rollback), paths (who hears what is reachable), lifetime (what lasts too long), closing (ends).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from hermes_core.chat import closing, handshakes, lifetime, paths, relay, resume
 from hermes_core.chat.messages import (
@@ -34,6 +34,25 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, NodeId
 from hermes_core.ratchet.channel import Channel
+
+Apply = Callable[[NodeTables, Neighbour, Any, float], None]
+
+_FROM_BOTH: Final[dict[type, Apply]] = {
+    Sealed: relay.relay_frame,
+    Offer: handshakes.apply_offer,
+    Answer: handshakes.apply_answer,
+    Confirm: handshakes.apply_confirm,
+    Reject: handshakes.apply_reject,
+    Resume: resume.apply_resume,
+    ClosedAck: closing.apply_closed_ack,
+}
+_FROM_APP: Final[dict[type, Apply]] = {**_FROM_BOTH, Delete: closing.apply_delete}
+_FROM_PEER: Final[dict[type, Apply]] = {
+    **_FROM_BOTH,
+    Closed: closing.apply_closed,
+    PathState: paths.apply_path,
+    ErrorNotice: resume.apply_error,
+}
 
 _RESUME_PAUSE_S: Final = 0.001
 """Between two batches of resumes to one peer: long enough that other work gets its turn."""
@@ -130,51 +149,22 @@ class NodeChats:
         """One message of a connected app, its lengths already checked (hermes_core.chat.validate)."""
         session = self._tables.sessions.get(app_id)
         if session is not None:
-            self._receive(session.neighbour, message, now)
+            self._receive(_FROM_APP, session.neighbour, message, now)
 
     def receive_peer(self, node_id: NodeId, message: ChatMessage, now: float) -> None:
         """One message of a connected node, its lengths already checked."""
         link = self._tables.peers.get(node_id)
         if link is not None:
-            self._receive(link.neighbour, message, now)
+            self._receive(_FROM_PEER, link.neighbour, message, now)
 
-    def _receive(self, source: Neighbour, message: ChatMessage, now: float) -> None:
-        tables = self._tables
-        match message:
-            case Sealed():
-                relay.relay_frame(tables, source, message, now)
-            case Offer():
-                handshakes.apply_offer(tables, source, message, now)
-            case Answer():
-                handshakes.apply_answer(tables, source, message, now)
-            case Confirm():
-                handshakes.apply_confirm(tables, source, message, now)
-            case Reject():
-                handshakes.apply_reject(tables, source, message, now)
-            case Resume():
-                resume.apply_resume(tables, source, message, now)
-            case ClosedAck():
-                closing.apply_closed_ack(tables, source, message)
-            case Delete() if source.node_id is None:
-                closing.apply_delete(tables, source, message, now)
-            case Closed() if source.node_id is not None:
-                closing.apply_closed(tables, source, message, now)
-            case PathState() if source.node_id is not None:
-                self._apply_path(source, message)
-            case ErrorNotice() if source.node_id is not None:
-                resume.apply_error(tables, source, message, now)
-            case _:
-                error = ProtocolError(ErrorCode.INVALID_FRAME, "this message does not go in this direction")
-                tables.refuse(source, message.chat_id, error)
-
-    def _apply_path(self, source: Neighbour, message: PathState) -> None:
-        chat = self._tables.chats.get(message.chat_id)
-        index = chat.find_side(source) if chat is not None else None
-        if chat is None or index is None:
-            closing.refuse_unknown(self._tables, source, message.chat_id)
+    def _receive(self, inputs: Mapping[type, Apply], source: Neighbour, message: ChatMessage, now: float) -> None:
+        apply = inputs.get(type(message))
+        if apply is not None:
+            apply(self._tables, source, message, now)
             return
-        chat.sides[index].remote_up = message.up
-        paths.refresh_paths(self._tables, chat)
+        chat_id = None if isinstance(message, Sealed) else message.chat_id
+        error = ProtocolError(ErrorCode.INVALID_FRAME, "this message does not go in this direction")
+        self._tables.refuse(source, chat_id, error)
 
     # operation
 

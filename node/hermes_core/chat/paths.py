@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hermes_core.chat.closing import refuse_unknown
 from hermes_core.chat.messages import PathState
-from hermes_core.chat.node_chat import Chat
+from hermes_core.chat.node_chat import Chat, Neighbour
 from hermes_core.chat.node_tables import NodeTables
 from hermes_core.chat.record import ChatState
 
@@ -30,3 +31,15 @@ def report_path_down(tables: NodeTables, chat: Chat, index: int) -> None:
     if side.told_up:
         side.told_up = False
         tables.send_to_side(side, PathState(chat.chat_id, up=False))
+
+
+def apply_path(tables: NodeTables, source: Neighbour, message: PathState, now: float) -> None:
+    """The node behind a tieline says whether its own onward path is up."""
+    del now
+    chat = tables.chats.get(message.chat_id)
+    index = chat.find_side(source) if chat is not None else None
+    if chat is None or index is None:
+        refuse_unknown(tables, source, message.chat_id)
+        return
+    chat.sides[index].remote_up = message.up
+    refresh_paths(tables, chat)

@@ -90,9 +90,9 @@ def _resume_side(tables: NodeTables, chat: Chat, index: int, message: Resume, bi
     chat.last_active_at = now
     if side.quarantined:
         # Positions that were used before the rollback may never have arrived: only new keys are safe.
-        error = ProtocolError(ErrorCode.ROLLBACK_DETECTED, "the chat must be rekeyed or deleted")
-        tables.report(ResumeRefused(chat.chat_id, side.neighbour.kind, error.code))
-        tables.refuse(side.neighbour, chat.chat_id, error)
+        refusal = ProtocolError(ErrorCode.ROLLBACK_DETECTED, "the chat must be rekeyed or deleted")
+        tables.report(ResumeRefused(chat.chat_id, side.neighbour.kind, refusal.code))
+        tables.refuse(side.neighbour, chat.chat_id, refusal)
         return False
     side.ready = True
     side.resume_sent_at = None
