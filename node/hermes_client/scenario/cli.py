@@ -47,8 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_scenario_options(parser: argparse.ArgumentParser) -> None:
-    """Everything but --addresses."""
+def add_scenario_options(parser: argparse.ArgumentParser, more_kills: Sequence[str] = ("kubectl",)) -> None:
+    """Everything but --addresses. `more_kills` are ways to kill that the caller offers besides the scenario's own."""
     reach = parser.add_argument_group("how to reach the mesh")
     reach.add_argument("--ca", type=Path, metavar="FILE", help="CA (PEM) that signed the nodes' certificates")
     reach.add_argument("--server-name", metavar="NAME", help="name to expect in the certificates instead of the address")
@@ -58,14 +58,14 @@ def add_scenario_options(parser: argparse.ArgumentParser) -> None:
     kill = parser.add_argument_group("how to kill a node")
     kill.add_argument(
         "--kill",
-        choices=("none", "external", "operator", "kubectl"),
+        choices=("none", "external", "operator", *more_kills),
         default="none",
         help="none: cut the apps' own streams; external, operator: somebody else does it once READY is printed; "
         "kubectl: delete a pod",
     )
     kill.add_argument("--wait-for-kill", action="store_true", help="the same as --kill external")
     kill.add_argument("--ready-file", type=Path, metavar="FILE", help="also write this file when READY is printed")
-    kill.add_argument("--namespace", default="default", help="of the pod, for --kill kubectl")
+    kill.add_argument("-n", "--namespace", help="of the pod, for --kill kubectl (default: the context's)")
     kill.add_argument("--pod", help="the pod to take away, for --kill kubectl")
     kill.add_argument("--context", help="kubeconfig context, for --kill kubectl")
     soak = parser.add_argument_group("soak: keep messages flowing while nodes are restarted from outside")

@@ -116,14 +116,14 @@ class CutStreams:
         """Nothing to bring back."""
 
 
-def build_kubectl_kill(namespace: str, pod: str, *, context: str | None = None) -> list[str]:
+def build_kubectl_kill(namespace: str | None, pod: str, *, context: str | None = None) -> list[str]:
     """The kubectl call that takes a pod away without grace.
 
     The node is process 1 of its container, which the kernel shields from its own namespace, so `kubectl exec … kill -9 1`
     does nothing. A true SIGKILL has to come from the machine the pod runs on (`--kill external`).
     """
-    base = ["kubectl", *(["--context", context] if context else []), "--namespace", namespace]
-    return [*base, "delete", "pod", pod, "--force", "--grace-period=0", "--wait=false"]
+    where = [*(["--context", context] if context else []), *(["--namespace", namespace] if namespace else [])]
+    return ["kubectl", *where, "delete", "pod", pod, "--force", "--grace-period=0", "--wait=false"]
 
 
 async def run_command(command: Sequence[str]) -> str:

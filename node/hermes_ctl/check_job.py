@@ -1,0 +1,152 @@
+"""The scenario as a Job in the cluster: built, started, followed, and removed."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import time
+from typing import Any, Final
+
+from hermes_ctl.errors import EXIT_BROKEN_PROMISE, CtlError
+from hermes_ctl.kube import Cluster, Json
+from hermes_ctl.terminal import say
+from hermes_operator import names
+
+START_TIMEOUT_S: Final = 120.0
+JOB_TTL_S: Final = 600
+POLL_S: Final = 0.5
+TLS_DIR: Final = "/etc/hermes/tls"
+ADMIN_DIR: Final = "/etc/hermes/admin"
+
+
+def check_in_cluster(cluster: Cluster, options: argparse.Namespace) -> int:
+    """Run the Job and show its log; with `--kill pod`, take the first node's pod away once messages flow."""
+    mesh = cluster.get_mesh(options.mesh)
+    manifest = build_job(mesh, options)
+    name = manifest["metadata"]["name"]
+    cluster.create_job(manifest)
+    say(f"job {name} in namespace {cluster.namespace}")
+    try:
+        return _follow(cluster, name, victim=names.pod_name(options.mesh, 0) if options.kill == "pod" else None)
+    finally:
+        cluster.delete_job(name)
+
+
+def build_job(mesh: Json, options: argparse.Namespace) -> Json:
+    """A Job with the mesh's own image that reaches every node by its pod's name."""
+    mesh_name = mesh["metadata"]["name"]
+    namespace = mesh["metadata"]["namespace"]
+    spec = mesh.get("spec", {})
+    hosts = [
+        f"{names.pod_name(mesh_name, n)}.{names.headless_service(mesh_name)}.{namespace}.svc"
+        for n in range(spec.get("replicas", 1))
+    ]
+    command = ["python3", "-m", "hermes_client.scenario"]
+    command += ["--addresses", ",".join(f"{host}:{names.APP_PORT}" for host in hosts)]
+    command += ["--admin", ",".join(f"http://{host}:{names.ADMIN_PORT}" for host in hosts)]
+    command += ["--admin-token-file", f"{ADMIN_DIR}/{names.TOKEN_KEY}", "--ca", f"{TLS_DIR}/{names.CA_CERT_KEY}"]
+    command += ["--messages", str(options.messages)]
+    if options.duration > 0:
+        command += ["--duration", str(options.duration), "--pairs", str(options.pairs), "--rate", str(options.rate)]
+        command += ["--min-resumes", str(options.min_resumes)]
+    elif options.kill != "none" or options.wait_for_kill:
+        command.append("--wait-for-kill")
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": f"{mesh_name}-check-{secrets.token_hex(3)}",
+            "namespace": namespace,
+            "labels": {**names.object_labels(mesh_name), "app.kubernetes.io/component": "check"},
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "ttlSecondsAfterFinished": JOB_TTL_S,
+            "template": {
+                "metadata": {"labels": {"app.kubernetes.io/name": "hermes", "app.kubernetes.io/component": "check"}},
+                "spec": _build_pod(mesh_name, spec, command),
+            },
+        },
+    }
+
+
+def _build_pod(mesh_name: str, spec: Json, command: list[str]) -> Json:
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "imagePullSecrets": spec.get("imagePullSecrets", []),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "check",
+                "image": spec.get("image", "hermes:dev"),
+                "imagePullPolicy": spec.get("imagePullPolicy", "IfNotPresent"),
+                "command": command,
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [
+                    {"name": "ca", "mountPath": TLS_DIR, "readOnly": True},
+                    {"name": "admin", "mountPath": ADMIN_DIR, "readOnly": True},
+                ],
+            }
+        ],
+        "volumes": [
+            _secret_volume("ca", names.tls_secret(mesh_name), names.CA_CERT_KEY),
+            _secret_volume("admin", names.admin_secret(mesh_name), names.TOKEN_KEY),
+        ],
+    }
+
+
+def _secret_volume(name: str, secret: str, key: str) -> Json:
+    """Only the one key: the Job must not see the nodes' private keys."""
+    return {"name": name, "secret": {"secretName": secret, "items": [{"key": key, "path": key}]}}
+
+
+def _follow(cluster: Cluster, job: str, victim: str | None) -> int:
+    pod = _wait_started(cluster, job)
+    for line in _lines(cluster.follow_log(pod)):
+        say(line)
+        if line.startswith("READY") and victim is not None:
+            cluster.delete_pod(victim)
+            say(f"took {victim} away")
+            victim = None
+    return _read_exit_code(cluster, job)
+
+
+def _wait_started(cluster: Cluster, job: str) -> str:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        for pod in cluster.list_job_pods(job):
+            if pod.status.phase in ("Running", "Succeeded", "Failed"):
+                name: str = pod.metadata.name
+                return name
+        time.sleep(POLL_S)
+    raise CtlError(f"the pod of job {job} did not start in {START_TIMEOUT_S:.0f} s; see: kubectl describe job {job}")
+
+
+def _lines(log: Any) -> Any:
+    buffer = b""
+    for chunk in log.stream():
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
+    if buffer:
+        yield buffer.decode(errors="replace")
+
+
+def _read_exit_code(cluster: Cluster, job: str) -> int:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        for pod in cluster.list_job_pods(job):
+            for status in pod.status.container_statuses or ():
+                if status.state.terminated is not None:
+                    code: int = status.state.terminated.exit_code
+                    return code
+        time.sleep(POLL_S)
+    return EXIT_BROKEN_PROMISE

@@ -1,0 +1,65 @@
+"""hermesctl, also installed as `kubectl hermes`: see a mesh work, restart it, check it, look into its nodes and keystores."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hermes_core.errors import ConfigError, HermesError, KeystoreError
+from hermes_ctl.commands import COMMANDS
+from hermes_ctl.errors import EXIT_COULD_NOT_RUN
+from hermes_ctl.terminal import complain
+
+_EPILOG = """examples:
+  hermesctl check --local                a chat survives SIGKILL of a node, on this machine
+  hermesctl status demo --watch          the nodes of a mesh, live
+  hermesctl restart demo --wait          verified rolling restart
+  hermesctl check --mesh demo            the same check against a mesh in the cluster
+  hermesctl render -f mesh.yaml          the manifests, for GitOps
+  hermesctl chat --local                 a conversation between two terminals
+  source <(hermesctl completion bash)
+
+`hermesctl COMMAND --help` shows examples of each.
+"""
+
+
+def build_parser(program: str = "hermesctl") -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program, description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.register(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code of the command; errors are one line that says the cure."""
+    options = build_parser(_program_name()).parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except (KeystoreError, ConfigError) as error:
+        cure = getattr(error, "cure", "")
+        complain(f"{error}; {cure}" if cure else str(error))
+        return error.exit_code
+    except HermesError as error:
+        complain(str(error))
+        return EXIT_COULD_NOT_RUN
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone: say nothing, and keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+def _program_name() -> str:
+    return "kubectl hermes" if Path(sys.argv[0]).name == "kubectl-hermes" else "hermesctl"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""hermesctl check: the restart/resume scenario, against this machine, any addresses, or a mesh in a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from hermes_client.scenario.cli import add_scenario_options, run_from_options
+from hermes_client.scenario.cli_options import write_reports
+from hermes_client.scenario.demo import run_demo
+from hermes_client.scenario.progress import choose_progress
+from hermes_ctl.check_job import check_in_cluster
+from hermes_ctl.errors import EXIT_BROKEN_PROMISE
+from hermes_ctl.kube import Cluster
+
+_EPILOG = """examples:
+  hermesctl check --local
+      two nodes on this machine, SIGKILL of one in the middle of a chat
+  hermesctl check --mesh demo -n chat
+      in the cluster: a Job with two apps; the streams are cut, no node is killed
+  hermesctl check --mesh demo -n chat --kill pod
+      the same, and the first app's pod is taken away without grace
+  hermesctl check --addresses a.example:8443,b.example:8443 --ca ca.crt --junit report.xml
+      any mesh that can be reached from here
+
+The exit code is 0 when every promise was kept, 1 when one was broken, 2 when the check could not run.
+"""
+
+
+def register(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "check",
+        help="prove that a chat survives the death of a node",
+        description="Handshake, messages, rekey, death of a node, resume, messages, teardown: nothing lost, nothing left over.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--local", action="store_true", help="a mesh of processes on this machine, made for the check")
+    where.add_argument("--mesh", metavar="NAME", help="a HermesMesh in the cluster; the check runs there as a Job")
+    where.add_argument("--addresses", help="app addresses of the nodes, host:port, with commas between")
+    parser.add_argument("--nodes", type=int, default=2, help="nodes of --local (default 2)")
+    parser.add_argument("--kubeconfig", help="kubeconfig file, for --mesh")
+    add_scenario_options(parser, more_kills=("kubectl", "pod"))
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.mesh:
+        return check_in_cluster(Cluster.from_options(options), options)
+    if options.local:
+        report = asyncio.run(run_demo(options.nodes, messages=options.messages))
+    else:
+        report = asyncio.run(run_from_options(options, choose_progress(sys.stdout, notes=True)))
+    write_reports(report, options)
+    return 0 if report.passed else EXIT_BROKEN_PROMISE
