@@ -1,6 +1,7 @@
 """gRPC server metrics under the names of go-grpc-prometheus, so that dashboards made for those work.
 
-A stream ends with OK, or with Canceled when its client went away: alerts count faults, not cancellations.
+A client that goes away is no fault: gRPC shows it to a reading handler as the end of the stream (OK), to any other as a
+cancellation (Canceled).
 """
 
 from __future__ import annotations

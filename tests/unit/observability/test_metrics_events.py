@@ -1,0 +1,138 @@
+"""Each event of the chat and mesh machines counts where docs/reference/metrics.md says, and nowhere else."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from hermes_core.chat import events as chat
+from hermes_core.chat.messages import CloseReason
+from hermes_core.errors import ErrorCode
+from hermes_core.ids import ChannelKind, ChatId, NodeId
+from hermes_core.mesh import machine as mesh
+from hermes_core.mesh.messages import MemberState
+from hermes_node.metrics import NodeMetrics
+from hermes_node.metrics_events import record_chat_event, record_mesh_event
+from hermes_node.metrics_labels import HandshakeRole
+
+CHAT = ChatId(bytes(16))
+NODE = NodeId("n-0")
+LEG, TIELINE = ChannelKind.LEG, ChannelKind.TIELINE
+
+
+def refused(code: ErrorCode, kind: ChannelKind = LEG) -> chat.MessageRefused:
+    return chat.MessageRefused(CHAT, kind, code, "why")
+
+
+def error(code: str) -> str:
+    return f'hermes_router_errors_total{{code="{code}"}}'
+
+
+EXPECTED: list[tuple[chat.NodeEvent, set[str]]] = [
+    (
+        chat.ChatOpened(CHAT, TIELINE, 0.2),
+        {
+            'hermes_handshakes_total{reason="none",result="ok",role="initiator"}',
+            'hermes_handshake_duration_seconds_count{scope="tieline"}',
+        },
+    ),
+    (
+        chat.ChatOpened(CHAT, LEG, 0.2),
+        {
+            'hermes_handshakes_total{reason="none",result="ok",role="initiator"}',
+            'hermes_handshake_duration_seconds_count{scope="local"}',
+        },
+    ),
+    (
+        chat.HandshakeFailed(CHAT, ErrorCode.KEY_MISMATCH, rekey=False),
+        {'hermes_handshakes_total{reason="KEY_MISMATCH",result="failed",role="initiator"}'},
+    ),
+    (
+        chat.HandshakeFailed(CHAT, ErrorCode.KEY_MISMATCH, rekey=True),
+        {'hermes_rekeys_total{result="failed",trigger="app"}'},
+    ),
+    (chat.ChannelRekeyed(CHAT, LEG, 2), {'hermes_rekeys_total{result="completed",trigger="app"}'}),
+    (chat.ChannelRekeyed(CHAT, LEG, 1), set()),
+    (chat.RekeyRequired(CHAT), {'hermes_rekeys_total{result="required",trigger="lifetime"}'}),
+    (chat.SideResumed(CHAT, LEG), {'hermes_resumes_total{result="resumed"}'}),
+    (chat.ResumeRefused(CHAT, LEG, ErrorCode.CHAT_NOT_FOUND), {'hermes_resumes_total{result="missing"}'}),
+    (chat.ResumeRefused(CHAT, LEG, ErrorCode.CHAT_EXPIRED), {'hermes_resumes_total{result="expired"}'}),
+    (chat.ResumeRefused(CHAT, LEG, ErrorCode.RATCHET_DESYNC), {'hermes_resumes_total{result="desync"}'}),
+    (chat.ResumeRefused(CHAT, None, ErrorCode.ROLLBACK_DETECTED), {'hermes_resumes_total{result="rollback"}'}),
+    (chat.ResumeRefused(CHAT, LEG, ErrorCode.AUTH_FAILED), {'hermes_resumes_total{result="refused"}'}),
+    (chat.ChatQuarantined(CHAT), {'hermes_keystore_rollback_total{kind="peer"}'}),
+    (chat.ChatErased(CHAT, CloseReason.DELETED, was_open=True), {'hermes_chat_erasures_total{reason="DELETED"}'}),
+    (
+        chat.ChatErased(CHAT, CloseReason.EXPIRED, was_open=True),
+        {'hermes_chat_erasures_total{reason="EXPIRED"}', 'hermes_chats_expired_total{reason="idle"}'},
+    ),
+    (
+        chat.ChatErased(CHAT, CloseReason.EXPIRED, was_open=False),
+        {'hermes_chat_erasures_total{reason="EXPIRED"}', 'hermes_chats_expired_total{reason="handshake"}'},
+    ),
+    (
+        chat.NoticeDelivered(CHAT, CloseReason.NODE_SHUTDOWN),
+        {'hermes_teardown_notices_total{reason="NODE_SHUTDOWN",result="delivered"}'},
+    ),
+    (refused(ErrorCode.REPLAYED_FRAME), {error("REPLAYED_FRAME"), 'hermes_replay_rejections_total{kind="frame"}'}),
+    (refused(ErrorCode.REPLAYED_KEY), {error("REPLAYED_KEY"), 'hermes_replay_rejections_total{kind="key"}'}),
+    (
+        refused(ErrorCode.AUTH_FAILED, TIELINE),
+        {error("AUTH_FAILED"), 'hermes_ratchet_failures_total{channel="tieline",reason="authentication"}'},
+    ),
+    (
+        refused(ErrorCode.RATCHET_DESYNC),
+        {error("RATCHET_DESYNC"), 'hermes_ratchet_failures_total{channel="leg",reason="desync"}'},
+    ),
+    (refused(ErrorCode.BACKPRESSURE), {error("BACKPRESSURE"), 'hermes_throttled_total{scope="chat"}'}),
+    (refused(ErrorCode.HANDSHAKE_THROTTLED), {error("HANDSHAKE_THROTTLED"), 'hermes_throttled_total{scope="handshake"}'}),
+    (refused(ErrorCode.REKEY_THROTTLED), {error("REKEY_THROTTLED"), 'hermes_throttled_total{scope="rekey"}'}),
+    (refused(ErrorCode.LIMIT_EXCEEDED), {error("LIMIT_EXCEEDED"), 'hermes_throttled_total{scope="app"}'}),
+    (refused(ErrorCode.LIMIT_EXCEEDED, TIELINE), {error("LIMIT_EXCEEDED"), 'hermes_throttled_total{scope="peer"}'}),
+    (refused(ErrorCode.CHAT_NOT_FOUND), {error("CHAT_NOT_FOUND")}),
+]
+
+
+def counted(registry: CollectorRegistry) -> set[str]:
+    """Counters and histogram counts that are not 0."""
+    found = set()
+    for family in registry.collect():
+        if family.name.startswith(("process", "hermes_build")):
+            continue
+        for sample in family.samples:
+            if sample.value and sample.name.endswith(("_total", "_count")):
+                text = ",".join(f'{k}="{v}"' for k, v in sorted(sample.labels.items()))
+                found.add(f"{sample.name}{{{text}}}" if text else sample.name)
+    return found
+
+
+@pytest.mark.parametrize(("event", "expected"), EXPECTED, ids=lambda v: type(v).__name__)
+def test_chat_event(event: chat.NodeEvent, expected: set[str]) -> None:
+    metrics = NodeMetrics(version="test")
+    record_chat_event(metrics, event, HandshakeRole.INITIATOR)
+    assert counted(metrics.registry) == expected
+
+
+def test_every_kind_of_event_is_covered() -> None:
+    assert {type(event) for event, _ in EXPECTED} == set(typing.get_args(chat.NodeEvent))
+
+
+def test_every_code_can_be_refused() -> None:
+    metrics = NodeMetrics(version="test")
+    for code in ErrorCode:
+        record_chat_event(metrics, refused(code))
+    assert {e for e in counted(metrics.registry) if "router_errors" in e} == {error(code.name) for code in ErrorCode}
+
+
+def test_mesh_events() -> None:
+    metrics = NodeMetrics(version="test")
+    for state in MemberState:
+        record_mesh_event(metrics, mesh.MemberStateChanged(NODE, MemberState.ALIVE, state))
+    record_mesh_event(metrics, mesh.IdentityConflict(NODE))
+    record_mesh_event(metrics, mesh.DirectoryChanged())
+    assert counted(metrics.registry) == {
+        *(f'hermes_mesh_state_transitions_total{{to="{state.name.lower()}"}}' for state in MemberState),
+        "hermes_mesh_identity_conflicts_total",
+    }

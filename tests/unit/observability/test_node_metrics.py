@@ -1,0 +1,176 @@
+"""Every series of a node exists from the start, and no label can grow with what an outsider does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from hermes_core.chat.messages import CloseReason
+from hermes_core.errors import ErrorCode
+from hermes_node import metrics_labels as labels
+from hermes_node.metrics import GRPC_STREAMS, NodeMetrics
+from hermes_node.metrics_grpc import CODES
+from hermes_node.metrics_keystore import KeystoreView
+
+FREE_LABELS = {"version", "revision", "protocol"}  # of hermes_build_info: one series a process
+
+ALLOWED: dict[str, set[str]] = {
+    "scope": {*labels.ChatScope, *labels.ThrottleScope},
+    "channel": set(labels.Channel),
+    "role": set(labels.HandshakeRole),
+    "direction": set(labels.MessageDirection),
+    "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind},
+    "trigger": set(labels.RekeyTrigger),
+    "operation": set(labels.KeystoreOperation),
+    "state": set(labels.MemberStateLabel),
+    "to": set(labels.MemberStateLabel),
+    "code": {code.name for code in ErrorCode},
+    "reason": {
+        labels.NO_REASON,
+        *(code.name for code in ErrorCode),
+        *(reason.name for reason in CloseReason),
+        *labels.RatchetFailure,
+        *labels.ExpiryReason,
+    },
+    "result": {
+        *labels.SessionResult,
+        *labels.HandshakeResult,
+        *labels.MessageResult,
+        *labels.RekeyResult,
+        *labels.ResumeResult,
+        *labels.NoticeResult,
+        *labels.OperationResult,
+    },
+    "grpc_type": {"unary", "client_stream", "server_stream", "bidi_stream"},
+    "grpc_service": set(GRPC_STREAMS),
+    "grpc_method": {method for methods in GRPC_STREAMS.values() for method in methods},
+    "grpc_code": set(CODES.values()),
+}
+
+
+@pytest.fixture
+def metrics() -> NodeMetrics:
+    return NodeMetrics(version="1.2.3", revision="abc")
+
+
+def scrape(metrics: NodeMetrics) -> Iterable[Metric]:
+    body, content_type = metrics.exposition()
+    assert content_type.startswith("text/plain")
+    return text_string_to_metric_families(body.decode())
+
+
+def value(metrics: NodeMetrics, name: str, **wanted: str) -> float:
+    found = metrics.registry.get_sample_value(name, wanted)
+    assert found is not None, f"no series {name}{wanted}"
+    return found
+
+
+def test_every_label_is_known_and_bounded(metrics: NodeMetrics) -> None:
+    for family in scrape(metrics):
+        for sample in family.samples:
+            for label, text in sample.labels.items():
+                if label == "le" or (family.name == "hermes_build_info" and label in FREE_LABELS):
+                    continue
+                assert label in ALLOWED, f"{sample.name}: label {label} is not in the allowed list"
+                assert text in ALLOWED[label], f"{sample.name}: {label}={text!r} is not a known value"
+
+
+def test_series_do_not_grow_with_use(metrics: NodeMetrics) -> None:
+    before = sum(len(family.samples) for family in scrape(metrics))
+    for code in ErrorCode:
+        metrics.chats.count_error(code)
+        for role in labels.HandshakeRole:
+            metrics.chats.observe_handshake(role, code)
+    for _ in range(1000):
+        metrics.chats.count_messages(labels.MessageDirection.FORWARD, labels.MessageResult.RELAYED, 3)
+    assert sum(len(family.samples) for family in scrape(metrics)) == before
+
+
+def test_counters_are_born_at_zero(metrics: NodeMetrics) -> None:
+    counters = [s for f in scrape(metrics) if f.type == "counter" and not f.name.startswith("process_") for s in f.samples]
+    assert len(counters) > 200
+    assert {s.value for s in counters} == {0.0}
+
+
+def test_no_created_series(metrics: NodeMetrics) -> None:
+    assert not [s.name for f in scrape(metrics) for s in f.samples if s.name.endswith("_created")]
+
+
+def test_names_and_help(metrics: NodeMetrics) -> None:
+    for family in scrape(metrics):
+        assert family.documentation.endswith("."), family.name
+        for sample in family.samples:
+            assert sample.name.startswith(("hermes_", "grpc_server_", "process_")), sample.name
+            assert not {"ms", "millis", "milliseconds", "kib", "minutes"} & set(sample.name.split("_")), sample.name
+
+
+def test_one_handshake_counts_once_with_its_result(metrics: NodeMetrics) -> None:
+    metrics.chats.observe_handshake(labels.HandshakeRole.INITIATOR)
+    metrics.chats.observe_handshake(labels.HandshakeRole.RESPONDER, ErrorCode.ROUTE_UNAVAILABLE)
+    metrics.chats.observe_handshake(labels.HandshakeRole.RESPONDER, ErrorCode.TARGET_OFFLINE)
+    name = "hermes_handshakes_total"
+    assert value(metrics, name, role="initiator", result="ok", reason="none") == 1
+    assert value(metrics, name, role="responder", result="failed", reason="ROUTE_UNAVAILABLE") == 1
+    assert value(metrics, name, role="responder", result="refused", reason="TARGET_OFFLINE") == 1
+    assert sum(s.value for f in scrape(metrics) if f.name == "hermes_handshakes" for s in f.samples) == 3
+
+
+def test_keystore_is_sealed_until_it_is_bound(metrics: NodeMetrics) -> None:
+    assert value(metrics, "hermes_keystore_sealed") == 1
+    assert value(metrics, "hermes_keystore_records") == 0
+    metrics.keystore.bind(lambda: KeystoreView(records=7, generation=2, commit_counter=30, size_bytes=4096))
+    assert value(metrics, "hermes_keystore_sealed") == 0
+    assert value(metrics, "hermes_keystore_records") == 7
+    assert value(metrics, "hermes_keystore_generation") == 2
+    assert value(metrics, "hermes_keystore_commit_counter") == 30
+    assert value(metrics, "hermes_keystore_size_bytes") == 4096
+    metrics.keystore.bind(lambda: None)
+    assert value(metrics, "hermes_keystore_sealed") == 1
+
+
+def test_a_failed_operation_is_timed_counted_and_passed_on(metrics: NodeMetrics) -> None:
+    with pytest.raises(OSError, match="disk"), metrics.keystore.operation(labels.KeystoreOperation.COMMIT):
+        raise OSError("disk")
+    with metrics.keystore.operation(labels.KeystoreOperation.COMMIT):
+        pass
+    name = "hermes_keystore_operations_total"
+    assert value(metrics, name, operation="commit", result="failure") == 1
+    assert value(metrics, name, operation="commit", result="success") == 1
+    assert value(metrics, "hermes_keystore_operation_duration_seconds_count", operation="commit") == 2
+
+
+def test_gauges_follow_their_source(metrics: NodeMetrics) -> None:
+    members = {labels.MemberStateLabel.ALIVE: 3.0}
+    metrics.mesh.members.bind(lambda state: members.get(labels.MemberStateLabel(state), 0.0))
+    metrics.sessions.active.bind(lambda: 5)
+    assert value(metrics, "hermes_mesh_members", state="alive") == 3
+    assert value(metrics, "hermes_mesh_members", state="dead") == 0
+    members[labels.MemberStateLabel.DEAD] = 1.0
+    assert value(metrics, "hermes_mesh_members", state="dead") == 1
+    assert value(metrics, "hermes_sessions_active") == 5
+
+
+def test_a_certificate_has_no_series_before_it_is_known(metrics: NodeMetrics) -> None:
+    name = "hermes_tls_certificate_not_after_timestamp_seconds"
+    assert metrics.registry.get_sample_value(name, {"kind": "mesh"}) is None
+    metrics.mesh.set_certificate_expiry(labels.CertificateKind.MESH, 1.8e9)
+    assert value(metrics, name, kind="mesh") == 1.8e9
+
+
+def test_openmetrics_is_offered(metrics: NodeMetrics) -> None:
+    body, content_type = metrics.exposition("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+
+
+def test_histograms_have_finite_ascending_buckets(metrics: NodeMetrics) -> None:
+    for family in scrape(metrics):
+        if family.type != "histogram":
+            continue
+        bounds = [float(s.labels["le"]) for s in family.samples if s.name.endswith("_bucket")]
+        assert len(bounds) > 5
+        assert math.inf in bounds
