@@ -22,6 +22,7 @@ FILE_VERSION: Final = 1
 PAGE_BYTES: Final = (
     8192  # a usual chat record (about 1 KiB) stays inside its B-tree page; 4096 would give each an overflow page
 )
+SMALLEST_PAGE_BYTES: Final = 512
 MAX_SQLITE_VALUE_BYTES: Final = 2 << 20
 
 SCHEMA: Final = {
@@ -93,6 +94,8 @@ def check_files(path: Path) -> None:
         raise KeystoreIOError(f"{path} is not a file")
     if size == 0:
         raise KeystoreTamperedError(f"{path} is empty")
+    if size % SMALLEST_PAGE_BYTES:
+        raise KeystoreTamperedError(f"{path} was cut off: its size is no whole number of pages")
     if journal_path(path) in orphans:
         raise KeystoreTamperedError(f"{journal_path(path).name} is not Hermes': it would change the keystore when opened")
 

@@ -6,13 +6,13 @@ import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreTamperedError, KeystoreUnsupportedVersionError
 from hermes_core.keystore.backend import KeyBackend
 from hermes_core.keystore.header import MAX_HEADER_BYTES, Header, open_generation, parse_header, unwrap_master
 from hermes_core.keystore.keys import GenerationKeys
-from hermes_core.keystore.migration import needs_migration
-from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, SealedRow
+from hermes_core.keystore.migration import migrate_value, needs_migration
+from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, RecordSealer, SealedRow
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, open_state
 from hermes_core.keystore.tables import RECORD_VERSIONS, ROW_KEY_BYTES, Table
@@ -78,13 +78,15 @@ def unseal(connection: sqlite3.Connection, backend: KeyBackend) -> Unsealed:
             state = read_state(connection, keys, header)
             census = count_rows(connection, keys)
             _compare(census, state)
+            unsealed = Unsealed(header, master, keys, state, census)
+            _rehearse_migration(connection, unsealed)
         except BaseException:
             keys.wipe()
             raise
     except BaseException:
         master.wipe()
         raise
-    return Unsealed(header, master, keys, state, census)
+    return unsealed
 
 
 def derive_generation(header: Header, master: SecretBytes) -> GenerationKeys:
@@ -146,6 +148,20 @@ def _compare(census: RowCensus, state: KeystoreState) -> None:
     if census.newer is not None:
         table, version = census.newer
         raise KeystoreUnsupportedVersionError(f"a record of table {table} has version {version}, newer than this Hermes")
+
+
+def _rehearse_migration(connection: sqlite3.Connection, unsealed: Unsealed) -> None:
+    """Migrate every outdated row in memory only: one that cannot be migrated is found before anything is written."""
+    if not unsealed.census.outdated:
+        return
+    sealer = RecordSealer(unsealed.keys)
+    for row_key, table, version, sealed in connection.execute(SELECT_ROWS):
+        if needs_migration(Table(table), version):
+            _, value = sealer.open(row_key, table, version, sealed)
+            try:
+                wipe_buffer(migrate_value(Table(table), value))
+            finally:
+                wipe_buffer(value)
 
 
 def _read_blob(connection: sqlite3.Connection, query: str, limit: int) -> bytes:
