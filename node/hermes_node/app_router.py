@@ -35,6 +35,7 @@ class ChatInbox(Protocol):
     def app_connected(self, session: AppSession, app_key: bytes, binding: bytes) -> None: ...
     def app_disconnected(self, session: AppSession) -> None: ...
     def receive_app(self, session: AppSession, messages: list[ChatMessage]) -> None: ...
+    async def wait_for_room(self) -> None: ...
 
 
 def decode_client_batch(raw: bytes) -> list[ClientMessage]:
@@ -170,6 +171,7 @@ class AppRouter:
                         return
                     session.send(ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, 0))
                 await session.pending.wait_for_room()
+                await self._chats.wait_for_room()
         except StreamEndedError:
             pass
         except Exception as error:  # noqa: BLE001 - a defect must end this stream only, and be told

@@ -79,7 +79,7 @@ class AdminSection:
 
     listen: str = setting("0.0.0.0:9090", "host:port for admin HTTP; port 0 asks the system.")
     token_file: str = setting(
-        "", "File with the bearer token of the endpoints that act or tell more than health; empty: those answer 403."
+        "", "File with the bearer token of the endpoints that act or tell more than health; empty: those answer 401."
     )
 
 

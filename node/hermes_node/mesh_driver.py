@@ -91,6 +91,7 @@ class MeshDriver:
         self._next_join_at = self._started_at
         self._closing = False
         self._reported = JoinState.JOINING
+        self.locations: dict[AppId, NodeId] = {}
 
     @property
     def local(self) -> LocalNode:
@@ -106,7 +107,7 @@ class MeshDriver:
         return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=bool(self._gossip))
 
     def locate(self, app_id: AppId) -> NodeId | None:
-        return self._membership.locations().get(app_id)
+        return self.locations.get(app_id)
 
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
         self._membership.set_local_apps(app_ids)
@@ -193,7 +194,8 @@ class MeshDriver:
         for event in output.events:
             self._tell(event)
         if any(isinstance(event, DirectoryChanged) for event in output.events):
-            self._listener.directory_changed(self._membership.locations())
+            self.locations = self._membership.locations()
+            self._listener.directory_changed(self.locations)
 
     def _tell(self, event: MeshEvent) -> None:
         match event:

@@ -38,6 +38,7 @@ class PeerInbox(Protocol):
     def peer_connected(self, link: RouteLink) -> None: ...
     def peer_disconnected(self, link: RouteLink) -> None: ...
     def receive_peer(self, link: RouteLink, messages: list[ChatMessage]) -> None: ...
+    async def wait_for_room(self) -> None: ...
 
 
 class GossipLink:
@@ -127,6 +128,7 @@ class RouteLink:
             if messages:
                 chats.receive_peer(self, messages)
             await self.pending.wait_for_room()
+            await chats.wait_for_room()
 
 
 async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:

@@ -1,0 +1,12 @@
+"""The version of the installed distribution."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def read_version() -> str:
+    try:
+        return version("hermes-mesh")
+    except PackageNotFoundError:
+        return "0+unknown"
