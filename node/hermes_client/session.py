@@ -48,6 +48,7 @@ class Session:
         self._control: deque[ClientMessage] = deque()
         self._lookups: dict[AppId, list[asyncio.Future[AppFound]]] = {}
         self._challenge: Challenge | None = None
+        self._early: list[ServerMessage] = []
         self._interval_s = 0.0
         self._heard_at = 0.0
         self._leaving = asyncio.Event()
@@ -124,7 +125,7 @@ class Session:
         self._driver.wake.set()
 
     async def _read_first(self, kind: type[Any]) -> Any:
-        """The next batch's only message must be of this kind; an error notice is raised as what it says."""
+        """The next message must be of this kind; what else came in its batch is kept for `serve`. An error notice is raised."""
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 batch = await self._stream.read()
@@ -132,17 +133,19 @@ class Session:
             raise StreamLostError(f"{self._stream.address}: no {kind.__name__} in {OPEN_TIMEOUT_S:.0f} s") from None
         if batch and isinstance(batch[0], ErrorNotice):
             raise _to_error(batch[0])
-        if len(batch) != 1 or not isinstance(batch[0], kind):
+        if not batch or not isinstance(batch[0], kind):
             raise ProtocolError(ErrorCode.INVALID_FRAME, f"expected {kind.__name__}")
+        self._early += batch[1:]
         return batch[0]
 
     async def _read(self) -> None:
+        batch = self._early
         while True:
-            batch = await self._stream.read()
-            self._heard_at = asyncio.get_running_loop().time()
             for message in batch:
                 self._receive(message)
             self._driver.received_batch()
+            batch = await self._stream.read()
+            self._heard_at = asyncio.get_running_loop().time()
 
     def _receive(self, message: ServerMessage) -> None:
         if isinstance(message, SessionMessage):

@@ -1,0 +1,122 @@
+"""A node that does what a test tells it: real gRPC on loopback, real challenge, no chats."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+
+from hermes_core.chat.connect import verify_connect
+from hermes_core.chat.session import Challenge, Connect, Connected
+from hermes_core.crypto.signing import Identity
+from hermes_core.ids import AppId, NodeId
+from hermes_proto.v1.app_router_pb2_grpc import AppRouterServicer, add_AppRouterServicer_to_server
+from hermes_wire.app import ClientMessage, ServerMessage, build_server_batch, parse_client_batch
+
+Script = Callable[["Link"], Awaitable[None]]
+
+
+class Link:
+    """One app's stream as its node sees it, after the challenge was answered."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self.app_id: AppId | None = None
+
+    async def read(self) -> list[ClientMessage]:
+        """The app's next batch; an empty list when it has ended its half."""
+        batch = await self._context.read()
+        return [] if batch is grpc.aio.EOF else parse_client_batch(batch)
+
+    async def write(self, *messages: ServerMessage) -> None:
+        await self._context.write(build_server_batch(messages))
+
+    async def hold(self) -> None:
+        """Read and forget, until the app ends its half."""
+        while await self.read():
+            pass
+
+
+async def hold(link: Link) -> None:
+    await link.hold()
+
+
+class ScriptedNode(AppRouterServicer):
+    """Runs `script` for every app that connects (or `opening` instead of the challenge, for a node that misbehaves).
+
+    `connects` counts the apps that proved themselves, `streams` every stream opened.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        script: Script = hold,
+        *,
+        opening: Script | None = None,
+        with_connected: Sequence[ServerMessage] = (),
+        heartbeat_ms: int = 60_000,
+    ) -> None:
+        self.node_id = NodeId(node_id)
+        self.script = script
+        self._opening = opening
+        self._with_connected = with_connected
+        self.connects = 0
+        self.streams = 0
+        self.failure: BaseException | None = None
+        self._identity = Identity.generate()
+        self._heartbeat_ms = heartbeat_ms
+        self._server: grpc.aio.Server | None = None
+        self.address = ""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+        if self.failure is not None:
+            raise self.failure
+
+    async def start(self) -> None:
+        """Serve; the second time at the same address."""
+        self._server = grpc.aio.server()
+        add_AppRouterServicer_to_server(self, self._server)
+        port = self._server.add_insecure_port(self.address or "127.0.0.1:0")
+        self.address = f"127.0.0.1:{port}"
+        await self._server.start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+
+    async def Open(self, request_iterator: AsyncIterator[Any], context: Any) -> None:  # type: ignore[override]  # noqa: N802, ARG002
+        self.streams += 1
+        link = Link(context)
+        try:
+            if self._opening is not None:
+                await self._opening(link)
+            else:
+                await self._serve(link)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    async def _serve(self, link: Link) -> None:
+        challenge = Challenge(self.node_id, self._identity.public_key, secrets.token_bytes(32))
+        await link.write(challenge)
+        batch = await link.read()
+        if not batch:
+            return  # the app did not want this node
+        (connect,) = batch
+        assert isinstance(connect, Connect)
+        link.app_id = verify_connect(challenge, connect)
+        self.connects += 1
+        await link.write(Connected(link.app_id, self._heartbeat_ms, 1 << 20, 256), *self._with_connected)
+        await self.script(link)
