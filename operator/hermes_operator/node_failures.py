@@ -47,6 +47,17 @@ _WAITING_CURES = {
 }
 
 
+def _camel_case(code: str) -> str:
+    return "".join(word.capitalize() for word in code.split("_"))
+
+
+# Reasons of conditions that speak of a keystore that did not open; the last two are the operator's own findings.
+KEYSTORE_REASONS = frozenset(_camel_case(error.code) for error in _KEYSTORE_ERRORS.values()) | {
+    "PassphraseMissing",
+    "PassphraseLost",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class NodeFailure:
     """`reason`: one CamelCase word. `keystore`: the keystore did not open. `permanent`: no further start will change it."""
@@ -84,9 +95,8 @@ def _node_failure(exit_code: int, terminated: Mapping[str, Any]) -> NodeFailure:
     if exit_code == ConfigError.exit_code:
         return NodeFailure("NodeConfigInvalid", said or "the node refuses its configuration", exit_code, permanent=permanent)
     error = _KEYSTORE_ERRORS[exit_code]
-    reason = "".join(word.capitalize() for word in error.code.split("_"))
     message = said if error.cure in said else f"{said or error.code}; {error.cure}"
-    return NodeFailure(reason, message, exit_code, keystore=True, permanent=permanent)
+    return NodeFailure(_camel_case(error.code), message, exit_code, keystore=True, permanent=permanent)
 
 
 def _last_line(text: str) -> str:

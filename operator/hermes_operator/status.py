@@ -10,10 +10,11 @@ from typing import Any
 from hermes_operator import names
 from hermes_operator.manifests.certificates import earliest_expiry
 from hermes_operator.members import Member, render_members
+from hermes_operator.node_failures import KEYSTORE_REASONS
 from hermes_operator.observed import Observed, PodView
 from hermes_operator.plan import Problem, read_tls_files
 from hermes_operator.resume import Judgement
-from hermes_operator.rollout_state import Rollout, Step, format_time, render_rollout
+from hermes_operator.rollout_state import Event, Rollout, Step, format_time, render_rollout
 from hermes_operator.spec import MeshSpec
 
 MAX_MESSAGE_CHARS = 2000
@@ -242,6 +243,36 @@ def _describe_failures(pods: Iterable[PodView]) -> str:
 def _describe_bad(members: Iterable[Member]) -> str:
     told = "; ".join(f"{member.pod}: {member.verdict}, {member.detail}" for member in members)
     return f"{told}. Put the newest volume back, or remove the member from the status to accept that its chats must rekey"
+
+
+def transition_events(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Event, ...]:
+    """What a person should be told of when the status changes: readiness, and what needs a cure."""
+    old = {condition["type"]: condition for condition in before.get("conditions") or []}
+    events: list[Event] = []
+    for condition in after.get("conditions") or []:
+        was, now = old.get(condition["type"], {}).get("status", ""), condition["status"]
+        if was == now:
+            continue
+        event = _transition_event(condition, was, rolling=after.get("phase") == "RollingOut")
+        if event is not None:
+            events.append(event)
+    return tuple(events)
+
+
+def _transition_event(condition: Mapping[str, Any], was: str, *, rolling: bool) -> Event | None:
+    kind, now, reason, message = condition["type"], condition["status"], condition["reason"], condition["message"]
+    if kind == "Ready" and now == "True":
+        return Event("MeshReady", message)
+    if kind == "Ready" and was == "True" and not rolling:
+        return Event("MeshNotReady", message, warning=True)
+    if kind == "KeystoresSealed" and now == "True":
+        return Event("KeystoreProblem", message, warning=True)
+    if kind == "ResumeVerified" and now == "False":
+        return Event("ResumeFailed", message, warning=True)
+    # The rollout tells of its own halt, and the two above of theirs.
+    if kind == "Degraded" and now == "True" and reason not in {"RolloutHalted", "ResumeFailed"} | KEYSTORE_REASONS:
+        return Event("NodeProblem", message, warning=True)
+    return None
 
 
 def render_check(pod: str, trigger: str, judgement: Judgement, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""Carrying out the actions of a plan, one after the other. Secret values are made here, where they are stored at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+
+from hermes_operator import kube, names
+from hermes_operator.kube import Kube, KubeError
+from hermes_operator.manifests.certificates import build_ca, renew_certificates
+from hermes_operator.manifests.objects import Manifest
+from hermes_operator.manifests.secrets import (
+    build_admin_secret,
+    build_ca_secret,
+    build_passphrase_secret,
+    build_tls_secret,
+    decode_secret,
+)
+from hermes_operator.node_client import NodeClient, NodeError
+from hermes_operator.observed import Observed, PodView
+from hermes_operator.plan import (
+    Action,
+    ApplyObject,
+    CreateAdminToken,
+    CreateCa,
+    CreatePassphrase,
+    DeleteObject,
+    GrowClaim,
+    Problem,
+    RenewCertificates,
+    SetFinalizers,
+    WipePods,
+    object_key,
+    read_ca,
+    read_tls_files,
+)
+from hermes_operator.rollout_state import Event
+from hermes_operator.spec import MeshSpec
+
+logger = logging.getLogger(__name__)
+
+# 256 bits: no guessing, whatever the cost of Argon2id.
+_SECRET_BYTES = 32
+
+
+class Applier:
+    """Carries out one plan; `problems` and `events` say what went otherwise than planned, `wiped` how many nodes erased."""
+
+    def __init__(self, api: Kube, nodes: NodeClient, mesh: MeshSpec, seen: Observed, cluster_domain: str) -> None:
+        self._api = api
+        self._nodes = nodes
+        self._mesh = mesh
+        self._seen = seen
+        self._cluster_domain = cluster_domain
+        self.problems: list[Problem] = []
+        self.events: list[Event] = []
+        self.wiped = 0
+
+    async def apply_all(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            logger.info("apply", extra={"action": type(action).__name__, "target": _target(action), "mesh": self._mesh.name})
+            await self._apply(action)
+
+    async def _apply(self, action: Action) -> None:
+        match action:
+            case ApplyObject(manifest):
+                await self._apply_object(manifest)
+            case CreatePassphrase():
+                secret = build_passphrase_secret(self._mesh, secrets.token_urlsafe(_SECRET_BYTES).encode())
+                await self._api.create(secret)
+            case CreateAdminToken():
+                await self._apply_secret(build_admin_secret(self._mesh, secrets.token_urlsafe(_SECRET_BYTES).encode()))
+            case CreateCa():
+                pair = build_ca(self._mesh, self._seen.now)
+                await self._apply_secret(build_ca_secret(self._mesh, pair.certificate, pair.key))
+            case RenewCertificates(pods):
+                await self._renew_certificates(pods)
+            case DeleteObject():
+                await self._api.delete(kube.find_kind(action.kind), self._mesh.namespace, action.name)
+            case GrowClaim():
+                await self._grow_claim(action)
+            case SetFinalizers(finalizers):
+                await self._set_finalizers(finalizers)
+            case WipePods(pods):
+                await self._wipe(pods)
+
+    async def _apply_object(self, manifest: Manifest) -> None:
+        if object_key(manifest) not in self._seen.objects and not await self._is_free(manifest):
+            return
+        await self._api.apply(manifest)
+
+    async def _is_free(self, manifest: Manifest) -> bool:
+        """Whether this name can be taken: an object of that name that somebody else made is not taken over."""
+        kind, name = object_key(manifest)
+        found = await self._api.get(kube.kind_of(manifest), self._mesh.namespace, name)
+        if found is None or (found["metadata"].get("labels") or {}).get(names.LABEL_MESH) == self._mesh.name:
+            return True
+        self.problems.append(
+            Problem("NameTaken", f"{kind} {name} exists and does not belong to this mesh: delete it, or rename the mesh")
+        )
+        return False
+
+    async def _apply_secret(self, manifest: Manifest) -> None:
+        # Secrets are read by name, so that a stranger's may be among those seen.
+        if await self._is_free(manifest):
+            await self._api.apply(manifest)
+
+    async def _renew_certificates(self, pods: tuple[str, ...]) -> None:
+        ca = read_ca(self._mesh, self._seen)
+        if ca is None:
+            return
+        files = read_tls_files(self._mesh, self._seen)
+        # Keys are generated: not on the event loop, which also renews the lease.
+        renewed = await asyncio.to_thread(renew_certificates, self._mesh, files, ca, self._seen.now, self._cluster_domain)
+        await self._apply_secret(build_tls_secret(self._mesh, renewed))
+        if any(f"{pod}.crt" in files for pod in pods):
+            self.events.append(Event("CertificatesRenewed", f"New certificates for {', '.join(pods)}"))
+
+    async def _grow_claim(self, action: GrowClaim) -> None:
+        patch = {"spec": {"resources": {"requests": {"storage": action.size}}}}
+        try:
+            await self._api.merge(kube.CLAIMS, self._mesh.namespace, action.name, patch)
+        except KubeError as error:
+            if not error.invalid:
+                raise
+            message = f"claim {action.name} cannot grow to {action.size}: {error}; use a storage class that allows expansion"
+            self.problems.append(Problem("VolumeCannotGrow", message))
+        else:
+            self.events.append(Event("VolumeGrows", f"Claim {action.name} grows to {action.size}"))
+
+    async def _set_finalizers(self, finalizers: tuple[str, ...]) -> None:
+        patch = {"metadata": {"uid": self._mesh.uid, "finalizers": list(finalizers)}}
+        await self._api.merge(kube.MESHES, self._mesh.namespace, self._mesh.name, patch)
+
+    async def _wipe(self, pods: tuple[PodView, ...]) -> None:
+        token = admin_token(self._mesh, self._seen)
+        results = await asyncio.gather(*(self._nodes.wipe(pod.ip, token) for pod in pods), return_exceptions=True)
+        for pod, result in zip(pods, results, strict=True):
+            if result is None:
+                self.wiped += 1
+                self.events.append(Event("KeystoreWiped", f"{pod.name} erased its keystore"))
+            elif isinstance(result, NodeError):
+                message = f"{pod.name} did not erase its keystore ({result}); its volume is deleted all the same"
+                self.events.append(Event("KeystoreNotWiped", message, warning=True))
+            else:
+                raise result
+
+
+def admin_token(mesh: MeshSpec, seen: Observed) -> str:
+    secret = seen.objects.get(("Secret", names.admin_secret(mesh.name)))
+    return (decode_secret(dict(secret or {}), names.TOKEN_KEY) or b"").decode(errors="replace")
+
+
+def _target(action: Action) -> str:
+    match action:
+        case ApplyObject(manifest):
+            return "/".join(object_key(manifest))
+        case DeleteObject():
+            return f"{action.kind}/{action.name}"
+        case GrowClaim():
+            return action.name
+        case RenewCertificates(pods):
+            return ",".join(pods)
+        case WipePods(pods):
+            return ",".join(pod.name for pod in pods)
+        case _:
+            return ""

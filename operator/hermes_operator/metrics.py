@@ -1,0 +1,106 @@
+"""The operator's own metrics; series of a mesh are removed with the mesh."""
+
+from __future__ import annotations
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from hermes_operator.rollout_state import Rollout
+from hermes_operator.status import Condition
+
+CONDITION_STATUSES = ("True", "False", "Unknown")
+ROLLOUT_RESULTS = ("completed", "halted", "superseded")
+CHECKS = ("rollout", "restart")
+CHECK_RESULTS = ("pass", "fail")
+WIPE_REASONS = ("requested",)
+_MESH = ("namespace", "mesh")
+
+
+class OperatorMetrics:
+    """All series. Counters of a mesh start at 0 when it is first seen, so that the first event is an increase."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry or CollectorRegistry()
+        prometheus_client.ProcessCollector(registry=self.registry)
+        prometheus_client.GCCollector(registry=self.registry)
+        self.build = Info("hermes_operator_build", "Version of the operator.", registry=self.registry)
+        self.leader = Gauge("hermes_operator_leader", "1 while this process is the active one.", registry=self.registry)
+        self.reconciles = Counter("hermes_operator_reconcile", "Passes over a mesh.", ("result",), registry=self.registry)
+        self.reconcile_seconds = Histogram(
+            "hermes_operator_reconcile_duration_seconds",
+            "Duration of a pass over a mesh.",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self.desired = Gauge("hermes_operator_mesh_desired_replicas", "Wanted nodes.", _MESH, registry=self.registry)
+        self.ready = Gauge("hermes_operator_mesh_ready_replicas", "Ready nodes.", _MESH, registry=self.registry)
+        self.condition = Gauge(
+            "hermes_operator_mesh_condition",
+            "1 for the status that a condition has.",
+            (*_MESH, "condition", "status"),
+            registry=self.registry,
+        )
+        self.rollouts = Counter("hermes_operator_rollouts", "Rollouts that ended.", (*_MESH, "result"), registry=self.registry)
+        self.rollout_since = Gauge(
+            "hermes_operator_rollout_in_progress_since_timestamp_seconds",
+            "When the running rollout started; absent while none runs.",
+            _MESH,
+            registry=self.registry,
+        )
+        self.checks = Counter(
+            "hermes_operator_resume_checks",
+            "Restarted nodes that were checked.",
+            (*_MESH, "check", "result"),
+            registry=self.registry,
+        )
+        self.resume_seconds = Histogram(
+            "hermes_operator_resume_duration_seconds",
+            "From the end of a node to its proven resume, in rollouts.",
+            _MESH,
+            buckets=(1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600),
+            registry=self.registry,
+        )
+        self.wipes = Counter(
+            "hermes_operator_keystore_wipes", "Keystores erased on request.", (*_MESH, "reason"), registry=self.registry
+        )
+        self.leader.set(0)
+        for result in ("ok", "error"):
+            self.reconciles.labels(result)
+
+    def track_mesh(self, namespace: str, mesh: str) -> None:
+        """Make the counters of a mesh exist."""
+        for result in ROLLOUT_RESULTS:
+            self.rollouts.labels(namespace, mesh, result)
+        for check in CHECKS:
+            for result in CHECK_RESULTS:
+                self.checks.labels(namespace, mesh, check, result)
+        for reason in WIPE_REASONS:
+            self.wipes.labels(namespace, mesh, reason)
+        self.resume_seconds.labels(namespace, mesh)
+
+    def show_mesh(self, namespace: str, mesh: str, desired: int, ready: int, conditions: tuple[Condition, ...]) -> None:
+        self.desired.labels(namespace, mesh).set(desired)
+        self.ready.labels(namespace, mesh).set(ready)
+        for condition in conditions:
+            for status in CONDITION_STATUSES:
+                self.condition.labels(namespace, mesh, condition.type, status).set(condition.status == status)
+
+    def show_rollout(self, namespace: str, mesh: str, rollout: Rollout) -> None:
+        if rollout.active and rollout.started_at is not None:
+            self.rollout_since.labels(namespace, mesh).set(rollout.started_at.timestamp())
+        else:
+            self.rollout_since.remove_by_labels({"namespace": namespace, "mesh": mesh})
+
+    def forget_mesh(self, namespace: str, mesh: str) -> None:
+        for metric in (
+            self.desired,
+            self.ready,
+            self.condition,
+            self.rollouts,
+            self.rollout_since,
+            self.checks,
+            self.resume_seconds,
+            self.wipes,
+        ):
+            metric.remove_by_labels({"namespace": namespace, "mesh": mesh})

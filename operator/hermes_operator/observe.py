@@ -1,0 +1,58 @@
+"""Reading one mesh from the API server, all at once and fresh: a rollout is not decided from a cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from hermes_operator import kube, names
+from hermes_operator.kube import Kind, Kube
+from hermes_operator.observed import Observed, read_pods, read_statefulset
+from hermes_operator.spec import MeshSpec
+
+_LISTED = (
+    kube.STATEFULSETS,
+    kube.SERVICES,
+    kube.CONFIG_MAPS,
+    kube.SERVICE_ACCOUNTS,
+    kube.BUDGETS,
+    kube.NETWORK_POLICIES,
+)
+
+
+async def observe_mesh(api: Kube, mesh: MeshSpec, body: dict[str, Any], now: datetime, *, pod_monitor_api: bool) -> Observed:
+    """Everything a plan needs. Secrets are read by name: the operator has no need, and no right, to list them."""
+    listed: tuple[Kind, ...] = (*_LISTED, kube.POD_MONITORS) if pod_monitor_api else _LISTED
+    own = (names.admin_secret(mesh.name), names.ca_secret(mesh.name), names.tls_secret(mesh.name))
+    # The whole selector: a PodDisruptionBudget that a person made for these pods is not ours.
+    selector = ",".join(f"{key}={value}" for key, value in names.object_labels(mesh.name).items())
+    pods, claims, objects, secrets, passphrase = await asyncio.gather(
+        api.list(kube.PODS, mesh.namespace, f"{names.LABEL_MESH}={mesh.name}"),
+        api.list(kube.CLAIMS, mesh.namespace, f"{names.LABEL_MESH}={mesh.name}"),
+        asyncio.gather(*(api.list(kind, mesh.namespace, selector) for kind in listed)),
+        asyncio.gather(*(api.get(kube.SECRETS, mesh.namespace, name) for name in own)),
+        api.get(kube.SECRETS, mesh.namespace, mesh.passphrase.name),
+    )
+    found = _index(item for items in (*objects, [secret for secret in secrets if secret]) for item in items)
+    return Observed(
+        now=now,
+        objects=found,
+        statefulset=read_statefulset(found.get(("StatefulSet", mesh.name))),
+        pods=read_pods(pods, mesh.name),
+        claims=tuple(claim for claim in claims if _is_keystore(claim, mesh)),
+        passphrase_secret=passphrase,
+        status=body.get("status") or {},
+        finalizers=tuple(body["metadata"].get("finalizers") or ()),
+        pod_monitor_api=pod_monitor_api,
+    )
+
+
+def _index(items: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(item["kind"], item["metadata"]["name"]): item for item in items}
+
+
+def _is_keystore(claim: dict[str, Any], mesh: MeshSpec) -> bool:
+    name = str(claim["metadata"]["name"])
+    return name.rpartition("-")[0] == f"{names.VOLUME_CLAIM}-{mesh.name}" and names.pod_ordinal(name) >= 0

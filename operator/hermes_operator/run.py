@@ -1,0 +1,135 @@
+"""The operator process: HTTP server, leader election, then kopf and the workers; start and stop in this order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import kopf
+
+from hermes_operator.election import Elector, LeaseSettings
+from hermes_operator.events import EventRecorder
+from hermes_operator.handlers import build_registry, build_settings
+from hermes_operator.http_server import serve_http
+from hermes_operator.kube import Kube
+from hermes_operator.metrics import OperatorMetrics
+from hermes_operator.node_client import NodeClient
+from hermes_operator.reconcile import Reconciler
+from hermes_operator.version import operator_version
+from hermes_operator.worker import PASS_LIMIT_S, MeshWorker, Workers, WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_LOST_LEASE, EXIT_OPERATOR_FAILED = 0, 3, 4
+# After a lost lease another operator acts: this one must be gone, whatever hangs.
+STOP_LIMIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSettings:
+    """`namespaces`: empty for the whole cluster. `lease`: None runs without election, for a single process."""
+
+    namespaces: tuple[str, ...] = ()
+    lease: LeaseSettings | None = None
+    http_host: str = "0.0.0.0"  # noqa: S104 - probes and Prometheus come from elsewhere
+    http_port: int = 8080
+    cluster_domain: str = "cluster.local"
+    identity: str = "hermes-operator"
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+
+
+async def run_operator(settings: OperatorSettings) -> int:
+    """Run until a signal (0) or a failure; returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics = OperatorMetrics()
+    metrics.build.info({"version": operator_version()})
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(_connect())
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        workers = _build_workers(settings, api, NodeClient(session), metrics)
+        runner, port = await serve_http(settings.http_host, settings.http_port, metrics, lambda: _health(workers))
+        stack.push_async_callback(runner.cleanup)
+        logger.info("serving", extra={"port": port, "version": operator_version()})
+        return await _lead(settings, api, workers, metrics, stop)
+
+
+@asynccontextmanager
+async def _connect() -> AsyncIterator[Kube]:
+    api = await Kube.connect()
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+def _build_workers(settings: OperatorSettings, api: Kube, nodes: NodeClient, metrics: OperatorMetrics) -> Workers:
+    recorder = EventRecorder(api, settings.identity)
+    reconciler = Reconciler(api, nodes, recorder, metrics, settings.cluster_domain)
+    return Workers(lambda key: MeshWorker(key, reconciler, metrics, settings.worker))
+
+
+def _health(workers: Workers) -> str:
+    longest = workers.longest_pass_s()
+    return f"a pass has been running for {longest:.0f} s" if longest > 2 * PASS_LIMIT_S else ""
+
+
+async def _lead(settings: OperatorSettings, api: Kube, workers: Workers, metrics: OperatorMetrics, stop: asyncio.Event) -> int:
+    elector = Elector(api, settings.lease) if settings.lease is not None else None
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    if elector is not None:
+        acquiring = asyncio.create_task(elector.acquire(), name="acquire")
+        await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not acquiring.done():
+            await _cancel(acquiring, stopping)
+            return EXIT_OK
+    metrics.leader.set(1)
+    holding = asyncio.create_task(elector.hold() if elector is not None else asyncio.Event().wait(), name="lease")
+    operating = asyncio.create_task(_operate(settings, workers, stop), name="kopf")
+    await asyncio.wait({holding, operating, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    code = _exit_code(holding, operating)
+    metrics.leader.set(0)
+    if code != EXIT_OK:
+        asyncio.get_running_loop().call_later(STOP_LIMIT_S, os._exit, code)
+    stop.set()
+    await workers.stop()
+    await asyncio.wait({operating}, timeout=STOP_LIMIT_S)
+    await _cancel(holding, operating, stopping)
+    if elector is not None and code == EXIT_OK:
+        await elector.release()
+    return code
+
+
+def _exit_code(holding: asyncio.Task[object], operating: asyncio.Task[None]) -> int:
+    if holding.done():
+        return EXIT_LOST_LEASE
+    if operating.done() and not operating.cancelled() and operating.exception() is not None:
+        logger.error("kopf ended: %s", operating.exception())
+        return EXIT_OPERATOR_FAILED
+    return EXIT_OK
+
+
+async def _operate(settings: OperatorSettings, workers: Workers, stop: asyncio.Event) -> None:
+    cluster_wide = not settings.namespaces
+    await kopf.operator(
+        registry=build_registry(workers),
+        settings=build_settings(cluster_wide=cluster_wide),
+        clusterwide=cluster_wide,
+        namespaces=settings.namespaces,
+        standalone=True,
+        stop_flag=stop,
+    )
+
+
+async def _cancel(*tasks: asyncio.Task[object] | asyncio.Task[None] | asyncio.Task[bool]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,153 @@
+"""One task per mesh: woken by events, it makes passes one after the other, backs off after errors, and ends with its mesh."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from hermes_operator.kube import KubeError
+from hermes_operator.metrics import OperatorMetrics
+from hermes_operator.plan import Problem
+from hermes_operator.reconcile import Pass
+
+logger = logging.getLogger(__name__)
+
+CONFLICT_RETRY_S = 0.2
+FIRST_BACKOFF_S = 1.0
+LONGEST_BACKOFF_S = 60.0
+# Events come in bursts: one pass for all of them.
+SETTLE_S = 0.05
+# A pass that takes longer hangs: every request in it has a timeout of its own.
+PASS_LIMIT_S = 120.0
+
+MeshKey = tuple[str, str]
+
+
+class Passes(Protocol):
+    """What a worker needs of a Reconciler."""
+
+    async def reconcile(self, namespace: str, name: str, *, refresh: bool) -> Pass: ...
+
+    async def report_error(self, namespace: str, name: str, problem: Problem) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """`resync_s`: a mesh is looked at this often although nothing happened."""
+
+    resync_s: float = 60.0
+    first_backoff_s: float = FIRST_BACKOFF_S
+    longest_backoff_s: float = LONGEST_BACKOFF_S
+    settle_s: float = SETTLE_S
+
+
+class MeshWorker:
+    """The loop of one mesh."""
+
+    def __init__(self, key: MeshKey, passes: Passes, metrics: OperatorMetrics, settings: WorkerSettings) -> None:
+        self._key = key
+        self._passes = passes
+        self._metrics = metrics
+        self._settings = settings
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self._failures = 0
+        self._refreshed_at = float("-inf")
+        self.pass_started_at: float | None = None
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Returns when the mesh is gone."""
+        delay = 0.0
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), timeout=delay)
+            await asyncio.sleep(self._settings.settle_s)
+            self._woken.clear()
+            done = await self._make_pass()
+            if done.gone and not self._woken.is_set():
+                return
+            delay = self._settings.resync_s if done.recheck_s is None else min(done.recheck_s, self._settings.resync_s)
+
+    async def _make_pass(self) -> Pass:
+        namespace, name = self._key
+        started = self.pass_started_at = time.monotonic()
+        refresh = started - self._refreshed_at >= self._settings.resync_s
+        try:
+            async with asyncio.timeout(PASS_LIMIT_S):
+                done = await self._passes.reconcile(namespace, name, refresh=refresh)
+        except KubeError as error:
+            if error.conflict:
+                return Pass(recheck_s=CONFLICT_RETRY_S)
+            return await self._failed(error, known=True)
+        except (OSError, TimeoutError) as error:
+            return await self._failed(error, known=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the mesh must not be left alone
+            return await self._failed(error, known=False)
+        finally:
+            self.pass_started_at = None
+            self._metrics.reconcile_seconds.observe(time.monotonic() - started)
+        self._failures = 0
+        self._refreshed_at = started if refresh else self._refreshed_at
+        self._metrics.reconciles.labels("ok").inc()
+        return done
+
+    async def _failed(self, error: Exception, *, known: bool) -> Pass:
+        namespace, name = self._key
+        delay = min(self._settings.first_backoff_s * 2**self._failures, self._settings.longest_backoff_s)
+        self._failures = min(self._failures + 1, 16)
+        self._metrics.reconciles.labels("error").inc()
+        said = str(error) or type(error).__name__
+        logger.error(
+            "pass failed, next in %.0f s: %s", delay, said, exc_info=not known, extra={"namespace": namespace, "mesh": name}
+        )
+        if self._failures > 1:  # once is noise
+            problem = Problem("ReconcileFailed", f"{said}; tried again every {delay:.0f} s")
+            with suppress(KubeError, OSError, TimeoutError, ValueError):
+                await self._passes.report_error(namespace, name, problem)
+        return Pass(recheck_s=delay)
+
+
+class Workers:
+    """The workers of all meshes."""
+
+    def __init__(self, start: Callable[[MeshKey], MeshWorker]) -> None:
+        self._start = start
+        self._workers: dict[MeshKey, MeshWorker] = {}
+        self._tasks: dict[MeshKey, asyncio.Task[None]] = {}
+
+    def wake(self, namespace: str, name: str) -> None:
+        """Have a pass made soon; the worker of a mesh that was never heard of is started."""
+        key = (namespace, name)
+        if key in self._workers:
+            self._workers[key].wake()
+            return
+        worker = self._workers[key] = self._start(key)
+        task = self._tasks[key] = asyncio.create_task(worker.run(), name=f"mesh {namespace}/{name}")
+        task.add_done_callback(lambda _: self._forget(key))
+
+    def _forget(self, key: MeshKey) -> None:
+        self._workers.pop(key, None)
+        self._tasks.pop(key, None)
+
+    def wake_all(self) -> None:
+        for worker in self._workers.values():
+            worker.wake()
+
+    def longest_pass_s(self) -> float:
+        """How long the oldest running pass has been going on; 0 when none is."""
+        started = [worker.pass_started_at for worker in self._workers.values() if worker.pass_started_at is not None]
+        return time.monotonic() - min(started) if started else 0.0
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
