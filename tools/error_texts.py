@@ -1,0 +1,116 @@
+"""Cause and cure of every error code, for docs/reference/errors.md. One sentence each; a test holds the list complete."""
+
+from __future__ import annotations
+
+from hermes_core.errors import ErrorCode
+
+CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
+    ErrorCode.INVALID_FRAME: (
+        "A message breaks the format or a bound of the protocol: a wrong length, an unknown kind, an identifier that is none.",
+        "Correct the sender; nothing changed, and the stream goes on until too many of them came.",
+    ),
+    ErrorCode.AUTH_FAILED: (
+        "A signature, tag or seal does not verify, or a stream did not prove its identity in time.",
+        "Check that both ends use the keys they claim, and the same chat and epoch; nothing changed here.",
+    ),
+    ErrorCode.INVALID_KEY: (
+        "A public key is not a valid point, is of small order, or gives an all-zero shared secret.",
+        "Make a fresh key with a maintained library; no honest one makes such keys.",
+    ),
+    ErrorCode.REPLAYED_KEY: (
+        "An ephemeral key was used before in this channel.",
+        "Make a fresh ephemeral for every offer and answer.",
+    ),
+    ErrorCode.REPLAYED_FRAME: (
+        "A frame's position is below the next one expected: it was seen before, or was passed over.",
+        "Nothing, when it is rare; an honest sender never uses a position twice, so a steady rate is an attack or a defect.",
+    ),
+    ErrorCode.KEY_MISMATCH: (
+        "The two ends of a handshake derived different keys, so the confirmation tag is wrong.",
+        "Check that both ends use the same hash and protocol version; then open the chat again.",
+    ),
+    ErrorCode.KEY_VERSION_MISMATCH: (
+        "A statement or frame names another epoch than the one that comes next or is in use.",
+        "Resume the channel to learn where the other end stands, then rekey from there.",
+    ),
+    ErrorCode.DERIVATION_FAILED: (
+        "The key schedule could not be computed.",
+        "Open the chat again; report it, since honest input does not cause it.",
+    ),
+    ErrorCode.CHAT_NOT_FOUND: (
+        "The node has no record of this chat: it ended, was never confirmed, or lives on another node.",
+        "Drop the chat and open a new one.",
+    ),
+    ErrorCode.CHAT_EXISTS: (
+        "A chat with this id is open already.",
+        "Choose 16 fresh random bytes as the chat id.",
+    ),
+    ErrorCode.CHAT_NOT_READY: (
+        "The chat is not confirmed yet, or its channel has not resumed.",
+        "Wait for the acceptance or the end of the resume; the client library does.",
+    ),
+    ErrorCode.CHAT_EXPIRED: (
+        "The chat ended by time: nobody used it for `cleanup.idle_timeout_s`, it was not confirmed in time, or no rekey came.",
+        "Open a new chat.",
+    ),
+    ErrorCode.TARGET_NOT_FOUND: (
+        "No node of the mesh knows the app.",
+        "Check the app id; the app must have connected to the mesh at least once.",
+    ),
+    ErrorCode.TARGET_OFFLINE: (
+        "The app is known and not connected.",
+        "Try again when it is; nodes store no messages and no offers.",
+    ),
+    ErrorCode.ROUTE_UNAVAILABLE: (
+        "The other app's node cannot be reached.",
+        "Try again; if it lasts, look at `/mesh/members` of both nodes.",
+    ),
+    ErrorCode.REKEY_REQUIRED: (
+        "The epoch reached `crypto.max_key_lifetime_s` or `crypto.max_key_messages`.",
+        "Rekey within `crypto.rekey_grace_s`; the client library does. After that the chat is closed.",
+    ),
+    ErrorCode.REKEY_THROTTLED: (
+        "More rekeys of this chat than `crypto.rekey_burst` and `crypto.rekey_refill_s` allow.",
+        "Wait `retry_after_ms`.",
+    ),
+    ErrorCode.HANDSHAKE_THROTTLED: (
+        "An app opens chats faster than `limits.max_handshakes_per_app` and `limits.handshake_refill_s` allow.",
+        "Wait `retry_after_ms`.",
+    ),
+    ErrorCode.RATCHET_DESYNC: (
+        "The two ends are further apart than `crypto.max_skip`, or have no epoch in common.",
+        "Rekey if the channel still authenticates; otherwise delete the chat and open a new one.",
+    ),
+    ErrorCode.RATCHET_FAILED: (
+        "The ratchet cannot go on safely: its positions are used up, or its state does not hold together.",
+        "Open a new chat; this one is closed so that no position is used twice.",
+    ),
+    ErrorCode.ROLLBACK_DETECTED: (
+        "One end has proof of positions that the other's store has forgotten: that store is an older copy.",
+        "Put the newest volume back, or rekey the chat with fresh keys; until then nothing flows. See the runbook.",
+    ),
+    ErrorCode.BACKPRESSURE: (
+        "More messages or bytes are unacknowledged than the window allows.",
+        "Wait for acknowledgements; the client library does.",
+    ),
+    ErrorCode.LIMIT_EXCEEDED: (
+        "A bound of the node was reached: sessions, chats, members, or streams that have not proved who they are.",
+        "Wait `retry_after_ms`, use another node, or raise the limit in `[limits]`.",
+    ),
+    ErrorCode.KEYSTORE_SEALED: (
+        "The node's keystore is not open.",
+        "Try another node; an operator looks at `/readyz` of this one, which says why.",
+    ),
+    ErrorCode.DRAINING: (
+        "The node is about to leave and takes no new chats.",
+        "Connect to another node; live chats resume when this one is back.",
+    ),
+    ErrorCode.UNSUPPORTED: (
+        "The message asks for a version, hash or feature that this node does not have.",
+        "Use a protocol version both ends know.",
+    ),
+    ErrorCode.INTERNAL: (
+        "A defect of the node; nothing of the request took effect.",
+        "Report it with the node's log line `unexpected_error`.",
+    ),
+}
