@@ -1,0 +1,141 @@
+"""The configuration: what it takes, what it refuses, and that a refusal names the field."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from hermes_core.errors import ConfigError
+from hermes_node.config import SECTIONS, Config
+from hermes_node.config_reference import PAGE, build_page
+from hermes_node.config_sources import load_config
+
+TLS = 'tls_cert = "/c"\ntls_key = "/k"\ntls_ca = "/ca"\n'
+MINIMAL = f'[node]\nid = "hermes-0"\n[mesh]\n{TLS}'
+
+
+def load(text: str = MINIMAL, environment: dict[str, str] | None = None, *, tmp: Path) -> Config:
+    path = tmp / "node.toml"
+    path.write_text(text)
+    return load_config(path, environment or {})
+
+
+def test_minimal_configuration_takes_the_defaults(tmp_path: Path) -> None:
+    config = load(tmp=tmp_path)
+    assert config.node.id == "hermes-0"
+    assert config.app.listen == "0.0.0.0:8443"
+    assert config.keystore_path == Path("/var/lib/hermes/keystore.db")
+    assert config.mesh_enabled
+
+
+def test_environment_is_stronger_than_the_file(tmp_path: Path) -> None:
+    environment = {
+        "HERMES_NODE_ID": "hermes-7",
+        "HERMES_APP_LISTEN": "127.0.0.1:0",
+        "HERMES_MESH_SEEDS": "a:1, dns:b:2,",
+        "HERMES_KEYSTORE_CREATE": "false",
+        "HERMES_CRYPTO_WINDOW": "16",
+        "HERMES_MESH_DEAD_AFTER_S": "7.5",
+        "HERMES_KEYSTORE_PASSPHRASE": "not a setting",
+        "UNRELATED": "x",
+    }
+    config = load(environment=environment, tmp=tmp_path)
+    assert config.node.id == "hermes-7"
+    assert config.mesh.seeds == ("a:1", "dns:b:2")
+    assert config.keystore.create is False
+    assert (config.crypto.window, config.mesh.dead_after_s) == (16, 7.5)
+
+
+def test_environment_alone_is_enough() -> None:
+    environment = {"HERMES_NODE_ID": "n", "HERMES_MESH_LISTEN": ""}
+    assert not load_config(None, environment).mesh_enabled
+
+
+def test_kubernetes_service_links_are_no_settings(tmp_path: Path) -> None:
+    links = {
+        "HERMES_APP_SERVICE_HOST": "10.0.0.1",
+        "HERMES_APP_PORT": "tcp://10.0.0.1:8443",
+        "HERMES_APP_PORT_8443_TCP_ADDR": "10.0.0.1",
+        "HERMES_APP_SERVICE_PORT_GRPC": "8443",
+        "HERMES_SERVICE_HOST": "10.0.0.1",
+    }
+    assert load(environment=links, tmp=tmp_path) == load(tmp=tmp_path)
+
+
+REFUSED = [
+    ("[nod]\n", "nod", "did you mean node?"),
+    (MINIMAL + '[app]\nlissten = "x:1"\n', "app.lissten", "did you mean app.listen?"),
+    ("node = 3\n", "node", "table"),
+    (MINIMAL + "[app]\nlisten = 8443\n", "app.listen", "text"),
+    (MINIMAL + '[app]\nlisten = "8443"\n', "app.listen", "host:port"),
+    (MINIMAL + '[app]\nlisten = "h:65536"\n', "app.listen", "host:port"),
+    (MINIMAL + '[app]\nlisten = "::1:80"\n', "app.listen", "brackets"),
+    (MINIMAL + '[app]\nadvertise = "h:0"\n', "app.advertise", "port"),
+    (MINIMAL + '[app]\ntls_cert = "/c"\n', "app.tls_key", "belong together"),
+    (MINIMAL + '[app]\ntls_client_ca = "/c"\n', "app.tls_client_ca", "app.tls_cert"),
+    (f"[mesh]\n{TLS}", "node.id", "required"),
+    (f'[node]\nid = "Hermes_0"\n[mesh]\n{TLS}', "node.id", "DNS label"),
+    (f'[node]\nid = "{"a" * 64}"\n[mesh]\n{TLS}', "node.id", "63"),
+    ('[node]\nid = "a"\n', "mesh.tls_cert", "mutual TLS"),
+    ('[node]\nid = "a"\n[mesh]\nlisten = ""\nseeds = ["a:1"]\n', "mesh.seeds", "mesh.listen"),
+    (MINIMAL + 'seeds = ["nonsense"]\n', "mesh.seeds[0]", "host:port"),
+    (MINIMAL + 'seeds = ["a:1", "dns:a:0"]\n', "mesh.seeds[1]", "port"),
+    (MINIMAL + 'seeds = "a:1"\ndead_after_s = 1.0\n', "mesh.dead_after_s", "twice"),
+    (MINIMAL + "heartbeat_interval_s = nan\n", "mesh.heartbeat_interval_s", "not between"),
+    (MINIMAL + "heartbeat_interval_s = 0.04\n", "mesh.heartbeat_interval_s", "not between"),
+    (MINIMAL + "[keystore]\ncreate = 1\n", "keystore.create", "true or false"),
+    (MINIMAL + "[keystore]\nargon2_memory_kib = 8191\n", "keystore.argon2_memory_kib", "not between"),
+    (MINIMAL + "[crypto]\nwindow = 0\n", "crypto.window", "not between"),
+    (MINIMAL + "[crypto]\nwindow = true\n", "crypto.window", "whole number"),
+    (MINIMAL + "[crypto]\nwindow = 1.5\n", "crypto.window", "whole number"),
+    (MINIMAL + "[crypto]\nwindow = 2048\n", "crypto.window", "crypto.max_skip"),
+    (MINIMAL + '[crypto]\nhash = "md5"\n', "crypto.hash", "sha256, sha512"),
+    (MINIMAL + '[log]\nlevel = "loud"\n', "log.level", "debug, info"),
+    ('[node]\nid = "a"\ndata_dir = "here"\n[mesh]\n' + TLS, "node.data_dir", "absolute"),
+    ("[node\n", "--config", "not TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "words"), REFUSED, ids=[f"{field}-{n}" for n, (_, field, _) in enumerate(REFUSED)])
+def test_refusals_name_the_field(text: str, field: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text, tmp=tmp_path)
+    assert caught.value.field == field
+    assert words in caught.value.detail
+    assert "\n" not in caught.value.detail.strip()
+
+
+def test_bounds_themselves_are_accepted(tmp_path: Path) -> None:
+    text = MINIMAL + "heartbeat_interval_s = 0.05\n[keystore]\nargon2_memory_kib = 8192\n[crypto]\nwindow = 1024\n"
+    assert load(text, tmp=tmp_path).crypto.window == 1024
+
+
+def test_unknown_variable_of_a_known_section_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"did you mean app\.listen\?") as caught:
+        load(environment={"HERMES_APP_LISTN": "h:1"}, tmp=tmp_path)
+    assert caught.value.field == "HERMES_APP_LISTN"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.toml"):
+        load_config(tmp_path / "nothing.toml", {})
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="larger than"):
+        load(MINIMAL + "#" + "x" * (1 << 20), tmp=tmp_path)
+
+
+def test_every_setting_is_described_and_every_number_bounded() -> None:
+    for name, section in SECTIONS.items():
+        for item in fields(section):
+            assert item.metadata["text"].endswith("."), f"{name}.{item.name}"
+            if isinstance(item.default, (int, float)) and not isinstance(item.default, bool):
+                low, high = item.metadata["minimum"], item.metadata["maximum"]
+                assert low <= item.default <= high, f"{name}.{item.name}"
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == build_page(), "run: python -m hermes_node.config_reference"
