@@ -106,7 +106,7 @@ class Channel(Negotiation):
             or not frame.startswith(epoch.recv_prefix)
             or not FRAME_OVERHEAD_BYTES <= len(frame) <= self._max_frame_bytes
         ):
-            epoch = self._find_epoch(frame)
+            epoch = self._find_epoch(frame, now)
         header = frame[:HEADER_BYTES]
         position = int.from_bytes(header[PREFIX_BYTES:], "big")
         chain = epoch.recv
@@ -133,11 +133,12 @@ class Channel(Negotiation):
                 self._drop_old()
         return plaintext
 
-    def _find_epoch(self, frame: bytes) -> Epoch:
+    def _find_epoch(self, frame: bytes, now: float) -> Epoch:
         header = parse_header(frame)
         if header.kind is not self.kind or header.chat_id != self.chat_id:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "frame belongs to another channel")
-        epochs = (epoch for epoch in (self._current, self._old) if epoch is not None)
+        old = self._old if now < self._old_until_s else None  # a late timer does not prolong the overlap
+        epochs = (epoch for epoch in (self._current, old) if epoch is not None)
         epoch = next((epoch for epoch in epochs if epoch.number == header.epoch), None)
         if epoch is None:
             if self._pending is not None and self._pending.number == header.epoch:

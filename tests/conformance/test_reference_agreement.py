@@ -1,0 +1,122 @@
+"""Product and reference agree byte for byte over random inputs: parties, keys, epochs, positions, texts, claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.x25519 import EphemeralKey
+from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, app_party, derive_app_id, node_party
+from hermes_core.ratchet.channel import Channel, ChannelParams
+from tests.reference import protocol_reference as ref
+
+key = st.binary(min_size=32, max_size=32)
+node_ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+HASH_NAMES = {HashId.SHA256: "sha256", HashId.SHA512: "sha512"}
+
+
+@dataclass
+class Side:
+    """One end: the product's channel beside the plain inputs the reference works from."""
+
+    seed: bytes
+    privates: list[bytes]
+    channel: Channel
+
+
+def party(node_id: str | None, public_key: bytes) -> Party:
+    return app_party(derive_app_id(public_key)) if node_id is None else node_party(NodeId(node_id), public_key)
+
+
+def reference_party(node_id: str | None, public_key: bytes) -> str:
+    return ref.app_party(public_key) if node_id is None else ref.node_party(node_id, public_key)
+
+
+@st.composite
+def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], list[str]]:
+    hash_id, kind = draw(st.sampled_from(list(HashId))), draw(st.sampled_from(list(ChannelKind)))
+    chat_id = draw(st.binary(min_size=16, max_size=16))
+    seeds = draw(st.lists(key, min_size=2, max_size=2, unique=True))
+    privates = draw(st.lists(key, min_size=4, max_size=4, unique_by=ref.ephemeral_public))
+    node_names = [draw(st.none() | node_ids) for _ in range(2)]
+    keys = [ref.public_key(seed) for seed in seeds]
+    window = draw(st.integers(1, 8))
+
+    def make(side: int) -> Side:
+        own = privates[2 * side : 2 * side + 2]
+        source = iter([EphemeralKey(SecretBytes.take(bytearray(private))) for private in own])
+        channel = Channel(
+            kind=kind,
+            chat_id=ChatId(chat_id),
+            identity=Identity.from_seed(SecretBytes.take(bytearray(seeds[side]))),
+            local=party(node_names[side], keys[side]),
+            peer=party(node_names[1 - side], keys[1 - side]),
+            peer_public_key=keys[1 - side],
+            params=ChannelParams(hash_id=hash_id, window=window, max_skipped_keys=16),
+            ephemeral_source=lambda: next(source),
+        )
+        return Side(seeds[side], own, channel)
+
+    names = [reference_party(node_names[side], keys[side]) for side in (0, 1)]
+    return hash_id, kind, chat_id, [make(0), make(1)], names
+
+
+@settings(max_examples=120, deadline=None, print_blob=True)
+@given(
+    channels(),
+    st.lists(st.integers(0, 1), min_size=2, max_size=2),
+    st.lists(st.tuples(st.integers(0, 1), st.binary(max_size=80), st.integers(0, 2**63 - 1)), max_size=30),
+    key,
+)
+def test_two_epochs(
+    made: tuple[HashId, ChannelKind, bytes, list[Side], list[str]],
+    initiators: list[int],
+    messages: list[tuple[int, bytes, int]],
+    binding: bytes,
+) -> None:
+    hash_id, kind, chat_id, sides, names = made
+    h = HASH_NAMES[hash_id]
+    previous_transcript, previous_ratchet = b"", None
+    for number, initiator in enumerate(initiators, start=1):
+        first, second = sides[initiator], sides[1 - initiator]
+        statement = first.channel.start_offer()
+        answer, confirm = second.channel.answer_offer(statement, 0.0)
+        tag = first.channel.complete(answer, confirm, 0.0)
+        second.channel.check_confirm(number, tag, 0.0)
+
+        privates = [side.privates[number - 1] for side in (first, second)]
+        publics = [ref.ephemeral_public(private) for private in privates]
+        head = ref.head(h, kind, chat_id, number, names[initiator], names[1 - initiator])
+        offer_bytes = ref.offer(head, publics[0], previous_transcript)
+        answer_bytes = ref.answer(h, head, publics[1], offer_bytes)
+        transcript = ref.transcript_hash(h, offer_bytes, answer_bytes)
+        keys = ref.epoch_keys(h, ref.shared_secret(privates[1], publics[0]), transcript, previous_ratchet)
+        assert (statement.ephemeral, statement.signature) == (publics[0], ref.sign(first.seed, offer_bytes))
+        assert (answer.ephemeral, answer.signature) == (publics[1], ref.sign(second.seed, answer_bytes))
+        assert ref.verifies(ref.public_key(second.seed), answer_bytes, answer.signature)
+        assert (tag, confirm) == (ref.confirm(h, keys["mac"], 0, transcript), ref.confirm(h, keys["mac"], 1, transcript))
+
+        chain_keys = [keys["i2r"], keys["r2i"]]
+        positions = [0, 0]
+        for index, text, seq in messages:
+            role = index if initiator == 0 else 1 - index
+            frame = sides[index].channel.seal(text, 0.0, aad_suffix=ref.u64(seq))
+            chain_keys[role], message_key = ref.step(h, chain_keys[role])
+            header = ref.frame_header(kind, chat_id, number, role, positions[role])
+            assert frame == ref.seal(message_key, header, text, seq)
+            assert sides[1 - index].channel.open(frame, 0.0, aad_suffix=ref.u64(seq)) == text
+            positions[role] += 1
+
+        for index in (0, 1):
+            role = index if initiator == 0 else 1 - index
+            channel = sides[index].channel
+            (claim,) = channel.claims(binding)
+            encoded = ref.claim(number, transcript, positions[role], positions[1 - role], positions[1 - role])
+            assert claim.tag == ref.claim_tag(h, keys["mac"], kind, chat_id, role, encoded, binding)
+            assert channel.ack_tag(7) == (number, ref.ack_tag(h, keys["mac"], chat_id, number, role, 7))
+        previous_transcript, previous_ratchet = transcript, keys["ratchet"]

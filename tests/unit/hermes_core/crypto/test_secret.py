@@ -1,0 +1,121 @@
+"""SecretBytes: its own buffer, constant-time comparison, wiped for sure, never text."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from hermes_core.crypto import secret as secret_module
+from hermes_core.crypto.secret import SecretBytes, wipe_buffer, wipe_bytes, wipe_range
+from hermes_core.crypto.sodium import pointer
+
+
+def make(data: bytes = b"0123456789abcdef") -> SecretBytes:
+    return SecretBytes.take(bytearray(data))
+
+
+def test_take_wipes_its_source() -> None:
+    source = bytearray(b"key material")
+    secret = SecretBytes.take(source)
+    assert source == bytes(12)
+    assert secret.buffer == b"key material"
+    assert len(secret) == 12
+
+
+def test_a_copy_has_a_buffer_of_its_own() -> None:
+    secret = make()
+    twin = secret.copy()
+    assert secret.equals(twin)
+    twin.wipe()
+    assert secret.buffer == b"0123456789abcdef"
+
+
+def test_equals() -> None:
+    assert make().equals(make())
+    assert not make().equals(make(b"0123456789abcdeF"))
+    assert not make().equals(make(b"short"))
+
+
+def test_wipe_zeroes_and_refuses_further_use() -> None:
+    secret = make()
+    buffer = secret.buffer
+    secret.wipe()
+    secret.wipe()
+    assert buffer == bytes(16)
+    assert secret.wiped
+    with pytest.raises(ValueError, match="wiped"):
+        _ = secret.buffer
+
+
+def test_the_last_reference_wipes() -> None:
+    secret = make()
+    buffer = secret.buffer
+    del secret
+    assert buffer == bytes(16)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        str,
+        lambda secret: f"{secret}",
+        lambda secret: f"{secret:>20}",
+        "{}".format,
+        lambda secret: "%s" % secret,  # noqa: UP031
+        hash,
+        lambda secret: secret == secret,  # noqa: PLR0124
+        lambda secret: secret != make(),
+        lambda secret: {secret: 1},
+        pickle.dumps,
+        copy.copy,
+        copy.deepcopy,
+        json.dumps,
+        bytes,
+    ],
+)
+def test_no_way_to_text_keys_or_pickles(use: Callable[[SecretBytes], object]) -> None:
+    with pytest.raises(TypeError):
+        use(make())
+
+
+def test_repr_shows_nothing() -> None:
+    secret = make()
+    assert repr(secret) == f"{secret!r}" == "SecretBytes(***)"
+    secret.wipe()
+    assert repr(secret) == "SecretBytes(wiped)"
+
+
+def test_a_log_call_does_not_show_it(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("test").info("key %r", make())
+    assert caplog.messages == ["key SecretBytes(***)"]
+
+
+def test_wipe_functions() -> None:
+    buffer = bytearray(b"abcdefgh")
+    wipe_range(pointer(buffer) + 2, 3)
+    assert buffer == b"ab\0\0\0fgh"
+    wipe_buffer(memoryview(buffer)[6:])
+    assert buffer == b"ab\0\0\0f\0\0"
+    wipe_buffer(bytearray())
+    fresh = b"".join([b"secret ", b"digest"])
+    wipe_bytes(fresh)
+    assert fresh == bytes(13)
+
+
+def test_shared_bytes_objects_are_left_alone() -> None:
+    wipe_bytes(b"x")
+    assert b"x"[0] == 0x78
+
+
+def test_the_control_switch_turns_wiping_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret_module, "_wiping_enabled", False)
+    buffer = bytearray(b"stays")
+    wipe_buffer(buffer)
+    wipe_range(pointer(buffer), 5)
+    assert buffer == b"stays"
