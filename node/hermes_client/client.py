@@ -38,6 +38,7 @@ from hermes_core.ids import AppId, NodeId
 CONNECT_TIMEOUT_S = 30.0
 CHAT_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
+LOOKUP_INTERVAL_S = 0.05
 
 _log = logging.getLogger("hermes.client")
 
@@ -150,6 +151,16 @@ class HermesClient:
             if self._session is None:
                 raise ConnectError("not connected")
             return await self._session.find_app(app_id)
+
+    async def wait_for_app(self, app_id: AppId, timeout_s: float = CHAT_TIMEOUT_S) -> AppFound:
+        """Wait until the directory says that an app is online: word of it takes a moment to reach every node."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not (found := await self.find_app(app_id, timeout_s)).online:
+                    await asyncio.sleep(LOOKUP_INTERVAL_S)
+        except TimeoutError:
+            raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, f"{app_id} did not come online in {timeout_s:.0f} s") from None
+        return found
 
     async def finish_handshake(self, chat: Chat, timeout_s: float) -> Chat:
         """Wait until both ends of a new chat have confirmed their keys."""

@@ -11,6 +11,7 @@ from hermes_ctl.errors import EXIT_BROKEN_PROMISE, CtlError
 from hermes_ctl.kube import Cluster, Json
 from hermes_ctl.terminal import say
 from hermes_operator import names
+from hermes_operator.spec import MeshSpec, parse_mesh
 
 START_TIMEOUT_S: Final = 120.0
 JOB_TTL_S: Final = 600
@@ -34,13 +35,8 @@ def check_in_cluster(cluster: Cluster, options: argparse.Namespace) -> int:
 
 def build_job(mesh: Json, options: argparse.Namespace) -> Json:
     """A Job with the mesh's own image that reaches every node by its pod's name."""
-    mesh_name = mesh["metadata"]["name"]
-    namespace = mesh["metadata"]["namespace"]
-    spec = mesh.get("spec", {})
-    hosts = [
-        f"{names.pod_name(mesh_name, n)}.{names.headless_service(mesh_name)}.{namespace}.svc"
-        for n in range(spec.get("replicas", 1))
-    ]
+    wanted = parse_mesh(mesh)
+    hosts = [f"{pod}.{names.headless_service(wanted.name)}.{wanted.namespace}.svc" for pod in wanted.pods]
     command = ["python3", "-m", "hermes_client.scenario"]
     command += ["--addresses", ",".join(f"{host}:{names.APP_PORT}" for host in hosts)]
     command += ["--admin", ",".join(f"http://{host}:{names.ADMIN_PORT}" for host in hosts)]
@@ -55,26 +51,26 @@ def build_job(mesh: Json, options: argparse.Namespace) -> Json:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": f"{mesh_name}-check-{secrets.token_hex(3)}",
-            "namespace": namespace,
-            "labels": {**names.object_labels(mesh_name), "app.kubernetes.io/component": "check"},
+            "name": f"{wanted.name}-check-{secrets.token_hex(3)}",
+            "namespace": wanted.namespace,
+            "labels": {**names.object_labels(wanted.name), "app.kubernetes.io/component": "check"},
         },
         "spec": {
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": JOB_TTL_S,
             "template": {
                 "metadata": {"labels": {"app.kubernetes.io/name": "hermes", "app.kubernetes.io/component": "check"}},
-                "spec": _build_pod(mesh_name, spec, command),
+                "spec": _build_pod(wanted, command),
             },
         },
     }
 
 
-def _build_pod(mesh_name: str, spec: Json, command: list[str]) -> Json:
+def _build_pod(wanted: MeshSpec, command: list[str]) -> Json:
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "imagePullSecrets": spec.get("imagePullSecrets", []),
+        "imagePullSecrets": [{"name": name} for name in wanted.pod.image_pull_secrets],
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 65532,
@@ -83,8 +79,8 @@ def _build_pod(mesh_name: str, spec: Json, command: list[str]) -> Json:
         "containers": [
             {
                 "name": "check",
-                "image": spec.get("image", "hermes:dev"),
-                "imagePullPolicy": spec.get("imagePullPolicy", "IfNotPresent"),
+                "image": wanted.pod.image,
+                "imagePullPolicy": wanted.pod.image_pull_policy,
                 "command": command,
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -98,8 +94,8 @@ def _build_pod(mesh_name: str, spec: Json, command: list[str]) -> Json:
             }
         ],
         "volumes": [
-            _secret_volume("ca", names.tls_secret(mesh_name), names.CA_CERT_KEY),
-            _secret_volume("admin", names.admin_secret(mesh_name), names.TOKEN_KEY),
+            _secret_volume("ca", names.tls_secret(wanted.name), names.CA_CERT_KEY),
+            _secret_volume("admin", names.admin_secret(wanted.name), names.TOKEN_KEY),
         ],
     }
 

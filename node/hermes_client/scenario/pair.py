@@ -61,7 +61,8 @@ class ChatPair:
 
     @classmethod
     async def establish(cls, first: HermesClient, second: HermesClient, delivery: Delivery, timeout_s: float) -> ChatPair:
-        """Handshake: `first` offers, `second` accepts."""
+        """Handshake: `first` offers once its node knows of `second`, which accepts."""
+        await first.wait_for_app(second.app_id, timeout_s)
         accepting = asyncio.create_task(_accept_from(second, first, timeout_s))
         try:
             offered = await first.start_chat(second.app_id, timeout_s)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from hermes_ctl.commands import chat, check, completion, node, restart, status, version
+from hermes_ctl.commands import chat, check, completion, node, render, restart, status, version
 
-COMMANDS: Final[tuple[ModuleType, ...]] = (version, status, restart, check, chat, node, completion)
+COMMANDS: Final[tuple[ModuleType, ...]] = (version, status, restart, check, render, chat, node, completion)
