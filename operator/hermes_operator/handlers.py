@@ -19,7 +19,7 @@ def build_registry(workers: Workers) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     seen: dict[str, tuple[Any, ...]] = {}
 
-    def on_mesh(event: Mapping[str, Any], **_: Any) -> None:
+    async def on_mesh(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
         uid, trigger = body["metadata"].get("uid", ""), _trigger(body)
         if event["type"] == "DELETED":
@@ -30,12 +30,13 @@ def build_registry(workers: Workers) -> kopf.OperatorRegistry:
             seen[uid] = trigger
         workers.wake(body["metadata"]["namespace"], body["metadata"]["name"])
 
-    def on_member(event: Mapping[str, Any], **_: Any) -> None:
+    async def on_member(event: Mapping[str, Any], **_: Any) -> None:
         metadata = event["object"]["metadata"]
         mesh = (metadata.get("labels") or {}).get(names.LABEL_MESH)
         if mesh:
             workers.wake(metadata["namespace"], mesh)
 
+    kopf.on.login(registry=registry)(kopf.login_via_client)
     kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)(on_mesh)
     for group, version, plural in WATCHED:
         kopf.on.event(group, version, plural, registry=registry)(on_member)

@@ -35,9 +35,11 @@ _KEYSTORE_ERRORS: dict[int, type[KeystoreError]] = {
 # A second start meets the same file and the same configuration: waiting does not help.
 _PERMANENT = frozenset(_KEYSTORE_ERRORS) - {KeystoreIOError.exit_code, KeystoreLockedError.exit_code} | {ConfigError.exit_code}
 
+# The kubelet alternates between the two while nothing changes.
+_PULL = "ImagePullFailed"
+_SAME = {"ImagePullBackOff": _PULL, "ErrImagePull": _PULL}
 _WAITING_CURES = {
-    "ImagePullBackOff": "check spec.image and spec.imagePullSecrets",
-    "ErrImagePull": "check spec.image and spec.imagePullSecrets",
+    _PULL: "check spec.image and spec.imagePullSecrets",
     "ErrImageNeverPull": "load the image on the Kubernetes node, or change spec.imagePullPolicy",
     "InvalidImageName": "correct spec.image",
     "CreateContainerConfigError": "check that the Secrets the pod mounts exist",
@@ -75,12 +77,13 @@ def read_failure(phase: str, container: Mapping[str, Any]) -> NodeFailure | None
     if "running" in state and container.get("ready"):
         return None
     waiting = (state.get("waiting") or {}).get("reason", "")
+    waiting = _SAME.get(waiting, waiting)
     terminated = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     exit_code = terminated.get("exitCode", 0)
     if exit_code in _KEYSTORE_ERRORS or exit_code == ConfigError.exit_code:
         return _node_failure(exit_code, terminated)
     if waiting in _WAITING_CURES:
-        detail = _last_line((state.get("waiting") or {}).get("message", "")) or waiting
+        detail = _last_line((state.get("waiting") or {}).get("message", "")).rpartition("ErrImagePull: ")[2] or waiting
         if waiting == "CrashLoopBackOff" and exit_code:
             detail = f"exit code {exit_code}: {_last_line(terminated.get('message', '')) or terminated.get('reason', '')}"
         return NodeFailure(waiting, f"{detail}; {_WAITING_CURES[waiting]}", exit_code)

@@ -237,7 +237,12 @@ def _first_problem(given: StatusInput) -> str:
 
 
 def _describe_failures(pods: Iterable[PodView]) -> str:
-    return "; ".join(f"{pod.name}: {pod.failure.message}" for pod in pods if pod.failure is not None)
+    """Every failure once, with the pods that have it."""
+    by_message: dict[str, list[str]] = {}
+    for pod in pods:
+        if pod.failure is not None:
+            by_message.setdefault(pod.failure.message, []).append(pod.name)
+    return "; ".join(f"{', '.join(names_)}: {message}" for message, names_ in by_message.items())
 
 
 def _describe_bad(members: Iterable[Member]) -> str:
