@@ -14,7 +14,7 @@ from hermes_core.chat.node_chat import Chat, Handshake, Neighbour, Side
 from hermes_core.chat.node_tables import NodeTables
 from hermes_core.chat.record import ChatState
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import ChatId, derive_app_id
+from hermes_core.ids import derive_app_id
 
 
 def apply_offer(tables: NodeTables, source: Neighbour, offer: Offer, now: float) -> None:
@@ -26,15 +26,18 @@ def apply_offer(tables: NodeTables, source: Neighbour, offer: Offer, now: float)
             _rekey_chat(tables, source, offer, now)
     except ProtocolError as error:
         tables.report(HandshakeFailed(offer.chat_id, error.code, rekey=offer.end_to_end.epoch > 1))
-        _refuse_offer(tables, source, offer.chat_id, error)
+        _refuse_offer(tables, source, offer, error)
 
 
-def _refuse_offer(tables: NodeTables, source: Neighbour, chat_id: ChatId, error: ProtocolError) -> None:
-    """An app learns why, and when to try again; a node passes the rejection on to its app."""
-    if source.node_id is None:
-        tables.refuse_frame(source, chat_id, error)
+def _refuse_offer(tables: NodeTables, source: Neighbour, offer: Offer, error: ProtocolError) -> None:
+    """An app learns why, and when to try again; a refused rekey, and any refusal to another node, is a rejection."""
+    first = offer.end_to_end.epoch == 1
+    if not first and error.code is ErrorCode.CHAT_NOT_FOUND:
+        closing.refuse_unknown(tables, source, offer.chat_id)
+    elif source.node_id is None and (first or error.retry_after_ms):
+        tables.refuse_frame(source, offer.chat_id, error)
     else:
-        tables.send(source, Reject(chat_id, error.code))
+        tables.send(source, Reject(offer.chat_id, error.code))
 
 
 def _start_chat(tables: NodeTables, source: Neighbour, offer: Offer, now: float) -> None:

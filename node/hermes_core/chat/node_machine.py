@@ -129,6 +129,7 @@ class NodeChats:
             self._tables.dead_peers.setdefault(node_id, now + self._tables.params.churn_grace_s)
 
     def _lose_neighbour(self, neighbour: Neighbour, now: float) -> None:
+        self._tables.drop_sends(neighbour)
         for chat in self._tables.chats_of(neighbour):
             for side in chat.sides:
                 if side.neighbour == neighbour:

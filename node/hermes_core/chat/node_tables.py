@@ -184,6 +184,15 @@ class NodeTables:
         elif neighbour.app_id is not None and neighbour.app_id in self.sessions:
             self._output.sends.append(ToApp(neighbour.app_id, message))
 
+    def drop_sends(self, neighbour: Neighbour) -> None:
+        """A stream is gone: what was not collected for it is void, and must not reach the next one."""
+        void = (neighbour.app_id, neighbour.node_id)
+        self._output.sends = [
+            send
+            for send in self._output.sends
+            if ((send.app_id, None) if isinstance(send, ToApp) else (None, send.node_id)) != void
+        ]
+
     def send_to_side(self, side: Side, message: ChatMessage) -> None:
         self.send(side.neighbour, message)
 

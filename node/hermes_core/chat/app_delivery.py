@@ -1,0 +1,126 @@
+"""Exactly once, in order: what an app keeps until it is acknowledged, and what it holds until a gap is filled."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from hermes_core.errors import ErrorCode, ProtocolError
+
+
+class OutgoingMessage:
+    """One message on its way. `frame` is its end-to-end frame in the current epoch, None until it is sealed (anew)."""
+
+    __slots__ = ("content", "frame", "seq")
+
+    def __init__(self, seq: int, content: bytes) -> None:
+        self.seq = seq
+        self.content = content
+        self.frame: bytes | None = None
+
+
+class Outgoing:
+    """Messages sent and not acknowledged, oldest first; the window bounds their number and their bytes."""
+
+    __slots__ = ("_bytes", "_messages", "acked", "last_seq")
+
+    def __init__(self) -> None:
+        self._messages: deque[OutgoingMessage] = deque()
+        self._bytes = 0
+        self.acked = 0
+        self.last_seq = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[OutgoingMessage]:
+        return iter(self._messages)
+
+    def add(self, content: bytes, window_messages: int, window_bytes: int) -> OutgoingMessage:
+        """The message with the next seq; BACKPRESSURE when the window is full."""
+        if len(self._messages) >= window_messages or self._bytes + len(content) > window_bytes:
+            raise ProtocolError(ErrorCode.BACKPRESSURE, "the window of unacknowledged messages is full")
+        self.last_seq += 1
+        message = OutgoingMessage(self.last_seq, content)
+        self._messages.append(message)
+        self._bytes += len(content)
+        return message
+
+    def acknowledge(self, seq: int) -> bool:
+        """Drop everything up to `seq`; False when that is nothing new. INVALID_FRAME for a seq that was never sent."""
+        if seq > self.last_seq:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "acknowledgement of a message that was never sent")
+        if seq <= self.acked:
+            return False
+        self.acked = seq
+        while self._messages and self._messages[0].seq <= seq:
+            self._bytes -= len(self._messages.popleft().content)
+        return True
+
+    def forget_frames(self) -> None:
+        """A new epoch: everything unacknowledged is sealed anew, with its seq."""
+        for message in self._messages:
+            message.frame = None
+
+    def clear(self) -> None:
+        self._messages.clear()
+        self._bytes = 0
+
+
+class Incoming:
+    """Messages of the other app. Frames beyond a gap are held sealed, and opened in the order of their seq.
+
+    So the positions of an epoch are opened in order as well, and no message key of a skipped position has to be kept. A frame
+    that does not open is dropped; a newer one with the same seq takes its place.
+    """
+
+    __slots__ = ("_held", "_held_bytes", "acked", "delivered")
+
+    def __init__(self) -> None:
+        self._held: dict[int, bytes] = {}
+        self._held_bytes = 0
+        self.delivered = 0
+        self.acked = 0
+
+    def hold(self, seq: int, frame: bytes, window_messages: int, window_bytes: int) -> bool:
+        """Keep a frame until its turn; False for one that was delivered before. BACKPRESSURE beyond the window."""
+        if seq <= self.delivered:
+            return False
+        if seq > self.delivered + window_messages:
+            raise ProtocolError(ErrorCode.BACKPRESSURE, "beyond the window of undelivered messages")
+        self._drop(seq)
+        if seq > self.delivered + 1 and self._held_bytes + len(frame) > 2 * window_bytes:
+            raise ProtocolError(ErrorCode.BACKPRESSURE, "too much is held for a gap")
+        self._held[seq] = frame
+        self._held_bytes += len(frame)
+        return True
+
+    def next_frame(self) -> bytes | None:
+        """The frame whose turn it is, taken out; `deliver` follows when it opened."""
+        frame = self._held.get(self.delivered + 1)
+        self._drop(self.delivered + 1)
+        return frame
+
+    def deliver(self) -> int:
+        """The seq of the frame `next_frame` gave, which is delivered now."""
+        self.delivered += 1
+        return self.delivered
+
+    def acknowledge(self, seq: int) -> bool:
+        """The app has taken everything up to `seq`; False when that is nothing new."""
+        if not self.acked < seq <= self.delivered:
+            return False
+        self.acked = seq
+        return True
+
+    def held(self) -> Iterable[int]:
+        return self._held.keys()
+
+    def clear(self) -> None:
+        self._held.clear()
+        self._held_bytes = 0
+
+    def _drop(self, seq: int) -> None:
+        frame = self._held.pop(seq, None)
+        if frame is not None:
+            self._held_bytes -= len(frame)

@@ -1,0 +1,335 @@
+"""AppChats: an app's chats as one machine without IO; messages and time go in, messages and events come out.
+
+docs/reference/protocol.md says what flows. Parts: app_handshakes (start, answer, confirm, rekey), app_transfer (frames,
+acknowledgements, sending again), app_delivery (exactly once, in order); here: the stream, resume, time, the end.
+"""
+
+from __future__ import annotations
+
+from hermes_core.chat import app_handshakes, app_transfer
+from hermes_core.chat.app_chat import AppChat, Phase, RekeyWish
+from hermes_core.chat.app_tables import AppTables, HomeStream
+from hermes_core.chat.events import (
+    AppEvent,
+    ChatEnded,
+    ChatFailed,
+    ChatOffered,
+    ChatReady,
+    ChatRekeyed,
+    ChatResumed,
+    FrameRefused,
+    MessageReceived,
+    MessagesAcked,
+    PathChanged,
+)
+from hermes_core.chat.messages import (
+    Answer,
+    ChatMessage,
+    Closed,
+    ClosedAck,
+    CloseReason,
+    Confirm,
+    Delete,
+    ErrorNotice,
+    Offer,
+    PathState,
+    Reject,
+    Resume,
+    Sealed,
+)
+from hermes_core.chat.output import AppOutput
+from hermes_core.chat.params import AppParams
+from hermes_core.chat.validate import MAX_CONTENT_BYTES
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import AppId, ChatId, NodeId
+
+__all__ = [
+    "AppChats",
+    "AppEvent",
+    "AppOutput",
+    "AppParams",
+    "ChatEnded",
+    "ChatFailed",
+    "ChatOffered",
+    "ChatReady",
+    "ChatRekeyed",
+    "ChatResumed",
+    "FrameRefused",
+    "MessageReceived",
+    "MessagesAcked",
+    "PathChanged",
+]
+
+
+class AppChats:
+    """What the owner asks for raises ProtocolError when it cannot be done; what comes in never raises."""
+
+    def __init__(self, *, identity: Identity, params: AppParams) -> None:
+        self._tables = AppTables(identity, params)
+        self._now = 0.0
+
+    @property
+    def app_id(self) -> AppId:
+        return self._tables.app_id
+
+    # the stream
+
+    def connected(self, node_id: NodeId, node_public_key: bytes, binding: bytes, now: float) -> None:
+        """A node proved its identity on a new stream with this session binding; every chat at home there is resumed."""
+        self._now = now
+        if self._tables.stream is not None:
+            self.disconnected(now)
+        stream = self._tables.stream = HomeStream(node_id, node_public_key, binding)
+        for chat in list(self._tables.chats.values()):
+            if chat.node_id != node_id:
+                continue
+            if chat.leg.peer != stream.party:  # the node came back as another one: the leg's keys are gone
+                self._tables.end_chat(chat, CloseReason.RATCHET_FAILED)
+            else:
+                self._send_claims(chat, stream, now)
+
+    def disconnected(self, now: float) -> None:
+        """The stream is gone; what was not collected for it is void."""
+        self._now = now
+        tables = self._tables
+        tables.stream = None
+        tables.output.sends.clear()
+        for chat in list(tables.chats.values()):
+            if chat.phase in {Phase.STARTING, Phase.OFFERED}:
+                tables.fail_start(chat, ErrorCode.ROUTE_UNAVAILABLE, "the stream to the node broke")
+                continue
+            app_handshakes.interrupt_rekey(chat)
+            chat.leg_ready = False
+            chat.resume_sent_at = None
+            self._set_path(chat, up=False)
+
+    def _send_claims(self, chat: AppChat, stream: HomeStream, now: float) -> None:
+        chat.resume_sent_at = now
+        self._tables.timers.schedule(chat.chat_id, now + self._tables.params.resume_retry_s)
+        self._tables.send(Resume(chat.chat_id, chat.leg.claims(stream.binding)))
+
+    def _set_path(self, chat: AppChat, *, up: bool) -> None:
+        if chat.path_up != up:
+            chat.path_up = up
+            self._tables.report(PathChanged(chat.chat_id, up=up))
+
+    # what the owner asks for
+
+    def start_chat(self, target: AppId, now: float) -> ChatId:
+        """Offer a chat to another app: ChatReady follows, or ChatFailed and ChatEnded."""
+        self._now = now
+        return app_handshakes.start_chat(self._tables, target, now).chat_id
+
+    def accept(self, chat_id: ChatId, now: float) -> None:
+        """Take an offered chat: ChatReady follows, or ChatEnded."""
+        self._now = now
+        app_handshakes.accept_chat(self._tables, self._chat(chat_id), now)
+
+    def reject(self, chat_id: ChatId, code: ErrorCode, now: float) -> None:
+        self._now = now
+        app_handshakes.reject_chat(self._tables, self._chat(chat_id), code)
+
+    def send(self, chat_id: ChatId, content: bytes, now: float) -> int:
+        """The message's seq. It leaves when the path is up; BACKPRESSURE when the window is full, INVALID_FRAME over 64 KiB."""
+        self._now = now
+        chat = self._chat(chat_id)
+        if chat.phase is not Phase.ACTIVE:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+        if len(content) > MAX_CONTENT_BYTES:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, f"a message has at most {MAX_CONTENT_BYTES} bytes")
+        params = self._tables.params
+        message = chat.outgoing.add(content, params.window_messages, params.window_bytes)
+        if chat.can_send:
+            app_transfer.transmit_message(self._tables, chat, message, now)
+        return message.seq
+
+    def acknowledge(self, chat_id: ChatId, seq: int, now: float) -> None:
+        """Everything up to `seq` is safe with this app; anything but a delivered seq is ignored."""
+        self._now = now
+        if self._chat(chat_id).incoming.acknowledge(seq):
+            self._tables.acks_due[chat_id] = None
+
+    def rekey(self, chat_id: ChatId, now: float) -> None:
+        """Move the chat to its next epoch: ChatRekeyed follows, or ChatFailed. A rekey under way is as good."""
+        self._now = now
+        chat = self._chat(chat_id)
+        if chat.phase is not Phase.ACTIVE:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+        app_handshakes.wish_rekey(self._tables, chat, RekeyWish.OWNER, now)
+
+    def delete(self, chat_id: ChatId, now: float) -> None:
+        """End the chat for both apps. A node that does not hear of it now does when it names the chat after a reconnect."""
+        self._now = now
+        self._tables.give_up(self._chat(chat_id), CloseReason.DELETED)
+
+    def _chat(self, chat_id: ChatId) -> AppChat:
+        chat = self._tables.chats.get(chat_id)
+        if chat is None:
+            raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)
+        return chat
+
+    # messages
+
+    def receive(self, message: ChatMessage, now: float) -> None:
+        """One message of the home node, its lengths already checked (hermes_core.chat.validate)."""
+        self._now = now
+        tables = self._tables
+        if tables.stream is None:
+            return
+        match message:
+            case Sealed():
+                app_transfer.receive_frame(tables, message, now)
+            case Offer():
+                app_handshakes.receive_offer(tables, message, now)
+            case Answer():
+                app_handshakes.receive_answer(tables, message, now)
+            case Confirm():
+                app_handshakes.receive_confirm(tables, message, now)
+            case Reject():
+                app_handshakes.receive_reject(tables, message, now)
+            case _:
+                self._receive_control(message, now)
+
+    def _receive_control(self, message: ChatMessage, now: float) -> None:
+        match message:
+            case Resume():
+                self._take_resume(message, now)
+            case PathState():
+                self._take_path(message, now)
+            case Closed():
+                self._take_closed(message)
+            case ErrorNotice():
+                self._take_error(message, now)
+            case _:
+                self._tables.report(FrameRefused(None, ErrorCode.INVALID_FRAME))
+
+    def _take_resume(self, message: Resume, now: float) -> None:
+        """The node's claims complete the resume. A leg that is ready is left alone."""
+        tables = self._tables
+        chat = tables.find_chat(message.chat_id)
+        if chat is None or tables.stream is None or chat.leg_ready or chat.phase < Phase.ACCEPTED:
+            return
+        try:
+            chat.leg.resume(message.claims, tables.stream.binding, now)
+        except ProtocolError as error:
+            tables.refuse(chat.chat_id, error)
+            if error.code is ErrorCode.ROLLBACK_DETECTED:
+                self._take_rollback(chat, now)
+            elif error.code is ErrorCode.RATCHET_DESYNC:
+                tables.give_up(chat, CloseReason.RATCHET_FAILED)
+            return
+        chat.leg_ready = True
+        chat.resume_sent_at = None
+        tables.report(ChatResumed(chat.chat_id))
+
+    def _take_rollback(self, chat: AppChat, now: float) -> None:
+        chat.leg_ready = False
+        chat.quarantined = True
+        chat.resume_sent_at = None
+        self._set_path(chat, up=False)
+        app_handshakes.wish_rekey(self._tables, chat, RekeyWish.NODE, now)
+
+    def _take_path(self, message: PathState, now: float) -> None:
+        chat = self._tables.find_chat(message.chat_id)
+        if chat is None:
+            if message.chat_id not in self._tables.chats:
+                self._tables.send(Delete(message.chat_id))  # the node holds a chat that is over here
+            return
+        if message.up and chat.leg_ready:
+            self._set_path(chat, up=True)
+            chat.retransmit_wait_s = 0.0
+            app_transfer.transmit_all(self._tables, chat, now)
+            app_handshakes.try_rekey(self._tables, chat, now)
+        elif not message.up:
+            self._set_path(chat, up=False)
+
+    def _take_closed(self, message: Closed) -> None:
+        chat = self._tables.find_chat(message.chat_id)
+        if chat is not None:
+            self._tables.end_chat(chat, message.reason)
+        self._tables.send(ClosedAck(message.chat_id, message.reason))
+
+    def _take_error(self, notice: ErrorNotice, now: float) -> None:
+        tables = self._tables
+        chat = tables.find_chat(notice.chat_id) if notice.chat_id is not None else None
+        tables.report(FrameRefused(notice.chat_id, notice.code))
+        if chat is None:
+            return
+        if chat.phase is Phase.STARTING:
+            tables.fail_start(chat, notice.code, notice.detail)
+            return
+        match notice.code:
+            case ErrorCode.CHAT_NOT_FOUND:
+                tables.end_chat(chat, CloseReason.RATCHET_FAILED)
+            case ErrorCode.CHAT_EXPIRED:
+                tables.end_chat(chat, CloseReason.EXPIRED)
+            case ErrorCode.ROLLBACK_DETECTED:
+                self._take_rollback(chat, now)
+            case ErrorCode.REKEY_REQUIRED:
+                app_handshakes.wish_rekey(tables, chat, RekeyWish.NODE, now)
+            case ErrorCode.REKEY_THROTTLED:
+                app_handshakes.fail_rekey(tables, chat, notice.code, notice.detail, now, retry_after_ms=notice.retry_after_ms)
+
+    # time
+
+    def next_timer(self) -> float | None:
+        return self._tables.timers.next_due()
+
+    def handle_timer(self, now: float) -> None:
+        self._now = now
+        for chat_id in self._tables.timers.pop_due(now):
+            self._handle_chat_timer(self._tables.chats[chat_id], now)
+
+    def _handle_chat_timer(self, chat: AppChat, now: float) -> None:
+        tables, params = self._tables, self._tables.params
+        if chat.phase is Phase.STARTING and now >= chat.started_at + params.handshake_timeout_s:
+            tables.report(ChatFailed(chat.chat_id, ErrorCode.TARGET_OFFLINE, "nobody answered"))
+            tables.give_up(chat, CloseReason.ROUTE_UNAVAILABLE)
+            return
+        if chat.phase is Phase.ACCEPTED and now >= chat.started_at + params.ready_timeout_s:
+            tables.give_up(chat, CloseReason.EXPIRED)
+            return
+        if chat.offered_at is not None and now >= chat.offered_at + params.handshake_timeout_s:
+            app_handshakes.fail_rekey(tables, chat, ErrorCode.TARGET_OFFLINE, "nobody answered", now)
+        if chat.rekey_retry_at is not None and now >= chat.rekey_retry_at:
+            chat.rekey_retry_at = None  # while the path is down, its coming up is what counts
+            app_handshakes.try_rekey(tables, chat, now)
+        if chat.retransmit_at is not None and now >= chat.retransmit_at:
+            app_transfer.retransmit(tables, chat, now)
+        if chat.resume_sent_at is not None and now >= chat.resume_sent_at + params.resume_retry_s:
+            chat.resume_sent_at = None
+            if tables.stream is not None and tables.is_home(chat):
+                self._send_claims(chat, tables.stream, now)
+        chat.end_to_end.handle_timer(now)
+        chat.leg.handle_timer(now)
+        due = _plan_deadline(chat, params)
+        if due is not None:
+            tables.timers.schedule(chat.chat_id, due)
+
+    # output
+
+    def take_output(self) -> AppOutput:
+        """Messages for the home node, in order, and events for the owner, since the last call."""
+        tables = self._tables
+        app_transfer.flush_acks(tables, self._now)
+        for chat_id in tables.touched:
+            chat = tables.chats.get(chat_id)
+            due = _plan_deadline(chat, tables.params) if chat is not None else None
+            if due is not None:
+                tables.timers.schedule(chat_id, due)  # among others, keys derived ahead have to go when the chat falls idle
+        tables.touched.clear()
+        output, tables.output = tables.output, AppOutput()
+        return output
+
+
+def _plan_deadline(chat: AppChat, params: AppParams) -> float | None:
+    """When the chat has to be looked at again."""
+    times = [chat.rekey_retry_at, chat.retransmit_at, chat.end_to_end.next_timer(), chat.leg.next_timer()]
+    if chat.phase is Phase.ACCEPTED:
+        times.append(chat.started_at + params.ready_timeout_s)
+    if chat.offered_at is not None:
+        times.append(chat.offered_at + params.handshake_timeout_s)
+    if chat.resume_sent_at is not None:
+        times.append(chat.resume_sent_at + params.resume_retry_s)
+    return min((time for time in times if time is not None), default=None)
