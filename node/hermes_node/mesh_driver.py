@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from hermes_node.peer_link import GossipLink
 
 REJOIN_INTERVAL_S: Final = 2.0
 BACKOFF_BASE_S: Final = 0.1
+MIN_TICK_S: Final = 0.01
 BACKOFF_CAP_S: Final = 5.0
 _DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, TimeoutError)
 
@@ -90,6 +92,7 @@ class MeshDriver:
         self._started_at = now()
         self._next_join_at = self._started_at
         self._closing = False
+        self._wake = asyncio.Event()
         self._reported = JoinState.JOINING
         self.locations: dict[AppId, NodeId] = {}
 
@@ -165,7 +168,10 @@ class MeshDriver:
             self._start_joins(now)
             self._report()
             wait_s = min(self._membership.next_timer() - self._now(), BACKOFF_BASE_S)
-            await asyncio.sleep(max(0.01, wait_s))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(MIN_TICK_S, wait_s)):
+                    await self._wake.wait()
+            self._wake.clear()
 
     async def leave(self) -> None:
         """Tell every peer that this node goes, then end all streams."""
@@ -200,6 +206,7 @@ class MeshDriver:
     def _tell(self, event: MeshEvent) -> None:
         match event:
             case MemberJoined(node_id):
+                self._wake.set()  # dial it now
                 self._log.info("peer_joined", peer=node_id)
             case MemberStateChanged(node_id, before, after):
                 self._log.info("peer_state", peer=node_id, before=before.name.lower(), after=after.name.lower())
