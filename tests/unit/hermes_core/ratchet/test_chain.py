@@ -25,6 +25,10 @@ def read(key: Any) -> bytes:
     return bytes(ffi.buffer(key, 32))
 
 
+def keeps_rows(chain: Chain) -> bool:
+    return chain.rows_drop_at_s is not None
+
+
 def reference_keys(count: int) -> tuple[list[bytes], list[bytes]]:
     """(chain keys, message keys) of the positions below `count`."""
     chain_keys, message_keys, key = [], [], CHAIN_KEY
@@ -110,7 +114,7 @@ def test_skipped_keys_are_wiped_when_a_later_one_is_used() -> None:
 def test_a_busy_chain_keeps_rows_and_an_idle_one_drops_them() -> None:
     chain = make_chain()
     chain.reserve(0, 16, 100.0)
-    assert chain.rows_drop_at_s is None, "the first window is not known to be busy"
+    assert not keeps_rows(chain), "the first window is not known to be busy"
     for position in range(16):
         chain.message_key(position)
         chain.advance(position)
@@ -122,7 +126,7 @@ def test_a_busy_chain_keeps_rows_and_an_idle_one_drops_them() -> None:
     chain.drop_idle_rows(due - 0.01)
     assert chain.rows_drop_at_s == due
     chain.drop_idle_rows(due)
-    assert chain.rows_drop_at_s is None
+    assert not keeps_rows(chain)
     assert rows == bytes(len(rows))
 
 

@@ -75,7 +75,7 @@ def test_a_forged_frame_of_the_new_epoch_wipes_nothing() -> None:
     assert pair.b.open(late, 0.0) == b"late"
 
 
-@pytest.mark.parametrize("overlap_s", [0, 30, 5])
+@pytest.mark.parametrize("overlap_s", [30, 5])
 def test_the_overlap_ends_at_the_latest_after_its_time(overlap_s: float) -> None:
     pair = make_ready_pair(overlap_s=overlap_s)
     frames = [pair.a.seal(b"x", 0.0) for _ in range(2)]
