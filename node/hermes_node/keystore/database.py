@@ -22,6 +22,8 @@ FILE_VERSION: Final = 1
 PAGE_BYTES: Final = (
     8192  # a usual chat record (about 1 KiB) stays inside its B-tree page; 4096 would give each an overflow page
 )
+_SQLITE_MAGIC: Final = b"SQLite format 3\0"
+_WAL_FORMAT: Final = b"\2\2"  # file format write and read version, bytes 18 and 19
 SMALLEST_PAGE_BYTES: Final = 512
 MAX_SQLITE_VALUE_BYTES: Final = 2 << 20
 
@@ -48,6 +50,10 @@ _LOCK_ERRORS: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PRIMARY_CODE_MASK: Final = 0xFF
 
 
+DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged database makes the sqlite3 module raise (it decodes SQLite's messages, which quote damaged text)."""
+
+
 class Connector(Protocol):
     """Opens a database by SQLite URI; tests put a recording or failing file system underneath."""
 
@@ -67,7 +73,7 @@ def journal_path(path: Path) -> Path:
     return path.with_name(path.name + "-journal")
 
 
-def translate_error(error: sqlite3.Error) -> KeystoreError:
+def translate_error(error: Exception) -> KeystoreError:
     """The keystore's own error for SQLite's; what is neither the volume's nor a lock's fault is damage."""
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & _PRIMARY_CODE_MASK if code is not None else None
@@ -106,15 +112,27 @@ def open_for_checking(path: Path, connect: Connector = connect_sqlite) -> sqlite
     Without a log the file is immutable to SQLite. With one (after a crash) SQLite must read it, so it opens the database
     read-only with locking switched off (the keystore's own lock is held) and keeps the log's index in memory: no -shm file.
     """
+    _check_file_header(path)
     has_log = wal_path(path).exists() and wal_path(path).stat().st_size > 0
     connection = connect(_uri(path, "mode=ro&vfs=unix-none" if has_log else "mode=ro&immutable=1"))
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         _harden(connection)
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _check_file_header(path: Path) -> None:
+    """A database whose header asks for another journal mode, or to be read only, would open and then refuse its first commit.
+
+    For a holder of the keystore's lock only: closing a descriptor here would drop SQLite's own lock on an open database.
+    """
+    with path.open("rb") as file:
+        head = file.read(len(_SQLITE_MAGIC) + 4)
+    if not head.startswith(_SQLITE_MAGIC) or head[-2:] != _WAL_FORMAT:
+        raise KeystoreTamperedError("the file is not a keystore's database")
 
 
 def open_for_writing(path: Path, connect: Connector = connect_sqlite) -> sqlite3.Connection:
@@ -179,7 +197,9 @@ def check_schema(connection: sqlite3.Connection) -> None:
 
 
 def _harden(connection: sqlite3.Connection) -> None:
-    connection.text_factory = bytes  # damaged text must not raise a decoding error
+    # Text comes as bytearray, so that damage cannot raise a decoding error, and a blob whose type was flipped to text (it would
+    # be read back right, but sorts and compares differently) is not taken for bytes.
+    connection.text_factory = bytearray
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_SQLITE_VALUE_BYTES)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "temp_store = MEMORY"):
@@ -187,7 +207,7 @@ def _harden(connection: sqlite3.Connection) -> None:
 
 
 def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return value.decode("utf-8", "replace") if isinstance(value, bytearray) else str(value)
 
 
 def _uri(path: Path, query: str) -> str:

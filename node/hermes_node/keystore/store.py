@@ -18,6 +18,7 @@ from hermes_core.keystore.tables import RECORD_VERSIONS, Table
 from hermes_node.keystore import wal
 from hermes_node.keystore.creation import write_new_keystore
 from hermes_node.keystore.database import (
+    DATABASE_ERRORS,
     PAGE_BYTES,
     Connector,
     check_files,
@@ -91,7 +92,7 @@ class Keystore:
         unsealed = verify_file(path, backend, connect)
         try:
             connection = open_for_writing(path, connect)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             unsealed.wipe()
             raise translate_error(error) from None
         except BaseException:
@@ -268,7 +269,7 @@ class Keystore:
 def _as_keystore_error(error: BaseException) -> KeystoreError | None:
     if isinstance(error, KeystoreError):
         return error
-    if isinstance(error, sqlite3.Error):
+    if isinstance(error, DATABASE_ERRORS):
         return translate_error(error)
     if isinstance(error, OSError):
         return KeystoreIOError(f"the volume failed: {error.strerror}")
@@ -279,7 +280,7 @@ def _as_keystore_error(error: BaseException) -> KeystoreError | None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         raise translate_error(error) from None
 
 

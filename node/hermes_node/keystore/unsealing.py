@@ -16,7 +16,15 @@ from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, Rec
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, open_state
 from hermes_core.keystore.tables import RECORD_VERSIONS, ROW_KEY_BYTES, Table
-from hermes_node.keystore.database import Connector, check_files, check_schema, open_for_checking, translate_error
+from hermes_node.keystore.database import (
+    DATABASE_ERRORS,
+    Connector,
+    check_files,
+    check_schema,
+    open_for_checking,
+    translate_error,
+)
+from hermes_node.keystore.log_check import check_log
 
 SELECT_ROWS = "SELECT row_key, tbl, version, sealed FROM records ORDER BY row_key"
 
@@ -50,13 +58,14 @@ class Unsealed:
 def verify_file(path: Path, backend: KeyBackend, connect: Connector) -> Unsealed:
     """Unseal the file at `path` through a connection that cannot change it; the caller holds its lock."""
     check_files(path)
+    check_log(path)
     try:
         connection = open_for_checking(path, connect)
         try:
             return unseal(connection, backend)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         raise translate_error(error) from None
     except OSError as error:
         raise KeystoreIOError(f"cannot read {path}: {error.strerror}") from None

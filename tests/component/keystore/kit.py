@@ -36,7 +36,8 @@ class MemoBackend(PassphraseBackend):
     def _derive(self, salt: bytes, costs: Argon2Params) -> SecretBytes:
         place = (bytes(self._passphrase.buffer), salt, costs)
         if place not in self._derived:
-            self._derived[place] = bytes(super()._derive(salt, costs).buffer)
+            derived = super()._derive(salt, costs)  # a name of its own: a temporary would be wiped before it is copied
+            self._derived[place] = bytes(derived.buffer)
         return secret(self._derived[place])
 
 
