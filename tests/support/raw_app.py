@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -31,7 +32,7 @@ T = TypeVar("T")
 
 
 class RawApp:
-    """`received` holds everything the node sent, `events` everything the machine reported. Messages are acknowledged at once."""
+    """`received`: everything the node sent; `events`: everything the machine reported. Messages are acknowledged at once."""
 
     def __init__(self, address: str, ca_file: Path | None = None, *, identity: Identity | None = None) -> None:
         self.address = address
@@ -156,7 +157,7 @@ class RawApp:
     async def wait_found(self, other: RawApp) -> None:
         """Until the directory knows the other app."""
         async with asyncio.timeout(DEADLINE_S):
-            while not (await self.find(other)).online:
+            while not (await self.find(other)).online:  # noqa: ASYNC110 - the other process's state is polled
                 await asyncio.sleep(0.02)
 
     async def wait_event(self, kind: type[T], *, after: int = 0) -> T:
@@ -221,10 +222,8 @@ class RawApp:
                 self.chats.acknowledge(event.chat_id, event.seq, now)
         self.events += output.events
         self._unsent += output.sends
-        try:
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await self.flush()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass
 
     async def _tick(self) -> None:
         while True:

@@ -1,0 +1,106 @@
+"""Node processes for tests: the client's LocalMesh, its admin endpoints, and single starts that are meant to fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from hermes_client.scenario.local_mesh import LocalMesh, LocalNode, SettingValue, render_toml
+
+DEADLINE_S = 20.0
+QUICK: Mapping[str, Mapping[str, SettingValue]] = {
+    "mesh": {"heartbeat_interval_s": 0.1, "dead_after_s": 2.0},
+    "cleanup": {"drain_timeout_s": 1.0},
+}
+
+
+async def ask_admin(
+    mesh: LocalMesh, index: int, method: str, path: str, *, body: Message | None = None, token: str | None = ""
+) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of an admin request; `token` "" is the mesh's, None sends none."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token or mesh.admin_token}"}
+    data = None if body is None else json_format.MessageToJson(body, preserving_proto_field_name=True)
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(DEADLINE_S)) as session,
+        session.request(method, f"http://{mesh.nodes[index].admin}{path}", headers=headers, data=data) as response,
+    ):
+        text = await response.text()
+        return response.status, json.loads(text) if text.startswith("{") else {"text": text}
+
+
+async def wait_ready(mesh: LocalMesh) -> None:
+    """Until every running node is ready and sees every other running one alive."""
+    running = [index for index, node in enumerate(mesh.nodes) if node.process is not None]
+    await wait_until(lambda: _all_ready(mesh, running))
+
+
+async def wait_until(look: Callable[[], Any]) -> Any:
+    """What `look` (a coroutine function) finds, as soon as it is true."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not (found := await look()):  # noqa: ASYNC110 - another process's state is polled
+            await asyncio.sleep(0.03)
+        return found
+
+
+async def _all_ready(mesh: LocalMesh, running: list[int]) -> bool:
+    for index in running:
+        status, _ = await ask_admin(mesh, index, "GET", "/readyz", token=None)
+        if status != 200:
+            return False
+        _, members = await ask_admin(mesh, index, "GET", "/mesh/members")
+        if sum(member["state"] == "alive" for member in members["members"]) < len(running):
+            return False
+    return True
+
+
+def read_log(node: LocalNode) -> list[dict[str, Any]]:
+    """The events a node logged; lines that are not JSON (failures) are left out."""
+    lines = node.log_path.read_text().splitlines() if node.log_path.exists() else []
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+async def wait_logged(node: LocalNode, event: str, **fields: object) -> dict[str, Any]:
+    """The first logged event of this name with these fields."""
+
+    async def look() -> dict[str, Any] | None:
+        for record in read_log(node):
+            if record["event"] == event and all(record.get(name) == value for name, value in fields.items()):
+                return record
+        return None
+
+    found: dict[str, Any] = await wait_until(look)
+    return found
+
+
+def run_node(
+    config: Mapping[str, Mapping[str, SettingValue]] | Path | None,
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `hermes-node` until it ends by itself."""
+    command = [sys.executable, "-m", "hermes_node.cli", *arguments]
+    if config is not None:
+        path = config if isinstance(config, Path) else folder / "node.toml"
+        if not isinstance(config, Path):
+            path.write_text(render_toml(config))
+        command += ["--config", str(path)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HERMES_")}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, env=clean | dict(environment or {})
+    )
+
+
+def last_line(text: str) -> str:
+    """What a failed process said to people: its last line that is not a log event."""
+    return [line for line in text.splitlines() if line and not line.startswith("{")][-1]
