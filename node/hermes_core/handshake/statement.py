@@ -8,7 +8,7 @@ from typing import Final
 
 from hermes_core.chat.messages import KeyStatement
 from hermes_core.crypto import x25519
-from hermes_core.crypto.signing import SIGNATURE_BYTES, Identity, check_public_key, verify_signature
+from hermes_core.crypto.signing import SIGNATURE_BYTES, Identity, verify_signature
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import PUBLIC_KEY_BYTES, Party, derive_fingerprint
 
@@ -36,15 +36,14 @@ def check_statement(statement: KeyStatement, expected_epoch: int, seen: Collecti
 
 
 def check_party_key(party: Party, public_key: bytes) -> None:
-    """INVALID_KEY unless `public_key` is a valid point and the one `party` commits to."""
+    """INVALID_KEY unless `public_key` is the one `party` commits to."""
     if len(public_key) != PUBLIC_KEY_BYTES:
         raise ProtocolError(ErrorCode.INVALID_KEY, "public key must be 32 bytes")
-    check_public_key(public_key)
     if party.rpartition(":")[2] != derive_fingerprint(public_key):
         raise ProtocolError(ErrorCode.INVALID_KEY, "identity key does not belong to the named party")
 
 
 def verify_statement(statement: KeyStatement, party: Party, public_key: bytes, encoded: bytes) -> None:
-    """INVALID_KEY, then AUTH_FAILED; `encoded` was rebuilt by the verifier from what it knows itself."""
+    """INVALID_KEY (also for points of small order), then AUTH_FAILED; the verifier rebuilt `encoded` from what it knows."""
     check_party_key(party, public_key)
     verify_signature(public_key, encoded, statement.signature)
