@@ -97,23 +97,23 @@ def build_subject(folder: Path, *, with_log: bool) -> Subject:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", [0, 1])
-def test_every_byte_of_the_database(tmp_path: Path, part: int) -> None:
-    subject = build_subject(tmp_path, with_log=False)
+def test_every_byte_of_the_database(fast_path: Path, part: int) -> None:
+    subject = build_subject(fast_path, with_log=False)
     outcomes = subject.flip_all("keystore.db", part, 2)
     assert set(outcomes) == {"detected", "harmless"}
     assert outcomes["detected"] > outcomes["harmless"] / 2
 
 
 @pytest.mark.timeout(300)
-def test_every_byte_of_the_write_ahead_log(tmp_path: Path) -> None:
-    subject = build_subject(tmp_path, with_log=True)
+def test_every_byte_of_the_write_ahead_log(fast_path: Path) -> None:
+    subject = build_subject(fast_path, with_log=True)
     outcomes = subject.flip_all("keystore.db-wal", 0, 1)
     assert set(outcomes) == {"detected", "last commit gone"}
     assert outcomes["detected"] > outcomes["last commit gone"]
 
 
-def test_a_log_cut_off_anywhere_is_the_keystore_at_some_commit(tmp_path: Path) -> None:
-    subject = build_subject(tmp_path, with_log=True)
+def test_a_log_cut_off_anywhere_is_the_keystore_at_some_commit(fast_path: Path) -> None:
+    subject = build_subject(fast_path, with_log=True)
     log = subject.intact["keystore.db-wal"]
     marks = []
     for length in range(0, len(log) + 1, 100):
