@@ -76,7 +76,7 @@ def _take_first_offer(tables: AppTables, offer: Offer, now: float) -> None:
     if offer.end_to_end.epoch != 1:
         tables.send(Delete(offer.chat_id))  # a chat this app no longer has
         return
-    if offer.chat_id in tables.chats:
+    if offer.chat_id in tables.chats or offer.chat_id in tables.ended:
         raise ProtocolError(ErrorCode.CHAT_EXISTS)
     if offer.target != tables.app_id:
         raise ProtocolError(ErrorCode.TARGET_NOT_FOUND)

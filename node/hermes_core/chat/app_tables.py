@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hermes_core.chat.app_chat import AppChat, Phase
 from hermes_core.chat.events import AppEvent, ChatEnded, ChatFailed, FrameRefused
 from hermes_core.chat.messages import ChatMessage, CloseReason, Delete
@@ -12,6 +14,9 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, app_party, derive_app_id, node_party
 from hermes_core.ratchet.channel import Channel
+
+MAX_REMEMBERED_ENDS: Final = 4096
+"""Ended chats whose first offer, sent again, is not taken for a new chat."""
 
 
 class HomeStream:
@@ -39,6 +44,7 @@ class AppTables:
         self.timers: TimerHeap[ChatId] = TimerHeap()
         self.acks_due: dict[ChatId, None] = {}
         self.touched: dict[ChatId, None] = {}
+        self.ended: dict[ChatId, None] = {}
         self.output = AppOutput()
 
     def find_chat(self, chat_id: ChatId) -> AppChat | None:
@@ -88,6 +94,9 @@ class AppTables:
         self.timers.cancel(chat.chat_id)
         self.acks_due.pop(chat.chat_id, None)
         chat.wipe()
+        self.ended[chat.chat_id] = None
+        if len(self.ended) > MAX_REMEMBERED_ENDS:
+            del self.ended[next(iter(self.ended))]
         self.report(ChatEnded(chat.chat_id, reason))
 
     def give_up(self, chat: AppChat, reason: CloseReason) -> None:

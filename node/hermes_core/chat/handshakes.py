@@ -14,7 +14,7 @@ from hermes_core.chat.node_chat import Chat, Handshake, Neighbour, Side
 from hermes_core.chat.node_tables import NodeTables
 from hermes_core.chat.record import ChatState
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import derive_app_id
+from hermes_core.ids import ChatId, derive_app_id
 
 
 def apply_offer(tables: NodeTables, source: Neighbour, offer: Offer, now: float) -> None:
@@ -26,7 +26,19 @@ def apply_offer(tables: NodeTables, source: Neighbour, offer: Offer, now: float)
             _rekey_chat(tables, source, offer, now)
     except ProtocolError as error:
         tables.report(HandshakeFailed(offer.chat_id, error.code, rekey=offer.end_to_end.epoch > 1))
-        _refuse_offer(tables, source, offer, error)
+        if not _close_beyond_cure(tables, source, offer.chat_id, error.code, now):
+            _refuse_offer(tables, source, offer, error)
+
+
+def _close_beyond_cure(tables: NodeTables, source: Neighbour, chat_id: ChatId, code: ErrorCode, now: float) -> bool:
+    """A quarantined chat whose epochs differ by more than a rekey bridges: the store was rolled back past an epoch. It ends."""
+    chat = tables.chats.get(chat_id)
+    if chat is None or chat.state is not ChatState.QUARANTINED or chat.find_side(source) is None:
+        return False
+    if code is not ErrorCode.KEY_VERSION_MISMATCH:
+        return False
+    closing.close_chat(tables, chat, CloseReason.RATCHET_FAILED, now)
+    return True
 
 
 def _refuse_offer(tables: NodeTables, source: Neighbour, offer: Offer, error: ProtocolError) -> None:
@@ -219,7 +231,11 @@ def apply_reject(tables: NodeTables, source: Neighbour, reject: Reject, now: flo
     index = chat.find_side(source) if chat is not None else None
     if chat is None or index is None:
         tables.refuse(source, reject.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
-    elif chat.handshake is not None and chat.handshake.offerer != index:
+    elif (
+        chat.handshake is not None
+        and chat.handshake.offerer != index
+        and not _close_beyond_cure(tables, source, reject.chat_id, reject.code, now)
+    ):
         fail_handshake(tables, chat, reject.code, now, informed=index)
 
 

@@ -1,0 +1,128 @@
+"""What a hostile network does to messages under way: drop, duplicate, reorder, replay, splice, forge."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import deque
+from typing import Any
+
+from hermes_core.chat.messages import (
+    ChatMessage,
+    Closed,
+    CloseReason,
+    Delete,
+    ErrorNotice,
+    PathState,
+    Reject,
+    Sealed,
+)
+from hermes_core.chat.validate import validate_message
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import ChatId
+from tests.model.streams import EndOfStream
+
+Queue = deque[ChatMessage | EndOfStream]
+MAX_RECORDED = 400
+
+
+class Adversary:
+    """Sees every message; `forging` adds control messages it made up (streams without TLS)."""
+
+    def __init__(self, rng: random.Random, *, forging: bool) -> None:
+        self._rng = rng
+        self._forging = forging
+        self._seen: list[ChatMessage] = []
+        self._chats: list[ChatId] = []
+
+    def watch(self, message: ChatMessage) -> None:
+        if len(self._seen) < MAX_RECORDED:
+            self._seen.append(message)
+        else:
+            self._seen[self._rng.randrange(MAX_RECORDED)] = message
+
+    def watch_chat(self, chat_id: ChatId) -> None:
+        self._chats.append(chat_id)
+        del self._chats[:-8]
+
+    def act(self, queue: Queue) -> None:
+        """One interference with one queue."""
+        rng = self._rng
+        choice = rng.randrange(6)
+        body = len(queue) - (1 if queue and isinstance(queue[-1], EndOfStream) else 0)
+        at = rng.randrange(body) if body else 0
+        if choice == 0 and body:
+            del queue[at]
+        elif choice == 1 and body:
+            queue.insert(rng.randint(at, body), queue[at])
+        elif choice == 2 and body > 1:
+            other = rng.randrange(body)
+            queue[at], queue[other] = queue[other], queue[at]
+        elif choice == 3 and self._seen:
+            queue.insert(rng.randint(0, body), rng.choice(self._seen))
+        elif choice == 4 and self._seen:
+            self._insert(queue, body, self._splice(rng.choice(self._seen)))
+        elif choice == 5 and self._forging and self._chats:
+            self._insert(queue, body, self._forge(rng.choice(self._chats)))
+
+    def _insert(self, queue: Queue, body: int, message: ChatMessage) -> None:
+        try:
+            validate_message(message)  # as the wire layer does; what it refuses never reaches a machine
+        except ProtocolError:
+            return
+        queue.insert(self._rng.randint(0, body), message)
+
+    def _splice(self, message: ChatMessage) -> ChatMessage:
+        """A message with one field of another one, or with a flipped bit."""
+        rng = self._rng
+        if isinstance(message, Sealed):
+            frame = bytearray(message.frame)
+            if rng.random() < 0.5 and self._chats:
+                frame[2:18] = rng.choice(self._chats)
+            else:
+                frame[rng.randrange(len(frame))] ^= 1 << rng.randrange(8)
+            return Sealed(bytes(frame))
+        return self._alter(message)
+
+    def _alter(self, value: Any) -> Any:
+        """A copy of a message or a part of it with one field changed, sometimes deep inside."""
+        rng = self._rng
+        field = rng.choice(dataclasses.fields(value))
+        old = getattr(value, field.name)
+        new: Any = old
+        if field.name == "chat_id" and self._chats:
+            new = rng.choice(self._chats)
+        elif dataclasses.is_dataclass(old):
+            new = self._alter(old)
+        elif isinstance(old, tuple) and old:
+            parts = list(old)
+            at = rng.randrange(len(parts))
+            parts[at] = self._alter(parts[at])
+            new = tuple(parts)
+        elif isinstance(old, bytes) and old:
+            changed = bytearray(old)
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+            new = bytes(changed)
+        elif isinstance(old, bool):
+            new = not old
+        elif type(old) is int:
+            new = max(0, old + rng.choice((-1, 1, 7, 300)))
+        else:
+            twins = [seen for seen in self._seen if type(seen) is type(value)]
+            if twins:
+                new = getattr(rng.choice(twins), field.name)
+        return dataclasses.replace(value, **{field.name: new})
+
+    def _forge(self, chat_id: ChatId) -> ChatMessage:
+        rng = self._rng
+        match rng.randrange(8):
+            case 0:
+                return Delete(chat_id)
+            case 1:
+                return Closed(chat_id, rng.choice(list(CloseReason)))
+            case 2 | 3:
+                return Reject(chat_id, rng.choice(list(ErrorCode)))
+            case 4:
+                return ErrorNotice(rng.choice(list(ErrorCode)), rng.choice(list(ErrorScope)), chat_id, "forged", 0)
+            case _:
+                return PathState(chat_id, rng.random() < 0.7)

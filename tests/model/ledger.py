@@ -1,0 +1,139 @@
+"""What really happened, kept beside the machines, and the invariants it is compared with."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from hermes_core.chat.messages import CloseReason
+from hermes_core.ids import ChatId
+from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.epoch import Epoch
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+def require(condition: bool, what: str) -> None:
+    if not condition:
+        raise Violation(what)
+
+
+@dataclass
+class ChatLedger:
+    """One chat as its two apps lived it; keys are app names."""
+
+    chat_id: ChatId
+    sent: dict[str, list[bytes]] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=dict)
+    taken: dict[str, int] = field(default_factory=dict)
+    acked: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, CloseReason | None] = field(default_factory=dict)
+    peers: tuple[str, str] = ("", "")
+
+    def other(self, app: str) -> str:
+        return self.peers[1] if self.peers[0] == app else self.peers[0]
+
+
+class Ledger:
+    """Every frame that went onto a wire, every message that was sent and delivered."""
+
+    def __init__(self) -> None:
+        self.chats: dict[ChatId, ChatLedger] = {}
+        self.frames: dict[tuple[str, str, bytes], bytes] = {}
+        self.end_to_end_frames: dict[tuple[str, bytes], bytes] = {}
+        self.delivered = 0
+        self.ends: dict[CloseReason, int] = {}
+
+    def record_frame(self, sender: str, receiver: str, frame: bytes) -> None:
+        """No (channel, epoch, direction, position) carries two different frames."""
+        digest = hashlib.sha256(frame).digest()[:8]
+        known = self.frames.setdefault((sender, receiver, frame[:31]), digest)
+        require(known == digest, f"{sender} used a position twice towards {receiver}: {frame[:31].hex()}")
+
+    def record_end_to_end(self, sender: str, frame: bytes) -> None:
+        digest = hashlib.sha256(frame).digest()[:8]
+        known = self.end_to_end_frames.setdefault((sender, frame[:31]), digest)
+        require(known == digest, f"{sender} used an end-to-end position twice: {frame[:31].hex()}")
+
+    def record_offered(self, app: str, chat_id: ChatId) -> None:
+        """An app that lost its memory cannot know an old offer that is sent again; nothing can come of it."""
+        chat = self.chats[chat_id]
+        require(chat.ended.get(app) is None, f"{app} was offered a chat again that it knows to be over")
+        if app in chat.ended:
+            del chat.ended[app]
+            chat.received.pop(app, None)
+
+    def record_sent(self, app: str, chat_id: ChatId, seq: int, content: bytes) -> None:
+        sent = self.chats[chat_id].sent.setdefault(app, [])
+        sent.append(content)
+        require(seq == len(sent), f"seq {seq} is not the next one")
+
+    def record_received(self, app: str, chat_id: ChatId, seq: int, content: bytes) -> None:
+        """Exactly once, in order, unchanged."""
+        chat = self.chats[chat_id]
+        expected = chat.received.get(app, 0) + 1
+        require(seq == expected, f"{app} got seq {seq} instead of {expected}")
+        sent = chat.sent.get(chat.other(app), [])
+        require(len(sent) >= seq and sent[seq - 1] == content, f"{app} got what was never sent as seq {seq}")
+        chat.received[app] = seq
+        self.delivered += 1
+
+    def record_acked(self, app: str, chat_id: ChatId, seq: int) -> None:
+        """An acknowledgement says no more than the other app took, and rises."""
+        chat = self.chats[chat_id]
+        require(seq <= chat.taken.get(chat.other(app), 0), f"{app} got an acknowledgement of what was not taken")
+        require(seq > chat.acked.get(app, 0), "acknowledgements rise")
+        chat.acked[app] = seq
+
+    def record_end(self, app: str, chat_id: ChatId, reason: CloseReason | None) -> None:
+        chat = self.chats[chat_id]
+        require(app not in chat.ended, f"{app} heard twice of the end of {chat_id.hex()}")
+        chat.ended[app] = reason
+        if reason is not None:
+            self.ends[reason] = self.ends.get(reason, 0) + 1
+
+    def record_crash(self, app: str, live: list[ChatId]) -> None:
+        """The app forgets its chats, and those that had ended."""
+        for chat_id, chat in self.chats.items():
+            if chat_id in live or app in chat.ended:
+                chat.ended[app] = None
+
+
+class ChannelWatch:
+    """Follows one channel object: epochs only rise, positions of an epoch too; at the end every key is zero."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._epoch = 0
+        self._positions = (0, 0)
+        self._epochs: dict[int, Epoch] = {}
+
+    def check(self) -> None:
+        channel = self._channel
+        require(channel.epoch >= self._epoch, f"epoch fell from {self._epoch} to {channel.epoch}")
+        positions = (channel.send_next, channel.recv_next)
+        if channel.epoch == self._epoch:
+            require(positions[0] >= self._positions[0] and positions[1] >= self._positions[1], "a position fell")
+        require(channel.send_next <= channel.send_reserved, "sent beyond the reservation")
+        self._epoch, self._positions = channel.epoch, positions
+        for epoch in (channel._current, channel._pending, channel._old):
+            if epoch is not None:
+                self._epochs[id(epoch)] = epoch
+        if len(self._epochs) > 8:
+            self._drop_wiped()
+
+    def _drop_wiped(self) -> None:
+        self._epochs = {key: epoch for key, epoch in self._epochs.items() if not is_wiped(epoch)}
+        require(len(self._epochs) <= 3, "a channel keeps keys of epochs it has left")
+
+    def check_wiped(self) -> None:
+        for epoch in self._epochs.values():
+            require(is_wiped(epoch), "keys of an ended chat were not wiped")
+
+
+def is_wiped(epoch: Epoch) -> bool:
+    """Every key of an epoch is gone."""
+    chains = (epoch.send, epoch.recv)
+    return epoch.mac.wiped and epoch.ratchet.wiped and not any(any(chain._key) or any(chain._reserved_key) for chain in chains)

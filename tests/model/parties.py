@@ -1,0 +1,196 @@
+"""The parties of the model: an app with its owner's habits, a node with its durable store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hermes_core.chat.app_machine import AppChats
+from hermes_core.chat.events import (
+    ChatEnded,
+    ChatOffered,
+    MessageReceived,
+    MessagesAcked,
+    NodeEvent,
+)
+from hermes_core.chat.messages import ChatMessage, Sealed
+from hermes_core.chat.node_machine import NodeChats
+from hermes_core.chat.output import NodeOutput, ToApp
+from hermes_core.chat.params import AppParams, ChatParams
+from hermes_core.chat.record import Tombstone
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.ids import ChatId, NodeId
+from hermes_core.keystore.record import encode_chat_record, parse_chat_record
+from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
+from tests.model.streams import Stream
+
+
+def make_identity(seed: bytes) -> Identity:
+    return Identity.from_seed(SecretBytes.take(bytearray(seed)))
+
+
+class AppParty:
+    """An app; its memory is all it has, so a crash ends its chats."""
+
+    def __init__(self, name: str, seed: bytes, home: str, params: AppParams, ledger: Ledger) -> None:
+        self.name = name
+        self.identity = make_identity(seed)
+        self.home = home
+        self.params = params
+        self.ledger = ledger
+        self.machine = AppChats(identity=self.identity, params=params)
+        self.app_id = self.machine.app_id
+        self.stream: Stream | None = None
+        self.offers: list[ChatId] = []
+        self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
+
+    def live(self) -> list[ChatId]:
+        return list(self.machine._tables.chats)
+
+    def collect(self) -> None:
+        """Take the machine's output: events into the ledger, messages onto the stream."""
+        output = self.machine.take_output()
+        for event in output.events:
+            match event:
+                case ChatOffered():
+                    self.ledger.record_offered(self.name, event.chat_id)
+                    self.offers.append(event.chat_id)
+                case MessageReceived():
+                    self.ledger.record_received(self.name, event.chat_id, event.seq, event.content)
+                case MessagesAcked():
+                    self.ledger.record_acked(self.name, event.chat_id, event.seq)
+                case ChatEnded():
+                    self.ledger.record_end(self.name, event.chat_id, event.reason)
+                    if event.chat_id in self.offers:
+                        self.offers.remove(event.chat_id)
+        stream = self.stream
+        for message in output.sends:
+            require(stream is not None, f"{self.name} sends without a stream")
+            if stream is not None:
+                put_message(self.ledger, stream, self.name, message)
+        self.check()
+
+    def check(self) -> None:
+        chats = self.machine._tables.chats
+        for chat_id in [known for known in self.watches if known not in chats]:
+            for watch in self.watches.pop(chat_id):
+                watch.check_wiped()
+        for chat_id, chat in chats.items():
+            if chat_id not in self.watches:
+                self.watches[chat_id] = (ChannelWatch(chat.end_to_end), ChannelWatch(chat.leg))
+            for watch in self.watches[chat_id]:
+                watch.check()
+            ledger = self.ledger.chats[chat_id]
+            require(chat.incoming.delivered == ledger.received.get(self.name, 0), "delivered without telling")
+
+    def crash(self) -> None:
+        self.ledger.record_crash(self.name, self.live())
+        self.machine = AppChats(identity=self.identity, params=self.params)
+        self.stream = None
+        self.offers.clear()
+        self.watches.clear()
+
+
+@dataclass
+class Store:
+    """What is durable: sealed records as the keystore's format has them, and tombstones."""
+
+    records: dict[ChatId, bytes] = field(default_factory=dict)
+    tombstones: dict[ChatId, Tombstone] = field(default_factory=dict)
+
+    def copy(self) -> Store:
+        return Store(dict(self.records), dict(self.tombstones))
+
+
+class NodeParty:
+    """A node; what it had committed survives a crash, what it had not is gone."""
+
+    MAX_HISTORY = 60
+
+    def __init__(self, name: str, seed: bytes, params: ChatParams, ledger: Ledger) -> None:
+        self.name = name
+        self.node_id = NodeId(name)
+        self.identity = make_identity(seed)
+        self.params = params
+        self.ledger = ledger
+        self.store = Store()
+        self.history: list[Store] = []
+        self.streams: dict[str, Stream] = {}
+        self.app_names: dict[str, str] = {}
+        self.events: list[NodeEvent] = []
+        self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
+        self.directory: dict[object, NodeId] = {}
+        self.machine: NodeChats | None = None
+        self.start(1_700_000_000.0)
+
+    def start(self, now: float) -> NodeChats:
+        machine = NodeChats(identity=self.identity, node_id=self.node_id, params=self.params)
+        machine.restore((parse_chat_record(data) for data in self.store.records.values()), self.store.tombstones.values(), now)
+        machine.update_directory(self.directory)  # type: ignore[arg-type]
+        self.machine = machine
+        self.watches.clear()
+        self.check()
+        return machine
+
+    @property
+    def running(self) -> NodeChats:
+        require(self.machine is not None, f"{self.name} is down")
+        assert self.machine is not None
+        return self.machine
+
+    def commit(self, output: NodeOutput) -> None:
+        """One transaction: puts and deletes together."""
+        for chat_id, record in output.puts.items():
+            self.store.records[chat_id] = bytes(encode_chat_record(record))
+            record.wipe()
+        for chat_id in output.deletes:
+            self.store.records.pop(chat_id, None)
+        for chat_id in output.tombstone_deletes:
+            self.store.tombstones.pop(chat_id, None)
+        self.store.tombstones.update(output.tombstone_puts)
+        if output.needs_commit:
+            self.history.append(self.store.copy())
+            del self.history[: -self.MAX_HISTORY]
+
+    def flush(self, *, sends: int | None = None) -> None:
+        """Commit, then send; `sends` cuts the sending short, as a crash does."""
+        output = self.running.take_output()
+        self.events = output.events
+        self.commit(output)
+        for send in output.sends[:sends]:
+            target = self.app_names[send.app_id] if isinstance(send, ToApp) else str(send.node_id)
+            stream = self.streams.get(target)
+            if stream is not None:
+                put_message(self.ledger, stream, self.name, send.message)
+        if sends is None:
+            self.check()
+
+    def check(self) -> None:
+        chats = self.running._tables.chats
+        for chat_id in [known for known in self.watches if known not in chats]:
+            for watch in self.watches.pop(chat_id):
+                watch.check_wiped()
+        for chat_id, chat in chats.items():
+            if chat_id not in self.watches:
+                self.watches[chat_id] = (ChannelWatch(chat.sides[0].channel), ChannelWatch(chat.sides[1].channel))
+            for watch in self.watches[chat_id]:
+                watch.check()
+        stored = {chat_id for chat_id, chat in chats.items() if chat.stored}
+        require(set(self.store.records) == stored, f"{self.name}: the store holds other chats than the machine")
+        require(set(self.store.tombstones) == set(self.running._tables.tombstones), f"{self.name}: tombstones differ")
+
+    def crash(self) -> None:
+        self.machine = None
+        self.streams.clear()
+        self.watches.clear()
+
+
+def put_message(ledger: Ledger, stream: Stream, sender: str, message: ChatMessage) -> None:
+    receiver = stream.peer_of(sender)
+    if isinstance(message, Sealed):
+        ledger.record_frame(sender, receiver, message.frame)
+    stream.put(receiver, message)
+
+
+def new_ledger(ledger: Ledger, chat_id: ChatId, initiator: str, target: str) -> None:
+    ledger.chats[chat_id] = ChatLedger(chat_id, peers=(initiator, target))

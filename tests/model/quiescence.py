@@ -1,0 +1,152 @@
+"""The network turns honest, everyone is up, time passes: every chat must work, or have failed closed on both sides."""
+
+from __future__ import annotations
+
+from hermes_core.chat.app_chat import Phase
+from hermes_core.chat.record import ChatState
+from hermes_core.ids import ChatId
+from tests.model.ledger import Violation
+from tests.model.world import World
+
+HORIZON_S = 400.0
+"""Longer than every timeout and back-off of the model's parameters."""
+
+
+def settle_world(world: World) -> None:
+    """Run an honest network until everything is settled; Violation when that takes too long."""
+    world.group_commit = 0.0
+    for stream in world.streams:
+        stream.break_off(world.rng)
+    for node in world.nodes.values():
+        world.restart_node(node)
+        node.flush()
+    _drain(world)
+    for app in world.apps.values():
+        world.connect_app(app)
+    if len(world.nodes) == 2:
+        world.connect_nodes()
+    world.spread_directory()
+    deadline = world.now + HORIZON_S
+    while True:
+        _drain(world)
+        problem = find_problem(world)
+        if problem is None:
+            break
+        due = _next_timer(world)
+        if due is None or due > deadline:
+            raise Violation(f"not settled after {HORIZON_S} s: {problem}")
+        world.advance(max(0.0, due - world.now))
+    world.group_commit = 0.3
+
+
+def _next_timer(world: World) -> float | None:
+    times = [app.machine.next_timer() for app in world.apps.values()]
+    times += [node.running.next_timer() for node in world.nodes.values()]
+    return min((time for time in times if time is not None), default=None)
+
+
+def _drain(world: World) -> None:
+    """Deliver until nothing is under way; the apps take what they get."""
+    steps = 0
+    while True:
+        queues = world.queues()
+        acted = False
+        for stream, end in queues:
+            if end in stream.open_ends and stream.inbox[end]:
+                world.deliver(stream, end)
+                acted = True
+        for app in world.apps.values():
+            while app.offers:
+                world.decide(app, accept=True)
+                acted = True
+            for chat_id in app.live():
+                ledger = world.ledger.chats[chat_id]
+                if ledger.received.get(app.name, 0) > ledger.taken.get(app.name, 0):
+                    world.take(app, chat_id, ledger.received[app.name])
+                    acted = True
+        if not acted:
+            return
+        steps += 1
+        if steps > 20_000:
+            raise Violation("messages go in circles")
+
+
+def find_problem(world: World) -> str | None:
+    """What is not as it should be once everything has come to rest."""
+    for chat_id, ledger in world.ledger.chats.items():
+        live = [app for app in world.apps.values() if chat_id in app.machine._tables.chats]
+        if len(live) == 1:
+            return f"chat {chat_id.hex()} lives at {live[0].name} alone ({_phase(world, chat_id)})"
+        if len(live) == 2:
+            problem = _find_chat_problem(world, chat_id)
+            if problem is not None:
+                return f"chat {chat_id.hex()}: {problem}"
+        elif any(reason is None and name not in ledger.ended for name, reason in ledger.ended.items()):
+            return f"chat {chat_id.hex()} ended without a reason"
+    for node in world.nodes.values():
+        tables = node.running._tables
+        if tables.tombstones:
+            return f"{node.name} keeps {len(tables.tombstones)} notices"
+        for chat_id in tables.chats:
+            if not any(chat_id in app.machine._tables.chats for app in world.apps.values()):
+                return f"{node.name} keeps chat {chat_id.hex()} that is over"
+    return None
+
+
+def _phase(world: World, chat_id: ChatId) -> str:
+    parts = []
+    for app in world.apps.values():
+        chat = app.machine._tables.chats.get(chat_id)
+        if chat is not None:
+            parts.append(f"{app.name} {chat.phase.name} leg {'ready' if chat.leg_ready else 'not ready'} up {chat.path_up}")
+    for node in world.nodes.values():
+        node_chat = node.running._tables.chats.get(chat_id)
+        parts.append(f"{node.name} {'-' if node_chat is None else describe(node_chat)}")
+    return "; ".join(parts)
+
+
+def describe(chat: object) -> str:
+    state = chat.state.name  # type: ignore[attr-defined]
+    sides = [
+        f"e{side.channel.epoch}p{side.channel.pending_epoch}{'o' if side.channel.offering else ''}"
+        f"{' ready' if side.ready else ''}{' q' if side.quarantined else ''}{' rup' if side.remote_up else ''} told {side.told_up}"
+        for side in chat.sides  # type: ignore[attr-defined]
+    ]
+    return f"{state} [{' | '.join(sides)}]{' handshake' if chat.handshake else ''}"  # type: ignore[attr-defined]
+
+
+def _find_chat_problem(world: World, chat_id: ChatId) -> str | None:
+    ledger = world.ledger.chats[chat_id]
+    chats = {name: app.machine._tables.chats[chat_id] for name, app in world.apps.items()}
+    for name, chat in chats.items():
+        if chat.phase is not Phase.ACTIVE or not chat.can_send:
+            return _phase(world, chat_id)
+        sent = len(ledger.sent.get(name, []))
+        got = ledger.received.get(ledger.other(name), 0)
+        if got != sent:
+            return f"{name} sent {sent}, {ledger.other(name)} got {got}; {_phase(world, chat_id)}"
+        if ledger.acked.get(name, 0) != sent:
+            return f"{name} sent {sent}, only {ledger.acked.get(name, 0)} acknowledged; {_phase(world, chat_id)}"
+    first, second = chats.values()
+    if first.end_to_end.epoch != second.end_to_end.epoch:
+        return f"end-to-end epochs differ: {first.end_to_end.epoch} and {second.end_to_end.epoch}"
+    return _find_hop_problem(world, chat_id)
+
+
+def _find_hop_problem(world: World, chat_id: ChatId) -> str | None:
+    held = [node.running._tables.chats[chat_id] for node in world.nodes.values() if chat_id in node.running._tables.chats]
+    if len(held) != len(world.nodes):
+        return "a node does not hold it"
+    if any(chat.state is not ChatState.ACTIVE for chat in held):
+        return _phase(world, chat_id)
+    hops: dict[frozenset[str], list[int]] = {}
+    for node in world.nodes.values():
+        for side in node.running._tables.chats[chat_id].sides:
+            other = next((a.name for a in world.apps.values() if side.is_leg and a.app_id == side.app_id), str(side.node_id))
+            hops.setdefault(frozenset((node.name, other)), []).append(side.channel.epoch)
+    for name, app in world.apps.items():
+        hops[frozenset((name, app.home))].append(app.machine._tables.chats[chat_id].leg.epoch)
+    for hop, epochs in hops.items():
+        if len(epochs) != 2 or epochs[0] != epochs[1]:
+            return f"epochs of hop {sorted(hop)} differ: {epochs}"
+    return None

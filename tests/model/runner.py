@@ -1,0 +1,205 @@
+"""Random steps from a seed: habits of apps, accidents of nodes and streams, interference; quiescence every so often."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from hermes_core.chat.params import AppParams, ChatParams
+from hermes_core.ids import ChannelKind
+from hermes_core.ratchet.channel import Channel, ChannelParams
+from tests.model.ledger import Ledger, Violation
+from tests.model.quiescence import settle_world
+from tests.model.world import World
+
+MAX_CHATS = 3
+
+
+@dataclass
+class Report:
+    seed: int
+    steps: int = 0
+    quiescences: int = 0
+    chats: int = 0
+    delivered: int = 0
+    rekeys: int = 0
+    ends: dict[str, int] = field(default_factory=dict)
+
+
+def build_world(rng: random.Random) -> World:
+    window = rng.choice((1, 3, 16))
+    channel = ChannelParams(window=window, max_skip=rng.choice((64, 1024)))
+    params = ChatParams(
+        channel=channel,
+        window_messages=8,
+        handshake_timeout_s=20.0,
+        idle_timeout_s=100_000.0,
+        churn_grace_s=rng.choice((60.0, 10_000.0)),
+        max_key_lifetime_s=rng.choice((300.0, 1e6)),
+        max_key_messages=rng.choice((20, 10**6)),
+        rekey_grace_s=200.0,
+        rekey_refill_s=2.0,
+    )
+    app_params = AppParams(
+        leg=channel, end_to_end=ChannelParams(window=16), window_messages=8, handshake_timeout_s=25.0, ready_timeout_s=80.0
+    )
+    return World(rng, nodes=rng.choice((1, 2, 2)), params=params, app_params=app_params, forging=rng.random() < 0.3)
+
+
+class Runner:
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.world = build_world(self.rng)
+        self.report = Report(seed)
+        self.interference = self.rng.choice((0.0, 0.02, 0.06))
+        self.accidents = self.rng.choice((0.005, 0.02))
+        self._habits: list[tuple[Callable[[], None], int]] = [
+            (self._start_chat, 2),
+            (self._decide, 6),
+            (self._send, 25),
+            (self._take, 15),
+            (self._rekey, 3),
+            (self._delete, 1),
+            (self._connect, 12),
+            (self._flush, 8),
+            (self._wait, 6),
+        ]
+        self._accidents: list[tuple[Callable[[], None], int]] = [
+            (self._break_stream, 10),
+            (self._crash_node, 5),
+            (self._crash_app, 1),
+            (self._roll_back, 1),
+        ]
+
+    def run(self, steps: int, *, quiet_every: int = 400) -> Report:
+        """Raise Violation at the first broken promise."""
+        world, report = self.world, self.report
+        with watch_end_to_end(world.ledger, {str(app.machine._tables.party): app.name for app in world.apps.values()}):
+            for app in world.apps.values():
+                world.connect_app(app)
+            if len(world.nodes) == 2:
+                world.connect_nodes()
+            for step in range(steps):
+                report.steps = step + 1
+                self.step()
+                if (step + 1) % quiet_every == 0 or step + 1 == steps:
+                    settle_world(world)
+                    report.quiescences += 1
+        report.chats = len(world.ledger.chats)
+        report.delivered = world.ledger.delivered
+        report.ends = {reason.name: count for reason, count in sorted(world.ledger.ends.items())}
+        return report
+
+    def step(self) -> None:
+        chance = self.rng.random()
+        queues = self.world.queues()
+        if chance < self.accidents:
+            self._pick(self._accidents)()
+        elif chance < self.accidents + self.interference and self.world.streams:
+            stream = self.rng.choice(self.world.streams)
+            end = self.rng.choice(stream.ends)
+            if end in stream.open_ends:
+                self.world.adversary.act(stream.inbox[end])
+        elif queues and self.rng.random() < 0.7:
+            self.world.deliver(*self.rng.choice(queues))
+        else:
+            self._pick(self._habits)()
+
+    def _pick(self, choices: list[tuple[Callable[[], None], int]]) -> Callable[[], None]:
+        return self.rng.choices([choice for choice, _ in choices], [weight for _, weight in choices])[0]
+
+    def _app(self) -> Any:
+        return self.rng.choice(list(self.world.apps.values()))
+
+    def _node(self) -> Any:
+        return self.rng.choice(list(self.world.nodes.values()))
+
+    def _start_chat(self) -> None:
+        app = self._app()
+        if len(app.live()) < MAX_CHATS:
+            self.world.start_chat(app)
+
+    def _decide(self) -> None:
+        app = self._app()
+        if app.offers:
+            self.world.decide(app, accept=self.rng.random() < 0.95)
+
+    def _send(self) -> None:
+        app = self._app()
+        if app.live():
+            self.world.send(app, self.rng.choice(app.live()), self.rng.choice((0, 0, 0, 300)))
+
+    def _take(self) -> None:
+        app = self._app()
+        for chat_id in app.live():
+            got = self.world.ledger.chats[chat_id].received.get(app.name, 0)
+            if got:
+                self.world.take(app, chat_id, self.rng.randint(max(1, got - 1), got))
+
+    def _rekey(self) -> None:
+        app = self._app()
+        if app.live():
+            self.report.rekeys += 1
+            self.world.rekey(app, self.rng.choice(app.live()))
+
+    def _delete(self) -> None:
+        app = self._app()
+        if app.live() and self.rng.random() < 0.3:
+            self.world.delete(app, self.rng.choice(app.live()))
+
+    def _connect(self) -> None:
+        self.world.restart_node(self._node())
+        self.world.connect_app(self._app())
+        if len(self.world.nodes) == 2:
+            self.world.connect_nodes()
+
+    def _flush(self) -> None:
+        node = self._node()
+        if node.machine is not None:
+            node.flush()
+
+    def _wait(self) -> None:
+        self.world.advance(self.rng.choice((0.01, 0.5, 0.5, 6.0, 15.0, 40.0)))
+
+    def _break_stream(self) -> None:
+        if self.world.streams:
+            self.world.break_stream(self.rng.choice(self.world.streams))
+
+    def _crash_node(self) -> None:
+        self.world.crash_node(self._node())
+
+    def _crash_app(self) -> None:
+        self.world.crash_app(self._app())
+
+    def _roll_back(self) -> None:
+        self.world.roll_back_node(self._node())
+
+
+@contextmanager
+def watch_end_to_end(ledger: Ledger, names: dict[str, str]) -> Iterator[None]:
+    """Record every end-to-end frame an app of this world makes."""
+    plain_seal = Channel.seal
+
+    def seal(channel: Channel, plaintext: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
+        frame = plain_seal(channel, plaintext, now, aad_suffix=aad_suffix)
+        if channel.kind is ChannelKind.END_TO_END and str(channel.local) in names:
+            ledger.record_end_to_end(names[str(channel.local)], frame)
+        return frame
+
+    Channel.seal = seal  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Channel.seal = plain_seal  # type: ignore[method-assign]
+
+
+def run_seed(seed: int, steps: int) -> Report:
+    """One world; a Violation names the seed and the step."""
+    runner = Runner(seed)
+    try:
+        return runner.run(steps)
+    except Violation as violation:
+        raise Violation(f"seed {seed}, step {runner.report.steps}: {violation}") from violation

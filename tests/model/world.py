@@ -1,0 +1,289 @@
+"""Apps, nodes, streams and a clock in one process; every step is one input to one machine, followed by the checks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from hermes_core.chat.params import AppParams, ChatParams
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import ChatId
+from tests.model.adversary import Adversary
+from tests.model.ledger import Ledger, require
+from tests.model.parties import AppParty, NodeParty, new_ledger
+from tests.model.streams import EndOfStream, Stream
+
+START = 1_700_000_000.0
+
+
+class World:
+    """`nodes` 1 or 2; app 0 is at home at node 0, app 1 at the last node."""
+
+    def __init__(
+        self, rng: random.Random, *, nodes: int, params: ChatParams, app_params: AppParams, forging: bool = False
+    ) -> None:
+        self.rng = rng
+        self.now = START
+        self.ledger = Ledger()
+        self.adversary = Adversary(rng, forging=forging)
+        self.nodes = {
+            name: NodeParty(name, rng.randbytes(32), params, self.ledger)
+            for name in [f"node-{index}" for index in range(nodes)]
+        }
+        homes = list(self.nodes)
+        self.apps = {
+            name: AppParty(name, rng.randbytes(32), home, app_params, self.ledger)
+            for name, home in (("app-0", homes[0]), ("app-1", homes[-1]))
+        }
+        for node in self.nodes.values():
+            node.app_names = {str(app.app_id): name for name, app in self.apps.items()}
+        self.streams: list[Stream] = []
+        self.group_commit = 0.3  # how likely a node's output waits for more inputs
+
+    # streams
+
+    def queues(self) -> list[tuple[Stream, str]]:
+        """Every end that has something to read."""
+        return [
+            (stream, end) for stream in self.streams for end in stream.ends if end in stream.open_ends and stream.inbox[end]
+        ]
+
+    def connect_app(self, app: AppParty) -> None:
+        node = self.nodes[app.home]
+        if app.stream is not None or node.machine is None:
+            return
+        self._detach(node.name, app.name)
+        stream = Stream(app.name, node.name, self.rng.randbytes(32))
+        self.streams.append(stream)
+        node.streams[app.name] = stream
+        node.machine.app_connected(app.app_id, app.identity.public_key, stream.binding, self.now)
+        self.settle_node(node)
+        app.stream = stream
+        app.machine.connected(node.node_id, node.identity.public_key, stream.binding, self.now)
+        app.collect()
+        self.spread_directory()
+
+    def connect_nodes(self) -> None:
+        left, right = self.nodes.values()
+        if left.machine is None or right.machine is None:
+            return
+        if right.name in left.streams and left.name in right.streams:
+            return
+        self._detach(left.name, right.name)
+        self._detach(right.name, left.name)
+        stream = Stream(left.name, right.name, self.rng.randbytes(32))
+        self.streams.append(stream)
+        for node, peer in ((left, right), (right, left)):
+            node.streams[peer.name] = stream
+            node.running.peer_connected(peer.node_id, peer.identity.public_key, stream.binding, self.now)
+            self.settle_node(node)
+
+    def _detach(self, end: str, other: str) -> None:
+        """A new stream replaces one that this end still thinks is open; it reads nothing more of the old one."""
+        for stream in self.streams:
+            if set(stream.ends) == {end, other} and end in stream.open_ends:
+                stream.break_off(None)
+                stream.open_ends.discard(end)
+        self._drop_closed()
+
+    def _drop_closed(self) -> None:
+        self.streams = [stream for stream in self.streams if stream.open_ends]
+
+    def break_stream(self, stream: Stream) -> None:
+        stream.break_off(self.rng)
+
+    def spread_directory(self) -> None:
+        for node in self.nodes.values():
+            node.directory.clear()
+            for app in self.apps.values():
+                if app.home != node.name and app.name in self.nodes[app.home].streams:
+                    node.directory[app.app_id] = self.nodes[app.home].node_id
+
+    # steps
+
+    def deliver(self, stream: Stream, end: str) -> None:
+        """The next message of one end."""
+        message = stream.inbox[end].popleft()
+        if isinstance(message, EndOfStream):
+            self._notice_end(stream, end)
+            return
+        self.adversary.watch(message)
+        sender = stream.peer_of(end)
+        if end in self.apps:
+            app = self.apps[end]
+            app.machine.receive(message, self.now)
+            app.collect()
+            return
+        node = self.nodes[end]
+        if sender in self.apps:
+            node.running.receive_app(self.apps[sender].app_id, message, self.now)
+        else:
+            node.running.receive_peer(self.nodes[sender].node_id, message, self.now)
+        self.settle_node(node)
+
+    def _notice_end(self, stream: Stream, end: str) -> None:
+        stream.open_ends.discard(end)
+        self._drop_closed()
+        other = stream.peer_of(end)
+        if end in self.apps:
+            app = self.apps[end]
+            if app.stream is stream:
+                app.stream = None
+                app.machine.disconnected(self.now)
+                app.collect()
+            return
+        node = self.nodes[end]
+        if node.streams.get(other) is not stream:
+            return
+        del node.streams[other]
+        if other in self.apps:
+            node.running.app_disconnected(self.apps[other].app_id, self.now)
+        else:
+            node.running.peer_disconnected(self.nodes[other].node_id, self.now)
+        self.settle_node(node)
+        self.spread_directory()
+
+    def settle_node(self, node: NodeParty) -> None:
+        """Commit and send now, or let the output wait for more inputs."""
+        if self.rng.random() >= self.group_commit:
+            node.flush()
+
+    def start_chat(self, app: AppParty) -> ChatId | None:
+        other = next(peer for peer in self.apps.values() if peer is not app)
+        try:
+            chat_id = app.machine.start_chat(other.app_id, self.now)
+        except ProtocolError:
+            return None
+        new_ledger(self.ledger, chat_id, app.name, other.name)
+        self.adversary.watch_chat(chat_id)
+        app.collect()
+        return chat_id
+
+    def send(self, app: AppParty, chat_id: ChatId, size: int = 0) -> None:
+        sent = self.ledger.chats[chat_id].sent.setdefault(app.name, [])
+        content = f"{chat_id.hex()[:8]} {app.name} {len(sent) + 1} ".encode() + bytes(size)
+        try:
+            seq = app.machine.send(chat_id, content, self.now)
+        except ProtocolError as error:
+            require(error.code in {ErrorCode.BACKPRESSURE, ErrorCode.CHAT_NOT_READY}, f"send failed with {error}")
+            return
+        self.ledger.record_sent(app.name, chat_id, seq, content)
+        app.collect()
+
+    def take(self, app: AppParty, chat_id: ChatId, seq: int) -> None:
+        """The app has taken what it got up to `seq`."""
+        chat = self.ledger.chats[chat_id]
+        chat.taken[app.name] = max(chat.taken.get(app.name, 0), seq)
+        app.machine.acknowledge(chat_id, seq, self.now)
+        app.collect()
+
+    def decide(self, app: AppParty, *, accept: bool) -> None:
+        chat_id = app.offers.pop(0)
+        if accept:
+            app.machine.accept(chat_id, self.now)
+        else:
+            app.machine.reject(chat_id, ErrorCode.LIMIT_EXCEEDED, self.now)
+        app.collect()
+
+    def rekey(self, app: AppParty, chat_id: ChatId) -> None:
+        try:
+            app.machine.rekey(chat_id, self.now)
+        except ProtocolError as error:
+            require(error.code is ErrorCode.CHAT_NOT_READY, f"rekey failed with {error}")
+        app.collect()
+
+    def delete(self, app: AppParty, chat_id: ChatId) -> None:
+        app.machine.delete(chat_id, self.now)
+        app.collect()
+
+    def crash_app(self, app: AppParty) -> None:
+        for stream in self.streams:
+            if app.name in stream.ends and app.name in stream.open_ends:
+                stream.break_off(self.rng)
+                stream.open_ends.discard(app.name)
+        self._drop_closed()
+        app.crash()
+
+    def crash_node(self, node: NodeParty) -> None:
+        """At any point: before the commit, after it, between two sends."""
+        if node.machine is None:
+            return
+        match self.rng.randrange(3):
+            case 0:
+                pass
+            case 1:
+                node.flush(sends=0)
+            case _:
+                node.flush(sends=self.rng.randrange(4))
+        for stream in self.streams:
+            if node.name in stream.ends and node.name in stream.open_ends:
+                stream.break_off(self.rng)
+                stream.open_ends.discard(node.name)
+        self._drop_closed()
+        node.crash()
+        self.spread_directory()
+
+    def restart_node(self, node: NodeParty) -> None:
+        if node.machine is None:
+            node.start(self.now)
+
+    def roll_back_node(self, node: NodeParty) -> None:
+        """A crash after which an older image of the volume is mounted; an outside witness may know better."""
+        self.crash_node(node)
+        if node.history:
+            node.store = self.rng.choice(node.history).copy()
+        node.start(self.now)
+        if self.rng.random() < 0.5:
+            node.running.quarantine_all(self.now)
+            self.settle_node(node)
+        else:
+            self._forget_unproven_frames(node)
+
+    def _forget_unproven_frames(self, node: NodeParty) -> None:
+        """Without a witness a rollback shows only where the peer has authenticated what was sent.
+
+        Positions of frames that never arrived may be used again: the limit docs/concepts/security.md states.
+        """
+        for sender, receiver, header in list(self.ledger.frames):
+            if sender == node.name and not self._has_proven(receiver, sender, header):
+                del self.ledger.frames[sender, receiver, header]
+
+    def _has_proven(self, receiver: str, sender: str, header: bytes) -> bool:
+        chat_id, epoch, position = (
+            ChatId(header[2:18]),
+            int.from_bytes(header[18:22], "big"),
+            int.from_bytes(header[23:], "big"),
+        )
+        for channel in self._channels_from(receiver, sender, chat_id):
+            current = channel._current
+            if current is not None and (current.number > epoch or (current.number == epoch and current.recv_proven > position)):
+                return True
+        return False
+
+    def _channels_from(self, receiver: str, sender: str, chat_id: ChatId) -> Iterator:
+        if receiver in self.apps:
+            chat = self.apps[receiver].machine._tables.chats.get(chat_id)
+            if chat is not None:
+                yield chat.leg
+            return
+        machine = self.nodes[receiver].machine
+        node_chat = machine._tables.chats.get(chat_id) if machine is not None else None
+        if node_chat is not None:
+            for side in node_chat.sides:
+                if side.node_id == sender:
+                    yield side.channel
+
+    def advance(self, seconds: float) -> None:
+        """Time passes; timers that are due fire, each machine's in turn."""
+        self.now += seconds
+        for node in self.nodes.values():
+            if node.machine is not None:
+                due = node.machine.next_timer()
+                if due is not None and due <= self.now:
+                    node.machine.handle_timer(self.now)
+                    self.settle_node(node)
+        for app in self.apps.values():
+            due = app.machine.next_timer()
+            if due is not None and due <= self.now:
+                app.machine.handle_timer(self.now)
+                app.collect()
