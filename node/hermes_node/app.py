@@ -32,7 +32,7 @@ from hermes_node.mesh_driver import MeshDriver
 from hermes_node.mesh_seeds import JoinState
 from hermes_node.mesh_setup import MeshContext, start_mesh
 from hermes_node.metrics import NodeMetrics
-from hermes_node.metrics_binding import bind_metrics
+from hermes_node.metrics_binding import bind_metrics, set_certificate_expiry
 from hermes_node.node_admin import NodeAdmin
 from hermes_node.node_identity import INCARNATION_KEY, StoredIdentity, encode_incarnation
 from hermes_node.observer import ChatObserver
@@ -87,6 +87,7 @@ class Node:
         ):
             if tls is not None:
                 self.tls[name] = tls
+        set_certificate_expiry(self)
         # Admin first: liveness has to answer while the keystore is still sealed.
         self._addresses["admin"] = await self.admin.start(parse_address(self.config.admin.listen, "admin.listen"))
         unsealed = await self._unseal()
@@ -268,6 +269,7 @@ class Node:
         """Called from gRPC's threads as well; writing a line is safe there."""
         if error is None:
             self.log.info("certificate_reloaded")
+            set_certificate_expiry(self)
         else:
             self.log.error("certificate_rejected", reason=error.detail)
 
