@@ -32,6 +32,11 @@ class AddressBook:
             self._round = sorted(self._seen, key=lambda address: self._rank(address, home))
         return self._round.pop(0)
 
+    @property
+    def round_over(self) -> bool:
+        """Every address had its turn: time to wait before the next round."""
+        return not self._round
+
     def record(self, address: str, node_id: NodeId) -> None:
         """`node_id` answered at `address`."""
         self._seen[address] = node_id

@@ -14,7 +14,7 @@ class Backoff:
     """
 
     base_s: float = 0.1
-    cap_s: float = 5.0
+    cap_s: float = 3.0
     attempts: int = 0
     random: random.Random = field(default_factory=random.SystemRandom, repr=False)
 

@@ -42,8 +42,8 @@ class Chat:
     """One chat. Iterating yields each message exactly once, in order; taking one acknowledges it to the sender.
 
     The iteration ends when either app deleted the chat; any other end raises ChatEndedError from it.
-    `up` says whether what is sent now reaches the other app at once (otherwise it waits for the path), `resumes` how often the
-    chat was resumed after its stream or its node had gone.
+    `up` says whether what is sent now reaches the other app at once (otherwise it waits for the path), `path_losses` how often
+    that ceased, `resumes` how often the chat was resumed after its stream or its node had gone.
     """
 
     def __init__(self, driver: ChatDriver, chat_id: ChatId, peer: AppId) -> None:
@@ -53,6 +53,7 @@ class Chat:
         self.up = False
         self.epoch = 0
         self.resumes = 0
+        self.path_losses = 0
         self.last_sent = 0
         self.acknowledged = 0
         self.ended: CloseReason | None = None
@@ -122,6 +123,7 @@ class Chat:
                 self.resumes += 1
             case PathChanged():
                 self.up = event.up
+                self.path_losses += not event.up
             case MessageReceived():
                 self.inbox.append(Message(event.seq, event.content))
             case MessagesAcked():

@@ -156,8 +156,10 @@ class HermesClient:
         """Wait until the directory says that an app is online: word of it takes a moment to reach every node."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not (found := await self.find_app(app_id, timeout_s)).online:
+                found = await self.find_app(app_id, timeout_s)
+                while not found.online:  # the directory announces nothing: ask again
                     await asyncio.sleep(LOOKUP_INTERVAL_S)
+                    found = await self.find_app(app_id, timeout_s)
         except TimeoutError:
             raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, f"{app_id} did not come online in {timeout_s:.0f} s") from None
         return found
@@ -217,7 +219,8 @@ class HermesClient:
                 except (HermesError, OSError) as error:
                     self._last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
                     _log.info("connection lost: %s", self._last_error)
-                await asyncio.sleep(self._backoff.next_delay_s())
+                if self._book.round_over:
+                    await asyncio.sleep(self._backoff.next_delay_s())
         finally:
             self._changed.notify()
 

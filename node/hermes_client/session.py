@@ -33,7 +33,7 @@ from hermes_wire.app import ClientMessage, ServerMessage
 
 _log = logging.getLogger("hermes.client")
 
-OPEN_TIMEOUT_S: Final = 10.0
+OPEN_TIMEOUT_S: Final = 5.0  # a pod's old address may answer nothing at all: look it up again soon
 SILENT_INTERVALS: Final = 3  # a node silent for this many heartbeat intervals is gone
 CLOSE_GRACE_S: Final = 2.0
 

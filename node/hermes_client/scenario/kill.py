@@ -106,10 +106,8 @@ class CutStreams:
     announcement: str = ""
 
     async def kill(self, apps: Apps) -> str:
-        waiting = asyncio.ensure_future(apps.path_lost())
-        await asyncio.sleep(0)  # let it note how things stand before they change
         apps.cut_streams()
-        await waiting
+        await apps.path_lost()
         return "both apps' streams cut, no node killed"
 
     async def wait_back(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from hermes_client.chat import Chat
 from hermes_client.client import HermesClient
@@ -113,18 +113,23 @@ class ChatPair:
         await self.progress.wait_for(lambda: bool(self.violations(complete=False)))
         self.check(complete=False)
 
-    async def wait_path_lost(self) -> None:
-        """Return when either app noticed that the way to the other is gone, or has resumed meanwhile."""
-        before = self.resumes
-        gone = [asyncio.create_task(self._wait_path_lost(end.chat, before)) for end in self.ends]
-        try:
-            done, _ = await asyncio.wait(gone, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in gone:
-                task.cancel()
-            await asyncio.gather(*gone, return_exceptions=True)
+    def watch_path(self) -> Callable[[], Awaitable[None]]:
+        """A function that returns once either app has noticed, since now, that the way to the other was gone."""
+        losses_before = sum(end.chat.path_losses for end in self.ends)
+        ends = self.ends
+
+        async def wait_lost() -> None:
+            waits = [asyncio.create_task(self._wait_losses(end.chat, losses_before)) for end in ends]
+            try:
+                done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in waits:
+                    task.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
+
+        return wait_lost
 
     def cut_streams(self) -> None:
         """Break both apps' streams off, as a lost network would."""
@@ -136,8 +141,8 @@ class ChatPair:
         for end in self.ends:
             await self._wait_up(end.chat)
 
-    async def _wait_path_lost(self, chat: Chat, resumes_before: int) -> None:
-        await chat.wait(lambda: not chat.up or self.resumes > resumes_before)
+    async def _wait_losses(self, chat: Chat, before: int) -> None:
+        await chat.wait(lambda: sum(end.chat.path_losses for end in self.ends) > before)
 
     async def _wait_up(self, chat: Chat) -> None:
         await chat.wait(lambda: chat.up)

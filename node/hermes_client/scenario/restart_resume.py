@@ -142,15 +142,16 @@ class RestartResume:
         pair, each = self.pair, self._plan.in_flight
         burst = each // 2
         self._positions = await read_positions(self._reach.admin)
-        if self._killer.announcement:
-            self._progress.announce(self._killer.announcement)
+        apps = Apps(pair.watch_path(), pair.cut_streams)
         received = pair.received
         await pair.send(burst)
         await pair.wait(lambda: pair.received > received)
         in_flight = pair.unacknowledged
         # What follows is sent into the outage, and must come through all the same.
         self._flow = asyncio.create_task(pair.send(each - burst, OUTAGE_PACE_S))
-        killed = await self._killer.kill(Apps(pair.wait_path_lost, pair.cut_streams))
+        if self._killer.announcement:
+            self._progress.announce(self._killer.announcement)
+        killed = await self._killer.kill(apps)
         return f"{killed}, {in_flight} messages unacknowledged then"
 
     async def _resume(self) -> str:
