@@ -22,7 +22,7 @@ class Ratchet(AbstractDoubleRatchet):
     @staticmethod
     def _build_associated_data(associated_data: bytes, header: Header) -> bytes:
         counts = header.sending_chain_length.to_bytes(8, "big"), header.previous_sending_chain_length.to_bytes(8, "big")
-        return associated_data + header.ratchet_pub + b"".join(counts)
+        return b"".join((associated_data, header.ratchet_pub, *counts))
 
 
 class RootKdf(kdf_hkdf.KDF):

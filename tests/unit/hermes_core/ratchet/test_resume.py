@@ -204,6 +204,16 @@ def test_a_pending_epoch_is_confirmed_by_a_resume_in_it() -> None:
     exchange(pair, 1)
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_the_highest_epoch_both_hold_is_taken(turn: int) -> None:
+    pair = make_ready_pair()
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    claims = pair.a.claims(BINDING)
+    pair.a.complete(answer, confirm, 0.0)
+    pair.b.resume((claims + pair.a.claims(BINDING))[::turn], BINDING, 0.0)
+    assert (pair.b.epoch, pair.b.pending_epoch) == (2, 0)
+
+
 def test_a_higher_epoch_that_only_one_holds_is_dropped() -> None:
     pair = make_ready_pair()
     pair.b.answer_offer(pair.a.start_offer(), 0.0)  # the answer is lost
