@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from hermes_ctl.assets import find_asset
+from hermes_ctl.crd_check import find_problems, load_schema
 from hermes_ctl.errors import CtlError
 from hermes_ctl.kube import Json
 from hermes_operator import names
@@ -32,7 +33,7 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "render",
         help="print the manifests of a mesh",
-        description="Print what the operator makes of a HermesMesh, without a cluster. Secrets are left out: they are made there.",
+        description="Print what the operator makes of a HermesMesh, without a cluster. Secrets are made in the cluster only.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -58,15 +59,17 @@ def run(options: argparse.Namespace) -> int:
 
 def build_manifests(body: Json, namespace: str) -> list[Json]:
     """What the operator would apply for this HermesMesh in a cluster that has nothing of it yet."""
+    problem = next(find_problems(body.get("spec", {}), load_schema()["properties"]["spec"], "spec"), None)
+    if problem is not None:
+        raise CtlError(f"{body.get('metadata', {}).get('name', 'HermesMesh')}: {problem}")
     try:
         placed = body | {"metadata": {"namespace": namespace, **body["metadata"]}}
         mesh = parse_mesh(placed)
         seen = Observed(now=dt.datetime.now(dt.UTC), objects={}, pod_monitor_api=mesh.pod_monitor.enabled)
         return [_without_owner(manifest) for manifest in build_objects(mesh, seen, partition=mesh.replicas)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CtlError(
-            f"this {names.KIND} is not valid ({type(error).__name__}: {error}); `kubectl apply --dry-run=server` names the field"
-        ) from None
+        reason = f"{type(error).__name__}: {error}"
+        raise CtlError(f"this {names.KIND} is not valid ({reason}); `kubectl apply --dry-run=server` names the field") from None
 
 
 def _without_owner(manifest: Json) -> Json:

@@ -47,8 +47,13 @@ def test_crds(capsys: pytest.CaptureFixture[str]) -> None:
         ("kind: Service", "holds no HermesMesh"),
         ("{", "is not YAML"),
         ("kind: HermesMesh\nmetadata: {}", "is not valid"),
-        ("kind: HermesMesh\nmetadata: {name: a}\nspec: {replicas: many}", "is not valid"),
-        ("kind: HermesMesh\nmetadata: {name: a}\nspec: [1]", "is not valid"),
+        ("kind: HermesMesh\nmetadata: {name: a}\nspec: {replicas: many}", "a: spec.replicas: must be an integer"),
+        ("kind: HermesMesh\nmetadata: {name: a}\nspec: {replicas: true}", "spec.replicas: must be an integer"),
+        ("kind: HermesMesh\nmetadata: {name: a}\nspec: {replicas: 0}", "spec.replicas: must be at least 1"),
+        ("kind: HermesMesh\nmetadata: {name: a}\nspec: {replica: 3}", "spec.replica: unknown field"),
+        ("kind: HermesMesh\nmetadata: {name: a}\nspec: {imagePullSecrets: [{}]}", "spec.imagePullSecrets[0].name: is required"),
+        ("kind: HermesMesh\nmetadata: {name: a}\nspec: {imagePullPolicy: Maybe}", "imagePullPolicy: must be one of Always"),
+        ("kind: HermesMesh\nmetadata: {name: a}\nspec: [1]", "spec: must be an object"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, text: str, cure: str, capsys: pytest.CaptureFixture[str]) -> None:
