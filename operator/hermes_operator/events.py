@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import time
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -23,6 +23,7 @@ class EventRecorder:
     def __init__(self, api: Kube, instance: str) -> None:
         self._api = api
         self._instance = instance
+        self._last_ns = 0
 
     async def record(self, mesh: MeshSpec, events: Iterable[Event], now: datetime) -> None:
         for event in events:
@@ -35,10 +36,12 @@ class EventRecorder:
 
     def _build(self, mesh: MeshSpec, event: Event, now: datetime) -> dict[str, object]:
         stamp = format_time(now)
+        # By name is the order in which the API server lists them; their own times are whole seconds.
+        self._last_ns = max(time.time_ns(), self._last_ns + 1)
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{mesh.name}.{secrets.token_hex(8)}", "namespace": mesh.namespace},
+            "metadata": {"name": f"{mesh.name}.{self._last_ns:016x}", "namespace": mesh.namespace},
             "involvedObject": {
                 "apiVersion": names.API_VERSION,
                 "kind": names.KIND,

@@ -92,7 +92,7 @@ def _read_pod(body: Json) -> PodView:
         terminating=terminating,
         ip=status.get("podIP", ""),
         restarts=container.get("restartCount", 0),
-        failure=read_failure(status.get("phase", ""), container),
+        failure=None if terminating else read_failure(status.get("phase", ""), container),
     )
 
 

@@ -119,8 +119,8 @@ def _plan_completion(rollout: Rollout, seen: RolloutInput, now: datetime) -> Dec
     if seen.statefulset.current_revision != seen.statefulset.update_revision:
         # Parked before the controller has taken the new revision for the current one, a pod that dies would come back old.
         return _wait(replace(rollout, partition=0), "all pods have the new template; waiting for the StatefulSet to record it")
-    count = len(rollout.completed)
-    message = f"All {seen.replicas} nodes have the new template; {count} restarted and proved their resume"
+    proven = f"; {', '.join(rollout.completed)} restarted and proved their resume" if rollout.completed else ""
+    message = f"All {seen.replicas} nodes have the new template{proven}"
     done = Rollout(
         partition=seen.replicas,
         reason=rollout.reason,
