@@ -102,7 +102,7 @@ class Soak:
             for sender in senders:
                 sender.cancel()
             await asyncio.gather(*senders, return_exceptions=True)
-        return f"{sum(pair.messages for pair in self._pairs)} messages, {self._resumes()} resume(s)"
+        return f"{sum(pair.messages for pair in self._pairs)} messages, {self.resumes} resume(s)"
 
     async def _send_until(self, pair: ChatPair, until: float) -> None:
         while asyncio.get_running_loop().time() < until and not self._flow.stopped():
@@ -116,12 +116,12 @@ class Soak:
                 task.result()
             pauses = max(end.longest_pause_s for end in self._ends())
             sent = sum(pair.messages for pair in self._pairs)
-            self._progress.note(f"{sent} messages, {self._resumes()} resumes, longest pause {pauses:.1f} s")
+            self._progress.note(f"{sent} messages, {self.resumes} resumes, longest pause {pauses:.1f} s")
 
     async def _settle(self) -> str:
         await asyncio.gather(*(pair.settle() for pair in self._pairs))
-        if self._resumes() < self._min_resumes:
-            raise BrokenPromiseError(f"only {self._resumes()} resumes seen, at least {self._min_resumes} expected")
+        if self.resumes < self._min_resumes:
+            raise BrokenPromiseError(f"only {self.resumes} resumes seen, at least {self._min_resumes} expected")
         return ""
 
     async def _teardown(self) -> str:
@@ -149,7 +149,9 @@ class Soak:
     def _ends(self) -> list[End]:
         return [end for pair in self._pairs for end in pair.ends]
 
-    def _resumes(self) -> int:
+    @property
+    def resumes(self) -> int:
+        """Chats resumed so far, counted at every app."""
         return sum(pair.resumes for pair in self._pairs)
 
     def _fill(self, report: ScenarioReport) -> None:
