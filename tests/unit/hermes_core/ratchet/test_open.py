@@ -133,7 +133,7 @@ def test_legs_keep_no_skipped_keys() -> None:
 
 def test_frames_out_of_order_end_to_end() -> None:
     chosen = random.randrange(2**32)
-    print("seed", chosen)  # noqa: T201
+    print("seed", chosen)
     pair = make_end_to_end()
     frames = list(enumerate(seal_many(pair.a, 200)))
     random.Random(chosen).shuffle(frames)

@@ -47,7 +47,7 @@ def test_snapshot_resets_dirty() -> None:
 def test_no_position_is_used_twice_whenever_it_stops(window: int) -> None:
     """A sender that loses its memory again and again, each time restored from the snapshot that was durable."""
     chosen = random.randrange(2**32)
-    print("seed", chosen)  # noqa: T201
+    print("seed", chosen)
     rng = random.Random(chosen)
     pair = make_ready_pair(window=window, max_skip=1024)
     durable: dict[str, ChannelSnapshot] = {"a": pair.a.snapshot(), "b": pair.b.snapshot()}

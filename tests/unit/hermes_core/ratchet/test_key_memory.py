@@ -1,0 +1,112 @@
+"""Forward secrecy, measured: the memory of a live channel holds no key that was used; that of a wiped one holds none at all.
+
+The keys come from the reference, the memory from another process. Keys that must still be there, and a run with wiping
+switched off, show that the search finds what is there.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.reference import protocol_reference as ref
+from tests.unit.hermes_core.ratchet import memory_child
+
+CHILD = Path(memory_child.__file__)
+H = "sha256"
+SAMPLED = {*range(4), 17, 38, 100, *range(254, 258), 290}  # searching for every key would take a minute
+Keys = dict[str, bytes]
+
+
+def derive_input(name: str) -> bytes:
+    return ref.digest(H, name.encode())
+
+
+def derive_epochs() -> list[Keys]:
+    """Everything secret of both epochs of the child, by name."""
+    publics = [ref.public_key(derive_input(f"identity {side}")) for side in (0, 1)]
+    parties = [ref.app_party(key) for key in publics]
+    transcript, ratchet, epochs = b"", None, []
+    counts = (memory_child.FIRST_EPOCH_MESSAGES, memory_child.SECOND_EPOCH_MESSAGES)
+    for number, count in enumerate(counts, start=1):
+        privates = [derive_input(f"ephemeral {side} {number}") for side in (0, 1)]
+        head = ref.head(H, 1, bytes(16), number, *parties)
+        offer = ref.offer(head, ref.ephemeral_public(privates[0]), transcript)
+        answer = ref.answer(H, head, ref.ephemeral_public(privates[1]), offer)
+        transcript = ref.transcript_hash(H, offer, answer)
+        shared = ref.shared_secret(privates[0], ref.ephemeral_public(privates[1]))
+        keys = ref.epoch_keys(H, shared, transcript, ratchet)
+        ratchet = keys["ratchet"]
+        found: Keys = {"shared": shared, "prk": keys["prk"], "private 0": privates[0], "private 1": privates[1]}
+        found |= {"mac": keys["mac"], "ratchet": ratchet}
+        for purpose in ("i2r", "r2i"):
+            chain_key = keys[purpose]
+            for position in range(count):
+                following, message_key = ref.step(H, chain_key)
+                if position in SAMPLED or position >= count - 3:
+                    found[f"{purpose} chain {position}"] = chain_key
+                    found[f"{purpose} message {position}"] = message_key
+                chain_key = following
+            found[f"{purpose} next chain"] = chain_key
+        epochs.append(found)
+    return epochs
+
+
+def read_memory(pid: int) -> bytes:
+    parts = []
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in maps:
+            addresses, permissions = line.split()[:2]
+            if permissions.startswith("rw") and "[v" not in line:
+                start, end = (int(part, 16) for part in addresses.split("-"))
+                memory.seek(start)
+                parts.append(memory.read(end - start))
+    return b"\0".join(parts)
+
+
+@contextmanager
+def run_child(wiping: str, pace: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(CHILD), wiping, pace]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def wait_for(child: subprocess.Popen[str], word: str) -> bytes:
+    assert child.stdout is not None
+    assert child.stdout.readline().strip() == word
+    return read_memory(child.pid)
+
+
+def find(keys: Keys, memory: bytes) -> set[str]:
+    return {name for name, key in keys.items() if key in memory}
+
+
+FIRST, SECOND = derive_epochs()
+LIVE = {"mac", "ratchet", "i2r next chain", "r2i next chain"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux's /proc/<pid>/mem")
+@pytest.mark.parametrize("pace", ["busy", "slow"])
+def test_used_keys_are_nowhere_in_memory(pace: str) -> None:
+    with run_child("on", pace) as child:
+        memory = wait_for(child, "live")
+        assert find(FIRST, memory) == set()
+        assert find(SECOND, memory) == LIVE
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        memory = wait_for(child, "wiped")
+        assert find(FIRST, memory) == find(SECOND, memory) == set()
+
+
+def test_without_wiping_they_are_found() -> None:
+    with run_child("off", "busy") as child:
+        assert len(find(FIRST, wait_for(child, "live"))) >= 10
