@@ -72,8 +72,12 @@ class SecretBytes:
         if buffer is not None:
             wipe_buffer(buffer)
 
-    # mypy refuses these uses (Never); at run time they raise, so that no secret reaches a log, a dict key or a pickle.
+    # mypy refuses these uses (Never, and tools/mypy_secrets.py where a signature cannot say it); at run time they raise, so
+    # that no secret reaches a log, a dict key or a pickle.
     def __eq__(self, other: Never) -> bool:  # type: ignore[override]
+        raise TypeError("compare secrets with equals()")
+
+    def __ne__(self, other: Never) -> bool:  # type: ignore[override]
         raise TypeError("compare secrets with equals()")
 
     def __hash__(self) -> NoReturn:

@@ -85,14 +85,14 @@ def test_no_way_to_text_keys_or_pickles(use: Callable[[SecretBytes], object]) ->
 
 def test_repr_shows_nothing() -> None:
     secret = make()
-    assert repr(secret) == f"{secret!r}" == "SecretBytes(***)"
+    assert repr(secret) == f"{secret!r}" == "SecretBytes(***)"  # type: ignore[secret]
     secret.wipe()
     assert repr(secret) == "SecretBytes(wiped)"
 
 
 def test_a_log_call_does_not_show_it(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        logging.getLogger("test").info("key %r", make())
+        logging.getLogger("test").info("key %r", make())  # type: ignore[secret]
     assert caplog.messages == ["key SecretBytes(***)"]
 
 
