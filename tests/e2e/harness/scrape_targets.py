@@ -1,12 +1,14 @@
 """Tells Prometheus which pods to scrape, through a file: Debian's Prometheus is built without Kubernetes discovery.
 
 Run as a process of its own (`python -m tests.e2e.harness.scrape_targets RUN_DIR KUBECTL FILE NAMESPACE PORT_NAME`).
-The labels are those that a PodMonitor gives.
+The labels are those that a PodMonitor gives, and the pod's own labels under the names that Kubernetes discovery gives them,
+for relabelling.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +51,14 @@ def build_targets(pods: list[Manifest], port_name: str) -> list[dict[str, Any]]:
                 if port.get("name") == port_name:
                     labels = {"namespace": meta["namespace"], "pod": meta["name"]}
                     labels |= {"container": container["name"], "endpoint": port_name}
+                    labels |= {meta_label(name): value for name, value in meta.get("labels", {}).items()}
                     targets.append({"targets": [f"{address}:{port['containerPort']}"], "labels": labels})
     return targets
+
+
+def meta_label(name: str) -> str:
+    """Return the name under which Kubernetes discovery shows a pod's label."""
+    return "__meta_kubernetes_pod_label_" + re.sub(r"[^a-zA-Z0-9_]", "_", name)
 
 
 def write_targets(kubectl: Kubectl, path: Path, namespace: str, port_name: str) -> None:

@@ -1,0 +1,35 @@
+"""The first phase and the last: a cluster with the image in it, and a machine left as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.paths import CHECKOUT
+from tests.e2e.phases.context import IMAGE
+
+if TYPE_CHECKING:
+    from tests.e2e.phases.context import Run
+
+
+def start_cluster(run: Run) -> str:
+    """Start the cluster, building whatever of it is missing; returns its Kubernetes version."""
+    run.cluster.up()
+    version = run.kubectl.run("version", "-o", "json")
+    run.write("kubernetes-version.json", version)
+    return next((line.split('"')[3] for line in version.splitlines()[::-1] if "gitVersion" in line), "")
+
+
+def build_image(run: Run) -> str:
+    """Build the image of this checkout and load it."""
+    run.cluster.build_and_load(CHECKOUT, IMAGE)
+    return IMAGE
+
+
+def end_cluster(run: Run) -> str:
+    """End the cluster and look for anything of it on the machine."""
+    run.cluster.down()
+    left = run.cluster.leftovers()
+    if left:
+        raise HarnessError(f"left on this machine: {'; '.join(left[:5])}", "see tests/e2e/harness/teardown.py")
+    return "no process, mount, bridge, cgroup or folder left"

@@ -1,0 +1,68 @@
+"""Deleting the mesh: its story told, its keystores wiped, and nothing of it left in the cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.e2e.harness.progress import say
+from tests.e2e.harness.wait import until
+from tests.e2e.phases.context import MESH, NAMESPACE, NAMESPACES, SEALED_NAMESPACE, require
+
+if TYPE_CHECKING:
+    from tests.e2e.phases.context import Run
+
+GONE_S = 200.0  # the operator lets a mesh go after 180 s, wiped or not
+# What Kubernetes itself puts into every namespace.
+OF_KUBERNETES = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
+SHOWN_EVENTS = 30
+
+
+def delete_mesh(run: Run) -> str:
+    """Show `kubectl describe`, delete both meshes, and look for anything left: objects, claims, volumes."""
+    told = run.kubectl.run("describe", "hm", "-n", NAMESPACE, MESH)
+    run.write("describe-hm.txt", told)
+    lines = told[told.index("Events:") :].splitlines()
+    say("\n  ".join([f"kubectl describe hm {MESH}:", *lines[: SHOWN_EVENTS + 3]]))
+    require("RolloutCompleted" in told, "kubectl describe hm does not show the rollout", "look at the operator's Events")
+    run.note = "deleting the mesh"
+    run.kubectl.run("delete", "hm", "-n", NAMESPACE, MESH, f"--timeout={GONE_S:.0f}s", timeout_s=GONE_S + 10.0)
+    run.kubectl.attempt("delete", "hm", "-n", SEALED_NAMESPACE, "--all", f"--timeout={GONE_S:.0f}s", timeout_s=GONE_S + 10.0)
+    run.kubectl.attempt("delete", "secret", "-n", SEALED_NAMESPACE, "--all")
+    for namespace in (NAMESPACE, SEALED_NAMESPACE):
+        _await_nothing(run, namespace)
+    return "no object, claim or volume left"
+
+
+def _await_nothing(run: Run, namespace: str) -> None:
+    def gone() -> bool:
+        left = list_objects(run, namespace) + list_volumes(run)
+        run.note = f"left in {namespace}: {', '.join(left)}"
+        return not left
+
+    until(
+        f"removal of everything in {namespace}",
+        gone,
+        within_s=GONE_S,
+        cure=f"see why with `kubectl get all,cm,secret,pvc,pv -n {namespace}`: {run.note}",
+        poll_s=0.5,
+    )
+
+
+def list_objects(run: Run, namespace: str) -> list[str]:
+    """Return every object in a namespace as Kind/name, but for Events and what Kubernetes puts there itself."""
+    kinds = run.kubectl.run("api-resources", "--namespaced", "--verbs=list,delete", "-o", "name").split()
+    wanted = sorted(kind for kind in kinds if not kind.startswith("events"))
+    found = json.loads(run.kubectl.run("get", ",".join(wanted), "-n", namespace, "-o", "json", "--ignore-not-found") or "{}")
+    names = {f"{item['kind']}/{item['metadata']['name']}" for item in found.get("items", [])}
+    return sorted(names - OF_KUBERNETES)
+
+
+def list_volumes(run: Run) -> list[str]:
+    """Return the volumes of the namespaces of this run."""
+    volumes = (run.kubectl.get("pv") or {"items": []})["items"]
+    return [
+        f"PersistentVolume/{volume['metadata']['name']}"
+        for volume in volumes
+        if volume["spec"].get("claimRef", {}).get("namespace") in NAMESPACES
+    ]

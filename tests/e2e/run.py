@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""The whole path on a real Kubernetes: `python -m tests.e2e.run`; `--help` tells the phases."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.e2e.harness.choose import KINDS, choose_cluster
+from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.paths import CHECKOUT
+from tests.e2e.harness.progress import say
+from tests.e2e.phases import diagnostics
+from tests.e2e.phases.bad_input import seal_with_wrong_passphrase, tamper_with_keystore
+from tests.e2e.phases.bad_manifests import refuse_bad_manifests
+from tests.e2e.phases.cluster_life import build_image, end_cluster, start_cluster
+from tests.e2e.phases.context import Run
+from tests.e2e.phases.dashboards import query_dashboards
+from tests.e2e.phases.deletion import delete_mesh
+from tests.e2e.phases.mesh_ready import start_mesh
+from tests.e2e.phases.monitoring import judge_alerts, start_monitoring
+from tests.e2e.phases.operator_install import install_operator, uninstall_operator
+from tests.e2e.phases.rolling_restart import restart_verified
+from tests.e2e.phases.runner import FAILED, Phase, format_results, run_phases, write_junit
+from tests.e2e.phases.scenario_job import survive_sigkill
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+OUT = CHECKOUT / "build" / "e2e"
+
+PHASES = (
+    Phase("cluster up", start_cluster),
+    Phase("build and load the image", build_image),
+    Phase("helm install, operator ready", install_operator),
+    Phase("example mesh of three ready", start_mesh),
+    Phase("bad manifests refused", refuse_bad_manifests),
+    Phase("Prometheus scrapes mesh and operator", start_monitoring),
+    Phase("scenario Job survives SIGKILL", survive_sigkill),
+    Phase("verified rolling restart under a live chat", restart_verified),
+    Phase("every dashboard query has data", query_dashboards),
+    Phase("no alert fired", judge_alerts),
+    Phase("wrong passphrase: sealed, cured", seal_with_wrong_passphrase),
+    Phase("damaged keystore: refused", tamper_with_keystore),
+    Phase("mesh deleted, nothing left", delete_mesh),
+    Phase("helm uninstall, nothing left", uninstall_operator),
+)
+END = Phase("cluster down, machine clean", end_cluster, always=True)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    listed = "\n".join(f"  {phase.name}" for phase in (*PHASES, END))
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.e2e.run",
+        description=__doc__,
+        epilog=f"phases:\n{listed}\n\nWhat was found out is in {OUT.relative_to(CHECKOUT)}/.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--cluster", choices=KINDS, default="local", help="kind of cluster (default: local)")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end, also after a failure")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run all phases; 0 when every one passed."""
+    options = parse(argv)
+    signal.signal(signal.SIGTERM, _on_term)  # so that a run that is told to end takes its cluster down
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    run = Run(choose_cluster(options.cluster), OUT)
+    phases = PHASES if options.keep else (*PHASES, END)
+    results = run_phases(run, phases, _dump)
+    if options.keep:
+        say(f"kept: export KUBECONFIG={run.cluster.kubeconfig}; end it with `make e2e-down CLUSTER={options.cluster}`")
+    write_junit(results, OUT / "junit.xml")
+    table = format_results(results)
+    run.write("result.txt", table)
+    sys.stdout.write(table + "\n")
+    return 1 if any(result.outcome == FAILED for result in results) else 0
+
+
+def _dump(run: Run) -> None:
+    """Collect what helps; the failure that is already known counts, not one in here."""
+    try:
+        diagnostics.dump(run)
+    except (HarnessError, OSError) as error:
+        say(f"could not collect everything: {error}")
+
+
+def _on_term(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
