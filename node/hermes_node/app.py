@@ -33,6 +33,7 @@ from hermes_node.mesh_seeds import JoinState
 from hermes_node.mesh_setup import MeshContext, start_mesh
 from hermes_node.metrics import NodeMetrics
 from hermes_node.metrics_binding import bind_metrics, set_certificate_expiry
+from hermes_node.metrics_labels import KeystoreOperation, TamperKind
 from hermes_node.node_admin import NodeAdmin
 from hermes_node.node_identity import INCARNATION_KEY, StoredIdentity, encode_incarnation
 from hermes_node.observer import ChatObserver
@@ -169,9 +170,11 @@ class Node:
 
     async def _unseal(self) -> UnsealedNode:
         loop = asyncio.get_running_loop()
-        unsealed = await loop.run_in_executor(self._executor, unseal_node, self.config, self._environment)
+        with self.metrics.keystore.operation(KeystoreOperation.UNSEAL):
+            unsealed = await loop.run_in_executor(self._executor, unseal_node, self.config, self._environment)
         self.stored, self.corrupt_records = unsealed.stored, unsealed.corrupt
-        self.store = ChatStore(unsealed.keystore, self._executor)
+        self.store = ChatStore(unsealed.keystore, self._executor, self.metrics.keystore)
+        self.store.closed_value = unsealed.closed_value
         self.readiness.unsealed = True
         if unsealed.created:
             self.log.info("keystore_created", path=self.config.keystore_path)
@@ -180,6 +183,7 @@ class Node:
             self.log.info("identity_created")
         if unsealed.corrupt:
             self.log.error("chat_record_corrupt", count=unsealed.corrupt)
+            self.metrics.keystore.count_tamper(TamperKind.RECORD)
         return unsealed
 
     async def _restore(self, unsealed: UnsealedNode) -> None:
@@ -212,7 +216,9 @@ class Node:
         if stored is None or chats is None:
             raise NodeError("the mesh starts after the chats are restored")
         part = await start_mesh(
-            MeshContext(self.config, stored.identity, stored.incarnation, tls, chats, self, self.clock.now, self.log)
+            MeshContext(
+                self.config, stored.identity, stored.incarnation, tls, chats, self, self.clock.now, self.log, self.metrics
+            )
         )
         self.mesh = part.driver
         self.servers.append((part.server, part.health))
@@ -233,6 +239,7 @@ class Node:
             locate=mesh.locate if mesh is not None else lambda _: None,
             now=self.clock.now,
             log=self.log,
+            metrics=self.metrics,
         )
         health = Health(SERVICE)
         server = build_app_server(health, self.config.limits, (self.metrics.grpc,))

@@ -21,6 +21,8 @@ from hermes_node.byte_stream import ByteStream, StreamEndedError, stream_handler
 from hermes_node.config import Config
 from hermes_node.limits import StreamAdmission
 from hermes_node.logs import EventLog
+from hermes_node.metrics import NodeMetrics
+from hermes_node.metrics_labels import SessionResult, ThrottleScope
 from hermes_node.outbox import Outbox
 from hermes_node.session_table import SessionTable
 from hermes_proto.v1.app_router_pb2 import ClientBatch
@@ -67,6 +69,7 @@ class AppRouter:
         locate: Callable[[AppId], NodeId | None],
         now: Callable[[], float],
         log: EventLog,
+        metrics: NodeMetrics,
     ) -> None:
         self._config = config
         self._node_id = node_id
@@ -76,6 +79,7 @@ class AppRouter:
         self._locate = locate
         self._now = now
         self._log = log
+        self._metrics = metrics
         self._admission = StreamAdmission(config.limits.max_unauthenticated_streams)
         self.draining = False
 
@@ -89,13 +93,20 @@ class AppRouter:
         try:
             session = await self._admit(stream)
         except ProtocolError as error:
-            self._log.info("app_refused", code=error.code.name, reason=error.detail)
+            self._count_refusal(error)
             await self._say_last(stream, error)
             return
         except StreamEndedError:
             return
         if session is not None:
             await self._serve(session, stream)
+
+    def _count_refusal(self, error: ProtocolError) -> None:
+        self._log.info("app_refused", code=error.code.name, reason=error.detail)
+        self._metrics.sessions.count(SessionResult.REFUSED)
+        self._metrics.chats.count_error(error.code)
+        if error.code is ErrorCode.LIMIT_EXCEEDED:
+            self._metrics.chats.count_throttled(ThrottleScope.STREAM)
 
     async def _admit(self, stream: ByteStream) -> AppSession | None:
         """The session of a stream that answered its challenge; None when the app went away."""
@@ -128,10 +139,12 @@ class AppRouter:
         replaced = self._sessions.add(session)
         if replaced is not None:
             self._log.info("app_replaced", app=app_id)
+            self._metrics.sessions.count(SessionResult.REPLACED)
             self._chats.app_disconnected(replaced)
         session.send(self._connected(app_id))
         self._chats.app_connected(session, connect.app_key, derive_session_binding(challenge.challenge, connect.nonce))
         self._log.info("app_connected", app=app_id)
+        self._metrics.sessions.count(SessionResult.ACCEPTED)
         self._receive(session, messages[1:])
         return session
 
@@ -154,6 +167,8 @@ class AppRouter:
             session.outbox.close()
             if self._sessions.remove(session):
                 self._chats.app_disconnected(session)
+            if session.too_slow:
+                self._metrics.sessions.count(SessionResult.TOO_SLOW)
             self._log.info("app_too_slow" if session.too_slow else "app_disconnected", app=session.app_id)
 
     async def _read(self, session: AppSession, stream: ByteStream) -> None:
@@ -165,6 +180,7 @@ class AppRouter:
                     self._receive(session, decode_client_batch(raw))
                 except ProtocolError as error:
                     invalid += 1
+                    self._metrics.chats.count_error(error.code)
                     self._log.warning("app_invalid_batch", app=session.app_id, code=error.code.name, reason=error.detail)
                     if invalid > self._config.limits.max_invalid_batches:
                         session.end(error.code, "too many malformed batches")

@@ -16,6 +16,8 @@ from hermes_core.crypto.secret import wipe_buffer
 from hermes_core.ids import ChatId
 from hermes_core.keystore.record import encode_chat_record
 from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_node.metrics_keystore import KeystoreMetrics
+from hermes_node.metrics_labels import KeystoreOperation
 from hermes_node.tombstone_record import encode_tombstone
 
 T = TypeVar("T")
@@ -75,9 +77,10 @@ class Pass:
 class ChatStore:
     """Every use of the keystore after the start goes through here, one at a time."""
 
-    def __init__(self, keystore: Keystore, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, keystore: Keystore, executor: ThreadPoolExecutor, metrics: KeystoreMetrics) -> None:
         self._keystore = keystore
         self._executor = executor
+        self._metrics = metrics
         self.deleted_since_rotation = 0
         self.closed_value: bytes | None = None
         """What to note for each chat that ends while a resume witness is outstanding (hermes_node.witness)."""
@@ -96,12 +99,22 @@ class ChatStore:
 
     async def commit(self, work: Pass) -> None:
         """Seal and write everything in one transaction; durable when this returns. Wipes the records in any case."""
-        await self.run(lambda keystore: self._commit(keystore, work))
+        with self._metrics.operation(KeystoreOperation.COMMIT):
+            await self.run(lambda keystore: self._commit(keystore, work))
 
     async def rotate(self) -> None:
         """Re-seal under a fresh generation key."""
         self.deleted_since_rotation = 0
-        await self.run(lambda keystore: keystore.rotate_generation())
+        with self._metrics.operation(KeystoreOperation.ROTATE):
+            await self.run(lambda keystore: keystore.rotate_generation())
+
+    async def close(self, *, wipe: bool) -> None:
+        """Close the keystore, or erase it; nothing can be committed afterwards."""
+        if wipe:
+            with self._metrics.operation(KeystoreOperation.WIPE):
+                await self.run(lambda keystore: keystore.wipe())
+        else:
+            await self.run(lambda keystore: keystore.close())
 
     def _commit(self, keystore: Keystore, work: Pass) -> None:
         puts: dict[tuple[Table, bytes], bytes | bytearray] = {}

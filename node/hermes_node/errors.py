@@ -50,7 +50,9 @@ def describe_failure(error: HermesError) -> tuple[int, str]:
 
 def report_failure(line: str) -> None:
     """Write the line to standard error, and to the container's termination message where there is one."""
-    sys.stderr.write(f"hermes-node: {line}\n")
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"hermes-node: {line}\n")
+        sys.stderr.flush()
     with contextlib.suppress(OSError):
         if TERMINATION_LOG.exists() and os.access(TERMINATION_LOG, os.W_OK):
             TERMINATION_LOG.write_text(line + "\n")

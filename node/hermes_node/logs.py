@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -82,8 +83,9 @@ class EventLog:
         record.update({name: _plain(value) for name, value in fields.items()})
         if dropped:
             record["dropped_before"] = dropped
-        self._stream.write(_render(record, self._format) + "\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError):  # a full disk or a closed pipe behind the log must not stop the node
+            self._stream.write(_render(record, self._format) + "\n")
+            self._stream.flush()
 
     def _admit(self, event: str, now: float) -> int | None:
         """None: over the rate; otherwise how many lines of this event were dropped since the last one."""

@@ -28,6 +28,9 @@ from hermes_node.config import MeshSection
 from hermes_node.logs import EventLog
 from hermes_node.mesh_handshake import LocalNode, ProvedPeer
 from hermes_node.mesh_seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
+from hermes_node.metrics import NodeMetrics
+from hermes_node.metrics_events import record_mesh_event
+from hermes_node.metrics_labels import OperationResult
 from hermes_node.peer_link import GossipLink
 
 REJOIN_INTERVAL_S: Final = 2.0
@@ -54,6 +57,7 @@ class MeshListener(Protocol):
 class _DialState:
     """How often dialling a peer failed in a row, and when to try again."""
 
+    incarnation: int
     failures: int = 0
     next_at: float = 0.0
 
@@ -76,6 +80,7 @@ class MeshDriver:
         listener: MeshListener,
         now: Callable[[], float],
         log: EventLog,
+        metrics: NodeMetrics,
     ) -> None:
         self._identity = identity
         self._membership = membership
@@ -83,6 +88,7 @@ class MeshDriver:
         self._listener = listener
         self._now = now
         self._log = log
+        self._metrics = metrics
         self._seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
         self._outcomes = SeedOutcomes(membership.descriptor.node_id)
         self._gossip: dict[NodeId, GossipLink] = {}
@@ -204,6 +210,7 @@ class MeshDriver:
             self._listener.directory_changed(self.locations)
 
     def _tell(self, event: MeshEvent) -> None:
+        record_mesh_event(self._metrics, event)
         match event:
             case MemberJoined(node_id):
                 self._wake.set()  # dial it now
@@ -229,7 +236,10 @@ class MeshDriver:
 
     def _start_dials(self, now: float) -> None:
         for descriptor in self._membership.wanted_links():
-            state = self._dials.setdefault(descriptor.node_id, _DialState())
+            state = self._dials.get(descriptor.node_id)
+            if state is None or state.incarnation != descriptor.incarnation:
+                # A node that started anew has failed nothing yet.
+                state = self._dials[descriptor.node_id] = _DialState(descriptor.incarnation)
             if now >= state.next_at:
                 self._start(f"link {descriptor.node_id}", self._link(descriptor, state))
 
@@ -278,11 +288,13 @@ class MeshDriver:
         try:
             node_id, welcome = await self._dialer.join(target.address, target.server_name)
         except _DIAL_FAILURES as error:
-            self._outcomes.missed(target.address)
-            self._log.info("mesh_seed_failed", seed=target.address, reason=str(error) or type(error).__name__)
+            self._metrics.mesh.count_join(OperationResult.FAILURE)
+            if self._outcomes.missed(target.address):
+                self._log.info("mesh_seed_failed", seed=target.address, reason=str(error) or type(error).__name__)
             return
         self._outcomes.met(target.address, node_id)
         if welcome is not None:
+            self._metrics.mesh.count_join(OperationResult.SUCCESS)
             self.receive_update(node_id, welcome)
 
     def _start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -65,9 +65,12 @@ class SeedOutcomes:
         if node_id != self._own_id:
             self.joined = True
 
-    def missed(self, address: str) -> None:
+    def missed(self, address: str) -> bool:
+        """Nobody answered there; True when that is news."""
+        news = address not in self._unreached
         self._met.pop(address, None)
         self._unreached.add(address)
+        return news
 
     def node_at(self, address: str) -> NodeId | None:
         """Who answered there last."""

@@ -21,6 +21,7 @@ from hermes_node.logs import EventLog
 from hermes_node.mesh_dialer import MeshDialer
 from hermes_node.mesh_driver import MeshDriver, MeshListener
 from hermes_node.mesh_server import MeshServer
+from hermes_node.metrics import NodeMetrics
 from hermes_node.peer_link import PeerInbox, RouteLink, route_outbox
 from hermes_node.tls import ReloadingTls
 from hermes_node.version import read_version
@@ -51,13 +52,14 @@ class MeshContext:
     listener: MeshListener
     now: Callable[[], float]
     log: EventLog
+    metrics: NodeMetrics
 
 
 async def start_mesh(context: MeshContext) -> MeshPart:
     """Listen and serve. ListenError when the address cannot be had."""
     config = context.config
     health = Health("hermes.v1.NodeMesh")
-    server = build_mesh_server(health, config.limits)
+    server = build_mesh_server(health, config.limits, (context.metrics.grpc,))
     listen = parse_address(config.mesh.listen, "mesh.listen")
     address = bind(server, listen, context.tls.server_credentials(require_client=True), "mesh.listen")
     descriptor = sign_descriptor(
@@ -74,6 +76,7 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         listener=context.listener,
         now=context.now,
         log=context.log,
+        metrics=context.metrics,
     )
 
     def build_link(peer: NodeDescriptor, binding: bytes) -> RouteLink:

@@ -98,8 +98,6 @@ class Shutdown:
         store, node.store = node.store, None
         if store is None:
             return
+        await store.close(wipe=wipe)
         if wipe:
-            await store.run(lambda keystore: keystore.wipe())
             node.log.info("keystore_wiped")
-        else:
-            await store.run(lambda keystore: keystore.close())

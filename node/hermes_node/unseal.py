@@ -16,6 +16,7 @@ from hermes_node.keystore import Keystore, Table
 from hermes_node.node_identity import StoredIdentity, load_identity
 from hermes_node.passphrase import read_passphrase
 from hermes_node.tombstone_record import parse_tombstone
+from hermes_node.witness import read_closed_value
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class UnsealedNode:
     records: list[ChatRecord] = field(default_factory=list)
     tombstones: list[Tombstone] = field(default_factory=list)
     corrupt: int = 0
+    closed_value: bytes | None = None
 
 
 def unseal_node(config: Config, environment: MutableMapping[str, str]) -> UnsealedNode:
@@ -40,6 +42,7 @@ def unseal_node(config: Config, environment: MutableMapping[str, str]) -> Unseal
     try:
         node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id)), created)
         _read_chats(node)
+        node.closed_value = read_closed_value(keystore)
     except BaseException:
         keystore.close()
         raise
