@@ -93,8 +93,8 @@ def header(file_id: bytes, wrapped: bytes, master: bytes, generation: int, gener
     return body + hashlib.sha256(body).digest()[:8]
 
 
-def unwrap_header(raw: bytes, passphrase: bytes) -> tuple[bytes, int, bytes]:
-    """File id, generation and generation key of a header of the passphrase backend."""
+def unwrap_keys(raw: bytes, passphrase: bytes) -> tuple[bytes, bytes, bytes]:
+    """Key-encryption key, master key and generation key of a header of the passphrase backend."""
     file_id, length = raw[10:26], struct.unpack(">H", raw[27:29])[0]
     wrapped, rest = raw[29 : 29 + length], raw[29 + length :]
     memory_kib, passes = struct.unpack(">II", wrapped[:8])
@@ -103,8 +103,17 @@ def unwrap_header(raw: bytes, passphrase: bytes) -> tuple[bytes, int, bytes]:
     master = xchacha_open(wrapped[49:], aad, wrapped[25:49], kek)
     assert hashlib.blake2b(raw[:-40], key=subkey(master, "header mac"), digest_size=32).digest() == raw[-40:-8]
     aad = b"hermes/keystore/v1 header seal" + file_id
-    plaintext = xchacha_open(rest[24:88][: 8 + 32 + 16], aad, rest[:24], subkey(master, "header seal"))
-    return file_id, struct.unpack(">Q", plaintext[:8])[0], plaintext[8:]
+    plaintext = xchacha_open(rest[24:80], aad, rest[:24], subkey(master, "header seal"))
+    return kek, master, plaintext[8:]
+
+
+def unwrap_header(raw: bytes, passphrase: bytes) -> tuple[bytes, int, bytes]:
+    """File id, generation and generation key."""
+    _, master, generation_key = unwrap_keys(raw, passphrase)
+    file_id, at = raw[10:26], len(raw) - 120
+    aad = b"hermes/keystore/v1 header seal" + file_id
+    plaintext = xchacha_open(raw[at + 24 : at + 80], aad, raw[at : at + 24], subkey(master, "header seal"))
+    return file_id, struct.unpack(">Q", plaintext[:8])[0], generation_key
 
 
 def short(data: bytes) -> bytes:

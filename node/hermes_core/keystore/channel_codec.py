@@ -17,8 +17,8 @@ from hermes_core.keystore.record_layout import (
 )
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 
-MAX_SEEN_EPHEMERALS: Final = 16_384
-"""Key ids a channel keeps: one or two an epoch, so years of hourly rekeys; 256 KiB."""
+MAX_SEEN_EPHEMERALS: Final = 1_024
+"""Key ids a channel may keep; the ratchet keeps the newest 32 (negotiation.py)."""
 
 VERSION_WITH_PENDING: Final = 2
 """From this record version on a channel has a pending epoch and every epoch its recv_proven."""

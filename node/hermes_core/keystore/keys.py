@@ -20,10 +20,15 @@ def generate_key() -> SecretBytes:
 
 
 def derive_subkey(parent: SecretBytes, label: bytes) -> SecretBytes:
-    """BLAKE2b-256(key = parent, message = label): 32 bytes. libsodium writes them in place, so no copy is left to wipe."""
+    """BLAKE2b-256(key = parent, message = label): 32 bytes, written in place."""
     subkey = SecretBytes(KEY_BYTES)
-    _blake2b(pointer(subkey.buffer), KEY_BYTES, label, len(label), pointer(parent.buffer), len(parent), ffi.NULL, ffi.NULL)
+    _hash_into(subkey.buffer, label, parent.buffer)
+    _hash_into(bytearray(KEY_BYTES), label, bytearray(KEY_BYTES))  # overwrites what the first call left on the C stack
     return subkey
+
+
+def _hash_into(out: bytearray, message: bytes, key: bytearray) -> None:
+    _blake2b(pointer(out), len(out), message, len(message), pointer(key), len(key), ffi.NULL, ffi.NULL)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes_core.crypto.kdf_argon2 import MAX_LANES, MAX_MEMORY_KIB, MAX_TIME_COST, Argon2Params
+from hermes_core.crypto.kdf_argon2 import (
+    MAX_LANES,
+    MAX_MEMORY_KIB,
+    MAX_TIME_COST,
+    Argon2Params,
+    derive_argon2id,
+    derive_master_key,
+)
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import (
     KeystoreBadPassphraseError,
@@ -164,6 +171,14 @@ def test_forged_costs_are_refused_before_argon2_runs(costs: tuple[int, int, int]
     wrapped = struct.pack(">IIB", *costs) + bytes(16 + 24 + 48)
     with pytest.raises(KeystoreTamperedError, match="out of bounds"):
         backend.unwrap(wrapped, b"")
+
+
+def test_one_lane_and_many_are_the_same_function() -> None:
+    """One lane is libsodium's, more are OpenSSL's: they agree where both can."""
+    passphrase, salt = SecretBytes.take(bytearray(b"passphrase")), bytes(range(16))
+    ours = derive_master_key(passphrase, salt, Argon2Params(9000, 2, 1))
+    theirs = derive_argon2id(passphrase, salt, memory_kib=9000, time_cost=2, lanes=1, length=32)
+    assert ours.equals(theirs)
 
 
 def test_costs_at_their_bounds_are_taken() -> None:
