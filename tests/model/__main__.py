@@ -27,18 +27,18 @@ def main() -> int:
             report = run_seed(seed, options.steps)
         except Exception:  # noqa: BLE001 - any traceback is a finding
             failures += 1
-            print(f"FAIL seed {seed}\n{traceback.format_exc()}", flush=True)  # noqa: T201
+            print(f"FAIL seed {seed}\n{traceback.format_exc()}", flush=True)
             if not options.keep_going:
                 return 1
         else:
             total += report.steps
-            print(report, flush=True)  # noqa: T201
+            print(report, flush=True)
         runs += 1
         seed += 1
         spent = time.monotonic() - began
         if spent >= options.minutes * 60 if options.minutes is not None else runs >= options.runs:
             break
-    print(f"{runs} runs, {total} steps, {failures} violations, {spent:.0f} s")  # noqa: T201
+    print(f"{runs} runs, {total} steps, {failures} violations, {spent:.0f} s")
     return 1 if failures else 0
 
 

@@ -82,7 +82,8 @@ class Adversary:
             else:
                 frame[rng.randrange(len(frame))] ^= 1 << rng.randrange(8)
             return Sealed(bytes(frame))
-        return self._alter(message)
+        altered: ChatMessage = self._alter(message)
+        return altered
 
     def _alter(self, value: Any) -> Any:
         """A copy of a message or a part of it with one field changed, sometimes deep inside."""

@@ -11,13 +11,13 @@ from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.epoch import Epoch
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """A promise was broken."""
 
 
 def require(condition: bool, what: str) -> None:
     if not condition:
-        raise Violation(what)
+        raise ViolationError(what)
 
 
 @dataclass
@@ -41,15 +41,25 @@ class Ledger:
 
     def __init__(self) -> None:
         self.chats: dict[ChatId, ChatLedger] = {}
-        self.frames: dict[tuple[str, str, bytes], bytes] = {}
+        self.frames: dict[tuple[str, str, bytes, bytes], bytes] = {}
+        self._transcripts: dict[bytes, bytes] = {}
         self.end_to_end_frames: dict[tuple[str, bytes], bytes] = {}
         self.delivered = 0
+        self.rekeys = 0
         self.ends: dict[CloseReason, int] = {}
 
+    def note_seal(self, frame: bytes, transcript_hash: bytes) -> None:
+        """A frame was made under the keys of this transcript; it may never leave."""
+        self._transcripts[hashlib.sha256(frame).digest()[:16]] = transcript_hash[:8]
+
     def record_frame(self, sender: str, receiver: str, frame: bytes) -> None:
-        """No (channel, epoch, direction, position) carries two different frames."""
-        digest = hashlib.sha256(frame).digest()[:8]
-        known = self.frames.setdefault((sender, receiver, frame[:31]), digest)
+        """No (channel, epoch, direction, position) carries two different frames.
+
+        An epoch is its transcript: after a rollback past a rekey, another epoch with the same number has other keys.
+        """
+        digest = hashlib.sha256(frame).digest()[:16]
+        transcript = self._transcripts.pop(digest)
+        known = self.frames.setdefault((sender, receiver, frame[:31], transcript), digest)
         require(known == digest, f"{sender} used a position twice towards {receiver}: {frame[:31].hex()}")
 
     def record_end_to_end(self, sender: str, frame: bytes) -> None:

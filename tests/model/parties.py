@@ -8,6 +8,7 @@ from hermes_core.chat.app_machine import AppChats
 from hermes_core.chat.events import (
     ChatEnded,
     ChatOffered,
+    ChatRekeyed,
     MessageReceived,
     MessagesAcked,
     NodeEvent,
@@ -57,6 +58,8 @@ class AppParty:
                     self.offers.append(event.chat_id)
                 case MessageReceived():
                     self.ledger.record_received(self.name, event.chat_id, event.seq, event.content)
+                case ChatRekeyed():
+                    self.ledger.rekeys += 1
                 case MessagesAcked():
                     self.ledger.record_acked(self.name, event.chat_id, event.seq)
                 case ChatEnded():

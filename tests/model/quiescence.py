@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from hermes_core.chat.app_chat import Phase
+from hermes_core.chat.node_chat import Chat
 from hermes_core.chat.record import ChatState
 from hermes_core.ids import ChatId
-from tests.model.ledger import Violation
+from tests.model.ledger import ViolationError
 from tests.model.world import World
 
 HORIZON_S = 400.0
@@ -13,7 +14,7 @@ HORIZON_S = 400.0
 
 
 def settle_world(world: World) -> None:
-    """Run an honest network until everything is settled; Violation when that takes too long."""
+    """Run an honest network until everything is settled; ViolationError when that takes too long."""
     world.group_commit = 0.0
     for stream in world.streams:
         stream.break_off(world.rng)
@@ -34,7 +35,7 @@ def settle_world(world: World) -> None:
             break
         due = _next_timer(world)
         if due is None or due > deadline:
-            raise Violation(f"not settled after {HORIZON_S} s: {problem}")
+            raise ViolationError(f"not settled after {HORIZON_S} s: {problem}")
         world.advance(max(0.0, due - world.now))
     world.group_commit = 0.3
 
@@ -68,7 +69,7 @@ def _drain(world: World) -> None:
             return
         steps += 1
         if steps > 20_000:
-            raise Violation("messages go in circles")
+            raise ViolationError("messages go in circles")
 
 
 def find_problem(world: World) -> str | None:
@@ -101,18 +102,29 @@ def _phase(world: World, chat_id: ChatId) -> str:
             parts.append(f"{app.name} {chat.phase.name} leg {'ready' if chat.leg_ready else 'not ready'} up {chat.path_up}")
     for node in world.nodes.values():
         node_chat = node.running._tables.chats.get(chat_id)
-        parts.append(f"{node.name} {'-' if node_chat is None else describe(node_chat)}")
+        parts.append(f"{node.name} {'-' if node_chat is None else describe_node_chat(node_chat)}")
     return "; ".join(parts)
 
 
-def describe(chat: object) -> str:
-    state = chat.state.name  # type: ignore[attr-defined]
-    sides = [
-        f"e{side.channel.epoch}p{side.channel.pending_epoch}{'o' if side.channel.offering else ''}"
-        f"{' ready' if side.ready else ''}{' q' if side.quarantined else ''}{' rup' if side.remote_up else ''} told {side.told_up}"
-        for side in chat.sides  # type: ignore[attr-defined]
-    ]
-    return f"{state} [{' | '.join(sides)}]{' handshake' if chat.handshake else ''}"  # type: ignore[attr-defined]
+def describe_node_chat(chat: Chat) -> str:
+    sides = []
+    for side in chat.sides:
+        marks = [
+            f"e{side.channel.epoch}p{side.channel.pending_epoch}",
+            *(
+                name
+                for name, on in (
+                    ("offering", side.channel.offering),
+                    ("ready", side.ready),
+                    ("quarantined", side.quarantined),
+                    ("remote up", side.remote_up),
+                    ("told up", side.told_up),
+                )
+                if on
+            ),
+        ]
+        sides.append(" ".join(marks))
+    return f"{chat.state.name} [{' | '.join(sides)}]{' handshake' if chat.handshake else ''}"
 
 
 def _find_chat_problem(world: World, chat_id: ChatId) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from hermes_core.chat.params import AppParams, ChatParams
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
-from tests.model.ledger import Ledger, Violation
+from tests.model.ledger import Ledger, ViolationError
 from tests.model.quiescence import settle_world
 from tests.model.world import World
 
@@ -55,13 +55,14 @@ class Runner:
         self.world = build_world(self.rng)
         self.report = Report(seed)
         self.interference = self.rng.choice((0.0, 0.02, 0.06))
-        self.accidents = self.rng.choice((0.005, 0.02))
+        self.accidents = self.rng.choice((0.001, 0.005, 0.02))
+        self.pause = self.rng.choice((1.0, 15.0, 40.0))
         self._habits: list[tuple[Callable[[], None], int]] = [
             (self._start_chat, 2),
             (self._decide, 6),
-            (self._send, 25),
-            (self._take, 15),
-            (self._rekey, 3),
+            (self._send, 40),
+            (self._take, 20),
+            (self._rekey, 4),
             (self._delete, 1),
             (self._connect, 12),
             (self._flush, 8),
@@ -75,9 +76,9 @@ class Runner:
         ]
 
     def run(self, steps: int, *, quiet_every: int = 400) -> Report:
-        """Raise Violation at the first broken promise."""
+        """Raise ViolationError at the first broken promise."""
         world, report = self.world, self.report
-        with watch_end_to_end(world.ledger, {str(app.machine._tables.party): app.name for app in world.apps.values()}):
+        with watch_seals(world.ledger, {str(app.machine._tables.party): app.name for app in world.apps.values()}):
             for app in world.apps.values():
                 world.connect_app(app)
             if len(world.nodes) == 2:
@@ -90,6 +91,7 @@ class Runner:
                     report.quiescences += 1
         report.chats = len(world.ledger.chats)
         report.delivered = world.ledger.delivered
+        report.rekeys = world.ledger.rekeys
         report.ends = {reason.name: count for reason, count in sorted(world.ledger.ends.items())}
         return report
 
@@ -142,7 +144,6 @@ class Runner:
     def _rekey(self) -> None:
         app = self._app()
         if app.live():
-            self.report.rekeys += 1
             self.world.rekey(app, self.rng.choice(app.live()))
 
     def _delete(self) -> None:
@@ -162,7 +163,7 @@ class Runner:
             node.flush()
 
     def _wait(self) -> None:
-        self.world.advance(self.rng.choice((0.01, 0.5, 0.5, 6.0, 15.0, 40.0)))
+        self.world.advance(self.rng.choice((0.01, 0.5, 0.5, 0.5, 0.5, 6.0, 6.0, self.pause)))
 
     def _break_stream(self) -> None:
         if self.world.streams:
@@ -179,27 +180,29 @@ class Runner:
 
 
 @contextmanager
-def watch_end_to_end(ledger: Ledger, names: dict[str, str]) -> Iterator[None]:
-    """Record every end-to-end frame an app of this world makes."""
+def watch_seals(ledger: Ledger, apps: dict[str, str]) -> Iterator[None]:
+    """Record what every frame was sealed with, and every end-to-end frame of `apps` (party to name)."""
     plain_seal = Channel.seal
 
-    def seal(channel: Channel, plaintext: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
-        frame = plain_seal(channel, plaintext, now, aad_suffix=aad_suffix)
-        if channel.kind is ChannelKind.END_TO_END and str(channel.local) in names:
-            ledger.record_end_to_end(names[str(channel.local)], frame)
+    def seal(self: Channel, plaintext: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
+        frame = plain_seal(self, plaintext, now, aad_suffix=aad_suffix)
+        if self.kind is ChannelKind.END_TO_END:
+            ledger.record_end_to_end(apps[str(self.local)], frame)
+        elif self._current is not None:
+            ledger.note_seal(frame, self._current.transcript_hash)
         return frame
 
-    Channel.seal = seal  # type: ignore[method-assign]
+    setattr(Channel, "seal", seal)  # noqa: B010 - mypy knows no other way to say it
     try:
         yield
     finally:
-        Channel.seal = plain_seal  # type: ignore[method-assign]
+        setattr(Channel, "seal", plain_seal)  # noqa: B010
 
 
 def run_seed(seed: int, steps: int) -> Report:
-    """One world; a Violation names the seed and the step."""
+    """One world; a ViolationError names the seed and the step."""
     runner = Runner(seed)
     try:
         return runner.run(steps)
-    except Violation as violation:
-        raise Violation(f"seed {seed}, step {runner.report.steps}: {violation}") from violation
+    except ViolationError as violation:
+        raise ViolationError(f"seed {seed}, step {runner.report.steps}: {violation}") from violation

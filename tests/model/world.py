@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hermes_core.chat.params import AppParams, ChatParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId
+from hermes_core.ratchet.channel import Channel
 from tests.model.adversary import Adversary
 from tests.model.ledger import Ledger, require
 from tests.model.parties import AppParty, NodeParty, new_ledger
@@ -244,9 +245,10 @@ class World:
 
         Positions of frames that never arrived may be used again: the limit docs/concepts/security.md states.
         """
-        for sender, receiver, header in list(self.ledger.frames):
+        for key in list(self.ledger.frames):
+            sender, receiver, header, _ = key
             if sender == node.name and not self._has_proven(receiver, sender, header):
-                del self.ledger.frames[sender, receiver, header]
+                del self.ledger.frames[key]
 
     def _has_proven(self, receiver: str, sender: str, header: bytes) -> bool:
         chat_id, epoch, position = (
@@ -260,7 +262,7 @@ class World:
                 return True
         return False
 
-    def _channels_from(self, receiver: str, sender: str, chat_id: ChatId) -> Iterator:
+    def _channels_from(self, receiver: str, sender: str, chat_id: ChatId) -> Iterator[Channel]:
         if receiver in self.apps:
             chat = self.apps[receiver].machine._tables.chats.get(chat_id)
             if chat is not None:
