@@ -26,7 +26,7 @@ class CertificateError(NodeError):
     """A certificate, key or CA file cannot be used."""
 
     code = "TLS_FILES"
-    exit_code = 79
+    exit_code = 81
     cure = "check that the file exists, is readable PEM, and that certificate, key and CA belong together"
 
 

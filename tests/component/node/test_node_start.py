@@ -112,13 +112,13 @@ def test_configuration_names_the_field(tmp_path: Path) -> None:
 def test_unreadable_certificate_file(setting: str, tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     settings["mesh"][setting] = str(tmp_path / "nothing.pem")
-    expect_failure(settings, tmp_path, 79, "TLS_FILES", f"mesh.{setting}", "nothing.pem")
+    expect_failure(settings, tmp_path, 81, "TLS_FILES", f"mesh.{setting}", "nothing.pem")
 
 
 def test_certificate_of_another_node(tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     settings["node"]["id"] = "other"
-    expect_failure(settings, tmp_path, 79, "mesh.tls_cert", "DNS:other")
+    expect_failure(settings, tmp_path, 81, "mesh.tls_cert", "DNS:other")
 
 
 def test_keystore_of_another_node(tmp_path: Path) -> None:

@@ -1,0 +1,202 @@
+"""Small parts of the node: addresses, seeds, tombstones, failures, the verdicts of a resume, steady time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hermes_core.chat.messages import CloseReason
+from hermes_core.chat.record import Notice, Tombstone
+from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError, KeystoreTamperedError
+from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_node import clock as clock_module
+from hermes_node.addresses import Address, parse_address, parse_seed
+from hermes_node.clock import SteadyClock
+from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure
+from hermes_node.keystore import KeystoreMark
+from hermes_node.mesh_seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
+from hermes_node.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
+from hermes_node.readiness import Readiness
+from hermes_node.resume_check import Facts, judge_resume
+from hermes_node.tombstone_record import encode_tombstone, parse_tombstone
+from hermes_node.witness import Comparison
+from hermes_proto.v1 import admin_pb2
+
+OWN = NodeId("hermes-0")
+
+
+def test_addresses_print_as_they_were_parsed() -> None:
+    for text in ("localhost:0", "10.0.0.1:65535", "[::1]:8443"):
+        assert str(parse_address(text, "f")) == text
+    assert parse_seed("dns:nodes.svc:7443", "f").resolve_all
+    assert parse_seed("a:1", "f").address == Address("a", 1)
+
+
+async def test_seeds_resolve_to_every_address_once_and_keep_the_name_to_check() -> None:
+    seeds = (parse_seed("dns:localhost:7443", "f"), parse_seed("127.0.0.1:7443", "f"), parse_seed("dns:no.such.invalid:1", "f"))
+    targets = await resolve_seeds(seeds)
+    assert SeedTarget("127.0.0.1:7443", "localhost") in targets
+    assert len({target.address for target in targets}) == len(targets)
+
+
+def test_alone_only_when_the_grace_is_over_and_nobody_else_is_behind_the_seeds() -> None:
+    outcomes = SeedOutcomes(OWN)
+    assert outcomes.state(grace_over=False, any_member=False) is JoinState.JOINING
+    assert outcomes.state(grace_over=True, any_member=False) is JoinState.ALONE
+    outcomes.met("10.0.0.1:1", OWN)
+    assert outcomes.state(grace_over=True, any_member=False) is JoinState.ALONE
+    assert outcomes.missed("10.0.0.2:1")
+    assert not outcomes.missed("10.0.0.2:1")  # no news
+    assert outcomes.state(grace_over=True, any_member=False) is JoinState.JOINING
+    outcomes.keep_only({"10.0.0.1:1"})  # the name does not resolve to it any more
+    assert outcomes.state(grace_over=True, any_member=False) is JoinState.ALONE
+    outcomes.met("10.0.0.3:1", NodeId("hermes-1"))
+    outcomes.missed("10.0.0.3:1")
+    assert outcomes.state(grace_over=True, any_member=False) is JoinState.JOINED  # joined once is joined
+    assert outcomes.node_at("10.0.0.1:1") == OWN
+
+
+TOMBSTONES = [
+    Tombstone(ChatId(bytes(range(16))), (), 0),
+    Tombstone(ChatId(bytes(16)), (Notice(AppId("a" * 32), None, CloseReason.DELETED),), 1_700_000_000),
+    Tombstone(
+        ChatId(bytes(16)),
+        (Notice(None, NodeId("n" * 63), CloseReason.EXPIRED), Notice(AppId("b" * 32), None, CloseReason.NODE_SHUTDOWN)),
+        2**40,
+    ),
+]
+
+
+@pytest.mark.parametrize("tombstone", TOMBSTONES)
+def test_tombstones_come_back_as_they_were(tombstone: Tombstone) -> None:
+    encoded = encode_tombstone(tombstone)
+    assert parse_tombstone(encoded) == tombstone
+    for cut in range(len(encoded)):
+        with pytest.raises(KeystoreTamperedError):
+            parse_tombstone(encoded[:cut])
+    with pytest.raises(KeystoreTamperedError):
+        parse_tombstone(encoded + b"\0")
+    with pytest.raises(KeystoreTamperedError):
+        parse_tombstone(b"\2" + encoded[1:])
+
+
+def test_every_failure_is_one_line_with_code_and_cure() -> None:
+    errors = [
+        ConfigError("app.listen", "'x' is not host:port"),
+        KeystoreBadPassphraseError(),
+        CertificateError("mesh.tls_key: cannot read /k: No such file or directory"),
+        ListenError("app.listen: cannot listen on h:1"),
+        NodeError("chats: ValueError"),
+    ]
+    codes = [describe_failure(error) for error in errors]
+    assert [code for code, _ in codes] == [78, 71, 81, 80, 70]
+    for _, line in codes:
+        assert "\n" not in line
+        assert line.split(":")[0].isupper()
+        assert "; cure: " in line
+    assert "app.listen" in codes[0][1]
+    assert "passphrase does not open" in codes[1][1]
+
+
+def test_exit_codes_are_distinct() -> None:
+    def walk(kind: type[KeystoreError | NodeError]) -> list[int]:
+        return [kind.exit_code] + [code for sub in kind.__subclasses__() for code in walk(sub)]
+
+    # The two roots share 70, "something else".
+    codes = [code for code in [*walk(KeystoreError), *walk(NodeError), ConfigError.exit_code] if code != 70]
+    assert len(codes) == len(set(codes))
+
+
+def facts(**changes: object) -> Facts:
+    values: dict[str, object] = {
+        "fingerprint": "f",
+        "mark": KeystoreMark(3, 10),
+        "digest": "d",
+        "pruned": False,
+        "comparison": Comparison(0, 0, 0),
+    }
+    return Facts(**(values | changes))  # type: ignore[arg-type]
+
+
+VERDICTS = [
+    ({}, admin_pb2.RESUMED),
+    ({"mark": KeystoreMark(4, 11)}, admin_pb2.RESUMED),
+    ({"comparison": Comparison(5, 0, 0)}, admin_pb2.RESUMED),
+    ({"fingerprint": "g", "mark": KeystoreMark(1, 1)}, admin_pb2.IDENTITY_CHANGED),
+    ({"mark": KeystoreMark(2, 11)}, admin_pb2.ROLLED_BACK),
+    ({"mark": KeystoreMark(3, 9)}, admin_pb2.ROLLED_BACK),
+    ({"digest": None, "comparison": None}, admin_pb2.ROLLED_BACK),
+    ({"digest": None, "comparison": None, "pruned": True}, admin_pb2.RECORDS_MISSING),
+    ({"digest": "e"}, admin_pb2.ROLLED_BACK),
+    ({"comparison": Comparison(0, 1, 1)}, admin_pb2.RECORDS_MISSING),
+    ({"comparison": Comparison(0, 0, 1)}, admin_pb2.POSITIONS_LOWERED),
+]
+
+
+@pytest.mark.parametrize(("changes", "verdict"), VERDICTS)
+def test_the_gravest_finding_is_the_verdict(changes: dict[str, object], verdict: int) -> None:
+    mark = admin_pb2.KeystoreMark(generation=3, commit_counter=10)
+    witness = admin_pb2.ResumeWitness(identity_fingerprint="f", keystore=mark, digest="d")
+    found, detail = judge_resume(witness, facts(**changes))
+    assert found == verdict
+    assert detail
+
+
+def test_readiness_names_what_is_missing() -> None:
+    readiness = Readiness()
+    assert readiness.reasons() == ["the keystore is sealed"]
+    readiness.unsealed = True
+    assert readiness.reasons() == ["chats are being restored from the keystore"]
+    readiness.restored = True
+    assert len(readiness.reasons()) == 2
+    readiness.serving = True
+    readiness.join_state = lambda: JoinState.ALONE
+    assert readiness.reasons() == []
+    readiness.draining = True
+    assert readiness.reasons() == ["the node is draining"]
+    readiness.wiped = True
+    assert readiness.reasons() == ["the keystore was wiped"]
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+def test_passphrase_files_lose_one_line_end(ending: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    path.write_bytes(b" two words\n" + ending if ending else b" two words")
+    secret = read_passphrase(str(path), {"HERMES_KEYSTORE_PASSPHRASE": "weaker"})
+    assert bytes(secret.buffer) == (b" two words\n" if ending else b" two words")
+    secret.wipe()
+
+
+def test_the_environments_passphrase_is_taken_out_of_it() -> None:
+    environment = {"HERMES_KEYSTORE_PASSPHRASE": "words"}
+    secret = read_passphrase("", environment)
+    assert bytes(secret.buffer) == b"words"
+    assert environment == {}
+    secret.wipe()
+
+
+@pytest.mark.parametrize("size", [0, MAX_PASSPHRASE_BYTES + 1])
+def test_passphrases_out_of_bounds_are_refused(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    path.write_bytes(b"x" * size)
+    with pytest.raises(ConfigError) as caught:
+        read_passphrase(str(path), {})
+    assert caught.value.field == "keystore.passphrase_file"
+    path.write_bytes(b"x" * MAX_PASSPHRASE_BYTES)
+    assert len(read_passphrase(str(path), {})) == MAX_PASSPHRASE_BYTES
+
+
+def test_a_directory_is_no_passphrase_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=os.strerror(21)):
+        read_passphrase(str(tmp_path), {})
+
+
+def test_the_clock_ignores_a_step_of_the_systems_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall, monotonic = [1000.0], [5.0]
+    monkeypatch.setattr(clock_module.time, "time", lambda: wall[0])
+    monkeypatch.setattr(clock_module.time, "monotonic", lambda: monotonic[0])
+    clock = SteadyClock()
+    wall[0], monotonic[0] = 10.0, 6.5
+    assert clock.now() == 1001.5
