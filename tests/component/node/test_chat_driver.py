@@ -54,7 +54,7 @@ class GatedStore(ChatStore):
                 raise KeystoreIOError("disk full")
             return work(keystore)
 
-        return await super().run(gated)  # type: ignore[arg-type]
+        return await super().run(gated)
 
     async def commit(self, work: Pass) -> None:
         self.commits += 1
@@ -72,7 +72,8 @@ class Bench:
     def __init__(self, keystore: Keystore, executor: ThreadPoolExecutor) -> None:
         self.identity = Identity.generate()
         self.metrics = NodeMetrics(version="test")
-        self.log = EventLog(node_id=NODE, stream=io.StringIO())
+        self.logged = io.StringIO()
+        self.log = EventLog(node_id=NODE, stream=self.logged)
         self.store = GatedStore(keystore, executor, self.metrics.keystore)
         self.store.gate = threading.Event()
         self.store.gate.set()
@@ -166,6 +167,7 @@ async def test_nothing_leaves_before_the_commit_it_depends_on(bench: Bench) -> N
     assert isinstance(offer, Offer)
     two.receive(offer, time.time())
     (offered,) = two.take_output().events
+    assert isinstance(offered, ChatOffered)
     two.accept(offered.chat_id, time.time())
     bench.store.gate.clear()
     bench.post(two, second)
@@ -253,7 +255,7 @@ async def test_a_defect_of_the_machine_is_told_and_harms_nobody_else(bench: Benc
     codes = [getattr(message, "code", None) for message in await second.outbox.take()]
     assert ErrorCode.INTERNAL in codes
     assert len(codes) == 2  # and the other app's message arrived
-    text = bench.log._stream.getvalue()  # type: ignore[attr-defined]
+    text = bench.logged.getvalue()
     assert "ZeroDivisionError" in text
     assert "secret detail" not in text
 

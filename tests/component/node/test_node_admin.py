@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import json_format
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.events import ChatEnded, ChatReady, ChatRekeyed
+from hermes_core.chat.events import ChatEnded, ChatFailed, ChatReady, ChatRekeyed
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_proto.v1 import admin_pb2
@@ -222,9 +222,7 @@ async def test_drain_makes_the_node_unready_and_sends_its_apps_elsewhere(solo: L
         await one.say(chat, b"last words")
         await two.wait(lambda: two.contents() == [b"last words"])
         await one.start_chat(two)
-        assert (
-            await one.wait(lambda: next((e for e in one.events if getattr(e, "code", None)), None))
-        ).code is ErrorCode.DRAINING
+        assert (await one.wait_event(ChatFailed)).code is ErrorCode.DRAINING
         late = RawApp(node.app, solo.ca_file)
         with pytest.raises(AssertionError, match="DRAINING"):
             await late.connect()

@@ -21,6 +21,10 @@ from hermes_core.chat.validate import MIN_SEALED_BYTES
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import ChatId
 from hermes_proto.v1.app_router_pb2 import ClientBatch, ClientFrame
+from hermes_proto.v1.app_router_pb2 import Connect as PbConnect
+from hermes_proto.v1.app_router_pb2 import FindApp as PbFindApp
+from hermes_proto.v1.chat_pb2 import DeleteChat
+from hermes_proto.v1.chat_pb2 import Heartbeat as PbHeartbeat
 from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES
 from tests.support.nodes import wait_logged
 from tests.support.raw_app import RawApp
@@ -92,11 +96,11 @@ MALFORMED = {
     "empty frame": batch_of(ClientFrame()),
     "unknown frame kind": b"\x0a\x04\xa2\x06\x01\x00",
     "short sealed": batch_of(ClientFrame(sealed=bytes(MIN_SEALED_BYTES - 1))),
-    "short chat id": batch_of(ClientFrame(delete_chat={"chat_id": bytes(15)})),
-    "bad app id": batch_of(ClientFrame(find_app={"app_id": "A" * 32})),
-    "too many frames": batch_of(*[ClientFrame(heartbeat={"sequence": 1})] * (MAX_BATCH_FRAMES + 1)),
+    "short chat id": batch_of(ClientFrame(delete_chat=DeleteChat(chat_id=bytes(15)))),
+    "bad app id": batch_of(ClientFrame(find_app=PbFindApp(app_id="A" * 32))),
+    "too many frames": batch_of(*[ClientFrame(heartbeat=PbHeartbeat(sequence=1))] * (MAX_BATCH_FRAMES + 1)),
     "too many bytes": b"\x0a" * (MAX_BATCH_BYTES + 1),
-    "second connect": batch_of(ClientFrame(connect={"app_key": bytes(32), "nonce": bytes(32), "signature": bytes(64)})),
+    "second connect": batch_of(ClientFrame(connect=PbConnect(app_key=bytes(32), nonce=bytes(32), signature=bytes(64)))),
 }
 
 

@@ -24,7 +24,7 @@ class Clock:
 
 def make_log(**settings: str) -> tuple[EventLog, io.StringIO, Clock]:
     stream, clock = io.StringIO(), Clock()
-    return EventLog(node_id="hermes-0", stream=stream, clock=clock, **settings), stream, clock  # type: ignore[arg-type]
+    return EventLog(node_id="hermes-0", stream=stream, clock=clock, **settings), stream, clock
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:

@@ -11,7 +11,6 @@ from hermes_core.chat.messages import CloseReason
 from hermes_core.chat.record import Notice, Tombstone
 from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError, KeystoreTamperedError
 from hermes_core.ids import AppId, ChatId, NodeId
-from hermes_node import clock as clock_module
 from hermes_node.addresses import Address, parse_address, parse_seed
 from hermes_node.clock import SteadyClock
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure
@@ -195,8 +194,8 @@ def test_a_directory_is_no_passphrase_file(tmp_path: Path) -> None:
 
 def test_the_clock_ignores_a_step_of_the_systems_time(monkeypatch: pytest.MonkeyPatch) -> None:
     wall, monotonic = [1000.0], [5.0]
-    monkeypatch.setattr(clock_module.time, "time", lambda: wall[0])
-    monkeypatch.setattr(clock_module.time, "monotonic", lambda: monotonic[0])
+    monkeypatch.setattr("hermes_node.clock.time.time", lambda: wall[0])
+    monkeypatch.setattr("hermes_node.clock.time.monotonic", lambda: monotonic[0])
     clock = SteadyClock()
     wall[0], monotonic[0] = 10.0, 6.5
     assert clock.now() == 1001.5
