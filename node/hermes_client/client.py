@@ -37,7 +37,6 @@ from hermes_core.ids import AppId, NodeId
 
 CONNECT_TIMEOUT_S = 30.0
 CHAT_TIMEOUT_S = 30.0
-CLOSE_TIMEOUT_S = 5.0
 LOOKUP_INTERVAL_S = 0.05
 
 _log = logging.getLogger("hermes.client")
@@ -77,6 +76,7 @@ class HermesClient:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         self._book = AddressBook(addresses)
+        self._owns_identity = identity is None
         self._identity = identity or Identity.generate()
         self._tls = tls or ClientTls()
         self._params = params or AppParams()
@@ -190,22 +190,17 @@ class HermesClient:
         driver = self._driver
         if driver is None or driver.closed:
             return
-        if self.connected:
-            await self._delete_chats(driver)
-            if self._session is not None:
-                await self._session.finish()
+        for chat in driver.live_chats():
+            driver.delete(chat.chat_id)  # wipes its keys now; the node is told before the stream ends
+        if self._session is not None:
+            await self._session.finish()
         driver.close()
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
+        if self._owns_identity:
+            self._identity.wipe()
         self._changed.notify()
-
-    async def _delete_chats(self, driver: ChatDriver) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await asyncio.gather(*(chat.delete() for chat in driver.live_chats()), return_exceptions=True)
-        except TimeoutError:
-            _log.warning("closing before the node confirmed the end of %d chats", len(driver.live_chats()))
 
     def _runner_failed(self) -> bool:
         return self._runner is not None and self._runner.done()
@@ -221,7 +216,12 @@ class HermesClient:
                     _log.info("connection lost: %s", self._last_error)
                 if self._book.round_over:
                     await asyncio.sleep(self._backoff.next_delay_s())
+        except Exception:
+            _log.exception("the client ended by a defect of its own")
+            raise
         finally:
+            if self._driver is not None:
+                self._driver.close()  # nobody may wait for ever for what cannot come
             self._changed.notify()
 
     async def _serve_once(self) -> None:

@@ -121,6 +121,8 @@ class MockApp:
         up, epoch = chat.up, chat.epoch
         while True:
             await chat.wait(lambda: (chat.up, chat.epoch) != (up, epoch))  # noqa: B023 - awaited at once
+            if chat.ended is not None:
+                return
             if chat.epoch != epoch:
                 self._show(f"* new keys: epoch {chat.epoch}")
             if chat.up != up:

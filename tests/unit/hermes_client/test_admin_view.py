@@ -1,0 +1,91 @@
+"""AdminView and the look for leftovers, against an admin server of aiohttp."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from hermes_client.scenario import leftovers
+from hermes_client.scenario.admin_view import AdminError, AdminView, count_chats
+from hermes_client.scenario.leftovers import wait_nothing_left
+from hermes_client.scenario.pair import BrokenPromiseError
+
+TOKEN = "secret"
+
+
+class FakeNode:
+    """Answers /resume with `live` chats, the next number at every request, the last one for ever."""
+
+    def __init__(self, live: list[int]) -> None:
+        self.live = live
+        self.body: str | None = None
+
+    async def resume(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return web.Response(status=401)
+        count = self.live.pop(0) if len(self.live) > 1 else self.live[0]
+        return web.Response(text=self.body or f'{{"node_id": "node-0", "live_chats": {count}, "field_of_later": 1}}')
+
+
+@contextlib.asynccontextmanager
+async def _serve(node: FakeNode) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_get("/resume", node.resume)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        host, port = runner.addresses[0]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_reads_and_ignores_what_a_later_node_adds() -> None:
+    async with _serve(FakeNode([7])) as url:
+        assert await count_chats({"n": AdminView(url, TOKEN)}) == {"n": 7}
+
+
+async def test_refusals_say_the_cure() -> None:
+    node = FakeNode([7])
+    async with _serve(node) as url:
+        with pytest.raises(AdminError, match="refuses the token"):
+            await AdminView(url, "wrong").read_resume()
+        with pytest.raises(AdminError, match="answered 404"):
+            await AdminView(url, TOKEN).read_ratchets()
+        node.body = "<html>"
+        with pytest.raises(AdminError, match="did not answer as an admin server does"):
+            await AdminView(url, TOKEN).read_resume()
+    with pytest.raises(AdminError, match="cannot reach"):
+        await AdminView(url, TOKEN).read_resume()
+
+
+def test_a_token_file_is_read_without_its_line_end(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    assert AdminView.from_file("http://x/", tmp_path / "token") == AdminView("http://x", TOKEN)
+
+
+async def test_waits_until_the_records_are_gone() -> None:
+    async with _serve(FakeNode([2, 1, 0])) as url:
+        assert await wait_nothing_left({"n": AdminView(url, TOKEN)}, {"n": 0}) == "chat records: n 0"
+
+
+async def test_chats_of_others_that_were_there_before_are_no_leftovers() -> None:
+    async with _serve(FakeNode([5])) as url:
+        assert await wait_nothing_left({"n": AdminView(url, TOKEN)}, {"n": 5}) == "chat records: n 5"
+
+
+async def test_a_record_that_stays_breaks_the_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "CLEAN_TIMEOUT_S", 0.2)
+    async with _serve(FakeNode([1])) as url:
+        with pytest.raises(BrokenPromiseError, match="records left over: n 1"):
+            await wait_nothing_left({"n": AdminView(url, TOKEN)}, {"n": 0})
+
+
+async def test_without_an_admin_server_it_says_that_nothing_was_looked_at() -> None:
+    assert "not looked at" in await wait_nothing_left({}, {})
