@@ -26,6 +26,7 @@ from nacl.bindings import (
 )
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "record.json"
+GOLDEN_PASSPHRASE = b"golden"
 Row = tuple[bytes, int, int, bytes]
 
 
@@ -292,6 +293,19 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
             for chat in chats
         ],
     }
+
+
+def golden_chats() -> list[dict[str, Any]]:
+    """The chats of the golden files; both files hold the same ones, each in its record version."""
+    rng = random.Random("golden")
+    return [random_chat_record(rng) for _ in range(5)]
+
+
+def write_golden(folder: Path, version: int) -> None:
+    """`record-v<version>.db`: a keystore as the first Hermes with that chat record version left it."""
+    chats = [(2, version, bytes.fromhex(chat["chat_id"]), encode_chat_record(chat, version)) for chat in golden_chats()]
+    others = [(1, 1, b"seed", bytes(range(32))), (3, 1, b"tombstone", b"\x01")]
+    write_keystore(folder / f"record-v{version}.db", GOLDEN_PASSPHRASE, others + chats, random.Random(f"golden {version}"))
 
 
 if __name__ == "__main__":

@@ -167,9 +167,10 @@ class _Rows:
 class Disk:
     """The disk after some operations, from which crash images are drawn."""
 
-    def __init__(self) -> None:
-        self._names: dict[str, Inode] = {}  # as a running process sees the folder
-        self._durable_names: dict[str, Inode] = {}
+    def __init__(self, files: dict[str, bytes] | None = None) -> None:
+        """`files` are there, durably, before the first operation."""
+        self._names = {name: Inode(bytearray(data)) for name, data in (files or {}).items()}  # as a running process sees them
+        self._durable_names = self._names
         self._pending_folders: list[dict[str, Inode]] = []  # the folder after each entry change that is not durable yet
 
     def apply(self, op: Op) -> None:

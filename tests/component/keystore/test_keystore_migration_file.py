@@ -1,0 +1,117 @@
+"""Migration on real files: a golden keystore of every record version is migrated in one transaction, or left alone."""
+
+from __future__ import annotations
+
+import copy
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_core.errors import KeystoreTamperedError
+from hermes_core.keystore.tables import RECORD_VERSIONS
+from hermes_node.keystore import Keystore, KeystoreMark, Table
+from tests.component.keystore.crash_recorder import Disk, Recorder
+from tests.component.keystore.kit import content, memo_backend, open_store, secret, unchanged
+from tests.reference import keystore_reference as reference
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "keystore"
+VERSIONS = range(1, RECORD_VERSIONS[Table.CHAT] + 1)
+
+
+def expected(version: int) -> dict[tuple[Table, bytes], bytes]:
+    """A golden file's content in the current record version."""
+    found: dict[tuple[Table, bytes], bytes] = {
+        (Table.IDENTITY, b"seed"): bytes(range(32)),
+        (Table.TOMBSTONE, b"tombstone"): b"\x01",
+    }
+    for chat in reference.golden_chats():
+        filled = chat if version > 1 else fill(chat)
+        found[Table.CHAT, bytes.fromhex(chat["chat_id"])] = reference.encode_chat_record(filled, 2)
+    return found
+
+
+def fill(chat: dict[str, Any]) -> dict[str, Any]:
+    """What version 1 does not hold, as docs/reference/keystore.md fills it."""
+    filled = copy.deepcopy(chat) | {"acked": [0, 0], "messages_in_epoch": 0}
+    for side in filled["sides"]:
+        side["pending"] = None
+        if side["current"]:
+            side["current"]["recv_proven"] = 0
+    return filled
+
+
+@pytest.fixture(params=VERSIONS)
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[int, Path]:
+    path = tmp_path / "keystore.db"
+    shutil.copyfile(GOLDEN / f"record-v{request.param}.db", path)
+    return request.param, path
+
+
+def stored_versions(path: Path) -> set[int]:
+    return {version for table, version, _ in reference.read_keystore(path, reference.GOLDEN_PASSPHRASE) if table == Table.CHAT}
+
+
+def test_every_version_opens_and_becomes_the_current_one(golden: tuple[int, Path]) -> None:
+    version, path = golden
+    assert stored_versions(path) == {version}
+    with open_store(path, reference.GOLDEN_PASSPHRASE) as store:
+        assert content(store) == expected(version)
+        migrated = store.mark
+    assert migrated == (KeystoreMark(1, 8) if version == RECORD_VERSIONS[Table.CHAT] else KeystoreMark(2, 9))
+    assert stored_versions(path) == {RECORD_VERSIONS[Table.CHAT]}
+    with open_store(path, reference.GOLDEN_PASSPHRASE) as store:
+        assert content(store) == expected(version)
+        assert store.mark == migrated  # nothing is migrated twice
+
+
+def test_no_old_row_is_left_after_a_migration(tmp_path: Path) -> None:
+    path = tmp_path / "keystore.db"
+    shutil.copyfile(GOLDEN / "record-v1.db", path)
+    with sqlite3.connect(path) as database:
+        old = [sealed for (sealed,) in database.execute("SELECT sealed FROM records")]
+    database.close()
+    open_store(path, reference.GOLDEN_PASSPHRASE).close()
+    after = path.read_bytes()
+    assert not any(sealed[at : at + 24] in after for sealed in old for at in range(0, len(sealed) - 24, 24))
+
+
+@pytest.mark.parametrize("broken", [b"\x01", b"\x01" + bytes(100), b"\x00"])
+def test_a_record_that_cannot_be_migrated_leaves_the_file_as_it_was(tmp_path: Path, broken: bytes) -> None:
+    path = tmp_path / "keystore.db"
+    good = reference.encode_chat_record(reference.golden_chats()[0], 1)
+    records = [(2, 1, b"good", good), (2, 1, b"bad", broken)]
+    reference.write_keystore(path, b"golden", records, random.Random(1))
+    with unchanged(path), pytest.raises(KeystoreTamperedError, match="not well formed"):
+        open_store(path, b"golden")
+
+
+def test_a_crash_anywhere_in_a_migration_leaves_the_old_records_or_the_new(
+    fast_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = random.randrange(2**32)
+    rng, path = random.Random(seed), fast_path / "recorded" / "keystore.db"
+    path.parent.mkdir()
+    shutil.copyfile(GOLDEN / "record-v1.db", path)
+    disk = Disk({path.name: path.read_bytes()})
+    recorder = Recorder(path.parent)
+    with monkeypatch.context() as patch:
+        recorder.patch(patch)
+        Keystore.open(path, secret(b"golden"), backend=memo_backend(b"golden"), connect=recorder.connect).close()
+    image_path = fast_path / "image" / "keystore.db"
+    marks = set()
+    for at, op in enumerate(recorder.ops, start=1):
+        disk.apply(op)
+        for image in (disk.kill_image(), *(disk.power_loss_image(rng, rng.random()) for _ in range(4))):
+            shutil.rmtree(image_path.parent, ignore_errors=True)
+            image_path.parent.mkdir()
+            for name, data in image.items():
+                image_path.with_name(name).write_bytes(data)
+            with Keystore.open(image_path, secret(b"golden"), backend=memo_backend(b"golden")) as store:
+                assert content(store) == expected(1), f"seed {seed}, cut after operation {at} ({op.kind} {op.name})"
+                marks.add(store.mark)
+    recorder.close()
+    assert marks == {KeystoreMark(2, 9)}
