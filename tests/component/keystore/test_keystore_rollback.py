@@ -25,7 +25,8 @@ def _rows(database: sqlite3.Connection) -> list[tuple[bytes, int, int, bytes]]:
 
 
 def _put_back_one_row(victim: sqlite3.Connection, old: sqlite3.Connection) -> None:
-    changed = [row for row in _rows(old) if row not in _rows(victim)]
+    here = {row[0]: row for row in _rows(victim)}
+    changed = [row for row in _rows(old) if row[0] in here and row != here[row[0]]]
     assert changed
     victim.execute("UPDATE records SET sealed = ? WHERE row_key = ?", (changed[0][3], changed[0][0]))
 
