@@ -61,7 +61,8 @@ def test_hearsay_introduces_a_node_and_the_lower_id_dials() -> None:
     a, b, c = Node("a"), Node("b"), Node("c")
     link(a, b, 0)
     link(b, c, 0)
-    deliver({n.id: n for n in (a, b, c)}, 0)
+    b.mesh.handle_timer(1)  # the heartbeat in which b tells a of c
+    deliver({n.id: n for n in (a, b, c)}, 1)
     assert set(a.mesh.members) == {"b", "c"}
     assert [d.node_id for d in a.mesh.wanted_links()] == ["c"]
     assert c.mesh.wanted_links() == []
