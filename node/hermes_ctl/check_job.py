@@ -21,14 +21,14 @@ ADMIN_DIR: Final = "/etc/hermes/admin"
 
 
 def check_in_cluster(cluster: Cluster, options: argparse.Namespace) -> int:
-    """Run the Job and show its log; with `--kill pod`, take the first node's pod away once messages flow."""
+    """Run the Job and show its log; with `--kill pod` (or kubectl), take the first node's pod away once messages flow."""
     mesh = cluster.get_mesh(options.mesh)
     manifest = build_job(mesh, options)
     name = manifest["metadata"]["name"]
     cluster.create_job(manifest)
     say(f"job {name} in namespace {cluster.namespace}")
     try:
-        return _follow(cluster, name, victim=names.pod_name(options.mesh, 0) if options.kill == "pod" else None)
+        return _follow(cluster, name, victim=names.pod_name(options.mesh, 0) if options.kill in ("pod", "kubectl") else None)
     finally:
         cluster.delete_job(name)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hermes_core.errors import ConfigError, HermesError, KeystoreError
-from hermes_ctl.commands import COMMANDS
+from hermes_ctl.commands import load_commands
 from hermes_ctl.errors import EXIT_COULD_NOT_RUN
 from hermes_ctl.terminal import complain
 
@@ -31,13 +32,16 @@ def build_parser(program: str = "hermesctl") -> argparse.ArgumentParser:
         prog=program, description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in load_commands():
         command.register(subparsers)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code of the command; errors are one line that says the cure."""
+    if arguments is None:
+        # SIGTERM must tidy up (nodes of --local, Jobs in the cluster) as Ctrl-C does.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     options = build_parser(_program_name()).parse_args(arguments)
     try:
         code: int = options.run(options)

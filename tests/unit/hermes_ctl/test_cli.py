@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from hermes_ctl.cli import build_parser, main
-from hermes_ctl.commands import COMMANDS
+from hermes_ctl.commands import load_commands
 
 
 def _subparsers() -> dict[str, argparse.ArgumentParser]:
@@ -23,7 +23,7 @@ def _subparsers() -> dict[str, argparse.ArgumentParser]:
 
 def test_every_command_file_adds_a_command_that_teaches_by_example() -> None:
     commands = _subparsers()
-    assert len(commands) == len(COMMANDS)
+    assert len(commands) == len(load_commands())
     for name, parser in commands.items():
         if name != "version":
             assert "examples:" in parser.format_help(), name
