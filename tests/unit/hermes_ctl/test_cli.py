@@ -21,6 +21,12 @@ def _subparsers() -> dict[str, argparse.ArgumentParser]:
     raise AssertionError("no commands")
 
 
+def _all_help(parser: argparse.ArgumentParser) -> str:
+    """Help of a command and of its own subcommands."""
+    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return parser.format_help() + "".join(_all_help(child) for action in nested for child in action.choices.values())
+
+
 def test_every_command_file_adds_a_command_that_teaches_by_example() -> None:
     commands = _subparsers()
     assert len(commands) == len(load_commands())
@@ -37,7 +43,7 @@ def test_examples_in_the_help_name_commands_and_options_that_exist() -> None:
         for name, rest in re.findall(r"hermesctl ([a-z]+)([^\n>]*)", parser.epilog or ""):
             assert name in commands, name
             for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rest):
-                known = commands[name].format_help()
+                known = _all_help(commands[name])
                 assert option in known, f"{name} {option}"
 
 
