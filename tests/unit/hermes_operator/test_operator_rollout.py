@@ -190,10 +190,11 @@ def test_a_pod_restarted_by_somebody_else_gives_a_new_witness(step: Step, now_is
     [
         pod_of("demo-2", "rev-1"),
         pod_of("demo-2", "rev-1", uid="new"),
+        pod_of("demo-2", "rev-2", uid="demo-2@rev-1"),
         pod_of("demo-2", "rev-2", uid="new", ready=False),
         pod_of("demo-2", "rev-2", uid="new", ready=False, failure=BROKEN),
     ],
-    ids=["still the old one", "came back old", "starting", "crashing"],
+    ids=["still the old one", "came back old", "the old one relabelled", "starting", "crashing"],
 )
 def test_only_a_new_ready_pod_of_the_new_template_is_verified(now_is: PodView) -> None:
     waiting = plan(on_pod(Step.RESTART, partition=2, witness=witness_of()), pods(now_is), after_s=60)
@@ -261,6 +262,10 @@ def test_a_pod_that_is_scaled_away_does_not_hold_up_the_rest() -> None:
     rollout = on_pod(Step.RESTART, partition=2)
     decision = plan(rollout, pods()[:2], replicas=2)
     assert (decision.rollout.step, decision.rollout.partition) == (Step.WAITING, 2)
+
+
+def test_the_partition_never_stands_above_the_replicas() -> None:
+    assert plan(at(Step.WAITING, partition=5), pods(pod_of("demo-0", "rev-1", ready=False))).rollout.partition == 3
 
 
 @pytest.mark.parametrize("step", list(Step))

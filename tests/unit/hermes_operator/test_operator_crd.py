@@ -1,0 +1,143 @@
+"""The HermesMesh definition: described, defaulted as the operator assumes, and without a field that does nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from hermes_operator import names
+from hermes_operator.members import render_members
+from hermes_operator.rollout_state import Step
+from hermes_operator.spec import parse_mesh
+from tests.unit.hermes_operator.golden_manifests import SPECS, render
+from tests.unit.hermes_operator.operator_samples import mesh_body
+
+ROOT = Path(__file__).parents[3]
+CRD: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "hermesmeshes.hermesmesh.io.yaml").read_text())
+VERSION = CRD["spec"]["versions"][0]
+SCHEMA = VERSION["schema"]["openAPIV3Schema"]
+SPEC = SCHEMA["properties"]["spec"]
+
+
+def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, field in schema.get("properties", {}).items():
+        yield f"{path}.{name}", field
+        yield from fields(field, f"{path}.{name}")
+        yield from fields(field.get("items", {}), f"{path}.{name}[]")
+
+
+def fill_defaults(value: Any, schema: dict[str, Any]) -> Any:
+    """What the API server does with `default`."""
+    if isinstance(value, dict):
+        for name, field in schema.get("properties", {}).items():
+            if name not in value and "default" in field:
+                value[name] = copy.deepcopy(field["default"])
+            if name in value:
+                fill_defaults(value[name], field)
+    if isinstance(value, list):
+        for item in value:
+            fill_defaults(item, schema.get("items", {}))
+    return value
+
+
+def test_names() -> None:
+    assert CRD["spec"]["group"] == names.GROUP
+    assert VERSION["name"] == names.VERSION
+    assert CRD["spec"]["names"]["kind"] == names.KIND
+    assert CRD["spec"]["names"]["plural"] == names.PLURAL
+    assert CRD["spec"]["names"]["shortNames"] == ["hm"]
+    assert set(VERSION["subresources"]) == {"status", "scale"}
+
+
+def test_every_field_is_described_and_typed() -> None:
+    for path, field in fields(SCHEMA):
+        if path != ".metadata":
+            assert field.get("description"), path
+        assert field.get("type") or field.get("x-kubernetes-int-or-string"), path
+
+
+def test_printer_columns_show_fields_that_exist() -> None:
+    columns = {column["name"]: column["jsonPath"] for column in VERSION["additionalPrinterColumns"]}
+    assert list(columns) == ["Ready", "Replicas", "Epochs resumed", "Phase", "Version", "Age"]
+    known = {path for path, _ in fields(SCHEMA)}
+    assert {path for path in columns.values() if path.startswith(".status") and "[" not in path} <= known
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_defaults_are_those_the_operator_assumes(name: str) -> None:
+    filled = fill_defaults(copy.deepcopy(SPECS[name]), SPEC)
+    jsonschema.validate(filled, _without_formats(SPEC))
+    assert parse_mesh(mesh_body(filled)) == parse_mesh(mesh_body(SPECS[name]))
+    assert render(filled) == render(SPECS[name])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_scenarios_of_the_golden_files_use_known_fields_only(name: str) -> None:
+    _require_known(SPECS[name], SPEC, "spec")
+
+
+def test_every_field_of_the_spec_does_something() -> None:
+    """Each leaf is set in some golden spec, apart from those that only have one value or act elsewhere."""
+    used = {path for spec in SPECS.values() for path in _paths(spec)}
+    leaves = {path for path, field in fields(SPEC) if "properties" not in field and "properties" not in field.get("items", {})}
+    only_value, alternatives = {".rollout.onFailure"}, {".tolerations[].value", ".tolerations[].tolerationSeconds"}
+    assert leaves - used - only_value - alternatives == {".rollout.paused"}  # tested with the rollout
+
+
+def test_the_example_is_valid() -> None:
+    example = yaml.safe_load((ROOT / "docs" / "examples" / "hermesmesh.yaml").read_text())
+    _require_known(example["spec"], SPEC, "spec")
+    mesh = parse_mesh(example | {"metadata": example["metadata"] | {"namespace": "x"}})
+    assert (mesh.name, mesh.replicas, mesh.pod.image) == ("demo", 3, "hermes:dev")
+
+
+def test_status_that_is_written_is_in_the_schema() -> None:
+    status = SCHEMA["properties"]["status"]
+    assert set(status["properties"]["rollout"]["properties"]["step"]["enum"]) == {step.value for step in Step}
+    from hermes_operator.members import Member
+
+    entry = render_members([Member("demo-0", "u", 1, "f", "v", 1, 1, 1, 1, 1, "RESUMED", "d")])[0]
+    assert set(entry) == set(status["properties"]["members"]["items"]["properties"])
+
+
+def test_immutable_and_growing_fields_have_their_rules() -> None:
+    rules = " ".join(rule["rule"] for rule in SPEC["properties"]["keystore"]["x-kubernetes-validations"])
+    for field in ("size", "storageClassName", "passphraseSecretRef", "argon2"):
+        assert f"oldSelf.{field}" in rules
+
+
+def test_texts_are_bounded_where_rules_read_them() -> None:
+    """The API server refuses rules over unbounded texts: it cannot estimate their cost."""
+    for path, field in fields(SPEC):
+        if field.get("type") == "string" and "enum" not in field:
+            assert "maxLength" in field, path
+
+
+def _without_formats(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "default"}
+
+
+def _require_known(value: Any, schema: dict[str, Any], path: str) -> None:
+    if isinstance(value, dict) and "properties" in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        for name, child in value.items():
+            assert name in schema["properties"], f"{path}.{name}"
+            _require_known(child, schema["properties"][name], f"{path}.{name}")
+    if isinstance(value, list):
+        for item in value:
+            _require_known(item, schema.get("items", {}), f"{path}[]")
+
+
+def _paths(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, child in value.items():
+            yield f"{path}.{name}"
+            yield from _paths(child, f"{path}.{name}")
+    if isinstance(value, list):
+        for item in value:
+            yield from _paths(item, f"{path}[]")
