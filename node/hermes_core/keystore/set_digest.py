@@ -28,12 +28,12 @@ class SetDigest:
         self.value = value
 
     def add(self, row_key: bytes, table: int, version: int, sealed: bytes) -> None:
-        self.value = (self.value + self._summand(row_key, table, version, sealed)) & _MODULUS_MASK
+        self.value = (self.value + self._derive_summand(row_key, table, version, sealed)) & _MODULUS_MASK
 
     def remove(self, row_key: bytes, table: int, version: int, sealed: bytes) -> None:
-        self.value = (self.value - self._summand(row_key, table, version, sealed)) & _MODULUS_MASK
+        self.value = (self.value - self._derive_summand(row_key, table, version, sealed)) & _MODULUS_MASK
 
-    def _summand(self, row_key: bytes, table: int, version: int, sealed: bytes) -> int:
+    def _derive_summand(self, row_key: bytes, table: int, version: int, sealed: bytes) -> int:
         digest = hashlib.blake2b(_PLACE.pack(table, version, row_key), key=self._key.buffer, digest_size=DIGEST_BYTES)
         digest.update(sealed)
         return int.from_bytes(digest.digest(), "big")

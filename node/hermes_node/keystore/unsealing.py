@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreTamperedError, KeystoreUnsupportedVersionError
@@ -116,38 +118,45 @@ def read_state(connection: sqlite3.Connection, keys: GenerationKeys, header: Hea
 
 def count_rows(connection: sqlite3.Connection, keys: GenerationKeys) -> RowCensus:
     """Scan all rows in key order. A look-up walks the same B-tree, so ascending keys prove that it finds them."""
-    census = RowCensus()
     digest = SetDigest(keys.set_digest)
+    kinds: Counter[tuple[int, int]] = Counter()
     previous = b""
     for row_key, table, version, sealed in connection.execute(SELECT_ROWS):
-        check_row(row_key, table, version, sealed)
+        _check_columns(row_key, table, version, sealed)
         if row_key <= previous:
             raise KeystoreTamperedError("the keystore's rows are out of order")
         previous = row_key
         digest.add(row_key, table, version, sealed)
-        _count(census, table, version)
-    census.digest = digest.value
+        kinds[table, version] += 1
+    census = RowCensus(digest.value)
+    for (table, version), rows in kinds.items():
+        _count(census, table, version, rows)
     return census
 
 
-def check_row(row_key: object, table: object, version: object, sealed: object) -> SealedRow:
-    """Types and sizes of a row; what is inside is the digest's and the box's to prove."""
+def check_row(row_key: Any, table: Any, version: Any, sealed: Any) -> SealedRow:
+    """A row as SQLite gave it; KeystoreTamperedError unless its types and sizes are right."""
+    _check_columns(row_key, table, version, sealed)
+    return SealedRow(row_key, table, version, sealed)
+
+
+def _check_columns(row_key: object, table: object, version: object, sealed: object) -> None:
+    """Types and sizes; what is inside is the digest's and the box's to prove."""
     if not (isinstance(row_key, bytes) and isinstance(sealed, bytes) and isinstance(table, int) and isinstance(version, int)):
         raise KeystoreTamperedError("a row has a wrong type")
     if len(row_key) != ROW_KEY_BYTES or not MIN_SEALED_BYTES <= len(sealed) <= MAX_SEALED_BYTES:
         raise KeystoreTamperedError("a row has a wrong size")
     if not (0 < table <= 0xFF and 0 < version <= 0xFF):
         raise KeystoreTamperedError("a row has a number out of range")
-    return SealedRow(row_key, table, version, sealed)
 
 
-def _count(census: RowCensus, table: int, version: int) -> None:
-    census.rows += 1
-    census.by_table[table] = census.by_table.get(table, 0) + 1
+def _count(census: RowCensus, table: int, version: int, rows: int) -> None:
+    census.rows += rows
+    census.by_table[table] = census.by_table.get(table, 0) + rows
     if table not in RECORD_VERSIONS or version > RECORD_VERSIONS[Table(table)]:
         census.newer = (table, version)
     elif needs_migration(Table(table), version):
-        census.outdated += 1
+        census.outdated += rows
 
 
 def _compare(census: RowCensus, state: KeystoreState) -> None:

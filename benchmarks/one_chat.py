@@ -1,0 +1,73 @@
+"""One chat between two apps at home on one node with a real keystore: every pass is committed before it is sent."""
+
+from __future__ import annotations
+
+from hermes_core.chat.app_machine import AppChats
+from hermes_core.chat.events import ChatOffered, MessageReceived
+from hermes_core.chat.messages import ChatMessage
+from hermes_core.chat.node_machine import NodeChats
+from hermes_core.chat.output import ToApp
+from hermes_core.chat.params import AppParams, ChatParams
+from hermes_core.crypto.signing import Identity
+from hermes_core.ids import ChatId, NodeId
+from hermes_core.keystore.record import encode_chat_record
+from hermes_node.keystore import Keystore, Table
+
+BATCH = 16
+
+
+class OneChat:
+    """The chat is open when this is made; `send` returns once every message was received and acknowledged."""
+
+    def __init__(self, store: Keystore) -> None:
+        self._store = store
+        self._node_identity = Identity.generate()
+        self._node_id = NodeId("node-0")
+        self._node = NodeChats(identity=self._node_identity, node_id=self._node_id, params=ChatParams())
+        identities = [Identity.generate() for _ in range(2)]
+        self._apps = [AppChats(identity=identity, params=AppParams()) for identity in identities]
+        self.received = 0
+        for identity, app, binding in zip(identities, self._apps, (bytes(32), b"b" * 32), strict=True):
+            self._node.app_connected(app.app_id, identity.public_key, binding, 0.0)
+            app.connected(self._node_id, self._node_identity.public_key, binding, 0.0)
+        self._settle()
+        self._chat_id: ChatId = self._apps[0].start_chat(self._apps[1].app_id, 0.0)
+        self._settle()
+
+    def send(self, messages: int, content: bytes) -> None:
+        for start in range(0, messages, BATCH):
+            for _ in range(min(BATCH, messages - start)):
+                self._apps[0].send(self._chat_id, content, 0.0)
+            self._settle()
+
+    def _settle(self) -> None:
+        moved = True
+        while moved:
+            moved = any([self._pass_node(), *(self._pass_app(app) for app in self._apps)])
+
+    def _pass_app(self, app: AppChats) -> bool:
+        output = app.take_output()
+        for event in output.events:
+            if isinstance(event, ChatOffered):
+                app.accept(event.chat_id, 0.0)
+            elif isinstance(event, MessageReceived):
+                self.received += 1
+                app.acknowledge(event.chat_id, event.seq, 0.0)
+        for message in output.sends:
+            self._node.receive_app(app.app_id, message, 0.0)
+        return bool(output.sends or output.events)
+
+    def _pass_node(self) -> bool:
+        output = self._node.take_output()
+        puts = {(Table.CHAT, bytes(chat_id)): encode_chat_record(record) for chat_id, record in output.puts.items()}
+        self._store.commit(puts, {(Table.CHAT, bytes(chat_id)) for chat_id in output.deletes})
+        for record in output.puts.values():
+            record.wipe()
+        for send in output.sends:
+            if not isinstance(send, ToApp):
+                raise TypeError("there is one node")
+            self._deliver(send.app_id, send.message)
+        return bool(output.sends)
+
+    def _deliver(self, app_id: str, message: ChatMessage) -> None:
+        next(app for app in self._apps if app.app_id == app_id).receive(message, 0.0)
