@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER ?= local
 MINUTES ?= 5
+FUZZ_SECONDS ?= 60
 SEEDS ?= 20
 export PYTHONPATH := $(CURDIR)
 
@@ -54,6 +55,11 @@ test: $(VENV)/.dev ## Unit, component, conformance and scenario tests; needs onl
 .PHONY: model
 model: $(VENV)/.dev ## The adversarial model test for MINUTES=5
 	$(BIN)/python -m tests.model --minutes $(MINUTES)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of every parser, FUZZ_SECONDS=60 for each
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz all --seconds $(FUZZ_SECONDS)
 
 .PHONY: check-alerts
 check-alerts: $(VENV)/.dev ## Validate, unit-test and mutate the alert rules (needs promtool and amtool: apt-get install prometheus prometheus-alertmanager)

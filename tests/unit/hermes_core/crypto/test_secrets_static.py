@@ -17,10 +17,11 @@ import logging
 import pickle
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.handshake.key_schedule import EpochKeys
+from hermes_node.logs import EventLog
 
 log = logging.getLogger(__name__)
 
-def use(secret: SecretBytes, other: SecretBytes, keys: EpochKeys, data: bytes, maybe: SecretBytes | None) -> None:
+def use(secret: SecretBytes, other: SecretBytes, keys: EpochKeys, data: bytes, maybe: SecretBytes | None, events: EventLog) -> None:
 """
 REFUSED = {
     'f"{secret}"': "secret",
@@ -38,6 +39,7 @@ REFUSED = {
     'log.log(10, "x %r", maybe)': "secret",
     'logging.warning("x %s", secret)': "secret",
     'log.exception("x %s", secret)': "secret",
+    'events.info("x", key=secret)': "secret",
     "json.dumps({1: secret})": "secret",
     "pickle.dumps(secret)": "secret",
     "pickle.dumps([secret])": "secret",

@@ -1,0 +1,77 @@
+"""Fuzz targets for everything else that is parsed from outside: hop payloads, protobuf batches, sealed records, headers.
+
+A parser of the wire raises ProtocolError only, one of the disk KeystoreError only; what it accepts it can write again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from hermes_core.chat import payload
+from hermes_core.errors import KeystoreError, ProtocolError
+from hermes_core.keystore.header import parse_header
+from hermes_core.keystore.record import encode_chat_record, parse_chat_record
+from hermes_proto.v1 import app_router_pb2, node_mesh_pb2
+from hermes_wire.app import parse_client_batch, parse_server_batch
+from hermes_wire.peer import parse_gossip, parse_peer_batch
+
+
+def fuzz_payload(data: bytes) -> None:
+    """The plaintext of a leg or tieline frame."""
+    try:
+        kind, seq = payload.parse_kind_and_seq(data)
+    except ProtocolError:
+        return
+    if kind == payload.DATA:
+        assert payload.encode_data(seq, payload.parse_data_frame(data)) == data
+    else:
+        assert payload.encode_ack(*payload.parse_ack(data)) == data
+
+
+def _fuzz_message(message_type: type[Message], parse: Callable[[Any], object]) -> Callable[[bytes], None]:
+    def fuzz(data: bytes) -> None:
+        message = message_type()
+        try:
+            message.ParseFromString(data)
+        except DecodeError:  # gRPC refuses it before Hermes sees it
+            return
+        try:
+            parse(message)
+        except ProtocolError:
+            return
+
+    return fuzz
+
+
+def fuzz_record(data: bytes) -> None:
+    """A chat record: what a keystore would hand to the parser if its seal were broken."""
+    try:
+        record = parse_chat_record(data)
+    except KeystoreError:
+        return
+    again = parse_chat_record(encode_chat_record(record))
+    assert (again.chat_id, again.state, again.app_ids) == (record.chat_id, record.state, record.app_ids)
+    record.wipe()
+    again.wipe()
+
+
+def fuzz_keystore_header(data: bytes) -> None:
+    try:
+        parse_header(data)
+    except KeystoreError:
+        return
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "payload": fuzz_payload,
+    "client-batch": _fuzz_message(app_router_pb2.ClientBatch, parse_client_batch),
+    "server-batch": _fuzz_message(app_router_pb2.ServerBatch, parse_server_batch),
+    "peer-batch": _fuzz_message(node_mesh_pb2.PeerBatch, parse_peer_batch),
+    "gossip": _fuzz_message(node_mesh_pb2.GossipMessage, parse_gossip),
+    "join": _fuzz_message(node_mesh_pb2.JoinMessage, parse_gossip),
+    "record": fuzz_record,
+    "keystore-header": fuzz_keystore_header,
+}

@@ -1,0 +1,158 @@
+"""Fuzz targets: each takes the bytes of an outsider, and raises only when a promise is broken.
+
+The promises: no error but ProtocolError; a refused input changes nothing; nothing is accepted that the peer did not make.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Callable
+
+from hermes_core.chat.messages import EpochClaim, KeyStatement
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.x25519 import EphemeralKey
+from hermes_core.errors import ProtocolError
+from hermes_core.ids import ChannelKind
+from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.header import HEADER_BYTES, encode_header, parse_header
+from tests.unit.hermes_core.ratchet.pairs import ALICE, BINDING, BOB, CHAT, Pair, describe_state, make_pair
+
+SUFFIX = b"12345678"
+
+
+def fuzz_header(data: bytes) -> None:
+    try:
+        header = parse_header(data)
+    except ProtocolError:
+        return
+    assert encode_header(header) == data[:HEADER_BYTES]
+
+
+def _make_pair(kind: ChannelKind, **changes: object) -> Pair:
+    """Deterministic keys: a corpus of authentic inputs stays authentic."""
+    pair = make_pair(kind, ChannelParams(window=8, max_skip=64), **changes)
+    for side, channel in enumerate((pair.a, pair.b)):
+        seeds = itertools.count(16 * side + 1)
+        channel._ephemeral_source = lambda seeds=seeds: EphemeralKey(SecretBytes.take(bytearray([next(seeds)] * 32)))  # type: ignore[misc]
+    pair.rekey()
+    return pair
+
+
+_PAIR = _make_pair(ChannelKind.END_TO_END, max_skipped_keys=4)
+AUTHENTIC = {_PAIR.a.seal(b"content %d" % index, 0.0, aad_suffix=SUFFIX): b"content %d" % index for index in range(12)}
+_RECEIVER = _PAIR.b.snapshot()
+OFFER = _PAIR.a.start_offer()
+_LEG = _make_pair(ChannelKind.LEG)
+LEG_CLAIMS = _LEG.a.claims(BINDING)
+_LEG_RECEIVER = _LEG.b.snapshot()
+
+
+def _receiver() -> Channel:
+    return Channel.restore(_RECEIVER, chat_id=CHAT, identity=BOB, params=_PAIR.b.params)
+
+
+def fuzz_open(data: bytes) -> None:
+    """A frame on an end-to-end channel."""
+    channel = _receiver()
+    before = describe_state(channel)
+    try:
+        content = channel.open(data, 0.0, aad_suffix=SUFFIX)
+    except ProtocolError:
+        assert describe_state(channel) == before
+        return
+    assert content == AUTHENTIC[data]
+
+
+def parse_statement(data: bytes) -> tuple[KeyStatement, bytes, bytes]:
+    """(statement, identity key, confirmation tag) out of any bytes: u64 epoch, then four fields with a length byte each."""
+    epoch = int.from_bytes(data[:8], "big")
+    fields, rest = [], data[8:]
+    for _ in range(4):
+        length = rest[0] if rest else 0
+        fields.append(rest[1 : 1 + length])
+        rest = rest[1 + length :]
+    return KeyStatement(epoch, fields[0], fields[1]), fields[2], fields[3]
+
+
+def encode_statement(statement: KeyStatement, identity_key: bytes, tag: bytes) -> bytes:
+    fields = (statement.ephemeral, statement.signature, identity_key, tag)
+    return statement.epoch.to_bytes(8, "big") + b"".join(bytes([len(field)]) + field for field in fields)
+
+
+def fuzz_offer(data: bytes) -> None:
+    """An offer, with the identity key that came along."""
+    statement, identity_key, _ = parse_statement(data)
+    channel = _receiver()
+    before = describe_state(channel)
+    try:
+        channel.answer_offer(statement, 0.0, peer_public_key=identity_key or None)
+    except ProtocolError:
+        assert describe_state(channel) == before
+        return
+    assert ALICE.public_key == channel.peer_public_key
+    assert channel.pending_epoch == statement.epoch == 2
+
+
+def fuzz_answer(data: bytes) -> None:
+    """An answer with its confirmation tag: nobody but the peer, who never saw this offer, could make one."""
+    statement, identity_key, tag = parse_statement(data)
+    channel = _receiver()
+    channel.start_offer()
+    before = describe_state(channel)
+    try:
+        channel.complete(statement, tag, 0.0, peer_public_key=identity_key or None)
+    except ProtocolError:
+        assert describe_state(channel) == before
+        return
+    raise AssertionError("an answer to an offer nobody saw was accepted")
+
+
+_POSITIONS = struct.Struct(">QQQ")
+
+
+def parse_claims(data: bytes) -> tuple[EpochClaim, ...]:
+    """Claims out of any bytes: u64 epoch, three positions, transcript hash and tag with a length byte each."""
+    claims: list[EpochClaim] = []
+    while len(data) >= 34 and len(claims) < 4:
+        send_next, recv_next, recv_proven = _POSITIONS.unpack_from(data, 8)
+        fields, rest = [], data[32:]
+        for _ in range(2):
+            length = rest[0] if rest else 0
+            fields.append(rest[1 : 1 + length])
+            rest = rest[1 + length :]
+        epoch = int.from_bytes(data[:8], "big")
+        claims.append(EpochClaim(epoch, fields[0], send_next, recv_next, recv_proven, fields[1]))
+        data = rest
+    return tuple(claims)
+
+
+def encode_claims(claims: tuple[EpochClaim, ...]) -> bytes:
+    return b"".join(
+        claim.epoch.to_bytes(8, "big")
+        + _POSITIONS.pack(claim.send_next, claim.recv_next, claim.recv_proven)
+        + b"".join(bytes([len(field)]) + field for field in (claim.transcript_hash, claim.tag))
+        for claim in claims
+    )
+
+
+def fuzz_resume(data: bytes) -> None:
+    """Claims of a resume."""
+    claims = parse_claims(data)
+    channel = Channel.restore(_LEG_RECEIVER, chat_id=CHAT, identity=BOB, params=_LEG.b.params)
+    before = describe_state(channel)
+    try:
+        channel.resume(claims, BINDING, 0.0)
+    except ProtocolError:
+        assert describe_state(channel) == before
+        return
+    assert LEG_CLAIMS[0] in claims
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "header": fuzz_header,
+    "open": fuzz_open,
+    "offer": fuzz_offer,
+    "answer": fuzz_answer,
+    "resume": fuzz_resume,
+}
