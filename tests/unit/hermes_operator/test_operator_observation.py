@@ -54,7 +54,7 @@ def test_an_endless_line_is_cut() -> None:
 
 
 def test_what_is_no_failure() -> None:
-    running = {"running": {}}
+    running: dict[str, Any] = {"running": {}}
     assert read_failure("Pending", {}) is None
     assert read_failure("Running", container(state=running)) is None
     assert read_failure("Running", container(state=running, ready=True, lastState=ended(71))) is None

@@ -211,6 +211,31 @@ def test_a_referred_passphrase_is_never_made() -> None:
         assert "Secret vault has no key 'k'" in made.problems[0].message
 
 
+def test_a_passphrase_secret_without_its_key_is_not_overwritten() -> None:
+    made = plan(mesh_of(), replace(EMPTY, passphrase_secret={"metadata": {"name": "demo-passphrase"}, "data": {"old": "eA=="}}))
+    assert CreatePassphrase() not in made.actions
+    assert [p.reason for p in made.problems] == ["PassphraseMissing"]
+
+
+def test_a_label_of_pods_that_is_no_longer_wanted_restarts_gated() -> None:
+    made = plan(mesh_of(), settled(mesh_of({"podLabels": {"a": "b"}})))
+    assert made.decision.rollout.reason == "pod template changed"
+
+
+def test_a_changed_number_of_nodes_is_applied_before_any_restart() -> None:
+    seen = settled(mesh_of())
+    assert seen.statefulset is not None
+    outdated = replace(seen, statefulset=replace(seen.statefulset, update_revision="rev-2"))
+    assert plan(mesh_of(), outdated).decision.rollout.step is Step.WAITING
+    assert plan(mesh_of({"replicas": 2}), outdated).decision.rollout.step is Step.IDLE
+
+
+def test_a_damaged_ca_file_is_put_right() -> None:
+    mesh = mesh_of()
+    seen = _edited(settled(mesh), ("Secret", "demo-tls"), ("data", "ca.crt"), "eA==")
+    assert plan(mesh, seen).actions == (RenewCertificates(mesh.pods),)
+
+
 def test_new_pods_get_certificates_and_old_ones_keep_theirs() -> None:
     seen = settled(mesh_of())
     grown = plan(mesh_of({"replicas": 5}), seen)

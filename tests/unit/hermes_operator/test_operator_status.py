@@ -1,4 +1,4 @@
-"""Status: each condition in each of its states, the phase, the numbers for people; the same observation gives the same status."""
+"""Status: each condition in each of its states, phase, numbers for people; the same observation gives the same status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD = {name: Member(name, verdict="RESUMED", version="1.0.0", resumed_chats=4) 
 
 def status_of(seen: Observed | None = None, spec: Json | None = None, **given: Any) -> Json:
     mesh = mesh_of(spec, **({"deletionTimestamp": given.pop("deleted")} if "deleted" in given else {}))
-    values = {"rollout": Rollout(partition=mesh.replicas), "members": GOOD} | given
+    values: Json = {"rollout": Rollout(partition=mesh.replicas), "members": GOOD} | given
     return build_status(StatusInput(mesh, seen if seen is not None else settled(mesh), **values))
 
 
@@ -48,11 +48,7 @@ def test_a_mesh_at_rest() -> None:
 
 
 def test_same_observation_same_status_whatever_the_time() -> None:
-    mesh = mesh_of()
-    first = status_of()
-    later = settled(mesh, status=first)
-    # Other certificates, so other dates: take those of the first observation.
-    seen = settled(mesh)
+    seen = settled(mesh_of())
     first = status_of(seen)
     later = replace(seen, status=first, now=NOW + timedelta(hours=1))
     assert status_of(later) == first
