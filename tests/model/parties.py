@@ -118,6 +118,7 @@ class NodeParty:
         self.ledger = ledger
         self.store = Store()
         self.history: list[Store] = []
+        self.commits = 0
         self.streams: dict[str, Stream] = {}
         self.app_names: dict[str, str] = {}
         self.events: list[NodeEvent] = []
@@ -152,6 +153,7 @@ class NodeParty:
             self.store.tombstones.pop(chat_id, None)
         self.store.tombstones.update(output.tombstone_puts)
         if output.needs_commit:
+            self.commits += 1
             self.history.append(self.store.copy())
             del self.history[: -self.MAX_HISTORY]
 

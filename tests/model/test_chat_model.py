@@ -15,7 +15,7 @@ from tests.model.parties import NodeParty
 from tests.model.runner import run_seed
 
 STEPS = 4000
-SEEDS = range(7100, 7126)  # 26 × 4,000 steps; `python -m tests.model` takes others
+SEEDS = range(7100, 7126)  # 26 times 4,000 steps; `python -m tests.model` takes others
 FOUND = {
     2: "rolled back past a rekey: epochs a rekey cannot bridge must end the chat",
     3: "a first offer sent again after the end of its chat was taken for a new chat",

@@ -19,10 +19,10 @@ def is_key_due(tables: NodeTables, chat: Chat, now: float) -> bool:
 
 
 def check_key_lifetime(tables: NodeTables, chat: Chat, now: float) -> None:
-    """Ask both apps for a rekey, once; the grace begins. Only a chat whose sides are both here can be rekeyed at all."""
+    """Ask the apps for a rekey, once; the grace begins. Only a chat whose apps are both there can be rekeyed at all."""
     if chat.rekey_deadline is not None or chat.state is not ChatState.ACTIVE or not is_key_due(tables, chat, now):
         return
-    if not all(side.ready for side in chat.sides):
+    if not _can_rekey(chat):
         return
     chat.rekey_deadline = now + tables.params.rekey_grace_s
     tables.chat_timers.schedule(chat.chat_id, chat.rekey_deadline)
@@ -31,6 +31,10 @@ def check_key_lifetime(tables: NodeTables, chat: Chat, now: float) -> None:
     for side in chat.sides:
         if side.is_leg:
             tables.send_to_side(side, notice)
+
+
+def _can_rekey(chat: Chat) -> bool:
+    return all(side.leads_on for side in chat.sides)
 
 
 def plan_deadline(tables: NodeTables, chat: Chat) -> float:
@@ -43,7 +47,7 @@ def plan_deadline(tables: NodeTables, chat: Chat) -> float:
         due = min(due, chat.last_active_at + params.handshake_timeout_s)
     if chat.rekey_deadline is not None:
         due = min(due, chat.rekey_deadline)
-    elif chat.state is ChatState.ACTIVE and all(side.ready for side in chat.sides):
+    elif chat.state is ChatState.ACTIVE and _can_rekey(chat):
         due = min(due, *(side.channel.epoch_started_at_s + params.max_key_lifetime_s for side in chat.sides))
     for side in chat.sides:
         channel_due = side.channel.next_timer()
@@ -67,6 +71,8 @@ def apply_deadlines(tables: NodeTables, chat: Chat, now: float) -> bool:
     if expired or unconfirmed:
         closing.close_chat(tables, chat, CloseReason.EXPIRED, now)
         return False
+    if chat.rekey_deadline is not None and not _can_rekey(chat):
+        chat.rekey_deadline = None  # an app went away meanwhile: the grace begins anew when it is back
     if chat.rekey_deadline is not None and now >= chat.rekey_deadline:
         closing.close_chat(tables, chat, CloseReason.RATCHET_FAILED, now)
         return False

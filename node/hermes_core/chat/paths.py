@@ -35,7 +35,6 @@ def report_path_down(tables: NodeTables, chat: Chat, index: int) -> None:
 
 def apply_path(tables: NodeTables, source: Neighbour, message: PathState, now: float) -> None:
     """The node behind a tieline says whether its own onward path is up."""
-    del now
     chat = tables.chats.get(message.chat_id)
     index = chat.find_side(source) if chat is not None else None
     if chat is None or index is None:
@@ -43,3 +42,4 @@ def apply_path(tables: NodeTables, source: Neighbour, message: PathState, now: f
         return
     chat.sides[index].remote_up = message.up
     refresh_paths(tables, chat)
+    tables.chat_timers.schedule(chat.chat_id, now)  # a rekey that is due can be made when the other app is back

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hermes_core.chat import closing, handshakes, lifetime, paths
 from hermes_core.chat.events import ChatQuarantined, ResumeRefused, SideResumed
 from hermes_core.chat.messages import CloseReason, ErrorNotice, PathState, Resume
@@ -10,6 +12,8 @@ from hermes_core.chat.node_tables import NodeTables, PeerLink
 from hermes_core.chat.record import ChatState
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import node_party
+
+_CURE: Final = "the chat must be rekeyed or deleted"
 
 
 def announce_chats(tables: NodeTables, neighbour: Neighbour) -> None:
@@ -69,7 +73,9 @@ def apply_resume(tables: NodeTables, source: Neighbour, message: Resume, now: fl
     link = tables.peers.get(source.node_id) if source.node_id is not None else None
     if link is not None and chat.chat_id in link.resume_queue:
         _send_claims(tables, chat, link, now)
-    if not side.ready and not _resume_side(tables, chat, index, message, binding, now):
+    if side.ready:
+        side.told_up = False  # it asks again: our answer was lost, and what we said of the path with it
+    elif not _resume_side(tables, chat, index, message, binding, now):
         return
     if link is None:
         tables.send(source, Resume(chat.chat_id, side.channel.claims(binding)))
@@ -87,10 +93,9 @@ def _resume_side(tables: NodeTables, chat: Chat, index: int, message: Resume, bi
         _refuse_resume(tables, chat, index, error, now)
         return False
     tables.touch(chat)
-    chat.last_active_at = now
     if side.quarantined:
         # Positions that were used before the rollback may never have arrived: only new keys are safe.
-        refusal = ProtocolError(ErrorCode.ROLLBACK_DETECTED, "the chat must be rekeyed or deleted")
+        refusal = ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE)
         tables.report(ResumeRefused(chat.chat_id, side.neighbour.kind, refusal.code))
         tables.refuse(side.neighbour, chat.chat_id, refusal)
         return False
@@ -107,7 +112,7 @@ def _refuse_resume(tables: NodeTables, chat: Chat, index: int, error: ProtocolEr
     side = chat.sides[index]
     tables.report(ResumeRefused(chat.chat_id, side.neighbour.kind, error.code))
     if error.code is ErrorCode.ROLLBACK_DETECTED:
-        quarantine(tables, chat)
+        quarantine(tables, chat, informed=index)
         tables.refuse(side.neighbour, chat.chat_id, error)
     elif error.code is ErrorCode.RATCHET_DESYNC:
         closing.close_chat(tables, chat, CloseReason.RATCHET_FAILED, now)
@@ -115,20 +120,24 @@ def _refuse_resume(tables: NodeTables, chat: Chat, index: int, error: ProtocolEr
         tables.refuse_frame(side.neighbour, chat.chat_id, error)
 
 
-def quarantine(tables: NodeTables, chat: Chat) -> None:
-    """A store was rolled back: nothing flows in this chat until every channel has new keys, or it is deleted."""
+def quarantine(tables: NodeTables, chat: Chat, *, informed: int | None = None) -> None:
+    """A store was rolled back: nothing flows in this chat until every channel has new keys, or it is deleted.
+
+    The apps at home here hear of it, so that one of them rekeys; the `informed` side is told by the caller.
+    """
     if chat.state is ChatState.QUARANTINED:
         return
     chat.state = ChatState.QUARANTINED
     handshakes.abandon_handshake(tables, chat)
-    for side in chat.sides:
-        side.quarantined = True
     tables.mark_changed(chat)
     tables.report(ChatQuarantined(chat.chat_id))
     paths.refresh_paths(tables, chat)
-    for side in chat.sides:
+    for index, side in enumerate(chat.sides):
+        side.quarantined = True
         side.ready = False
         side.resume_sent_at = None
+        if side.is_leg and index != informed:
+            tables.refuse(side.neighbour, chat.chat_id, ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
 
 
 def apply_error(tables: NodeTables, source: Neighbour, notice: ErrorNotice, now: float) -> None:
