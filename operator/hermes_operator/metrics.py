@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Iterable
+
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from hermes_operator.node_failures import KEYSTORE_REASONS
 from hermes_operator.rollout_state import Rollout
 from hermes_operator.status import Condition
 
@@ -39,6 +43,12 @@ class OperatorMetrics:
             "hermes_operator_mesh_condition",
             "1 for the status that a condition has.",
             (*_MESH, "condition", "status"),
+            registry=self.registry,
+        )
+        self.failed_nodes = Gauge(
+            "hermes_operator_mesh_failed_nodes",
+            "Nodes whose keystore does not open, by reason; such a node has ended and cannot be scraped.",
+            (*_MESH, "reason"),
             registry=self.registry,
         )
         self.rollouts = Counter("hermes_operator_rollouts", "Rollouts that ended.", (*_MESH, "result"), registry=self.registry)
@@ -86,6 +96,12 @@ class OperatorMetrics:
             for status in CONDITION_STATUSES:
                 self.condition.labels(namespace, mesh, condition.type, status).set(condition.status == status)
 
+    def show_failures(self, namespace: str, mesh: str, reasons: Iterable[str]) -> None:
+        """`reasons`: one for each node whose keystore does not open."""
+        counted = collections.Counter(reasons)
+        for reason in KEYSTORE_REASONS:
+            self.failed_nodes.labels(namespace, mesh, reason).set(counted[reason])
+
     def show_rollout(self, namespace: str, mesh: str, rollout: Rollout) -> None:
         if rollout.active and rollout.started_at is not None:
             self.rollout_since.labels(namespace, mesh).set(rollout.started_at.timestamp())
@@ -97,6 +113,7 @@ class OperatorMetrics:
             self.desired,
             self.ready,
             self.condition,
+            self.failed_nodes,
             self.rollouts,
             self.rollout_since,
             self.checks,

@@ -177,6 +177,8 @@ class _MeshPass:
         conditions = build_conditions(given)
         namespace, name = self._mesh.namespace, self._mesh.name
         self._owner.metrics.show_mesh(namespace, name, self._mesh.replicas, given.ready, conditions)
+        keystore_failures = [pod.failure.reason for pod in given.failing if pod.failure is not None and pod.failure.keystore]
+        self._owner.metrics.show_failures(namespace, name, keystore_failures)
         self._owner.metrics.show_rollout(namespace, name, rollout)
         if status == old:
             return

@@ -11,6 +11,7 @@ from tools.alerts.model import GRAFANA_URL, RUNBOOKS_URL, Alert, Link
 M = 'namespace="chat",mesh="a"'
 MESH = {"namespace": "chat", "mesh": "a"}
 POD = {**MESH, "pod": "a-0"}
+_MINUTES = {"m": 1, "h": 60}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Case:
     alert: str
     series: dict[str, str]
     checks: tuple[At, ...]
+
+    @property
+    def minutes(self) -> int:
+        """How long the test runs, in its own time."""
+        return max(int(check.at[:-1]) * _MINUTES[check.at[-1]] for check in self.checks)
 
     def document(self) -> dict[str, Any]:
         return {

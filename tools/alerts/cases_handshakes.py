@@ -36,7 +36,39 @@ def burns(**shares: str) -> tuple[Firing, ...]:
     return tuple(found)
 
 
+def changing(*parts: tuple[int, int, int]) -> dict[str, str]:
+    """(minutes, ok a minute, failed a minute), one part after the other."""
+    ok: list[str] = []
+    failed: list[str] = []
+    sums = [0, 0]
+    for minutes, good, bad in parts:
+        for texts, which, step in ((ok, 0, good), (failed, 1, bad)):
+            texts.append(f"{sums[which]}+{step}x{minutes - 1}")
+            sums[which] += step * minutes
+    return series(" ".join(ok), " ".join(failed))
+
+
+RECOVERED = (
+    Case(
+        "the short window ends the fastest alert soon",
+        ALERT,
+        changing((50, 800, 200), (40, 995, 5)),
+        (At("75m", burns(_6h="13.5%", _1d="13.5%")),),
+    ),
+    Case("and the second", ALERT, changing((60, 800, 200), (90, 997, 3)), (At("130m", burns(_1d="9.392%")),)),
+    Case("and the third", ALERT, changing((60, 800, 200), (160, 9985, 15)), (At("200m", burns(_3d="0.9658%")),)),
+    never("and the last", ALERT, changing((60, 800, 200), (400, 9995, 5)), "440m"),
+)
+SUDDEN = (
+    never("a short burst does not matter yet to the fastest alert", ALERT, changing((60, 1000, 0), (30, 950, 50)), "69m"),
+    never("nor to the second", ALERT, changing((300, 1000, 0), (120, 990, 10)), "400m"),
+    never("nor to the third", ALERT, changing((900, 1000, 0), (260, 995, 5)), "1150m"),
+    never("nor to the last", ALERT, changing((1500, 1000, 0), (470, 998, 2)), "1950m"),
+)
+
 CASES = (
+    *RECOVERED,
+    *SUDDEN,
     Case(
         "2% from the start: every window, each after its own time",
         ALERT,

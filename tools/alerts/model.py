@@ -120,7 +120,5 @@ class Recording:
 def risen(counter: str, by: str, window: str = "15m") -> str:
     """True where a counter rose within the window, or appeared above 0: a process may count before its first scrape."""
     return (
-        f"sum by ({by}) (increase({counter}[{window}])) > 0\n"
-        f"or\n"
-        f"sum by ({by}) ({counter} > 0 unless {counter} offset {window}) > 0"
+        f"sum by ({by}) (increase({counter}[{window}])) > 0\nor\nsum by ({by}) ({counter} unless {counter} offset {window}) > 0"
     )
