@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes_core.crypto import hkdf, labels
-from hermes_core.crypto.aead import open_frame, seal_frame
+from hermes_core.crypto.aead import LONG_BYTES, open_frame, seal_frame
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.crypto.hashing import DIGEST_BYTES, NAME, HashId, compute_tag, equal_tags, hash_bytes
 from hermes_core.crypto.random import generate_secret
@@ -20,6 +20,7 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import pointer
 from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
+from tests.reference import protocol_reference as ref
 
 P = 2**255 - 19
 LOW_ORDER = [
@@ -104,7 +105,7 @@ def test_x25519_lengths(length: int) -> None:
         EphemeralKey(SecretBytes(length))
 
 
-@pytest.mark.parametrize("length", [0, 1, 1024, 2047, 2048, 2049, 65536])
+@pytest.mark.parametrize("length", [0, 1, 1024, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1, 65536])
 def test_aead_round_trip(length: int) -> None:
     key = make(bytes(range(32)))
     plaintext = generate_secret(length)
@@ -112,6 +113,13 @@ def test_aead_round_trip(length: int) -> None:
     assert sealed[:6] == b"header"
     assert len(sealed) == 6 + length + 16
     assert open_frame(pointer(key.buffer), sealed, 6, b"header aad") == plaintext.buffer
+
+
+@pytest.mark.parametrize("length", [LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1])
+def test_both_libraries_give_the_reference_bytes(length: int) -> None:
+    key = make(bytes(range(32)))
+    expected = ref.seal(bytes(range(32)), b"header", b"x" * length, None)
+    assert seal_frame(pointer(key.buffer), b"header", b"x" * length, b"header") == expected
 
 
 @pytest.mark.parametrize("length", [3, 5000])

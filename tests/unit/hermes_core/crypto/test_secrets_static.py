@@ -21,7 +21,9 @@ from hermes_node.logs import EventLog
 
 log = logging.getLogger(__name__)
 
-def use(secret: SecretBytes, other: SecretBytes, keys: EpochKeys, data: bytes, maybe: SecretBytes | None, events: EventLog) -> None:
+def use(
+    secret: SecretBytes, other: SecretBytes, keys: EpochKeys, data: bytes, maybe: SecretBytes | None, events: EventLog
+) -> None:
 """
 REFUSED = {
     'f"{secret}"': "secret",
