@@ -66,6 +66,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--cluster", choices=KINDS, default="local", help="kind of cluster (default: local)")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end, also after a failure")
+    parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a value for the chart")
     return parser.parse_args(argv)
 
 
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _on_term)  # so that a run that is told to end takes its cluster down
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    run = Run(choose_cluster(options.cluster), OUT)
+    run = Run(choose_cluster(options.cluster), OUT, tuple(options.values))
     phases = PHASES if options.keep else (*PHASES, END)
     results = run_phases(run, phases, _dump)
     if options.keep:

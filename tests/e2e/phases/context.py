@@ -37,10 +37,11 @@ LABEL_MESH = "hermesmesh.io/mesh"
 
 @dataclass
 class Run:
-    """One run. `note` is what the live line shows behind the name of the phase."""
+    """One run. `note` is what the live line shows behind the name of the phase; `chart_values` are KEY=VALUE for helm."""
 
     cluster: Cluster
     out: Path
+    chart_values: tuple[str, ...] = ()
     note: str = ""
     prometheus: Monitor | None = None
     began_s: float = field(default_factory=time.time)

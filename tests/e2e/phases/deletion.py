@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.progress import say
 from tests.e2e.harness.wait import until
 from tests.e2e.phases.context import MESH, NAMESPACE, NAMESPACES, SEALED_NAMESPACE, require
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 GONE_S = 200.0  # the operator lets a mesh go after 180 s, wiped or not
 # What Kubernetes itself puts into every namespace.
 OF_KUBERNETES = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
+MANAGED_BY = "app.kubernetes.io/managed-by"
 SHOWN_EVENTS = 30
 
 
@@ -40,21 +42,20 @@ def _await_nothing(run: Run, namespace: str) -> None:
         run.note = f"left in {namespace}: {', '.join(left)}"
         return not left
 
-    until(
-        f"removal of everything in {namespace}",
-        gone,
-        within_s=GONE_S,
-        cure=f"see why with `kubectl get all,cm,secret,pvc,pv -n {namespace}`: {run.note}",
-        poll_s=0.5,
-    )
+    what, cure = f"removal of everything in {namespace}", f"kubectl get all,configmaps,secrets,pvc,pv -n {namespace}"
+    try:
+        until(what, gone, within_s=GONE_S, cure=cure, poll_s=0.5)
+    except HarnessError as error:
+        raise HarnessError(f"{error.problem} ({run.note})", error.cure) from None
 
 
 def list_objects(run: Run, namespace: str) -> list[str]:
-    """Return every object in a namespace as Kind/name, but for Events and what Kubernetes puts there itself."""
+    """Return every object in a namespace as Kind/name, but for Events, the chart's, and what Kubernetes puts there."""
     kinds = run.kubectl.run("api-resources", "--namespaced", "--verbs=list,delete", "-o", "name").split()
     wanted = sorted(kind for kind in kinds if not kind.startswith("events"))
     found = json.loads(run.kubectl.run("get", ",".join(wanted), "-n", namespace, "-o", "json", "--ignore-not-found") or "{}")
-    names = {f"{item['kind']}/{item['metadata']['name']}" for item in found.get("items", [])}
+    items = [item for item in found.get("items", []) if item["metadata"].get("labels", {}).get(MANAGED_BY) != "Helm"]
+    names = {f"{item['kind']}/{item['metadata']['name']}" for item in items}
     return sorted(names - OF_KUBERNETES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -63,11 +64,12 @@ def _targets(prometheus: Monitor) -> list[tuple[str, str]]:
 
 
 def _stop_earlier(run_dir: RunDir) -> None:
-    """A run with --keep may have left its Prometheus; its targets would be those of another mesh."""
+    """A run with --keep may have left its Prometheus; what it saw was another mesh with the same names."""
     processes = Processes(run_dir)
     for name in processes.names():
         if name == "prometheus" or name.startswith("targets-"):
             processes.stop(name)
+    shutil.rmtree(run_dir.root / "prometheus", ignore_errors=True)
 
 
 def judge_alerts(run: Run) -> str:

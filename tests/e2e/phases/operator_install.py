@@ -26,7 +26,7 @@ def install_operator(on: Run) -> str:
     on.kubectl.apply(*[_namespace(name) for name in NAMESPACES])
     if on.cluster.pods_reachable_from_host:
         on.kubectl.apply(*monitoring_crds())  # so that the chart and the operator deliver their monitors and rules
-    output = _helm(on, "install", RELEASE, str(CHART), "--namespace", OPERATOR_NAMESPACE, *_values())
+    output = _helm(on, "install", RELEASE, str(CHART), "--namespace", OPERATOR_NAMESPACE, *_values(on))
     on.write("helm-install.txt", output)
     on.kubectl.run("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=30s")
     until(
@@ -45,16 +45,26 @@ def uninstall_operator(on: Run) -> str:
     require(
         on.kubectl.get("crd", CRD), f"helm uninstall removed the CRD {CRD}", "crds.keep must keep it, and all meshes with it"
     )
-    until(
-        "removal of everything the chart made",
-        lambda: not release_objects(on),
-        within_s=GONE_S,
-        cure=f"still there: {', '.join(release_objects(on))}",
-        poll_s=0.5,
-    )
-    on.kubectl.run("delete", "crd", CRD, "--timeout=60s", timeout_s=70.0)
+    until("removal of everything the chart made", lambda: not _left(on), within_s=GONE_S, cure="kubectl get all -A", poll_s=0.5)
     on.kubectl.run("delete", "namespace", *NAMESPACES, "--timeout=100s", timeout_s=GONE_S)
+    _delete_own_crd(on)
     return "only the CRD stayed, as documented"
+
+
+def foreign_meshes(on: Run) -> list[str]:
+    """Return the meshes of this cluster that are not of this run; deleting the CRD would delete them too."""
+    meshes = (on.kubectl.get("hermesmesh", "--all-namespaces") or {"items": []})["items"]
+    places = [(mesh["metadata"]["namespace"], mesh["metadata"]["name"]) for mesh in meshes]
+    return [f"{namespace}/{name}" for namespace, name in places if namespace not in NAMESPACES]
+
+
+def _delete_own_crd(on: Run) -> None:
+    """Delete the CRD only when this release made it and no mesh of somebody else would go with it."""
+    made_by = ((on.kubectl.get("crd", CRD) or {}).get("metadata", {}).get("annotations") or {}).get(
+        "meta.helm.sh/release-namespace"
+    )
+    if made_by == OPERATOR_NAMESPACE and not foreign_meshes(on):
+        on.kubectl.run("delete", "crd", CRD, "--timeout=60s", timeout_s=70.0)
 
 
 def release_objects(on: Run) -> list[str]:
@@ -67,12 +77,19 @@ def release_objects(on: Run) -> list[str]:
     return [f"{item['kind']}/{item['metadata']['name']}" for item in found["items"]]
 
 
-def _values() -> list[str]:
+def _left(on: Run) -> list[str]:
+    found = release_objects(on)
+    on.note = f"left: {', '.join(found)}"
+    return found
+
+
+def _values(on: Run) -> list[str]:
     repository, tag = IMAGE.rsplit(":", 1)
     return [
         *("--set", f"image.repository={repository}"),
         *("--set", f"image.tag={tag}"),
         *("--set", "image.pullPolicy=IfNotPresent"),
+        *(word for value in on.chart_values for word in ("--set", value)),
     ]
 
 
@@ -89,6 +106,10 @@ def _clear_earlier_run(on: Run) -> None:
     """Remove what a run with --keep left behind: the meshes while their operator still runs, then the release."""
     if on.kubectl.get("crd", CRD) is None:
         return
+    foreign = foreign_meshes(on)
+    require(
+        not foreign, f"this cluster holds meshes of somebody else: {', '.join(foreign)}", "use a cluster that may be filled"
+    )
     on.note = "removing what an earlier run kept"
     for namespace in NAMESPACES:
         on.kubectl.attempt("delete", "hermesmesh", "--all", "-n", namespace, "--timeout=60s", timeout_s=70.0)
@@ -102,7 +123,7 @@ def _clear_earlier_run(on: Run) -> None:
         env={"KUBECONFIG": str(on.cluster.kubeconfig)},
         timeout_s=HELM_TIMEOUT_S,
     )
-    on.kubectl.run("delete", "crd", CRD, "--ignore-not-found", "--timeout=60s", timeout_s=70.0)
+    _delete_own_crd(on)
     on.kubectl.run("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--timeout=100s", timeout_s=GONE_S)
 
 
