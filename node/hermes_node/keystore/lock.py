@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hermes_core.errors import KeystoreIOError, KeystoreLockedError
@@ -35,6 +37,27 @@ class KeystoreLock:
             self._sidecar.unlink(missing_ok=True)
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+@contextmanager
+def lock_for_reading(path: Path) -> Iterator[None]:
+    """The lock for as long as somebody only looks; on a volume that cannot be written to, nobody else can change the file.
+
+    KeystoreLockedError when a process uses the keystore.
+    """
+    if not _is_writable(path):
+        yield
+        return
+    lock = KeystoreLock(path)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_writable(path: Path) -> bool:
+    read_only = bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    return not read_only and (os.access(path.parent, os.W_OK) or os.access(lock_path(path), os.W_OK))
 
 
 def _acquire(sidecar: Path) -> int:

@@ -1,0 +1,218 @@
+"""hermesctl keystore: make, look into, check, re-key and migrate the sealed file of a node that is not running."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.keystore.backend import PASSPHRASE_BACKEND_ID, PassphraseBackend
+from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_ctl.errors import CtlError
+from hermes_ctl.output import add_output_option, print_data
+from hermes_ctl.terminal import say
+from hermes_node.keystore import Keystore
+from hermes_node.keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
+from hermes_node.passphrase import read_passphrase
+
+_FROM_ENVIRONMENT = "HERMES_KEYSTORE_PASSPHRASE"
+
+_EPILOG = """examples:
+  make one; without --passphrase-file it asks (or reads HERMES_KEYSTORE_PASSPHRASE):
+    hermesctl keystore init keystore.db --passphrase-file passphrase
+
+  see what anybody with the file sees (no passphrase, no secrets):
+    hermesctl keystore inspect keystore.db
+
+  prove that every record is authentic, in its place, and that none is missing:
+    hermesctl keystore verify keystore.db --passphrase-file passphrase
+
+  change the passphrase, and shut out who kept the old file and the old passphrase:
+    hermesctl keystore rotate-passphrase keystore.db --passphrase-file old --new-passphrase-file new --and-generation
+
+  make every older copy of a record worthless:
+    hermesctl keystore rotate-generation keystore.db --passphrase-file passphrase
+
+  see what a new version would migrate, then migrate:
+    hermesctl keystore migrate keystore.db --dry-run
+    hermesctl keystore migrate keystore.db --passphrase-file passphrase
+
+Stop the node first: one process, one keystore. Nothing is changed when a command fails; the exit code says why
+(71 wrong passphrase, 72 tampered, 73 newer version, 74 volume, 75 in use, 76 missing, 79 exists already).
+"""
+
+
+def register(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "keystore",
+        help="make, look into, check, re-key and migrate a keystore file",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    init = _add(actions, "init", init_keystore, "make a new, empty keystore; never overwrites one")
+    inspect = _add(actions, "inspect", inspect_keystore, "what the file shows without a passphrase", passphrase=False)
+    verify = _add(actions, "verify", verify_keystore, "check every record; changes nothing")
+    rewrap = _add(actions, "rotate-passphrase", rotate_passphrase, "seal with another passphrase; records are not touched")
+    _add(actions, "rotate-generation", rotate_generation, "re-seal every record under a new key and forget the old one")
+    migrate = _add(actions, "migrate", migrate_keystore, "bring older records to the current version, in one transaction")
+    for action in (init, rewrap):
+        _add_costs(action)
+    for action in (inspect, verify):
+        add_output_option(action, ("table", "json", "yaml"))
+    rewrap.add_argument("--new-passphrase-file", type=Path, metavar="FILE", help="the new passphrase (default: ask)")
+    rewrap.add_argument(
+        "--and-generation",
+        action="store_true",
+        help="also rotate the generation, so that old file and old passphrase open nothing new",
+    )
+    migrate.add_argument("--dry-run", action="store_true", help="only say what would be migrated; needs no passphrase")
+
+
+def _add(actions: Any, name: str, run: Any, text: str, *, passphrase: bool = True) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text, description=f"{text}.")
+    parser.add_argument("path", type=Path, help="the keystore's file, usually DATA_DIR/keystore.db")
+    if passphrase:
+        parser.add_argument(
+            "--passphrase-file", type=Path, metavar="FILE", help=f"default: {_FROM_ENVIRONMENT}, or ask on a terminal"
+        )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_costs(parser: argparse.ArgumentParser) -> None:
+    usual = Argon2Params()
+    parser.add_argument("--memory-kib", type=int, default=usual.memory_kib, help=f"Argon2id memory ({usual.memory_kib})")
+    parser.add_argument("--time-cost", type=int, default=usual.time_cost, help=f"Argon2id passes ({usual.time_cost})")
+    parser.add_argument("--lanes", type=int, default=usual.lanes, help=f"Argon2id lanes ({usual.lanes})")
+
+
+def init_keystore(options: argparse.Namespace) -> int:
+    costs = _read_costs(options)
+    passphrase = _read_passphrase(options.passphrase_file, "new passphrase", twice=True)
+    with Keystore.create(options.path, passphrase, argon2=costs) as store:
+        say(f"made {options.path}: file id {store.file_id.hex()}, generation {store.mark.generation}")
+    return 0
+
+
+def inspect_keystore(options: argparse.Namespace) -> int:
+    _print(options.output, _describe_inspection(inspect_file(options.path)))
+    return 0
+
+
+def verify_keystore(options: argparse.Namespace) -> int:
+    passphrase = _read_passphrase(options.passphrase_file, "passphrase")
+    audit = audit_file(options.path, PassphraseBackend(passphrase))
+    _print(options.output, _describe_audit(audit))
+    return 0
+
+
+def rotate_passphrase(options: argparse.Namespace) -> int:
+    costs = _read_costs(options)
+    passphrase = _read_passphrase(options.passphrase_file, "old passphrase")
+    with Keystore.open(options.path, passphrase) as store:
+        store.rotate_passphrase(
+            _read_passphrase(options.new_passphrase_file, "new passphrase", twice=True, new=True), argon2=costs
+        )
+        if options.and_generation:
+            store.rotate_generation()
+        say(f"sealed with the new passphrase: generation {store.mark.generation}, commit {store.mark.commit_counter}")
+    if not options.and_generation:
+        say("who kept an older file and the old passphrase can still open what this generation seals: see rotate-generation")
+    return 0
+
+
+def rotate_generation(options: argparse.Namespace) -> int:
+    with Keystore.open(options.path, _read_passphrase(options.passphrase_file, "passphrase")) as store:
+        store.rotate_generation()
+        records = sum(store.record_count(table) for table in Table)
+        say(f"{records} records sealed anew: generation {store.mark.generation}, commit {store.mark.commit_counter}")
+    return 0
+
+
+def migrate_keystore(options: argparse.Namespace) -> int:
+    before = inspect_file(options.path)
+    outdated = {place: count for place, count in before.records.items() if is_outdated(*place)}
+    for (table, version), count in outdated.items():
+        say(f"{_table_name(table)}: {count} records from version {version} to {RECORD_VERSIONS[Table(table)]}")
+    if options.dry_run or not outdated:
+        say(f"{sum(outdated.values())} records to migrate")
+        return 0
+    with Keystore.open(options.path, _read_passphrase(options.passphrase_file, "passphrase")) as store:
+        say(f"migrated: generation {store.mark.generation}, commit {store.mark.commit_counter}")
+    return 0
+
+
+def _read_costs(options: argparse.Namespace) -> Argon2Params:
+    try:
+        return Argon2Params(options.memory_kib, options.time_cost, options.lanes)
+    except ValueError as error:
+        raise CtlError(f"--{str(error).replace('_', '-', 1)}") from None
+
+
+def _read_passphrase(path: Path | None, what: str, *, twice: bool = False, new: bool = False) -> SecretBytes:
+    """From a file, the environment (not for a rotation's new one), or the terminal."""
+    environment: dict[str, str] = {} if new else dict(os.environ)
+    if path is not None or environment.get(_FROM_ENVIRONMENT):
+        return read_passphrase(str(path or ""), environment)
+    if not sys.stdin.isatty():
+        flag = "--new-passphrase-file" if new else f"--passphrase-file or {_FROM_ENVIRONMENT}"
+        raise CtlError(f"the {what} is needed: give {flag}")
+    typed = getpass.getpass(f"{what}: ")
+    if not typed:
+        raise CtlError("a passphrase has at least one character")
+    if twice and getpass.getpass(f"{what} again: ") != typed:
+        raise CtlError("the two do not match; nothing was changed")
+    return SecretBytes.take(bytearray(typed.encode()))
+
+
+def _describe_inspection(found: Inspection) -> dict[str, Any]:
+    costs = found.argon2
+    by_passphrase = found.backend_id == PASSPHRASE_BACKEND_ID
+    return {
+        "file_version": found.file_version,
+        "file_id": found.file_id.hex(),
+        "sealed_by": "passphrase" if by_passphrase else f"key backend {found.backend_id}",
+        "argon2": f"{costs.memory_kib} KiB, {costs.time_cost} passes, {costs.lanes} lanes" if costs else "",
+        "size_bytes": found.size_bytes,
+        "log_bytes": found.log_bytes,
+        "records": {f"{_table_name(table)} v{version}": count for (table, version), count in found.records.items()},
+        "to_migrate": sum(count for place, count in found.records.items() if is_outdated(*place)),
+    }
+
+
+def _describe_audit(audit: Audit) -> dict[str, Any]:
+    return {
+        "intact": True,
+        "file_id": audit.file_id.hex(),
+        "generation": audit.mark.generation,
+        "commit_counter": audit.mark.commit_counter,
+        "records": {_table_name(table): count for table, count in sorted(audit.records.items())},
+        "to_migrate": audit.outdated,
+    }
+
+
+def _table_name(table: int) -> str:
+    return Table(table).name.lower() if table in RECORD_VERSIONS else f"table {table}"
+
+
+def _print(output: str, data: dict[str, Any]) -> None:
+    if output != "table":
+        print_data(data, output)
+        return
+    table = RichTable(show_header=False, box=None, pad_edge=False)
+    for name, value in data.items():
+        shown = (
+            ", ".join(f"{count} {what}" for what, count in value.items()) or "none" if isinstance(value, dict) else str(value)
+        )
+        table.add_row(name.replace("_", " "), shown)
+    Console(soft_wrap=True).print(table)
