@@ -36,7 +36,8 @@ def transmit_all(tables: AppTables, chat: AppChat, now: float) -> None:
     if not chat.can_send:
         return
     repeat_confirm(tables, chat)
-    send_ack(tables, chat, now)
+    if chat.incoming.acked:
+        send_ack(tables, chat, now)
     for message in chat.outgoing:
         transmit_message(tables, chat, message, now)
     plan_retransmit(tables, chat, now)

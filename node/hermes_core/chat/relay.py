@@ -28,8 +28,8 @@ def relay_frame(tables: NodeTables, source: Neighbour, sealed: Sealed, now: floa
     except ProtocolError as error:
         tables.refuse_frame(source, chat_id, error)
         return
-    chat.last_active_at = now
     if kind == DATA:
+        chat.last_active_at = now  # acknowledgements are repeated on every reconnect; they keep no idle chat
         chat.messages_in_epoch += 1
         lifetime.check_key_lifetime(tables, chat, now)
     else:
