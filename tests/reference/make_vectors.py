@@ -224,7 +224,7 @@ def main(arguments: list[str]) -> int:
         else:
             path.write_text(text)
     if stale:
-        print(f"stale: {' '.join(stale)}; run python -m tests.reference.make_vectors", file=sys.stderr)  # noqa: T201
+        print(f"stale: {' '.join(stale)}; run python -m tests.reference.make_vectors", file=sys.stderr)
     return 1 if stale else 0
 
 

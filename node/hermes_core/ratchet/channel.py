@@ -253,9 +253,10 @@ class Channel(Negotiation):
         held = snapshot.current or snapshot.pending
         if held is not None:
             channel.hash_id = HashId.SHA256 if len(held.transcript_hash) == 32 else HashId.SHA512
-        for name, epoch in (("_current", snapshot.current), ("_pending", snapshot.pending)):
-            if epoch is not None:
-                setattr(channel, name, Epoch.restore(snapshot.kind, chat_id, channel.hash_id, epoch))
+        if snapshot.current is not None:
+            channel._current = Epoch.restore(snapshot.kind, chat_id, channel.hash_id, snapshot.current)
+        if snapshot.pending is not None:
+            channel._pending = Epoch.restore(snapshot.kind, chat_id, channel.hash_id, snapshot.pending)
         channel._seen = snapshot.seen_ephemerals
         return channel
 
