@@ -16,14 +16,14 @@ from hermes_core.chat.session import CHALLENGE_BYTES, AppFound, Challenge, Conne
 from hermes_core.chat.validate import MAX_SEALED_BYTES
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_node.app_session import LAST_WORDS_S, AppSession
-from hermes_node.byte_stream import ByteStream, StreamEndedError, stream_handler
+from hermes_node.app_session import AppSession
+from hermes_node.byte_stream import ByteStream, StreamEndedError, reset_stream, stream_handler
 from hermes_node.config import Config
 from hermes_node.limits import StreamAdmission
 from hermes_node.logs import EventLog
 from hermes_node.metrics import NodeMetrics
 from hermes_node.metrics_labels import SessionResult, ThrottleScope
-from hermes_node.outbox import Outbox
+from hermes_node.outbox import LAST_WORDS_S, Outbox, StreamStuckError
 from hermes_node.session_table import SessionTable
 from hermes_proto.v1.app_router_pb2 import ClientBatch
 from hermes_wire.app import MAX_BATCH_BYTES, ClientMessage, ServerMessage, build_server_batch, parse_client_batch
@@ -154,14 +154,18 @@ class AppRouter:
 
     async def _serve(self, session: AppSession, stream: ByteStream) -> None:
         """Write what is ready as one batch, until the outbox is closed and empty."""
+
+        async def write(batch: list[ServerMessage]) -> None:
+            await stream.write(encode_server_batch(batch))
+            session.sent_at = self._now()
+
         reader = asyncio.create_task(self._read(session, stream))
         try:
-            while batch := await session.outbox.take():
-                async with asyncio.timeout(LAST_WORDS_S if session.outbox.closed else None):
-                    await stream.write(encode_server_batch(batch))
-                session.sent_at = self._now()
-        except (StreamEndedError, TimeoutError):
+            await session.outbox.drain(write)
+        except StreamEndedError:
             pass
+        except StreamStuckError:
+            reset_stream()
         finally:
             reader.cancel()
             session.outbox.close()

@@ -13,8 +13,6 @@ from hermes_node.pending import PendingFrames
 from hermes_wire.app import ServerMessage
 
 SILENT_INTERVALS: Final = 3
-LAST_WORDS_S: Final = 5.0
-"""How long an ended stream may take to read what was said last."""
 
 
 def end_notice(code: ErrorCode, detail: str, retry_after_ms: int = 0) -> ErrorNotice:

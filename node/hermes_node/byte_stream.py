@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from typing import Any, Final, NoReturn
 
 import grpc
 import grpc.aio
@@ -37,6 +38,15 @@ class ByteStream:
             await self._end.write(data)
         except _ENDED as error:
             raise StreamEndedError(_describe(error)) from None
+
+
+def reset_stream() -> NoReturn:
+    """Leave an RPC that is being served without a status: one would wait for ever behind what the peer does not read.
+
+    gRPC's Python server cannot reset one stream. What is left of it (at most one write, `outbox.MAX_WRITE_BYTES`) goes when
+    the client's connection ends; keepalive pings see to that when the client is not there any more.
+    """
+    raise asyncio.CancelledError
 
 
 def stream_handler(service: str, methods: dict[str, Any]) -> grpc.GenericRpcHandler:

@@ -14,6 +14,8 @@ RECEIVE_SLACK_BYTES: Final = 64 * 1024
 MAX_METADATA_BYTES: Final = 8 * 1024
 MAX_STREAMS_PER_CONNECTION: Final = 4096
 IDLE_CONNECTION_MS: Final = 300_000
+KEEPALIVE_MS: Final = 60_000
+KEEPALIVE_TIMEOUT_MS: Final = 20_000
 MAX_PENDING_FRAMES: Final = 1024
 """Frames of one stream that may wait for the chat machine before its stream is not read any more."""
 
@@ -28,6 +30,9 @@ def server_options(limits: LimitsSection) -> GrpcOptions:
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
         ("grpc.max_connection_idle_ms", IDLE_CONNECTION_MS),
+        # A peer that vanished without a word is noticed, and what its streams hold is freed.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.server_handshake_timeout_ms", int(limits.connect_timeout_s * 1000)),
         ("grpc.so_reuseport", 0),  # a second process on the port is a mistake to report, not a way to share it
     ]

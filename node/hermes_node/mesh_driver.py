@@ -31,13 +31,14 @@ from hermes_node.mesh_seeds import JoinState, SeedOutcomes, SeedTarget, resolve_
 from hermes_node.metrics import NodeMetrics
 from hermes_node.metrics_events import record_mesh_event
 from hermes_node.metrics_labels import OperationResult
+from hermes_node.outbox import StreamStuckError
 from hermes_node.peer_link import GossipLink
 
 REJOIN_INTERVAL_S: Final = 2.0
 BACKOFF_BASE_S: Final = 0.1
 MIN_TICK_S: Final = 0.01
 BACKOFF_CAP_S: Final = 5.0
-_DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, TimeoutError)
+_DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, StreamStuckError, TimeoutError)
 
 
 class Dialer(Protocol):

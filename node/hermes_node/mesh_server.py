@@ -11,13 +11,12 @@ import grpc
 from hermes_core.chat.messages import ErrorNotice
 from hermes_core.errors import ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
-from hermes_node.byte_stream import ByteStream, StreamEndedError, stream_handler
+from hermes_node.byte_stream import ByteStream, StreamEndedError, reset_stream, stream_handler
 from hermes_node.logs import EventLog
 from hermes_node.mesh_handshake import LocalNode, ProvedPeer, accept_handshake
 from hermes_node.mesh_stream import SERVICE, MeshStream, RouteStream, gossip_stream, join_stream
+from hermes_node.outbox import LAST_WORDS_S, StreamStuckError
 from hermes_node.peer_link import GossipLink, LinkFactory, MeshEvents, PeerInbox
-
-LAST_WORDS_S = 2.0
 
 
 class MeshView(MeshEvents, Protocol):
@@ -94,6 +93,8 @@ class MeshServer:
                     await stream.send_first(notice)
             except (StreamEndedError, TimeoutError):
                 pass
+        except StreamStuckError:
+            reset_stream()
         except (StreamEndedError, TimeoutError):
             pass
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from hermes_core.chat.messages import Sealed
-from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES
+from hermes_wire.app import MAX_BATCH_FRAMES
 
 T = TypeVar("T")
 
 FRAME_OVERHEAD_BYTES: Final = 16
+MAX_WRITE_BYTES: Final = 1024 * 1024
+"""Below the protocol's bound: a write is what a stream whose reader stopped goes on holding."""
+
+LAST_WORDS_S: Final = 2.0
 PLAIN_MESSAGE_BYTES: Final = 1024
 """At least what any message but `Sealed` takes on the wire, and what it takes in memory, roughly."""
+
+
+class StreamStuckError(Exception):
+    """The other side does not read, not even the last words."""
 
 
 def estimate_bytes(message: object) -> int:
@@ -32,6 +40,7 @@ class Outbox(Generic[T]):
         self._waiting: deque[T] = deque()
         self._bytes = 0
         self._closed = False
+        self._on_close: Callable[[], None] | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -63,10 +72,29 @@ class Outbox(Generic[T]):
         if last is not None:
             self._waiting.append(last)
         self._closed = True
+        if self._on_close is not None:
+            self._on_close()
         self._wake()
 
+    async def drain(self, write: Callable[[list[T]], Awaitable[None]]) -> None:
+        """Hand every batch to `write` until the outbox is closed and empty.
+
+        Once it is closed, what is left has LAST_WORDS_S to leave: a reader that stopped blocks `write` for ever.
+        StreamStuckError when that was not enough.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LAST_WORDS_S if self._closed else None) as deadline:
+                self._on_close = lambda: deadline.reschedule(loop.time() + LAST_WORDS_S)
+                while batch := await self.take():
+                    await write(batch)
+        except TimeoutError:
+            raise StreamStuckError from None
+        finally:
+            self._on_close = None
+
     async def take(self) -> list[T]:
-        """The next batch, at most MAX_BATCH_FRAMES and MAX_BATCH_BYTES; empty when closed and everything was taken."""
+        """The next batch, at most MAX_BATCH_FRAMES and MAX_WRITE_BYTES; empty when closed and everything was taken."""
         while not self._waiting:
             if self._closed:
                 return []
@@ -79,7 +107,7 @@ class Outbox(Generic[T]):
         size = 0
         while self._waiting and len(batch) < MAX_BATCH_FRAMES:
             next_size = self._measure(self._waiting[0])
-            if batch and size + next_size > MAX_BATCH_BYTES:
+            if batch and size + next_size > MAX_WRITE_BYTES:
                 break
             size += next_size
             batch.append(self._waiting.popleft())

@@ -20,7 +20,6 @@ from hermes_wire.peer import PeerMessage
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
-LAST_WORDS_S = 2.0
 
 
 class MeshEvents(Protocol):
@@ -66,9 +65,11 @@ class GossipLink:
             mesh.gossip_down(self)
 
     async def _write(self, stream: MeshStream[Any]) -> None:
-        while batch := await self.outbox.take():
+        async def write(batch: list[MembershipUpdate | ErrorNotice]) -> None:
             for message in batch:
                 await stream.send(message)
+
+        await self.outbox.drain(write)
 
     async def _read(self, stream: MeshStream[Any], mesh: MeshEvents) -> None:
         while (message := await stream.receive()) is not None:
@@ -110,8 +111,7 @@ class RouteLink:
             chats.peer_disconnected(self)
 
     async def _write(self, stream: RouteStream) -> None:
-        while batch := await self.outbox.take():
-            await stream.send(batch)
+        await self.outbox.drain(stream.send)
 
     async def _read(self, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
         while (batch := await stream.receive()) is not None:
@@ -134,7 +134,7 @@ class RouteLink:
 async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
     """Run the two halves of a stream until one ends; what waits is still written when the reader ended cleanly.
 
-    Raises ProtocolError when the peer sent what it must not. A broken stream just ends.
+    Raises ProtocolError when the peer sent what it must not, StreamStuckError when it does not read. A broken stream just ends.
     """
     reader = asyncio.create_task(reading)
     reader.add_done_callback(lambda _: outbox.close())

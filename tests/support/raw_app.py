@@ -17,7 +17,7 @@ import grpc.aio
 from hermes_core.chat.app_machine import AppChats
 from hermes_core.chat.connect import build_connect, derive_session_binding
 from hermes_core.chat.events import AppEvent, ChatOffered, MessageReceived
-from hermes_core.chat.messages import ChatMessage, ErrorNotice
+from hermes_core.chat.messages import ErrorNotice
 from hermes_core.chat.params import AppParams
 from hermes_core.chat.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
 from hermes_core.crypto.signing import Identity
@@ -50,7 +50,7 @@ class RawApp:
         self._ticker: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
-        self._unsent: list[ChatMessage] = []
+        self._unsent: list[ClientMessage] = []
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -183,13 +183,15 @@ class RawApp:
         async with self._writing:
             output = self.chats.take_output()
             self.events += output.events
-            sends, self._unsent = self._unsent + output.sends, []
+            sends, self._unsent = [*self._unsent, *output.sends], []
             for start in range(0, len(sends), 200):
                 batch = build_client_batch(list(sends[start : start + 200]))
                 await self._call.write(batch.SerializeToString())
         self._changed.set()
 
     def _take(self, message: ServerMessage) -> None:
+        if isinstance(message, Heartbeat) and not message.reply:
+            self._unsent.append(Heartbeat(message.sequence, reply=True))
         if not isinstance(message, _SESSION):
             self.chats.receive(message, time.time())  # type: ignore[arg-type]
 

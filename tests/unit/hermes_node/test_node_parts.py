@@ -13,7 +13,7 @@ from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, Keystore
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_node.addresses import Address, parse_address, parse_seed
 from hermes_node.clock import SteadyClock
-from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure
+from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
 from hermes_node.keystore import KeystoreMark
 from hermes_node.mesh_seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_node.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
@@ -199,3 +199,16 @@ def test_the_clock_ignores_a_step_of_the_systems_time(monkeypatch: pytest.Monkey
     clock = SteadyClock()
     wall[0], monotonic[0] = 10.0, 6.5
     assert clock.now() == 1001.5
+
+
+def test_a_failure_is_also_the_containers_termination_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "termination-log"
+    monkeypatch.setattr("hermes_node.errors.TERMINATION_LOG", path)
+    report_failure("KEYSTORE_IO: full; cure: space")
+    assert not path.exists()  # only where Kubernetes made one
+    path.touch()
+    report_failure("KEYSTORE_IO: full; cure: space")
+    assert path.read_text() == "KEYSTORE_IO: full; cure: space\n"
+    assert capsys.readouterr().err == "hermes-node: KEYSTORE_IO: full; cure: space\n" * 2

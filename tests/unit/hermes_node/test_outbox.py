@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from hermes_core.chat.messages import PathState, Sealed
 from hermes_core.ids import ChatId
-from hermes_node.outbox import PLAIN_MESSAGE_BYTES, Outbox, estimate_bytes
+from hermes_node.outbox import MAX_WRITE_BYTES, PLAIN_MESSAGE_BYTES, Outbox, StreamStuckError, estimate_bytes
 from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, ServerMessage, build_server_batch
 
 CHAT = ChatId(bytes(16))
@@ -45,13 +47,13 @@ async def test_a_batch_has_at_most_the_protocols_frames() -> None:
     assert len(await outbox.take()) == 1
 
 
-async def test_a_batch_has_at_most_the_protocols_bytes() -> None:
+async def test_a_batch_has_at_most_the_bytes_of_one_write() -> None:
     outbox = make()
     for _ in range(80):
         outbox.put(sealed(65_000))
     while len(outbox):
         batch = await outbox.take()
-        assert len(build_server_batch(batch).SerializeToString()) <= MAX_BATCH_BYTES
+        assert len(build_server_batch(batch).SerializeToString()) <= MAX_WRITE_BYTES < MAX_BATCH_BYTES
 
 
 async def test_the_bound_in_frames_holds_exactly() -> None:
@@ -95,3 +97,39 @@ async def test_close_wakes_a_waiting_writer() -> None:
 def test_the_estimate_is_an_upper_bound() -> None:
     for message in (sealed(92), sealed(65_639), PathState(CHAT, up=True)):
         assert len(build_server_batch([message]).SerializeToString()) <= estimate_bytes(message)
+
+
+async def test_drain_writes_everything_and_ends_when_closed() -> None:
+    outbox, written = make(), []
+
+    async def write(batch: list[ServerMessage]) -> None:
+        written.extend(batch)
+
+    draining = asyncio.create_task(outbox.drain(write))
+    outbox.put(sealed(60))
+    await asyncio.sleep(0)
+    outbox.put(sealed(61))
+    outbox.close(sealed(62))
+    await draining
+    assert written == [sealed(60), sealed(61), sealed(62)]
+
+
+@pytest.mark.parametrize("closed_before", [True, False])
+async def test_a_reader_that_stopped_does_not_hold_an_ended_stream(
+    closed_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes_node.outbox.LAST_WORDS_S", 0.01)
+    outbox, blocked = make(), asyncio.Event()
+
+    async def write(_batch: list[ServerMessage]) -> None:
+        blocked.set()
+        await asyncio.Event().wait()
+
+    outbox.put(sealed(60))
+    if closed_before:
+        outbox.close()
+    draining = asyncio.create_task(outbox.drain(write))
+    await blocked.wait()
+    outbox.close()
+    with pytest.raises(StreamStuckError):
+        await asyncio.wait_for(draining, 10)
