@@ -13,6 +13,7 @@ import pytest
 
 from hermes_core.errors import KeystoreError, KeystoreIOError
 from hermes_node.keystore import Keystore, Table
+from hermes_node.keystore.inspection import inspect_file
 from tests.component.keystore.kit import CHEAP, PASSPHRASE, RECORDS, content, create, file_bytes, open_store, secret
 
 
@@ -71,6 +72,7 @@ def read_only(folder: Path) -> None:
     (folder / "keystore.db.lock").unlink()
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
     refuse(path, KeystoreIOError)
+    assert sum(inspect_file(path).records.values()) == len(RECORDS)  # looking needs no lock where nobody can write
     subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
     open_store(path).close()  # leaves the lock's sidecar, as a node does
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
