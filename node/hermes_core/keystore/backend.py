@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from hermes_core.crypto.kdf_argon2 import SALT_BYTES, Argon2Params, derive_master_key
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha
-from hermes_core.errors import KeystoreBadPassphraseError, KeystoreTamperedError
+from hermes_core.errors import KeystoreBadPassphraseError, KeystoreError, KeystoreTamperedError
 from hermes_core.keystore.keys import KEY_BYTES
 
 MAX_WRAPPED_BYTES: Final = 1024
@@ -68,7 +68,10 @@ class PassphraseBackend:
             kek.wipe()
 
     def _derive(self, salt: bytes, costs: Argon2Params) -> SecretBytes:
-        return derive_master_key(self._passphrase, salt, costs)
+        try:
+            return derive_master_key(self._passphrase, salt, costs)
+        except MemoryError:
+            raise KeystoreError(f"Argon2id needs {costs.memory_kib} KiB of memory, which cannot be had here") from None
 
 
 def parse_costs(wrapped: bytes) -> tuple[Argon2Params, bytes]:

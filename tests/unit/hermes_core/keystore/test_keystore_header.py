@@ -213,3 +213,12 @@ def test_arbitrary_bytes_raise_nothing_but_keystore_errors(data: bytes, magic: b
             parse_costs(header.wrapped)
         except KeystoreError:
             continue
+
+
+def test_memory_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_: object) -> SecretBytes:
+        raise MemoryError
+
+    monkeypatch.setattr("hermes_core.keystore.backend.derive_master_key", out_of_memory)
+    with pytest.raises(KeystoreError, match="8192 KiB"):
+        PassphraseBackend(SecretBytes.take(bytearray(b"p")), Argon2Params(8192, 1, 1)).wrap(generate_key(), b"")
