@@ -181,9 +181,8 @@ class NodeChats:
 
     def quarantine_all(self, now: float) -> None:
         """An outside witness saw a newer store: no chat is resumed, each must be rekeyed or deleted."""
-        del now
         for chat in list(self._tables.chats.values()):
-            resume.quarantine(self._tables, chat)
+            resume.quarantine(self._tables, chat, now)
 
     # time
 

@@ -112,20 +112,24 @@ def _refuse_resume(tables: NodeTables, chat: Chat, index: int, error: ProtocolEr
     side = chat.sides[index]
     tables.report(ResumeRefused(chat.chat_id, side.neighbour.kind, error.code))
     if error.code is ErrorCode.ROLLBACK_DETECTED:
-        quarantine(tables, chat, informed=index)
-        tables.refuse(side.neighbour, chat.chat_id, error)
+        quarantine(tables, chat, now, informed=index)
+        if chat.chat_id in tables.chats:
+            tables.refuse(side.neighbour, chat.chat_id, error)
     elif error.code is ErrorCode.RATCHET_DESYNC:
         closing.close_chat(tables, chat, CloseReason.RATCHET_FAILED, now)
     else:
         tables.refuse_frame(side.neighbour, chat.chat_id, error)
 
 
-def quarantine(tables: NodeTables, chat: Chat, *, informed: int | None = None) -> None:
+def quarantine(tables: NodeTables, chat: Chat, now: float, *, informed: int | None = None) -> None:
     """A store was rolled back: nothing flows in this chat until every channel has new keys, or it is deleted.
 
     The apps at home here hear of it, so that one of them rekeys; the `informed` side is told by the caller.
     """
     if chat.state is ChatState.QUARANTINED:
+        return
+    if chat.state is ChatState.PENDING:  # it has no epoch a rekey could start from
+        closing.close_chat(tables, chat, CloseReason.RATCHET_FAILED, now)
         return
     chat.state = ChatState.QUARANTINED
     handshakes.abandon_handshake(tables, chat)

@@ -370,6 +370,26 @@ def test_rolled_back_into_a_pending_epoch_ends_the_chat() -> None:
         assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
 
 
+@pytest.mark.parametrize("witness", [False, True])
+def test_rolled_back_into_the_first_handshake_ends_the_chat(witness: bool) -> None:
+    world = HonestWorld()
+    chat_id = world.start_chat(world.a)
+    assert chat_id is not None
+    while not world.n.store.records:
+        if queues := world.queues():
+            world.deliver(*queues[0])
+        else:
+            world.decide(world.b, accept=True)
+    old = world.n.store.copy()
+    world.run()
+    talk(world, chat_id)
+    roll_back(world, world.n, old, witness=witness)
+    for app in world.apps.values():
+        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+    assert not world.n.store.records
+    assert not world.m.store.records
+
+
 def test_deleted_chat_that_a_rollback_brought_back() -> None:
     world = HonestWorld()
     chat_id = world.open_chat()
