@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from hermes_node import config_reference
 from tests.reference import make_vectors
-from tools import generate_chart, generate_errors, generate_proto, generate_readme
+from tools import (
+    generate_alerts,
+    generate_chart,
+    generate_dashboards,
+    generate_errors,
+    generate_metrics,
+    generate_proto,
+    generate_readme,
+)
 from tools.generated_files import Files, stale_files, write_files
 
 
@@ -40,6 +48,9 @@ GENERATORS: dict[str, Generator] = {
     "configuration": _command(config_reference.main, "docs/reference/configuration.md"),
     "vectors": _command(make_vectors.main, "tests/vectors"),
     "errors": _text(generate_errors.render),
+    "metrics": _text(generate_metrics.render),
+    "alerts": _text(generate_alerts.render),
+    "dashboards": _text(generate_dashboards.render),
     "readme": Generator(generate_readme.generate, generate_readme.check),
     # Last: it copies what the others made.
     "chart": Generator(generate_chart.generate, generate_chart.check),

@@ -1,0 +1,45 @@
+"""The overview: one page that answers whether a mesh is well and, if not, where to look."""
+
+from __future__ import annotations
+
+from tools.alerts.model import RUNBOOKS_URL
+from tools.dashboards.model import MESH, POD, Annotation, Dashboard, Variable
+from tools.dashboards.panels_service import CRYPTO, TRAFFIC, WELL
+from tools.dashboards.panels_system import KEYSTORES, NODES, OPERATOR
+
+OVERVIEW = Dashboard(
+    uid="hermes-overview",
+    title="Hermes / Overview",
+    description="Is the mesh well, what goes through it, and where to look when it is not.",
+    variables=(
+        Variable("namespace", "Namespace", "label_values(hermes_build_info, namespace)"),
+        Variable("mesh", "Mesh", 'label_values(hermes_build_info{namespace=~"$namespace"}, mesh)'),
+        Variable("pod", "Node", f"label_values(hermes_build_info{{{MESH}}}, pod)"),
+    ),
+    annotations=(
+        Annotation(
+            "Node starts",
+            f'process_start_time_seconds{{job="hermes-node",{POD}}} * 1000',
+            "blue",
+            "{{pod}} started",
+            at_value=True,
+        ),
+        Annotation(
+            "Rollouts",
+            f"hermes_operator_rollout_in_progress_since_timestamp_seconds{{{MESH}}} * 1000",
+            "purple",
+            "rollout of {{mesh}} started",
+            at_value=True,
+        ),
+        Annotation(
+            "Alerts",
+            f'ALERTS{{alertstate="firing",alertname=~"Hermes.+",{MESH}}}',
+            "red",
+            "{{alertname}} {{pod}}",
+        ),
+    ),
+    links={"Runbooks": RUNBOOKS_URL},
+    rows=(WELL, TRAFFIC, NODES, CRYPTO, KEYSTORES, OPERATOR),
+)
+
+DASHBOARDS = (OVERVIEW,)
