@@ -5,7 +5,7 @@ Frames are sealed and opened here; `negotiation.py` adds how epochs begin, `resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from hermes_core.chat.messages import EpochClaim
@@ -14,14 +14,14 @@ from hermes_core.crypto.aead import open_frame, seal_frame
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.crypto.hashing import HashId, compute_tag, equal_tags
 from hermes_core.crypto.signing import Identity
-from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Party, Role
+from hermes_core.ids import MAX_POSITION, ChatId, Role
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.header import (
     FRAME_OVERHEAD_BYTES,
     HEADER_BYTES,
+    MAX_FRAME_BYTES,
     MAX_PLAINTEXT_BYTES,
     PREFIX_BYTES,
     parse_header,
@@ -44,32 +44,7 @@ class Channel(Negotiation):
     acceptable. `dirty` says that persisted state changed: commit `snapshot()` (which resets it) before any frame leaves.
     """
 
-    __slots__ = ("_max_frame_bytes", "_skipped")
-
-    def __init__(
-        self,
-        *,
-        kind: ChannelKind,
-        chat_id: ChatId,
-        identity: Identity,
-        local: Party,
-        peer: Party,
-        peer_public_key: bytes | None,
-        params: ChannelParams,
-        ephemeral_source: Callable[[], EphemeralKey] = generate_ephemeral,
-    ) -> None:
-        super().__init__(
-            kind=kind,
-            chat_id=chat_id,
-            identity=identity,
-            local=local,
-            peer=peer,
-            peer_public_key=peer_public_key,
-            params=params,
-            ephemeral_source=ephemeral_source,
-        )
-        self._max_frame_bytes = MAX_PLAINTEXT_BYTES[kind] + FRAME_OVERHEAD_BYTES
-        self._skipped: SkippedKeys | None = None
+    __slots__ = ()
 
     # frames
 
@@ -81,7 +56,7 @@ class Channel(Negotiation):
         epoch = self._current
         if epoch is None:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "channel has no confirmed epoch yet")
-        if len(plaintext) + FRAME_OVERHEAD_BYTES > self._max_frame_bytes:
+        if len(plaintext) > MAX_PLAINTEXT_BYTES[self.kind]:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "plaintext is too long")
         chain = epoch.send
         position = chain.next
@@ -104,7 +79,7 @@ class Channel(Negotiation):
         if (
             epoch is None
             or not frame.startswith(epoch.recv_prefix)
-            or not FRAME_OVERHEAD_BYTES <= len(frame) <= self._max_frame_bytes
+            or not FRAME_OVERHEAD_BYTES <= len(frame) <= MAX_FRAME_BYTES[self.kind]
         ):
             epoch = self._find_epoch(frame, now)
         header = frame[:HEADER_BYTES]
@@ -296,11 +271,6 @@ class Channel(Negotiation):
             if epoch is not None:
                 yield epoch.send
                 yield epoch.recv
-
-    def _drop_old(self) -> None:
-        if self._old is not None and self._skipped is not None:
-            self._skipped.drop_epoch(self._old.number)
-        super()._drop_old()
 
     # what is shown of it
 

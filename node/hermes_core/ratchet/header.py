@@ -21,6 +21,7 @@ MAX_PLAINTEXT_BYTES: Final[dict[ChannelKind, int]] = {
     ChannelKind.LEG: 1 + 8 + MAX_CONTENT_BYTES + FRAME_OVERHEAD_BYTES,  # DATA: type, seq, an end-to-end frame
     ChannelKind.TIELINE: 1 + 8 + MAX_CONTENT_BYTES + FRAME_OVERHEAD_BYTES,
 }
+MAX_FRAME_BYTES: Final = {kind: length + FRAME_OVERHEAD_BYTES for kind, length in MAX_PLAINTEXT_BYTES.items()}
 
 _PREFIX: Final = struct.Struct(">BB16sIB")
 _HEADER: Final = struct.Struct(">BB16sIBQ")
@@ -52,7 +53,7 @@ def parse_header(frame: bytes) -> FrameHeader:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "unknown frame version, channel kind or direction")
     if epoch == 0 or position > MAX_POSITION:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "epoch or position out of bounds")
-    if len(frame) > MAX_PLAINTEXT_BYTES[kind] + FRAME_OVERHEAD_BYTES:
+    if len(frame) > MAX_FRAME_BYTES[kind]:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "frame is too long")
     return FrameHeader(ChannelKind(kind), ChatId(chat_id), epoch, Role(direction), position)
 

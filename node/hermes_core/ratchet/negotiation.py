@@ -12,7 +12,7 @@ from typing import Final
 from hermes_core.chat.messages import KeyStatement
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
-from hermes_core.crypto.x25519 import EphemeralKey
+from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake import confirmation
 from hermes_core.handshake.exchange import OutstandingOffer, build_answer, build_offer, complete_offer
@@ -21,17 +21,18 @@ from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import MAX_EPOCH, ChannelKind, ChatId, Party, Role
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.params import ChannelParams
+from hermes_core.ratchet.skipped import SkippedKeys
 
 MAX_SEEN_EPHEMERALS: Final = 32
 """Both sides' of the latest 16 exchanges. An older statement fails anyway: it names its epoch and the transcript before it."""
 
 
 class Negotiation:
-    """The part of a channel that agrees on epochs; `Channel` is the class to use."""
+    """The part of a channel that agrees on epochs and holds them; `Channel` is the class to use."""
 
     __slots__ = (
-        "_current", "_ephemeral_source", "_identity", "_offer", "_old", "_old_until_s", "_pending", "_seen", "chat_id",
-        "dirty", "hash_id", "kind", "local", "params", "peer", "peer_public_key",
+        "_current", "_ephemeral_source", "_identity", "_offer", "_old", "_old_until_s", "_pending", "_seen", "_skipped",
+        "chat_id", "dirty", "hash_id", "kind", "local", "params", "peer", "peer_public_key",
     )  # fmt: skip
 
     def __init__(
@@ -44,8 +45,9 @@ class Negotiation:
         peer: Party,
         peer_public_key: bytes | None,
         params: ChannelParams,
-        ephemeral_source: Callable[[], EphemeralKey],
+        ephemeral_source: Callable[[], EphemeralKey] = generate_ephemeral,
     ) -> None:
+        """`peer_public_key` may be None until the first handshake brings it; `ephemeral_source` is for vectors and tests."""
         self.kind = kind
         self.chat_id = chat_id
         self.local = local
@@ -62,6 +64,7 @@ class Negotiation:
         self._old_until_s = 0.0
         self._offer: OutstandingOffer | None = None
         self._seen: tuple[bytes, ...] = ()
+        self._skipped: SkippedKeys | None = None
 
     @property
     def epoch(self) -> int:
@@ -181,6 +184,8 @@ class Negotiation:
 
     def _drop_old(self) -> None:
         if self._old is not None:
+            if self._skipped is not None:
+                self._skipped.drop_epoch(self._old.number)
             self._old.wipe()
             self._old = None
 
