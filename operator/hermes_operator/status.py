@@ -258,17 +258,17 @@ def transition_events(before: Mapping[str, Any], after: Mapping[str, Any]) -> tu
         was, now = old.get(condition["type"], {}).get("status", ""), condition["status"]
         if was == now:
             continue
-        event = _transition_event(condition, was, rolling=after.get("phase") == "RollingOut")
+        event = _transition_event(condition, was, expected=after.get("phase") in {"RollingOut", "Deleting"})
         if event is not None:
             events.append(event)
     return tuple(events)
 
 
-def _transition_event(condition: Mapping[str, Any], was: str, *, rolling: bool) -> Event | None:
+def _transition_event(condition: Mapping[str, Any], was: str, *, expected: bool) -> Event | None:
     kind, now, reason, message = condition["type"], condition["status"], condition["reason"], condition["message"]
     if kind == "Ready" and now == "True":
         return Event("MeshReady", message)
-    if kind == "Ready" and was == "True" and not rolling:
+    if kind == "Ready" and was == "True" and not expected:
         return Event("MeshNotReady", message, warning=True)
     if kind == "KeystoresSealed" and now == "True":
         return Event("KeystoreProblem", message, warning=True)
