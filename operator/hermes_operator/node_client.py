@@ -33,8 +33,9 @@ class NodeClient:
         self._session = session
         self._port = port
 
-    async def take_witness(self, ip: str, token: str) -> Witness:
+    async def take_witness(self, pod: str, ip: str, token: str) -> Witness:
         answer = await self._ask("POST", ip, "/resume/witness", token, admin_pb2.ResumeWitness())
+        _require_node(pod, answer.node_id, answer.identity_fingerprint)
         return Witness(
             node_id=answer.node_id,
             identity_fingerprint=answer.identity_fingerprint,
@@ -45,13 +46,14 @@ class NodeClient:
             digest=answer.digest,
         )
 
-    async def check_resume(self, ip: str, token: str, witness: Witness | None) -> ResumeReport:
+    async def check_resume(self, pod: str, ip: str, token: str, witness: Witness | None) -> ResumeReport:
         """The node's report; with a witness it compares itself with it."""
         if witness is None:
             answer = await self._ask("GET", ip, "/resume", token, admin_pb2.ResumeReport())
         else:
             body = json_format.MessageToJson(_encode_witness(witness), preserving_proto_field_name=True)
             answer = await self._ask("POST", ip, "/resume", token, admin_pb2.ResumeReport(), body=body)
+        _require_node(pod, answer.node_id, answer.identity_fingerprint)
         return _decode_report(answer)
 
     async def version(self, ip: str, token: str) -> str:
@@ -90,6 +92,12 @@ class NodeClient:
                 return answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise NodeError(f"{method} {path}: {str(error) or type(error).__name__}") from None
+
+
+def _require_node(pod: str, node_id: str, identity: str) -> None:
+    """An address may belong to another pod by now; an answer without an identity proves nothing."""
+    if node_id != pod or not identity:
+        raise NodeError(f"expected {pod} at this address; {node_id or 'nobody'} answered")
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

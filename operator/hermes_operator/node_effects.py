@@ -58,12 +58,9 @@ class EffectRunner:
 
     async def _take_witness(self, pod: PodView, rollout: Rollout) -> Decision:
         try:
-            witness = await self._nodes.take_witness(pod.ip, self._token)
+            witness = await self._nodes.take_witness(pod.name, pod.ip, self._token)
         except NodeError as error:
             return record_witness(rollout, None, str(error), ready=pod.ready, now=datetime.now(UTC))
-        if witness.node_id != pod.name:
-            problem = f"the node at {pod.ip} says it is {witness.node_id!r}"
-            return record_witness(rollout, None, problem, ready=True, now=datetime.now(UTC))
         return record_witness(rollout, witness, "", ready=pod.ready, now=datetime.now(UTC))
 
     async def _drain(self, pod: PodView, rollout: Rollout) -> Decision:
@@ -77,7 +74,7 @@ class EffectRunner:
     async def _check_resume(self, pod: PodView, effect: CheckResume, rollout: Rollout) -> Decision:
         now = datetime.now(UTC)
         try:
-            report = await self._nodes.check_resume(pod.ip, self._token, effect.witness)
+            report = await self._nodes.check_resume(pod.name, pod.ip, self._token, effect.witness)
             version = await self._nodes.version(pod.ip, self._token)
         except NodeError as error:
             return record_check(rollout, None, str(error), now)

@@ -62,7 +62,7 @@ async def read_reports(
 
 async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeReport, str] | NodeError:
     try:
-        return await nodes.check_resume(pod.ip, token, None), await nodes.version(pod.ip, token)
+        return await nodes.check_resume(pod.name, pod.ip, token, None), await nodes.version(pod.ip, token)
     except NodeError as error:
         return error
 
