@@ -246,6 +246,8 @@ class Node:
         tls = self.tls.get("app")
         credentials = tls.server_credentials(require_client=bool(self.config.app.tls_client_ca)) if tls is not None else None
         self._addresses["app"] = bind(server, parse_address(self.config.app.listen, "app.listen"), credentials, "app.listen")
+        if self.config.app.advertise:
+            self._addresses["app"] = parse_address(self.config.app.advertise, "app.advertise")
         server.add_generic_rpc_handlers((self.router.handler(),))
         await server.start()
         self.servers.append((server, health))

@@ -39,7 +39,9 @@ class AppSection:
     """The AppRouter service, for apps."""
 
     listen: str = setting("0.0.0.0:8443", "host:port for apps; port 0 asks the system.")
-    advertise: str = setting("", "host:port that apps are told; empty: the bound address.")
+    advertise: str = setting(
+        "", "host:port under which apps reach this node, for its log and ready file; empty: the bound address."
+    )
     tls_cert: str = setting("", "Certificate chain (PEM). TLS is on when this is set; reloaded when the file changes.")
     tls_key: str = setting("", "Private key (PEM) of the certificate.")
     tls_client_ca: str = setting("", "CA bundle (PEM): when set, apps must show a certificate it signed.")

@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +106,26 @@ def run_node(
 def last_line(text: str) -> str:
     """What a failed process said to people: its last line that is not a log event."""
     return [line for line in text.splitlines() if line and not line.startswith("{")][-1]
+
+
+@contextmanager
+def running_node(settings: Mapping[str, Mapping[str, SettingValue]], folder: Path) -> Iterator[dict[str, Any]]:
+    """One node process of the test's own making, until it serves; what its ready file says. Ended by its pid."""
+    ready = folder / "ready.json"
+    merged = {name: dict(values) for name, values in settings.items()}
+    merged["node"]["ready_file"] = str(ready)
+    path = folder / "node.toml"
+    path.write_text(render_toml(merged))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HERMES_")}
+    with (folder / "node.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "hermes_node.cli", "--config", str(path)], stderr=log, env=clean)
+    try:
+        deadline = time.monotonic() + DEADLINE_S
+        while not ready.exists():
+            assert process.poll() is None, (folder / "node.log").read_text()
+            assert time.monotonic() < deadline, (folder / "node.log").read_text()
+            time.sleep(0.02)
+        yield json.loads(ready.read_text())
+    finally:
+        process.kill()
+        process.wait()

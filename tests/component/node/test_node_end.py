@@ -146,3 +146,20 @@ async def test_liveness_holds_while_the_mesh_is_not_joined_and_readiness_says_wh
         assert (await ask_admin(mesh, 1, "GET", "/healthz", token=None))[0] == 200
         await mesh.start(0)
         await wait_ready(mesh)
+
+
+async def test_a_teardown_burst_rotates_the_generation() -> None:
+    settings = {**QUICK, "keystore": {"rotate_after_deletes": 2}}
+    async with LocalMesh(1, settings=settings) as mesh:
+        node = mesh.nodes[0]
+        async with RawApp(node.app, mesh.ca_file) as one, RawApp(node.app, mesh.ca_file) as two:
+            chats = [await one.start_chat(two) for _ in range(3)]
+            await two.wait(lambda: sum(isinstance(event, ChatReady) for event in two.events) == 3)
+            await one.do(lambda now: one.chats.delete(chats[0], now))
+            await two.wait_event(ChatEnded)
+            _, report = await ask_admin(mesh, 0, "GET", "/resume")
+            assert report["keystore"]["generation"] == "1"
+            await one.do(lambda now: one.chats.delete(chats[1], now))
+            assert (await wait_logged(node, "keystore_rotated"))["generation"] == 2
+            await one.say(chats[2], b"goes on")
+            await two.wait(lambda: two.contents() == [b"goes on"])
