@@ -72,7 +72,7 @@ bench: $(VENV)/.dev ## Ratios against peers, side by side in one run: build/benc
 
 .PHONY: image
 image: $(VENV)/.dev ## Build the container image hermes:dev
-	$(BIN)/python -m tests.e2e.cluster image --cluster $(CLUSTER)
+	$(BIN)/python -m tests.e2e.cluster build-image --cluster $(CLUSTER) --tag docker.io/library/hermes:dev
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## The whole path on a real Kubernetes (CLUSTER=local|kind|existing)

@@ -11,7 +11,7 @@ from .commands import attempt, run
 from .images import build_labels
 from .kubectl import Kubectl
 from .paths import Cache, cache_root
-from .progress import phase
+from .progress import phase, say
 from .tools import KIND_TOOLS, Tools
 from .versions import CLUSTER_NAME
 
@@ -54,7 +54,7 @@ class KindCluster:
         """Create the cluster unless it is there."""
         run(["docker", "version"], cure="start Docker, or use --cluster local on a Debian machine")
         self.tools.ensure(KIND_TOOLS)
-        if CLUSTER_NAME in run(self._kind("get", "clusters"), cure="is Docker running?").split():
+        if self._is_up():
             return
         with phase("kind create cluster"):
             run(
@@ -84,7 +84,7 @@ class KindCluster:
         return self.kubectl.attempt("get", "nodes,pods", "-A", "-o", "wide").stdout.splitlines()
 
     def build_and_load(self, context: Path, tag: str) -> None:
-        """Build with Docker and load into the nodes."""
+        """Build with Docker, and load into the nodes when the cluster is up."""
         with phase(f"docker build {tag}"):
             run(
                 ["docker", "build", "--tag", tag, *build_labels(context), context],
@@ -92,7 +92,10 @@ class KindCluster:
                 timeout_s=BUILD_S,
                 cure="run `docker build .` to see all of it",
             )
-        self.load_image(tag)
+        if self._is_up():
+            self.load_image(tag)
+        else:
+            say(f"no cluster is up; built {tag}")
 
     def load_image(self, image: str) -> None:
         """Load a tag or an archive file into the nodes."""
@@ -107,6 +110,9 @@ class KindCluster:
     def ctr(self) -> list[str]:
         """Return the beginning of a ctr command inside a node."""
         return ["ctr", "--namespace", "k8s.io"]
+
+    def _is_up(self) -> bool:
+        return CLUSTER_NAME in attempt(self._kind("get", "clusters")).stdout.split()
 
     def _kind(self, *words: str | Path) -> list[str | Path]:
         return [self.tools.path("kind"), *words]

@@ -119,6 +119,9 @@ class LocalCluster:
 
     def build_and_load(self, context: Path, tag: str) -> None:
         """Build with buildah, and import when the cluster is up."""
+        _require_root()
+        _use_system_path()
+        ensure_packages()
         archive = ImageBuilder(self.cache).build_image(context, tag)
         if self._is_up():
             self.load_image(str(archive))

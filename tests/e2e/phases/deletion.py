@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.progress import say
 from tests.e2e.harness.wait import until
-from tests.e2e.phases.context import MESH, NAMESPACE, NAMESPACES, SEALED_NAMESPACE, require
+from tests.e2e.phases.context import MESH, NAMESPACE, NAMESPACES, REPLICAS, SEALED_NAMESPACE, require
+from tests.e2e.phases.rolling_restart import mesh_events
 
 if TYPE_CHECKING:
     from tests.e2e.phases.context import Run
@@ -31,9 +32,11 @@ def delete_mesh(run: Run) -> str:
     run.kubectl.run("delete", "hm", "-n", NAMESPACE, MESH, f"--timeout={GONE_S:.0f}s", timeout_s=GONE_S + 10.0)
     run.kubectl.attempt("delete", "hm", "-n", SEALED_NAMESPACE, "--all", f"--timeout={GONE_S:.0f}s", timeout_s=GONE_S + 10.0)
     run.kubectl.attempt("delete", "secret", "-n", SEALED_NAMESPACE, "--all")
+    wiped = [event["reason"] for event in mesh_events(run)].count("KeystoreWiped")
+    require(wiped == REPLICAS, f"{wiped} of {REPLICAS} keystores were wiped", f"kubectl get events -n {NAMESPACE}")
     for namespace in (NAMESPACE, SEALED_NAMESPACE):
         _await_nothing(run, namespace)
-    return "no object, claim or volume left"
+    return f"{wiped} keystores wiped; no object, claim or volume left"
 
 
 def _await_nothing(run: Run, namespace: str) -> None:
