@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import promql_parser
 import pytest
 import yaml
 
@@ -217,6 +218,13 @@ def test_recorded_series_that_are_named_exist() -> None:
     named = {name for page in RUNBOOKS.glob("*.md") for name in re.findall(r"\bnamespace_mesh:[\w:]+", page.read_text())}
     assert named
     assert named - known == set()
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=_name)
+def test_queries_in_runbooks_parse(page: Path) -> None:
+    for block in re.findall(r"^```promql\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE):
+        for query in block.splitlines():
+            promql_parser.parse(query)
 
 
 def test_log_events_that_are_named_exist() -> None:
