@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tools.alerts import cases_crypto, cases_handshakes, cases_mesh, cases_operator
+from tools.alerts import cases_calm, cases_crypto, cases_handshakes, cases_mesh, cases_operator
 from tools.alerts.cases import Case
+from tools.alerts.cases_calm import Calm
 from tools.alerts.catalogue import ALERTS, RECORDINGS
 from tools.alerts.model import Alert
 from tools.generated_files import Files, run
@@ -63,7 +64,7 @@ def chart_source() -> dict[str, object]:
     return {"recordings": [recording.rule() for recording in RECORDINGS], "alerts": [_chart_entry(alert) for alert in ALERTS]}
 
 
-def promtool_document(cases: tuple[Case, ...], rules: str) -> dict[str, object]:
+def promtool_document(cases: tuple[Case | Calm, ...], rules: str) -> dict[str, object]:
     """What `promtool test rules` takes."""
     return {"rule_files": [rules], "evaluation_interval": "1m", "tests": [case.document() for case in cases]}
 
@@ -71,7 +72,7 @@ def promtool_document(cases: tuple[Case, ...], rules: str) -> dict[str, object]:
 def render() -> Files:
     return {
         RULES: _MADE_BY + dump_yaml(rules_file()),
-        TESTS: _MADE_BY + dump_yaml(promtool_document(CASES, "hermes.rules.yaml")),
+        TESTS: _MADE_BY + dump_yaml(promtool_document((*cases_calm.CASES, *CASES), "hermes.rules.yaml")),
         CHART_SOURCE: _CHART_HEAD + dump_yaml(chart_source()),
         PAGE: _PAGE_HEAD + "".join(_row(alert) for alert in ALERTS) + _meanings(),
     }

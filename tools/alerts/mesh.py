@@ -5,7 +5,7 @@ from __future__ import annotations
 from tools.alerts.model import DURATION, MESH, POD, THRESHOLD_MARK, VALUE, Alert, Link, Recording, Severity, Threshold
 
 DAY_S = 86400
-MISSING = "namespace_mesh:hermes_mesh_missing_replicas"
+MISSING = "namespace_mesh:hermes_mesh_missing_replicas:max"
 
 RECORDINGS = (
     Recording(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from string import ascii_uppercase
-from typing import Any
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as builders
@@ -184,12 +183,3 @@ def _annotation(annotation: Annotation) -> builders.AnnotationQuery:
 
 def _link(title: str, url: str) -> builders.DashboardLink:
     return builders.DashboardLink(title).type(models.DashboardLinkType.LINK).url(url).target_blank(target_blank=True)
-
-
-def panels_of(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The panels of a dashboard's JSON, rows opened."""
-    found = []
-    for panel in document["panels"]:
-        found.append(panel)
-        found.extend(panel.get("panels") or [])
-    return [panel for panel in found if panel["type"] != "row"]
