@@ -1,4 +1,4 @@
-"""The verified rolling restart as a pure state machine: one call, one step. Drawn in docs/operator.md.
+"""The verified rolling restart as a pure state machine: one call, one step. Drawn in docs/concepts/rolling-restart.md.
 
 Idle → Waiting → Witness → Drain → Restart → Verify → Waiting (next pod) … → Idle, or → Halted.
 The gate is the StatefulSet's partition, which lives in the API server; the machine only says where it must stand.

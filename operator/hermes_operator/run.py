@@ -17,7 +17,7 @@ from hermes_operator.election import Elector, LeaseSettings
 from hermes_operator.events import EventRecorder
 from hermes_operator.handlers import build_registry, build_settings
 from hermes_operator.http_server import serve_http
-from hermes_operator.kube import Kube
+from hermes_operator.kube import MESHES, Kube, KubeError
 from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.node_client import NodeClient
 from hermes_operator.reconcile import Reconciler
@@ -93,7 +93,7 @@ async def _lead(settings: OperatorSettings, api: Kube, workers: Workers, metrics
             return EXIT_OK
     metrics.leader.set(1)
     holding = asyncio.create_task(elector.hold() if elector is not None else asyncio.Event().wait(), name="lease")
-    operating = asyncio.create_task(_operate(settings, workers, stop), name="kopf")
+    operating = asyncio.create_task(_operate(settings, api, workers, stop), name="kopf")
     await asyncio.wait({holding, operating, stopping}, return_when=asyncio.FIRST_COMPLETED)
     code = _exit_code(holding, operating)
     metrics.leader.set(0)
@@ -117,7 +117,8 @@ def _exit_code(holding: asyncio.Task[object], operating: asyncio.Task[None]) -> 
     return EXIT_OK
 
 
-async def _operate(settings: OperatorSettings, workers: Workers, stop: asyncio.Event) -> None:
+async def _operate(settings: OperatorSettings, api: Kube, workers: Workers, stop: asyncio.Event) -> None:
+    await await_definition(api)
     cluster_wide = not settings.namespaces
     await kopf.operator(
         registry=build_registry(workers),
@@ -127,6 +128,22 @@ async def _operate(settings: OperatorSettings, workers: Workers, stop: asyncio.E
         standalone=True,
         stop_flag=stop,
     )
+
+
+async def await_definition(api: Kube, poll_s: float = 2.0) -> None:
+    """Return once the cluster knows HermesMesh: kopf looks only once when it may not watch definitions."""
+    told = False
+    while True:
+        try:
+            if await api.serves(MESHES):
+                return
+            problem = "the cluster does not know HermesMesh: install crds/, or the chart with crds.enabled"
+        except (KubeError, OSError, TimeoutError) as error:
+            problem = str(error)
+        if not told:
+            logger.warning("waiting: %s", problem)
+            told = True
+        await asyncio.sleep(poll_s)
 
 
 async def _cancel(*tasks: asyncio.Task[object] | asyncio.Task[None] | asyncio.Task[bool]) -> None:
