@@ -1,4 +1,4 @@
-"""Documents tell the truth: runbooks match alerts, links and paths resolve, commands parse, metrics and events exist."""
+"""Documents tell the truth: runbooks match alerts, links and paths resolve, commands parse, metrics, events and fields exist."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import ast
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import promql_parser
 import pytest
@@ -225,6 +227,29 @@ def test_queries_in_runbooks_parse(page: Path) -> None:
     for block in re.findall(r"^```promql\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE):
         for query in block.splitlines():
             promql_parser.parse(query)
+
+
+@cache
+def _mesh_schema() -> Any:
+    crd = yaml.safe_load((ROOT / "crds" / "hermesmeshes.hermesmesh.io.yaml").read_text())
+    return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+def _has_field(schema: Any, path: list[str]) -> bool:
+    """Whether a dotted path leads to a field; below a free-form object everything is allowed."""
+    for step in path:
+        if schema.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in schema:
+            return True
+        if step not in schema.get("properties", {}):
+            return False
+        schema = schema["properties"][step]
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_fields_of_a_mesh_that_are_named_exist(page: Path) -> None:
+    named = set(re.findall(r"`((?:spec|status)\.[A-Za-z0-9.]+)[`:]", page.read_text()))
+    assert [path for path in sorted(named) if not _has_field(_mesh_schema(), path.split("."))] == []
 
 
 def test_log_events_that_are_named_exist() -> None:
