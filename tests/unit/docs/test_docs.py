@@ -1,4 +1,4 @@
-"""Documents tell the truth: runbooks match alerts, links and paths resolve, commands parse, metrics, events and fields exist."""
+"""Documents tell the truth: runbooks match alerts, links resolve, commands parse, metrics, events and fields exist."""
 
 from __future__ import annotations
 
