@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hermes_core.crypto.kdf_argon2 import MAX_LANES, MAX_MEMORY_KIB, MAX_TIME_COST, MIN_MEMORY_KIB
+
 
 def setting(
     default: Any,
@@ -94,9 +96,9 @@ class KeystoreSection:
         "", "File with the passphrase; or give it as HERMES_KEYSTORE_PASSPHRASE. One trailing line end is dropped."
     )
     create: bool = setting(True, "Make the keystore when there is none. False: a missing file is an error.")
-    argon2_memory_kib: int = setting(65536, "Argon2id memory for a new keystore, in KiB.", minimum=8192, maximum=4194304)
-    argon2_time_cost: int = setting(3, "Argon2id passes for a new keystore.", minimum=1, maximum=64)
-    argon2_lanes: int = setting(1, "Argon2id lanes for a new keystore.", minimum=1, maximum=16)
+    argon2_memory_kib: int = setting(65536, "Argon2id memory for a new keystore, in KiB.", minimum=MIN_MEMORY_KIB, maximum=MAX_MEMORY_KIB)
+    argon2_time_cost: int = setting(3, "Argon2id passes for a new keystore.", minimum=1, maximum=MAX_TIME_COST)
+    argon2_lanes: int = setting(1, "Argon2id lanes for a new keystore.", minimum=1, maximum=MAX_LANES)
     rotate_interval_s: float = setting(
         86400.0, "Re-seal under a fresh generation key this often; 0: only after teardown bursts.", minimum=0, maximum=31536000
     )
