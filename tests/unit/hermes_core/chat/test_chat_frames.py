@@ -175,6 +175,26 @@ def test_authentic_nonsense_of_a_party_is_refused() -> None:
     assert world.ledger.chats[chat_id].received == {"app-1": 4}, "what a node made up for seq 4 gave way to the real one"
 
 
+def test_window_holds_after_a_restart_that_forgot_acknowledgements() -> None:
+    world = HonestWorld(nodes=1, params=ChatParams(window_messages=4), app_params=AppParams(window_messages=4))
+    chat_id = world.open_chat()
+    for _ in range(20):
+        world.send(world.a, chat_id)
+        world.run()
+    world.kill(world.n)
+    world.run()
+    world.n.start(world.now)
+    assert world.chat_of(world.n, chat_id).sides[1].acked < 20, "the record was not written for every acknowledgement"
+    world.reconnect()
+    world.send(world.a, chat_id)
+    world.run(take=False)
+    assert world.ledger.chats[chat_id].received == {"app-1": 21}, "what the app sends first shows where its window begins"
+    leg = world.a.machine._tables.chats[chat_id].leg
+    world.inject("app-0", "node-0", Sealed(leg.seal(encode_data(25, bytes(47)), world.now)))
+    world.run(take=False)
+    assert notices(world, "node-0", "app-0") == [(ErrorCode.BACKPRESSURE, ErrorScope.FRAME)]
+
+
 def test_nodes_cannot_forge_acknowledgements() -> None:
     world = HonestWorld(nodes=1)
     chat_id = world.open_chat()
