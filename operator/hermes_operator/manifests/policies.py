@@ -25,7 +25,12 @@ def build_disruption_budget(mesh: MeshSpec) -> Manifest | None:
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": build_metadata(mesh, mesh.name),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": names.selector_labels(mesh.name)}},
+        "spec": {
+            "maxUnavailable": 1,
+            # A node that is sealed or crashing must not keep a machine from being drained.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": names.selector_labels(mesh.name)},
+        },
     }
 
 

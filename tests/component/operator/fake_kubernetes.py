@@ -5,6 +5,7 @@ It counts writes, can refuse or drop requests, and plays the StatefulSet control
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import Callable
@@ -13,8 +14,15 @@ from typing import Any
 
 from aiohttp import web
 
+from hermes_operator import kube
+
 Json = dict[str, Any]
 Key = tuple[str, str, str]  # plural, namespace, name
+
+RESOURCES = {(kind.group, kind.plural): kind.kind for kind in vars(kube).values() if isinstance(kind, kube.Kind)} | {
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "CustomResourceDefinition",
+    ("", "namespaces"): "Namespace",
+}
 
 
 @dataclass
@@ -26,9 +34,12 @@ class FakeKubernetes:
     refuse: Callable[[str, str], int | None] = lambda _method, _path: None
     apis: set[str] = field(default_factory=set)
     version: int = 100
+    watchers: list[tuple[str, str, asyncio.Queue[Json | None]]] = field(default_factory=list)
 
     def application(self) -> web.Application:
         app = web.Application()
+        app.router.add_get("/api", self._core_versions)
+        app.router.add_get("/apis", self._groups)
         for prefix in ("/api/{version}", "/apis/{group}/{version}"):
             app.router.add_get(prefix, self._discover)
             base = prefix + "/namespaces/{namespace}/{plural}"
@@ -60,10 +71,22 @@ class FakeKubernetes:
         metadata["generation"] = generation + 1 if changed else generation
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             self.objects.pop(key, None)
+            self._tell("DELETED", key, body)
             self._collect_garbage(metadata["uid"])
         else:
             self.objects[key] = body
+            self._tell("ADDED" if old is None else "MODIFIED", key, body)
         return body
+
+    def _tell(self, kind: str, key: Key, body: Json) -> None:
+        for plural, namespace, queue in self.watchers:
+            if (plural, namespace) == key[:2]:
+                queue.put_nowait({"type": kind, "object": copy.deepcopy(body)})
+
+    def end_watches(self) -> None:
+        """As an API server that restarts: every stream ends."""
+        for _, _, queue in self.watchers:
+            queue.put_nowait(None)
 
     def events(self) -> list[str]:
         return [body["reason"] for _, body in sorted(self.of("events").items())]
@@ -80,14 +103,46 @@ class FakeKubernetes:
 
     async def _discover(self, request: web.Request) -> web.Response:
         group = request.match_info.get("group", "")
-        if group not in self.apis:
+        served = {name: kind for (its_group, name), kind in RESOURCES.items() if its_group == group}
+        if not served or (group == "monitoring.coreos.com" and group not in self.apis):
             return _status(404, "the server could not find the requested resource")
-        return web.json_response({"resources": [{"name": "podmonitors"}]})
+        verbs = ["get", "list", "watch", "create", "patch", "delete", "update"]
+        resources = [{"name": n, "kind": k, "singularName": "", "namespaced": True, "verbs": verbs} for n, k in served.items()]
+        return web.json_response({"groupVersion": request.path.removeprefix("/apis/"), "resources": resources})
 
-    async def _list(self, request: web.Request) -> web.Response:
+    async def _core_versions(self, _: web.Request) -> web.Response:
+        return web.json_response({"versions": ["v1"]})
+
+    async def _groups(self, _: web.Request) -> web.Response:
+        versions = {group: "v1alpha1" if group == "hermesmesh.io" else "v1" for group, _ in RESOURCES if group}
+        listed = [{"groupVersion": f"{group}/{version}", "version": version} for group, version in versions.items()]
+        groups = [
+            {"name": entry["groupVersion"].partition("/")[0], "preferredVersion": entry, "versions": [entry]}
+            for entry in listed
+        ]
+        return web.json_response({"groups": groups})
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch") == "true":
+            return await self._watch(request)
         found = self.of(request.match_info["plural"], request.match_info["namespace"])
         selector = request.query.get("labelSelector", "")
-        return web.json_response({"items": [_bare(body) for body in found.values() if _selected(body, selector)]})
+        items = [_bare(body) for body in found.values() if _selected(body, selector)]
+        return web.json_response({"items": items, "metadata": {"resourceVersion": str(self.version)}})
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        queue: asyncio.Queue[Json | None] = asyncio.Queue()
+        watcher = (request.match_info["plural"], request.match_info["namespace"], queue)
+        self.watchers.append(watcher)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        try:
+            while (event := await queue.get()) is not None:
+                if _selected(event["object"], request.query.get("labelSelector", "")):
+                    await response.write(json.dumps(event).encode() + b"\n")
+        finally:
+            self.watchers.remove(watcher)
+        return response
 
     async def _get(self, request: web.Request) -> web.Response:
         found = self.objects.get(_key(request))
@@ -136,6 +191,7 @@ class FakeKubernetes:
             self.put(key[0], _merged(old, {"metadata": {"deletionTimestamp": _now()}}, drop_null=False))
         else:
             del self.objects[key]
+            self._tell("DELETED", key, old)
             self._collect_garbage(old["metadata"]["uid"])
         return web.json_response({})
 
