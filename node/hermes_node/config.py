@@ -96,7 +96,9 @@ class KeystoreSection:
         "", "File with the passphrase; or give it as HERMES_KEYSTORE_PASSPHRASE. One trailing line end is dropped."
     )
     create: bool = setting(True, "Make the keystore when there is none. False: a missing file is an error.")
-    argon2_memory_kib: int = setting(65536, "Argon2id memory for a new keystore, in KiB.", minimum=MIN_MEMORY_KIB, maximum=MAX_MEMORY_KIB)
+    argon2_memory_kib: int = setting(
+        65536, "Argon2id memory for a new keystore, in KiB.", minimum=MIN_MEMORY_KIB, maximum=MAX_MEMORY_KIB
+    )
     argon2_time_cost: int = setting(3, "Argon2id passes for a new keystore.", minimum=1, maximum=MAX_TIME_COST)
     argon2_lanes: int = setting(1, "Argon2id lanes for a new keystore.", minimum=1, maximum=MAX_LANES)
     rotate_interval_s: float = setting(
