@@ -18,6 +18,7 @@ from tools import (
     generate_metrics,
     generate_proto,
     generate_readme,
+    prometheus_config,
 )
 from tools.generated_files import Files, stale_files, write_files
 
@@ -53,6 +54,7 @@ GENERATORS: dict[str, Generator] = {
     "metrics": _text(generate_metrics.render),
     "alerts": _text(generate_alerts.render),
     "dashboards": _text(generate_dashboards.render),
+    "prometheus": _text(prometheus_config.render),
     "readme": Generator(generate_readme.generate, generate_readme.check),
     # Last: it copies what the others made.
     "chart": Generator(generate_chart.generate, generate_chart.check),

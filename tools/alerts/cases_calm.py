@@ -31,7 +31,7 @@ class Calm:
     name: str
     away: tuple[Away, ...]
     rollout: tuple[int, int] | None = None
-    times: tuple[str, ...] = ("6m", "12m", "18m", "26m", "34m", "45m", "60m", "90m", "110m")
+    times: tuple[str, ...] = ("6m", "21m", "25m", "29m", "32m", "34m", "36m", "45m", "60m", "110m")
 
     def document(self) -> dict[str, Any]:
         return {
