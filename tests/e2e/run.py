@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.e2e.harness.choose import KINDS, choose_cluster
-from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.paths import CHECKOUT
 from tests.e2e.harness.progress import say
 from tests.e2e.phases import diagnostics
@@ -92,8 +91,8 @@ def _dump(run: Run) -> None:
     """Collect what helps; the failure that is already known counts, not one in here."""
     try:
         diagnostics.dump(run)
-    except (HarnessError, OSError) as error:
-        say(f"could not collect everything: {error}")
+    except Exception as error:  # noqa: BLE001 - it must not keep the cluster from being taken down
+        say(f"could not collect everything: {type(error).__name__}: {error}")
 
 
 def _on_term(_number: int, _frame: FrameType | None) -> None:

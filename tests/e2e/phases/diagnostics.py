@@ -36,8 +36,11 @@ def dump(run: Run) -> None:
     _print_tail("warnings", [line for line in run_in["events.txt"].stdout.splitlines() if " Warning " in line])
     for namespace in NAMESPACES:
         _dump_pods(run, namespace)
-    if isinstance(run.cluster, LocalCluster) and run.cluster.run_dir.logs.is_dir():
-        shutil.copytree(run.cluster.run_dir.logs, folder / "cluster-logs", dirs_exist_ok=True, symlinks=True)
+    if isinstance(run.cluster, LocalCluster):
+        # A cluster that did not come up has already moved its logs aside.
+        logs = next((path for path in (run.cluster.run_dir.logs, run.cluster.run_dir.kept_logs) if path.is_dir()), None)
+        if logs is not None:
+            shutil.copytree(logs, folder / "cluster-logs", dirs_exist_ok=True, symlinks=True)
     say(f"all of it is in {folder}")
 
 

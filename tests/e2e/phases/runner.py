@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -74,6 +75,9 @@ def _run_phase(run: Run, phase: Phase, result: Result, place: str) -> None:
         result.outcome, result.detail = FAILED, str(error)
     except KeyboardInterrupt:
         result.outcome, result.detail = FAILED, "interrupted"
+    except Exception as error:  # noqa: BLE001 - whatever it is, the cluster has to be taken down
+        where = run.write("traceback.txt", traceback.format_exc())
+        result.outcome, result.detail = FAILED, f"{type(error).__name__}: {error}; the test itself is wrong, read {where}"
     finally:
         result.seconds = time.monotonic() - began
     say(f"[{place}] {phase.name} {result.outcome} in {result.seconds:.1f} s  {result.detail}".rstrip())
