@@ -108,8 +108,8 @@ def is_noticed(mutant: Mutant, promtool: str) -> bool:
 def _fails(mutant: Mutant, cases: tuple[Case, ...], promtool: str) -> bool:
     siblings = [alert.rule() for alert in ALERTS if alert.name == mutant.alert.name and alert != mutant.alert]
     groups = [
-        {"name": "recording", "rules": [recording.rule() for recording in RECORDINGS]},
-        {"name": "alerts", "rules": [mutant.rule, *siblings]},
+        {"name": "hermes.recording", "rules": [recording.rule() for recording in RECORDINGS]},
+        {"name": "hermes.alerts", "rules": [mutant.rule, *siblings]},
     ]
     with tempfile.TemporaryDirectory() as folder:
         rules, tests = Path(folder) / "rules.yaml", Path(folder) / "tests.yaml"
@@ -123,7 +123,7 @@ def _needed(groups: list[Rule], name: str) -> list[Rule]:
     """Recording rules are most of the work; keep only those that the alert reads."""
     expressions = " ".join(alert.rule()["expr"] for alert in ALERTS if alert.name == name)
     kept = [rule for rule in groups[0]["rules"] if rule["record"] in expressions]
-    return [{"name": "recording", "rules": kept}, groups[1]]
+    return [{"name": "hermes.recording", "rules": kept}, groups[1]]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -35,15 +35,16 @@ def channel_of(kind: ChannelKind | None) -> Channel:
     return Channel.TIELINE if kind is ChannelKind.TIELINE else Channel.LEG
 
 
-def record_chat_event(metrics: NodeMetrics, event: chat.NodeEvent, role: HandshakeRole = HandshakeRole.UNKNOWN) -> None:
-    """Count one event of `NodeOutput.events`; `role` for chat openings, where the caller knows it."""
+def record_chat_event(metrics: NodeMetrics, event: chat.NodeEvent) -> None:
+    """Count one event of `NodeOutput.events`."""
     match event:
         case chat.ChatOpened() | chat.HandshakeFailed(rekey=False):
-            _record_opening(metrics, event, role)
+            _record_opening(metrics, event)
         case chat.HandshakeFailed() | chat.ChannelRekeyed() | chat.RekeyRequired():
             _record_rekey(metrics, event)
-        case chat.SideResumed():
+        case chat.SideResumed(kind=kind, skipped=skipped):
             metrics.chats.count_resume(ResumeResult.RESUMED)
+            metrics.chats.count_skipped_positions(channel_of(kind), skipped)
         case chat.ResumeRefused(code=code):
             metrics.chats.count_resume(RESUME_REFUSALS.get(code, ResumeResult.REFUSED))
         case chat.ChatQuarantined():
@@ -54,7 +55,8 @@ def record_chat_event(metrics: NodeMetrics, event: chat.NodeEvent, role: Handsha
             _record_refusal(metrics, kind, code)
 
 
-def _record_opening(metrics: NodeMetrics, event: chat.ChatOpened | chat.HandshakeFailed, role: HandshakeRole) -> None:
+def _record_opening(metrics: NodeMetrics, event: chat.ChatOpened | chat.HandshakeFailed) -> None:
+    role = HandshakeRole.INITIATOR if event.offered_here else HandshakeRole.RESPONDER
     if isinstance(event, chat.HandshakeFailed):
         metrics.chats.observe_handshake(role, event.code)
         return
@@ -100,5 +102,7 @@ def record_mesh_event(metrics: NodeMetrics, event: mesh.MeshEvent) -> None:
     match event:
         case mesh.MemberStateChanged(after=after):
             metrics.mesh.count_transition(MemberStateLabel(after.name.lower()))
+        case mesh.MemberEvicted():
+            metrics.mesh.count_evicted()
         case mesh.IdentityConflict():
             metrics.mesh.count_identity_conflict()

@@ -31,11 +31,10 @@ class SessionResult(StrEnum):
 
 
 class HandshakeRole(StrEnum):
-    """INITIATOR: the offer came from an app at home here; RESPONDER: from another node; UNKNOWN: nobody said."""
+    """INITIATOR: the offer came from an app at home here; RESPONDER: from another node."""
 
     INITIATOR = "initiator"
     RESPONDER = "responder"
-    UNKNOWN = "unknown"
 
 
 class HandshakeResult(StrEnum):
@@ -54,11 +53,10 @@ class MessageDirection(StrEnum):
 
 
 class MessageResult(StrEnum):
-    """DROPPED: the onward path was down and the sender sends it again; REFUSED: answered with an error."""
+    """DROPPED: the onward path was down and the sender sends it again. What is refused counts in hermes_router_errors_total."""
 
     RELAYED = "relayed"
     DROPPED = "dropped"
-    REFUSED = "refused"
 
 
 class RatchetFailure(StrEnum):
@@ -70,11 +68,10 @@ class RatchetFailure(StrEnum):
 
 
 class ReplayKind(StrEnum):
-    """What was played again: a sealed frame, an ephemeral key, or a Connect."""
+    """What was played again. A Connect played again has a wrong signature, like any other forgery: AUTH_FAILED."""
 
     FRAME = "frame"
     KEY = "key"
-    CONNECT = "connect"
 
 
 class RekeyTrigger(StrEnum):
@@ -123,11 +120,9 @@ class ExpiryReason(StrEnum):
 
 class KeystoreOperation(StrEnum):
     UNSEAL = "unseal"
-    LOAD = "load"
     COMMIT = "commit"
     ROTATE = "rotate"
     WIPE = "wipe"
-    MIGRATE = "migrate"
 
 
 class OperationResult(StrEnum):
@@ -136,9 +131,8 @@ class OperationResult(StrEnum):
 
 
 class TamperKind(StrEnum):
-    """FILE: the keystore as a whole does not verify; RECORD: one sealed record could not be read."""
+    """RECORD: a sealed record could not be read. A keystore that does not verify as a whole is not opened: its node ends."""
 
-    FILE = "file"
     RECORD = "record"
 
 

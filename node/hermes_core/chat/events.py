@@ -17,15 +17,18 @@ class ChatOpened:
     scope: ChannelKind
     """TIELINE when another node takes part, LEG when both apps are at home here."""
     seconds: float
+    offered_here: bool = True
+    """The app that offered it is at home on this node."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeFailed:
-    """An offer or answer came to nothing; `rekey` False: no chat came of it."""
+    """An offer or answer came to nothing; `rekey` False: no chat came of it. `offered_here` as in ChatOpened."""
 
     chat_id: ChatId
     code: ErrorCode
     rekey: bool
+    offered_here: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,11 @@ class ChannelRekeyed:
 
 @dataclass(frozen=True, slots=True)
 class SideResumed:
+    """`skipped`: positions passed over, both directions together; they were reserved and may have been used before."""
+
     chat_id: ChatId
     kind: ChannelKind
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

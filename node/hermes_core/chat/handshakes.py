@@ -25,7 +25,8 @@ def apply_offer(tables: NodeTables, source: Neighbour, offer: Offer, now: float)
         else:
             _rekey_chat(tables, source, offer, now)
     except ProtocolError as error:
-        tables.report(HandshakeFailed(offer.chat_id, error.code, rekey=offer.end_to_end.epoch > 1))
+        rekey = offer.end_to_end.epoch > 1
+        tables.report(HandshakeFailed(offer.chat_id, error.code, rekey=rekey, offered_here=source.node_id is None))
         if not _close_beyond_cure(tables, source, offer.chat_id, error.code, now):
             _refuse_offer(tables, source, offer, error)
 
@@ -183,7 +184,7 @@ def settle(tables: NodeTables, chat: Chat, now: float) -> None:
         return
     if chat.state is not ChatState.ACTIVE:
         if chat.state is ChatState.PENDING:
-            tables.report(ChatOpened(chat.chat_id, chat.scope, now - chat.created_at))
+            tables.report(ChatOpened(chat.chat_id, chat.scope, now - chat.created_at, chat.sides[0].is_leg))
             chat.end_to_end_epoch = max(chat.end_to_end_epoch, 1)
         chat.state = ChatState.ACTIVE
         tables.mark_changed(chat)
@@ -247,8 +248,9 @@ def fail_handshake(tables: NodeTables, chat: Chat, code: ErrorCode, now: float, 
     handshake = chat.handshake
     if handshake is None:
         return
-    tables.report(HandshakeFailed(chat.chat_id, code, rekey=not handshake.first))
     offerer = handshake.offerer
+    offered_here = chat.sides[offerer].is_leg
+    tables.report(HandshakeFailed(chat.chat_id, code, rekey=not handshake.first, offered_here=offered_here))
     if informed != offerer:
         tables.send_to_side(chat.sides[offerer], Reject(chat.chat_id, code))
     if handshake.first:

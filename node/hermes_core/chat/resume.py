@@ -87,6 +87,7 @@ def _resume_side(tables: NodeTables, chat: Chat, index: int, message: Resume, bi
     """True when the side is ready now."""
     side = chat.sides[index]
     before = side.channel.epoch
+    stood_at = side.channel.send_next + side.channel.recv_next
     try:
         side.channel.resume(message.claims, binding, now)
     except ProtocolError as error:
@@ -101,8 +102,10 @@ def _resume_side(tables: NodeTables, chat: Chat, index: int, message: Resume, bi
         return False
     side.ready = True
     side.resume_sent_at = None
-    tables.report(SideResumed(chat.chat_id, side.neighbour.kind))
-    if side.channel.epoch != before:
+    same_epoch = side.channel.epoch == before
+    skipped = side.channel.send_next + side.channel.recv_next - stood_at if same_epoch else 0
+    tables.report(SideResumed(chat.chat_id, side.neighbour.kind, skipped))
+    if not same_epoch:
         handshakes.enter_epoch(tables, chat, side, now)
     tables.chat_timers.schedule(chat.chat_id, now)
     return True

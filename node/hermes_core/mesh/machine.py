@@ -63,7 +63,14 @@ class DirectoryChanged:
     """`Membership.locations()` gives another answer now."""
 
 
-MeshEvent = MemberJoined | MemberStateChanged | IdentityConflict | IncarnationRaised | DirectoryChanged
+@dataclass(frozen=True, slots=True)
+class MemberEvicted:
+    """A dead or left member was forgotten."""
+
+    node_id: NodeId
+
+
+MeshEvent = MemberJoined | MemberStateChanged | MemberEvicted | IdentityConflict | IncarnationRaised | DirectoryChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +207,7 @@ class Membership:
             if member.state in (MemberState.DEAD, MemberState.LEFT):
                 if now - member.changed_at >= self._params.evict_after_s and not member.connected:
                     del self._members[node_id]
+                    self._output.events.append(MemberEvicted(node_id))
                 continue
             if silence >= self._params.dead_after_s:
                 self._change(member, MemberState.DEAD, now)

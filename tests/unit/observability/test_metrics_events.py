@@ -15,7 +15,6 @@ from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.messages import MemberState
 from hermes_node.metrics import NodeMetrics
 from hermes_node.metrics_events import record_chat_event, record_mesh_event
-from hermes_node.metrics_labels import HandshakeRole
 
 CHAT = ChatId(bytes(16))
 NODE = NodeId("n-0")
@@ -56,7 +55,22 @@ EXPECTED: list[tuple[chat.NodeEvent, set[str]]] = [
     (chat.ChannelRekeyed(CHAT, LEG, 2), {'hermes_rekeys_total{result="completed",trigger="app"}'}),
     (chat.ChannelRekeyed(CHAT, LEG, 1), set()),
     (chat.RekeyRequired(CHAT), {'hermes_rekeys_total{result="required",trigger="lifetime"}'}),
+    (
+        chat.HandshakeFailed(CHAT, ErrorCode.TARGET_OFFLINE, rekey=False, offered_here=False),
+        {'hermes_handshakes_total{reason="TARGET_OFFLINE",result="refused",role="responder"}'},
+    ),
+    (
+        chat.ChatOpened(CHAT, TIELINE, 0.2, offered_here=False),
+        {
+            'hermes_handshakes_total{reason="none",result="ok",role="responder"}',
+            'hermes_handshake_duration_seconds_count{scope="tieline"}',
+        },
+    ),
     (chat.SideResumed(CHAT, LEG), {'hermes_resumes_total{result="resumed"}'}),
+    (
+        chat.SideResumed(CHAT, TIELINE, skipped=12),
+        {'hermes_resumes_total{result="resumed"}', 'hermes_ratchet_skipped_positions_total{channel="tieline"}'},
+    ),
     (chat.ResumeRefused(CHAT, LEG, ErrorCode.CHAT_NOT_FOUND), {'hermes_resumes_total{result="missing"}'}),
     (chat.ResumeRefused(CHAT, LEG, ErrorCode.CHAT_EXPIRED), {'hermes_resumes_total{result="expired"}'}),
     (chat.ResumeRefused(CHAT, LEG, ErrorCode.RATCHET_DESYNC), {'hermes_resumes_total{result="desync"}'}),
@@ -111,7 +125,7 @@ def counted(registry: CollectorRegistry) -> set[str]:
 @pytest.mark.parametrize(("event", "expected"), EXPECTED, ids=lambda v: type(v).__name__)
 def test_chat_event(event: chat.NodeEvent, expected: set[str]) -> None:
     metrics = NodeMetrics(version="test")
-    record_chat_event(metrics, event, HandshakeRole.INITIATOR)
+    record_chat_event(metrics, event)
     assert counted(metrics.registry) == expected
 
 
@@ -131,8 +145,10 @@ def test_mesh_events() -> None:
     for state in MemberState:
         record_mesh_event(metrics, mesh.MemberStateChanged(NODE, MemberState.ALIVE, state))
     record_mesh_event(metrics, mesh.IdentityConflict(NODE))
+    record_mesh_event(metrics, mesh.MemberEvicted(NODE))
     record_mesh_event(metrics, mesh.DirectoryChanged())
     assert counted(metrics.registry) == {
         *(f'hermes_mesh_state_transitions_total{{to="{state.name.lower()}"}}' for state in MemberState),
         "hermes_mesh_identity_conflicts_total",
+        "hermes_mesh_evicted_peers_total",
     }
