@@ -370,6 +370,26 @@ def test_rolled_back_into_a_pending_epoch_ends_the_chat() -> None:
         assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
 
 
+def test_rollback_found_on_the_tieline_is_told_to_an_app_that_had_resumed() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    old = world.m.store.copy()
+    talk(world, chat_id, 400)
+    world.kill(world.m)
+    world.run()
+    world.m.store = old
+    world.m.start(world.now)
+    world.connect_nodes()
+    world.run()
+    assert world.events_of(world.n, ChatQuarantined) == [ChatQuarantined(chat_id)]
+    notice = world.messages("node-0", "app-0", ErrorNotice)[-1]
+    assert (notice.code, notice.scope, notice.chat_id) == (ErrorCode.ROLLBACK_DETECTED, ErrorScope.CHAT, chat_id)
+    world.reconnect()
+    world.pass_time(60.0)
+    talk(world, chat_id)
+
+
 @pytest.mark.parametrize("witness", [False, True])
 def test_rolled_back_into_the_first_handshake_ends_the_chat(witness: bool) -> None:
     world = HonestWorld()
