@@ -58,6 +58,19 @@ class Applier:
         self.events: list[Event] = []
         self.wiped = 0
 
+    async def prepare(self, actions: Sequence[Action]) -> tuple[Action, ...]:
+        """Find out what cannot be done, before the status is stored, and return what is left to do.
+
+        Volumes grow here: that depends on no rollout, and whether it is allowed shows only when it is tried.
+        """
+        left: list[Action] = []
+        for action in actions:
+            if isinstance(action, GrowClaim):
+                await self._grow_claim(action)
+            elif not isinstance(action, ApplyObject) or await self._may_apply(action.manifest):
+                left.append(action)
+        return tuple(left)
+
     async def apply_all(self, actions: Sequence[Action]) -> None:
         for action in actions:
             logger.info("apply", extra={"action": type(action).__name__, "target": _target(action), "mesh": self._mesh.name})
@@ -66,7 +79,7 @@ class Applier:
     async def _apply(self, action: Action) -> None:
         match action:
             case ApplyObject(manifest):
-                await self._apply_object(manifest)
+                await self._api.apply(manifest)
             case CreatePassphrase():
                 secret = build_passphrase_secret(self._mesh, secrets.token_urlsafe(_SECRET_BYTES).encode())
                 await self._api.create(secret)
@@ -79,17 +92,13 @@ class Applier:
                 await self._renew_certificates(pods)
             case DeleteObject():
                 await self._api.delete(kube.find_kind(action.kind), self._mesh.namespace, action.name)
-            case GrowClaim():
-                await self._grow_claim(action)
             case SetFinalizers(finalizers):
                 await self._set_finalizers(finalizers)
             case WipePods(pods):
                 await self._wipe(pods)
 
-    async def _apply_object(self, manifest: Manifest) -> None:
-        if object_key(manifest) not in self._seen.objects and not await self._is_free(manifest):
-            return
-        await self._api.apply(manifest)
+    async def _may_apply(self, manifest: Manifest) -> bool:
+        return object_key(manifest) in self._seen.objects or await self._is_free(manifest)
 
     async def _is_free(self, manifest: Manifest) -> bool:
         """Whether this name can be taken: an object of that name that somebody else made is not taken over."""
@@ -125,7 +134,9 @@ class Applier:
         except KubeError as error:
             if not error.invalid:
                 raise
-            message = f"claim {action.name} cannot grow to {action.size}: {error}; use a storage class that allows expansion"
+            message = (
+                f"claim {action.name} cannot grow to {action.size}: {error}; set allowVolumeExpansion on its storage class"
+            )
             self.problems.append(Problem("VolumeCannotGrow", message))
         else:
             self.events.append(Event("VolumeGrows", f"Claim {action.name} grows to {action.size}"))

@@ -19,7 +19,7 @@ from hermes_operator.node_effects import EffectRunner
 from hermes_operator.node_reports import Reports, read_reports
 from hermes_operator.observe import observe_mesh
 from hermes_operator.observed import Observed
-from hermes_operator.plan import Plan, Problem, plan_mesh
+from hermes_operator.plan import Action, Plan, Problem, plan_mesh
 from hermes_operator.rollout_state import Decision, Event, Rollout
 from hermes_operator.spec import MeshSpec, parse_mesh
 from hermes_operator.status import StatusInput, build_conditions, build_status, transition_events
@@ -54,8 +54,11 @@ class Reconciler:
         self._pod_monitor_api = False
         self._api_asked_at: datetime | None = None
 
-    async def reconcile(self, namespace: str, name: str, *, refresh: bool) -> Pass:
-        """One pass; `refresh` asks nodes for their live numbers although they did not restart."""
+    async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None = None) -> Pass:
+        """One pass; `refresh` asks nodes for their live numbers although they did not restart.
+
+        `trouble`: why the passes before failed; it stays in the conditions until this one got through.
+        """
         body = await self._api.get(kube.MESHES, namespace, name)
         if body is None:
             self._metrics.forget_mesh(namespace, name)
@@ -63,7 +66,8 @@ class Reconciler:
         mesh, now = parse_mesh(body), datetime.now(UTC)
         self._metrics.track_mesh(namespace, name)
         seen = await observe_mesh(self._api, mesh, body, now, pod_monitor_api=await self._has_pod_monitors(now))
-        return await _MeshPass(self, mesh, body, seen).run(plan_mesh(mesh, seen, self._cluster_domain), refresh=refresh)
+        plan = plan_mesh(mesh, seen, self._cluster_domain)
+        return await _MeshPass(self, mesh, body, seen).run(plan, refresh=refresh, trouble=trouble)
 
     async def report_error(self, namespace: str, name: str, problem: Problem) -> None:
         """Say in the conditions that passes fail; the next good pass takes it back."""
@@ -75,8 +79,8 @@ class Reconciler:
         seen = Observed(now=datetime.now(UTC), objects={}, status=status)
         given = StatusInput(mesh, seen, Rollout(), parse_members(status), (problem,))
         degraded = next(c for c in build_status(given)["conditions"] if c["type"] == "Degraded")
-        others = [c for c in status.get("conditions") or [] if c["type"] != "Degraded"]
-        await self._api.replace(body | {"status": status | {"conditions": [*others, degraded]}}, subresource="status")
+        conditions = [degraded if c["type"] == "Degraded" else c for c in status.get("conditions") or [degraded]]
+        await self._api.replace(body | {"status": status | {"conditions": conditions}}, subresource="status")
 
     async def _has_pod_monitors(self, now: datetime) -> bool:
         if self._api_asked_at is None or (now - self._api_asked_at).total_seconds() > API_CACHE_S:
@@ -119,13 +123,20 @@ class _MeshPass:
         self._last_check: dict[str, Any] | None = None
         self._rechecks: list[float] = []
 
-    async def run(self, plan: Plan, *, refresh: bool) -> Pass:
+    async def run(self, plan: Plan, *, refresh: bool, trouble: Problem | None) -> Pass:
         self._problems = plan.problems
         if self._mesh.deleted_at is None:
             await self._read_reports(plan.decision.rollout, refresh=refresh)
+        applier = self._owner.applier(self._mesh, self._seen)
+        actions = await applier.prepare(plan.actions)
+        found = self._problems + tuple(applier.problems)
+        self._problems = found if trouble is None else (*found, trouble)
         # The state first: whoever comes after a crash must know what was about to happen.
         await self._take(plan.decision)
-        await self._apply(plan)
+        await self._apply(applier, actions, plan.decision.rollout)
+        if trouble is not None and not plan.released:
+            self._problems = tuple(problem for problem in self._problems if problem != trouble)
+            await self._store(plan.decision.rollout)
         if plan.released:
             return Pass()
         for effect in plan.decision.effects:
@@ -150,15 +161,15 @@ class _MeshPass:
             ).inc()
         await self._owner.record(self._mesh, reports.events)
 
-    async def _apply(self, plan: Plan) -> None:
-        applier = self._owner.applier(self._mesh, self._seen)
-        await applier.apply_all(plan.actions)
+    async def _apply(self, applier: Applier, actions: tuple[Action, ...], rollout: Rollout) -> None:
+        known = len(applier.problems)
+        await applier.apply_all(actions)
         if applier.wiped:
             self._owner.metrics.wipes.labels(self._mesh.namespace, self._mesh.name, "requested").inc(applier.wiped)
         await self._owner.record(self._mesh, tuple(applier.events))
-        if applier.problems:
-            self._problems += tuple(applier.problems)
-            await self._store(plan.decision.rollout)
+        if len(applier.problems) > known:
+            self._problems += tuple(applier.problems[known:])
+            await self._store(rollout)
 
     async def _take(self, decision: Decision) -> None:
         """Store a decision, then tell of it."""

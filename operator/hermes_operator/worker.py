@@ -31,7 +31,7 @@ MeshKey = tuple[str, str]
 class Passes(Protocol):
     """What a worker needs of a Reconciler."""
 
-    async def reconcile(self, namespace: str, name: str, *, refresh: bool) -> Pass: ...
+    async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass: ...
 
     async def report_error(self, namespace: str, name: str, problem: Problem) -> None: ...
 
@@ -57,6 +57,7 @@ class MeshWorker:
         self._woken = asyncio.Event()
         self._woken.set()
         self._failures = 0
+        self._trouble: Problem | None = None
         self._refreshed_at = float("-inf")
         self.pass_started_at: float | None = None
 
@@ -82,7 +83,7 @@ class MeshWorker:
         refresh = started - self._refreshed_at >= self._settings.resync_s
         try:
             async with asyncio.timeout(PASS_LIMIT_S):
-                done = await self._passes.reconcile(namespace, name, refresh=refresh)
+                done = await self._passes.reconcile(namespace, name, refresh=refresh, trouble=self._trouble)
         except KubeError as error:
             if error.conflict:
                 return Pass(recheck_s=CONFLICT_RETRY_S)
@@ -94,7 +95,7 @@ class MeshWorker:
         finally:
             self.pass_started_at = None
             self._metrics.reconcile_seconds.observe(time.monotonic() - started)
-        self._failures = 0
+        self._failures, self._trouble = 0, None
         self._refreshed_at = started if refresh else self._refreshed_at
         self._metrics.reconciles.labels("ok").inc()
         return done
@@ -109,9 +110,9 @@ class MeshWorker:
             "pass failed, next in %.0f s: %s", delay, said, exc_info=not known, extra={"namespace": namespace, "mesh": name}
         )
         if self._failures > 1:  # once is noise
-            problem = Problem("ReconcileFailed", f"{said}; tried again every {delay:.0f} s")
+            self._trouble = Problem("ReconcileFailed", said)
             with suppress(KubeError, OSError, TimeoutError, ValueError):
-                await self._passes.report_error(namespace, name, problem)
+                await self._passes.report_error(namespace, name, self._trouble)
         return Pass(recheck_s=delay)
 
 

@@ -175,8 +175,34 @@ async def test_an_object_of_somebody_else_is_not_taken_over(operated: OperatedCl
     await operated.until(lambda: operated.status().get("replicasReady") == "3/3")
     assert operated.api.of("services")["demo"]["spec"] == {"type": "NodePort"}
     assert operated.condition("Degraded") == ("True", "NameTaken")
+    events = operated.api.events()
+    operated.api.writes.clear()
     done = await operated.one_pass()
     assert done.recheck_s
+    assert operated.api.writes == []
+    assert operated.api.events() == events
+
+
+async def test_volumes_grow_and_one_that_cannot_is_said_once(operated: OperatedCluster) -> None:
+    operated.create_mesh()
+    await operated.until_running()
+    operated.change_mesh({"keystore": {"size": "2Gi"}})
+    claim = "persistentvolumeclaims/keystore-demo-1"
+    operated.api.refuse = lambda method, path: 403 if method == "PATCH" and path.endswith(claim) else None
+    await operated.one_pass()
+    sizes = {n: c["spec"]["resources"]["requests"]["storage"] for n, c in operated.api.of("persistentvolumeclaims").items()}
+    assert sizes == {"keystore-demo-0": "2Gi", "keystore-demo-1": "1Gi", "keystore-demo-2": "2Gi"}
+    assert operated.condition("Degraded") == ("True", "VolumeCannotGrow")
+    assert operated.condition("Ready") == ("True", "AllNodesReady")
+    operated.api.writes.clear()
+    assert (await operated.one_pass()).recheck_s
+    assert operated.api.writes == []
+    operated.api.refuse = lambda _method, _path: None
+    await operated.one_pass()
+    assert operated.condition("Degraded") == ("False", "AsExpected")
+    assert operated.api.of("statefulsets")["demo"]["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"] == {
+        "storage": "1Gi"
+    }
 
 
 async def test_a_referred_passphrase_may_come_later(operated: OperatedCluster) -> None:
@@ -238,6 +264,29 @@ async def test_errors_are_said_in_the_conditions_and_taken_back(operated: Operat
     assert operated.condition("Degraded") == ("True", "ReconcileFailed")
     assert operated.condition("Ready") == ("True", "AllNodesReady")
     await operated.one_pass()
+    assert operated.condition("Degraded") == ("False", "AsExpected")
+
+
+async def test_an_object_that_the_server_refuses_is_said_without_flapping(operated: OperatedCluster) -> None:
+    from hermes_operator.plan import Problem
+
+    operated.create_mesh()
+    await operated.until_running()
+    operated.change_mesh({"affinity": {"bogus": True}})
+    operated.api.refuse = lambda method, path: 422 if method == "PATCH" and "statefulsets" in path else None
+    trouble = Problem("ReconcileFailed", "spec.template: unknown field")
+    with pytest.raises(KubeError):
+        await operated.one_pass()
+    await operated.reconciler.report_error("chat", "demo", trouble)
+    for turn in range(3):
+        if turn == 1:  # the first one may still put the phase right
+            operated.api.writes.clear()
+        with pytest.raises(KubeError):
+            await operated.reconciler.reconcile("chat", "demo", refresh=False, trouble=trouble)
+        assert operated.condition("Degraded") == ("True", "ReconcileFailed")
+    assert operated.api.writes == []
+    operated.api.refuse = lambda _method, _path: None
+    await operated.reconciler.reconcile("chat", "demo", refresh=False, trouble=trouble)
     assert operated.condition("Degraded") == ("False", "AsExpected")
 
 

@@ -26,11 +26,13 @@ class ScriptedPasses:
         self.script = list(script)
         self.passes: list[bool] = []
         self.problems: list[Problem] = []
+        self.troubles: list[str] = []
         self.changed = asyncio.Event()
 
-    async def reconcile(self, namespace: str, name: str, *, refresh: bool) -> Pass:
+    async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass:
         assert (namespace, name) == ("chat", "demo")
         self.passes.append(refresh)
+        self.troubles.append(trouble.message if trouble else "")
         self.changed.set()
         step = self.script.pop(0) if self.script else Pass()
         if isinstance(step, Exception):
@@ -80,7 +82,8 @@ async def test_errors_back_off_are_counted_and_said_from_the_second_on() -> None
     workers = workers_of(passes, metrics)
     workers.wake("chat", "demo")
     await passes.until(lambda: len(passes.passes) == 4)
-    assert [p.message.partition(";")[0] for p in passes.problems] == ["refused", "bug"]
+    assert [problem.message for problem in passes.problems] == ["refused", "bug"]
+    assert passes.troubles == ["", "", "refused", "bug"]
     assert metrics.registry.get_sample_value("hermes_operator_reconcile_total", {"result": "error"}) == 3
     await workers.stop()
 
@@ -121,8 +124,8 @@ async def test_a_mesh_made_anew_while_its_end_is_noticed_keeps_its_worker() -> N
     worker = MeshWorker(("chat", "demo"), passes, OperatorMetrics(), QUICK)
     original = passes.reconcile
 
-    async def woken_meanwhile(namespace: str, name: str, *, refresh: bool) -> Pass:
-        done = await original(namespace, name, refresh=refresh)
+    async def woken_meanwhile(namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass:
+        done = await original(namespace, name, refresh=refresh, trouble=trouble)
         if done.gone:
             worker.wake()
         return done
@@ -136,8 +139,8 @@ async def test_a_mesh_made_anew_while_its_end_is_noticed_keeps_its_worker() -> N
 
 async def test_a_hanging_pass_is_seen() -> None:
     class Hanging(ScriptedPasses):
-        async def reconcile(self, namespace: str, name: str, *, refresh: bool) -> Pass:
-            await super().reconcile(namespace, name, refresh=refresh)
+        async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass:
+            await super().reconcile(namespace, name, refresh=refresh, trouble=trouble)
             await asyncio.Event().wait()
             raise AssertionError
 
