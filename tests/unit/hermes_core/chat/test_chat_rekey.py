@@ -65,6 +65,39 @@ def test_messages_under_way_survive_a_rekey() -> None:
     assert world.ledger.chats[chat_id].acked == {"app-0": 36, "app-1": 36}
 
 
+@pytest.mark.parametrize("sender", ["app-0", "app-1"])
+def test_what_was_lost_is_sealed_anew_under_the_new_epoch(sender: str) -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    app = world.apps[sender]
+    for _ in range(3):
+        world.send(app, chat_id)
+    world.stream(sender, app.home).inbox[app.home].clear()
+    world.rekey(world.a, chat_id)
+    world.run()
+    assert world.ledger.chats[chat_id].acked == {sender: 3}
+    receiver = next(other for other in world.apps.values() if other is not app)
+    current = receiver.machine._tables.chats[chat_id].end_to_end._current
+    assert current is not None
+    assert (current.number, current.recv_proven) == (2, 3)
+
+
+def test_rekey_with_a_bad_hop_leaves_no_epoch_pending() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.rekey(world.a, chat_id)
+    while not world.stream("node-1", "app-1").inbox["app-1"]:
+        world.deliver(*world.queues()[0])
+    offer = world.stream("node-1", "app-1").inbox["app-1"].popleft()
+    assert isinstance(offer, Offer)
+    world.inject("node-1", "app-1", dataclasses.replace(offer, hop=dataclasses.replace(offer.hop, signature=bytes(64))))
+    chat = world.b.machine._tables.chats[chat_id]
+    assert (chat.end_to_end.pending_epoch, chat.leg.pending_epoch) == (0, 0)
+    world.run()
+    assert [event.code for event in world.events_of(world.a, ChatFailed)] == [ErrorCode.AUTH_FAILED]
+    assert epochs(world, chat_id) == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("nodes", [1, 2])
 @pytest.mark.parametrize("seed", range(8))
 def test_crossing_rekeys_end_in_the_lower_apps_epoch(nodes: int, seed: int) -> None:

@@ -199,6 +199,31 @@ def test_resume_of_a_ready_leg_changes_nothing() -> None:
     talk(world, chat_id)
 
 
+def test_second_answer_to_a_resume_changes_nothing() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.cut("app-0", "node-0")
+    world.reconnect()
+    old = world.messages("node-0", "app-0", Resume)[-1]
+    world.rekey(world.b, chat_id)
+    world.run()
+    world.inject("node-0", "app-0", old)
+    world.run()
+    assert len(world.events_of(world.a, ChatResumed)) == 1
+    assert world.a.machine._tables.chats[chat_id].leg.epoch == 2
+    talk(world, chat_id)
+
+
+def test_what_an_app_had_not_sent_does_not_reach_a_new_stream() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    machine = world.a.machine
+    machine.send(chat_id, b"x", world.now)
+    machine.disconnected(world.now)
+    machine.connected(world.n.node_id, world.n.identity.public_key, bytes(32), world.now)
+    assert [type(message) for message in machine.take_output().sends] == [Resume]
+
+
 def test_answer_to_a_resume_that_was_lost() -> None:
     world = HonestWorld()
     chat_id = world.open_chat()
