@@ -54,6 +54,7 @@ def build_settings(*, cluster_wide: bool) -> kopf.OperatorSettings:
     for _, _, plural in WATCHED:
         settings.watching.label_selectors[plural] = names.LABEL_MESH
     settings.posting.enabled = False
+    settings.queueing.exit_timeout = 0.5
     settings.persistence.finalizer = f"{names.GROUP}/unused"
     # A namespaced operator may not look at the cluster's definitions and namespaces.
     settings.scanning.disabled = not cluster_wide

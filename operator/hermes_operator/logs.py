@@ -37,4 +37,4 @@ def set_up_logs(level: str, log_format: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+        logging.getLogger(name).setLevel(logging.DEBUG if root.level == logging.DEBUG else max(logging.WARNING, root.level))

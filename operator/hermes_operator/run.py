@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 EXIT_OK, EXIT_LOST_LEASE, EXIT_OPERATOR_FAILED = 0, 3, 4
 # After a lost lease another operator acts: this one must be gone, whatever hangs.
 STOP_LIMIT_S = 5.0
+CLOSE_LIMIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,7 @@ class OperatorSettings:
 async def run_operator(settings: OperatorSettings) -> int:
     """Run until a signal (0) or a failure; returns the exit code."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _stop_on_signals(stop)
     metrics = OperatorMetrics()
     metrics.build.info({"version": operator_version()})
     async with AsyncExitStack() as stack:
@@ -60,6 +59,11 @@ async def run_operator(settings: OperatorSettings) -> int:
         stack.push_async_callback(runner.cleanup)
         logger.info("serving", extra={"port": port, "version": operator_version()})
         return await _lead(settings, api, workers, metrics, stop)
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 @asynccontextmanager
@@ -101,7 +105,8 @@ async def _lead(settings: OperatorSettings, api: Kube, workers: Workers, metrics
         asyncio.get_running_loop().call_later(STOP_LIMIT_S, os._exit, code)
     stop.set()
     await workers.stop()
-    await asyncio.wait({operating}, timeout=STOP_LIMIT_S)
+    # The workers are gone, so kopf has nothing left to do but to close its watches.
+    await asyncio.wait({operating}, timeout=CLOSE_LIMIT_S)
     await _cancel(holding, operating, stopping)
     if elector is not None and code == EXIT_OK:
         await elector.release()
@@ -120,7 +125,8 @@ def _exit_code(holding: asyncio.Task[object], operating: asyncio.Task[None]) -> 
 async def _operate(settings: OperatorSettings, api: Kube, workers: Workers, stop: asyncio.Event) -> None:
     await await_definition(api)
     cluster_wide = not settings.namespaces
-    await kopf.operator(
+    ours = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=build_registry(workers),
         settings=build_settings(cluster_wide=cluster_wide),
         clusterwide=cluster_wide,
@@ -128,6 +134,9 @@ async def _operate(settings: OperatorSettings, api: Kube, workers: Workers, stop
         standalone=True,
         stop_flag=stop,
     )
+    # kopf has put its own handlers in place of ours: it would end, and wait for workers that nobody told.
+    _stop_on_signals(stop)
+    await kopf.run_tasks(tasks, ignored=ours)
 
 
 async def await_definition(api: Kube, poll_s: float = 2.0) -> None:

@@ -146,6 +146,16 @@ async def test_a_leader_that_lost_its_lease_ends(world: World) -> None:
         assert await operator.process.wait() == 3
 
 
+async def test_a_definition_that_is_removed_ends_the_process_so_that_the_next_one_waits_for_it(world: World) -> None:
+    operator = await world.start()
+    await world.until(lambda: any(plural == "hermesmeshes" for plural, _, _ in world.api.watchers))
+    world.api.refuse = lambda _method, path: 404 if "hermesmesh.io" in path else None
+    world.api.end_watches()
+    async with asyncio.timeout(DEADLINE_S):
+        assert await operator.process.wait() == 4
+    assert "kopf ended" in operator.log.read_text()
+
+
 async def test_sigterm_ends_a_standby_and_one_that_waits_for_the_definition(world: World) -> None:
     world.api.put("leases", _lease_of_another())
     standby = await world.start()
