@@ -9,8 +9,14 @@ ENV PIP_CONFIG_FILE=/run/secrets/pip_conf \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1
-RUN python3 -m venv /opt/hermes
-COPY pyproject.toml README.md LICENSE ./
+# What Hermes depends on changes seldom: layers of its own, which a second build takes as they are.
+COPY pyproject.toml ./
+RUN --mount=type=secret,id=pip_conf --mount=type=secret,id=pip_ca \
+    python3 -m venv /opt/hermes \
+ && python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > needed.txt \
+ && /opt/hermes/bin/pip install --only-binary=:all: --no-compile --requirement needed.txt \
+ && /opt/hermes/bin/python -m compileall -q -j 0 /opt/hermes/lib
+COPY README.md LICENSE ./
 COPY node/ node/
 COPY operator/ operator/
 COPY proto/ proto/
@@ -19,8 +25,7 @@ COPY crds/ crds/
 COPY dashboards/ dashboards/
 COPY alerts/ alerts/
 RUN --mount=type=secret,id=pip_conf --mount=type=secret,id=pip_ca \
-    /opt/hermes/bin/pip install --only-binary=:all: --no-binary=hermes-mesh --no-compile . \
- && /opt/hermes/bin/python -m compileall -q -j 0 /opt/hermes/lib \
+    /opt/hermes/bin/pip install --only-binary=:all: --no-binary=hermes-mesh --no-deps --compile . \
  && /opt/hermes/bin/pip uninstall --yes --quiet setuptools pip
 
 FROM ${BASE_IMAGE}
