@@ -8,6 +8,19 @@ import secrets
 from collections.abc import Sequence
 
 from hermes_operator import kube, names
+from hermes_operator.actions import (
+    Action,
+    ApplyObject,
+    CreateAdminToken,
+    CreateCa,
+    CreatePassphrase,
+    DeleteObject,
+    GrowClaim,
+    Problem,
+    RenewCertificates,
+    SetFinalizers,
+    WipePods,
+)
 from hermes_operator.kube import Kube, KubeError
 from hermes_operator.manifests.certificates import build_ca, renew_certificates
 from hermes_operator.manifests.objects import Manifest
@@ -20,22 +33,7 @@ from hermes_operator.manifests.secrets import (
 )
 from hermes_operator.node_client import NodeClient, NodeError
 from hermes_operator.observed import Observed, PodView
-from hermes_operator.plan import (
-    Action,
-    ApplyObject,
-    CreateAdminToken,
-    CreateCa,
-    CreatePassphrase,
-    DeleteObject,
-    GrowClaim,
-    Problem,
-    RenewCertificates,
-    SetFinalizers,
-    WipePods,
-    object_key,
-    read_ca,
-    read_tls_files,
-)
+from hermes_operator.plan import object_key, read_ca, read_tls_files
 from hermes_operator.rollout_state import Event
 from hermes_operator.spec import MeshSpec
 

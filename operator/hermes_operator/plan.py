@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from hermes_operator import names
+from hermes_operator.actions import (
+    Action,
+    ApplyObject,
+    CreateAdminToken,
+    CreateCa,
+    CreatePassphrase,
+    DeleteObject,
+    GrowClaim,
+    Plan,
+    Problem,
+    RenewCertificates,
+    SetFinalizers,
+)
+from hermes_operator.deletion import plan_deletion
 from hermes_operator.drift import contains, needs_apply
 from hermes_operator.durations import parse_quantity
 from hermes_operator.manifests.certificates import KeyPair, ca_is_good, certificate_is_good
@@ -22,99 +34,10 @@ from hermes_operator.manifests.policies import (
 from hermes_operator.manifests.secrets import decode_secret, secrets_hash
 from hermes_operator.manifests.services import build_client_service, build_headless_service
 from hermes_operator.manifests.statefulset import build_statefulset
-from hermes_operator.observed import Observed, PodView
+from hermes_operator.observed import Observed
 from hermes_operator.rollout import POLL_S, RolloutInput, begin_rollout, plan_rollout
-from hermes_operator.rollout_state import Decision, Rollout, Step, parse_rollout, parse_time
+from hermes_operator.rollout_state import Decision, Rollout, Step, parse_rollout
 from hermes_operator.spec import MeshSpec
-
-# A mesh that is deleted is gone after this, wiped or not.
-DELETION_DEADLINE = timedelta(seconds=180)
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyObject:
-    """Server-side apply of one stamped manifest."""
-
-    manifest: Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class CreatePassphrase:
-    """Made once, never overwritten."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreateAdminToken:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class CreateCa:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class RenewCertificates:
-    """`pods`: whose certificate is missing, foreign or about to expire."""
-
-    pods: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteObject:
-    api_version: str
-    kind: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class GrowClaim:
-    name: str
-    size: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetFinalizers:
-    finalizers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WipePods:
-    """Ask these nodes to erase their keystores, before anything else of a deletion."""
-
-    pods: tuple[PodView, ...]
-
-
-Action = (
-    ApplyObject
-    | CreatePassphrase
-    | CreateAdminToken
-    | CreateCa
-    | RenewCertificates
-    | DeleteObject
-    | GrowClaim
-    | SetFinalizers
-    | WipePods
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What only the operator can see and a person must cure; becomes conditions."""
-
-    reason: str
-    message: str
-    keystore: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`actions` in order, after `decision.rollout` is stored in the status, before its effects."""
-
-    decision: Decision
-    actions: tuple[Action, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    released: bool = False  # nothing is left to do: the object may go
 
 
 def plan_mesh(mesh: MeshSpec, seen: Observed, cluster_domain: str) -> Plan:
@@ -310,31 +233,3 @@ def _plan_growth(mesh: MeshSpec, seen: Observed) -> list[Action]:
         if names.pod_ordinal(claim["metadata"]["name"]) < mesh.replicas
         and parse_quantity(claim["spec"]["resources"]["requests"]["storage"]) < wanted
     ]
-
-
-def plan_deletion(mesh: MeshSpec, seen: Observed) -> Plan:
-    """Retain: the owner references do all of it. Delete: wipe, end the pods, delete volumes and passphrase, and let go."""
-    rollout = parse_rollout(seen.status, mesh.replicas)
-    if names.FINALIZER not in seen.finalizers:
-        return Plan(Decision(rollout), released=True)
-    release = SetFinalizers(tuple(name for name in seen.finalizers if name != names.FINALIZER))
-    if mesh.keystore.retention_policy != "Delete":
-        return Plan(Decision(rollout), (release,), released=True)
-    started = parse_time(mesh.deleted_at) or seen.now
-    overdue = seen.now - started > DELETION_DEADLINE
-    statefulset = seen.objects.get(("StatefulSet", mesh.name))
-    actions: list[Action] = []
-    if statefulset is not None and not statefulset["metadata"].get("deletionTimestamp"):
-        reachable = tuple(pod for pod in seen.pods if pod.running and pod.ip)
-        actions += [WipePods(reachable)] if reachable else []
-        actions.append(DeleteObject("apps/v1", "StatefulSet", mesh.name))
-    if (statefulset is not None or seen.pods) and not overdue:
-        return Plan(Decision(rollout, recheck_s=POLL_S), tuple(actions))
-    actions += [
-        DeleteObject("v1", "PersistentVolumeClaim", claim["metadata"]["name"])
-        for claim in seen.claims
-        if not claim["metadata"].get("deletionTimestamp")
-    ]
-    if mesh.keystore.passphrase_secret_ref is None and seen.passphrase_secret is not None:
-        actions.append(DeleteObject("v1", "Secret", names.passphrase_secret(mesh.name)))
-    return Plan(Decision(rollout), (*actions, release), released=True)

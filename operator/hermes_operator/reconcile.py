@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hermes_operator import kube
+from hermes_operator.actions import Action, Plan, Problem
 from hermes_operator.apply import Applier, admin_token
 from hermes_operator.events import EventRecorder
 from hermes_operator.kube import Kube
@@ -19,7 +20,7 @@ from hermes_operator.node_effects import EffectRunner
 from hermes_operator.node_reports import Reports, read_reports
 from hermes_operator.observe import observe_mesh
 from hermes_operator.observed import Observed
-from hermes_operator.plan import Action, Plan, Problem, plan_mesh
+from hermes_operator.plan import plan_mesh
 from hermes_operator.rollout_state import Decision, Event, Rollout
 from hermes_operator.spec import MeshSpec, parse_mesh
 from hermes_operator.status import StatusInput, build_conditions, build_status, transition_events

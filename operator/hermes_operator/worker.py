@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from hermes_operator.actions import Problem
 from hermes_operator.kube import KubeError
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.plan import Problem
 from hermes_operator.reconcile import Pass
 
 logger = logging.getLogger(__name__)

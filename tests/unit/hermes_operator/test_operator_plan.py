@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
-from hermes_operator.manifests.secrets import build_passphrase_secret
-from hermes_operator.observed import Observed, read_statefulset
-from hermes_operator.plan import (
+from hermes_operator.actions import (
     Action,
     ApplyObject,
     CreateAdminToken,
@@ -24,8 +22,10 @@ from hermes_operator.plan import (
     RenewCertificates,
     SetFinalizers,
     WipePods,
-    plan_mesh,
 )
+from hermes_operator.manifests.secrets import build_passphrase_secret
+from hermes_operator.observed import Observed, read_statefulset
+from hermes_operator.plan import plan_mesh
 from hermes_operator.rollout_state import Step, render_rollout
 from hermes_operator.spec import MeshSpec
 from tests.unit.hermes_operator.golden_manifests import SPECS

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
+from hermes_operator.actions import Problem
 from hermes_operator.handlers import WATCHED, build_registry, build_settings
 from hermes_operator.kube import KubeError
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.plan import Problem
 from hermes_operator.reconcile import Pass
 from hermes_operator.worker import MeshKey, MeshWorker, Workers, WorkerSettings
 
