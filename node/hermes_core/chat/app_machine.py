@@ -6,7 +6,7 @@ acknowledgements, sending again), app_delivery (exactly once, in order); here: t
 
 from __future__ import annotations
 
-from hermes_core.chat import app_handshakes, app_transfer
+from hermes_core.chat import app_control, app_handshakes, app_transfer
 from hermes_core.chat.app_chat import AppChat, Phase, RekeyWish
 from hermes_core.chat.app_tables import AppTables, HomeStream
 from hermes_core.chat.events import (
@@ -25,16 +25,10 @@ from hermes_core.chat.events import (
 from hermes_core.chat.messages import (
     Answer,
     ChatMessage,
-    Closed,
-    ClosedAck,
     CloseReason,
     Confirm,
-    Delete,
-    ErrorNotice,
     Offer,
-    PathState,
     Reject,
-    Resume,
     Sealed,
 )
 from hermes_core.chat.output import AppOutput
@@ -87,7 +81,7 @@ class AppChats:
             if chat.leg.peer != stream.party:  # the node came back as another one: the leg's keys are gone
                 self._tables.end_chat(chat, CloseReason.RATCHET_FAILED)
             else:
-                self._send_claims(chat, stream, now)
+                app_control.send_claims(tables, chat, stream, now)
 
     def disconnected(self, now: float) -> None:
         """The stream is gone; what was not collected for it is void."""
@@ -102,17 +96,7 @@ class AppChats:
             app_handshakes.interrupt_rekey(chat)
             chat.leg_ready = False
             chat.resume_sent_at = None
-            self._set_path(chat, up=False)
-
-    def _send_claims(self, chat: AppChat, stream: HomeStream, now: float) -> None:
-        chat.resume_sent_at = now
-        self._tables.timers.schedule(chat.chat_id, now + self._tables.params.resume_retry_s)
-        self._tables.send(Resume(chat.chat_id, chat.leg.claims(stream.binding)))
-
-    def _set_path(self, chat: AppChat, *, up: bool) -> None:
-        if chat.path_up != up:
-            chat.path_up = up
-            self._tables.report(PathChanged(chat.chat_id, up=up))
+            app_control.set_path(tables, chat, up=False)
 
     # what the owner asks for
 
@@ -189,87 +173,7 @@ class AppChats:
             case Reject():
                 app_handshakes.receive_reject(tables, message, now)
             case _:
-                self._receive_control(message, now)
-
-    def _receive_control(self, message: ChatMessage, now: float) -> None:
-        match message:
-            case Resume():
-                self._take_resume(message, now)
-            case PathState():
-                self._take_path(message, now)
-            case Closed():
-                self._take_closed(message)
-            case ErrorNotice():
-                self._take_error(message, now)
-            case _:
-                self._tables.report(FrameRefused(None, ErrorCode.INVALID_FRAME))
-
-    def _take_resume(self, message: Resume, now: float) -> None:
-        """The node's claims complete the resume. A leg that is ready is left alone."""
-        tables = self._tables
-        chat = tables.find_chat(message.chat_id)
-        if chat is None or tables.stream is None or chat.leg_ready or chat.phase < Phase.ACCEPTED:
-            return
-        try:
-            chat.leg.resume(message.claims, tables.stream.binding, now)
-        except ProtocolError as error:
-            tables.refuse(chat.chat_id, error)
-            if error.code is ErrorCode.ROLLBACK_DETECTED:
-                self._take_rollback(chat, now)
-            elif error.code is ErrorCode.RATCHET_DESYNC:
-                tables.give_up(chat, CloseReason.RATCHET_FAILED)
-            return
-        chat.leg_ready = True
-        chat.resume_sent_at = None
-        tables.report(ChatResumed(chat.chat_id))
-
-    def _take_rollback(self, chat: AppChat, now: float) -> None:
-        chat.leg_ready = False
-        chat.quarantined = True
-        chat.resume_sent_at = None
-        self._set_path(chat, up=False)
-        app_handshakes.wish_rekey(self._tables, chat, RekeyWish.NODE, now)
-
-    def _take_path(self, message: PathState, now: float) -> None:
-        chat = self._tables.find_chat(message.chat_id)
-        if chat is None:
-            if message.chat_id not in self._tables.chats:
-                self._tables.send(Delete(message.chat_id))  # the node holds a chat that is over here
-            return
-        if message.up and chat.leg_ready:
-            self._set_path(chat, up=True)
-            chat.retransmit_wait_s = 0.0
-            app_transfer.transmit_all(self._tables, chat, now)
-            app_handshakes.try_rekey(self._tables, chat, now)
-        elif not message.up:
-            self._set_path(chat, up=False)
-
-    def _take_closed(self, message: Closed) -> None:
-        chat = self._tables.find_chat(message.chat_id)
-        if chat is not None:
-            self._tables.end_chat(chat, message.reason)
-        self._tables.send(ClosedAck(message.chat_id, message.reason))
-
-    def _take_error(self, notice: ErrorNotice, now: float) -> None:
-        tables = self._tables
-        chat = tables.find_chat(notice.chat_id) if notice.chat_id is not None else None
-        tables.report(FrameRefused(notice.chat_id, notice.code))
-        if chat is None:
-            return
-        if chat.phase is Phase.STARTING:
-            tables.fail_start(chat, notice.code, notice.detail)
-            return
-        match notice.code:
-            case ErrorCode.CHAT_NOT_FOUND:
-                tables.end_chat(chat, CloseReason.RATCHET_FAILED)
-            case ErrorCode.CHAT_EXPIRED:
-                tables.end_chat(chat, CloseReason.EXPIRED)
-            case ErrorCode.ROLLBACK_DETECTED:
-                self._take_rollback(chat, now)
-            case ErrorCode.REKEY_REQUIRED:
-                app_handshakes.wish_rekey(tables, chat, RekeyWish.NODE, now)
-            case ErrorCode.REKEY_THROTTLED:
-                app_handshakes.fail_rekey(tables, chat, notice.code, notice.detail, now, retry_after_ms=notice.retry_after_ms)
+                app_control.receive_control(tables, message, now)
 
     # time
 
@@ -300,7 +204,7 @@ class AppChats:
         if chat.resume_sent_at is not None and now >= chat.resume_sent_at + params.resume_retry_s:
             chat.resume_sent_at = None
             if tables.stream is not None and tables.is_home(chat):
-                self._send_claims(chat, tables.stream, now)
+                app_control.send_claims(tables, chat, tables.stream, now)
         chat.end_to_end.handle_timer(now)
         chat.leg.handle_timer(now)
         due = _plan_deadline(chat, params)
