@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from hermes_core.errors import ConfigError, HermesError, KeystoreError
 from hermes_ctl.commands import load_commands
@@ -40,8 +41,7 @@ def build_parser(program: str = "hermesctl") -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code of the command; errors are one line that says the cure."""
     if arguments is None:
-        # SIGTERM must tidy up (nodes of --local, Jobs in the cluster) as Ctrl-C does.
-        signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
     options = build_parser(_program_name()).parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -59,6 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return code
+
+
+def _end_as_ctrl_c_does(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM must tidy up (nodes of --local, Jobs in the cluster), also where SIGINT is ignored, as in background jobs."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _program_name() -> str:
