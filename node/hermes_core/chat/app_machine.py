@@ -81,7 +81,7 @@ class AppChats:
             if chat.leg.peer != stream.party:  # the node came back as another one: the leg's keys are gone
                 self._tables.end_chat(chat, CloseReason.RATCHET_FAILED)
             else:
-                app_control.send_claims(tables, chat, stream, now)
+                app_control.send_claims(self._tables, chat, stream, now)
 
     def disconnected(self, now: float) -> None:
         """The stream is gone; what was not collected for it is void."""
