@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import shutil
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.e2e.harness.choose import KINDS, choose_cluster
-from tests.e2e.harness.paths import CHECKOUT
+from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.paths import CHECKOUT, cache_root
 from tests.e2e.harness.progress import say
 from tests.e2e.phases import diagnostics
 from tests.e2e.phases.bad_input import seal_with_wrong_passphrase, tamper_with_keystore
@@ -30,7 +33,7 @@ from tests.e2e.phases.runner import FAILED, Phase, format_results, run_phases, w
 from tests.e2e.phases.scenario_job import survive_sigkill
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 OUT = CHECKOUT / "build" / "e2e"
@@ -73,6 +76,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run all phases; 0 when every one passed."""
     options = parse(argv)
     signal.signal(signal.SIGTERM, _on_term)  # so that a run that is told to end takes its cluster down
+    try:
+        with _alone():
+            return _run(options)
+    except HarnessError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep a second run of this machine out: it would fill, and end, the cluster of the first."""
+    path = cache_root() / "e2e-run.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HarnessError("another end-to-end run is at work on this machine", "wait for it to end") from None
+        yield
+
+
+def _run(options: argparse.Namespace) -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     run = Run(choose_cluster(options.cluster), OUT, tuple(options.values))

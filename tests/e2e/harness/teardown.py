@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import host_settings, network
 from .commands import run
-from .processes import Identity, Processes, all_pids, command_line, descendants, end, identify, kill
+from .processes import Identity, Processes, all_pids, command_line, descendants, identify, kill
 
 if TYPE_CHECKING:
     from .paths import RunDir
@@ -132,7 +132,7 @@ def _end_shim(shim: Identity) -> None:
         identity = identify(pid)
         if identity is not None:
             kill(identity, f"container process {pid}", group=False)
-    end(shim, "container shim", group=False)
+    kill(shim, "container shim", group=False)  # it does not hear SIGTERM
 
 
 def _remove_cgroups(folders: list[Path]) -> None:
