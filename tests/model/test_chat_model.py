@@ -25,6 +25,7 @@ FOUND = {
     1054: "a node that found a rollback on the tieline did not tell its app, and nobody rekeyed",
     1195: "rolled back past an epoch whose number is then used again, with other keys",
     2221: "as 1054, with epochs apart",
+    900002: "a rekey that was to cure a rollback broke off half-way, and nobody was asked for another one",
 }
 
 

@@ -106,7 +106,10 @@ def _take_rekey(tables: AppTables, chat: AppChat, offer: Offer, now: float) -> N
         raise ProtocolError(ErrorCode.INVALID_FRAME, "the offer names other apps than the chat's")
     if chat.offered_at is not None and tables.app_id < chat.peer:
         return  # the two offers cross; ours stands
-    repeat_confirm(tables, chat)  # the peer may offer an epoch we have completed with it
+    repeat_confirm(tables, chat)
+    if offer.end_to_end.epoch <= chat.end_to_end.epoch:
+        # The peer lacks our confirmation, which is on its way again. Another code than that of a hop whose epochs differ.
+        raise ProtocolError(ErrorCode.CHAT_NOT_READY, "this end-to-end epoch is complete already")
     answer = _answer_both(tables, chat, offer, now)
     chat.offered_at = None
     tables.send(answer)
@@ -212,21 +215,23 @@ def _leg_renewed(tables: AppTables, chat: AppChat) -> None:
 
 
 def _enter_epoch(tables: AppTables, chat: AppChat, now: float) -> None:
-    """The end-to-end channel uses a new epoch; it came all the way, so the path is up."""
+    """The end-to-end channel uses a new epoch; it came all the way, so the path is up if our own leg is."""
     chat.rekey_wish = RekeyWish.NOBODY
     chat.rekey_retry_at = None
     chat.rekey_wait_s = 0.0
     first = chat.phase is not Phase.ACTIVE
     chat.phase = Phase.ACTIVE
-    was_up, chat.path_up = chat.path_up, True
+    was_up, chat.path_up = chat.path_up, chat.leg_ready
     if first:
         tables.report(ChatReady(chat.chat_id))
     else:
         tables.report(ChatRekeyed(chat.chat_id, chat.end_to_end.epoch))
-        if not was_up:
-            tables.report(PathChanged(chat.chat_id, up=True))
+        if was_up != chat.path_up:
+            tables.report(PathChanged(chat.chat_id, up=chat.path_up))
     chat.outgoing.forget_frames()
-    if chat.outgoing:
+    if chat.quarantined:  # the end-to-end channel moved, the leg did not: the rollback is not cured yet
+        wish_rekey(tables, chat, RekeyWish.NODE, now)
+    elif chat.outgoing:
         transmit_all(tables, chat, now)
     plan_retransmit(tables, chat, now)
 

@@ -94,11 +94,12 @@ def _resume_side(tables: NodeTables, chat: Chat, index: int, message: Resume, bi
         _refuse_resume(tables, chat, index, error, now)
         return False
     tables.touch(chat)
-    if side.quarantined:
-        # Positions that were used before the rollback may never have arrived: only new keys are safe.
-        refusal = ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE)
-        tables.report(ResumeRefused(chat.chat_id, side.neighbour.kind, refusal.code))
-        tables.refuse(side.neighbour, chat.chat_id, refusal)
+    if chat.state is ChatState.QUARANTINED:
+        # Positions that were used before the rollback may never have arrived: only new keys on every channel are safe. A rekey
+        # that was interrupted half-way has renewed one side alone, so every app here is asked for another one.
+        tables.report(ResumeRefused(chat.chat_id, side.neighbour.kind, ErrorCode.ROLLBACK_DETECTED))
+        tables.refuse(side.neighbour, chat.chat_id, ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
+        _tell_apps(tables, chat, informed=index)
         return False
     side.ready = True
     side.resume_sent_at = None
@@ -139,10 +140,15 @@ def quarantine(tables: NodeTables, chat: Chat, now: float, *, informed: int | No
     tables.mark_changed(chat)
     tables.report(ChatQuarantined(chat.chat_id))
     paths.refresh_paths(tables, chat)
-    for index, side in enumerate(chat.sides):
+    for side in chat.sides:
         side.quarantined = True
         side.ready = False
         side.resume_sent_at = None
+    _tell_apps(tables, chat, informed=informed)
+
+
+def _tell_apps(tables: NodeTables, chat: Chat, *, informed: int | None) -> None:
+    for index, side in enumerate(chat.sides):
         if side.is_leg and index != informed:
             tables.refuse(side.neighbour, chat.chat_id, ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
 

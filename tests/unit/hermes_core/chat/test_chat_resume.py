@@ -415,6 +415,32 @@ def test_rollback_found_on_the_tieline_is_told_to_an_app_that_had_resumed() -> N
     talk(world, chat_id)
 
 
+@pytest.mark.parametrize("stage", range(24))
+@pytest.mark.parametrize("cut", [("app-0", "node-0"), ("node-0", "node-1"), ("app-1", "node-1")])
+def test_curing_rekey_that_is_interrupted_is_made_again(stage: int, cut: tuple[str, str]) -> None:
+    """One side may have new keys already, the other not; the apps must hear that it takes another rekey."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    old = world.n.store.copy()
+    talk(world, chat_id, 300)
+    world.kill(world.n)
+    world.run()
+    world.n.store = old
+    world.n.start(world.now)
+    world.connect_app(world.a)
+    world.connect_nodes()
+    for _ in range(stage):
+        if queues := world.queues():
+            world.deliver(*queues[0])
+    world.cut(*cut)
+    world.reconnect()
+    world.pass_time(120.0)
+    talk(world, chat_id)
+    for node in world.nodes.values():
+        assert world.chat_of(node, chat_id).state is ChatState.ACTIVE
+
+
 @pytest.mark.parametrize("witness", [False, True])
 def test_rolled_back_into_the_first_handshake_ends_the_chat(witness: bool) -> None:
     world = HonestWorld()
