@@ -26,6 +26,7 @@ FOUND = {
     1195: "rolled back past an epoch whose number is then used again, with other keys",
     2221: "as 1054, with epochs apart",
     900002: "a rekey that was to cure a rollback broke off half-way, and nobody was asked for another one",
+    950366: "an end-to-end confirmation could not pass a quarantined leg, and without it no rekey could cure the leg",
 }
 
 

@@ -216,10 +216,11 @@ def apply_confirm(tables: NodeTables, source: Neighbour, confirm: Confirm, now: 
             chat.last_active_at = now
             tables.touch(chat)
             enter_epoch(tables, chat, side, now)
-    if confirm.end_to_end_epoch and onward.ready:
+    if confirm.end_to_end_epoch and (onward.ready or chat.state is ChatState.QUARANTINED):
+        # Without it the apps' epochs differ, and the rekey that would cure a quarantined hop could not be made.
         hop_epoch, hop_tag = onward.channel.confirm_tag() or (0, b"")
         side.remote_up = True  # it came from the app that way
-        onward.told_up = True
+        onward.told_up = onward.ready
         tables.send_to_side(
             onward, Confirm(chat.chat_id, confirm.end_to_end_epoch, confirm.end_to_end_confirm, hop_epoch, hop_tag)
         )

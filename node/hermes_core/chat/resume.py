@@ -54,7 +54,7 @@ def repeat_resume(tables: NodeTables, chat: Chat, now: float) -> None:
             continue
         link = tables.peers.get(side.node_id) if side.node_id is not None else None
         side.resume_sent_at = None
-        if link is not None:
+        if link is not None and chat.state is not ChatState.QUARANTINED:
             _send_claims(tables, chat, link, now)
 
 

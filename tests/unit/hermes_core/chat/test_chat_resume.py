@@ -441,6 +441,26 @@ def test_curing_rekey_that_is_interrupted_is_made_again(stage: int, cut: tuple[s
         assert world.chat_of(node, chat_id).state is ChatState.ACTIVE
 
 
+@pytest.mark.parametrize("stage", range(10, 24))
+def test_rollback_right_after_a_rekey_whose_confirmation_was_lost(stage: int) -> None:
+    """The apps' epochs differ until the confirmation gets through the quarantined chat; only then can a rekey cure it."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    world.rekey(world.b, chat_id)
+    for _ in range(stage):
+        if queues := world.queues():
+            world.deliver(*queues[0])
+    old = world.n.store.copy()
+    roll_back(world, world.n, old, witness=True)
+    world.pass_time(120.0)
+    for app in world.apps.values():
+        assert not world.events_of(app, ChatEnded)
+    talk(world, chat_id)
+    for node in world.nodes.values():
+        assert world.chat_of(node, chat_id).state is ChatState.ACTIVE
+
+
 @pytest.mark.parametrize("witness", [False, True])
 def test_rolled_back_into_the_first_handshake_ends_the_chat(witness: bool) -> None:
     world = HonestWorld()
