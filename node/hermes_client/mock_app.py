@@ -9,9 +9,9 @@ from typing import Final
 from hermes_client.chat import Chat
 from hermes_client.client import HermesClient
 from hermes_client.errors import ChatEndedError
-from hermes_core.chat.validate import MAX_CONTENT_BYTES
 from hermes_core.errors import HermesError
 from hermes_core.ids import AppId
+from hermes_core.ratchet.header import MAX_CONTENT_BYTES
 
 HELP: Final = (
     "/rekey  new keys    /status  epoch and path    /delete  end the chat, wipe its keys    /quit  leave    /help  this"

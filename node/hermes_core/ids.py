@@ -25,7 +25,7 @@ Party = NewType("Party", str)
 """How a transcript names an app or a node; it commits to the public key."""
 
 _APP_ID = re.compile(r"[a-z2-7]{32}\Z")
-_NODE_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_NODE_ID = re.compile(rf"[a-z0-9]([a-z0-9-]{{0,{MAX_NODE_ID_CHARS - 2}}}[a-z0-9])?\Z")
 
 
 class ChannelKind(IntEnum):

@@ -10,10 +10,11 @@ from typing import Any, Final, Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
-from hermes_core.chat.connect import derive_session_binding, verify_connect
+from hermes_core.chat.connect import verify_connect
 from hermes_core.chat.messages import ChatMessage, ErrorNotice
 from hermes_core.chat.session import CHALLENGE_BYTES, AppFound, Challenge, Connect, Connected, FindApp, Heartbeat
 from hermes_core.chat.validate import MAX_SEALED_BYTES
+from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
 from hermes_node.app_session import AppSession

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hermes_core.chat.messages import ErrorNotice
+from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
-from hermes_core.mesh.descriptor import build_proof, derive_binding, verify_descriptor, verify_proof
+from hermes_core.mesh.descriptor import build_proof, verify_descriptor, verify_proof
 from hermes_core.mesh.messages import CHALLENGE_BYTES, Hello, NodeDescriptor, Proof
 
 M = TypeVar("M")
@@ -56,7 +57,7 @@ async def dial_handshake(local: LocalNode, expected: NodeId, send: Send, receive
         raise ProtocolError(ErrorCode.AUTH_FAILED, f"dialled {expected}, met {peer.descriptor.node_id}")
     await send(build_proof(local.identity, own, peer))
     verify_proof(expect(await receive(), Proof), own, peer)
-    return ProvedPeer(peer.descriptor, derive_binding(own.challenge, peer.challenge))
+    return ProvedPeer(peer.descriptor, derive_session_binding(own.challenge, peer.challenge))
 
 
 async def accept_handshake(
@@ -75,7 +76,7 @@ async def accept_handshake(
         return None
     verify_proof(expect(answer, Proof), own, peer)
     await send(build_proof(local.identity, own, peer))
-    return ProvedPeer(peer.descriptor, derive_binding(peer.challenge, own.challenge))
+    return ProvedPeer(peer.descriptor, derive_session_binding(peer.challenge, own.challenge))
 
 
 def expect(message: object, kind: type[M]) -> M:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_node.metrics_chat import ChatMetrics, SessionMetrics
 from hermes_node.metrics_grpc import GrpcServerMetrics
 from hermes_node.metrics_keystore import KeystoreMetrics
 from hermes_node.metrics_loop import LoopLag
 from hermes_node.metrics_mesh import MeshMetrics
-
-PROTOCOL_VERSION = "1"
 
 GRPC_STREAMS = {
     "hermes.v1.AppRouter": ("Open",),
@@ -33,7 +32,7 @@ class NodeMetrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         Info("hermes_build", "What runs here.", registry=self.registry).info(
-            {"version": version, "revision": revision, "protocol": PROTOCOL_VERSION}
+            {"version": version, "revision": revision, "protocol": str(PROTOCOL_VERSION)}
         )
         self.loop = LoopLag(self.registry)
         self.grpc = GrpcServerMetrics(self.registry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
-from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.signing import SEED_BYTES, Identity
 from hermes_core.errors import ConfigError, KeystoreTamperedError
 from hermes_core.ids import NodeId
 from hermes_node.keystore import Keystore, Table
@@ -15,7 +15,6 @@ from hermes_node.keystore import Keystore, Table
 IDENTITY_KEY: Final = b"node"
 NODE_ID_KEY: Final = b"node_id"
 INCARNATION_KEY: Final = b"incarnation"
-SEED_BYTES: Final = 32
 _INCARNATION: Final = struct.Struct(">Q")
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from hermes_core.chat import messages, session
 from hermes_core.chat.messages import ChatMessage, Sealed
-from hermes_core.chat.validate import SIGNATURE_BYTES, validate_message, validate_session_message
+from hermes_core.chat.validate import validate_message, validate_session_message
+from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_node_id
 from hermes_core.mesh import messages as mesh

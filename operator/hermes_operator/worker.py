@@ -138,10 +138,6 @@ class Workers:
         self._workers.pop(key, None)
         self._tasks.pop(key, None)
 
-    def wake_all(self) -> None:
-        for worker in self._workers.values():
-            worker.wake()
-
     def longest_pass_s(self) -> float:
         """How long the oldest running pass has been going on; 0 when none is."""
         started = [worker.pass_started_at for worker in self._workers.values() if worker.pass_started_at is not None]

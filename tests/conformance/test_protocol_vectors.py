@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from hermes_core.chat.connect import build_connect, derive_session_binding, verify_connect
+from hermes_core.chat.connect import build_connect, verify_connect
 from hermes_core.chat.messages import EpochClaim, KeyStatement
 from hermes_core.chat.session import Challenge
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.sodium import ffi
 from hermes_core.crypto.x25519 import EphemeralKey

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from tools.alerts.model import MESH, PERCENT, THRESHOLD_MARK, Alert, Recording, Severity, Threshold
 
-OBJECTIVE = 0.999
 BUDGET = 0.001
 FLOOR = 10
 """Failed openings in the long window below which nothing fires."""

@@ -152,10 +152,6 @@ class LocalMesh:
         if not self._keep_folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def log_tail(self, index: int, lines: int = 20) -> str:
-        """The last lines a node logged."""
-        return _read_tail(self.nodes[index].log_path, lines)
-
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._authority = LocalAuthority(self._folder)

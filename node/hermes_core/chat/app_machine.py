@@ -33,10 +33,10 @@ from hermes_core.chat.messages import (
 )
 from hermes_core.chat.output import AppOutput
 from hermes_core.chat.params import AppParams
-from hermes_core.chat.validate import MAX_CONTENT_BYTES
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ratchet.header import MAX_CONTENT_BYTES
 
 __all__ = [
     "AppChats",

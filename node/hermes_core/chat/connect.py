@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from hermes_core.chat.session import Challenge, Connect
 from hermes_core.crypto import labels
 from hermes_core.crypto.encoding import lp
@@ -27,8 +25,3 @@ def verify_connect(challenge: Challenge, connect: Connect) -> AppId:
     check_public_key(connect.app_key)
     verify_signature(connect.app_key, _encode_connect(challenge, connect.nonce, connect.app_key), connect.signature)
     return derive_app_id(connect.app_key)
-
-
-def derive_session_binding(challenge: bytes, nonce: bytes) -> bytes:
-    """The 32 bytes that tie resume claims to one stream; `challenge` and `nonce` are those of its Connect."""
-    return hashlib.sha256(lp(labels.SESSION) + challenge + nonce).digest()

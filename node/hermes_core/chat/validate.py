@@ -24,6 +24,7 @@ from hermes_core.chat.messages import (
     Resume,
     Sealed,
 )
+from hermes_core.chat.payload import ACK_PAYLOAD_BYTES
 from hermes_core.chat.session import (
     CHALLENGE_BYTES,
     NONCE_BYTES,
@@ -36,28 +37,25 @@ from hermes_core.chat.session import (
     NodeChange,
     SessionMessage,
 )
+from hermes_core.crypto import x25519
+from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.errors import MAX_DETAIL_CHARS, ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import (
     CHAT_ID_BYTES,
     MAX_EPOCH,
     MAX_POSITION,
     PUBLIC_KEY_BYTES,
+    ChannelKind,
     parse_app_id,
     parse_node_id,
 )
+from hermes_core.ratchet.header import FRAME_OVERHEAD_BYTES, MAX_PLAINTEXT_BYTES
+from hermes_core.ratchet.resume import MAX_CLAIMS
 
-EPHEMERAL_BYTES: Final = 32
-SIGNATURE_BYTES: Final = 64
 HASH_SIZES: Final = (32, 64)
 """Output of SHA-256 and SHA-512: transcript hashes, confirmation tags, resume tags."""
-MAX_CLAIMS: Final = 2
-FRAME_HEADER_BYTES: Final = 31
-AEAD_TAG_BYTES: Final = 16
-HOP_HEADER_BYTES: Final = 9
-ACK_PAYLOAD_BYTES: Final = 1 + 8 + 4 + 16
-MAX_CONTENT_BYTES: Final = 64 * 1024
-MIN_SEALED_BYTES: Final = FRAME_HEADER_BYTES + AEAD_TAG_BYTES + ACK_PAYLOAD_BYTES
-MAX_SEALED_BYTES: Final = 2 * (FRAME_HEADER_BYTES + AEAD_TAG_BYTES) + HOP_HEADER_BYTES + MAX_CONTENT_BYTES
+MIN_SEALED_BYTES: Final = FRAME_OVERHEAD_BYTES + ACK_PAYLOAD_BYTES
+MAX_SEALED_BYTES: Final = FRAME_OVERHEAD_BYTES + MAX_PLAINTEXT_BYTES[ChannelKind.LEG]
 MAX_U32: Final = 2**32 - 1
 MAX_U64: Final = 2**64 - 1
 
@@ -108,7 +106,7 @@ def parse_close_reason(value: int) -> CloseReason:
 
 def validate_statement(statement: KeyStatement) -> None:
     _require_range(statement.epoch, 1, MAX_EPOCH, "epoch")
-    _require_length(statement.ephemeral, EPHEMERAL_BYTES, "ephemeral")
+    _require_length(statement.ephemeral, x25519.KEY_BYTES, "ephemeral")
     _require_length(statement.signature, SIGNATURE_BYTES, "signature")
 
 

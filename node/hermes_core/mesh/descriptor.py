@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
-
+from hermes_core.crypto import labels
+from hermes_core.crypto.encoding import lp, u64
 from hermes_core.crypto.signing import Identity, verify_signature
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId, Party, node_party
 from hermes_core.mesh.messages import Hello, NodeDescriptor, Proof
 
-_DESCRIPTOR_LABEL = b"hermes/v1 descriptor"
-_JOIN_LABEL = b"hermes/v1 join"
-_SESSION_LABEL = b"hermes/v1 session"
-
-
-def _lp(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data
-
 
 def _encode_descriptor(node_id: NodeId, node_key: bytes, address: str, incarnation: int, version: str) -> bytes:
     return b"".join(
         (
-            _lp(_DESCRIPTOR_LABEL),
-            _lp(node_id.encode()),
+            lp(labels.DESCRIPTOR),
+            lp(node_id.encode()),
             node_key,
-            _lp(address.encode()),
-            struct.pack(">Q", incarnation),
-            _lp(version.encode()),
+            lp(address.encode()),
+            u64(incarnation),
+            lp(version.encode()),
         )
     )
 
@@ -53,9 +44,9 @@ def descriptor_party(descriptor: NodeDescriptor) -> Party:
 def _encode_proof(signer: Hello, verifier: Hello) -> bytes:
     return b"".join(
         (
-            _lp(_JOIN_LABEL),
-            _lp(descriptor_party(signer.descriptor).encode()),
-            _lp(descriptor_party(verifier.descriptor).encode()),
+            lp(labels.JOIN),
+            lp(descriptor_party(signer.descriptor).encode()),
+            lp(descriptor_party(verifier.descriptor).encode()),
             signer.challenge,
             verifier.challenge,
         )
@@ -73,8 +64,3 @@ def verify_proof(proof: Proof, own: Hello, peer: Hello) -> None:
         raise ProtocolError(ErrorCode.AUTH_FAILED, "peer claims our own node id")
     verify_descriptor(peer.descriptor)
     verify_signature(peer.descriptor.node_key, _encode_proof(peer, own), proof.signature)
-
-
-def derive_binding(dialer_challenge: bytes, acceptor_challenge: bytes) -> bytes:
-    """The session binding (32 bytes) of a node-to-node stream."""
-    return hashlib.sha256(_lp(_SESSION_LABEL) + dialer_challenge + acceptor_challenge).digest()

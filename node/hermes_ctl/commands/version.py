@@ -7,10 +7,9 @@ import importlib.metadata
 import platform
 from typing import Any
 
+from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_ctl.output import add_output_option, format_table, print_data
 from hermes_ctl.terminal import say
-
-PROTOCOL_VERSION = 1
 
 
 def register(subparsers: Any) -> None:

@@ -10,23 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.memory import read_memory
+
 CHILD = Path(__file__).with_name("chats_child.py")
 PATHS = ("delete", "idle-expiry", "key-lifetime", "churn", "shutdown", "reject")
 MIN_SECRETS = 20
-
-
-def read_memory(pid: int) -> bytes:
-    """Every writable page of a child process."""
-    found = []
-    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in maps:
-            addresses, permissions = line.split()[:2]
-            if not permissions.startswith("rw") or "[v" in line:  # vvar, vdso, vsyscall cannot be read
-                continue
-            start, end = (int(part, 16) for part in addresses.split("-"))
-            memory.seek(start)
-            found.append(memory.read(end - start))
-    return b"\0".join(found)
 
 
 class Child:

@@ -8,8 +8,9 @@ import secrets
 
 import pytest
 
-from hermes_core.chat.connect import build_connect, derive_session_binding, verify_connect
+from hermes_core.chat.connect import build_connect, verify_connect
 from hermes_core.chat.session import Challenge
+from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId, derive_app_id

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.mesh.descriptor import build_proof, derive_binding, sign_descriptor, verify_descriptor, verify_proof
+from hermes_core.mesh.descriptor import build_proof, sign_descriptor, verify_descriptor, verify_proof
 from hermes_core.mesh.machine import (
     DirectoryChanged,
     IdentityConflict,
@@ -184,4 +185,4 @@ def test_proof_binds_both_parties_and_challenges() -> None:
             verify_proof(proof, own, peer)
     with pytest.raises(ProtocolError):
         verify_proof(build_proof(a.identity, hello_a, hello_a), hello_a, hello_a)
-    assert derive_binding(b"A" * 32, b"B" * 32) != derive_binding(b"B" * 32, b"A" * 32)
+    assert derive_session_binding(b"A" * 32, b"B" * 32) != derive_session_binding(b"B" * 32, b"A" * 32)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.reference import protocol_reference as ref
+from tests.support.memory import read_memory
 from tests.unit.hermes_core.ratchet import memory_child
 
 CHILD = Path(memory_child.__file__)
@@ -55,18 +56,6 @@ def derive_epochs() -> list[Keys]:
             found[f"{purpose} next chain"] = chain_key
         epochs.append(found)
     return epochs
-
-
-def read_memory(pid: int) -> bytes:
-    parts = []
-    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in maps:
-            addresses, permissions = line.split()[:2]
-            if permissions.startswith("rw") and "[v" not in line:
-                start, end = (int(part, 16) for part in addresses.split("-"))
-                memory.seek(start)
-                parts.append(memory.read(end - start))
-    return b"\0".join(parts)
 
 
 @contextmanager
