@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from hermes_core.chat import messages as core
 from hermes_core.chat.validate import parse_close_reason, parse_error_code, parse_error_scope
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_proto.v1 import chat_pb2, errors_pb2
 
 
-def parse_statement(pb: chat_pb2.KeyStatement) -> core.KeyStatement:
-    return core.KeyStatement(pb.epoch, pb.ephemeral, pb.signature)
+def parse_statement(pb: chat_pb2.KeyStatement) -> KeyStatement:
+    return KeyStatement(pb.epoch, pb.ephemeral, pb.signature)
 
 
-def build_statement(m: core.KeyStatement) -> chat_pb2.KeyStatement:
+def build_statement(m: KeyStatement) -> chat_pb2.KeyStatement:
     return chat_pb2.KeyStatement(epoch=m.epoch, ephemeral=m.ephemeral, signature=m.signature)
 
 
@@ -77,7 +79,7 @@ def build_reject(m: core.Reject) -> chat_pb2.ChatReject:
 
 
 def parse_resume(pb: chat_pb2.Resume) -> core.Resume:
-    claims = (core.EpochClaim(c.epoch, c.transcript_hash, c.send_next, c.recv_next, c.recv_proven, c.tag) for c in pb.claims)
+    claims = (EpochClaim(c.epoch, c.transcript_hash, c.send_next, c.recv_next, c.recv_proven, c.tag) for c in pb.claims)
     return core.Resume(ChatId(pb.chat_id), tuple(claims))
 
 

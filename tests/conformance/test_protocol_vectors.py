@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from hermes_core.chat.connect import build_connect, verify_connect
-from hermes_core.chat.messages import EpochClaim, KeyStatement
 from hermes_core.chat.session import Challenge
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.secret import SecretBytes
@@ -22,10 +21,12 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.confirmation import compute_confirm
 from hermes_core.handshake.exchange import build_answer, build_offer, complete_offer
 from hermes_core.handshake.key_schedule import EpochKeys
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, Role, derive_app_id
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 from tests.reference import make_vectors

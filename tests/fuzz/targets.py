@@ -9,12 +9,13 @@ import itertools
 import struct
 from collections.abc import Callable
 
-from hermes_core.chat.messages import EpochClaim, KeyStatement
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.errors import ProtocolError
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import HEADER_BYTES, encode_header, parse_header
 from tests.unit.hermes_core.ratchet.pairs import ALICE, BINDING, BOB, CHAT, Pair, describe_state, make_pair
 

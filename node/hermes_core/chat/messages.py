@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId
+from hermes_core.ratchet.claim import EpochClaim
 
 
 class CloseReason(IntEnum):
@@ -21,15 +23,6 @@ class CloseReason(IntEnum):
     ROUTE_UNAVAILABLE = 4
     NODE_SHUTDOWN = 5
     RATCHET_FAILED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class KeyStatement:
-    """A signed ephemeral: `ephemeral` 32 bytes, `signature` 64 bytes."""
-
-    epoch: int
-    ephemeral: bytes
-    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +73,6 @@ class Confirm:
 class Reject:
     chat_id: ChatId
     code: ErrorCode
-
-
-@dataclass(frozen=True, slots=True)
-class EpochClaim:
-    """Where the claimant stands in one epoch; `tag` binds it to the stream."""
-
-    epoch: int
-    transcript_hash: bytes
-    send_next: int
-    recv_next: int
-    recv_proven: int
-    tag: bytes
 
 
 @dataclass(frozen=True, slots=True)

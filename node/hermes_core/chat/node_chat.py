@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.chat.messages import KeyStatement
 from hermes_core.chat.record import ChatRecord, ChatState
 from hermes_core.chat.throttle import TokenBucket
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.ratchet.channel import Channel
 

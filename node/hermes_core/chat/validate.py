@@ -15,9 +15,7 @@ from hermes_core.chat.messages import (
     CloseReason,
     Confirm,
     Delete,
-    EpochClaim,
     ErrorNotice,
-    KeyStatement,
     Offer,
     PathState,
     Reject,
@@ -40,6 +38,7 @@ from hermes_core.chat.session import (
 from hermes_core.crypto import x25519
 from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.errors import MAX_DETAIL_CHARS, ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import (
     CHAT_ID_BYTES,
     MAX_EPOCH,
@@ -49,6 +48,7 @@ from hermes_core.ids import (
     parse_app_id,
     parse_node_id,
 )
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import FRAME_OVERHEAD_BYTES, MAX_PLAINTEXT_BYTES
 from hermes_core.ratchet.resume import MAX_CLAIMS
 

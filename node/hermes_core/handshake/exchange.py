@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.chat.messages import KeyStatement
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.handshake.key_schedule import EpochKeys, derive_epoch_keys
-from hermes_core.handshake.statement import sign_statement, verify_statement
+from hermes_core.handshake.statement import KeyStatement, sign_statement, verify_statement
 from hermes_core.handshake.transcript import HandshakeContext, encode_answer, encode_offer, hash_transcript
 
 

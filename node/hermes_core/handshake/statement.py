@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
-from hermes_core.chat.messages import KeyStatement
 from hermes_core.crypto import x25519
 from hermes_core.crypto.signing import SIGNATURE_BYTES, Identity, verify_signature
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import PUBLIC_KEY_BYTES, Party, derive_fingerprint
 
 EPHEMERAL_ID_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatement:
+    """A signed ephemeral: `ephemeral` 32 bytes, `signature` 64 bytes."""
+
+    epoch: int
+    ephemeral: bytes
+    signature: bytes
 
 
 def derive_ephemeral_id(ephemeral: bytes) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from hermes_core.chat.messages import EpochClaim
 from hermes_core.crypto import labels
 from hermes_core.crypto.aead import open_frame, seal_frame
 from hermes_core.crypto.encoding import lp, u8, u32, u64
@@ -17,6 +16,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChatId, Role
 from hermes_core.ratchet.chain import Chain
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.header import (
     FRAME_OVERHEAD_BYTES,

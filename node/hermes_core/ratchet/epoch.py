@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hermes_core.chat.messages import EpochClaim
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.handshake.key_schedule import EpochKeys
 from hermes_core.ids import ChannelKind, ChatId, Role
 from hermes_core.ratchet.chain import Chain
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import encode_prefix
 from hermes_core.ratchet.state import EpochSnapshot
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hermes_core.chat.messages import KeyStatement
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake import confirmation
 from hermes_core.handshake.exchange import OutstandingOffer, build_answer, build_offer, complete_offer
-from hermes_core.handshake.statement import check_statement, derive_ephemeral_id
+from hermes_core.handshake.statement import KeyStatement, check_statement, derive_ephemeral_id
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import MAX_EPOCH, ChannelKind, ChatId, Party, Role
 from hermes_core.ratchet.epoch import Epoch

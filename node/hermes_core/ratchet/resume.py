@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from hermes_core.chat.messages import EpochClaim
 from hermes_core.crypto import labels
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.crypto.hashing import HashId, compute_tag, equal_tags
@@ -13,6 +12,7 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, ChatId, Role
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.epoch import Epoch
 
 MAX_CLAIMS: Final = 2

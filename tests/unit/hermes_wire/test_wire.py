@@ -14,22 +14,24 @@ from hermes_core.chat import messages as m
 from hermes_core.chat import session as s
 from hermes_core.chat.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.mesh import messages as mesh
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_proto.v1 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
 from hermes_wire import app, peer
 
 CHAT = ChatId(b"c" * 16)
 APP = AppId("a" * 32)
 KEY = b"k" * 32
-FIRST = m.KeyStatement(1, b"e" * 32, b"s" * 64)
+FIRST = KeyStatement(1, b"e" * 32, b"s" * 64)
 SECOND = dataclasses.replace(FIRST, epoch=2)
 START = m.Offer(CHAT, KEY, APP, FIRST, FIRST)
 REKEY = m.Offer(CHAT, KEY, APP, SECOND, SECOND)
 ANSWER = m.Answer(CHAT, KEY, FIRST, b"t" * 32, FIRST, b"t" * 64)
 CONFIRM = m.Confirm(CHAT, 1, b"t" * 32, 2, b"t" * 32)
 REJECT = m.Reject(CHAT, ErrorCode.TARGET_OFFLINE)
-RESUME = m.Resume(CHAT, (m.EpochClaim(1, b"h" * 32, 5, 6, 7, b"t" * 32),))
+RESUME = m.Resume(CHAT, (EpochClaim(1, b"h" * 32, 5, 6, 7, b"t" * 32),))
 SEALED = m.Sealed(b"f" * MIN_SEALED_BYTES)
 CLOSED = m.Closed(CHAT, m.CloseReason.EXPIRED)
 CLOSED_ACK = m.ClosedAck(CHAT, m.CloseReason.DELETED)

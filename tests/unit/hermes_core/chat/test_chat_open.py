@@ -404,7 +404,7 @@ def test_foreigners_learn_nothing() -> None:
 
 
 def _claim() -> Any:
-    from hermes_core.chat.messages import EpochClaim
+    from hermes_core.ratchet.claim import EpochClaim
 
     return EpochClaim(1, bytes(32), 0, 0, 0, bytes(32))
 

@@ -11,12 +11,14 @@ from hermes_core.chat import messages as m
 from hermes_core.chat import session as s
 from hermes_core.chat import validate as v
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ratchet.claim import EpochClaim
 
 APP = AppId("a" * 32)
 CHAT = ChatId(bytes(16))
-STATEMENT = m.KeyStatement(1, bytes(32), bytes(64))
-CLAIM = m.EpochClaim(1, bytes(32), 0, 0, 0, bytes(32))
+STATEMENT = KeyStatement(1, bytes(32), bytes(64))
+CLAIM = EpochClaim(1, bytes(32), 0, 0, 0, bytes(32))
 
 GOOD: list[Any] = [
     m.Sealed(bytes(v.MIN_SEALED_BYTES)),

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from hermes_core.chat.messages import EpochClaim
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, Role
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.resume import ResumeContext, RollbackDetectedError, compute_claim_tag
 from tests.unit.hermes_core.ratchet.pairs import BINDING, CHAT, Pair, describe_state, make_pair, make_ready_pair
 

@@ -1,0 +1,17 @@
+"""What one end of a hop claims about an epoch when a stream is new: where it stands, under a tag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EpochClaim:
+    """Where the claimant stands in one epoch; `tag` binds it to the stream."""
+
+    epoch: int
+    transcript_hash: bytes
+    send_next: int
+    recv_next: int
+    recv_proven: int
+    tag: bytes
