@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from hermes_core.chat.app_machine import AppChats
-from hermes_core.chat.events import ChatOffered, MessageReceived
-from hermes_core.chat.messages import ChatMessage
-from hermes_core.chat.node_machine import NodeChats
-from hermes_core.chat.output import ToApp
-from hermes_core.chat.params import AppParams, ChatParams
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import ChatOffered, MessageReceived
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId, NodeId
 from hermes_core.keystore.record import encode_chat_record
+from hermes_core.protocol.messages import ChatMessage
+from hermes_core.relay.output import ToApp
+from hermes_core.relay.params import ChatParams
+from hermes_core.relay.router import NodeChats
 from hermes_node.keystore import Keystore, Table
 
 BATCH = 16

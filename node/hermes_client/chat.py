@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from hermes_client.errors import ChatEndedError, ClientClosedError
 from hermes_client.signal import Signal
-from hermes_core.chat.events import (
+from hermes_core.endpoint.events import (
     AppEvent,
     ChatEnded,
     ChatFailed,
@@ -20,9 +20,9 @@ from hermes_core.chat.events import (
     MessagesAcked,
     PathChanged,
 )
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, ChatId
+from hermes_core.protocol.messages import CloseReason
 
 if TYPE_CHECKING:
     from hermes_client.driver import ChatDriver

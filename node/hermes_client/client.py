@@ -28,12 +28,12 @@ from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError
 from hermes_client.session import Session
 from hermes_client.signal import Signal
 from hermes_client.tls import ClientTls, PlainText
-from hermes_core.chat.events import ChatOffered
-from hermes_core.chat.params import AppParams
-from hermes_core.chat.session import AppFound
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import ChatOffered
+from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import AppId, NodeId
+from hermes_core.protocol.session import AppFound
 
 CONNECT_TIMEOUT_S = 30.0
 CHAT_TIMEOUT_S = 30.0

@@ -8,13 +8,13 @@ from collections import deque
 
 from hermes_client.chat import Chat
 from hermes_client.signal import Signal
-from hermes_core.chat.app_machine import AppChats
-from hermes_core.chat.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
-from hermes_core.chat.messages import ChatMessage
-from hermes_core.chat.params import AppParams
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.protocol.messages import ChatMessage
 from hermes_wire.app import ClientMessage
 
 _log = logging.getLogger("hermes.client")

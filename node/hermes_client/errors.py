@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import HermesError
 from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import CloseReason
 
 
 class ConnectError(HermesError):

@@ -14,9 +14,13 @@ from hermes_client.driver import ChatDriver
 from hermes_client.errors import StreamLostError
 from hermes_client.stream import AppStream, take_batch
 from hermes_client.tls import ClientTls, PlainText
-from hermes_core.chat.connect import build_connect
-from hermes_core.chat.messages import ErrorNotice
-from hermes_core.chat.session import (
+from hermes_core.crypto.session_binding import derive_session_binding
+from hermes_core.crypto.signing import Identity, check_public_key
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import AppId
+from hermes_core.protocol.connect import build_connect
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import (
     NONCE_BYTES,
     AppFound,
     Challenge,
@@ -26,10 +30,6 @@ from hermes_core.chat.session import (
     NodeChange,
     SessionMessage,
 )
-from hermes_core.crypto.session_binding import derive_session_binding
-from hermes_core.crypto.signing import Identity, check_public_key
-from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId
 from hermes_wire.app import ClientMessage, ServerMessage
 
 _log = logging.getLogger("hermes.client")

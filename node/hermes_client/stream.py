@@ -11,7 +11,7 @@ import grpc.aio
 
 from hermes_client.errors import StreamLostError
 from hermes_client.tls import ClientTls, PlainText, open_channel
-from hermes_core.chat.messages import Sealed
+from hermes_core.protocol.messages import Sealed
 from hermes_proto.v1.app_router_pb2 import ClientBatch, ServerBatch
 from hermes_proto.v1.app_router_pb2_grpc import AppRouterStub
 from hermes_wire.app import MAX_BATCH_FRAMES, ClientMessage, ServerMessage, build_client_batch, parse_server_batch

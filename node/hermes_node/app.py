@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import grpc.aio
 
-from hermes_core.chat.node_machine import NodeChats
 from hermes_core.errors import HermesError
 from hermes_core.ids import AppId, NodeId
+from hermes_core.relay.router import NodeChats
 from hermes_node.addresses import Address, parse_address
 from hermes_node.admin import AdminServer
 from hermes_node.app_router import SERVICE, AppRouter

@@ -10,13 +10,13 @@ from typing import Any, Final, Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
-from hermes_core.chat.connect import verify_connect
-from hermes_core.chat.messages import ChatMessage, ErrorNotice
-from hermes_core.chat.session import CHALLENGE_BYTES, AppFound, Challenge, Connect, Connected, FindApp, Heartbeat
-from hermes_core.chat.validate import MAX_SEALED_BYTES
 from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
+from hermes_core.protocol.connect import verify_connect
+from hermes_core.protocol.messages import ChatMessage, ErrorNotice
+from hermes_core.protocol.session import CHALLENGE_BYTES, AppFound, Challenge, Connect, Connected, FindApp, Heartbeat
+from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_node.app_session import AppSession
 from hermes_node.byte_stream import ByteStream, StreamEndedError, reset_stream, stream_handler
 from hermes_node.config import Config

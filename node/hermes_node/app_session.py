@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes_core.chat.messages import ErrorNotice
-from hermes_core.chat.session import Heartbeat
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import AppId
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import Heartbeat
 from hermes_node.outbox import Outbox
 from hermes_node.pending import PendingFrames
 from hermes_wire.app import ServerMessage

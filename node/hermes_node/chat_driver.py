@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-from hermes_core.chat.messages import ChatMessage, CloseReason, ErrorNotice, Sealed
-from hermes_core.chat.node_machine import NodeChats
-from hermes_core.chat.output import ToApp
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import AppId, NodeId
+from hermes_core.protocol.messages import ChatMessage, CloseReason, ErrorNotice, Sealed
+from hermes_core.relay.output import ToApp
+from hermes_core.relay.router import NodeChats
 from hermes_node.app_session import AppSession
 from hermes_node.chat_store import ChatStore, Pass, Sink
 from hermes_node.logs import EventLog

@@ -8,17 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from hermes_core.chat.events import NodeEvent
-from hermes_core.chat.messages import ChatMessage
-from hermes_core.chat.output import NodeOutput
-from hermes_core.chat.record import ChatRecord, Tombstone
 from hermes_core.crypto.secret import wipe_buffer
 from hermes_core.ids import ChatId
+from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.record import encode_chat_record
+from hermes_core.keystore.tombstone import encode_tombstone
+from hermes_core.protocol.messages import ChatMessage
+from hermes_core.relay.events import NodeEvent
+from hermes_core.relay.output import NodeOutput
 from hermes_node.keystore import Keystore, KeystoreMark, Table
 from hermes_node.metrics_keystore import KeystoreMetrics
 from hermes_node.metrics_labels import KeystoreOperation
-from hermes_node.tombstone_record import encode_tombstone
 
 T = TypeVar("T")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hermes_core.chat.params import ChatParams
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.mesh.machine import MeshParams
 from hermes_core.ratchet.channel import ChannelParams
+from hermes_core.relay.params import ChatParams
 from hermes_node.config import Config, KeystoreSection
 
 SUSPECT_SHARE = 0.5

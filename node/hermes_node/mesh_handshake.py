@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hermes_core.chat.messages import ErrorNotice
 from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import build_proof, verify_descriptor, verify_proof
 from hermes_core.mesh.messages import CHALLENGE_BYTES, Hello, NodeDescriptor, Proof
+from hermes_core.protocol.messages import ErrorNotice
 
 M = TypeVar("M")
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import grpc
 
-from hermes_core.chat.messages import ErrorNotice
 from hermes_core.errors import ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
+from hermes_core.protocol.messages import ErrorNotice
 from hermes_node.byte_stream import ByteStream, StreamEndedError, reset_stream, stream_handler
 from hermes_node.logs import EventLog
 from hermes_node.mesh_handshake import LocalNode, ProvedPeer, accept_handshake

@@ -6,8 +6,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import ErrorCode
+from hermes_core.protocol.messages import CloseReason
 from hermes_node.metrics_labels import (
     HANDSHAKE_FAULTS,
     NO_REASON,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hermes_core.chat import events as chat
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind
 from hermes_core.mesh import machine as mesh
+from hermes_core.protocol.messages import CloseReason
+from hermes_core.relay import events as chat
 from hermes_node.metrics import NodeMetrics
 from hermes_node.metrics_labels import (
     RATCHET_FAILURES,

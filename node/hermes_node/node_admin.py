@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hermes_core.chat.node_chat import ChatDescription, SideDescription
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import derive_fingerprint
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MemberState
+from hermes_core.relay.chat import ChatDescription, SideDescription
 from hermes_node.keystore import Keystore, KeystoreMark
 from hermes_node.metrics_labels import RollbackKind
 from hermes_node.resume_check import Facts, judge_resume

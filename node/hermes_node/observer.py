@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from hermes_core.chat import events
-from hermes_core.chat.messages import CloseReason
 from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import CloseReason
+from hermes_core.relay import events
 from hermes_node.chat_store import Pass
 from hermes_node.logs import EventLog, Level
 from hermes_node.metrics import NodeMetrics

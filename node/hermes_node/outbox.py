@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
-from hermes_core.chat.messages import Sealed
+from hermes_core.protocol.messages import Sealed
 from hermes_wire.app import MAX_BATCH_FRAMES
 
 T = TypeVar("T")

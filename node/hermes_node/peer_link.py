@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from hermes_core.chat.messages import ChatMessage, ErrorNotice
-from hermes_core.chat.session import Heartbeat
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import Hello, MembershipUpdate, NodeDescriptor, Proof
+from hermes_core.protocol.messages import ChatMessage, ErrorNotice
+from hermes_core.protocol.session import Heartbeat
 from hermes_node.byte_stream import StreamEndedError
 from hermes_node.mesh_stream import MeshStream, RouteStream, estimate_update_bytes
 from hermes_node.outbox import Outbox

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hermes_core.chat.session import NodeChange
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId
+from hermes_core.protocol.session import NodeChange
 from hermes_node.app_session import AppSession
 
 

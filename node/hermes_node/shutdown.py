@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import ErrorCode, KeystoreError
+from hermes_core.protocol.messages import CloseReason
 
 if TYPE_CHECKING:
     from hermes_node.app import Node

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 
-from hermes_core.chat.record import ChatRecord, Tombstone
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
 from hermes_core.ids import NodeId
+from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.record import parse_chat_record
+from hermes_core.keystore.tombstone import parse_tombstone
 from hermes_node.config import Config
 from hermes_node.core_params import build_argon2_params
 from hermes_node.keystore import Keystore, Table
 from hermes_node.node_identity import StoredIdentity, load_identity
 from hermes_node.passphrase import read_passphrase
-from hermes_node.tombstone_record import parse_tombstone
 from hermes_node.witness import read_closed_value
 
 

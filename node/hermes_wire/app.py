@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from hermes_core.chat import messages, session
-from hermes_core.chat.messages import ChatMessage, Sealed
-from hermes_core.chat.session import SessionMessage
-from hermes_core.chat.validate import validate_message, validate_session_message
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.protocol import messages, session
+from hermes_core.protocol.messages import ChatMessage, Sealed
+from hermes_core.protocol.session import SessionMessage
+from hermes_core.protocol.validate import validate_message, validate_session_message
 from hermes_proto.v1 import app_router_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session

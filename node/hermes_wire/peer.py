@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from hermes_core.chat import messages, session
-from hermes_core.chat.messages import ChatMessage, Sealed
-from hermes_core.chat.validate import validate_message, validate_session_message
 from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_node_id
 from hermes_core.mesh import messages as mesh
+from hermes_core.protocol import messages, session
+from hermes_core.protocol.messages import ChatMessage, Sealed
+from hermes_core.protocol.validate import validate_message, validate_session_message
 from hermes_proto.v1 import node_mesh_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hermes_core.chat import session as core
 from hermes_core.ids import AppId, NodeId
+from hermes_core.protocol import session as core
 from hermes_proto.v1 import app_router_pb2, chat_pb2
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from hermes_core.chat.connect import build_connect, verify_connect
-from hermes_core.chat.session import Challenge
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.session_binding import derive_session_binding
@@ -24,6 +22,8 @@ from hermes_core.handshake.key_schedule import EpochKeys
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, Role, derive_app_id
+from hermes_core.protocol.connect import build_connect, verify_connect
+from hermes_core.protocol.session import Challenge
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.claim import EpochClaim

@@ -37,11 +37,11 @@ def write_seeds() -> None:
 
 def make_seeds() -> dict[str, list[bytes]]:
     """One authentic input or more for every target."""
-    from hermes_core.chat import payload
-    from hermes_core.chat.messages import PathState, Sealed
-    from hermes_core.chat.session import Challenge, Connect, Heartbeat
     from hermes_core.ids import NodeId, derive_app_id
     from hermes_core.mesh.messages import DirectoryEntry, Hello, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+    from hermes_core.protocol import payload
+    from hermes_core.protocol.messages import PathState, Sealed
+    from hermes_core.protocol.session import Challenge, Connect, Heartbeat
     from hermes_wire.app import build_client_batch, build_server_batch
     from hermes_wire.peer import build_gossip, build_join, build_peer_batch
     from tests.fuzz import targets

@@ -7,7 +7,9 @@ import random
 from collections import deque
 from typing import Any
 
-from hermes_core.chat.messages import (
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import (
     ChatMessage,
     Closed,
     CloseReason,
@@ -17,9 +19,7 @@ from hermes_core.chat.messages import (
     Reject,
     Sealed,
 )
-from hermes_core.chat.validate import validate_message
-from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import ChatId
+from hermes_core.protocol.validate import validate_message
 from tests.model.streams import EndOfStream
 
 Queue = deque[ChatMessage | EndOfStream]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hermes_core.chat.messages import ChatMessage
-from hermes_core.chat.node_chat import Chat
-from hermes_core.chat.params import AppParams, ChatParams
+from hermes_core.endpoint.params import AppParams
 from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import ChatMessage
+from hermes_core.relay.chat import Chat
+from hermes_core.relay.params import ChatParams
 from tests.model.parties import AppParty, NodeParty
 from tests.model.streams import EndOfStream, Stream
 from tests.model.world import World

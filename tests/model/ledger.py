@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from hermes_core.chat.messages import CloseReason
 from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.epoch import Epoch
 

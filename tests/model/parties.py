@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hermes_core.chat.app_machine import AppChats
-from hermes_core.chat.events import (
-    ChatEnded,
-    ChatOffered,
-    ChatRekeyed,
-    MessageReceived,
-    MessagesAcked,
-    NodeEvent,
-)
-from hermes_core.chat.messages import ChatMessage, Sealed
-from hermes_core.chat.node_machine import NodeChats
-from hermes_core.chat.output import NodeOutput, ToApp
-from hermes_core.chat.params import AppParams, ChatParams
-from hermes_core.chat.record import Tombstone
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import ChatEnded, ChatOffered, ChatRekeyed, MessageReceived, MessagesAcked
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId, NodeId
+from hermes_core.keystore.chat_record import Tombstone
 from hermes_core.keystore.record import encode_chat_record, parse_chat_record
+from hermes_core.protocol.messages import ChatMessage, Sealed
+from hermes_core.relay.events import NodeEvent
+from hermes_core.relay.output import NodeOutput, ToApp
+from hermes_core.relay.params import ChatParams
+from hermes_core.relay.router import NodeChats
 from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
 from tests.model.streams import Stream
 

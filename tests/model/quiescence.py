@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hermes_core.chat.app_chat import Phase
-from hermes_core.chat.node_chat import Chat
-from hermes_core.chat.record import ChatState
+from hermes_core.endpoint.chat import Phase
 from hermes_core.ids import ChatId
+from hermes_core.keystore.chat_record import ChatState
+from hermes_core.relay.chat import Chat
 from tests.model.ledger import ViolationError
 from tests.model.world import World
 

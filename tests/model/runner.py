@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hermes_core.chat.params import AppParams, ChatParams
+from hermes_core.endpoint.params import AppParams
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.relay.params import ChatParams
 from tests.model.ledger import Ledger, ViolationError
 from tests.model.quiescence import settle_world
 from tests.model.world import World

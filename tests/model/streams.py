@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from hermes_core.chat.messages import ChatMessage
+from hermes_core.protocol.messages import ChatMessage
 
 
 class EndOfStream:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from hermes_core.chat import app_transfer, closing
-from hermes_core.chat.app_delivery import Incoming
-from hermes_core.chat.node_tables import NodeTables
+from hermes_core.endpoint import frames
+from hermes_core.endpoint.delivery import Incoming
 from hermes_core.ratchet.channel import Channel
+from hermes_core.relay import closing
+from hermes_core.relay.tables import NodeTables
 from tests.model.ledger import ViolationError
 from tests.model.parties import NodeParty
 from tests.model.runner import run_seed
@@ -17,7 +18,7 @@ from tests.model.runner import run_seed
 STEPS = 4000
 SEEDS = range(7100, 7126)  # 26 times 4,000 steps; `python -m tests.model` takes others
 # Seeds that found something when they were run; the habits of the model have changed since, so each finding also has a test of
-# its own in tests/unit/hermes_core/chat.
+# its own in tests/unit/hermes_core/relay.
 FOUND = {
     2: "rolled back past a rekey: epochs a rekey cannot bridge must end the chat",
     3: "a first offer sent again after the end of its chat was taken for a new chat",
@@ -78,7 +79,7 @@ def _keep_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _confirm_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_transfer, "repeat_confirm", lambda *_: None)
+    monkeypatch.setattr(frames, "repeat_confirm", lambda *_: None)
 
 
 def _forget_notices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +87,8 @@ def _forget_notices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _never_send_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_transfer, "transmit_all", lambda *_: None)
-    monkeypatch.setattr("hermes_core.chat.app_handshakes.transmit_all", lambda *_: None)
+    monkeypatch.setattr(frames, "transmit_all", lambda *_: None)
+    monkeypatch.setattr("hermes_core.endpoint.handshakes.transmit_all", lambda *_: None)
 
 
 def _leave_records(monkeypatch: pytest.MonkeyPatch) -> None:

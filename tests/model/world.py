@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from hermes_core.chat.params import AppParams, ChatParams
+from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.ratchet.channel import Channel
+from hermes_core.relay.params import ChatParams
 from tests.model.adversary import Adversary
 from tests.model.ledger import Ledger, require
 from tests.model.parties import AppParty, NodeParty, new_ledger

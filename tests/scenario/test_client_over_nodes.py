@@ -12,11 +12,11 @@ from hermes_client import PLAIN, Chat, ChatEndedError, ClientTls, ConnectError, 
 from hermes_client.mock_app import MockApp
 from hermes_client.scenario.certificates import LocalAuthority
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.messages import CloseReason
-from hermes_core.chat.params import WINDOW_MESSAGES
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import derive_app_id
+from hermes_core.limits import WINDOW_MESSAGES
+from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.header import MAX_CONTENT_BYTES
 
 DEADLINE_S = 60

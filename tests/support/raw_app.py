@@ -14,15 +14,15 @@ from typing import Any, Self, TypeVar
 import grpc
 import grpc.aio
 
-from hermes_core.chat.app_machine import AppChats
-from hermes_core.chat.connect import build_connect
-from hermes_core.chat.events import AppEvent, ChatOffered, MessageReceived
-from hermes_core.chat.messages import ErrorNotice
-from hermes_core.chat.params import AppParams
-from hermes_core.chat.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
 from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import AppEvent, ChatOffered, MessageReceived
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId
+from hermes_core.protocol.connect import build_connect
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
 from hermes_proto.v1.app_router_pb2 import ServerBatch
 from hermes_wire.app import ClientMessage, ServerMessage, build_client_batch, parse_server_batch
 

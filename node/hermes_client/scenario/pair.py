@@ -13,8 +13,8 @@ from hermes_client.scenario.delivery import Delivery
 from hermes_client.scenario.report import ScenarioReport
 from hermes_client.scenario.tally import Tally, Violation
 from hermes_client.signal import Signal
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import HermesError
+from hermes_core.protocol.messages import CloseReason
 
 SHOWN_VIOLATIONS = 3
 

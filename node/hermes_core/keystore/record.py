@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from hermes_core.chat.record import ChatRecord, ChatState
 from hermes_core.errors import KeystoreTamperedError, KeystoreUnsupportedVersionError, ProtocolError
 from hermes_core.ids import (
     APP_ID_CHARS,
@@ -20,6 +19,7 @@ from hermes_core.ids import (
     parse_node_id,
 )
 from hermes_core.keystore.channel_codec import encode_channel, parse_channel
+from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.keystore.record_layout import MAX_TIME_S, RecordReader, check_range, encode_short, join_parts, refuse_record
 from hermes_core.keystore.tables import RECORD_VERSIONS, Table
 

@@ -11,17 +11,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hermes_core.chat.app_machine import AppChats, ChatOffered, MessageReceived
-from hermes_core.chat.messages import CloseReason
-from hermes_core.chat.node_machine import NodeChats
-from hermes_core.chat.output import ToApp
-from hermes_core.chat.params import AppParams, ChatParams
 from hermes_core.crypto import hkdf, secret, x25519
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats, ChatOffered, MessageReceived
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.params import ChannelParams
+from hermes_core.relay.output import ToApp
+from hermes_core.relay.params import ChatParams
+from hermes_core.relay.router import NodeChats
 
 CHANNEL = ChannelParams(window=4)
 NODE_PARAMS = ChatParams(

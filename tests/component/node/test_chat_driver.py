@@ -14,17 +14,18 @@ from typing import Any, TypeVar
 
 import pytest
 
-from hermes_core.chat.app_machine import AppChats
-from hermes_core.chat.events import ChatOffered, ChatReady
-from hermes_core.chat.messages import ChatMessage, Closed, Offer, Sealed
-from hermes_core.chat.node_machine import NodeChats
-from hermes_core.chat.params import AppParams, ChatParams
-from hermes_core.chat.record import ChatRecord
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import ChatOffered, ChatReady
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, KeystoreIOError
 from hermes_core.ids import ChatId, NodeId
+from hermes_core.keystore.chat_record import ChatRecord
+from hermes_core.protocol.messages import ChatMessage, Closed, Offer, Sealed
+from hermes_core.relay.params import ChatParams
+from hermes_core.relay.router import NodeChats
 from hermes_node.app_session import AppSession
 from hermes_node.chat_driver import ChatDriver
 from hermes_node.chat_store import ChatStore, Pass

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import json_format
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.events import ChatEnded, ChatFailed, ChatReady, ChatRekeyed
+from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatReady, ChatRekeyed
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_proto.v1 import admin_pb2

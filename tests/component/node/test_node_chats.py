@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.events import ChatEnded, ChatReady, ChatRekeyed, ChatResumed, PathChanged
-from hermes_core.chat.messages import CloseReason
+from hermes_core.endpoint.events import ChatEnded, ChatReady, ChatRekeyed, ChatResumed, PathChanged
+from hermes_core.protocol.messages import CloseReason
 from tests.support.nodes import QUICK, ask_admin, read_log, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 

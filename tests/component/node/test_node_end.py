@@ -12,10 +12,10 @@ import grpc.aio
 import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.events import ChatEnded, ChatReady, ChatResumed, PathChanged
-from hermes_core.chat.messages import CloseReason
-from hermes_core.chat.session import NodeChange
+from hermes_core.endpoint.events import ChatEnded, ChatReady, ChatResumed, PathChanged
 from hermes_core.errors import ProtocolError
+from hermes_core.protocol.messages import CloseReason
+from hermes_core.protocol.session import NodeChange
 from tests.support.nodes import DEADLINE_S, QUICK, ask_admin, read_log, wait_logged, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.connect import build_connect
-from hermes_core.chat.events import ChatReady
-from hermes_core.chat.messages import ErrorNotice
-from hermes_core.chat.session import FindApp, Heartbeat
+from hermes_core.endpoint.events import ChatReady
 from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.protocol.connect import build_connect
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import FindApp, Heartbeat
 from tests.support.nodes import QUICK, ask_admin, wait_logged, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 

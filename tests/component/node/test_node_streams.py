@@ -13,13 +13,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.connect import build_connect
-from hermes_core.chat.events import ChatReady
-from hermes_core.chat.messages import ErrorNotice, Sealed
-from hermes_core.chat.session import Connect, Heartbeat
-from hermes_core.chat.validate import MIN_SEALED_BYTES
+from hermes_core.endpoint.events import ChatReady
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import ChatId
+from hermes_core.protocol.connect import build_connect
+from hermes_core.protocol.messages import ErrorNotice, Sealed
+from hermes_core.protocol.session import Connect, Heartbeat
+from hermes_core.protocol.validate import MIN_SEALED_BYTES
 from hermes_proto.v1.app_router_pb2 import ClientBatch, ClientFrame
 from hermes_proto.v1.app_router_pb2 import Connect as PbConnect
 from hermes_proto.v1.app_router_pb2 import FindApp as PbFindApp

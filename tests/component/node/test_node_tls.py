@@ -14,12 +14,12 @@ import pytest
 
 from hermes_client.scenario.certificates import CertificateFiles, LocalAuthority
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.chat.messages import ErrorNotice
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import Hello, Proof
+from hermes_core.protocol.messages import ErrorNotice
 from hermes_node.byte_stream import ByteStream
 from hermes_node.mesh_handshake import LocalNode, dial_handshake
 from hermes_node.mesh_stream import MeshStream, gossip_stream, join_stream

@@ -11,11 +11,11 @@ from hermes_client.backoff import Backoff
 from hermes_client.client import HermesClient
 from hermes_client.errors import ClientClosedError, ConnectError
 from hermes_client.tls import PLAIN
-from hermes_core.chat.messages import ErrorNotice
-from hermes_core.chat.session import AppFound, Challenge, FindApp, Heartbeat, NodeChange
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId, derive_app_id
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import AppFound, Challenge, FindApp, Heartbeat, NodeChange
 from tests.unit.hermes_client.scripted_node import Link, ScriptedNode
 
 DEADLINE_S = 10.0

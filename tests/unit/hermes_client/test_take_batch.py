@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from hermes_client.stream import MAX_BATCH_BYTES, take_batch
-from hermes_core.chat.messages import Sealed
-from hermes_core.chat.session import Heartbeat
-from hermes_core.chat.validate import MAX_SEALED_BYTES
+from hermes_core.protocol.messages import Sealed
+from hermes_core.protocol.session import Heartbeat
+from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_wire.app import MAX_BATCH_BYTES as WIRE_MAX_BYTES
 from hermes_wire.app import MAX_BATCH_FRAMES, ClientMessage, build_client_batch
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hermes_core.chat.messages import CloseReason
-from hermes_core.chat.record import Notice, Tombstone
 from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError, KeystoreTamperedError
 from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.keystore.chat_record import Notice, Tombstone
+from hermes_core.keystore.tombstone import encode_tombstone, parse_tombstone
+from hermes_core.protocol.messages import CloseReason
 from hermes_node.addresses import Address, parse_address, parse_seed
 from hermes_node.clock import SteadyClock
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
@@ -19,7 +20,6 @@ from hermes_node.mesh_seeds import JoinState, SeedOutcomes, SeedTarget, resolve_
 from hermes_node.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
 from hermes_node.readiness import Readiness
 from hermes_node.resume_check import Facts, judge_resume
-from hermes_node.tombstone_record import encode_tombstone, parse_tombstone
 from hermes_node.witness import Comparison
 from hermes_proto.v1 import admin_pb2
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from hermes_core.chat.messages import ErrorNotice, Sealed
-from hermes_core.chat.session import Heartbeat, NodeChange
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId
+from hermes_core.protocol.messages import ErrorNotice, Sealed
+from hermes_core.protocol.session import Heartbeat, NodeChange
 from hermes_node.app_session import AppSession
 from hermes_node.limits import MAX_PENDING_FRAMES, StreamAdmission
 from hermes_node.outbox import Outbox

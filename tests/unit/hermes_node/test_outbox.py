@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from hermes_core.chat.messages import PathState, Sealed
 from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import PathState, Sealed
 from hermes_node.outbox import MAX_WRITE_BYTES, PLAIN_MESSAGE_BYTES, Outbox, StreamStuckError, estimate_bytes
 from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, ServerMessage, build_server_batch
 

@@ -10,13 +10,13 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermes_core.chat import messages as m
-from hermes_core.chat import session as s
-from hermes_core.chat.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.mesh import messages as mesh
+from hermes_core.protocol import messages as m
+from hermes_core.protocol import session as s
+from hermes_core.protocol.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_proto.v1 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
 from hermes_wire import app, peer

@@ -7,12 +7,12 @@ import typing
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hermes_core.chat import events as chat
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind, ChatId, NodeId
 from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.messages import MemberState
+from hermes_core.protocol.messages import CloseReason
+from hermes_core.relay import events as chat
 from hermes_node.metrics import NodeMetrics
 from hermes_node.metrics_events import record_chat_event, record_mesh_event
 

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from hermes_core.chat.messages import CloseReason
 from hermes_core.errors import ErrorCode
+from hermes_core.protocol.messages import CloseReason
 from hermes_node import metrics_labels as labels
 from hermes_node.metrics import GRPC_STREAMS, NodeMetrics
 from hermes_node.metrics_grpc import CODES

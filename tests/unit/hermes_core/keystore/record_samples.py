@@ -6,9 +6,9 @@ import random
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from hermes_core.chat.record import ChatRecord, ChatState
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.ids import ChannelKind, Party, Role, derive_app_id, derive_fingerprint, parse_chat_id, parse_node_id
+from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 
 

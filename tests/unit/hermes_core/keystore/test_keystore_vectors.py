@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes_core.chat.record import ChatRecord, ChatState
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role
 from hermes_core.keystore.backend import PassphraseBackend
+from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.keystore.header import build_header, open_generation, parse_header, unwrap_master, wrap_context
 from hermes_core.keystore.keys import GenerationKeys, derive_subkey
 from hermes_core.keystore.record import encode_chat_record, parse_chat_record

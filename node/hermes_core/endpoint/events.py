@@ -1,0 +1,103 @@
+"""What an app's chats report to their owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermes_core.errors import ErrorCode
+from hermes_core.ids import AppId, ChatId
+from hermes_core.protocol.messages import CloseReason
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOffered:
+    """Another app wants to chat: answer with accept() or reject()."""
+
+    chat_id: ChatId
+    app_id: AppId
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReady:
+    """Keys are agreed and confirmed; send() works, and what is sent reaches the other app."""
+
+    chat_id: ChatId
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRekeyed:
+    """The end-to-end channel uses this epoch now."""
+
+    chat_id: ChatId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """One message, exactly once and in order; acknowledge() it when it is safe."""
+
+    chat_id: ChatId
+    seq: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesAcked:
+    """The other app acknowledged everything up to `seq`."""
+
+    chat_id: ChatId
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """Whether what is sent now reaches the other app at once; otherwise it waits here."""
+
+    chat_id: ChatId
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChatResumed:
+    """The leg goes on after a reconnect or a restart of the node."""
+
+    chat_id: ChatId
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEnded:
+    """The chat is over and its keys are wiped; always the last event of a chat."""
+
+    chat_id: ChatId
+    reason: CloseReason
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFailed:
+    """Something this app asked for was refused: a start (ChatEnded follows) or a rekey (the chat goes on)."""
+
+    chat_id: ChatId | None
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRefused:
+    """Something that came in was dropped; nothing changed."""
+
+    chat_id: ChatId | None
+    code: ErrorCode
+
+
+AppEvent = (
+    ChatOffered
+    | ChatReady
+    | ChatRekeyed
+    | MessageReceived
+    | MessagesAcked
+    | PathChanged
+    | ChatResumed
+    | ChatEnded
+    | ChatFailed
+    | FrameRefused
+)

@@ -1,0 +1,118 @@
+"""The messages of docs/reference/protocol.md as frozen dataclasses; hermes_wire translates them to and from protobuf.
+
+Lengths were checked when one of these exists: hermes_wire calls `hermes_core.protocol.validate` before building it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.handshake.statement import KeyStatement
+from hermes_core.ids import AppId, ChatId
+from hermes_core.ratchet.claim import EpochClaim
+
+
+class CloseReason(IntEnum):
+    """Why a chat ended; numbers equal `hermes.v1.CloseReason`."""
+
+    DELETED = 1
+    DELETED_BY_PEER = 2
+    EXPIRED = 3
+    ROUTE_UNAVAILABLE = 4
+    NODE_SHUTDOWN = 5
+    RATCHET_FAILED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A leg or tieline frame: header and ciphertext."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """StartChat, SetupTieline, ChatOffer; Rekey when `end_to_end.epoch` > 1."""
+
+    chat_id: ChatId
+    initiator_key: bytes
+    target: AppId
+    end_to_end: KeyStatement
+    hop: KeyStatement
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """AcceptChat, TielineAccept, ChatAccepted."""
+
+    chat_id: ChatId
+    responder_key: bytes
+    end_to_end: KeyStatement
+    end_to_end_confirm: bytes
+    hop: KeyStatement
+    hop_confirm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """ChatConfirm: the initiator's tags. A half that is absent has epoch 0 and an empty tag.
+
+    A hop's initiator confirms its hop as soon as it has checked the answer; the end-to-end half follows from the app.
+    """
+
+    chat_id: ChatId
+    end_to_end_epoch: int
+    end_to_end_confirm: bytes
+    hop_epoch: int
+    hop_confirm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    chat_id: ChatId
+    code: ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """ResumeChat, ResumeAck, ResumeTieline: one claim for each epoch held, at most two."""
+
+    chat_id: ChatId
+    claims: tuple[EpochClaim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PathState:
+    chat_id: ChatId
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    chat_id: ChatId
+    reason: CloseReason
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedAck:
+    chat_id: ChatId
+    reason: CloseReason
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    chat_id: ChatId
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorNotice:
+    code: ErrorCode
+    scope: ErrorScope
+    chat_id: ChatId | None
+    detail: str
+    retry_after_ms: int
+
+
+ChatMessage = Sealed | Offer | Answer | Confirm | Reject | Resume | PathState | Closed | ClosedAck | Delete | ErrorNotice

@@ -1,0 +1,213 @@
+"""Length and range checks for every message from outside, before any cryptography (docs/reference/protocol.md, Bounds).
+
+The wire layer builds a message from decoded fields and passes it to `validate_message`; nothing else may reach a machine.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+from hermes_core.crypto import x25519
+from hermes_core.crypto.signing import SIGNATURE_BYTES
+from hermes_core.errors import MAX_DETAIL_CHARS, ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.statement import KeyStatement
+from hermes_core.ids import (
+    CHAT_ID_BYTES,
+    MAX_EPOCH,
+    MAX_POSITION,
+    PUBLIC_KEY_BYTES,
+    ChannelKind,
+    parse_app_id,
+    parse_node_id,
+)
+from hermes_core.protocol.messages import (
+    Answer,
+    ChatMessage,
+    Closed,
+    ClosedAck,
+    CloseReason,
+    Confirm,
+    Delete,
+    ErrorNotice,
+    Offer,
+    PathState,
+    Reject,
+    Resume,
+    Sealed,
+)
+from hermes_core.protocol.payload import ACK_PAYLOAD_BYTES
+from hermes_core.protocol.session import (
+    CHALLENGE_BYTES,
+    NONCE_BYTES,
+    AppFound,
+    Challenge,
+    Connect,
+    Connected,
+    FindApp,
+    Heartbeat,
+    NodeChange,
+    SessionMessage,
+)
+from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.header import FRAME_OVERHEAD_BYTES, MAX_PLAINTEXT_BYTES
+from hermes_core.ratchet.resume import MAX_CLAIMS
+
+HASH_SIZES: Final = (32, 64)
+"""Output of SHA-256 and SHA-512: transcript hashes, confirmation tags, resume tags."""
+MIN_SEALED_BYTES: Final = FRAME_OVERHEAD_BYTES + ACK_PAYLOAD_BYTES
+MAX_SEALED_BYTES: Final = FRAME_OVERHEAD_BYTES + MAX_PLAINTEXT_BYTES[ChannelKind.LEG]
+MAX_U32: Final = 2**32 - 1
+MAX_U64: Final = 2**64 - 1
+
+_T = TypeVar("_T", ErrorCode, ErrorScope, CloseReason)
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, what)
+
+
+def _require_length(data: bytes, length: int, what: str) -> None:
+    if len(data) != length:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"{what} must be {length} bytes")
+
+
+def _require_hash(data: bytes, what: str) -> None:
+    if len(data) not in HASH_SIZES:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"{what} must be 32 or 64 bytes")
+
+
+def _require_range(value: int, low: int, high: int, what: str) -> None:
+    if not low <= value <= high:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"{what} must be within {low} and {high}")
+
+
+def _parse_enum(kind: type[_T], value: int, what: str) -> _T:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"unknown {what}") from None
+
+
+def parse_error_code(value: int) -> ErrorCode:
+    """Raise INVALID_FRAME for a number that names no error code."""
+    return _parse_enum(ErrorCode, value, "error code")
+
+
+def parse_error_scope(value: int) -> ErrorScope:
+    """Raise INVALID_FRAME for a number that names no error scope."""
+    return _parse_enum(ErrorScope, value, "error scope")
+
+
+def parse_close_reason(value: int) -> CloseReason:
+    """Raise INVALID_FRAME for a number that names no close reason."""
+    return _parse_enum(CloseReason, value, "close reason")
+
+
+def validate_statement(statement: KeyStatement) -> None:
+    _require_range(statement.epoch, 1, MAX_EPOCH, "epoch")
+    _require_length(statement.ephemeral, x25519.KEY_BYTES, "ephemeral")
+    _require_length(statement.signature, SIGNATURE_BYTES, "signature")
+
+
+def validate_claim(claim: EpochClaim) -> None:
+    _require_range(claim.epoch, 1, MAX_EPOCH, "epoch")
+    _require_hash(claim.transcript_hash, "transcript_hash")
+    _require_range(claim.send_next, 0, MAX_POSITION, "send_next")
+    _require_range(claim.recv_next, 0, MAX_POSITION, "recv_next")
+    _require_range(claim.recv_proven, 0, MAX_POSITION, "recv_proven")
+    _require_hash(claim.tag, "claim tag")
+
+
+def validate_sealed(message: Sealed) -> None:
+    _require_range(len(message.frame), MIN_SEALED_BYTES, MAX_SEALED_BYTES, "length of a sealed frame")
+
+
+def validate_offer(message: Offer) -> None:
+    _require_length(message.initiator_key, PUBLIC_KEY_BYTES, "initiator_key")
+    parse_app_id(message.target)
+    validate_statement(message.end_to_end)
+    validate_statement(message.hop)
+
+
+def validate_answer(message: Answer) -> None:
+    _require_length(message.responder_key, PUBLIC_KEY_BYTES, "responder_key")
+    validate_statement(message.end_to_end)
+    _require_hash(message.end_to_end_confirm, "end_to_end_confirm")
+    validate_statement(message.hop)
+    _require_hash(message.hop_confirm, "hop_confirm")
+
+
+def _validate_tag(epoch: int, tag: bytes, what: str) -> None:
+    """One half of a confirmation: an epoch with its tag, or 0 and nothing when this half is absent."""
+    if epoch == 0:
+        _require_length(tag, 0, f"{what}_confirm of epoch 0")
+        return
+    _require_range(epoch, 1, MAX_EPOCH, f"{what}_epoch")
+    _require_hash(tag, f"{what}_confirm")
+
+
+def validate_confirm(message: Confirm) -> None:
+    _require(message.end_to_end_epoch != 0 or message.hop_epoch != 0, "a confirmation must confirm something")
+    _validate_tag(message.end_to_end_epoch, message.end_to_end_confirm, "end_to_end")
+    _validate_tag(message.hop_epoch, message.hop_confirm, "hop")
+
+
+def validate_resume(message: Resume) -> None:
+    _require_range(len(message.claims), 1, MAX_CLAIMS, "number of claims")
+    for claim in message.claims:
+        validate_claim(claim)
+
+
+def validate_error(message: ErrorNotice) -> None:
+    _require(len(message.detail) <= MAX_DETAIL_CHARS, f"detail must be at most {MAX_DETAIL_CHARS} characters")
+    _require_range(message.retry_after_ms, 0, MAX_U32, "retry_after_ms")
+
+
+def validate_message(message: ChatMessage) -> None:
+    """Raise INVALID_FRAME unless every length and number of a chat message is within bounds."""
+    match message:
+        case Sealed():
+            validate_sealed(message)
+        case ErrorNotice():
+            validate_error(message)
+        case Offer():
+            validate_offer(message)
+        case Answer():
+            validate_answer(message)
+        case Confirm():
+            validate_confirm(message)
+        case Resume():
+            validate_resume(message)
+        case Reject() | PathState() | Closed() | ClosedAck() | Delete():
+            pass  # their only variable-length field is the chat id, checked below
+    if not isinstance(message, Sealed) and message.chat_id is not None:  # an error may concern no chat
+        _require_length(message.chat_id, CHAT_ID_BYTES, "chat_id")
+
+
+def validate_session_message(message: SessionMessage) -> None:
+    """Raise INVALID_FRAME unless every length and number of a session message is within bounds."""
+    match message:
+        case Challenge():
+            parse_node_id(message.node_id)
+            _require_length(message.node_key, PUBLIC_KEY_BYTES, "node_key")
+            _require_length(message.challenge, CHALLENGE_BYTES, "challenge")
+        case Connect():
+            _require_length(message.app_key, PUBLIC_KEY_BYTES, "app_key")
+            _require_length(message.nonce, NONCE_BYTES, "nonce")
+            _require_length(message.signature, SIGNATURE_BYTES, "signature")
+        case Connected():
+            parse_app_id(message.app_id)
+            _require_range(message.heartbeat_interval_ms, 1, MAX_U32, "heartbeat_interval_ms")
+            _require_range(message.max_frame_bytes, MIN_SEALED_BYTES, MAX_U32, "max_frame_bytes")
+            _require_range(message.window_frames, 1, MAX_U32, "window_frames")
+        case FindApp():
+            parse_app_id(message.app_id)
+        case AppFound():
+            parse_app_id(message.app_id)
+            if message.node_id is not None:
+                parse_node_id(message.node_id)
+        case NodeChange():
+            _require_range(message.drain_after_ms, 0, MAX_U32, "drain_after_ms")
+        case Heartbeat():
+            _require_range(message.sequence, 0, MAX_U64, "sequence")

@@ -1,0 +1,151 @@
+"""Bounds of every message from outside: at the bound, and one past it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.statement import KeyStatement
+from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.protocol import messages as m
+from hermes_core.protocol import session as s
+from hermes_core.protocol import validate as v
+from hermes_core.ratchet.claim import EpochClaim
+
+APP = AppId("a" * 32)
+CHAT = ChatId(bytes(16))
+STATEMENT = KeyStatement(1, bytes(32), bytes(64))
+CLAIM = EpochClaim(1, bytes(32), 0, 0, 0, bytes(32))
+
+GOOD: list[Any] = [
+    m.Sealed(bytes(v.MIN_SEALED_BYTES)),
+    m.Sealed(bytes(v.MAX_SEALED_BYTES)),
+    m.Offer(CHAT, bytes(32), APP, STATEMENT, STATEMENT),
+    m.Answer(CHAT, bytes(32), STATEMENT, bytes(32), STATEMENT, bytes(64)),
+    m.Confirm(CHAT, 1, bytes(32), 2**32 - 1, bytes(64)),
+    m.Confirm(CHAT, 0, b"", 1, bytes(32)),
+    m.Confirm(CHAT, 1, bytes(32), 0, b""),
+    m.Reject(CHAT, ErrorCode.LIMIT_EXCEEDED),
+    m.Resume(CHAT, (CLAIM,)),
+    m.Resume(CHAT, (CLAIM, dataclasses.replace(CLAIM, transcript_hash=bytes(64), send_next=2**63 - 1))),
+    m.PathState(CHAT, True),
+    m.Closed(CHAT, m.CloseReason.DELETED),
+    m.ClosedAck(CHAT, m.CloseReason.DELETED),
+    m.Delete(CHAT),
+    m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "x" * 256, 2**32 - 1),
+    m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, CHAT, "", 0),
+]
+BAD: list[Any] = [
+    m.Sealed(bytes(v.MIN_SEALED_BYTES - 1)),
+    m.Sealed(bytes(v.MAX_SEALED_BYTES + 1)),
+    m.Offer(ChatId(bytes(15)), bytes(32), APP, STATEMENT, STATEMENT),
+    m.Offer(ChatId(bytes(17)), bytes(32), APP, STATEMENT, STATEMENT),
+    m.Offer(CHAT, bytes(31), APP, STATEMENT, STATEMENT),
+    m.Offer(CHAT, bytes(33), APP, STATEMENT, STATEMENT),
+    m.Offer(CHAT, bytes(32), AppId("a" * 31), STATEMENT, STATEMENT),
+    m.Offer(CHAT, bytes(32), AppId("A" * 32), STATEMENT, STATEMENT),
+    *(
+        m.Offer(CHAT, bytes(32), APP, *pair)
+        for bad in (
+            dataclasses.replace(STATEMENT, epoch=0),
+            dataclasses.replace(STATEMENT, epoch=2**32),
+            dataclasses.replace(STATEMENT, ephemeral=bytes(31)),
+            dataclasses.replace(STATEMENT, ephemeral=bytes(33)),
+            dataclasses.replace(STATEMENT, signature=bytes(63)),
+            dataclasses.replace(STATEMENT, signature=bytes(65)),
+        )
+        for pair in ((bad, STATEMENT), (STATEMENT, bad))
+    ),
+    m.Answer(CHAT, bytes(31), STATEMENT, bytes(32), STATEMENT, bytes(32)),
+    m.Answer(CHAT, bytes(32), STATEMENT, bytes(31), STATEMENT, bytes(32)),
+    m.Answer(CHAT, bytes(32), STATEMENT, bytes(32), STATEMENT, bytes(65)),
+    m.Confirm(CHAT, 0, b"", 0, b""),
+    m.Confirm(CHAT, 0, bytes(32), 1, bytes(32)),
+    m.Confirm(CHAT, 1, b"", 1, bytes(32)),
+    m.Confirm(CHAT, 1, bytes(33), 1, bytes(32)),
+    m.Confirm(CHAT, 1, bytes(32), 2**32, bytes(32)),
+    m.Resume(CHAT, ()),
+    m.Resume(CHAT, (CLAIM,) * 3),
+    *(
+        m.Resume(CHAT, (dataclasses.replace(CLAIM, **change),))
+        for change in (
+            {"epoch": 0},
+            {"transcript_hash": bytes(33)},
+            {"send_next": 2**63},
+            {"recv_next": -1},
+            {"recv_proven": 2**63},
+            {"tag": bytes(31)},
+        )
+    ),
+    m.Delete(ChatId(b"")),
+    m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, ChatId(b"1"), "", 0),
+    m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "x" * 257, 0),
+    m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "", 2**32),
+]
+GOOD_SESSION: list[Any] = [
+    s.Challenge(NodeId("n" * 63), bytes(32), bytes(32)),
+    s.Connect(bytes(32), bytes(32), bytes(64)),
+    s.Connected(APP, 1, v.MIN_SEALED_BYTES, 1),
+    s.FindApp(APP),
+    s.AppFound(APP, False, None),
+    s.AppFound(APP, True, NodeId("n-1")),
+    s.NodeChange(0),
+    s.Heartbeat(2**64 - 1, True),
+]
+BAD_SESSION: list[Any] = [
+    s.Challenge(NodeId("n" * 64), bytes(32), bytes(32)),
+    s.Challenge(NodeId("-n"), bytes(32), bytes(32)),
+    s.Challenge(NodeId("n"), bytes(31), bytes(32)),
+    s.Challenge(NodeId("n"), bytes(32), bytes(33)),
+    s.Connect(bytes(33), bytes(32), bytes(64)),
+    s.Connect(bytes(32), bytes(31), bytes(64)),
+    s.Connect(bytes(32), bytes(32), bytes(63)),
+    s.Connected(APP, 0, v.MIN_SEALED_BYTES, 1),
+    s.Connected(APP, 1, v.MIN_SEALED_BYTES - 1, 1),
+    s.Connected(APP, 1, v.MIN_SEALED_BYTES, 0),
+    s.FindApp(AppId("1" * 32)),
+    s.AppFound(APP, True, NodeId("")),
+    s.NodeChange(2**32),
+    s.Heartbeat(2**64, False),
+]
+
+
+@pytest.mark.parametrize("message", GOOD, ids=lambda message: type(message).__name__)
+def test_message_within_bounds(message: m.ChatMessage) -> None:
+    v.validate_message(message)
+
+
+@pytest.mark.parametrize("message", BAD, ids=lambda message: type(message).__name__)
+def test_message_past_a_bound(message: m.ChatMessage) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        v.validate_message(message)
+    assert caught.value.code is ErrorCode.INVALID_FRAME
+
+
+@pytest.mark.parametrize("message", GOOD_SESSION, ids=lambda message: type(message).__name__)
+def test_session_message_within_bounds(message: s.SessionMessage) -> None:
+    v.validate_session_message(message)
+
+
+@pytest.mark.parametrize("message", BAD_SESSION, ids=lambda message: type(message).__name__)
+def test_session_message_past_a_bound(message: s.SessionMessage) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        v.validate_session_message(message)
+    assert caught.value.code is ErrorCode.INVALID_FRAME
+
+
+def test_every_kind_of_message_is_tried() -> None:
+    assert {type(message) for message in GOOD} == set(m.ChatMessage.__args__)
+    assert {type(message) for message in GOOD_SESSION} == set(s.SessionMessage.__args__)
+
+
+@pytest.mark.parametrize("parse", [v.parse_error_code, v.parse_error_scope, v.parse_close_reason])
+def test_unknown_numbers_are_refused(parse: Any) -> None:
+    assert parse(1) == 1
+    for number in (0, -1, 99):
+        with pytest.raises(ProtocolError) as caught:
+            parse(number)
+        assert caught.value.code is ErrorCode.INVALID_FRAME

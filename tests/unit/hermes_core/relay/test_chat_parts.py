@@ -1,0 +1,168 @@
+"""The small parts of the chat machines: payloads, buckets, timers, the two ends of exactly once in order."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermes_core.endpoint.delivery import Incoming, Outgoing
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.protocol import payload
+from hermes_core.protocol.timers import TimerHeap
+from hermes_core.relay.throttle import TokenBucket
+
+
+def test_payloads_are_as_documented() -> None:
+    frame = bytes(range(47))
+    data = payload.encode_data(5, frame)
+    assert data == b"\x01" + (5).to_bytes(8, "big") + frame
+    assert payload.parse_kind_and_seq(data) == (payload.DATA, 5)
+    assert payload.parse_data_frame(data) == frame
+    ack = payload.encode_ack(9, 3, b"t" * 16)
+    assert ack == b"\x02" + (9).to_bytes(8, "big") + (3).to_bytes(4, "big") + b"t" * 16
+    assert payload.parse_kind_and_seq(ack) == (payload.ACK, 9)
+    assert payload.parse_ack(ack) == (9, 3, b"t" * 16)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"",
+        b"\x00" * 29,
+        b"\x03" * 60,
+        payload.encode_data(0, bytes(47)),
+        payload.encode_data(2**63, bytes(47)),
+        payload.encode_data(1, bytes(46)),
+        payload.encode_ack(1, 1, bytes(16)) + b"x",
+        payload.encode_ack(1, 1, bytes(16))[:-1],
+        payload.encode_ack(2**63, 1, bytes(16)),
+    ],
+)
+def test_other_payloads_are_refused(bad: bytes) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        payload.parse_kind_and_seq(bad)
+    assert caught.value.code is ErrorCode.INVALID_FRAME
+
+
+def test_payload_bounds() -> None:
+    assert payload.parse_kind_and_seq(payload.encode_data(2**63 - 1, bytes(47))) == (payload.DATA, 2**63 - 1)
+    assert payload.parse_kind_and_seq(payload.encode_ack(0, 1, bytes(16))) == (payload.ACK, 0)
+
+
+def test_bucket_allows_a_burst_then_a_rate() -> None:
+    bucket = TokenBucket(3, 2.0, 100.0)
+    for _ in range(3):
+        assert bucket.peek(100.0) == 0
+        bucket.take()
+    assert bucket.peek(100.0) == 2000
+    assert bucket.peek(101.5) == 500
+    assert bucket.peek(102.0) == 0
+    bucket.take()
+    assert bucket.peek(1000.0) == 0
+    for _ in range(3):
+        bucket.take()
+    assert bucket.peek(1000.0) > 0, "idle time earns no more than the burst"
+
+
+def test_bucket_survives_a_clock_that_goes_back() -> None:
+    bucket = TokenBucket(1, 10.0, 100.0)
+    bucket.take()
+    assert bucket.peek(50.0) == 10_000
+    assert bucket.peek(60.0) == 0
+
+
+def test_timer_fires_once_at_the_earliest_time() -> None:
+    timers: TimerHeap[str] = TimerHeap()
+    timers.schedule("a", 5.0)
+    timers.schedule("a", 3.0)
+    timers.schedule("a", 9.0)
+    timers.schedule("b", 4.0)
+    timers.schedule("c", 4.0)
+    timers.cancel("c")
+    assert timers.next_due() == 3.0
+    assert timers.pop_due(2.9) == []
+    assert timers.pop_due(4.0) == ["a", "b"]
+    assert timers.next_due() is None
+    assert timers.pop_due(100.0) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), max_size=60))
+def test_timers_agree_with_a_plain_dict(schedule: list[tuple[int, int]]) -> None:
+    timers: TimerHeap[int] = TimerHeap()
+    plain: dict[int, int] = {}
+    for key, when in schedule:
+        timers.schedule(key, when)
+        plain[key] = min(plain.get(key, when), when)
+    assert timers.next_due() == min(plain.values(), default=None)
+    assert sorted(timers.pop_due(25.0)) == sorted(key for key, when in plain.items() if when <= 25)
+    assert timers.next_due() == min((when for when in plain.values() if when > 25), default=None)
+
+
+def test_outgoing_window_in_messages_and_bytes() -> None:
+    outgoing = Outgoing()
+    assert [outgoing.add(b"x", 3, 100).seq for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(ProtocolError) as caught:
+        outgoing.add(b"x", 3, 100)
+    assert caught.value.code is ErrorCode.BACKPRESSURE
+    assert outgoing.acknowledge(2)
+    outgoing.add(bytes(99), 3, 100)
+    with pytest.raises(ProtocolError):
+        outgoing.add(b"x", 3, 100)
+    assert [message.seq for message in outgoing] == [3, 4]
+    assert not outgoing.acknowledge(2)
+    with pytest.raises(ProtocolError) as caught:
+        outgoing.acknowledge(5)
+    assert caught.value.code is ErrorCode.INVALID_FRAME
+    assert outgoing.acknowledge(4)
+    assert len(outgoing) == 0
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_incoming_delivers_in_order_whatever_arrives(seed: int, count: int) -> None:
+    rng = random.Random(seed)
+    incoming, delivered = Incoming(), []
+    arriving = [seq for seq in range(1, count + 1) for _ in range(rng.randint(1, 3))]
+    rng.shuffle(arriving)
+    for seq in arriving:
+        incoming.hold(seq, b"%d" % seq, 100, 10_000)
+        while (frame := incoming.next_frame()) is not None:
+            delivered.append((incoming.deliver(), int(frame)))
+    assert delivered == [(seq, seq) for seq in range(1, count + 1)]
+    assert not list(incoming.held())
+
+
+def test_incoming_is_bounded() -> None:
+    incoming = Incoming()
+    assert incoming.hold(4, b"x", 4, 10)
+    with pytest.raises(ProtocolError) as caught:
+        incoming.hold(5, b"x", 4, 10)
+    assert caught.value.code is ErrorCode.BACKPRESSURE
+    assert incoming.hold(3, bytes(19), 4, 10)
+    with pytest.raises(ProtocolError):
+        incoming.hold(2, b"x", 4, 10)
+    assert incoming.hold(1, bytes(50), 4, 10), "the one whose turn it is always finds room"
+    assert incoming.next_frame() == bytes(50)
+
+
+def test_newer_frame_takes_the_place_of_a_bad_one() -> None:
+    incoming = Incoming()
+    incoming.hold(1, b"bad", 4, 100)
+    assert incoming.next_frame() == b"bad"
+    assert incoming.next_frame() is None
+    incoming.hold(1, b"good", 4, 100)
+    assert incoming.next_frame() == b"good"
+    assert incoming.deliver() == 1
+    assert not incoming.hold(1, b"again", 4, 100)
+
+
+def test_only_delivered_messages_are_acknowledged() -> None:
+    incoming = Incoming()
+    assert not incoming.acknowledge(1)
+    incoming.hold(1, b"x", 4, 100)
+    incoming.next_frame()
+    incoming.deliver()
+    assert incoming.acknowledge(1)
+    assert not incoming.acknowledge(1)

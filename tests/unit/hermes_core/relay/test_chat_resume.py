@@ -1,0 +1,564 @@
+"""Streams and nodes that go and come back: resume of every kind, rollback, quarantine, and the ways out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.router import ChatEnded, ChatResumed, FrameRefused, PathChanged
+from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.ids import ChannelKind, ChatId
+from hermes_core.keystore.chat_record import ChatState
+from hermes_core.protocol.messages import (
+    Closed,
+    CloseReason,
+    Confirm,
+    Delete,
+    ErrorNotice,
+    Offer,
+    PathState,
+    Resume,
+    Sealed,
+)
+from hermes_core.ratchet.channel import ChannelParams
+from hermes_core.relay.events import ChatQuarantined, ResumeRefused, SideResumed
+from hermes_core.relay.params import ChatParams
+from tests.model.honest import HonestWorld
+from tests.model.parties import Store
+
+
+def talk(world: HonestWorld, chat_id: ChatId, count: int = 3) -> None:
+    for _ in range(count):
+        world.send(world.a, chat_id)
+        world.send(world.b, chat_id)
+        world.run()
+    ledger = world.ledger.chats[chat_id]
+    assert ledger.acked.get("app-0", 0) == len(ledger.sent["app-0"])
+    assert ledger.acked.get("app-1", 0) == len(ledger.sent["app-1"])
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("victim", [0, -1])
+def test_messages_go_on_after_a_node_was_killed(nodes: int, victim: int) -> None:
+    world = HonestWorld(nodes=nodes)
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    node = list(world.nodes.values())[victim]
+    world.kill(node)
+    world.run()
+    world.send(world.a, chat_id)
+    world.send(world.b, chat_id)
+    world.revive(node)
+    talk(world, chat_id, 300)
+    for app in world.apps.values():
+        assert world.events_of(app, ChatResumed) or app.home != node.name
+        assert not world.events_of(app, ChatEnded)
+    kinds = {event.kind for event in world.events_of(node, SideResumed)}
+    assert kinds == ({ChannelKind.LEG, ChannelKind.TIELINE} if nodes == 2 else {ChannelKind.LEG})
+
+
+def test_everybody_is_killed_at_once() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    world.send(world.a, chat_id)
+    for node in world.nodes.values():
+        world.kill(node)
+    world.run()
+    for node in world.nodes.values():
+        node.start(world.now)
+    world.reconnect()
+    talk(world, chat_id)
+
+
+@pytest.mark.parametrize("stage", range(18))
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("committed", [False, True])
+def test_node_is_killed_at_any_point_of_a_rekey(stage: int, victim: int, committed: bool) -> None:
+    """The hops may end in different epochs; the chat goes on, and the next rekey works."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id, 1)
+    world.rekey(world.a, chat_id)
+    for _ in range(stage):
+        if queues := world.queues():
+            world.deliver(*queues[0])
+    node = list(world.nodes.values())[victim]
+    queues = [(stream, end) for stream, end in world.queues() if end == node.name]
+    if queues and committed:  # one more input is stored, what it led to is not sent
+        stream, end = queues[0]
+        world.group_commit = 2.0
+        world.deliver(stream, end)
+        node.flush(sends=0)
+        world.group_commit = -1.0
+    world.kill(node)
+    world.run()
+    world.revive(node)
+    world.pass_time(90.0)
+    talk(world, chat_id)
+    world.rekey(world.b, chat_id)
+    world.run()
+    talk(world, chat_id)
+    for app in world.apps.values():
+        assert not world.events_of(app, ChatEnded)
+        assert app.machine._tables.chats[chat_id].end_to_end.epoch == 3
+
+
+def test_hops_that_were_left_in_different_epochs_resume_each_in_its_own() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.rekey(world.a, chat_id)
+    while not world.stream("app-1", "node-1").inbox["node-1"]:
+        world.deliver(*world.queues()[0])
+    world.step("app-1", "node-1")  # node-1 completes its leg; the answer to node-0 is lost
+    world.step("node-1", "app-1")
+    world.cut("node-0", "node-1")
+    world.run()
+    sides = world.chat_of(world.m, chat_id).sides
+    assert [side.channel.epoch for side in sides] == [1, 2]
+    world.kill(world.m)
+    world.run()
+    world.revive(world.m)
+    talk(world, chat_id)
+    assert world.a.machine._tables.chats[chat_id].end_to_end.epoch == 2, "the rekey was made again by itself"
+    assert [side.channel.epoch for side in world.chat_of(world.m, chat_id).sides] == [2, 3]
+
+
+def test_app_comes_back_on_a_new_stream_before_the_node_noticed() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    stream = world.stream("app-0", "node-0")
+    stream.break_off(None)
+    world.deliver(stream, "app-0")
+    world.send(world.b, chat_id)
+    world.reconnect()
+    talk(world, chat_id)
+
+
+def test_nothing_is_sent_before_the_resume_is_complete() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.send(world.b, chat_id)
+    world.cut("app-0", "node-0")
+    world.run()
+    world.connect_app(world.a)
+    assert world.step("node-0", "app-0") == PathState(chat_id, up=False)
+    assert not world.stream("app-0", "node-0").inbox["app-0"]
+    assert isinstance(world.step("app-0", "node-0"), Resume)
+    world.run()
+    messages = [type(message) for sender, receiver, message in world.seen if (sender, receiver) == ("node-0", "app-0")]
+    resumed = len(messages) - 1 - messages[::-1].index(Resume)
+    assert Sealed in messages[resumed:]
+    assert world.ledger.chats[chat_id].received == {"app-0": 1}
+
+
+def test_frames_before_the_resume_are_refused() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    frame = world.a.machine._tables.chats[chat_id].leg.seal(b"\x01" + (1).to_bytes(8, "big") + bytes(47), world.now)
+    world.cut("app-0", "node-0")
+    world.connect_app(world.a)
+    world.inject("app-0", "node-0", Sealed(frame))
+    world.run()
+    assert [notice.code for notice in world.messages("node-0", "app-0", ErrorNotice)] == [ErrorCode.CHAT_NOT_READY]
+    talk(world, chat_id)
+
+
+def test_recorded_resume_is_worthless() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.cut("app-0", "node-0")
+    world.reconnect()
+    recorded = world.messages("app-0", "node-0", Resume)[-1]
+    world.cut("app-0", "node-0")
+    world.connect_app(world.a)
+    world.stream("app-0", "node-0").inbox["node-0"].clear()
+    world.inject("app-0", "node-0", recorded)
+    assert world.events_of(world.n, ResumeRefused)[-1].code is ErrorCode.AUTH_FAILED
+    assert not world.chat_of(world.n, chat_id).sides[0].ready
+    assert world.chat_of(world.n, chat_id).state is ChatState.ACTIVE
+    world.pass_time(11.0)  # the app asks again
+    talk(world, chat_id)
+
+
+def test_resume_of_a_ready_leg_changes_nothing() -> None:
+    """An old resume of this very stream, replayed after a rekey, must not take the leg back."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.cut("app-0", "node-0")
+    world.reconnect()
+    old = world.messages("app-0", "node-0", Resume)[-1]
+    world.rekey(world.a, chat_id)
+    world.run()
+    world.inject("app-0", "node-0", old)
+    world.run()
+    assert world.chat_of(world.n, chat_id).sides[0].channel.epoch == 2
+    talk(world, chat_id)
+
+
+def test_second_answer_to_a_resume_changes_nothing() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.cut("app-0", "node-0")
+    world.reconnect()
+    old = world.messages("node-0", "app-0", Resume)[-1]
+    world.rekey(world.b, chat_id)
+    world.run()
+    world.inject("node-0", "app-0", old)
+    world.run()
+    assert len(world.events_of(world.a, ChatResumed)) == 1
+    assert world.a.machine._tables.chats[chat_id].leg.epoch == 2
+    talk(world, chat_id)
+
+
+def test_what_an_app_had_not_sent_does_not_reach_a_new_stream() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    machine = world.a.machine
+    machine.send(chat_id, b"x", world.now)
+    machine.disconnected(world.now)
+    machine.connected(world.n.node_id, world.n.identity.public_key, bytes(32), world.now)
+    assert [type(message) for message in machine.take_output().sends] == [Resume]
+
+
+def test_answer_to_a_resume_that_was_lost() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.cut("app-0", "node-0")
+    world.connect_app(world.a)
+    world.step("app-0", "node-0")
+    world.stream("app-0", "node-0").inbox["app-0"].clear()
+    world.run()
+    world.send(world.b, chat_id)
+    world.run()
+    assert world.ledger.chats[chat_id].received == {}
+    world.cut("node-0", "node-1")
+    world.reconnect()
+    world.pass_time(11.0)
+    talk(world, chat_id)
+
+
+def test_claims_of_other_epochs_end_the_chat() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.cut("app-0", "node-0")
+    world.connect_app(world.a)
+    resume = world.stream("app-0", "node-0").inbox["node-0"].popleft()
+    assert isinstance(resume, Resume)
+    claim = dataclasses.replace(resume.claims[0], transcript_hash=bytes(32))
+    world.inject("app-0", "node-0", Resume(chat_id, (claim,)))
+    world.run()
+    for app in world.apps.values():
+        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+    assert world.events_of(world.n, ResumeRefused)[-1].code is ErrorCode.RATCHET_DESYNC
+    assert not world.n.store.records
+    assert not world.m.store.records
+
+
+def test_app_that_lost_its_chats_ends_them_for_everybody() -> None:
+    world = HonestWorld()
+    world.open_chat()
+    world.crash_app(world.a)
+    world.reconnect()
+    assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.DELETED_BY_PEER]
+    assert world.messages("app-0", "node-0", Delete)
+    assert not world.n.store.records
+    assert not world.m.store.records
+
+
+@pytest.mark.parametrize("lost", ["node-0", "node-1"])
+def test_node_that_lost_its_chats_ends_them_for_everybody(lost: str) -> None:
+    world = HonestWorld()
+    world.open_chat()
+    node = world.nodes[lost]
+    world.kill(node)
+    world.run()
+    node.store = Store()
+    world.revive(node)
+    for app in world.apps.values():
+        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+    for remaining in world.nodes.values():
+        assert not remaining.store.records
+        assert not remaining.store.tombstones
+
+
+def test_node_that_came_back_as_another_one() -> None:
+    world = HonestWorld()
+    world.open_chat()
+    world.kill(world.m)
+    world.run()
+    world.m.identity = Identity.generate()
+    world.m.store = Store()
+    world.revive(world.m)
+    for app in world.apps.values():
+        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+    assert not world.n.store.records
+    assert world.open_chat()
+
+
+# rollback
+
+
+def roll_back(world: HonestWorld, node: Any, store: Store, *, witness: bool = False) -> None:
+    world.kill(node)
+    world.run()
+    node.store = store
+    node.start(world.now)
+    if witness:
+        node.machine.quarantine_all(world.now)
+        node.flush()
+    world.reconnect()
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("victim", [0, -1])
+@pytest.mark.parametrize("witness", [False, True])
+def test_rolled_back_store_is_noticed_and_healed_by_a_rekey(nodes: int, victim: int, witness: bool) -> None:
+    world = HonestWorld(nodes=nodes)
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    node = list(world.nodes.values())[victim]
+    old = node.store.copy()
+    talk(world, chat_id, 400)
+    roll_back(world, node, old, witness=witness)
+    assert world.events_of(node, ChatQuarantined) == [ChatQuarantined(chat_id)]
+    world.pass_time(60.0)
+    talk(world, chat_id)
+    for app in world.apps.values():
+        assert app.machine._tables.chats[chat_id].end_to_end.epoch == 2
+        assert not world.events_of(app, ChatEnded)
+    for party in world.nodes.values():
+        assert world.chat_of(party, chat_id).state is ChatState.ACTIVE
+
+
+def test_quarantined_chat_lets_nothing_through() -> None:
+    world = HonestWorld(params=ChatParams(rekey_burst=1, rekey_refill_s=1e6))
+    chat_id = world.open_chat()
+    world.rekey(world.a, chat_id)  # uses up what the throttle allows at node-1
+    world.run()
+    talk(world, chat_id)
+    world.n.running.quarantine_all(world.now)
+    world.n.flush()
+    assert world.events_of(world.n, ChatQuarantined) == [ChatQuarantined(chat_id)]
+    world.run()
+    frame = world.a.machine._tables.chats[chat_id].leg.seal(b"\x01" + (9).to_bytes(8, "big") + bytes(47), world.now)
+    before = len(world.messages("node-0", "node-1", Sealed))
+    world.inject("app-0", "node-0", Sealed(frame))
+    world.run()
+    notice = world.messages("node-0", "app-0", ErrorNotice)[-2:]
+    assert (notice[0].code, notice[0].scope) == (ErrorCode.ROLLBACK_DETECTED, ErrorScope.FRAME)
+    assert len(world.messages("node-0", "node-1", Sealed)) == before
+    assert world.events_of(world.a, PathChanged)[-1] == PathChanged(chat_id, up=False)
+    world.kill(world.n)
+    world.run()
+    world.revive(world.n)
+    assert world.chat_of(world.n, chat_id).state is ChatState.QUARANTINED, "a restart does not lift it"
+    assert not world.chat_of(world.n, chat_id).sides[0].ready
+    world.delete(world.a, chat_id)
+    world.run()
+    assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.DELETED_BY_PEER]
+
+
+def test_rolled_back_past_a_rekey_ends_the_chat() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    old = world.m.store.copy()
+    world.rekey(world.a, chat_id)
+    world.run()
+    talk(world, chat_id)
+    roll_back(world, world.m, old)
+    for app in world.apps.values():
+        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+    assert not world.n.store.records
+    assert not world.m.store.records
+
+
+def test_rolled_back_into_a_pending_epoch_ends_the_chat() -> None:
+    """The peer uses the epoch that is pending here; a rekey would be one ahead of what this store can follow."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.rekey(world.a, chat_id)
+    while not (world.messages("node-0", "node-1", Offer)[1:] and world.messages("node-1", "node-0", Resume) is not None):
+        world.deliver(*world.queues()[0])
+    while not world.stream("node-0", "node-1").inbox["node-0"]:
+        world.deliver(*world.queues()[0])
+    old = world.m.store.copy()
+    world.run()
+    talk(world, chat_id, 5)
+    roll_back(world, world.m, old)
+    world.pass_time(60.0)
+    for app in world.apps.values():
+        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+
+
+def test_rollback_found_on_the_tieline_is_told_to_an_app_that_had_resumed() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    old = world.m.store.copy()
+    talk(world, chat_id, 400)
+    world.kill(world.m)
+    world.run()
+    world.m.store = old
+    world.m.start(world.now)
+    world.connect_nodes()
+    world.run()
+    assert world.events_of(world.n, ChatQuarantined) == [ChatQuarantined(chat_id)]
+    notice = world.messages("node-0", "app-0", ErrorNotice)[-1]
+    assert (notice.code, notice.scope, notice.chat_id) == (ErrorCode.ROLLBACK_DETECTED, ErrorScope.CHAT, chat_id)
+    world.reconnect()
+    world.pass_time(60.0)
+    talk(world, chat_id)
+
+
+@pytest.mark.parametrize("stage", range(24))
+@pytest.mark.parametrize("cut", [("app-0", "node-0"), ("node-0", "node-1"), ("app-1", "node-1")])
+def test_curing_rekey_that_is_interrupted_is_made_again(stage: int, cut: tuple[str, str]) -> None:
+    """One side may have new keys already, the other not; the apps must hear that it takes another rekey."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    old = world.n.store.copy()
+    talk(world, chat_id, 300)
+    world.kill(world.n)
+    world.run()
+    world.n.store = old
+    world.n.start(world.now)
+    world.connect_app(world.a)
+    world.connect_nodes()
+    for _ in range(stage):
+        if queues := world.queues():
+            world.deliver(*queues[0])
+    world.cut(*cut)
+    world.reconnect()
+    world.pass_time(120.0)
+    talk(world, chat_id)
+    for node in world.nodes.values():
+        assert world.chat_of(node, chat_id).state is ChatState.ACTIVE
+
+
+@pytest.mark.parametrize("stage", range(10, 24))
+def test_rollback_right_after_a_rekey_whose_confirmation_was_lost(stage: int) -> None:
+    """The apps' epochs differ until the confirmation gets through the quarantined chat; only then can a rekey cure it."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    world.rekey(world.b, chat_id)
+    for _ in range(stage):
+        if queues := world.queues():
+            world.deliver(*queues[0])
+    old = world.n.store.copy()
+    roll_back(world, world.n, old, witness=True)
+    world.pass_time(120.0)
+    for app in world.apps.values():
+        assert not world.events_of(app, ChatEnded)
+    talk(world, chat_id)
+    for node in world.nodes.values():
+        assert world.chat_of(node, chat_id).state is ChatState.ACTIVE
+
+
+@pytest.mark.parametrize("witness", [False, True])
+def test_rolled_back_into_the_first_handshake_ends_the_chat(witness: bool) -> None:
+    world = HonestWorld()
+    chat_id = world.start_chat(world.a)
+    assert chat_id is not None
+    while not world.n.store.records:
+        if queues := world.queues():
+            world.deliver(*queues[0])
+        else:
+            world.decide(world.b, accept=True)
+    old = world.n.store.copy()
+    world.run()
+    talk(world, chat_id)
+    roll_back(world, world.n, old, witness=witness)
+    for app in world.apps.values():
+        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+    assert not world.n.store.records
+    assert not world.m.store.records
+
+
+def test_deleted_chat_that_a_rollback_brought_back() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    old = world.n.store.copy()
+    world.delete(world.a, chat_id)
+    world.run()
+    roll_back(world, world.n, old)
+    assert not world.n.store.records
+    assert not world.n.store.tombstones
+    assert len(world.events_of(world.a, ChatEnded)) == 1
+    assert len(world.events_of(world.b, ChatEnded)) == 1
+
+
+def test_many_chats_resume_in_turns() -> None:
+    world = HonestWorld(params=ChatParams(resume_batch=3))
+    chats = [world.open_chat() for _ in range(10)]
+    world.cut("node-0", "node-1")
+    world.run()
+    world.connect_nodes()
+    assert len(world.stream("node-0", "node-1").inbox["node-1"]) == 3
+    world.pass_time(1.0)
+    for chat_id in chats:
+        talk(world, chat_id, 1)
+
+
+def test_stale_output_does_not_reach_a_new_stream() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    machine = world.n.running
+    world.send(world.b, chat_id)
+    world.step("app-1", "node-1")
+    stream = world.stream("node-0", "node-1")
+    message = stream.inbox["node-0"].popleft()
+    machine.receive_peer(world.m.node_id, message, world.now)  # type: ignore[arg-type]
+    machine.app_disconnected(world.a.app_id, world.now)
+    machine.app_connected(world.a.app_id, world.a.identity.public_key, bytes(32), world.now)
+    sends = [type(send.message) for send in machine.take_output().sends if hasattr(send, "app_id")]
+    assert Sealed not in sends
+
+
+def test_strict_window_stores_every_position_before_it_is_used() -> None:
+    world = HonestWorld(params=ChatParams(channel=ChannelParams(window=1)))
+    chat_id = world.open_chat()
+    for _ in range(5):
+        before = len(world.n.history)
+        world.send(world.a, chat_id)
+        world.run(take=False)
+        assert len(world.n.history) == before + 1
+    world.kill(world.n)
+    world.run()
+    world.revive(world.n)
+    talk(world, chat_id)
+
+
+def test_few_commits_for_many_messages() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    before = world.n.commits
+    for _ in range(1000):
+        world.send(world.a, chat_id)
+        world.run()
+    assert world.n.commits - before <= 20, "one commit a window and direction when every output is committed alone"
+
+
+def test_garbage_resume_of_the_node_is_ignored() -> None:
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.cut("app-0", "node-0")
+    world.connect_app(world.a)
+    world.step("node-0", "app-0")
+    world.step("app-0", "node-0")
+    answer = world.stream("app-0", "node-0").inbox["app-0"].popleft()
+    assert isinstance(answer, Resume)
+    claim = dataclasses.replace(answer.claims[0], send_next=answer.claims[0].send_next + 1)
+    world.inject("node-0", "app-0", Resume(chat_id, (claim,)))
+    assert world.events_of(world.a, FrameRefused)[-1].code is ErrorCode.AUTH_FAILED
+    world.inject("node-0", "app-0", answer)
+    world.run()
+    talk(world, chat_id)
+    assert not world.messages("app-0", "node-0", Confirm)[2:]
+    assert not world.messages("node-0", "app-0", Closed)
