@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hermes_node import config_reference
+from hermes_node.config import reference as config_reference
 from tests.reference import make_vectors
 from tools import (
     generate_alerts,

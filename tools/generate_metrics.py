@@ -8,8 +8,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from hermes_node.metrics import NodeMetrics
-from hermes_node.metrics_series import ReadGaugeFamily
+from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.metrics.series import ReadGaugeFamily
 from hermes_operator.metrics import OperatorMetrics
 from tools.generated_files import Files, run
 
@@ -17,7 +17,7 @@ PAGE = "docs/reference/metrics.md"
 
 _HEAD = """# Metrics
 
-Made by `python -m tools.generate_metrics` from `node/hermes_node/metrics*.py` and `operator/hermes_operator/metrics.py`.
+Made by `python -m tools.generate_metrics` from `node/hermes_node/metrics/` and `operator/hermes_operator/metrics.py`.
 
 Prometheus adds `namespace`, `mesh` and `pod` when it scrapes a node (see [observability](../observability.md)). Every series of
 a node exists from its start with 0, and no label grows with chats, apps, keys or messages.

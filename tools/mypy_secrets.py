@@ -33,7 +33,7 @@ FUNCTIONS = {
 METHODS = {
     **dict.fromkeys((f"builtins.str.{name}" for name in ("format", "format_map", "join", "__mod__")), "turned into text"),
     **dict.fromkeys((f"logging.{kind}.{name}" for kind in ("Logger", "LoggerAdapter") for name in LOG_METHODS), "logged"),
-    **dict.fromkeys((f"hermes_node.logs.EventLog.{name}" for name in (*LOG_METHODS, "write")), "logged"),
+    **dict.fromkeys((f"hermes_node.logs.event_log.EventLog.{name}" for name in (*LOG_METHODS, "write")), "logged"),
     **dict.fromkeys(
         (f"builtins.{kind}.{name}" for kind in ("object", "bytes", "bytearray", "memoryview") for name in ("__eq__", "__ne__")),
         "compared",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from hermes_core.errors import HermesError
-from hermes_node.config_sources import load_config
+from hermes_node.config.sources import load_config
 from hermes_node.errors import describe_failure, report_failure
 from hermes_node.version import read_version
 
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write("configuration is valid\n")
             return 0
         _prepare_grpc()
-        from hermes_node.run import run_node  # noqa: PLC0415 - gRPC reads its environment when it is imported
+        from hermes_node.lifecycle.run import run_node  # noqa: PLC0415 - gRPC reads its environment when it is imported
 
         return run_node(config, os.environ)
     except HermesError as error:

@@ -21,7 +21,7 @@ from hermes_ctl.output import add_output_option, print_data
 from hermes_ctl.terminal import say
 from hermes_node.keystore import Keystore
 from hermes_node.keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
-from hermes_node.passphrase import read_passphrase
+from hermes_node.keystore.passphrase import read_passphrase
 
 _FROM_ENVIRONMENT = "HERMES_KEYSTORE_PASSPHRASE"
 

@@ -26,14 +26,14 @@ from hermes_core.keystore.chat_record import ChatRecord
 from hermes_core.protocol.messages import ChatMessage, Closed, Offer, Sealed
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
-from hermes_node.app_session import AppSession
-from hermes_node.chat_driver import ChatDriver
-from hermes_node.chat_store import ChatStore, Pass
+from hermes_node.apps.session import AppSession
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.observer import ChatObserver
+from hermes_node.chats.store import ChatStore, Pass
 from hermes_node.keystore import Keystore, Table
-from hermes_node.logs import EventLog
-from hermes_node.metrics import NodeMetrics
-from hermes_node.observer import ChatObserver
-from hermes_node.outbox import Outbox
+from hermes_node.logs.event_log import EventLog
+from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.outbox import Outbox
 from hermes_wire.app import ServerMessage
 
 T = TypeVar("T")

@@ -20,9 +20,9 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import Hello, Proof
 from hermes_core.protocol.messages import ErrorNotice
-from hermes_node.byte_stream import ByteStream
-from hermes_node.mesh_handshake import LocalNode, dial_handshake
-from hermes_node.mesh_stream import MeshStream, gossip_stream, join_stream
+from hermes_node.mesh.handshake import LocalNode, dial_handshake
+from hermes_node.mesh.streams import MeshStream, gossip_stream, join_stream
+from hermes_node.streams.byte_stream import ByteStream
 from tests.support.nodes import QUICK, ask_admin, wait_logged, wait_ready
 from tests.support.raw_app import RawApp
 

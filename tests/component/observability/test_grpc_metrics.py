@@ -12,8 +12,8 @@ import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hermes_node.byte_stream import ByteStream, stream_handler
-from hermes_node.metrics_grpc import GrpcServerMetrics
+from hermes_node.metrics.grpc_calls import GrpcServerMetrics
+from hermes_node.streams.byte_stream import ByteStream, stream_handler
 
 SERVICE = "hermes.test.Echo"
 DEADLINE_S = 10.0

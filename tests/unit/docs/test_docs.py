@@ -17,8 +17,8 @@ import yaml
 
 from hermes_ctl.cli import build_parser as build_ctl_parser
 from hermes_node import cli as node_cli
-from hermes_node.log_events import EVENTS
-from hermes_node.metrics import NodeMetrics
+from hermes_node.logs.events import EVENTS
+from hermes_node.metrics.registry import NodeMetrics
 from hermes_operator.cli import build_parser as build_operator_parser
 from hermes_operator.metrics import OperatorMetrics
 from tools.alerts.catalogue import ALERTS

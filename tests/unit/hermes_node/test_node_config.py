@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import ConfigError
-from hermes_node.config import SECTIONS, Config
-from hermes_node.config_reference import PAGE, build_page
-from hermes_node.config_sources import load_config
+from hermes_node.config.reference import PAGE, build_page
+from hermes_node.config.sections import SECTIONS, Config
+from hermes_node.config.sources import load_config
 
 TLS = 'tls_cert = "/c"\ntls_key = "/k"\ntls_ca = "/ca"\n'
 MINIMAL = f'[node]\nid = "hermes-0"\n[mesh]\n{TLS}'
@@ -138,4 +138,4 @@ def test_every_setting_is_described_and_every_number_bounded() -> None:
 
 
 def test_the_reference_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == build_page(), "run: python -m hermes_node.config_reference"
+    assert PAGE.read_text() == build_page(), "run: python -m hermes_node.config.reference"

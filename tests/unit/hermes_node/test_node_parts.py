@@ -12,15 +12,15 @@ from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import Notice, Tombstone
 from hermes_core.keystore.tombstone import encode_tombstone, parse_tombstone
 from hermes_core.protocol.messages import CloseReason
-from hermes_node.addresses import Address, parse_address, parse_seed
+from hermes_node.admin.resume_check import Facts, judge_resume
 from hermes_node.clock import SteadyClock
+from hermes_node.config.addresses import Address, parse_address, parse_seed
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
 from hermes_node.keystore import KeystoreMark
-from hermes_node.mesh_seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
-from hermes_node.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
-from hermes_node.readiness import Readiness
-from hermes_node.resume_check import Facts, judge_resume
-from hermes_node.witness import Comparison
+from hermes_node.keystore.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
+from hermes_node.keystore.witness import Comparison
+from hermes_node.lifecycle.readiness import Readiness
+from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_proto.v1 import admin_pb2
 
 OWN = NodeId("hermes-0")

@@ -10,11 +10,11 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId
 from hermes_core.protocol.messages import ErrorNotice, Sealed
 from hermes_core.protocol.session import Heartbeat, NodeChange
-from hermes_node.app_session import AppSession
-from hermes_node.limits import MAX_PENDING_FRAMES, StreamAdmission
-from hermes_node.outbox import Outbox
-from hermes_node.pending import PendingFrames
-from hermes_node.session_table import SessionTable
+from hermes_node.apps.session import AppSession
+from hermes_node.apps.sessions import SessionTable
+from hermes_node.streams.bounds import MAX_PENDING_FRAMES, StreamAdmission
+from hermes_node.streams.outbox import Outbox
+from hermes_node.streams.pending import PendingFrames
 from hermes_wire.app import ServerMessage
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import PathState, Sealed
-from hermes_node.outbox import MAX_WRITE_BYTES, PLAIN_MESSAGE_BYTES, Outbox, StreamStuckError, estimate_bytes
+from hermes_node.streams.outbox import MAX_WRITE_BYTES, PLAIN_MESSAGE_BYTES, Outbox, StreamStuckError, estimate_bytes
 from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, ServerMessage, build_server_batch
 
 CHAT = ChatId(bytes(16))
@@ -118,7 +118,7 @@ async def test_drain_writes_everything_and_ends_when_closed() -> None:
 async def test_a_reader_that_stopped_does_not_hold_an_ended_stream(
     closed_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hermes_node.outbox.LAST_WORDS_S", 0.01)
+    monkeypatch.setattr("hermes_node.streams.outbox.LAST_WORDS_S", 0.01)
     outbox, blocked = make(), asyncio.Event()
 
     async def write(_batch: list[ServerMessage]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hermes_node.config_sources import load_config
+from hermes_node.config.sources import load_config
 from hermes_operator import names
 from hermes_operator.manifests.objects import canonical_hash, stamp_applied
 from hermes_operator.manifests.pod import build_container

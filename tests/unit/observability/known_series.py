@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import promql_parser
 
-from hermes_node.metrics import NodeMetrics
+from hermes_node.metrics.registry import NodeMetrics
 from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.status import Condition
 from tools.alerts.catalogue import RECORDINGS

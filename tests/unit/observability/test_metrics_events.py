@@ -13,8 +13,8 @@ from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.messages import MemberState
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
-from hermes_node.metrics import NodeMetrics
-from hermes_node.metrics_events import record_chat_event, record_mesh_event
+from hermes_node.metrics.events import record_chat_event, record_mesh_event
+from hermes_node.metrics.registry import NodeMetrics
 
 CHAT = ChatId(bytes(16))
 NODE = NodeId("n-0")

@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
-from hermes_node import metrics_labels as labels
-from hermes_node.metrics import GRPC_STREAMS, NodeMetrics
-from hermes_node.metrics_grpc import CODES
-from hermes_node.metrics_keystore import KeystoreView
+from hermes_node.metrics import labels
+from hermes_node.metrics.grpc_calls import CODES
+from hermes_node.metrics.keystore import KeystoreView
+from hermes_node.metrics.registry import GRPC_STREAMS, NodeMetrics
 
 FREE_LABELS = {"version", "revision", "protocol"}  # of hermes_build_info: one series a process
 

@@ -17,7 +17,7 @@ import logging
 import pickle
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.handshake.key_schedule import EpochKeys
-from hermes_node.logs import EventLog
+from hermes_node.logs.event_log import EventLog
 
 log = logging.getLogger(__name__)
 

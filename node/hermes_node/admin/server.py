@@ -1,0 +1,139 @@
+"""The admin HTTP server: health and metrics for everybody who reaches it, the rest for who holds the token."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from aiohttp import web
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_node.config.addresses import Address
+from hermes_node.errors import ListenError
+from hermes_node.logs.event_log import EventLog
+from hermes_proto.v1 import admin_pb2
+
+MAX_BODY_BYTES: Final = 64 * 1024
+MIN_TOKEN_BYTES: Final = 16
+MAX_TOKEN_BYTES: Final = 1024
+_STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400, ErrorCode.DRAINING: 409}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class AdminNode(Protocol):
+    """What the server asks of the node. All but the first two raise KEYSTORE_SEALED until the node's chats are restored."""
+
+    def why_not_ready(self) -> list[str]: ...
+    def render_metrics(self, accept: str) -> tuple[bytes, str]: ...
+    async def list_members(self) -> admin_pb2.MeshMembers: ...
+    async def list_ratchets(self) -> admin_pb2.Ratchets: ...
+    async def report_resume(self) -> admin_pb2.ResumeReport: ...
+    async def check_resume(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport: ...
+    async def take_witness(self) -> admin_pb2.ResumeWitness: ...
+    async def drain(self) -> admin_pb2.DrainStatus: ...
+    async def wipe(self) -> admin_pb2.DrainStatus: ...
+
+
+class AdminServer:
+    """Listens from the first moment, so that liveness holds while the keystore is still sealed."""
+
+    def __init__(self, node: AdminNode, token_file: str, log: EventLog) -> None:
+        self._node = node
+        self._token_file = token_file
+        self._log = log
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, address: Address) -> Address:
+        """Listen; the bound address. ListenError when that is not possible."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.add_routes(
+            [
+                web.get("/healthz", self._health),
+                web.get("/readyz", self._ready),
+                web.get("/metrics", self._metrics),
+                web.get("/mesh/members", self._guarded(lambda _: self._node.list_members())),
+                web.get("/crypto/ratchets", self._guarded(lambda _: self._node.list_ratchets())),
+                web.get("/resume", self._guarded(lambda _: self._node.report_resume())),
+                web.post("/resume", self._guarded(self._check_resume)),
+                web.post("/resume/witness", self._guarded(lambda _: self._node.take_witness())),
+                web.post("/drain", self._guarded(lambda _: self._node.drain())),
+                web.post("/wipe", self._guarded(lambda _: self._node.wipe())),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, address.host, address.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ListenError(f"admin.listen: {address}: {error.strerror}") from None
+        host, port = self._runner.addresses[0][:2]
+        return Address(host, port)
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        reasons = self._node.why_not_ready()
+        return _answer(admin_pb2.Readiness(ready=not reasons, reasons=reasons), status=503 if reasons else 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self._node.render_metrics(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _check_resume(self, request: web.Request) -> Message:
+        witness = admin_pb2.ResumeWitness()
+        try:
+            json_format.Parse(await request.text(), witness)
+        except (json_format.ParseError, UnicodeDecodeError):
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "the body is not a ResumeWitness in JSON") from None
+        return await self._node.check_resume(witness)
+
+    def _guarded(self, handle: Callable[[web.Request], Awaitable[Message]]) -> Handler:
+        """Only with the bearer token; errors become JSON with their code."""
+
+        async def respond(request: web.Request) -> web.Response:
+            if not self._authorized(request):
+                self._log.warning("admin_refused", path=request.path)
+                return _error(401, "AUTH_FAILED", "send Authorization: Bearer <content of admin.token_file>")
+            try:
+                return _answer(await handle(request))
+            except ProtocolError as error:
+                return _error(_STATUS.get(error.code, 500), error.code.name, error.detail)
+
+        return respond
+
+    def _authorized(self, request: web.Request) -> bool:
+        token = read_token(self._token_file)
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        return token is not None and hmac.compare_digest(given, b"Bearer " + token)
+
+
+def read_token(path: str) -> bytes | None:
+    """The admin token, read anew at each request so that it can be rotated; None when there is no usable one."""
+    if not path:
+        return None
+    try:
+        with Path(path).open("rb") as stream:
+            token = stream.read(MAX_TOKEN_BYTES + 1).strip()
+    except OSError:
+        return None
+    return token if MIN_TOKEN_BYTES <= len(token) <= MAX_TOKEN_BYTES else None
+
+
+def _answer(message: Message, status: int = 200) -> web.Response:
+    body = json_format.MessageToJson(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return web.Response(text=body + "\n", status=status, content_type="application/json")
+
+
+def _error(status: int, code: str, detail: str) -> web.Response:
+    return web.json_response({"code": code, "detail": detail}, status=status)

@@ -1,0 +1,1 @@
+"""Apps' streams: challenge, connect, batches, sessions."""

@@ -1,0 +1,1 @@
+"""The one task that owns the chat machine, what it keeps, and what it tells."""

@@ -1,0 +1,48 @@
+"""From the configuration to the parameters of the sans-IO machines."""
+
+from __future__ import annotations
+
+from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.mesh.machine import MeshParams
+from hermes_core.ratchet.channel import ChannelParams
+from hermes_core.relay.params import ChatParams
+from hermes_node.config.sections import Config, KeystoreSection
+
+SUSPECT_SHARE = 0.5
+"""A peer silent for this share of mesh.dead_after_s is suspect."""
+
+
+def build_chat_params(config: Config) -> ChatParams:
+    crypto, limits, cleanup = config.crypto, config.limits, config.cleanup
+    return ChatParams(
+        channel=ChannelParams(
+            hash_id=HashId[crypto.hash.upper()], window=crypto.window, max_skip=crypto.max_skip, overlap_s=crypto.overlap_s
+        ),
+        handshake_timeout_s=cleanup.handshake_timeout_s,
+        idle_timeout_s=cleanup.idle_timeout_s,
+        churn_grace_s=config.mesh.churn_grace_s,
+        max_key_lifetime_s=crypto.max_key_lifetime_s,
+        max_key_messages=crypto.max_key_messages,
+        rekey_grace_s=crypto.rekey_grace_s,
+        rekey_burst=crypto.rekey_burst,
+        rekey_refill_s=crypto.rekey_refill_s,
+        max_chats=limits.max_chats,
+        max_chats_per_app=limits.max_chats_per_app,
+        max_handshakes_per_app=limits.max_handshakes_per_app,
+        handshake_refill_s=limits.handshake_refill_s,
+    )
+
+
+def build_mesh_params(config: Config) -> MeshParams:
+    mesh = config.mesh
+    return MeshParams(
+        heartbeat_interval_s=mesh.heartbeat_interval_s,
+        suspect_after_s=mesh.dead_after_s * SUSPECT_SHARE,
+        dead_after_s=mesh.dead_after_s,
+        max_members=config.limits.max_peers,
+    )
+
+
+def build_argon2_params(keystore: KeystoreSection) -> Argon2Params:
+    return Argon2Params(keystore.argon2_memory_kib, keystore.argon2_time_cost, keystore.argon2_lanes)

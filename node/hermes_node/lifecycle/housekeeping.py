@@ -1,0 +1,60 @@
+"""What a node does from time to time: heartbeats, health status, certificates, and fresh generation keys."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hermes_node.lifecycle.node import Node
+
+TICK_S: Final = 0.25
+CERTIFICATE_CHECK_S: Final = 5.0
+
+
+class Housekeeping:
+    """One task that ticks."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._reasons: list[str] | None = None
+        now = node.clock.now()
+        self._next_certificates_at = now
+        self._rotated_at = now
+
+    async def run(self) -> None:
+        """Until cancelled; a keystore that fails ends the node."""
+        tick_s = min(TICK_S, self._node.config.app.heartbeat_interval_s / 4)
+        while True:
+            now = self._node.clock.now()
+            self._node.sessions.beat(now, self._node.config.app.heartbeat_interval_s)
+            await self._tell_readiness()
+            if now >= self._next_certificates_at:
+                self._next_certificates_at = now + CERTIFICATE_CHECK_S
+                for tls in self._node.tls.values():
+                    tls.refresh()
+            await self._rotate(now)
+            await asyncio.sleep(tick_s)
+
+    async def _tell_readiness(self) -> None:
+        reasons = self._node.readiness.reasons()
+        if reasons == self._reasons:
+            return
+        self._reasons = reasons
+        if reasons:
+            self._node.log.info("node_unready", reasons=reasons)
+        else:
+            self._node.log.info("node_ready")
+        for _, health in self._node.servers:
+            await health.follow(not reasons)
+
+    async def _rotate(self, now: float) -> None:
+        """After a teardown burst, or when the generation is old: older copies of records then open to nobody."""
+        store, settings = self._node.store, self._node.config.keystore
+        if store is None:
+            return
+        due = settings.rotate_interval_s > 0 and now - self._rotated_at >= settings.rotate_interval_s
+        if due or store.deleted_since_rotation >= settings.rotate_after_deletes:
+            self._rotated_at = now
+            await store.rotate()
+            self._node.log.info("keystore_rotated", generation=store.mark.generation)

@@ -1,0 +1,78 @@
+"""From configuration to everything that the keystore holds: open or create it, take the identity, read every chat."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+
+from hermes_core.crypto.secret import SecretBytes, wipe_buffer
+from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
+from hermes_core.ids import NodeId
+from hermes_core.keystore.chat_record import ChatRecord, Tombstone
+from hermes_core.keystore.record import parse_chat_record
+from hermes_core.keystore.tombstone import parse_tombstone
+from hermes_node.config.core_params import build_argon2_params
+from hermes_node.config.sections import Config
+from hermes_node.keystore import Keystore, Table
+from hermes_node.keystore.identity import StoredIdentity, load_identity
+from hermes_node.keystore.passphrase import read_passphrase
+from hermes_node.keystore.witness import read_closed_value
+
+
+@dataclass(slots=True)
+class UnsealedNode:
+    """What a start found. `corrupt` counts authentic records that are not well formed: a defect, not an attack."""
+
+    keystore: Keystore
+    stored: StoredIdentity
+    created: bool
+    records: list[ChatRecord] = field(default_factory=list)
+    tombstones: list[Tombstone] = field(default_factory=list)
+    corrupt: int = 0
+    closed_value: bytes | None = None
+
+
+def unseal_node(config: Config, environment: MutableMapping[str, str]) -> UnsealedNode:
+    """Blocking; for the keystore's worker thread. Raises KeystoreError, or ConfigError for passphrase and node id."""
+    passphrase = read_passphrase(config.keystore.passphrase_file, environment)
+    try:
+        keystore, created = _open(config, passphrase)
+    finally:
+        passphrase.wipe()
+    try:
+        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id)), created)
+        _read_chats(node)
+        node.closed_value = read_closed_value(keystore)
+    except BaseException:
+        keystore.close()
+        raise
+    return node
+
+
+def _open(config: Config, passphrase: SecretBytes) -> tuple[Keystore, bool]:
+    path = config.keystore_path
+    try:
+        return Keystore.open(path, passphrase), False
+    except KeystoreMissingError:
+        if not config.keystore.create:
+            raise
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeystoreIOError(f"cannot make {path.parent}: {error.strerror}") from None
+    return Keystore.create(path, passphrase, argon2=build_argon2_params(config.keystore)), True
+
+
+def _read_chats(node: UnsealedNode) -> None:
+    for _, value in node.keystore.load(Table.CHAT):
+        try:
+            node.records.append(parse_chat_record(value))
+        except KeystoreTamperedError:
+            node.corrupt += 1
+        finally:
+            wipe_buffer(value)
+    for _, value in node.keystore.load(Table.TOMBSTONE):
+        try:
+            node.tombstones.append(parse_tombstone(value))
+        except KeystoreTamperedError:
+            node.corrupt += 1

@@ -1,0 +1,1 @@
+"""Structured logs and every event they know."""

@@ -1,0 +1,1 @@
+"""Other nodes: joining, dialling, serving, links."""

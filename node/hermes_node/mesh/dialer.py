@@ -1,0 +1,107 @@
+"""The dialling end of Join, Gossip and RouteChat: TLS must show a certificate with the name of the node that is meant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import NodeId
+from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
+from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
+from hermes_node.mesh.links import GossipLink, LinkFactory, PeerInbox
+from hermes_node.mesh.server import MeshView
+from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_stream
+from hermes_node.streams.bounds import RECEIVE_SLACK_BYTES, GrpcOptions
+from hermes_node.streams.byte_stream import ByteStream
+from hermes_node.tls.files import ReloadingTls
+from hermes_wire.app import MAX_BATCH_BYTES
+
+DIAL_OPTIONS: Final[GrpcOptions] = [
+    ("grpc.max_receive_message_length", MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES),
+    ("grpc.max_send_message_length", 2 * MAX_BATCH_BYTES),
+    # Each attempt is a connection of its own, with the certificates of now; the driver has its own backoff.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+class MeshDialer:
+    """Opens streams to other nodes."""
+
+    def __init__(
+        self, *, mesh: MeshView, chats: PeerInbox, tls: ReloadingTls, build_link: LinkFactory, timeout_s: float
+    ) -> None:
+        self._mesh = mesh
+        self._chats = chats
+        self._tls = tls
+        self._build_link = build_link
+        self._timeout_s = timeout_s
+
+    async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]:
+        """Ask the node at `address` to take us in; its name, and what it knows (None: it is this node itself).
+
+        `server_name` is what the seed's certificate must carry; None: the address's host. The name it claims is then what
+        the certificate must carry on a second connection, over which the proofs travel.
+        """
+        async with asyncio.timeout(self._timeout_s):
+            async with self._channel(address, server_name) as channel:
+                stream = join_stream(_open(channel, "Join"))
+                node_id = await ask_name(self._mesh.local, stream.send, stream.receive)
+            if node_id == self._mesh.local.descriptor.node_id:
+                return node_id, None
+            async with self._channel(address, node_id) as channel:
+                stream = join_stream(_open(channel, "Join"))
+                peer = await dial_handshake(self._mesh.local, node_id, stream.send, stream.receive)
+                welcome = expect(await stream.receive(), MembershipUpdate)
+        self._mesh.admit(peer)
+        return node_id, welcome
+
+    async def link(self, descriptor: NodeDescriptor) -> None:
+        """Hold both streams with a node until either ends."""
+        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+            async with asyncio.timeout(self._timeout_s):
+                gossip = gossip_stream(_open(channel, "Gossip"))
+                peer = await dial_handshake(self._mesh.local, descriptor.node_id, gossip.send, gossip.receive)
+                route = RouteStream(_open(channel, "RouteChat"))
+                proved = await dial_handshake(self._mesh.local, descriptor.node_id, route.send_first, route.receive_first)
+            if proved.descriptor.node_key != peer.descriptor.node_key:
+                raise ProtocolError(ErrorCode.AUTH_FAILED, "two identities behind one address")
+            tasks = [
+                asyncio.create_task(GossipLink(peer.descriptor).run(gossip, self._mesh)),
+                asyncio.create_task(self._build_link(proved.descriptor, proved.binding).run(route, self._mesh, self._chats)),
+            ]
+            await _until_first_ends(tasks)
+
+    @asynccontextmanager
+    async def _channel(self, address: str, server_name: str | None) -> AsyncIterator[grpc.aio.Channel]:
+        options = list(DIAL_OPTIONS)
+        if server_name is not None:
+            options.append(("grpc.ssl_target_name_override", server_name))
+        channel = grpc.aio.secure_channel(address, self._tls.channel_credentials(), options=options)
+        try:
+            yield channel
+        finally:
+            await channel.close()
+
+
+def _open(channel: grpc.aio.Channel, method: str) -> ByteStream:
+    call: Any = channel.stream_stream(f"/{SERVICE}/{method}")
+    return ByteStream(call())
+
+
+async def _until_first_ends(tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for one, end the others, raise what the first one raised."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()

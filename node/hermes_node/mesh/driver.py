@@ -1,0 +1,321 @@
+"""The mesh's IO: one tick drives the membership machine, dials peers that are wanted, and joins through seeds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ProtocolError
+from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.machine import (
+    DirectoryChanged,
+    IdentityConflict,
+    IncarnationRaised,
+    MemberJoined,
+    Membership,
+    MemberStateChanged,
+    MeshEvent,
+)
+from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_node.config.addresses import parse_seed
+from hermes_node.config.sections import MeshSection
+from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.handshake import LocalNode, ProvedPeer
+from hermes_node.mesh.links import GossipLink
+from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
+from hermes_node.metrics.events import record_mesh_event
+from hermes_node.metrics.labels import OperationResult
+from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.byte_stream import StreamEndedError
+from hermes_node.streams.outbox import StreamStuckError
+
+REJOIN_INTERVAL_S: Final = 2.0
+BACKOFF_BASE_S: Final = 0.1
+MIN_TICK_S: Final = 0.01
+BACKOFF_CAP_S: Final = 5.0
+_DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, StreamStuckError, TimeoutError)
+
+
+class Dialer(Protocol):
+    async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]: ...
+    async def link(self, descriptor: NodeDescriptor) -> None: ...
+
+
+class MeshListener(Protocol):
+    """Who wants to know what happens to other nodes."""
+
+    def peer_dead(self, node_id: NodeId) -> None: ...
+    def directory_changed(self, locations: dict[AppId, NodeId]) -> None: ...
+    def incarnation_raised(self, incarnation: int) -> None: ...
+
+
+@dataclass(slots=True)
+class _DialState:
+    """How often dialling a peer failed in a row, and when to try again."""
+
+    incarnation: int
+    failures: int = 0
+    next_at: float = 0.0
+
+    def failed(self, now: float) -> None:
+        # Full jitter: after a restart a node's peers come back spread out, not all at once.
+        delay_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**self.failures))  # noqa: S311 - not a secret
+        self.failures = min(self.failures + 1, 16)
+        self.next_at = now + delay_s
+
+
+class MeshDriver:
+    """Owns the membership machine and every task that dials."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        membership: Membership,
+        settings: MeshSection,
+        listener: MeshListener,
+        now: Callable[[], float],
+        log: EventLog,
+        metrics: NodeMetrics,
+    ) -> None:
+        self._identity = identity
+        self._membership = membership
+        self._settings = settings
+        self._listener = listener
+        self._now = now
+        self._log = log
+        self._metrics = metrics
+        self._seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
+        self._outcomes = SeedOutcomes(membership.descriptor.node_id)
+        self._gossip: dict[NodeId, GossipLink] = {}
+        self._dials: dict[NodeId, _DialState] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._dialer: Dialer | None = None
+        self._started_at = now()
+        self._next_join_at = self._started_at
+        self._closing = False
+        self._wake = asyncio.Event()
+        self._reported = JoinState.JOINING
+        self.locations: dict[AppId, NodeId] = {}
+
+    @property
+    def local(self) -> LocalNode:
+        return LocalNode(self._identity, self._membership.descriptor)
+
+    @property
+    def membership(self) -> Membership:
+        return self._membership
+
+    @property
+    def join_state(self) -> JoinState:
+        grace_over = self._now() - self._started_at >= self._settings.join_grace_s
+        return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=bool(self._gossip))
+
+    def locate(self, app_id: AppId) -> NodeId | None:
+        return self.locations.get(app_id)
+
+    def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
+        self._membership.set_local_apps(app_ids)
+        self._flush()
+
+    def build_welcome(self) -> MembershipUpdate:
+        """What a node that joins gets to know."""
+        own = self._membership.descriptor
+        claims = [MemberClaim(own, MemberState.ALIVE, own.incarnation)]
+        claims += [MemberClaim(m.descriptor, m.state, m.incarnation) for m in self._membership.members.values()]
+        return MembershipUpdate(tuple(claims), ())
+
+    # What links report.
+
+    def admit(self, peer: ProvedPeer) -> None:
+        """A node proved itself: remember it as alive. Raises LIMIT_EXCEEDED, or AUTH_FAILED on an identity conflict."""
+        descriptor = peer.descriptor
+        claim = MemberClaim(descriptor, MemberState.ALIVE, descriptor.incarnation)
+        self._membership.receive_update(descriptor.node_id, MembershipUpdate((claim,), ()), self._now())
+        self._flush()
+
+    def gossip_up(self, link: GossipLink) -> None:
+        self._membership.link_up(link.descriptor, self._now())
+        former = self._gossip.get(link.node_id)
+        self._gossip[link.node_id] = link
+        if former is not None:
+            former.outbox.close(discard=True)
+        self._log.info("peer_linked", peer=link.node_id)
+        self._flush()
+
+    def gossip_down(self, link: GossipLink) -> None:
+        if self._gossip.get(link.node_id) is not link:
+            return
+        del self._gossip[link.node_id]
+        self._membership.link_down(link.node_id)
+        self._log.info("peer_unlinked", peer=link.node_id)
+
+    def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None:
+        self._membership.receive_update(node_id, update, self._now())
+        self._flush()
+
+    def heard(self, node_id: NodeId) -> None:
+        self._membership.receive_heard(node_id, self._now())
+
+    # What the node asks.
+
+    async def run(self, dialer: Dialer) -> None:
+        """Tick until cancelled."""
+        self._dialer = dialer
+        while True:
+            now = self._now()
+            self._membership.handle_timer(now)
+            self._flush()
+            self._start_dials(now)
+            self._start_joins(now)
+            self._report()
+            wait_s = min(self._membership.next_timer() - self._now(), BACKOFF_BASE_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(MIN_TICK_S, wait_s)):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def leave(self) -> None:
+        """Tell every peer that this node goes, then end all streams."""
+        self._closing = True
+        self._membership.leave()
+        self._flush()
+        for link in self._gossip.values():
+            link.outbox.close()
+        await asyncio.sleep(0)  # the writers take what waits
+
+    async def close(self) -> None:
+        """End every dialling task."""
+        self._closing = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _flush(self) -> None:
+        """Hand out what the machine wants sent, and tell what happened."""
+        output = self._membership.take_output()
+        for send in output.sends:
+            link = self._gossip.get(send.node_id)
+            if link is not None:
+                link.send(send.update)
+        for event in output.events:
+            self._tell(event)
+        if any(isinstance(event, DirectoryChanged) for event in output.events):
+            self.locations = self._membership.locations()
+            self._listener.directory_changed(self.locations)
+
+    def _tell(self, event: MeshEvent) -> None:
+        record_mesh_event(self._metrics, event)
+        match event:
+            case MemberJoined(node_id):
+                self._wake.set()  # dial it now
+                self._log.info("peer_joined", peer=node_id)
+            case MemberStateChanged(node_id, before, after):
+                self._log.info("peer_state", peer=node_id, before=before.name.lower(), after=after.name.lower())
+                if after in (MemberState.DEAD, MemberState.LEFT):
+                    self._lose(node_id)
+            case IdentityConflict(node_id):
+                self._log.error("peer_identity_conflict", peer=node_id)
+            case IncarnationRaised(incarnation):
+                self._log.warning("incarnation_raised", incarnation=incarnation)
+                self._listener.incarnation_raised(incarnation)
+            case DirectoryChanged():
+                pass  # told once for all of them, by the caller
+
+    def _lose(self, node_id: NodeId) -> None:
+        """A dead peer's streams are ended: when it comes back its chats resume on new ones."""
+        link = self._gossip.get(node_id)
+        if link is not None:
+            link.outbox.close(discard=True)
+        self._listener.peer_dead(node_id)
+
+    def _start_dials(self, now: float) -> None:
+        for descriptor in self._membership.wanted_links():
+            state = self._dials.get(descriptor.node_id)
+            if state is None or state.incarnation != descriptor.incarnation:
+                # A node that started anew has failed nothing yet.
+                state = self._dials[descriptor.node_id] = _DialState(descriptor.incarnation)
+            if now >= state.next_at:
+                self._start(f"link {descriptor.node_id}", self._link(descriptor, state))
+
+    async def _link(self, descriptor: NodeDescriptor, state: _DialState) -> None:
+        started_at = self._now()
+        try:
+            if self._dialer is not None:
+                await self._dialer.link(descriptor)
+        except _DIAL_FAILURES as error:
+            self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
+        if self._now() - started_at > BACKOFF_CAP_S:
+            state.failures = 0
+        state.failed(self._now())
+
+    def _start_joins(self, now: float) -> None:
+        if now < self._next_join_at or self._closing:
+            return
+        joined = self._outcomes.joined or not self._seeds
+        self._next_join_at = now + (
+            REJOIN_INTERVAL_S if joined else min(REJOIN_INTERVAL_S, self._settings.heartbeat_interval_s)
+        )
+        self._start("seeds", self._join_all())
+
+    async def _join_all(self) -> None:
+        """Join through every seed whose node is not linked, and ask members that seem dead whether they are back."""
+        targets = await resolve_seeds(self._seeds)
+        self._outcomes.keep_only({target.address for target in targets})
+        alive = {
+            member.descriptor.node_id
+            for member in self._membership.members.values()
+            if member.state is MemberState.ALIVE and member.connected
+        }
+        alive.add(self._membership.descriptor.node_id)
+        for target in targets:
+            if self._outcomes.node_at(target.address) not in alive:
+                self._start(f"join {target.address}", self._join(target))
+        known = {target.address for target in targets}
+        for member in self._membership.members.values():
+            address = member.descriptor.address
+            if member.state is MemberState.DEAD and address not in known:
+                self._start(f"join {address}", self._join(SeedTarget(address, member.descriptor.node_id)))
+
+    async def _join(self, target: SeedTarget) -> None:
+        if self._dialer is None:
+            return
+        try:
+            node_id, welcome = await self._dialer.join(target.address, target.server_name)
+        except _DIAL_FAILURES as error:
+            self._metrics.mesh.count_join(OperationResult.FAILURE)
+            if self._outcomes.missed(target.address):
+                self._log.info("mesh_seed_failed", seed=target.address, reason=str(error) or type(error).__name__)
+            return
+        self._outcomes.met(target.address, node_id)
+        if welcome is not None:
+            self._metrics.mesh.count_join(OperationResult.SUCCESS)
+            self.receive_update(node_id, welcome)
+
+    def _start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        if name in self._tasks or self._closing:
+            coroutine.close()
+            return
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._ended(name, done))
+
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(name, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("unexpected_error", where=name.split(maxsplit=1)[0], exception=type(error).__name__)
+
+    def _report(self) -> None:
+        state = self.join_state
+        if state is not self._reported:
+            self._reported = state
+            if state is JoinState.JOINED:
+                self._log.info("mesh_joined")
+            elif state is JoinState.ALONE:
+                self._log.info("mesh_alone")

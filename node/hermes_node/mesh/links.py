@@ -1,0 +1,157 @@
+"""The two streams that join this node with another: gossip and chat routing, the same on both ends once they are proved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import NodeId
+from hermes_core.mesh.messages import Hello, MembershipUpdate, NodeDescriptor, Proof
+from hermes_core.protocol.messages import ChatMessage, ErrorNotice
+from hermes_core.protocol.session import Heartbeat
+from hermes_node.mesh.streams import MeshStream, RouteStream, estimate_update_bytes
+from hermes_node.streams.byte_stream import StreamEndedError
+from hermes_node.streams.outbox import Outbox
+from hermes_node.streams.pending import PendingFrames
+from hermes_wire.app import MAX_BATCH_BYTES
+from hermes_wire.peer import PeerMessage
+
+GOSSIP_QUEUE_MESSAGES = 64
+GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
+
+
+class MeshEvents(Protocol):
+    """What links report to the mesh driver."""
+
+    def gossip_up(self, link: GossipLink) -> None: ...
+    def gossip_down(self, link: GossipLink) -> None: ...
+    def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None: ...
+    def heard(self, node_id: NodeId) -> None: ...
+
+
+class PeerInbox(Protocol):
+    """What links need of the chat driver."""
+
+    def peer_connected(self, link: RouteLink) -> None: ...
+    def peer_disconnected(self, link: RouteLink) -> None: ...
+    def receive_peer(self, link: RouteLink, messages: list[ChatMessage]) -> None: ...
+    async def wait_for_room(self) -> None: ...
+
+
+class GossipLink:
+    """A proved Gossip stream."""
+
+    def __init__(self, descriptor: NodeDescriptor) -> None:
+        self.descriptor = descriptor
+        self.node_id = descriptor.node_id
+        self.outbox: Outbox[MembershipUpdate | ErrorNotice] = Outbox(
+            max_frames=GOSSIP_QUEUE_MESSAGES, max_bytes=GOSSIP_QUEUE_BYTES, measure=estimate_update_bytes
+        )
+
+    def send(self, update: MembershipUpdate) -> None:
+        """Queue an update; a peer that does not read for that long is unlinked and starts anew."""
+        if not self.outbox.put(update):
+            self.outbox.close(discard=True)
+
+    async def run(self, stream: MeshStream[Any], mesh: MeshEvents) -> None:
+        """Serve the stream until either side ends it."""
+        mesh.gossip_up(self)
+        try:
+            await run_both(self._write(stream), self._read(stream, mesh), self.outbox)
+        finally:
+            self.outbox.close(discard=True)
+            mesh.gossip_down(self)
+
+    async def _write(self, stream: MeshStream[Any]) -> None:
+        async def write(batch: list[MembershipUpdate | ErrorNotice]) -> None:
+            for message in batch:
+                await stream.send(message)
+
+        await self.outbox.drain(write)
+
+    async def _read(self, stream: MeshStream[Any], mesh: MeshEvents) -> None:
+        while (message := await stream.receive()) is not None:
+            if isinstance(message, MembershipUpdate):
+                mesh.receive_update(self.node_id, message)
+            elif isinstance(message, Heartbeat):
+                mesh.heard(self.node_id)
+            elif isinstance(message, ErrorNotice):
+                return
+            else:
+                raise ProtocolError(ErrorCode.INVALID_FRAME, "not a gossip message", scope=ErrorScope.STREAM)
+
+
+class RouteLink:
+    """A proved RouteChat stream: all chats of the two nodes, multiplexed."""
+
+    def __init__(self, descriptor: NodeDescriptor, binding: bytes, outbox: Outbox[PeerMessage]) -> None:
+        self.descriptor = descriptor
+        self.node_id = descriptor.node_id
+        self.binding = binding
+        self.outbox = outbox
+        self.pending = PendingFrames()
+
+    def send(self, message: PeerMessage) -> None:
+        """Queue a message; a peer that does not read is cut off, its chats resume when it is linked again."""
+        if not self.outbox.put(message):
+            notice = ErrorNotice(
+                ErrorCode.BACKPRESSURE, ErrorScope.STREAM, None, "what waits for this node is not being read", 0
+            )
+            self.outbox.close(notice, discard=True)
+
+    async def run(self, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
+        """Serve the stream until either side ends it."""
+        chats.peer_connected(self)
+        try:
+            await run_both(self._write(stream), self._read(stream, mesh, chats), self.outbox)
+        finally:
+            self.outbox.close(discard=True)
+            chats.peer_disconnected(self)
+
+    async def _write(self, stream: RouteStream) -> None:
+        await self.outbox.drain(stream.send)
+
+    async def _read(self, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
+        while (batch := await stream.receive()) is not None:
+            mesh.heard(self.node_id)
+            messages: list[ChatMessage] = []
+            for message in batch:
+                if isinstance(message, Heartbeat):
+                    if not message.reply:
+                        self.send(Heartbeat(message.sequence, reply=True))
+                elif isinstance(message, Hello | Proof):
+                    raise ProtocolError(ErrorCode.INVALID_FRAME, "this stream is proved already", scope=ErrorScope.STREAM)
+                else:
+                    messages.append(message)
+            if messages:
+                chats.receive_peer(self, messages)
+            await self.pending.wait_for_room()
+            await chats.wait_for_room()
+
+
+async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
+    """Run the two halves of a stream until one ends; what waits is still written when the reader ended cleanly.
+
+    Raises ProtocolError when the peer sent what it must not, StreamStuckError when it does not read. A broken stream just ends.
+    """
+    reader = asyncio.create_task(reading)
+    reader.add_done_callback(lambda _: outbox.close())
+    try:
+        await writing
+    except StreamEndedError:
+        pass
+    finally:
+        if not reader.done():
+            reader.cancel()
+        await asyncio.wait([reader])
+    if not reader.cancelled() and (error := reader.exception()) is not None and not isinstance(error, StreamEndedError):
+        raise error
+
+
+def route_outbox(max_frames: int, max_bytes: int) -> Outbox[PeerMessage]:
+    return Outbox(max_frames=max_frames, max_bytes=max_bytes)
+
+
+LinkFactory = Callable[[NodeDescriptor, bytes], RouteLink]

@@ -1,0 +1,91 @@
+"""Put the mesh together: listen, sign the descriptor with the bound address, drive membership, dial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc.aio
+
+from hermes_core.crypto.signing import Identity
+from hermes_core.ids import NodeId
+from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.machine import Membership
+from hermes_core.mesh.messages import NodeDescriptor
+from hermes_node.config.addresses import Address, parse_address
+from hermes_node.config.core_params import build_mesh_params
+from hermes_node.config.sections import Config
+from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.dialer import MeshDialer
+from hermes_node.mesh.driver import MeshDriver, MeshListener
+from hermes_node.mesh.links import PeerInbox, RouteLink, route_outbox
+from hermes_node.mesh.server import MeshServer
+from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.servers import Health, bind, build_mesh_server
+from hermes_node.tls.files import ReloadingTls
+from hermes_node.version import read_version
+
+HANDSHAKE_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeshPart:
+    """A started mesh server and its driver; `run` is the coroutine that ticks it."""
+
+    driver: MeshDriver
+    server: grpc.aio.Server
+    health: Health
+    address: Address
+    run: Coroutine[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class MeshContext:
+    """What the mesh needs of the node."""
+
+    config: Config
+    identity: Identity
+    incarnation: int
+    tls: ReloadingTls
+    chats: PeerInbox
+    listener: MeshListener
+    now: Callable[[], float]
+    log: EventLog
+    metrics: NodeMetrics
+
+
+async def start_mesh(context: MeshContext) -> MeshPart:
+    """Listen and serve. ListenError when the address cannot be had."""
+    config = context.config
+    health = Health("hermes.v1.NodeMesh")
+    server = build_mesh_server(health, config.limits, (context.metrics.grpc,))
+    listen = parse_address(config.mesh.listen, "mesh.listen")
+    address = bind(server, listen, context.tls.server_credentials(require_client=True), "mesh.listen")
+    descriptor = sign_descriptor(
+        context.identity,
+        node_id=NodeId(config.node.id),
+        address=config.mesh.advertise or str(address),
+        incarnation=context.incarnation,
+        version=read_version(),
+    )
+    driver = MeshDriver(
+        identity=context.identity,
+        membership=Membership(context.identity, descriptor, build_mesh_params(config), context.now()),
+        settings=config.mesh,
+        listener=context.listener,
+        now=context.now,
+        log=context.log,
+        metrics=context.metrics,
+    )
+
+    def build_link(peer: NodeDescriptor, binding: bytes) -> RouteLink:
+        return RouteLink(peer, binding, route_outbox(config.limits.peer_queue_frames, config.limits.peer_queue_bytes))
+
+    serving = MeshServer(
+        mesh=driver, chats=context.chats, build_link=build_link, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log
+    )
+    dialer = MeshDialer(mesh=driver, chats=context.chats, tls=context.tls, build_link=build_link, timeout_s=HANDSHAKE_TIMEOUT_S)
+    server.add_generic_rpc_handlers((serving.handler(),))
+    await server.start()
+    return MeshPart(driver, server, health, address, driver.run(dialer))

@@ -1,0 +1,96 @@
+"""Typed streams between nodes: what travels on Join, Gossip and RouteChat, over raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.mesh.messages import MembershipUpdate
+from hermes_node.streams.byte_stream import ByteStream
+from hermes_proto.v1.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
+from hermes_wire.app import MAX_BATCH_BYTES
+from hermes_wire.peer import PeerMessage, build_gossip, build_join, build_peer_batch, parse_gossip, parse_peer_batch
+
+T = TypeVar("T")
+
+SERVICE: Final = "hermes.v1.NodeMesh"
+MEMBER_BYTES: Final = 640
+APP_BYTES: Final = 40
+
+
+class MeshStream(Generic[T]):
+    """`send` and `receive` one message (Join, Gossip) or one batch (RouteChat)."""
+
+    def __init__(self, stream: ByteStream, encode: Callable[[T], bytes], decode: Callable[[bytes], T]) -> None:
+        self._stream = stream
+        self._encode = encode
+        self._decode = decode
+
+    async def send(self, message: T) -> None:
+        await self._stream.write(self._encode(message))
+
+    async def receive(self) -> T | None:
+        """The next message, None at the end; raise INVALID_FRAME, or StreamEndedError when the stream broke."""
+        raw = await self._stream.read()
+        if raw is None:
+            return None
+        if len(raw) > MAX_BATCH_BYTES:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "too large", scope=ErrorScope.STREAM)
+        try:
+            return self._decode(raw)
+        except DecodeError:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "not a message of this stream", scope=ErrorScope.STREAM) from None
+
+    async def send_first(self, message: Any) -> None:
+        """Send one handshake message."""
+        await self.send(message)
+
+    async def receive_first(self) -> Any:
+        """Receive one handshake message."""
+        return await self.receive()
+
+
+class RouteStream(MeshStream[list[PeerMessage]]):
+    """RouteChat: batches of frames; a handshake message travels as a batch of one."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        super().__init__(stream, _encode_batch, _decode_batch)
+
+    async def send_first(self, message: Any) -> None:
+        await self.send([message])
+
+    async def receive_first(self) -> Any:
+        batch = await self.receive()
+        if batch is not None and len(batch) != 1:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "expected one handshake frame", scope=ErrorScope.STREAM)
+        return None if batch is None else batch[0]
+
+
+def gossip_stream(stream: ByteStream) -> MeshStream[Any]:
+    return MeshStream(
+        stream, lambda item: build_gossip(item).SerializeToString(), lambda raw: parse_gossip(GossipMessage.FromString(raw))
+    )
+
+
+def join_stream(stream: ByteStream) -> MeshStream[Any]:
+    return MeshStream(
+        stream, lambda item: build_join(item).SerializeToString(), lambda raw: parse_gossip(JoinMessage.FromString(raw))
+    )
+
+
+def estimate_update_bytes(message: object) -> int:
+    """An upper bound of a gossip message's size on the wire."""
+    if not isinstance(message, MembershipUpdate):
+        return MEMBER_BYTES
+    return MEMBER_BYTES * (1 + len(message.members)) + sum(APP_BYTES * (2 + len(entry.app_ids)) for entry in message.directory)
+
+
+def _encode_batch(items: list[PeerMessage]) -> bytes:
+    return build_peer_batch(items).SerializeToString()
+
+
+def _decode_batch(raw: bytes) -> list[PeerMessage]:
+    return parse_peer_batch(PeerBatch.FromString(raw))

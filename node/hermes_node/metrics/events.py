@@ -1,0 +1,108 @@
+"""What the chat and mesh machines report, as metrics: one place that says which event counts where."""
+
+from __future__ import annotations
+
+from hermes_core.errors import ErrorCode
+from hermes_core.ids import ChannelKind
+from hermes_core.mesh import machine as mesh
+from hermes_core.protocol.messages import CloseReason
+from hermes_core.relay import events as chat
+from hermes_node.metrics.labels import (
+    RATCHET_FAILURES,
+    REPLAYS,
+    RESUME_REFUSALS,
+    Channel,
+    ChatScope,
+    ExpiryReason,
+    HandshakeRole,
+    MemberStateLabel,
+    RekeyResult,
+    RekeyTrigger,
+    ResumeResult,
+    RollbackKind,
+    ThrottleScope,
+)
+from hermes_node.metrics.registry import NodeMetrics
+
+_THROTTLES = {
+    ErrorCode.BACKPRESSURE: ThrottleScope.CHAT,
+    ErrorCode.HANDSHAKE_THROTTLED: ThrottleScope.HANDSHAKE,
+    ErrorCode.REKEY_THROTTLED: ThrottleScope.REKEY,
+}
+
+
+def channel_of(kind: ChannelKind | None) -> Channel:
+    return Channel.TIELINE if kind is ChannelKind.TIELINE else Channel.LEG
+
+
+def record_chat_event(metrics: NodeMetrics, event: chat.NodeEvent) -> None:
+    """Count one event of `NodeOutput.events`."""
+    match event:
+        case chat.ChatOpened() | chat.HandshakeFailed(rekey=False):
+            _record_opening(metrics, event)
+        case chat.HandshakeFailed() | chat.ChannelRekeyed() | chat.RekeyRequired():
+            _record_rekey(metrics, event)
+        case chat.SideResumed(kind=kind, skipped=skipped):
+            metrics.chats.count_resume(ResumeResult.RESUMED)
+            metrics.chats.count_skipped_positions(channel_of(kind), skipped)
+        case chat.ResumeRefused(code=code):
+            metrics.chats.count_resume(RESUME_REFUSALS.get(code, ResumeResult.REFUSED))
+        case chat.ChatQuarantined():
+            metrics.keystore.count_rollback(RollbackKind.PEER)
+        case chat.ChatErased() | chat.NoticeDelivered():
+            _record_end(metrics, event)
+        case chat.MessageRefused(kind=kind, code=code):
+            _record_refusal(metrics, kind, code)
+
+
+def _record_opening(metrics: NodeMetrics, event: chat.ChatOpened | chat.HandshakeFailed) -> None:
+    role = HandshakeRole.INITIATOR if event.offered_here else HandshakeRole.RESPONDER
+    if isinstance(event, chat.HandshakeFailed):
+        metrics.chats.observe_handshake(role, event.code)
+        return
+    metrics.chats.observe_handshake(role)
+    scope = ChatScope.TIELINE if event.scope is ChannelKind.TIELINE else ChatScope.LOCAL
+    metrics.chats.observe_handshake_duration(scope, event.seconds)
+
+
+def _record_rekey(metrics: NodeMetrics, event: chat.HandshakeFailed | chat.ChannelRekeyed | chat.RekeyRequired) -> None:
+    match event:
+        case chat.HandshakeFailed():
+            metrics.chats.count_rekey(RekeyTrigger.APP, RekeyResult.FAILED)
+        case chat.RekeyRequired():
+            metrics.chats.count_rekey(RekeyTrigger.LIFETIME, RekeyResult.REQUIRED)
+        case chat.ChannelRekeyed(epoch=epoch) if epoch > 1:
+            metrics.chats.count_rekey(RekeyTrigger.APP, RekeyResult.COMPLETED)
+
+
+def _record_end(metrics: NodeMetrics, event: chat.ChatErased | chat.NoticeDelivered) -> None:
+    if isinstance(event, chat.NoticeDelivered):
+        metrics.chats.count_notice(event.reason)
+        return
+    metrics.chats.count_erasure(event.reason)
+    if event.reason is CloseReason.EXPIRED:
+        metrics.chats.count_expired(ExpiryReason.IDLE if event.was_open else ExpiryReason.HANDSHAKE)
+
+
+def _record_refusal(metrics: NodeMetrics, kind: ChannelKind, code: ErrorCode) -> None:
+    chats = metrics.chats
+    chats.count_error(code)
+    if code in REPLAYS:
+        chats.count_replay(REPLAYS[code])
+    elif code in RATCHET_FAILURES:
+        chats.count_ratchet_failure(channel_of(kind), RATCHET_FAILURES[code])
+    elif code in _THROTTLES:
+        chats.count_throttled(_THROTTLES[code])
+    elif code is ErrorCode.LIMIT_EXCEEDED:
+        chats.count_throttled(ThrottleScope.PEER if kind is ChannelKind.TIELINE else ThrottleScope.APP)
+
+
+def record_mesh_event(metrics: NodeMetrics, event: mesh.MeshEvent) -> None:
+    """Count one event of `MeshOutput.events`."""
+    match event:
+        case mesh.MemberStateChanged(after=after):
+            metrics.mesh.count_transition(MemberStateLabel(after.name.lower()))
+        case mesh.MemberEvicted():
+            metrics.mesh.count_evicted()
+        case mesh.IdentityConflict():
+            metrics.mesh.count_identity_conflict()

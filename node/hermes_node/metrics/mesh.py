@@ -1,0 +1,54 @@
+"""Metrics of membership and of the certificates that hold the mesh together."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from hermes_node.metrics.labels import CertificateKind, MemberStateLabel, OperationResult
+from hermes_node.metrics.series import CounterSeries, ReadGauge, ReadGaugeFamily
+
+
+class MeshMetrics:
+    """This node's view of the mesh; other nodes may see it otherwise."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.members = ReadGaugeFamily(
+            registry, "hermes_mesh_members", "Members as this node sees them, itself included.", "state", MemberStateLabel
+        )
+        self.directory_entries = ReadGauge(
+            registry, "hermes_mesh_directory_entries", "Apps whose home node this node knows, other nodes' only."
+        )
+        self._transitions = CounterSeries(
+            registry, "hermes_mesh_state_transitions_total", "Members that changed state.", {"to": MemberStateLabel}
+        )
+        self._joins = CounterSeries(
+            registry, "hermes_mesh_joins_total", "Attempts to join through a seed.", {"result": OperationResult}
+        )
+        self._evicted = Counter("hermes_mesh_evicted_peers_total", "Dead members that were forgotten.", registry=registry)
+        self._conflicts = Counter(
+            "hermes_mesh_identity_conflicts_total",
+            "Claims to a live member's name with another identity key.",
+            registry=registry,
+        )
+        self._not_after = Gauge(
+            "hermes_tls_certificate_not_after_timestamp_seconds",
+            "When the certificate in use expires; no series while there is no such certificate.",
+            ("kind",),
+            registry=registry,
+        )
+
+    def count_transition(self, to: MemberStateLabel) -> None:
+        self._transitions.count(to)
+
+    def count_join(self, result: OperationResult) -> None:
+        self._joins.count(result)
+
+    def count_evicted(self) -> None:
+        self._evicted.inc()
+
+    def count_identity_conflict(self) -> None:
+        self._conflicts.inc()
+
+    def set_certificate_expiry(self, kind: CertificateKind, not_after_s: float) -> None:
+        """`not_after_s`: Unix seconds; call it again when a certificate was reloaded."""
+        self._not_after.labels(kind.value).set(not_after_s)

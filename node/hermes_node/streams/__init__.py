@@ -1,0 +1,1 @@
+"""Streams of bytes and what bounds them: outboxes, pending frames, gRPC servers."""

@@ -1,0 +1,69 @@
+"""Bounds of what an outsider can open, and the gRPC options that hold the rest of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_node.config.sections import LimitsSection
+from hermes_wire.app import MAX_BATCH_BYTES
+
+RECEIVE_SLACK_BYTES: Final = 64 * 1024
+"""A message a little above the bound is still answered with INVALID_FRAME; a much larger one is cut off by gRPC unread."""
+
+MAX_METADATA_BYTES: Final = 8 * 1024
+MAX_STREAMS_PER_CONNECTION: Final = 4096
+IDLE_CONNECTION_MS: Final = 300_000
+KEEPALIVE_MS: Final = 60_000
+KEEPALIVE_TIMEOUT_MS: Final = 20_000
+MAX_PENDING_FRAMES: Final = 1024
+"""Frames of one stream that may wait for the chat machine before its stream is not read any more."""
+
+GrpcOptions = list[tuple[str, int | str]]
+
+
+def server_options(limits: LimitsSection) -> GrpcOptions:
+    """Options of a gRPC server that faces outsiders."""
+    return [
+        ("grpc.max_receive_message_length", MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES),
+        ("grpc.max_send_message_length", 2 * MAX_BATCH_BYTES),
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
+        ("grpc.max_connection_idle_ms", IDLE_CONNECTION_MS),
+        # A peer that vanished without a word is noticed, and what its streams hold is freed.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.server_handshake_timeout_ms", int(limits.connect_timeout_s * 1000)),
+        ("grpc.so_reuseport", 0),  # a second process on the port is a mistake to report, not a way to share it
+    ]
+
+
+def max_concurrent_rpcs(limits: LimitsSection) -> int:
+    """Streams beyond this end with RESOURCE_EXHAUSTED before any code of ours runs."""
+    return limits.max_sessions + limits.max_unauthenticated_streams + 64
+
+
+class StreamAdmission:
+    """Counts app streams that have not proved who they are; they cost memory and have shown nothing."""
+
+    def __init__(self, max_unauthenticated: int) -> None:
+        self._max = max_unauthenticated
+        self._open = 0
+
+    @property
+    def open(self) -> int:
+        return self._open
+
+    def enter(self) -> None:
+        """Take a place; LIMIT_EXCEEDED when there is none."""
+        if self._open >= self._max:
+            raise ProtocolError(
+                ErrorCode.LIMIT_EXCEEDED,
+                "too many streams have not answered their challenge",
+                scope=ErrorScope.STREAM,
+                retry_after_ms=1000,
+            )
+        self._open += 1
+
+    def leave(self) -> None:
+        self._open -= 1

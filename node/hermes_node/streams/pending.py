@@ -1,0 +1,31 @@
+"""How many frames wait for the chat machine; beyond a bound the stream they came on is not read."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hermes_node.streams.bounds import MAX_PENDING_FRAMES
+
+
+class PendingFrames:
+    """Counts what was posted and not processed yet. One flooding stream fills its own share, not the inbox of everybody."""
+
+    def __init__(self, limit: int = MAX_PENDING_FRAMES) -> None:
+        self._limit = limit
+        self._count = 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def posted(self, frames: int) -> None:
+        self._count += frames
+        if self._count > self._limit:
+            self._room.clear()
+
+    def processed(self, frames: int) -> None:
+        self._count -= frames
+        if self._count <= self._limit:
+            self._room.set()
+
+    async def wait_for_room(self) -> None:
+        """Return once few enough frames wait."""
+        await self._room.wait()

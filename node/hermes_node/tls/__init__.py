@@ -1,0 +1,1 @@
+"""TLS files, read, judged and reloaded."""
