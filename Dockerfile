@@ -18,6 +18,7 @@ RUN --mount=type=secret,id=pip_conf --mount=type=secret,id=pip_ca \
  && /opt/hermes/bin/python -m compileall -q -j 0 /opt/hermes/lib
 COPY README.md LICENSE ./
 COPY node/ node/
+COPY client/ client/
 COPY operator/ operator/
 COPY proto/ proto/
 COPY charts/ charts/

@@ -1,14 +1,14 @@
-"""What is made from `tools.alerts`: the rules for Prometheus, the chart's source of them, and docs/reference/alerts.md."""
+"""What is made from `alerts`: the rules for Prometheus, the chart's source of them, and docs/reference/alerts.md."""
 
 from __future__ import annotations
 
 import sys
 
-from tools.alerts import cases_calm, cases_crypto, cases_handshakes, cases_mesh, cases_operator
-from tools.alerts.cases import Case
-from tools.alerts.cases_calm import Calm
-from tools.alerts.catalogue import ALERTS, RECORDINGS
-from tools.alerts.model import Alert, Rule
+from alerts import cases_calm, cases_crypto, cases_handshakes, cases_mesh, cases_operator
+from alerts.cases import Case
+from alerts.cases_calm import Calm
+from alerts.catalogue import ALERTS, RECORDINGS
+from alerts.model import Alert, Rule
 from tools.generated_files import Files, run
 from tools.yaml_text import dump_yaml
 
@@ -17,7 +17,7 @@ TESTS = "alerts/hermes.test.yaml"
 CHART_SOURCE = "charts/hermes-operator/files/alerts.yaml"
 PAGE = "docs/reference/alerts.md"
 
-_MADE_BY = "# Made by `python -m tools.generate_alerts` from tools/alerts; do not edit.\n"
+_MADE_BY = "# Made by `python -m tools.generate_alerts` from the definitions in alerts/; do not edit.\n"
 
 _CHART_HEAD = (
     _MADE_BY
@@ -28,7 +28,7 @@ _CHART_HEAD = (
 
 _PAGE_HEAD = """# Alerts
 
-Made by `python -m tools.generate_alerts` from `tools/alerts`. Prometheus takes
+Made by `python -m tools.generate_alerts` from the definitions in `alerts`. Prometheus takes
 [alerts/hermes.rules.yaml](../../alerts/hermes.rules.yaml); the chart installs the same as a PrometheusRule. Each one can be
 tuned by its key in the chart's values, for example:
 

@@ -1,11 +1,11 @@
-"""dashboards/*.json from `tools.dashboards`."""
+"""dashboards/*.json from `dashboards`."""
 
 from __future__ import annotations
 
 import sys
 
-from tools.dashboards.overview import DASHBOARDS
-from tools.dashboards.render import render_json
+from dashboards.overview import DASHBOARDS
+from tools.dashboard_json import render_json
 from tools.generated_files import Files, run
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import promql_parser
 
-from tools.alerts.cases import Case
-from tools.alerts.catalogue import ALERTS, RECORDINGS
-from tools.alerts.model import Alert, Rule
+from alerts.cases import Case
+from alerts.catalogue import ALERTS, RECORDINGS
+from alerts.model import Alert, Rule
 from tools.generate_alerts import CASES, promtool_document
 from tools.yaml_text import dump_yaml
 

@@ -15,13 +15,13 @@ import promql_parser
 import pytest
 import yaml
 
+from alerts.catalogue import ALERTS
 from hermes_ctl.cli import build_parser as build_ctl_parser
 from hermes_node import cli as node_cli
 from hermes_node.logs.events import EVENTS
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_operator.cli import build_parser as build_operator_parser
 from hermes_operator.metrics import OperatorMetrics
-from tools.alerts.catalogue import ALERTS
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -172,12 +172,12 @@ def test_each_path_in_the_tables_of_the_architecture_exists() -> None:
 
 def test_the_architecture_names_every_package() -> None:
     text = (DOCS / "architecture.md").read_text()
-    packages = [path.parent for source in ("node", "operator") for path in (ROOT / source).glob("*/__init__.py")]
+    packages = [path.parent for source in ("node", "client", "operator") for path in (ROOT / source).glob("*/__init__.py")]
     assert [_name(path) for path in packages if f"`{_name(path)}`" not in text] == []
 
 
 def _sources() -> Iterable[Path]:
-    return [path for source in ("node", "operator") for path in sorted((ROOT / source).rglob("*.py"))]
+    return [path for source in ("node", "client", "operator") for path in sorted((ROOT / source).rglob("*.py"))]
 
 
 def test_each_source_file_starts_with_a_docstring() -> None:

@@ -7,10 +7,10 @@ import re
 import pytest
 import yaml
 
+from alerts.catalogue import ALERTS, NAMES, RECORDINGS
+from alerts.model import GRAFANA_MARK, GRAFANA_URL, RUNBOOKS_MARK, RUNBOOKS_URL, THRESHOLD_MARK, Alert, Link, Severity
 from tests.unit.observability.known_series import Known, complaints, known_series
 from tools import generate_alerts
-from tools.alerts.catalogue import ALERTS, NAMES, RECORDINGS
-from tools.alerts.model import GRAFANA_MARK, GRAFANA_URL, RUNBOOKS_MARK, RUNBOOKS_URL, THRESHOLD_MARK, Alert, Link, Severity
 from tools.generated_files import ROOT
 
 DEMANDED = {

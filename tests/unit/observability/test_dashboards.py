@@ -9,11 +9,11 @@ from typing import Any
 import promql_parser
 import pytest
 
+from alerts.catalogue import NAMES
+from dashboards.model import Dashboard, Panel
+from dashboards.overview import DASHBOARDS
 from tests.unit.observability.known_series import Known, complaints, known_series
 from tools import dashboard_queries, generate_dashboards
-from tools.alerts.catalogue import NAMES
-from tools.dashboards.model import Dashboard, Panel
-from tools.dashboards.overview import DASHBOARDS
 from tools.generated_files import ROOT
 
 Json = dict[str, Any]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tools.alerts import crypto, handshakes, mesh, operator
-from tools.alerts.model import Alert, Recording
+from alerts import crypto, handshakes, mesh, operator
+from alerts.model import Alert, Recording
 
 RECORDINGS: tuple[Recording, ...] = mesh.RECORDINGS + handshakes.RECORDINGS
 ALERTS: tuple[Alert, ...] = mesh.ALERTS + handshakes.ALERTS + crypto.ALERTS + operator.ALERTS

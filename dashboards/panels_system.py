@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tools.dashboards.model import MESH, POD, RATE, Column, Kind, Panel, Query, Row, Step, Unit
-from tools.dashboards.panels_service import quantile
+from dashboards.model import MESH, POD, RATE, Column, Kind, Panel, Query, Row, Step, Unit
+from dashboards.panels_service import quantile
 
 _PODS = "sum by (namespace, mesh, pod)"
 _NODE = f'job="hermes-node",{POD}'

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tools.alerts.handshakes import BUDGET, ratio
-from tools.dashboards.model import (
+from alerts.handshakes import BUDGET, ratio
+from dashboards.model import (
     GOOD_WHEN_ZERO,
     MESH,
     NEUTRAL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.alerts.model import (
+from alerts.model import (
     COUNT,
     MESH,
     PERCENT,

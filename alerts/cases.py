@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.alerts.catalogue import ALERTS
-from tools.alerts.model import GRAFANA_URL, RUNBOOKS_URL, Alert, Link
+from alerts.catalogue import ALERTS
+from alerts.model import GRAFANA_URL, RUNBOOKS_URL, Alert, Link
 
 M = 'namespace="chat",mesh="a"'
 MESH = {"namespace": "chat", "mesh": "a"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.alerts.model import DURATION, MESH, POD, THRESHOLD_MARK, VALUE, Alert, Link, Recording, Severity, Threshold
+from alerts.model import DURATION, MESH, POD, THRESHOLD_MARK, VALUE, Alert, Link, Recording, Severity, Threshold
 
 DAY_S = 86400
 MISSING = "namespace_mesh:hermes_mesh_missing_replicas:max"

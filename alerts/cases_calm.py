@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tools.alerts.cases import M
-from tools.alerts.catalogue import NAMES
-from tools.alerts.mesh import DAY_S
+from alerts.cases import M
+from alerts.catalogue import NAMES
+from alerts.mesh import DAY_S
 
 LENGTH = 120
 NODES = 3

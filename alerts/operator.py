@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.alerts.model import COUNT, DURATION, MESH, PERCENT, THRESHOLD_MARK, VALUE, Alert, Link, Severity, Threshold, risen
+from alerts.model import COUNT, DURATION, MESH, PERCENT, THRESHOLD_MARK, VALUE, Alert, Link, Severity, Threshold, risen
 
 _SINCE = "max by (namespace, mesh) (hermes_operator_rollout_in_progress_since_timestamp_seconds)"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tools.alerts.model import MESH, PERCENT, THRESHOLD_MARK, Alert, Recording, Severity, Threshold
+from alerts.model import MESH, PERCENT, THRESHOLD_MARK, Alert, Recording, Severity, Threshold
 
 BUDGET = 0.001
 FLOOR = 10

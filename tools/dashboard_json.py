@@ -14,8 +14,8 @@ from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from tools.alerts.model import RUNBOOKS_URL
-from tools.dashboards.model import GRID_COLUMNS, Annotation, Dashboard, Kind, Panel, Variable
+from alerts.model import RUNBOOKS_URL
+from dashboards.model import GRID_COLUMNS, Annotation, Dashboard, Kind, Panel, Variable
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 ALL = models.VariableOption(selected=True, text=["All"], value=["$__all"])

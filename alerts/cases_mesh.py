@@ -1,8 +1,8 @@
-"""Tests of `tools.alerts.mesh`."""
+"""Tests of `alerts.mesh`."""
 
 from __future__ import annotations
 
-from tools.alerts.cases import MESH, POD, At, Case, Firing, M, never
+from alerts.cases import MESH, POD, At, Case, Firing, M, never
 
 DESIRED = f"hermes_operator_mesh_desired_replicas{{{M}}}"
 READY = f"hermes_operator_mesh_ready_replicas{{{M}}}"

@@ -1,8 +1,8 @@
-"""Tests of `tools.alerts.handshakes`: each burn rate alone, the floor, the short window that ends an alert soon."""
+"""Tests of `alerts.handshakes`: each burn rate alone, the floor, the short window that ends an alert soon."""
 
 from __future__ import annotations
 
-from tools.alerts.cases import MESH, At, Case, Firing, M, never
+from alerts.cases import MESH, At, Case, Firing, M, never
 
 ALERT = "HermesHandshakeFailureRatioHigh"
 FACTORS = {

@@ -1,8 +1,8 @@
-"""Tests of `tools.alerts.operator`."""
+"""Tests of `alerts.operator`."""
 
 from __future__ import annotations
 
-from tools.alerts.cases import MESH, At, Case, Firing, M, never
+from alerts.cases import MESH, At, Case, Firing, M, never
 
 DESIRED = f"hermes_operator_mesh_desired_replicas{{{M}}}"
 SINCE = f"hermes_operator_rollout_in_progress_since_timestamp_seconds{{{M}}}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tools.alerts.model import RUNBOOKS_URL
-from tools.dashboards.model import MESH, POD, Annotation, Dashboard, Variable
-from tools.dashboards.panels_service import CRYPTO, TRAFFIC, WELL
-from tools.dashboards.panels_system import KEYSTORES, NODES, OPERATOR
+from alerts.model import RUNBOOKS_URL
+from dashboards.model import MESH, POD, Annotation, Dashboard, Variable
+from dashboards.panels_service import CRYPTO, TRAFFIC, WELL
+from dashboards.panels_system import KEYSTORES, NODES, OPERATOR
 
 OVERVIEW = Dashboard(
     uid="hermes-overview",

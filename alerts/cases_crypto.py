@@ -1,8 +1,8 @@
-"""Tests of `tools.alerts.crypto`."""
+"""Tests of `alerts.crypto`."""
 
 from __future__ import annotations
 
-from tools.alerts.cases import MESH, POD, At, Case, Firing, M, never
+from alerts.cases import MESH, POD, At, Case, Firing, M, never
 
 SEALED = f'hermes_keystore_sealed{{{M},pod="a-0"}}'
 
