@@ -13,6 +13,7 @@ import vodozemac
 
 from benchmarks.measure import Figure, build_speed_figure, interleave
 from benchmarks.peer_double_ratchet import make_double_ratchet
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import ChannelKind, ChatId, app_party, derive_app_id
 from hermes_core.ratchet.channel import Channel, ChannelParams
@@ -46,6 +47,7 @@ def make_hermes() -> Callable[[int], object]:
             peer=parties[1 - side],
             peer_public_key=identities[1 - side].public_key,
             params=params,
+            random=SYSTEM_RANDOM,
         )
         for side in (0, 1)
     )

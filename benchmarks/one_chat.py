@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered, MessageReceived
 from hermes_core.endpoint.params import AppParams
@@ -24,9 +25,9 @@ class OneChat:
         self._store = store
         self._node_identity = Identity.generate()
         self._node_id = NodeId("node-0")
-        self._node = NodeChats(identity=self._node_identity, node_id=self._node_id, params=ChatParams())
+        self._node = NodeChats(identity=self._node_identity, node_id=self._node_id, params=ChatParams(), random=SYSTEM_RANDOM)
         identities = [Identity.generate() for _ in range(2)]
-        self._apps = [AppChats(identity=identity, params=AppParams()) for identity in identities]
+        self._apps = [AppChats(identity=identity, params=AppParams(), random=SYSTEM_RANDOM) for identity in identities]
         self.received = 0
         for identity, app, binding in zip(identities, self._apps, (bytes(32), b"b" * 32), strict=True):
             self._node.app_connected(app.app_id, identity.public_key, binding, 0.0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
@@ -156,7 +157,9 @@ def restore_channel(case: dict[str, Any], *, direction: int, role: Role) -> Chan
     )  # fmt: skip
     snapshot = ChannelSnapshot(KINDS[case["kind"]], Party("app:a"), Party("app:b"), bytes(32), epoch, None, ())
     identity = Identity.from_seed(secret(bytes(32)))
-    return Channel.restore(snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams())
+    return Channel.restore(
+        snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams(), random=SYSTEM_RANDOM
+    )
 
 
 @pytest.mark.parametrize("case", load("frames"))
@@ -181,7 +184,9 @@ def test_acks(case: dict[str, Any]) -> None:
         )  # fmt: skip
         snapshot = ChannelSnapshot(ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, ())
         identity = Identity.from_seed(secret(bytes(32)))
-        channel = Channel.restore(snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams())
+        channel = Channel.restore(
+            snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams(), random=SYSTEM_RANDOM
+        )
         if role == case["acker_role"]:
             assert channel.ack_tag(case["seq"]) == (case["epoch"], case["tag"])
         else:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
-from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, app_party, derive_app_id, node_party
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from tests.reference import protocol_reference as ref
+from tests.support.random_sources import ListedRandom
 
 key = st.binary(min_size=32, max_size=32)
 node_ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
@@ -49,7 +49,6 @@ def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], l
 
     def make(side: int) -> Side:
         own = privates[2 * side : 2 * side + 2]
-        source = iter([EphemeralKey(SecretBytes.take(bytearray(private))) for private in own])
         channel = Channel(
             kind=kind,
             chat_id=ChatId(chat_id),
@@ -58,7 +57,7 @@ def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], l
             peer=party(node_names[1 - side], keys[1 - side]),
             peer_public_key=keys[1 - side],
             params=ChannelParams(hash_id=hash_id, window=window, max_skipped_keys=16),
-            ephemeral_source=lambda: next(source),
+            random=ListedRandom(own),
         )
         return Side(seeds[side], own, channel)
 

@@ -9,14 +9,14 @@ import itertools
 import struct
 from collections.abc import Callable
 
-from hermes_core.crypto.secret import SecretBytes
-from hermes_core.crypto.x25519 import EphemeralKey
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import HEADER_BYTES, encode_header, parse_header
+from tests.support.random_sources import ListedRandom
 from tests.unit.hermes_core.ratchet.pairs import ALICE, BINDING, BOB, CHAT, Pair, describe_state, make_pair
 
 SUFFIX = b"12345678"
@@ -35,7 +35,7 @@ def _make_pair(kind: ChannelKind, **changes: object) -> Pair:
     pair = make_pair(kind, ChannelParams(window=8, max_skip=64), **changes)
     for side, channel in enumerate((pair.a, pair.b)):
         seeds = itertools.count(16 * side + 1)
-        channel._ephemeral_source = lambda seeds=seeds: EphemeralKey(SecretBytes.take(bytearray([next(seeds)] * 32)))  # type: ignore[misc]
+        channel._random = ListedRandom(bytes([seed] * 32) for seed in seeds)
     pair.rekey()
     return pair
 
@@ -50,7 +50,7 @@ _LEG_RECEIVER = _LEG.b.snapshot()
 
 
 def _receiver() -> Channel:
-    return Channel.restore(_RECEIVER, chat_id=CHAT, identity=BOB, params=_PAIR.b.params)
+    return Channel.restore(_RECEIVER, chat_id=CHAT, identity=BOB, params=_PAIR.b.params, random=SYSTEM_RANDOM)
 
 
 def fuzz_open(data: bytes) -> None:
@@ -140,7 +140,7 @@ def encode_claims(claims: tuple[EpochClaim, ...]) -> bytes:
 def fuzz_resume(data: bytes) -> None:
     """Claims of a resume."""
     claims = parse_claims(data)
-    channel = Channel.restore(_LEG_RECEIVER, chat_id=CHAT, identity=BOB, params=_LEG.b.params)
+    channel = Channel.restore(_LEG_RECEIVER, chat_id=CHAT, identity=BOB, params=_LEG.b.params, random=SYSTEM_RANDOM)
     before = describe_state(channel)
     try:
         channel.resume(claims, BINDING, 0.0)

@@ -13,6 +13,7 @@ from hermes_core.relay.params import ChatParams
 from tests.model.parties import AppParty, NodeParty
 from tests.model.streams import EndOfStream, Stream
 from tests.model.world import World
+from tests.support.random_sources import SeededRandom
 
 
 class HonestWorld(World):
@@ -21,7 +22,13 @@ class HonestWorld(World):
     def __init__(
         self, *, nodes: int = 2, params: ChatParams | None = None, app_params: AppParams | None = None, seed: int = 7
     ) -> None:
-        super().__init__(random.Random(seed), nodes=nodes, params=params or ChatParams(), app_params=app_params or AppParams())
+        super().__init__(
+            random.Random(seed),
+            nodes=nodes,
+            params=params or ChatParams(),
+            app_params=app_params or AppParams(),
+            entropy=SeededRandom(f"bytes of {seed}"),
+        )
         self.group_commit = -1.0
         self.seen: list[tuple[str, str, ChatMessage]] = []
         self.app_events: dict[str, list[Any]] = {name: [] for name in self.apps}

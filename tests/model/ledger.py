@@ -47,6 +47,13 @@ class Ledger:
         self.delivered = 0
         self.rekeys = 0
         self.ends: dict[CloseReason, int] = {}
+        self.trace = hashlib.sha256()
+        self.tracing = False
+
+    def note(self, *what: object) -> None:
+        """Add to the trace of everything that was sent and stored, when one is kept."""
+        if self.tracing:
+            self.trace.update(repr(what).encode())
 
     def note_seal(self, frame: bytes, transcript_hash: bytes) -> None:
         """A frame was made under the keys of this transcript; it may never leave."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatEnded, ChatOffered, ChatRekeyed, MessageReceived, MessagesAcked
@@ -28,13 +29,14 @@ def make_identity(seed: bytes) -> Identity:
 class AppParty:
     """An app; its memory is all it has, so a crash ends its chats."""
 
-    def __init__(self, name: str, seed: bytes, home: str, params: AppParams, ledger: Ledger) -> None:
+    def __init__(self, name: str, seed: bytes, home: str, params: AppParams, ledger: Ledger, entropy: RandomSource) -> None:
         self.name = name
         self.identity = make_identity(seed)
         self.home = home
         self.params = params
         self.ledger = ledger
-        self.machine = AppChats(identity=self.identity, params=params)
+        self.entropy = entropy
+        self.machine = AppChats(identity=self.identity, params=params, random=self.entropy)
         self.app_id = self.machine.app_id
         self.stream: Stream | None = None
         self.offers: list[ChatId] = []
@@ -83,7 +85,7 @@ class AppParty:
 
     def crash(self) -> None:
         self.ledger.record_crash(self.name, self.live())
-        self.machine = AppChats(identity=self.identity, params=self.params)
+        self.machine = AppChats(identity=self.identity, params=self.params, random=self.entropy)
         self.stream = None
         self.offers.clear()
         self.watches.clear()
@@ -105,12 +107,13 @@ class NodeParty:
 
     MAX_HISTORY = 60
 
-    def __init__(self, name: str, seed: bytes, params: ChatParams, ledger: Ledger) -> None:
+    def __init__(self, name: str, seed: bytes, params: ChatParams, ledger: Ledger, entropy: RandomSource) -> None:
         self.name = name
         self.node_id = NodeId(name)
         self.identity = make_identity(seed)
         self.params = params
         self.ledger = ledger
+        self.entropy = entropy
         self.store = Store()
         self.history: list[Store] = []
         self.commits = 0
@@ -123,7 +126,7 @@ class NodeParty:
         self.start(1_700_000_000.0)
 
     def start(self, now: float) -> NodeChats:
-        machine = NodeChats(identity=self.identity, node_id=self.node_id, params=self.params)
+        machine = NodeChats(identity=self.identity, node_id=self.node_id, params=self.params, random=self.entropy)
         machine.restore((parse_chat_record(data) for data in self.store.records.values()), self.store.tombstones.values(), now)
         machine.update_directory(self.directory)  # type: ignore[arg-type]
         self.machine = machine
@@ -141,6 +144,7 @@ class NodeParty:
         """One transaction: puts and deletes together."""
         for chat_id, record in output.puts.items():
             self.store.records[chat_id] = bytes(encode_chat_record(record))
+            self.ledger.note(self.name, self.store.records[chat_id])
             record.wipe()
         for chat_id in output.deletes:
             self.store.records.pop(chat_id, None)
@@ -187,6 +191,7 @@ class NodeParty:
 
 def put_message(ledger: Ledger, stream: Stream, sender: str, message: ChatMessage) -> None:
     receiver = stream.peer_of(sender)
+    ledger.note(sender, receiver, message)
     if isinstance(message, Sealed):
         ledger.record_frame(sender, receiver, message.frame)
     stream.put(receiver, message)

@@ -15,6 +15,7 @@ from hermes_core.relay.params import ChatParams
 from tests.model.ledger import Ledger, ViolationError
 from tests.model.quiescence import settle_world
 from tests.model.world import World
+from tests.support.random_sources import SeededRandom
 
 MAX_CHATS = 3
 
@@ -28,9 +29,11 @@ class Report:
     delivered: int = 0
     rekeys: int = 0
     ends: dict[str, int] = field(default_factory=dict)
+    trace: str = ""
+    """A digest of every message and record, where one was asked for."""
 
 
-def build_world(rng: random.Random) -> World:
+def build_world(rng: random.Random, seed: int) -> World:
     window = rng.choice((1, 3, 16))
     channel = ChannelParams(window=window, max_skip=rng.choice((64, 1024)))
     params = ChatParams(
@@ -47,13 +50,20 @@ def build_world(rng: random.Random) -> World:
     app_params = AppParams(
         leg=channel, end_to_end=ChannelParams(window=16), window_messages=8, handshake_timeout_s=25.0, ready_timeout_s=80.0
     )
-    return World(rng, nodes=rng.choice((1, 2, 2)), params=params, app_params=app_params, forging=rng.random() < 0.3)
+    return World(
+        rng,
+        nodes=rng.choice((1, 2, 2)),
+        params=params,
+        app_params=app_params,
+        entropy=SeededRandom(f"bytes of {seed}"),  # of their own: what the machines draw must not move the accidents
+        forging=rng.random() < 0.3,
+    )
 
 
 class Runner:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.world = build_world(self.rng)
+        self.world = build_world(self.rng, seed)
         self.report = Report(seed)
         self.interference = self.rng.choice((0.0, 0.02, 0.06))
         self.accidents = self.rng.choice((0.001, 0.005, 0.02))
@@ -93,6 +103,7 @@ class Runner:
         report.chats = len(world.ledger.chats)
         report.delivered = world.ledger.delivered
         report.rekeys = world.ledger.rekeys
+        report.trace = world.ledger.trace.hexdigest() if world.ledger.tracing else ""
         report.ends = {reason.name: count for reason, count in sorted(world.ledger.ends.items())}
         return report
 
@@ -200,9 +211,10 @@ def watch_seals(ledger: Ledger, apps: dict[str, str]) -> Iterator[None]:
         setattr(Channel, "seal", plain_seal)  # noqa: B010
 
 
-def run_seed(seed: int, steps: int) -> Report:
+def run_seed(seed: int, steps: int, *, tracing: bool = False) -> Report:
     """One world; a ViolationError names the seed and the step."""
     runner = Runner(seed)
+    runner.world.ledger.tracing = tracing
     try:
         return runner.run(steps)
     except ViolationError as violation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId
@@ -19,22 +20,29 @@ START = 1_700_000_000.0
 
 
 class World:
-    """`nodes` 1 or 2; app 0 is at home at node 0, app 1 at the last node."""
+    """`nodes` 1 or 2; app 0 is at home at node 0, app 1 at the last node. `entropy` feeds the machines, `rng` the accidents."""
 
     def __init__(
-        self, rng: random.Random, *, nodes: int, params: ChatParams, app_params: AppParams, forging: bool = False
+        self,
+        rng: random.Random,
+        *,
+        nodes: int,
+        params: ChatParams,
+        app_params: AppParams,
+        entropy: RandomSource,
+        forging: bool = False,
     ) -> None:
         self.rng = rng
         self.now = START
         self.ledger = Ledger()
         self.adversary = Adversary(rng, forging=forging)
         self.nodes = {
-            name: NodeParty(name, rng.randbytes(32), params, self.ledger)
+            name: NodeParty(name, rng.randbytes(32), params, self.ledger, entropy)
             for name in [f"node-{index}" for index in range(nodes)]
         }
         homes = list(self.nodes)
         self.apps = {
-            name: AppParty(name, rng.randbytes(32), home, app_params, self.ledger)
+            name: AppParty(name, rng.randbytes(32), home, app_params, self.ledger, entropy)
             for name, home in (("app-0", homes[0]), ("app-1", homes[-1]))
         }
         for node in self.nodes.values():

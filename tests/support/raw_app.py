@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 import grpc
 import grpc.aio
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatOffered, MessageReceived
@@ -39,7 +40,9 @@ class RawApp:
         self.address = address
         self.ca_file = ca_file
         self.identity = identity or Identity.generate()
-        self.chats = AppChats(identity=self.identity, params=AppParams(resume_retry_s=1.0, retransmit_s=1.0))
+        self.chats = AppChats(
+            identity=self.identity, params=AppParams(resume_retry_s=1.0, retransmit_s=1.0), random=SYSTEM_RANDOM
+        )
         self.app_id = self.chats.app_id
         self.received: list[ServerMessage] = []
         self.events: list[AppEvent] = []

@@ -1,13 +1,38 @@
-"""Randomness from libsodium, written straight into a secret's own buffer."""
+"""Where the core's random bytes come from: a source that is handed in, so that a seeded one repeats every byte."""
 
 from __future__ import annotations
+
+from typing import Final, Protocol
 
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import lib, pointer
 
 
-def generate_secret(length: int) -> SecretBytes:
+class RandomSource(Protocol):
+    """Fills buffers with bytes nobody can predict; only tests and simulations hand in one that repeats."""
+
+    def fill(self, buffer: bytearray) -> None: ...
+
+
+class SystemRandom:
+    """The operating system's generator through libsodium, written straight into the buffer."""
+
+    def fill(self, buffer: bytearray) -> None:
+        lib.randombytes(pointer(buffer), len(buffer))
+
+
+SYSTEM_RANDOM: Final = SystemRandom()
+
+
+def generate_secret(length: int, random: RandomSource) -> SecretBytes:
     """`length` fresh random bytes; no other copy exists."""
     secret = SecretBytes(length)
-    lib.randombytes(pointer(secret.buffer), length)
+    random.fill(secret.buffer)
     return secret
+
+
+def generate_bytes(length: int, random: RandomSource) -> bytes:
+    """`length` fresh random bytes that are no secret: ids, nonces, salts, challenges."""
+    buffer = bytearray(length)
+    random.fill(buffer)
+    return bytes(buffer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from hermes_core.crypto.random import generate_secret
+from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource, generate_secret
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi, lib, pointer
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -30,8 +30,8 @@ class Identity:
         self.public_key = public_key
 
     @classmethod
-    def generate(cls) -> Identity:
-        seed = generate_secret(SEED_BYTES)
+    def generate(cls, random: RandomSource = SYSTEM_RANDOM) -> Identity:
+        seed = generate_secret(SEED_BYTES, random)
         identity = cls.from_seed(seed)
         seed.wipe()
         return identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes_core.crypto.random import generate_secret
+from hermes_core.crypto.random import RandomSource, generate_secret
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import lib, pointer
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -39,5 +39,5 @@ class EphemeralKey:
         self._private.wipe()
 
 
-def generate_ephemeral() -> EphemeralKey:
-    return EphemeralKey(generate_secret(KEY_BYTES))
+def generate_ephemeral(random: RandomSource) -> EphemeralKey:
+    return EphemeralKey(generate_secret(KEY_BYTES, random))

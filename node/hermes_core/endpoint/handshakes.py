@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-
+from hermes_core.crypto.random import generate_bytes
 from hermes_core.endpoint.chat import AppChat, Phase, RekeyWish
 from hermes_core.endpoint.events import ChatFailed, ChatOffered, ChatReady, ChatRekeyed, PathChanged
 from hermes_core.endpoint.frames import plan_retransmit, repeat_confirm, transmit_all
@@ -22,7 +21,7 @@ def start_chat(tables: AppTables, target: AppId, now: float) -> AppChat:
         raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "not connected to a node")
     if len(tables.chats) >= tables.params.max_chats:
         raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "this app has as many chats as it may have")
-    chat = _build_chat(tables, ChatId(secrets.token_bytes(CHAT_ID_BYTES)), target, stream, Phase.STARTING, now)
+    chat = _build_chat(tables, ChatId(generate_bytes(CHAT_ID_BYTES, tables.random)), target, stream, Phase.STARTING, now)
     tables.chats[chat.chat_id] = chat
     _send_offer(tables, chat, now)
     return chat

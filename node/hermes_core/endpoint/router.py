@@ -6,6 +6,7 @@ acknowledgements, sending again), delivery (exactly once, in order); here: the s
 
 from __future__ import annotations
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint import control, frames, handshakes
 from hermes_core.endpoint.chat import AppChat, Phase, RekeyWish
@@ -59,8 +60,8 @@ __all__ = [
 class AppChats:
     """What the owner asks for raises ProtocolError when it cannot be done; what comes in never raises."""
 
-    def __init__(self, *, identity: Identity, params: AppParams) -> None:
-        self._tables = AppTables(identity, params)
+    def __init__(self, *, identity: Identity, params: AppParams, random: RandomSource) -> None:
+        self._tables = AppTables(identity, params, random)
         self._now = 0.0
 
     @property

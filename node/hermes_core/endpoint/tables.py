@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.chat import AppChat, Phase
 from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatFailed, FrameRefused
@@ -34,7 +35,8 @@ class HomeStream:
 class AppTables:
     """State without decisions."""
 
-    def __init__(self, identity: Identity, params: AppParams) -> None:
+    def __init__(self, identity: Identity, params: AppParams, random: RandomSource) -> None:
+        self.random = random
         self.identity = identity
         self.app_id: AppId = derive_app_id(identity.public_key)
         self.party = app_party(self.app_id)
@@ -64,6 +66,7 @@ class AppTables:
             peer=stream.party,
             peer_public_key=stream.public_key,
             params=self.params.leg,
+            random=self.random,
         )
 
     def build_end_to_end(self, chat_id: ChatId, peer: AppId) -> Channel:
@@ -75,6 +78,7 @@ class AppTables:
             peer=app_party(peer),
             peer_public_key=None,
             params=self.params.end_to_end,
+            random=self.random,
         )
 
     def send(self, message: ChatMessage) -> None:

@@ -12,6 +12,7 @@ from hermes_core.crypto import labels
 from hermes_core.crypto.aead import open_frame, seal_frame
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.crypto.hashing import HashId, compute_tag, equal_tags
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChatId, Role
@@ -211,7 +212,9 @@ class Channel(Negotiation):
         )
 
     @classmethod
-    def restore(cls, snapshot: ChannelSnapshot, *, chat_id: ChatId, identity: Identity, params: ChannelParams) -> Channel:
+    def restore(
+        cls, snapshot: ChannelSnapshot, *, chat_id: ChatId, identity: Identity, params: ChannelParams, random: RandomSource
+    ) -> Channel:
         """Resume at the reserved positions. Secrets are copied; the caller wipes the snapshot.
 
         A channel keeps the hash it began with, whatever `params` says: its length shows in the transcript hash.
@@ -224,6 +227,7 @@ class Channel(Negotiation):
             peer=snapshot.peer,
             peer_public_key=snapshot.peer_public_key or None,
             params=params,
+            random=random,
         )
         held = snapshot.current or snapshot.pending
         if held is not None:

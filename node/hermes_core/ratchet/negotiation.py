@@ -6,12 +6,12 @@ current ──answer_offer─► pending  ──check_confirm (or a resume in it
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
-from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
+from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake import confirmation
 from hermes_core.handshake.exchange import OutstandingOffer, build_answer, build_offer, complete_offer
@@ -30,7 +30,7 @@ class Negotiation:
     """The part of a channel that agrees on epochs and holds them; `Channel` is the class to use."""
 
     __slots__ = (
-        "_current", "_ephemeral_source", "_identity", "_offer", "_old", "_old_until_s", "_pending", "_seen", "_skipped",
+        "_current", "_identity", "_offer", "_old", "_old_until_s", "_pending", "_random", "_seen", "_skipped",
         "chat_id", "dirty", "hash_id", "kind", "local", "params", "peer", "peer_public_key",
     )  # fmt: skip
 
@@ -44,9 +44,9 @@ class Negotiation:
         peer: Party,
         peer_public_key: bytes | None,
         params: ChannelParams,
-        ephemeral_source: Callable[[], EphemeralKey] = generate_ephemeral,
+        random: RandomSource,
     ) -> None:
-        """`peer_public_key` may be None until the first handshake brings it; `ephemeral_source` is for vectors and tests."""
+        """`peer_public_key` may be None until the first handshake brings it; `random` gives the ephemerals."""
         self.kind = kind
         self.chat_id = chat_id
         self.local = local
@@ -56,7 +56,7 @@ class Negotiation:
         self.hash_id = params.hash_id
         self.dirty = False
         self._identity = identity
-        self._ephemeral_source = ephemeral_source
+        self._random = random
         self._current: Epoch | None = None
         self._pending: Epoch | None = None
         self._old: Epoch | None = None
@@ -86,7 +86,7 @@ class Negotiation:
     def start_offer(self) -> KeyStatement:
         """As initiator: the statement for the next epoch; it replaces an outstanding own offer."""
         context = self._build_context(initiator=self.local, responder=self.peer)
-        statement, offer = build_offer(context, self._identity, self._ephemeral_source())
+        statement, offer = build_offer(context, self._identity, generate_ephemeral(self._random))
         self.abandon_offer()
         self._offer = offer
         return statement
@@ -102,7 +102,7 @@ class Negotiation:
         context = self._build_context(initiator=self.peer, responder=self.local)
         check_statement(offer, context.epoch, self._seen)
         key = self._peer_key(peer_public_key)
-        ephemeral = self._ephemeral_source()
+        ephemeral = generate_ephemeral(self._random)
         answer, keys = build_answer(context, self._identity, ephemeral, offer, key, self._previous_ratchet())
         epoch = Epoch.begin(self.kind, self.chat_id, self.hash_id, context.epoch, Role.RESPONDER, keys, now)
         self.abandon_offer()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, NodeId
@@ -61,8 +62,8 @@ _RESUME_PAUSE_S: Final = 0.001
 class NodeChats:
     """No method raises for what an outsider sent: it becomes an ErrorNotice (or Reject) to the sender and an event."""
 
-    def __init__(self, *, identity: Identity, node_id: NodeId, params: ChatParams) -> None:
-        self._tables = NodeTables(identity, node_id, params)
+    def __init__(self, *, identity: Identity, node_id: NodeId, params: ChatParams, random: RandomSource) -> None:
+        self._tables = NodeTables(identity, node_id, params, random)
         self._resuming_at: dict[NodeId, float] = {}
 
     # what was stored
@@ -84,7 +85,11 @@ class NodeChats:
         sides = []
         for app_id, node_id, snapshot in zip(record.app_ids, record.side_nodes, record.sides, strict=True):
             channel = Channel.restore(
-                snapshot, chat_id=record.chat_id, identity=self._tables.identity, params=self._tables.params.channel
+                snapshot,
+                chat_id=record.chat_id,
+                identity=self._tables.identity,
+                params=self._tables.params.channel,
+                random=self._tables.random,
             )
             neighbour = Neighbour(app_id, None) if node_id is None else Neighbour(None, node_id)
             sides.append(Side(neighbour, app_id, channel))

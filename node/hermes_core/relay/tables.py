@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, app_party, node_party
@@ -62,7 +63,8 @@ class AppThrottle:
 class NodeTables:
     """State without decisions. Dicts are used as ordered sets, so that equal inputs give equal outputs."""
 
-    def __init__(self, identity: Identity, node_id: NodeId, params: ChatParams) -> None:
+    def __init__(self, identity: Identity, node_id: NodeId, params: ChatParams, random: RandomSource) -> None:
+        self.random = random
         self.identity = identity
         self.node_id = node_id
         self.party: Party = node_party(node_id, identity.public_key)
@@ -126,6 +128,7 @@ class NodeTables:
             peer=peer,
             peer_public_key=peer_key,
             params=self.params.channel,
+            random=self.random,
         )
 
     def count_waiting(self, chat: Chat, by: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import grpc.aio
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import HermesError
 from hermes_core.ids import AppId, NodeId
 from hermes_core.relay.router import NodeChats
@@ -189,7 +190,10 @@ class Node:
     async def _restore(self, unsealed: UnsealedNode) -> None:
         """Chats back into memory in the worker thread: the loop goes on answering health checks."""
         machine = NodeChats(
-            identity=unsealed.stored.identity, node_id=NodeId(self.config.node.id), params=build_chat_params(self.config)
+            identity=unsealed.stored.identity,
+            node_id=NodeId(self.config.node.id),
+            params=build_chat_params(self.config),
+            random=SYSTEM_RANDOM,
         )
         now = self.clock.now()
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hermes_core.crypto import hkdf, secret, x25519
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats, ChatOffered, MessageReceived
@@ -65,11 +66,11 @@ class World:
         self.node_ids = (NodeId("node-0"), NodeId("node-1"))
         self.node_identities = [Identity.generate() for _ in self.node_ids]
         self.nodes = [
-            NodeChats(identity=identity, node_id=node_id, params=NODE_PARAMS)
+            NodeChats(identity=identity, node_id=node_id, params=NODE_PARAMS, random=SYSTEM_RANDOM)
             for identity, node_id in zip(self.node_identities, self.node_ids, strict=True)
         ]
         self.app_identities = [Identity.generate() for _ in self.node_ids]
-        self.apps = [AppChats(identity=identity, params=APP_PARAMS) for identity in self.app_identities]
+        self.apps = [AppChats(identity=identity, params=APP_PARAMS, random=SYSTEM_RANDOM) for identity in self.app_identities]
         self.accept = True
         self.received: list[bytes] = []
         app_ids = [app.app_id for app in self.apps]

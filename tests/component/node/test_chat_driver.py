@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered, ChatReady
@@ -79,7 +80,7 @@ class Bench:
         self.store.gate = threading.Event()
         self.store.gate.set()
         self.failures: list[Exception] = []
-        self.machine = NodeChats(identity=self.identity, node_id=NODE, params=ChatParams())
+        self.machine = NodeChats(identity=self.identity, node_id=NODE, params=ChatParams(), random=SYSTEM_RANDOM)
         self.driver = ChatDriver(
             machine=self.machine,
             store=self.store,
@@ -100,7 +101,7 @@ class Bench:
 
     def add_app(self) -> tuple[AppChats, AppSession]:
         identity = Identity.generate()
-        app = AppChats(identity=identity, params=AppParams())
+        app = AppChats(identity=identity, params=AppParams(), random=SYSTEM_RANDOM)
         pair = (app, self.connect(app, identity))
         self.apps.append(pair)
         return pair

@@ -15,7 +15,7 @@ from hermes_core.crypto import hkdf, labels
 from hermes_core.crypto.aead import LONG_BYTES, open_frame, seal_frame
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.crypto.hashing import DIGEST_BYTES, NAME, HashId, compute_tag, equal_tags, hash_bytes
-from hermes_core.crypto.random import generate_secret
+from hermes_core.crypto.random import SYSTEM_RANDOM, generate_secret
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import pointer
 from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
@@ -81,7 +81,7 @@ def test_hkdf_bounds(hash_id: HashId) -> None:
 
 
 def test_x25519_agrees_and_forgets() -> None:
-    ours, theirs = generate_ephemeral(), generate_ephemeral()
+    ours, theirs = generate_ephemeral(SYSTEM_RANDOM), generate_ephemeral(SYSTEM_RANDOM)
     assert ours.exchange(theirs.public).equals(theirs.exchange(ours.public))
     ours.wipe()
     with pytest.raises(ValueError, match="wiped"):
@@ -92,14 +92,14 @@ def test_x25519_agrees_and_forgets() -> None:
 @pytest.mark.parametrize("top_bit", [0, 0x80])
 def test_x25519_refuses_low_order_points(point: bytes, top_bit: int) -> None:
     with pytest.raises(ProtocolError) as raised:
-        generate_ephemeral().exchange(point[:31] + bytes([point[31] | top_bit]))
+        generate_ephemeral(SYSTEM_RANDOM).exchange(point[:31] + bytes([point[31] | top_bit]))
     assert raised.value.code is ErrorCode.INVALID_KEY
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_x25519_lengths(length: int) -> None:
     with pytest.raises(ProtocolError) as raised:
-        generate_ephemeral().exchange(bytes(length))
+        generate_ephemeral(SYSTEM_RANDOM).exchange(bytes(length))
     assert raised.value.code is ErrorCode.INVALID_FRAME
     with pytest.raises(ValueError, match="32 bytes"):
         EphemeralKey(SecretBytes(length))
@@ -108,7 +108,7 @@ def test_x25519_lengths(length: int) -> None:
 @pytest.mark.parametrize("length", [0, 1, 1024, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1, 65536])
 def test_aead_round_trip(length: int) -> None:
     key = make(bytes(range(32)))
-    plaintext = generate_secret(length)
+    plaintext = generate_secret(length, SYSTEM_RANDOM)
     sealed = seal_frame(pointer(key.buffer), b"header", bytes(plaintext.buffer), b"header aad")
     assert sealed[:6] == b"header"
     assert len(sealed) == 6 + length + 16
@@ -138,5 +138,5 @@ def test_aead_refuses_every_change(length: int) -> None:
 
 
 def test_random_secrets_differ() -> None:
-    assert not generate_secret(32).equals(generate_secret(32))
-    assert len(generate_secret(16)) == 16
+    assert not generate_secret(32, SYSTEM_RANDOM).equals(generate_secret(32, SYSTEM_RANDOM))
+    assert len(generate_secret(16, SYSTEM_RANDOM)) == 16

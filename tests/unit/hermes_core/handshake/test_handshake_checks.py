@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.statement import KeyStatement, derive_ephemeral_id
 from hermes_core.handshake.transcript import HandshakeContext, encode_answer, encode_offer
@@ -234,6 +235,7 @@ def make_channel_without_key(peer: Party | None = None) -> Channel:
         peer=peer or known.peer,
         peer_public_key=None,
         params=known.params,
+        random=SYSTEM_RANDOM,
     )
 
 

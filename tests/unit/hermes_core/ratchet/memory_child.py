@@ -11,7 +11,6 @@ import sys
 from hermes_core.crypto import secret
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
-from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.ids import ChannelKind, ChatId, app_party, derive_app_id
 from hermes_core.ratchet.channel import Channel, ChannelParams
 
@@ -34,9 +33,12 @@ def make_ends() -> list[Channel]:
     epochs = [0, 0]
 
     def make(side: int) -> Channel:
-        def next_ephemeral() -> EphemeralKey:
-            epochs[side] += 1
-            return EphemeralKey(derive_input(f"ephemeral {side} {epochs[side]}"))
+        class Ephemerals:
+            def fill(self, buffer: bytearray) -> None:
+                epochs[side] += 1
+                secret = derive_input(f"ephemeral {side} {epochs[side]}")
+                buffer[:] = secret.buffer
+                secret.wipe()
 
         return Channel(
             kind=ChannelKind.END_TO_END,
@@ -46,7 +48,7 @@ def make_ends() -> list[Channel]:
             peer=parties[1 - side],
             peer_public_key=identities[1 - side].public_key,
             params=ChannelParams(max_skipped_keys=256),
-            ephemeral_source=next_ephemeral,
+            random=Ephemerals(),
         )
 
     return [make(0), make(1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import ChannelKind, ChatId, app_party, derive_app_id
@@ -36,10 +37,10 @@ class Pair:
         self.b.check_confirm(self.a.epoch, tag, now)
 
     def restart_a(self, snapshot: ChannelSnapshot) -> None:
-        self.a = Channel.restore(snapshot, chat_id=CHAT, identity=ALICE, params=self.a.params)
+        self.a = Channel.restore(snapshot, chat_id=CHAT, identity=ALICE, params=self.a.params, random=SYSTEM_RANDOM)
 
     def restart_b(self, snapshot: ChannelSnapshot) -> None:
-        self.b = Channel.restore(snapshot, chat_id=CHAT, identity=BOB, params=self.b.params)
+        self.b = Channel.restore(snapshot, chat_id=CHAT, identity=BOB, params=self.b.params, random=SYSTEM_RANDOM)
 
     def resume(self, now: float = 0.0, binding: bytes = BINDING) -> None:
         """`a` claims, `b` answers with its claims from before."""
@@ -62,6 +63,7 @@ def make_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams | None 
             peer=parties[1 - local],
             peer_public_key=peer_key,
             params=chosen,
+            random=SYSTEM_RANDOM,
         )
 
     return Pair(make(ALICE, 0, BOB.public_key), make(BOB, 1, ALICE.public_key))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
@@ -126,7 +127,11 @@ class ChannelModel(RuleBasedStateMachine):
         """Killed: what was not durable is lost, the stream breaks, both ends resume."""
         before = self.side(index).epoch
         restored = Channel.restore(
-            self.durable[index], chat_id=CHAT, identity=(ALICE, BOB)[index], params=self.side(index).params
+            self.durable[index],
+            chat_id=CHAT,
+            identity=(ALICE, BOB)[index],
+            params=self.side(index).params,
+            random=SYSTEM_RANDOM,
         )
         assert restored.epoch <= before
         if index == 0:

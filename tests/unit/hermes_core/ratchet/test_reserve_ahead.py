@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
@@ -99,7 +100,9 @@ def test_a_stolen_disk_opens_nothing_that_was_sent(restore_sender: bool) -> None
     if restore_sender:  # a thief reads with the sending chain
         stolen.current.recv = chain
         stolen.current.role = stolen.current.role.peer
-    thief = Channel.restore(stolen, chat_id=CHAT, identity=ALICE if restore_sender else BOB, params=ChannelParams())
+    thief = Channel.restore(
+        stolen, chat_id=CHAT, identity=ALICE if restore_sender else BOB, params=ChannelParams(), random=SYSTEM_RANDOM
+    )
     for frame in frames:
         with pytest.raises(ProtocolError) as raised:
             thief.open(frame, 0.0)
@@ -155,7 +158,9 @@ def test_a_channel_keeps_its_hash_over_a_change_of_configuration() -> None:
     snapshot = pair.a.snapshot()
     from hermes_core.crypto.hashing import HashId
 
-    pair.a = Channel.restore(snapshot, chat_id=CHAT, identity=ALICE, params=ChannelParams(hash_id=HashId.SHA512))
+    pair.a = Channel.restore(
+        snapshot, chat_id=CHAT, identity=ALICE, params=ChannelParams(hash_id=HashId.SHA512), random=SYSTEM_RANDOM
+    )
     pair.resume()
     assert pair.b.open(pair.a.seal(b"x", 0.0), 0.0) == b"x"
     pair.rekey()
