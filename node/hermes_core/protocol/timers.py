@@ -1,11 +1,41 @@
-"""One timer for each of many keys in a lazy heap: cheap to set earlier, checked again when it fires."""
+"""Timers: a named table says when each deadline of a chat is due and what it does; a lazy heap says whose turn it is."""
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timer(Generic[T]):
+    """One deadline of a `T`: the only place that says when it is due (None: not now) and what happens then.
+
+    Deadlines follow from the state and are never stored, so none can be left set, or forgotten, when the state changes.
+    """
+
+    name: str
+    due: Callable[[T], float | None]
+    fire: Callable[[T, float], None]
+
+
+def next_due(table: Iterable[Timer[T]], owner: T) -> float | None:
+    """The earliest deadline of `owner`; None when it has none."""
+    return min((due for timer in table if (due := timer.due(owner)) is not None), default=None)
+
+
+def fire_due(table: Iterable[Timer[T]], owner: T, now: float, *, over: Callable[[T], bool]) -> None:
+    """Fire what is due by `now`, in the order of the table, each once; stop when `owner` is `over`."""
+    for timer in table:
+        due = timer.due(owner)
+        if due is not None and due <= now:
+            timer.fire(owner, now)
+            if over(owner):
+                return
 
 
 class TimerHeap(Generic[K]):

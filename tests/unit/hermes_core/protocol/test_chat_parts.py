@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hermes_core.endpoint.delivery import Incoming, Outgoing
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.protocol import payload
-from hermes_core.protocol.timers import TimerHeap
+from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
 from hermes_core.relay.throttle import TokenBucket
 
 
@@ -166,3 +166,48 @@ def test_only_delivered_messages_are_acknowledged() -> None:
     incoming.deliver()
     assert incoming.acknowledge(1)
     assert not incoming.acknowledge(1)
+
+
+class Kettle:
+    """Something with two deadlines; the first may end it."""
+
+    def __init__(self, boils_at: float | None, rings_at: float | None, *, fragile: bool = False) -> None:
+        self.boils_at = boils_at
+        self.rings_at = rings_at
+        self.fragile = fragile
+        self.broken = False
+        self.fired: list[str] = []
+
+    def boil(self, _now: float) -> None:
+        self.fired.append("boils")
+        self.boils_at = None
+        self.broken = self.fragile
+
+    def ring(self, _now: float) -> None:
+        self.fired.append("rings")
+        self.rings_at = None
+
+
+KETTLE: tuple[Timer[Kettle], ...] = (
+    Timer("boils", lambda kettle: kettle.boils_at, Kettle.boil),
+    Timer("rings", lambda kettle: kettle.rings_at, Kettle.ring),
+)
+
+
+@pytest.mark.parametrize(
+    ("boils_at", "rings_at", "fragile", "now", "due", "fired"),
+    [
+        (None, None, False, 9.0, None, []),
+        (5.0, 3.0, False, 2.0, 3.0, []),
+        (5.0, 3.0, False, 3.0, 3.0, ["rings"]),
+        (5.0, 3.0, False, 5.0, 3.0, ["boils", "rings"]),
+        (5.0, 3.0, True, 5.0, 3.0, ["boils"]),
+    ],
+)
+def test_table_fires_what_is_due_in_its_order(
+    boils_at: float | None, rings_at: float | None, fragile: bool, now: float, due: float | None, fired: list[str]
+) -> None:
+    kettle = Kettle(boils_at, rings_at, fragile=fragile)
+    assert next_due(KETTLE, kettle) == due
+    fire_due(KETTLE, kettle, now, over=lambda kettle: kettle.broken)
+    assert kettle.fired == fired
