@@ -9,8 +9,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId, NodeId
 from hermes_core.keystore.record import encode_chat_record
-from hermes_core.protocol.messages import ChatMessage
-from hermes_core.relay.output import ToApp
+from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 from hermes_node.keystore import Keystore, Table
@@ -29,8 +28,9 @@ class OneChat:
         identities = [Identity.generate() for _ in range(2)]
         self._apps = [AppChats(identity=identity, params=AppParams(), random=SYSTEM_RANDOM) for identity in identities]
         self.received = 0
-        for identity, app, binding in zip(identities, self._apps, (bytes(32), b"b" * 32), strict=True):
-            self._node.app_connected(app.app_id, identity.public_key, binding, 0.0)
+        for stream, (identity, app) in enumerate(zip(identities, self._apps, strict=True)):
+            binding = bytes([stream]) * 32
+            self._node.connected(app_neighbour(app.app_id), stream, identity.public_key, binding, 0.0)
             app.connected(self._node_id, self._node_identity.public_key, binding, 0.0)
         self._settle()
         self._chat_id: ChatId = self._apps[0].start_chat(self._apps[1].app_id, 0.0)
@@ -56,7 +56,7 @@ class OneChat:
                 self.received += 1
                 app.acknowledge(event.chat_id, event.seq, 0.0)
         for message in output.sends:
-            self._node.receive_app(app.app_id, message, 0.0)
+            self._node.receive(app_neighbour(app.app_id), message, 0.0)
         return bool(output.sends or output.events)
 
     def _pass_node(self) -> bool:
@@ -66,10 +66,5 @@ class OneChat:
         for record in output.puts.values():
             record.wipe()
         for send in output.sends:
-            if not isinstance(send, ToApp):
-                raise TypeError("there is one node")
-            self._deliver(send.app_id, send.message)
+            self._apps[send.stream].receive(send.message, 0.0)  # type: ignore[arg-type]
         return bool(output.sends)
-
-    def _deliver(self, app_id: str, message: ChatMessage) -> None:
-        next(app for app in self._apps if app.app_id == app_id).receive(message, 0.0)

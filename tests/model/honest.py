@@ -174,7 +174,7 @@ class HonestWorld(World):
         raise AssertionError("timers go in circles")
 
     def chat_of(self, node: NodeParty, chat_id: ChatId) -> Chat:
-        return node.running._tables.chats[chat_id]
+        return node.chats[chat_id]
 
     def events_of(self, party: AppParty | NodeParty, kind: type) -> list[Any]:
         events = self.app_events if isinstance(party, AppParty) else self.node_events

@@ -14,8 +14,10 @@ from hermes_core.ids import ChatId, NodeId
 from hermes_core.keystore.chat_record import Tombstone
 from hermes_core.keystore.record import encode_chat_record, parse_chat_record
 from hermes_core.protocol.messages import ChatMessage, Sealed
+from hermes_core.relay.chat import Chat
 from hermes_core.relay.events import NodeEvent
-from hermes_core.relay.output import NodeOutput, ToApp
+from hermes_core.relay.neighbour import Neighbour
+from hermes_core.relay.output import NodeOutput, Send
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
@@ -118,7 +120,7 @@ class NodeParty:
         self.history: list[Store] = []
         self.commits = 0
         self.streams: dict[str, Stream] = {}
-        self.app_names: dict[str, str] = {}
+        self.sinks: dict[int, Stream] = {}
         self.events: list[NodeEvent] = []
         self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
         self.directory: dict[object, NodeId] = {}
@@ -161,31 +163,51 @@ class NodeParty:
         output = self.running.take_output()
         self.events = output.events
         self.commit(output)
-        for send in output.sends[:sends]:
-            target = self.app_names[send.app_id] if isinstance(send, ToApp) else str(send.node_id)
-            stream = self.streams.get(target)
-            if stream is not None:
-                put_message(self.ledger, stream, self.name, send.message)
+        self._send(output.sends[:sends])
         if sends is None:
             self.check()
 
+    def send_ahead(self) -> None:
+        """What waits for no commit leaves; the commit itself never happens."""
+        output = self.running.take_output()
+        self._send([send for send in output.sends if send.after < output.number])
+        for record in output.puts.values():
+            record.wipe()
+
+    def connected(self, neighbour: Neighbour, stream: Stream, public_key: bytes, now: float) -> None:
+        self.sinks[stream.number] = stream
+        self.running.connected(neighbour, stream.number, public_key, stream.binding, now)
+
+    def _send(self, sends: list[Send]) -> None:
+        for send in sends:
+            put_message(self.ledger, self.sinks[send.stream], self.name, send.message)  # type: ignore[arg-type]
+
+    @property
+    def chats(self) -> dict[ChatId, Chat]:
+        return self.running._chats
+
+    @property
+    def tombstones(self) -> set[ChatId]:
+        return self.running._notices.ids()
+
     def check(self) -> None:
-        chats = self.running._tables.chats
+        chats = self.chats
         for chat_id in [known for known in self.watches if known not in chats]:
             for watch in self.watches.pop(chat_id):
                 watch.check_wiped()
         for chat_id, chat in chats.items():
             if chat_id not in self.watches:
-                self.watches[chat_id] = (ChannelWatch(chat.sides[0].channel), ChannelWatch(chat.sides[1].channel))
+                self.watches[chat_id] = (ChannelWatch(chat.hops[0].channel), ChannelWatch(chat.hops[1].channel))
             for watch in self.watches[chat_id]:
                 watch.check()
         stored = {chat_id for chat_id, chat in chats.items() if chat.stored}
         require(set(self.store.records) == stored, f"{self.name}: the store holds other chats than the machine")
-        require(set(self.store.tombstones) == set(self.running._tables.tombstones), f"{self.name}: tombstones differ")
+        require(set(self.store.tombstones) == self.tombstones, f"{self.name}: tombstones differ")
 
     def crash(self) -> None:
         self.machine = None
         self.streams.clear()
+        self.sinks.clear()
         self.watches.clear()
 
 

@@ -85,10 +85,9 @@ def find_problem(world: World) -> str | None:
         elif any(reason is None and name not in ledger.ended for name, reason in ledger.ended.items()):
             return f"chat {chat_id.hex()} ended without a reason"
     for node in world.nodes.values():
-        tables = node.running._tables
-        if tables.tombstones:
-            return f"{node.name} keeps {len(tables.tombstones)} notices"
-        for chat_id in tables.chats:
+        if node.tombstones:
+            return f"{node.name} keeps {len(node.tombstones)} notices"
+        for chat_id in node.chats:
             if not any(chat_id in app.machine._tables.chats for app in world.apps.values()):
                 return f"{node.name} keeps chat {chat_id.hex()} that is over"
     return None
@@ -101,30 +100,18 @@ def _phase(world: World, chat_id: ChatId) -> str:
         if chat is not None:
             parts.append(f"{app.name} {chat.phase.name} leg {'ready' if chat.leg_ready else 'not ready'} up {chat.path_up}")
     for node in world.nodes.values():
-        node_chat = node.running._tables.chats.get(chat_id)
+        node_chat = node.chats.get(chat_id)
         parts.append(f"{node.name} {'-' if node_chat is None else describe_node_chat(node_chat)}")
     return "; ".join(parts)
 
 
 def describe_node_chat(chat: Chat) -> str:
-    sides = []
-    for side in chat.sides:
-        marks = [
-            f"e{side.channel.epoch}p{side.channel.pending_epoch}",
-            *(
-                name
-                for name, on in (
-                    ("offering", side.channel.offering),
-                    ("ready", side.ready),
-                    ("quarantined", side.quarantined),
-                    ("remote up", side.remote_up),
-                    ("told up", side.told_up),
-                )
-                if on
-            ),
-        ]
-        sides.append(" ".join(marks))
-    return f"{chat.state.name} [{' | '.join(sides)}]{' handshake' if chat.handshake else ''}"
+    hops = []
+    for hop in chat.hops:
+        marks = [f"e{hop.channel.epoch}p{hop.channel.pending_epoch}", hop.state.name]
+        marks += [name for name, on in (("offering", hop.channel.offering), ("told up", hop.told_up)) if on]
+        hops.append(" ".join(marks))
+    return f"{chat.state.name} [{' | '.join(hops)}]{' offer under way' if chat.offer else ''}"
 
 
 def _find_chat_problem(world: World, chat_id: ChatId) -> str | None:
@@ -146,19 +133,20 @@ def _find_chat_problem(world: World, chat_id: ChatId) -> str | None:
 
 
 def _find_hop_problem(world: World, chat_id: ChatId) -> str | None:
-    held = [node.running._tables.chats[chat_id] for node in world.nodes.values() if chat_id in node.running._tables.chats]
+    held = [node.chats[chat_id] for node in world.nodes.values() if chat_id in node.chats]
     if len(held) != len(world.nodes):
         return "a node does not hold it"
     if any(chat.state is not ChatState.ACTIVE for chat in held):
         return _phase(world, chat_id)
     hops: dict[frozenset[str], list[int]] = {}
     for node in world.nodes.values():
-        for side in node.running._tables.chats[chat_id].sides:
-            other = next((a.name for a in world.apps.values() if side.is_leg and a.app_id == side.app_id), str(side.node_id))
-            hops.setdefault(frozenset((node.name, other)), []).append(side.channel.epoch)
+        for hop in node.chats[chat_id].hops:
+            home = str(hop.neighbour.node_id)
+            other = next((app.name for app in world.apps.values() if hop.is_leg and app.app_id == hop.app_id), home)
+            hops.setdefault(frozenset((node.name, other)), []).append(hop.channel.epoch)
     for name, app in world.apps.items():
         hops[frozenset((name, app.home))].append(app.machine._tables.chats[chat_id].leg.epoch)
-    for hop, epochs in hops.items():
+    for ends, epochs in hops.items():
         if len(epochs) != 2 or epochs[0] != epochs[1]:
-            return f"epochs of hop {sorted(hop)} differ: {epochs}"
+            return f"epochs of hop {sorted(ends)} differ: {epochs}"
     return None

@@ -18,7 +18,8 @@ END = EndOfStream()
 class Stream:
     """Inboxes by the name of the receiving party. `open_ends`: those that have not noticed a break."""
 
-    def __init__(self, left: str, right: str, binding: bytes) -> None:
+    def __init__(self, left: str, right: str, binding: bytes, number: int) -> None:
+        self.number = number
         self.ends = (left, right)
         self.binding = binding
         self.inbox: dict[str, deque[ChatMessage | EndOfStream]] = {left: deque(), right: deque()}

@@ -10,6 +10,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.ratchet.channel import Channel
+from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.adversary import Adversary
 from tests.model.ledger import Ledger, require
@@ -45,9 +46,8 @@ class World:
             name: AppParty(name, rng.randbytes(32), home, app_params, self.ledger, entropy)
             for name, home in (("app-0", homes[0]), ("app-1", homes[-1]))
         }
-        for node in self.nodes.values():
-            node.app_names = {str(app.app_id): name for name, app in self.apps.items()}
         self.streams: list[Stream] = []
+        self._stream_count = 0
         self.group_commit = 0.3  # how likely a node's output waits for more inputs
 
     # streams
@@ -63,10 +63,10 @@ class World:
         if app.stream is not None or node.machine is None:
             return
         self._detach(node.name, app.name)
-        stream = Stream(app.name, node.name, self.rng.randbytes(32))
+        stream = self._new_stream(app.name, node.name)
         self.streams.append(stream)
         node.streams[app.name] = stream
-        node.machine.app_connected(app.app_id, app.identity.public_key, stream.binding, self.now)
+        node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, self.now)
         self.settle_node(node)
         app.stream = stream
         app.machine.connected(node.node_id, node.identity.public_key, stream.binding, self.now)
@@ -81,12 +81,21 @@ class World:
             return
         self._detach(left.name, right.name)
         self._detach(right.name, left.name)
-        stream = Stream(left.name, right.name, self.rng.randbytes(32))
+        stream = self._new_stream(left.name, right.name)
         self.streams.append(stream)
         for node, peer in ((left, right), (right, left)):
             node.streams[peer.name] = stream
-            node.running.peer_connected(peer.node_id, peer.identity.public_key, stream.binding, self.now)
+            node.connected(node_neighbour(peer.node_id), stream, peer.identity.public_key, self.now)
             self.settle_node(node)
+
+    def _new_stream(self, left: str, right: str) -> Stream:
+        self._stream_count += 1
+        return Stream(left, right, self.rng.randbytes(32), self._stream_count)
+
+    def neighbour(self, name: str) -> Neighbour:
+        """How nodes know the party of this name."""
+        app = self.apps.get(name)
+        return node_neighbour(self.nodes[name].node_id) if app is None else app_neighbour(app.app_id)
 
     def _detach(self, end: str, other: str) -> None:
         """A new stream replaces one that this end still thinks is open; it reads nothing more of the old one."""
@@ -125,10 +134,7 @@ class World:
             app.collect()
             return
         node = self.nodes[end]
-        if sender in self.apps:
-            node.running.receive_app(self.apps[sender].app_id, message, self.now)
-        else:
-            node.running.receive_peer(self.nodes[sender].node_id, message, self.now)
+        node.running.receive(self.neighbour(sender), message, self.now)
         self.settle_node(node)
 
     def _notice_end(self, stream: Stream, end: str) -> None:
@@ -146,10 +152,7 @@ class World:
         if node.streams.get(other) is not stream:
             return
         del node.streams[other]
-        if other in self.apps:
-            node.running.app_disconnected(self.apps[other].app_id, self.now)
-        else:
-            node.running.peer_disconnected(self.nodes[other].node_id, self.now)
+        node.running.disconnected(self.neighbour(other), self.now)
         self.settle_node(node)
         self.spread_directory()
 
@@ -220,7 +223,7 @@ class World:
             return
         match self.rng.randrange(3):
             case 0:
-                pass
+                node.send_ahead()
             case 1:
                 node.flush(sends=0)
             case _:
@@ -277,12 +280,12 @@ class World:
             if chat is not None:
                 yield chat.leg
             return
-        machine = self.nodes[receiver].machine
-        node_chat = machine._tables.chats.get(chat_id) if machine is not None else None
+        node = self.nodes[receiver]
+        node_chat = node.chats.get(chat_id) if node.machine is not None else None
         if node_chat is not None:
-            for side in node_chat.sides:
-                if side.node_id == sender:
-                    yield side.channel
+            for hop in node_chat.hops:
+                if hop.neighbour.node_id == sender:
+                    yield hop.channel
 
     def advance(self, seconds: float) -> None:
         """Time passes; timers that are due fire, each machine's in turn."""

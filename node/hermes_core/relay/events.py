@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_core.errors import ErrorCode
-from hermes_core.ids import ChannelKind, ChatId
+from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.protocol.messages import CloseReason
 
 
@@ -93,7 +93,47 @@ class MessageRefused:
     detail: str
 
 
-NodeEvent = (
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """An app proved who it is on a new stream."""
+
+    app_id: AppId
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReplaced:
+    """An app opened a newer stream; the older one ends."""
+
+    app_id: AppId
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefused:
+    """A stream ended before anybody had proved anything on it."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """An app's stream is gone. `too_slow`: it did not read what was sent to it."""
+
+    app_id: AppId
+    too_slow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRefused:
+    """A batch that could not be read. A node's stream ends with it (`app_id` None), an app's when there were too many."""
+
+    app_id: AppId | None
+    node_id: NodeId | None
+    code: ErrorCode
+    detail: str
+
+
+ChatEvent = (
     ChatOpened
     | HandshakeFailed
     | ChannelRekeyed
@@ -105,3 +145,5 @@ NodeEvent = (
     | NoticeDelivered
     | MessageRefused
 )
+SessionEvent = SessionOpened | SessionReplaced | SessionRefused | SessionEnded | BatchRefused
+NodeEvent = ChatEvent | SessionEvent

@@ -1,80 +1,74 @@
-"""How long a chat's keys may be used, and how long a chat may be idle."""
+"""How long a chat may be idle, and how long its keys may be used."""
 
 from __future__ import annotations
 
-from hermes_core.errors import ErrorCode, ErrorScope
-from hermes_core.keystore.chat_record import ChatState
-from hermes_core.protocol.messages import CloseReason, ErrorNotice
-from hermes_core.relay import closing
-from hermes_core.relay.chat import Chat
-from hermes_core.relay.events import RekeyRequired
-from hermes_core.relay.tables import NodeTables
+from hermes_core.relay.params import ChatParams
 
 
-def is_key_due(tables: NodeTables, chat: Chat, now: float) -> bool:
-    """The chat's keys have served their time, or their messages."""
-    params = tables.params
-    oldest = min(side.channel.epoch_started_at_s for side in chat.sides)
-    return now >= oldest + params.max_key_lifetime_s or chat.messages_in_epoch >= params.max_key_messages
+class Lifetime:
+    """The owner of a chat's age: when it was last active, how much its present keys have carried, and the grace for a rekey.
 
+    `counted_epochs`: the hops' epochs that `messages` counts in; it starts again when both have a newer one.
+    """
 
-def check_key_lifetime(tables: NodeTables, chat: Chat, now: float) -> None:
-    """Ask the apps for a rekey, once; the grace begins. Only a chat whose apps are both there can be rekeyed at all."""
-    if chat.rekey_deadline is not None or chat.state is not ChatState.ACTIVE or not is_key_due(tables, chat, now):
-        return
-    if not _can_rekey(chat):
-        return
-    chat.rekey_deadline = now + tables.params.rekey_grace_s
-    tables.chat_timers.schedule(chat.chat_id, chat.rekey_deadline)
-    tables.report(RekeyRequired(chat.chat_id))
-    notice = ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.FRAME, chat.chat_id, "the keys have served their time", 0)
-    for side in chat.sides:
-        if side.is_leg:
-            tables.send_to_side(side, notice)
+    __slots__ = ("_counted_epochs", "_keys_end_at", "_params", "last_active_at", "messages", "rekey_deadline")
 
+    def __init__(self, params: ChatParams, now: float) -> None:
+        self._params = params
+        self._counted_epochs = (0, 0)
+        self.last_active_at = now
+        self.messages = 0
+        self._keys_end_at = float("inf")
+        """When the older of the two hops' keys has served its time."""
+        self.rekey_deadline: float | None = None
+        """The end of the grace after REKEY_REQUIRED."""
 
-def _can_rekey(chat: Chat) -> bool:
-    return all(side.leads_on for side in chat.sides)
+    def restore(self, *, last_active_at: float, messages: int, epochs: tuple[int, int]) -> None:
+        self.last_active_at = last_active_at
+        self.messages = messages
+        self._counted_epochs = epochs
 
+    @property
+    def idle_at(self) -> float:
+        return self.last_active_at + self._params.idle_timeout_s
 
-def plan_deadline(tables: NodeTables, chat: Chat) -> float:
-    """When the chat has to be looked at again."""
-    params = tables.params
-    due = chat.last_active_at + params.idle_timeout_s
-    if chat.handshake is not None:
-        due = min(due, chat.handshake.started_at + params.handshake_timeout_s)
-    elif chat.state is ChatState.PENDING:
-        due = min(due, chat.last_active_at + params.handshake_timeout_s)
-    if chat.rekey_deadline is not None:
-        due = min(due, chat.rekey_deadline)
-    elif chat.state is ChatState.ACTIVE and _can_rekey(chat):
-        due = min(due, *(side.channel.epoch_started_at_s + params.max_key_lifetime_s for side in chat.sides))
-    for side in chat.sides:
-        channel_due = side.channel.next_timer()
-        if channel_due is not None:
-            due = min(due, channel_due)
-        if side.resume_sent_at is not None:
-            due = min(due, side.resume_sent_at + params.resume_retry_s)
-    return due
+    @property
+    def unconfirmed_at(self) -> float:
+        """When a first handshake that was answered must have been confirmed."""
+        return self.last_active_at + self._params.handshake_timeout_s
 
+    def note_activity(self, now: float) -> None:
+        self.last_active_at = now
 
-def apply_deadlines(tables: NodeTables, chat: Chat, now: float) -> bool:
-    """End what has lasted too long; False when that was the chat itself."""
-    params = tables.params
-    for side in chat.sides:
-        side.channel.handle_timer(now)
-        tables.touch(chat)
-    expired = now >= chat.last_active_at + params.idle_timeout_s
-    unconfirmed = (
-        chat.state is ChatState.PENDING and chat.handshake is None and now >= chat.last_active_at + params.handshake_timeout_s
-    )
-    if expired or unconfirmed:
-        closing.close_chat(tables, chat, CloseReason.EXPIRED, now)
-        return False
-    if chat.rekey_deadline is not None and not _can_rekey(chat):
-        chat.rekey_deadline = None  # an app went away meanwhile: the grace begins anew when it is back
-    if chat.rekey_deadline is not None and now >= chat.rekey_deadline:
-        closing.close_chat(tables, chat, CloseReason.RATCHET_FAILED, now)
-        return False
-    check_key_lifetime(tables, chat, now)
-    return True
+    def note_message(self, now: float) -> None:
+        """A message of an app; acknowledgements are repeated on every reconnect and keep no idle chat."""
+        self.last_active_at = now
+        self.messages += 1
+
+    def note_epochs(self, *started_at_s: float) -> None:
+        """A hop entered an epoch; when each hop's began."""
+        self._keys_end_at = min(started_at_s) + self._params.max_key_lifetime_s
+
+    def note_renewal(self, epochs: tuple[int, int]) -> bool:
+        """True when every key of the chat is newer than those counted so far: the count starts again, the grace is over."""
+        counted = self._counted_epochs
+        if not (epochs[0] > counted[0] and epochs[1] > counted[1]):
+            return False
+        self._counted_epochs = epochs
+        self.messages = 0
+        self.rekey_deadline = None
+        return True
+
+    @property
+    def keys_due_at(self) -> float:
+        """When the keys have served their time; at once, when they have served their messages."""
+        return 0.0 if self.messages >= self._params.max_key_messages else self._keys_end_at
+
+    def keys_are_due(self, now: float) -> bool:
+        return now >= self._keys_end_at or self.messages >= self._params.max_key_messages
+
+    def begin_grace(self, now: float) -> None:
+        self.rekey_deadline = now + self._params.rekey_grace_s
+
+    def end_grace(self) -> None:
+        self.rekey_deadline = None

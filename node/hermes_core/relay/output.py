@@ -1,41 +1,68 @@
-"""What a machine wants done. A node commits every put and delete first, then sends, in order."""
+"""What the node's machine wants done, gathered from many inputs: first commit what is to be kept, then act, in order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ids import ChatId
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
-from hermes_core.protocol.messages import ChatMessage
+from hermes_core.protocol.messages import ChatMessage, ErrorNotice
+from hermes_core.protocol.session import SessionMessage
 from hermes_core.relay.events import NodeEvent
+from hermes_core.relay.neighbour import StreamId
+
+StreamMessage = ChatMessage | SessionMessage
 
 
-@dataclass(frozen=True, slots=True)
-class ToApp:
-    app_id: AppId
-    message: ChatMessage
+class Send(NamedTuple):
+    """Put `message` on `stream`: the one its receiver had when it was decided, so that no later stream can get it.
+
+    It may leave once the outputs up to number `after` are durable. Messages of one chat ask for numbers that never fall, so
+    what may leave at once is always ahead of what may not.
+    """
+
+    stream: StreamId
+    message: StreamMessage
+    after: int
 
 
-@dataclass(frozen=True, slots=True)
-class ToPeer:
-    node_id: NodeId
-    message: ChatMessage
+class End(NamedTuple):
+    """End a stream, after what waits for it (or instead of that, with `discard`), with `notice` as its last frame."""
+
+    stream: StreamId
+    notice: ErrorNotice | None
+    discard: bool
+
+
+Action = Send | End
 
 
 @dataclass(slots=True)
 class NodeOutput:
-    """The records in `puts` belong to the caller, who wipes them once they are sealed. One commit for all of it."""
+    """Outputs are numbered from 1, without a gap. One commit for all of it.
 
+    The records in `puts` belong to the caller, who wipes them once they are sealed.
+    """
+
+    number: int
     puts: dict[ChatId, ChatRecord] = field(default_factory=dict)
     deletes: set[ChatId] = field(default_factory=set)
     tombstone_puts: dict[ChatId, Tombstone] = field(default_factory=dict)
     tombstone_deletes: set[ChatId] = field(default_factory=set)
-    sends: list[ToApp | ToPeer] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
     events: list[NodeEvent] = field(default_factory=list)
+    leg_frames: int = 0
+    """Frames that came from apps and went to apps; `tieline_frames` the same for nodes."""
+    tieline_frames: int = 0
     relayed_messages: int = 0
     relayed_acks: int = 0
     dropped_messages: int = 0
     """Frames whose onward path was down: their sender sends them again."""
+
+    @property
+    def sends(self) -> list[Send]:
+        return [action for action in self.actions if isinstance(action, Send)]
 
     @property
     def needs_commit(self) -> bool:

@@ -1,59 +1,39 @@
 """NodeChats: every chat of a node as one machine without IO; messages and time go in, puts, sends and events come out.
 
-docs/reference/protocol.md says what flows. Each part of the work has its file: admission and handshakes (open, rekey), relay
-(frames), resume (new streams, rollback), paths (who hears what is reachable), lifetime (what lasts too long), closing (ends).
+docs/reference/protocol.md says what flows. The router owns neighbours, chats, admission and notices: it looks up the chat an
+input is for, lets the chat change itself, and settles once, when output is taken, what that means for paths, store and timers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId, derive_app_id, node_party
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
-from hermes_core.protocol.messages import (
-    Answer,
-    ChatMessage,
-    Closed,
-    ClosedAck,
-    CloseReason,
-    Confirm,
-    Delete,
-    ErrorNotice,
-    Offer,
-    PathState,
-    Reject,
-    Resume,
-    Sealed,
-)
-from hermes_core.ratchet.channel import Channel
-from hermes_core.relay import closing, frames, handshakes, lifetime, paths, resume
-from hermes_core.relay.chat import Chat, ChatDescription, Neighbour, Side, describe_chat
+from hermes_core.protocol import messages as m
+from hermes_core.protocol.payload import parse_frame_chat
+from hermes_core.relay.admission import Admission
+from hermes_core.relay.chat import Chat, ChatEnd
+from hermes_core.relay.context import ChatContext
+from hermes_core.relay.describe import ChatDescription, describe_chat
+from hermes_core.relay.effects import Effects
+from hermes_core.relay.events import HandshakeFailed, ResumeRefused
+from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
+from hermes_core.relay.notices import Notices
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
-from hermes_core.relay.tables import AppSession, NodeTables, PeerLink
+from hermes_core.relay.rows import ChatIndex, Row
 
-Apply = Callable[[NodeTables, Neighbour, Any, float], None]
+P = ParamSpec("P")
+R = TypeVar("R")
 
-_FROM_BOTH: Final[dict[type, Apply]] = {
-    Sealed: frames.relay_frame,
-    Offer: handshakes.apply_offer,
-    Answer: handshakes.apply_answer,
-    Confirm: handshakes.apply_confirm,
-    Reject: handshakes.apply_reject,
-    Resume: resume.apply_resume,
-    ClosedAck: closing.apply_closed_ack,
-}
-_FROM_APP: Final[dict[type, Apply]] = {**_FROM_BOTH, Delete: closing.apply_delete}
-_FROM_PEER: Final[dict[type, Apply]] = {
-    **_FROM_BOTH,
-    Closed: closing.apply_closed,
-    PathState: paths.apply_path,
-    ErrorNotice: resume.apply_error,
-}
+_FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume, m.ClosedAck})
+_FROM_APP: Final = _FROM_BOTH | {m.Delete}
+_FROM_NODE: Final = _FROM_BOTH | {m.Closed, m.PathState, m.ErrorNotice}
 
 _RESUME_PAUSE_S: Final = 0.001
 """Between two batches of resumes to one peer: long enough that other work gets its turn."""
@@ -63,194 +43,336 @@ class NodeChats:
     """No method raises for what an outsider sent: it becomes an ErrorNotice (or Reject) to the sender and an event."""
 
     def __init__(self, *, identity: Identity, node_id: NodeId, params: ChatParams, random: RandomSource) -> None:
-        self._tables = NodeTables(identity, node_id, params, random)
-        self._resuming_at: dict[NodeId, float] = {}
+        self._node_id = node_id
+        self._params = params
+        self._links: dict[Neighbour, Link] = {}
+        self.effects = Effects(self._links)
+        """Sessions put theirs here too, so that everything keeps the order in which it was decided."""
+        self._index = ChatIndex()
+        self._admission = Admission(params, self._index)
+        self._notices = Notices(params, self.effects)
+        party = node_party(node_id, identity.public_key)
+        self._context = ChatContext(params, identity, party, random, self._links, self.effects, self._admission)
+        self._chats: dict[ChatId, Chat] = {}
+        self._touched: list[Row] = []
+        self._directory: Mapping[AppId, NodeId] = {}
+        self._resuming_at: dict[Neighbour, float] = {}
+        self._dead_at: dict[Neighbour, float] = {}
 
     # what was stored
 
     def restore(self, records: Iterable[ChatRecord], tombstones: Iterable[Tombstone], now: float) -> None:
         """Take up what the keystore held, once, before anything else. Each record is wiped here as soon as it was read."""
-        tables = self._tables
         for record in records:
-            chat = self._restore_chat(record)
-            tables.add_chat(chat)
-            for side in chat.sides:
-                if side.node_id is not None:
-                    tables.dead_peers.setdefault(side.node_id, now + tables.params.churn_grace_s)
-            tables.chat_timers.schedule(chat.chat_id, lifetime.plan_deadline(tables, chat))
+            row = Row(record.chat_id, (_stored_neighbour(record, 0), _stored_neighbour(record, 1)))
+            chat = Chat.restore(self._context, row, record)
+            record.wipe()
+            self._add(chat)
+            for neighbour in row.neighbours:
+                if neighbour.node_id is not None:
+                    self._dead_at.setdefault(neighbour, now + self._params.churn_grace_s)
+            self._index.schedule(row, chat.next_timer())
         for tombstone in sorted(tombstones, key=lambda tombstone: tombstone.created_at_s):
-            closing.add_tombstone(tables, tombstone)
-
-    def _restore_chat(self, record: ChatRecord) -> Chat:
-        sides = []
-        for app_id, node_id, snapshot in zip(record.app_ids, record.side_nodes, record.sides, strict=True):
-            channel = Channel.restore(
-                snapshot,
-                chat_id=record.chat_id,
-                identity=self._tables.identity,
-                params=self._tables.params.channel,
-                random=self._tables.random,
-            )
-            neighbour = Neighbour(app_id, None) if node_id is None else Neighbour(None, node_id)
-            sides.append(Side(neighbour, app_id, channel))
-        chat = Chat.restore(record, (sides[0], sides[1]))
-        record.wipe()
-        return chat
+            self._notices.restore(tombstone)
 
     # streams
 
-    def app_connected(self, app_id: AppId, public_key: bytes, binding: bytes, now: float) -> None:
-        """An app proved its identity on a new stream with this session binding; an older stream of it is void."""
-        if app_id in self._tables.sessions:
-            self.app_disconnected(app_id, now)
-        session = self._tables.sessions[app_id] = AppSession(app_id, public_key, binding)
-        closing.send_notices(self._tables, session.neighbour)
-        resume.announce_chats(self._tables, session.neighbour)
+    def connected(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, binding: bytes, now: float) -> Link:
+        """A neighbour proved its identity on a new stream with this session binding; an older stream of it is void."""
+        if neighbour in self._links:
+            self.disconnected(neighbour, now)
+        link = self._links[neighbour] = Link(neighbour, stream, public_key, binding, now)
+        self._dead_at.pop(neighbour, None)
+        self._notices.send_all(neighbour)
+        rows = self._index.rows_of(neighbour)
+        if neighbour.node_id is None:
+            for row in rows:  # all down until it resumes them; one it no longer knows it deletes
+                self.effects.send(neighbour, m.PathState(row.chat_id, up=False), row.put_in)
+            return link
+        link.resume_queue.update(dict.fromkeys(row.chat_id for row in rows))
+        self._send_claims(link, now)
+        return link
 
-    def app_disconnected(self, app_id: AppId, now: float) -> None:
-        session = self._tables.sessions.pop(app_id, None)
-        if session is not None:
-            self._lose_neighbour(session.neighbour, now)
+    def link_of(self, neighbour: Neighbour) -> Link | None:
+        """The stream that stands to a neighbour."""
+        return self._links.get(neighbour)
 
-    def peer_connected(self, node_id: NodeId, public_key: bytes, binding: bytes, now: float) -> None:
-        """A node proved its identity on a new stream with this session binding; an older stream to it is void."""
-        if node_id in self._tables.peers:
-            self.peer_disconnected(node_id, now)
-        link = self._tables.peers[node_id] = PeerLink(node_id, public_key, binding)
-        self._tables.dead_peers.pop(node_id, None)
-        closing.send_notices(self._tables, link.neighbour)
-        resume.queue_resumes(self._tables, link, now)
-        self._plan_resumes(link, now)
+    def disconnected(self, neighbour: Neighbour, now: float) -> None:
+        """Its stream is gone. Idempotent."""
+        if self._links.pop(neighbour, None) is None:
+            return
+        self._resuming_at.pop(neighbour, None)
+        for row in self._index.rows_of(neighbour):
+            index = row.index_of(neighbour)
+            if index is not None:
+                self._change(row, now, Chat.lose, index)
 
-    def peer_disconnected(self, node_id: NodeId, now: float) -> None:
-        link = self._tables.peers.pop(node_id, None)
-        self._resuming_at.pop(node_id, None)
-        if link is not None:
-            self._lose_neighbour(link.neighbour, now)
-
-    def peer_dead(self, node_id: NodeId, now: float) -> None:
+    def node_dead(self, node_id: NodeId, now: float) -> None:
         """The mesh gave a node up: its chats end after the churn grace unless it is back by then."""
-        if node_id not in self._tables.peers:
-            self._tables.dead_peers.setdefault(node_id, now + self._tables.params.churn_grace_s)
-
-    def _lose_neighbour(self, neighbour: Neighbour, now: float) -> None:
-        self._tables.drop_sends(neighbour)
-        for chat in self._tables.chats_of(neighbour):
-            for side in chat.sides:
-                if side.neighbour == neighbour:
-                    side.lose()
-            if chat.handshake is not None:
-                lost = chat.find_side(neighbour)
-                handshakes.fail_handshake(self._tables, chat, ErrorCode.ROUTE_UNAVAILABLE, now, informed=lost)
-            if chat.chat_id in self._tables.chats:
-                paths.refresh_paths(self._tables, chat)
+        neighbour = node_neighbour(node_id)
+        if neighbour not in self._links:
+            self._dead_at.setdefault(neighbour, now + self._params.churn_grace_s)
 
     def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
         """Where apps of other nodes are at home; the mapping is kept, not copied."""
-        self._tables.directory = locations
+        self._directory = locations
+
+    def locate(self, app_id: AppId) -> NodeId | None:
+        """The node where an app is connected, as far as this one knows."""
+        return self._node_id if app_neighbour(app_id) in self._links else self._directory.get(app_id)
+
+    def _send_claims(self, link: Link, now: float) -> None:
+        """Some of the chats that wait get our claims now, the rest in later turns."""
+        for chat_id in list(link.resume_queue)[: self._params.resume_batch]:
+            self._claim(chat_id, link, now)
+        if link.resume_queue:
+            self._resuming_at[link.neighbour] = now + _RESUME_PAUSE_S
+        else:
+            self._resuming_at.pop(link.neighbour, None)
+
+    def _claim(self, chat_id: ChatId, link: Link, now: float) -> None:
+        del link.resume_queue[chat_id]
+        row = self._index.find(chat_id)
+        index = row.index_of(link.neighbour) if row is not None else None
+        if row is not None and index is not None:
+            self._change(row, now, Chat.claim, index, link, now)
 
     # messages
 
-    def receive_app(self, app_id: AppId, message: ChatMessage, now: float) -> None:
-        """One message of a connected app, its lengths already checked (hermes_core.protocol.validate)."""
-        session = self._tables.sessions.get(app_id)
-        if session is not None:
-            self._receive(_FROM_APP, session.neighbour, message, now)
-
-    def receive_peer(self, node_id: NodeId, message: ChatMessage, now: float) -> None:
-        """One message of a connected node, its lengths already checked."""
-        link = self._tables.peers.get(node_id)
-        if link is not None:
-            self._receive(_FROM_PEER, link.neighbour, message, now)
-
-    def _receive(self, inputs: Mapping[type, Apply], source: Neighbour, message: ChatMessage, now: float) -> None:
-        apply = inputs.get(type(message))
-        if apply is not None:
-            apply(self._tables, source, message, now)
+    def receive(self, source: Neighbour, message: m.ChatMessage, now: float) -> None:
+        """One message of a connected neighbour, its lengths already checked (hermes_core.protocol.validate)."""
+        if source not in self._links:
             return
-        chat_id = None if isinstance(message, Sealed) else message.chat_id
-        error = ProtocolError(ErrorCode.INVALID_FRAME, "this message does not go in this direction")
-        self._tables.refuse(source, chat_id, error)
+        if isinstance(message, m.Sealed):
+            self._relay(source, message, now)
+        elif type(message) not in (_FROM_APP if source.node_id is None else _FROM_NODE):
+            error = ProtocolError(ErrorCode.INVALID_FRAME, "this message does not go in this direction")
+            self.effects.refuse(source, message.chat_id, error)
+        elif isinstance(message, m.Offer):
+            self._receive_offer(source, message, now)
+        elif isinstance(message, m.ClosedAck):
+            self._notices.acknowledge(source, message.chat_id)
+        else:
+            self._receive_for_chat(source, message, now)
+
+    def _relay(self, source: Neighbour, sealed: m.Sealed, now: float) -> None:
+        output = self.effects.output
+        if source.node_id is None:
+            output.leg_frames += 1
+        else:
+            output.tieline_frames += 1
+        chat_id = parse_frame_chat(sealed.frame)
+        chat = self._chats.get(chat_id)
+        index = chat.row.index_of(source) if chat is not None else None
+        if chat is None or index is None:
+            self._refuse_unknown(source, chat_id)
+        elif chat.receive_frame(index, sealed, now):
+            self._touch(chat.row)
+
+    def _receive_for_chat(self, source: Neighbour, message: m.ChatMessage, now: float) -> None:
+        chat_id = message.chat_id if not isinstance(message, m.Sealed) else None
+        row = self._index.find(chat_id) if chat_id is not None else None
+        index = row.index_of(source) if row is not None else None
+        if row is not None and index is not None:
+            if isinstance(message, m.Resume) and row.chat_id in self._links[source].resume_queue:
+                self._claim(row.chat_id, self._links[source], now)  # its claims crossed ours, which still wait for their turn
+            self._change(row, now, Chat.receive, index, message, now)
+        elif chat_id is not None:
+            self._answer_unknown(source, message, chat_id)
+        if isinstance(message, m.Closed):  # in any case, so that the other node's tombstone may go
+            self.effects.answer(source, m.ClosedAck(message.chat_id, message.reason))
+
+    def _answer_unknown(self, source: Neighbour, message: m.ChatMessage, chat_id: ChatId) -> None:
+        """A chat that is not here, or not this neighbour's."""
+        match message:
+            case m.Resume():
+                self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
+                self._refuse_unknown(source, chat_id)
+            case m.Delete() | m.PathState():
+                self._refuse_unknown(source, chat_id)
+            case m.Closed() | m.ErrorNotice():
+                pass  # over there as well as here
+            case _:
+                self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+
+    def _refuse_unknown(self, source: Neighbour, chat_id: ChatId) -> None:
+        """One answer for chats that are not here and chats of others; a party of an ended chat hears its end again."""
+        notice = self._notices.find(source, chat_id)
+        if notice is not None:
+            self.effects.answer(source, m.Closed(chat_id, notice.reason))
+        else:
+            self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+
+    # offers
+
+    def _receive_offer(self, source: Neighbour, offer: m.Offer, now: float) -> None:
+        """A first offer starts a chat, any other rekeys one. Refusals go back to the offering side alone."""
+        first = offer.end_to_end.epoch == 1
+        row = self._index.find(offer.chat_id)
+        index = row.index_of(source) if row is not None else None
+        try:
+            if first:
+                self._start_chat(source, offer, now)
+            elif row is None or index is None:
+                raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)  # noqa: TRY301
+            else:
+                self._change(row, now, Chat.receive, index, offer, now)
+        except ProtocolError as error:
+            here = source.node_id is None
+            self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=not first, offered_here=here))
+            known = row if index is not None else None
+            if known is None or not self._change(known, now, Chat.close_beyond_cure, error.code):
+                self._refuse_offer(source, offer, error)
+
+    def _refuse_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
+        """An app learns why, and when to try again; a refused rekey, and any refusal to another node, is a rejection."""
+        first = offer.end_to_end.epoch == 1
+        if not first and error.code is ErrorCode.CHAT_NOT_FOUND:
+            self._refuse_unknown(source, offer.chat_id)
+        elif source.node_id is None and (first or error.retry_after_ms):
+            self.effects.refuse_frame(source, offer.chat_id, error)
+        else:
+            self.effects.answer(source, m.Reject(offer.chat_id, error.code))
+
+    def _start_chat(self, source: Neighbour, offer: m.Offer, now: float) -> None:
+        """Everything that costs nothing is checked before anything that does."""
+        self._admission.check_open()
+        if offer.chat_id in self._index or offer.chat_id in self._notices:
+            raise ProtocolError(ErrorCode.CHAT_EXISTS)
+        initiator = derive_app_id(offer.initiator_key)
+        if source.node_id is None and initiator != source.app_id:
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "initiator_key is not the connected app's")
+        if initiator == offer.target:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "an app cannot chat with itself")
+        target = self._find_route(source, offer.target)
+        self._admission.check_room((initiator, offer.target))
+        if source.node_id is None:  # another node has throttled its own app
+            self._admission.charge_handshake(initiator, now)
+        row = Row(offer.chat_id, (source, target.neighbour))
+        self._add(Chat.begin(self._context, row, (self._links[source], target), offer, now))
+        self._touch(row)
+
+    def _find_route(self, source: Neighbour, target: AppId) -> Link:
+        link = self._links.get(app_neighbour(target))
+        if link is not None:
+            return link
+        node_id = self._directory.get(target)
+        if node_id is None or node_id == self._node_id or source.node_id is not None:
+            known = node_id is not None or self._index.knows(app_neighbour(target))
+            raise ProtocolError(ErrorCode.TARGET_OFFLINE if known else ErrorCode.TARGET_NOT_FOUND)
+        link = self._links.get(node_neighbour(node_id))
+        if link is None:
+            raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no stream to the target's node")
+        return link
 
     # operation
 
     def drain(self, now: float) -> None:
         """Take no new chats; those that live go on."""
         del now
-        self._tables.draining = True
+        self._admission.drain()
 
-    def close_all(self, reason: CloseReason, now: float) -> None:
+    def close_all(self, reason: m.CloseReason, now: float) -> None:
         """End every chat and tell everyone concerned."""
-        for chat in list(self._tables.chats.values()):
-            closing.close_chat(self._tables, chat, reason, now)
+        for row in self._index:
+            self._change(row, now, Chat.close, reason)
 
     def quarantine_all(self, now: float) -> None:
         """An outside witness saw a newer store: no chat is resumed, each must be rekeyed or deleted."""
-        for chat in list(self._tables.chats.values()):
-            resume.quarantine(self._tables, chat, now)
+        for row in self._index:
+            self._change(row, now, Chat.quarantine)
 
     # time
 
     def next_timer(self) -> float | None:
-        """When `handle_timer` has something to do; None: not before the next input."""
-        tables = self._tables
-        times = [tables.chat_timers.next_due()]
-        times += self._resuming_at.values()
-        times += tables.dead_peers.values()
-        if tables.tombstones:
-            times.append(next(iter(tables.tombstones.values())).created_at_s + tables.params.tombstone_ttl_s)
+        """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
+        times = [self._index.next_due(), self._notices.next_due(), *self._resuming_at.values(), *self._dead_at.values()]
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        tables = self._tables
-        for node_id, due in list(self._resuming_at.items()):
+        for neighbour, due in list(self._resuming_at.items()):
             if due <= now:
-                link = tables.peers[node_id]
-                resume.send_queued_resumes(tables, link, now)
-                self._plan_resumes(link, now)
-        for node_id, due in list(tables.dead_peers.items()):
+                self._send_claims(self._links[neighbour], now)
+        for neighbour, due in list(self._dead_at.items()):
             if due <= now:
-                del tables.dead_peers[node_id]
-                for chat in tables.chats_of(Neighbour(None, node_id)):
-                    closing.close_chat(tables, chat, CloseReason.ROUTE_UNAVAILABLE, now)
-        for chat_id in tables.chat_timers.pop_due(now):
-            self._handle_chat_timer(tables.chats[chat_id], now)
-        closing.expire_tombstones(tables, now)
+                del self._dead_at[neighbour]
+                for row in self._index.rows_of(neighbour):
+                    self._change(row, now, Chat.close, m.CloseReason.ROUTE_UNAVAILABLE)
+        for row in self._index.pop_due(now):
+            self._change(row, now, Chat.handle_timer, now)
+        self._notices.expire(now)
 
-    def _handle_chat_timer(self, chat: Chat, now: float) -> None:
-        tables = self._tables
-        handshake = chat.handshake
-        if handshake is not None and now >= handshake.started_at + tables.params.handshake_timeout_s:
-            handshakes.fail_handshake(tables, chat, ErrorCode.TARGET_OFFLINE, now)
-        if chat.chat_id not in tables.chats or not lifetime.apply_deadlines(tables, chat, now):
-            return
-        resume.repeat_resume(tables, chat, now)
-        tables.chat_timers.schedule(chat.chat_id, lifetime.plan_deadline(tables, chat))
+    # what a change means
 
-    def _plan_resumes(self, link: PeerLink, now: float) -> None:
-        if link.resume_queue:
-            self._resuming_at[link.node_id] = now + _RESUME_PAUSE_S
-        else:
-            self._resuming_at.pop(link.node_id, None)
+    def _change(
+        self, row: Row, now: float, change: Callable[Concatenate[Chat, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R | None:
+        """Let a chat change itself; everything but a plain relayed frame goes through here.
 
-    # output
+        A chat that ended is removed at once, any other is settled when output is taken. None for a chat that is gone.
+        """
+        chat = self._chats.get(row.chat_id)
+        if chat is None or chat.row is not row:
+            return None
+        try:
+            return change(chat, *args, **kwargs)
+        finally:
+            if chat.ended is None:
+                self._touch(row)
+            else:
+                self._remove(chat, chat.ended, now)
+
+    def _add(self, chat: Chat) -> None:
+        self._chats[chat.chat_id] = chat
+        self._index.add(chat.row)
+
+    def _remove(self, chat: Chat, end: ChatEnd, now: float) -> None:
+        """The record goes, everyone who does not know is told."""
+        del self._chats[chat.chat_id]
+        self._index.remove(chat.row)
+        if chat.stored:
+            self.effects.output.deletes.add(chat.chat_id)
+        receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
+        self._notices.add(chat.chat_id, end.reason, receivers, now)
+
+    def _touch(self, row: Row) -> None:
+        if not row.touched:
+            row.touched = True
+            self._touched.append(row)
 
     def take_output(self) -> NodeOutput:
-        """Everything since the last call: commit its puts and deletes first, then send, in order."""
-        output = self._tables.take_output()
-        for chat_id in output.puts:
-            # a reservation may have derived keys that have to go when the chat falls idle
-            self._tables.chat_timers.schedule(chat_id, lifetime.plan_deadline(self._tables, self._tables.chats[chat_id]))
-        return output
+        """Everything since the last call: commit its puts and deletes first, then act, in order."""
+        touched, self._touched = self._touched, []
+        for row in touched:
+            row.touched = False
+            chat = self._chats.get(row.chat_id)
+            if chat is not None and chat.row is row:
+                self._settle(chat)
+        return self.effects.take()
+
+    def _settle(self, chat: Chat) -> None:
+        """What became of a chat since output was last taken: tell the paths, store it, set the timer."""
+        row, output = chat.row, self.effects.output
+        chat.tell_paths()
+        if chat.stored and chat.dirty:
+            output.puts[row.chat_id] = chat.build_record()
+            output.deletes.discard(row.chat_id)
+            row.put_in = output.number
+        self._index.schedule(row, chat.next_timer())
 
     # what is shown
 
     def describe(self) -> Iterator[ChatDescription]:
-        return (describe_chat(chat) for chat in self._tables.chats.values())
+        return (describe_chat(chat) for chat in self._chats.values())
 
     def live_chats(self) -> int:
-        return len(self._tables.chats)
+        return len(self._index)
 
     def live_tieline_chats(self) -> int:
         """Those of the live chats that another node takes part in."""
-        return self._tables.tieline_chats
+        return self._index.spanning
+
+
+def _stored_neighbour(record: ChatRecord, index: int) -> Neighbour:
+    node_id = record.side_nodes[index]
+    return app_neighbour(record.app_ids[index]) if node_id is None else node_neighbour(node_id)

@@ -8,7 +8,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import derive_fingerprint
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MemberState
-from hermes_core.relay.chat import ChatDescription, SideDescription
+from hermes_core.relay.describe import ChatDescription, HopDescription
 from hermes_node.admin.resume_check import Facts, judge_resume
 from hermes_node.keystore import Keystore, KeystoreMark
 from hermes_node.keystore.witness import (
@@ -53,7 +53,7 @@ class NodeAdmin:
             state=MemberState.ALIVE.name.lower(),
             identity_fingerprint=self._fingerprint(),
             version=read_version(),
-            apps=len(node.sessions),
+            apps=node.count_apps(),
             self=True,
         )
         entries = [own]
@@ -120,12 +120,12 @@ class NodeAdmin:
 
     async def drain(self) -> admin_pb2.DrainStatus:
         self._node.begin_drain()
-        return admin_pb2.DrainStatus(draining=True, sessions=len(self._node.sessions))
+        return admin_pb2.DrainStatus(draining=True, sessions=self._node.count_apps())
 
     async def wipe(self) -> admin_pb2.DrainStatus:
         self._parts()
         await self._node.wipe()
-        return admin_pb2.DrainStatus(draining=True, sessions=len(self._node.sessions))
+        return admin_pb2.DrainStatus(draining=True, sessions=self._node.count_apps())
 
     def _parts(self) -> tuple[ChatDriver, ChatStore]:
         node = self._node
@@ -195,7 +195,7 @@ def _show_chat(chat: ChatDescription, now: float) -> admin_pb2.Ratchets.Chat:
     )
 
 
-def _show_side(side: SideDescription, now: float) -> admin_pb2.Ratchets.Channel:
+def _show_side(side: HopDescription, now: float) -> admin_pb2.Ratchets.Channel:
     return admin_pb2.Ratchets.Channel(
         kind=side.kind.name.lower(),
         epoch=side.epoch,

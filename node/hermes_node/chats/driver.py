@@ -1,24 +1,29 @@
-"""Drives the chat machine: gather inputs, call it, commit what it wants kept, then hand out what it sends, in order."""
+"""Drives the relay: gather inputs, call it, commit what it wants kept, then hand out what it sends, in order."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
-from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.protocol.messages import ChatMessage, CloseReason, ErrorNotice, Sealed
-from hermes_core.relay.output import ToApp
+from hermes_core.protocol.messages import CloseReason, ErrorNotice, Sealed
+from hermes_core.relay.events import SessionEnded, SessionOpened
+from hermes_core.relay.neighbour import StreamId
+from hermes_core.relay.output import Action, NodeOutput, Send
+from hermes_core.relay.relay import Relay
 from hermes_core.relay.router import NodeChats
-from hermes_node.apps.session import AppSession
-from hermes_node.chats.store import ChatStore, Pass, Sink
+from hermes_node.chats.store import ChatStore
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.links import RouteLink
+from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.pending import PendingFrames
+from hermes_node.streams.sink import Sink
 
 MAX_FRAMES_A_PASS: Final = 2048
 MAX_WAITING_FRAMES: Final = 16384
@@ -27,95 +32,137 @@ MAX_WAITING_FRAMES: Final = 16384
 Input = Callable[[float], None]
 
 
-class ChatObserver(Protocol):
+@dataclass(slots=True)
+class Pass:
+    """One pass: what came of it, and when each batch with sealed frames in it was read (perf_counter)."""
+
+    output: NodeOutput
+    read_at: list[float] = field(default_factory=list)
+
+
+class PassObserver(Protocol):
     """Turns what happened into logs and metrics."""
 
     def observe(self, work: Pass) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class QueueBounds:
+    """What may wait for one stream."""
+
+    frames: int
+    size_bytes: int
+
+    def build_outbox(self) -> Outbox[Any]:
+        return Outbox(max_frames=self.frames, max_bytes=self.size_bytes)
+
+
 class ChatDriver:
-    """One task owns the chat machine. Nothing leaves before what it depends on is durable (the disk is ahead of the wire)."""
+    """One task owns the relay. Nothing leaves before what it depends on is durable (the disk is ahead of the wire)."""
 
     def __init__(
         self,
         *,
-        machine: NodeChats,
+        relay: Relay,
         store: ChatStore,
-        observer: ChatObserver,
+        observer: PassObserver,
+        app_queue: QueueBounds,
+        node_queue: QueueBounds,
         now: Callable[[], float],
         log: EventLog,
         on_failure: Callable[[Exception], None],
+        on_apps: Callable[[], None] = lambda: None,
     ) -> None:
-        self._machine = machine
+        """`on_apps` is called whenever the set of connected apps changed."""
+        self._relay = relay
         self._store = store
         self._observer = observer
+        self._app_queue = app_queue
+        self._node_queue = node_queue
         self._now = now
         self._log = log
         self._on_failure = on_failure
+        self._on_apps = on_apps
+        self._sinks: dict[StreamId, Sink] = {}
+        self._numbers = itertools.count(1)
         self._inbox: deque[tuple[int, Input]] = deque()
         self._backlog = PendingFrames(MAX_WAITING_FRAMES)
-        self._apps: dict[AppId, AppSession] = {}
-        self._peers: dict[NodeId, RouteLink] = {}
-        self._current = Pass()
+        self._read_at: list[float] = []
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_waits = False
         self._failed = False
 
-    # Inputs; each is queued and handled in the order of arrival.
+    # Streams. Each input is queued and handled in the order of arrival.
 
-    def app_connected(self, session: AppSession, app_key: bytes, binding: bytes) -> None:
-        self._post(lambda now: self._connect_app(session, app_key, binding, now))
+    def open_app(self) -> Sink:
+        """A stream of somebody who has not proved yet who they are."""
+        sink = self._add_sink(self._app_queue)
+        self._post(lambda now: self._relay.sessions.opened(sink.stream, now))
+        return sink
 
-    def app_disconnected(self, session: AppSession) -> None:
-        self._post(lambda now: self._disconnect_app(session, now))
+    def open_node(self, node_id: NodeId, public_key: bytes, binding: bytes) -> Sink:
+        """A stream on which a node has proved who it is."""
+        sink = self._add_sink(self._node_queue)
+        self._post(lambda now: self._relay.sessions.node_linked(sink.stream, node_id, public_key, binding, now))
+        return sink
 
-    def receive_app(self, session: AppSession, messages: list[ChatMessage]) -> None:
-        session.pending.posted(len(messages))
+    def receive(self, sink: Sink, messages: list[Any]) -> None:
+        sink.pending.posted(len(messages))
         read_at = time.perf_counter()
-        self._post(lambda now: self._receive_app(session, messages, now, read_at), len(messages))
+        self._post(lambda now: self._receive(sink, messages, now, read_at), len(messages))
 
-    def peer_connected(self, link: RouteLink) -> None:
-        self._post(lambda now: self._connect_peer(link, now))
+    def malformed(self, sink: Sink, error: ProtocolError) -> None:
+        """Something came that is no batch."""
+        self._post(lambda now: self._relay.sessions.malformed(sink.stream, error, now))
 
-    def peer_disconnected(self, link: RouteLink) -> None:
-        self._post(lambda now: self._disconnect_peer(link, now))
-
-    def receive_peer(self, link: RouteLink, messages: list[ChatMessage]) -> None:
-        link.pending.posted(len(messages))
-        read_at = time.perf_counter()
-        self._post(lambda now: self._receive_peer(link, messages, now, read_at), len(messages))
-
-    def peer_dead(self, node_id: NodeId) -> None:
-        self._post(lambda now: self._lose_peer(node_id, now))
-
-    def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
-        self._post(lambda _: self._machine.update_directory(locations))
-
-    def drain(self) -> None:
-        self._post(self._machine.drain)
-
-    def close_all(self, reason: CloseReason) -> None:
-        self._post(lambda now: self._machine.close_all(reason, now))
-
-    def quarantine_all(self) -> None:
-        self._post(self._machine.quarantine_all)
+    def close(self, sink: Sink) -> None:
+        """The stream is gone."""
+        self._post(lambda now: self._close(sink, now))
 
     async def wait_for_room(self) -> None:
         """Readers call this between batches."""
         await self._backlog.wait_for_room()
 
+    # What the mesh tells, and what the operator asks.
+
+    def node_dead(self, node_id: NodeId) -> None:
+        self._post(lambda now: self._relay.sessions.node_dead(node_id, now))
+
+    def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
+        self._post(lambda _: self._relay.chats.update_directory(locations))
+
+    def drain(self, leave_after_ms: int) -> None:
+        self._post(lambda now: self._relay.sessions.drain(leave_after_ms, now))
+
+    def end_apps(self, code: ErrorCode, detail: str) -> None:
+        """End every app's stream, after what waits for it."""
+        self._post(lambda _: self._relay.sessions.end_all(code, detail))
+
+    def close_all(self, reason: CloseReason) -> None:
+        self._post(lambda now: self._relay.chats.close_all(reason, now))
+
+    def quarantine_all(self) -> None:
+        self._post(self._relay.chats.quarantine_all)
+
+    def connected_apps(self) -> frozenset[AppId]:
+        return self._relay.sessions.app_ids()
+
+    def count_apps(self) -> int:
+        return self._relay.sessions.count_apps()
+
     def live_chats(self) -> int:
-        return self._machine.live_chats()
+        return self._relay.chats.live_chats()
 
     def live_tieline_chats(self) -> int:
-        return self._machine.live_tieline_chats()
+        return self._relay.chats.live_tieline_chats()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[NodeChats]:
-        """The machine between two passes: nothing changes it and nothing is half committed while this is held."""
+        """The chats between two passes: nothing changes them and nothing is half committed while this is held."""
         async with self._turn:
-            yield self._machine
+            yield self._relay.chats
 
     async def run(self) -> None:
         """Until cancelled, or the keystore fails: then nothing more is handled or sent."""
@@ -138,112 +185,79 @@ class ChatDriver:
 
     async def _pass(self) -> None:
         now = self._now()
-        timer = self._machine.next_timer()
-        if timer is not None and timer <= now:
-            self._guard(lambda: self._machine.handle_timer(now), None)
+        self._relay.begin_pass(now)
         frames = 0
         while self._inbox and frames < MAX_FRAMES_A_PASS:
             count, handle = self._inbox.popleft()
             frames += count
-            handle(now)
+            self._guard(handle, now)
         self._backlog.processed(frames)
-        self._collect()
-        work, self._current = self._current, Pass()
-        if work.needs_commit:
+        self._handle_timer(now)
+        work, self._read_at = Pass(self._relay.take_output(), self._read_at), []
+        if work.output.needs_commit:
             try:
-                await self._store.commit(work)
+                await self._store.commit(work.output)
             except Exception as error:  # noqa: BLE001 - whatever it was: uncommitted
                 # Fail-stop: what the disk holds is unknown, so nothing that depends on it may leave.
                 self._failed = True
                 self._on_failure(error)
                 return
-        for sink, message in work.sends:
-            sink.send(message)
+        for action in work.output.actions:
+            self._act(action)
         self._observer.observe(work)
+        if any(isinstance(event, SessionOpened | SessionEnded) for event in work.output.events):
+            self._on_apps()
 
-    def _collect(self) -> None:
-        """Bind what the machine sends to the streams of this moment: a later stream must not get an earlier one's frames."""
-        output = self._machine.take_output()
-        self._current.merge(output)
-        sends = self._current.sends
-        for send in output.sends:
-            sink: Sink | None = self._apps.get(send.app_id) if isinstance(send, ToApp) else self._peers.get(send.node_id)
-            if sink is None:
-                continue
-            sends.append((sink, send.message))
-            if type(send.message) is Sealed:
-                if type(send) is ToApp:
-                    self._current.leg_frames += 1
-                else:
-                    self._current.tieline_frames += 1
-
-    def _connect_app(self, session: AppSession, app_key: bytes, binding: bytes, now: float) -> None:
-        self._collect()
-        self._apps[session.app_id] = session
-        self._guard(lambda: self._machine.app_connected(session.app_id, app_key, binding, now), session)
-
-    def _disconnect_app(self, session: AppSession, now: float) -> None:
-        if self._apps.get(session.app_id) is not session:
+    def _handle_timer(self, now: float) -> None:
+        """Timers come after the inputs that waited when they were due, however many passes those take, and before later."""
+        due = self._relay.next_timer()
+        if due is None or due > now or self._timer_waits:
             return
-        self._guard(lambda: self._machine.app_disconnected(session.app_id, now), session)
-        self._collect()
-        del self._apps[session.app_id]
+        if not self._inbox:
+            self._guard(self._relay.handle_timer, now)
+            return
+        self._timer_waits = True
+        self._inbox.append((0, self._handle_waiting_timer))
 
-    def _receive_app(self, session: AppSession, messages: list[ChatMessage], now: float, read_at: float) -> None:
-        session.pending.processed(len(messages))
-        if self._apps.get(session.app_id) is not session:
-            return  # a newer session of this app took over; what it acknowledged is sent again there
-        self._current.leg_frames += self._count_sealed(messages, read_at)
-        receive, app_id = self._machine.receive_app, session.app_id
+    def _handle_waiting_timer(self, now: float) -> None:
+        self._timer_waits = False
+        self._relay.handle_timer(now)
+
+    def _act(self, action: Action) -> None:
+        sink = self._sinks.get(action.stream)
+        if sink is None:
+            return
+        if isinstance(action, Send):
+            if not sink.outbox.put(action.message):
+                self._post(lambda _: self._relay.sessions.stuck(sink.stream))
+        else:
+            sink.outbox.close(action.notice, discard=action.discard)
+
+    def _receive(self, sink: Sink, messages: list[Any], now: float, read_at: float) -> None:
+        sink.pending.processed(len(messages))
+        if any(type(message) is Sealed for message in messages):
+            self._read_at.append(read_at)
+        receive, stream = self._relay.sessions.receive, sink.stream
         for message in messages:
             try:
-                receive(app_id, message, now)
+                receive(stream, message, now)
             except Exception as error:  # noqa: BLE001 - a defect must not stop the node for everybody else
-                self._tell_defect(error, session)
+                self._tell_defect(error, sink)
 
-    def _connect_peer(self, link: RouteLink, now: float) -> None:
-        self._collect()
-        self._peers[link.node_id] = link
-        self._guard(lambda: self._machine.peer_connected(link.node_id, link.descriptor.node_key, link.binding, now), link)
+    def _close(self, sink: Sink, now: float) -> None:
+        self._sinks.pop(sink.stream, None)
+        self._relay.sessions.closed(sink.stream, now)
 
-    def _disconnect_peer(self, link: RouteLink, now: float) -> None:
-        if self._peers.get(link.node_id) is not link:
-            return
-        self._guard(lambda: self._machine.peer_disconnected(link.node_id, now), link)
-        self._collect()
-        del self._peers[link.node_id]
+    def _add_sink(self, bounds: QueueBounds) -> Sink:
+        sink = Sink(next(self._numbers), bounds.build_outbox())
+        self._sinks[sink.stream] = sink
+        return sink
 
-    def _lose_peer(self, node_id: NodeId, now: float) -> None:
-        """The mesh gave the node up: its stream ends, so that its chats resume on a new one when it is back."""
-        link = self._peers.get(node_id)
-        if link is not None:
-            link.outbox.close(discard=True)
-            self._disconnect_peer(link, now)
-        self._guard(lambda: self._machine.peer_dead(node_id, now), None)
-
-    def _receive_peer(self, link: RouteLink, messages: list[ChatMessage], now: float, read_at: float) -> None:
-        link.pending.processed(len(messages))
-        if self._peers.get(link.node_id) is not link:
-            return
-        self._current.tieline_frames += self._count_sealed(messages, read_at)
-        receive, node_id = self._machine.receive_peer, link.node_id
-        for message in messages:
-            try:
-                receive(node_id, message, now)
-            except Exception as error:  # noqa: BLE001 - a defect must not stop the node for everybody else
-                self._tell_defect(error, link)
-
-    def _count_sealed(self, messages: list[ChatMessage], read_at: float) -> int:
-        frames = sum(type(message) is Sealed for message in messages)
-        if frames:
-            self._current.read_at.append(read_at)
-        return frames
-
-    def _guard(self, call: Callable[[], None], sink: Sink | None) -> None:
+    def _guard(self, handle: Input, now: float) -> None:
         try:
-            call()
+            handle(now)
         except Exception as error:  # noqa: BLE001 - a defect must not stop the node for everybody else
-            self._tell_defect(error, sink)
+            self._tell_defect(error, None)
 
     def _tell_defect(self, error: Exception, sink: Sink | None) -> None:
         """The type and place only: an exception's text could quote what an outsider sent."""
@@ -253,7 +267,7 @@ class ChatDriver:
         place = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace is not None else ""
         self._log.error("unexpected_error", where="chat machine", exception=type(error).__name__, place=place)
         if sink is not None:
-            sink.send(ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "", 0))
+            sink.outbox.put(ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "", 0))
 
     def _post(self, handle: Input, frames: int = 0) -> None:
         self._inbox.append((frames, handle))
@@ -264,6 +278,6 @@ class ChatDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self._machine.next_timer()
+        due = self._relay.next_timer()
         if due is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self._now()), self._wake.set)

@@ -8,13 +8,24 @@ from typing import Final
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events
-from hermes_node.chats.store import Pass
+from hermes_node.chats.driver import Pass
 from hermes_node.logs.event_log import EventLog, Level
-from hermes_node.metrics.events import record_chat_event
+from hermes_node.metrics.events import record_node_event
 from hermes_node.metrics.labels import Channel, MessageDirection, MessageResult
 from hermes_node.metrics.registry import NodeMetrics
 
-_LEVELS: Final[dict[type, Level]] = {
+LoggedChatEvent = (
+    events.ChatOpened
+    | events.HandshakeFailed
+    | events.ChannelRekeyed
+    | events.SideResumed
+    | events.ResumeRefused
+    | events.ChatQuarantined
+    | events.RekeyRequired
+    | events.ChatErased
+    | events.NoticeDelivered
+)
+_LEVELS: Final[dict[type[LoggedChatEvent], Level]] = {
     events.ChatOpened: Level.INFO,
     events.HandshakeFailed: Level.INFO,
     events.ChannelRekeyed: Level.INFO,
@@ -37,33 +48,47 @@ class ChatObserver:
 
     def observe(self, work: Pass) -> None:
         """After a pass: everything in it is committed and handed out."""
-        chats = self._metrics.chats
-        chats.count_messages(MessageDirection.FORWARD, MessageResult.RELAYED, work.relayed_messages)
-        chats.count_messages(MessageDirection.BACKWARD, MessageResult.RELAYED, work.relayed_acks)
-        chats.count_messages(MessageDirection.FORWARD, MessageResult.DROPPED, work.dropped_messages)
-        chats.count_reservations(len(work.puts))
-        chats.count_ratchet_advances(Channel.LEG, work.leg_frames)
-        chats.count_ratchet_advances(Channel.TIELINE, work.tieline_frames)
+        chats, output = self._metrics.chats, work.output
+        chats.count_messages(MessageDirection.FORWARD, MessageResult.RELAYED, output.relayed_messages)
+        chats.count_messages(MessageDirection.BACKWARD, MessageResult.RELAYED, output.relayed_acks)
+        chats.count_messages(MessageDirection.FORWARD, MessageResult.DROPPED, output.dropped_messages)
+        chats.count_reservations(len(output.puts))
+        chats.count_ratchet_advances(Channel.LEG, output.leg_frames)
+        chats.count_ratchet_advances(Channel.TIELINE, output.tieline_frames)
         if work.read_at:
             now = time.perf_counter()
             for read_at in work.read_at:
                 chats.observe_relay(now - read_at)
-        for event in work.events:
+        for event in output.events:
             self._observe_event(event)
 
     def _observe_event(self, event: events.NodeEvent) -> None:
-        record_chat_event(self._metrics, event)
+        record_node_event(self._metrics, event)
+        match event:
+            case events.SessionOpened(app_id=app_id):
+                self._log.info("app_connected", app=app_id)
+            case events.SessionReplaced(app_id=app_id):
+                self._log.info("app_replaced", app=app_id)
+            case events.SessionRefused(code=code, detail=detail):
+                self._log.info("app_refused", code=code.name, reason=detail)
+            case events.SessionEnded(app_id=app_id, too_slow=too_slow):
+                self._log.info("app_too_slow" if too_slow else "app_disconnected", app=app_id)
+            case events.BatchRefused(app_id=None, node_id=node_id, code=code, detail=detail):
+                self._log.warning("peer_refused", peer=node_id, code=code.name, reason=detail)
+            case events.BatchRefused(app_id=app_id, code=code, detail=detail):
+                self._log.warning("app_invalid_batch", app=app_id, code=code.name, reason=detail)
+            case events.MessageRefused():
+                self._log_refusal(event)
+            case _:
+                self._log_chat_event(event)
+
+    def _log_refusal(self, event: events.MessageRefused) -> None:
+        channel, chat = event.kind.name.lower(), show_chat(event.chat_id)
+        self._log.info("chat_error", code=event.code.name, channel=channel, chat=chat, reason=event.detail)
+
+    def _log_chat_event(self, event: LoggedChatEvent) -> None:
         if isinstance(event, events.ChatErased) and event.reason is CloseReason.EXPIRED:
             self.expired += 1
-        if isinstance(event, events.MessageRefused):
-            self._log.info(
-                "chat_error",
-                code=event.code.name,
-                channel=event.kind.name.lower(),
-                chat=show_chat(event.chat_id),
-                reason=event.detail,
-            )
-            return
         fields: dict[str, object] = {"kind": type(event).__name__, "chat": show_chat(event.chat_id)}
         for name in ("code", "reason", "epoch"):
             value = getattr(event, name, None)

@@ -7,6 +7,7 @@ from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.mesh.machine import MeshParams
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.relay.params import ChatParams
+from hermes_core.relay.sessions import SessionParams
 from hermes_node.config.sections import Config, KeystoreSection
 
 SUSPECT_SHARE = 0.5
@@ -31,6 +32,18 @@ def build_chat_params(config: Config) -> ChatParams:
         max_chats_per_app=limits.max_chats_per_app,
         max_handshakes_per_app=limits.max_handshakes_per_app,
         handshake_refill_s=limits.handshake_refill_s,
+    )
+
+
+def build_session_params(config: Config) -> SessionParams:
+    limits = config.limits
+    return SessionParams(
+        heartbeat_interval_s=config.app.heartbeat_interval_s,
+        connect_timeout_s=limits.connect_timeout_s,
+        max_sessions=limits.max_sessions,
+        max_unproven=limits.max_unauthenticated_streams,
+        max_invalid_batches=limits.max_invalid_batches,
+        window_frames=config.crypto.window,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.ids import CHAT_ID_BYTES, ChatId
 from hermes_core.keystore.chat_record import ChatState
-from hermes_core.relay.chat import ChatDescription
+from hermes_core.relay.describe import ChatDescription
 from hermes_node.keystore import Keystore, KeystoreMark, Table
 
 WITNESS_ID_BYTES: Final = 16

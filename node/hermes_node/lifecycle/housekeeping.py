@@ -27,7 +27,6 @@ class Housekeeping:
         tick_s = min(TICK_S, self._node.config.app.heartbeat_interval_s / 4)
         while True:
             now = self._node.clock.now()
-            self._node.sessions.beat(now, self._node.config.app.heartbeat_interval_s)
             await self._tell_readiness()
             if now >= self._next_certificates_at:
                 self._next_certificates_at = now + CERTIFICATE_CHECK_S

@@ -15,17 +15,16 @@ import grpc.aio
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import HermesError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.relay.router import NodeChats
+from hermes_core.relay.relay import Relay
 from hermes_node.admin.answers import NodeAdmin
 from hermes_node.admin.server import AdminServer
 from hermes_node.apps.router import SERVICE, AppRouter
-from hermes_node.apps.sessions import SessionTable
-from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.store import ChatStore
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address
-from hermes_node.config.core_params import build_chat_params
+from hermes_node.config.core_params import build_chat_params, build_session_params
 from hermes_node.config.sections import Config
 from hermes_node.errors import CertificateError, NodeError
 from hermes_node.keystore import Table
@@ -58,7 +57,6 @@ class Node:
         self.log = log
         self.clock = SteadyClock()
         self.readiness = Readiness()
-        self.sessions = SessionTable(config.limits.max_sessions, self._sessions_changed)
         self.metrics = NodeMetrics(version=read_version(), revision=environment.get("HERMES_REVISION", ""))
         self.observer = ChatObserver(log, self.metrics)
         self.admin = AdminServer(NodeAdmin(self), config.admin.token_file, log)
@@ -66,7 +64,6 @@ class Node:
         self.store: ChatStore | None = None
         self.chats: ChatDriver | None = None
         self.mesh: MeshDriver | None = None
-        self.router: AppRouter | None = None
         self.servers: list[tuple[grpc.aio.Server, Health]] = []
         self.tls: dict[str, ReloadingTls] = {}
         self.restored_chats = 0
@@ -151,11 +148,15 @@ class Node:
                 error = NodeError(f"{type(error).__name__} in the keystore's commit")
             self._failure.set_exception(error)
 
+    def count_apps(self) -> int:
+        """Apps that are connected."""
+        return 0 if self.chats is None else self.chats.count_apps()
+
     # What the mesh tells.
 
     def peer_dead(self, node_id: NodeId) -> None:
         if self.chats is not None:
-            self.chats.peer_dead(node_id)
+            self.chats.node_dead(node_id)
 
     def directory_changed(self, locations: dict[AppId, NodeId]) -> None:
         if self.chats is not None:
@@ -189,24 +190,29 @@ class Node:
 
     async def _restore(self, unsealed: UnsealedNode) -> None:
         """Chats back into memory in the worker thread: the loop goes on answering health checks."""
-        machine = NodeChats(
+        relay = Relay(
             identity=unsealed.stored.identity,
             node_id=NodeId(self.config.node.id),
-            params=build_chat_params(self.config),
+            chats=build_chat_params(self.config),
+            sessions=build_session_params(self.config),
             random=SYSTEM_RANDOM,
         )
         now = self.clock.now()
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, lambda: machine.restore(unsealed.records, unsealed.tombstones, now))
-        self.restored_chats = machine.live_chats()
+        await loop.run_in_executor(self._executor, lambda: relay.chats.restore(unsealed.records, unsealed.tombstones, now))
+        self.restored_chats = relay.chats.live_chats()
+        limits = self.config.limits
         self.log.info("chats_restored", chats=self.restored_chats)
         self.chats = ChatDriver(
-            machine=machine,
+            relay=relay,
             store=unsealed_store(self),
             observer=self.observer,
+            app_queue=QueueBounds(limits.session_queue_frames, limits.session_queue_bytes),
+            node_queue=QueueBounds(limits.peer_queue_frames, limits.peer_queue_bytes),
             now=self.clock.now,
             log=self.log,
             on_failure=self.fail,
+            on_apps=self._apps_changed,
         )
         self.spawn(self.chats.run(), "chats")
         self.readiness.restored = True
@@ -231,20 +237,10 @@ class Node:
         self.spawn(part.run, "mesh")
 
     async def _start_app_server(self) -> None:
-        stored, chats, mesh = self.stored, self.chats, self.mesh
-        if stored is None or chats is None:
+        chats = self.chats
+        if chats is None:
             raise NodeError("the app server starts after the chats are restored")
-        self.router = AppRouter(
-            config=self.config,
-            node_id=NodeId(self.config.node.id),
-            node_key=stored.identity.public_key,
-            sessions=self.sessions,
-            chats=chats,
-            locate=mesh.locate if mesh is not None else lambda _: None,
-            now=self.clock.now,
-            log=self.log,
-            metrics=self.metrics,
-        )
+        router = AppRouter(streams=chats, log=self.log)
         health = Health(SERVICE)
         server = build_app_server(health, self.config.limits, (self.metrics.grpc,))
         tls = self.tls.get("app")
@@ -252,7 +248,7 @@ class Node:
         self._addresses["app"] = bind(server, parse_address(self.config.app.listen, "app.listen"), credentials, "app.listen")
         if self.config.app.advertise:
             self._addresses["app"] = parse_address(self.config.app.advertise, "app.advertise")
-        server.add_generic_rpc_handlers((self.router.handler(),))
+        server.add_generic_rpc_handlers((router.handler(),))
         await server.start()
         self.servers.append((server, health))
         self.readiness.serving = True
@@ -268,15 +264,15 @@ class Node:
         draft.write_text(json.dumps(facts) + "\n")
         draft.replace(path)
 
-    def _sessions_changed(self) -> None:
+    def _apps_changed(self) -> None:
         """Tell the mesh soon which apps are at home here; many changes at once are told once."""
         if self._directory_timer is None and self.mesh is not None:
             self._directory_timer = asyncio.get_running_loop().call_later(DIRECTORY_DELAY_S, self._tell_directory)
 
     def _tell_directory(self) -> None:
         self._directory_timer = None
-        if self.mesh is not None:
-            self.mesh.set_local_apps(self.sessions.app_ids())
+        if self.mesh is not None and self.chats is not None:
+            self.mesh.set_local_apps(self.chats.connected_apps())
 
     def _certificate_changed(self, error: CertificateError | None) -> None:
         """Called from gRPC's threads as well; writing a line is safe there."""

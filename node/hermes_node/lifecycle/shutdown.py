@@ -28,21 +28,18 @@ class Shutdown:
         if node.readiness.draining:
             return
         node.readiness.draining = True
-        node.log.info("node_draining", sessions=len(node.sessions))
-        if node.router is not None:
-            node.router.draining = True
+        node.log.info("node_draining", sessions=node.count_apps())
         if node.chats is not None:
-            node.chats.drain()
-        node.sessions.hint_leaving(int(node.config.cleanup.drain_timeout_s * 1000))
+            node.chats.drain(int(node.config.cleanup.drain_timeout_s * 1000))
 
     async def drain_and_stop(self) -> None:
         """Give apps drain_timeout_s to leave, then end what is left."""
         node = self._node
         self.begin_drain()
         deadline = node.clock.now() + node.config.cleanup.drain_timeout_s
-        while len(node.sessions) and node.clock.now() < deadline:  # noqa: ASYNC110 - a bounded wait at the very end
+        while node.count_apps() and node.clock.now() < deadline:  # noqa: ASYNC110 - a bounded wait at the very end
             await asyncio.sleep(POLL_S)
-        node.log.info("node_stopping", sessions=len(node.sessions))
+        node.log.info("node_stopping", sessions=node.count_apps())
         wipe = node.config.cleanup.wipe_on_shutdown
         if wipe:
             await self._close_chats()
@@ -84,7 +81,9 @@ class Shutdown:
 
     async def _end_streams(self) -> None:
         node = self._node
-        node.sessions.end_all(ErrorCode.DRAINING, "this node stops")
+        if node.chats is not None:
+            node.chats.end_apps(ErrorCode.DRAINING, "this node stops")
+            await node.chats.flush()
         if node.mesh is not None:
             await node.mesh.leave()
         await asyncio.gather(*(server.stop(STREAM_GRACE_S) for server, _ in node.servers))

@@ -14,7 +14,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
 from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
-from hermes_node.mesh.links import GossipLink, LinkFactory, PeerInbox
+from hermes_node.mesh.links import GossipLink, PeerInbox, run_route
 from hermes_node.mesh.server import MeshView
 from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_stream
 from hermes_node.streams.bounds import RECEIVE_SLACK_BYTES, GrpcOptions
@@ -34,13 +34,10 @@ DIAL_OPTIONS: Final[GrpcOptions] = [
 class MeshDialer:
     """Opens streams to other nodes."""
 
-    def __init__(
-        self, *, mesh: MeshView, chats: PeerInbox, tls: ReloadingTls, build_link: LinkFactory, timeout_s: float
-    ) -> None:
+    def __init__(self, *, mesh: MeshView, chats: PeerInbox, tls: ReloadingTls, timeout_s: float) -> None:
         self._mesh = mesh
         self._chats = chats
         self._tls = tls
-        self._build_link = build_link
         self._timeout_s = timeout_s
 
     async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]:
@@ -74,7 +71,7 @@ class MeshDialer:
                 raise ProtocolError(ErrorCode.AUTH_FAILED, "two identities behind one address")
             tasks = [
                 asyncio.create_task(GossipLink(peer.descriptor).run(gossip, self._mesh)),
-                asyncio.create_task(self._build_link(proved.descriptor, proved.binding).run(route, self._mesh, self._chats)),
+                asyncio.create_task(run_route(proved, route, self._mesh, self._chats)),
             ]
             await _until_first_ends(tasks)
 

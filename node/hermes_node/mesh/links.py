@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import Hello, MembershipUpdate, NodeDescriptor, Proof
-from hermes_core.protocol.messages import ChatMessage, ErrorNotice
+from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import Heartbeat
+from hermes_node.mesh.handshake import ProvedPeer
 from hermes_node.mesh.streams import MeshStream, RouteStream, estimate_update_bytes
 from hermes_node.streams.byte_stream import StreamEndedError
 from hermes_node.streams.outbox import Outbox
-from hermes_node.streams.pending import PendingFrames
+from hermes_node.streams.sink import Sink
 from hermes_wire.app import MAX_BATCH_BYTES
-from hermes_wire.peer import PeerMessage
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
@@ -34,9 +33,10 @@ class MeshEvents(Protocol):
 class PeerInbox(Protocol):
     """What links need of the chat driver."""
 
-    def peer_connected(self, link: RouteLink) -> None: ...
-    def peer_disconnected(self, link: RouteLink) -> None: ...
-    def receive_peer(self, link: RouteLink, messages: list[ChatMessage]) -> None: ...
+    def open_node(self, node_id: NodeId, public_key: bytes, binding: bytes) -> Sink: ...
+    def receive(self, sink: Sink, messages: list[Any]) -> None: ...
+    def malformed(self, sink: Sink, error: ProtocolError) -> None: ...
+    def close(self, sink: Sink) -> None: ...
     async def wait_for_room(self) -> None: ...
 
 
@@ -83,52 +83,33 @@ class GossipLink:
                 raise ProtocolError(ErrorCode.INVALID_FRAME, "not a gossip message", scope=ErrorScope.STREAM)
 
 
-class RouteLink:
-    """A proved RouteChat stream: all chats of the two nodes, multiplexed."""
+async def run_route(peer: ProvedPeer, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
+    """Serve a proved RouteChat stream, all chats of the two nodes on it, until either side ends it."""
+    sink = chats.open_node(peer.descriptor.node_id, peer.descriptor.node_key, peer.binding)
+    try:
+        reading = _read_route(sink, peer.descriptor.node_id, stream, mesh, chats)
+        await run_both(sink.outbox.drain(stream.send), reading, sink.outbox)
+    finally:
+        sink.outbox.close(discard=True)
+        chats.close(sink)
 
-    def __init__(self, descriptor: NodeDescriptor, binding: bytes, outbox: Outbox[PeerMessage]) -> None:
-        self.descriptor = descriptor
-        self.node_id = descriptor.node_id
-        self.binding = binding
-        self.outbox = outbox
-        self.pending = PendingFrames()
 
-    def send(self, message: PeerMessage) -> None:
-        """Queue a message; a peer that does not read is cut off, its chats resume when it is linked again."""
-        if not self.outbox.put(message):
-            notice = ErrorNotice(
-                ErrorCode.BACKPRESSURE, ErrorScope.STREAM, None, "what waits for this node is not being read", 0
-            )
-            self.outbox.close(notice, discard=True)
-
-    async def run(self, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
-        """Serve the stream until either side ends it."""
-        chats.peer_connected(self)
+async def _read_route(sink: Sink, node_id: NodeId, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
+    while True:
         try:
-            await run_both(self._write(stream), self._read(stream, mesh, chats), self.outbox)
-        finally:
-            self.outbox.close(discard=True)
-            chats.peer_disconnected(self)
-
-    async def _write(self, stream: RouteStream) -> None:
-        await self.outbox.drain(stream.send)
-
-    async def _read(self, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
-        while (batch := await stream.receive()) is not None:
-            mesh.heard(self.node_id)
-            messages: list[ChatMessage] = []
-            for message in batch:
-                if isinstance(message, Heartbeat):
-                    if not message.reply:
-                        self.send(Heartbeat(message.sequence, reply=True))
-                elif isinstance(message, Hello | Proof):
-                    raise ProtocolError(ErrorCode.INVALID_FRAME, "this stream is proved already", scope=ErrorScope.STREAM)
-                else:
-                    messages.append(message)
-            if messages:
-                chats.receive_peer(self, messages)
-            await self.pending.wait_for_room()
-            await chats.wait_for_room()
+            batch = await stream.receive()
+            if batch is None:
+                return
+            if any(isinstance(message, Hello | Proof) for message in batch):
+                raise ProtocolError(ErrorCode.INVALID_FRAME, "this stream is proved already")  # noqa: TRY301
+        except ProtocolError as error:
+            chats.malformed(sink, error)
+            continue
+        mesh.heard(node_id)
+        if batch:
+            chats.receive(sink, batch)
+        await sink.pending.wait_for_room()
+        await chats.wait_for_room()
 
 
 async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
@@ -148,10 +129,3 @@ async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
         await asyncio.wait([reader])
     if not reader.cancelled() and (error := reader.exception()) is not None and not isinstance(error, StreamEndedError):
         raise error
-
-
-def route_outbox(max_frames: int, max_bytes: int) -> Outbox[PeerMessage]:
-    return Outbox(max_frames=max_frames, max_bytes=max_bytes)
-
-
-LinkFactory = Callable[[NodeDescriptor, bytes], RouteLink]

@@ -13,7 +13,7 @@ from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.handshake import LocalNode, ProvedPeer, accept_handshake
-from hermes_node.mesh.links import GossipLink, LinkFactory, MeshEvents, PeerInbox
+from hermes_node.mesh.links import GossipLink, MeshEvents, PeerInbox, run_route
 from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, gossip_stream, join_stream
 from hermes_node.streams.byte_stream import ByteStream, StreamEndedError, reset_stream, stream_handler
 from hermes_node.streams.outbox import LAST_WORDS_S, StreamStuckError
@@ -31,12 +31,9 @@ class MeshView(MeshEvents, Protocol):
 class MeshServer:
     """Serves `hermes.v1.NodeMesh` to nodes whose certificate the mesh's CA signed (gRPC refuses all others)."""
 
-    def __init__(
-        self, *, mesh: MeshView, chats: PeerInbox, build_link: LinkFactory, handshake_timeout_s: float, log: EventLog
-    ) -> None:
+    def __init__(self, *, mesh: MeshView, chats: PeerInbox, handshake_timeout_s: float, log: EventLog) -> None:
         self._mesh = mesh
         self._chats = chats
-        self._build_link = build_link
         self._handshake_timeout_s = handshake_timeout_s
         self._log = log
 
@@ -72,7 +69,7 @@ class MeshServer:
             peer = await self._prove(stream, context)
             if peer is not None:
                 self._mesh.admit(peer)
-                await self._build_link(peer.descriptor, peer.binding).run(stream, self._mesh, self._chats)
+                await run_route(peer, stream, self._mesh, self._chats)
 
         await self._guard(stream, context, serve)
 

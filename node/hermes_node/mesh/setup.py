@@ -12,14 +12,13 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.machine import Membership
-from hermes_core.mesh.messages import NodeDescriptor
 from hermes_node.config.addresses import Address, parse_address
 from hermes_node.config.core_params import build_mesh_params
 from hermes_node.config.sections import Config
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.dialer import MeshDialer
 from hermes_node.mesh.driver import MeshDriver, MeshListener
-from hermes_node.mesh.links import PeerInbox, RouteLink, route_outbox
+from hermes_node.mesh.links import PeerInbox
 from hermes_node.mesh.server import MeshServer
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.servers import Health, bind, build_mesh_server
@@ -79,13 +78,8 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         metrics=context.metrics,
     )
 
-    def build_link(peer: NodeDescriptor, binding: bytes) -> RouteLink:
-        return RouteLink(peer, binding, route_outbox(config.limits.peer_queue_frames, config.limits.peer_queue_bytes))
-
-    serving = MeshServer(
-        mesh=driver, chats=context.chats, build_link=build_link, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log
-    )
-    dialer = MeshDialer(mesh=driver, chats=context.chats, tls=context.tls, build_link=build_link, timeout_s=HANDSHAKE_TIMEOUT_S)
+    serving = MeshServer(mesh=driver, chats=context.chats, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log)
+    dialer = MeshDialer(mesh=driver, chats=context.chats, tls=context.tls, timeout_s=HANDSHAKE_TIMEOUT_S)
     server.add_generic_rpc_handlers((serving.handler(),))
     await server.start()
     return MeshPart(driver, server, health, address, driver.run(dialer))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def bind_metrics(node: Node) -> None:
     """Once, when the node is made; each gauge reads 0 until its part exists."""
     metrics = node.metrics
-    metrics.sessions.active.bind(lambda: len(node.sessions))
+    metrics.sessions.active.bind(node.count_apps)
     metrics.chats.active.bind(lambda scope: _count_chats(node, scope))
     metrics.keystore.bind(lambda: _view_keystore(node))
     metrics.mesh.members.bind(lambda state: _count_members(node, state))

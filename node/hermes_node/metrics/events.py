@@ -20,6 +20,7 @@ from hermes_node.metrics.labels import (
     RekeyTrigger,
     ResumeResult,
     RollbackKind,
+    SessionResult,
     ThrottleScope,
 )
 from hermes_node.metrics.registry import NodeMetrics
@@ -35,8 +36,33 @@ def channel_of(kind: ChannelKind | None) -> Channel:
     return Channel.TIELINE if kind is ChannelKind.TIELINE else Channel.LEG
 
 
-def record_chat_event(metrics: NodeMetrics, event: chat.NodeEvent) -> None:
+def record_node_event(metrics: NodeMetrics, event: chat.NodeEvent) -> None:
     """Count one event of `NodeOutput.events`."""
+    match event:
+        case chat.SessionOpened():
+            metrics.sessions.count(SessionResult.ACCEPTED)
+        case chat.SessionReplaced():
+            metrics.sessions.count(SessionResult.REPLACED)
+        case chat.SessionEnded(too_slow=too_slow):
+            if too_slow:
+                metrics.sessions.count(SessionResult.TOO_SLOW)
+        case chat.SessionRefused(code=code):
+            _record_refused_session(metrics, code)
+        case chat.BatchRefused(code=code):
+            metrics.chats.count_error(code)
+        case _:
+            record_chat_event(metrics, event)
+
+
+def _record_refused_session(metrics: NodeMetrics, code: ErrorCode) -> None:
+    metrics.sessions.count(SessionResult.REFUSED)
+    metrics.chats.count_error(code)
+    if code is ErrorCode.LIMIT_EXCEEDED:
+        metrics.chats.count_throttled(ThrottleScope.STREAM)
+
+
+def record_chat_event(metrics: NodeMetrics, event: chat.ChatEvent) -> None:
+    """Count what happened to a chat."""
     match event:
         case chat.ChatOpened() | chat.HandshakeFailed(rekey=False):
             _record_opening(metrics, event)

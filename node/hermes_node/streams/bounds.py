@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_node.config.sections import LimitsSection
 from hermes_wire.app import MAX_BATCH_BYTES
 
@@ -41,29 +40,3 @@ def server_options(limits: LimitsSection) -> GrpcOptions:
 def max_concurrent_rpcs(limits: LimitsSection) -> int:
     """Streams beyond this end with RESOURCE_EXHAUSTED before any code of ours runs."""
     return limits.max_sessions + limits.max_unauthenticated_streams + 64
-
-
-class StreamAdmission:
-    """Counts app streams that have not proved who they are; they cost memory and have shown nothing."""
-
-    def __init__(self, max_unauthenticated: int) -> None:
-        self._max = max_unauthenticated
-        self._open = 0
-
-    @property
-    def open(self) -> int:
-        return self._open
-
-    def enter(self) -> None:
-        """Take a place; LIMIT_EXCEEDED when there is none."""
-        if self._open >= self._max:
-            raise ProtocolError(
-                ErrorCode.LIMIT_EXCEEDED,
-                "too many streams have not answered their challenge",
-                scope=ErrorScope.STREAM,
-                retry_after_ms=1000,
-            )
-        self._open += 1
-
-    def leave(self) -> None:
-        self._open -= 1

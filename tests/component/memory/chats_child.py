@@ -17,11 +17,11 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats, ChatOffered, MessageReceived
 from hermes_core.errors import ErrorCode
-from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ids import ChatId, NodeId
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.params import ChannelParams
-from hermes_core.relay.output import ToApp
+from hermes_core.relay.neighbour import app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 
@@ -58,6 +58,10 @@ def watch_derivations() -> None:
     Chain._derive_rows = derive_and_record  # type: ignore[method-assign, assignment]
 
 
+APP_STREAM, NODE_STREAM = 1, 2
+"""Each node has one stream to its app and one to the other node."""
+
+
 class World:
     """Two apps, each at home on its own node, and the links between them; everything arrives at once and in order."""
 
@@ -74,15 +78,18 @@ class World:
         self.accept = True
         self.received: list[bytes] = []
         app_ids = [app.app_id for app in self.apps]
-        self.home: dict[AppId, int] = {app_id: index for index, app_id in enumerate(app_ids)}
         for index in range(2):
             self.nodes[index].update_directory({app_ids[1 - index]: self.node_ids[1 - index]})
             peer_key = self.node_identities[1 - index].public_key
-            self.nodes[index].peer_connected(self.node_ids[1 - index], peer_key, b"p" * 32, self.now)
+            self.nodes[index].connected(node_neighbour(self.node_ids[1 - index]), NODE_STREAM, peer_key, b"p" * 32, self.now)
             binding = bytes([index]) * 32
-            self.nodes[index].app_connected(app_ids[index], self.app_identities[index].public_key, binding, self.now)
+            self.connect_app(index, binding)
             self.apps[index].connected(self.node_ids[index], self.node_identities[index].public_key, binding, self.now)
         self.settle()
+
+    def connect_app(self, index: int, binding: bytes) -> None:
+        app, key = self.apps[index], self.app_identities[index].public_key
+        self.nodes[index].connected(app_neighbour(app.app_id), APP_STREAM, key, binding, self.now)
 
     def settle(self) -> None:
         """Deliver until everybody is silent."""
@@ -96,7 +103,7 @@ class World:
         app = self.apps[index]
         output = app.take_output()
         for message in output.sends:
-            self.nodes[index].receive_app(app.app_id, message, self.now)
+            self.nodes[index].receive(app_neighbour(app.app_id), message, self.now)
         for event in output.events:
             if isinstance(event, ChatOffered) and self.accept:
                 app.accept(event.chat_id, self.now)
@@ -112,11 +119,10 @@ class World:
         for record in output.puts.values():
             record.wipe()  # what whoever seals it does
         for send in output.sends:
-            if isinstance(send, ToApp):
-                self.apps[self.home[send.app_id]].receive(send.message, self.now)
+            if send.stream == APP_STREAM:
+                self.apps[index].receive(send.message, self.now)  # type: ignore[arg-type]
             else:
-                peer = self.node_ids.index(send.node_id)
-                self.nodes[peer].receive_peer(self.node_ids[index], send.message, self.now)
+                self.nodes[1 - index].receive(node_neighbour(self.node_ids[index]), send.message, self.now)  # type: ignore[arg-type]
         return bool(output.sends)
 
     def advance(self, seconds: float) -> None:
@@ -147,7 +153,7 @@ def end_by_key_lifetime(world: World, chat_id: ChatId) -> None:
     """The apps are gone and cannot rekey: past lifetime and grace the nodes fail closed, and the apps hear of it."""
     del chat_id
     for index in range(2):
-        world.nodes[index].app_disconnected(world.apps[index].app_id, world.now)
+        world.nodes[index].disconnected(app_neighbour(world.apps[index].app_id), world.now)
         world.apps[index].disconnected(world.now)
     for _ in range(8):
         world.advance(200)
@@ -158,8 +164,8 @@ def end_by_churn(world: World, chat_id: ChatId) -> None:
     del chat_id
     for index in range(2):
         other = world.node_ids[1 - index]
-        world.nodes[index].peer_disconnected(other, world.now)
-        world.nodes[index].peer_dead(other, world.now)
+        world.nodes[index].disconnected(node_neighbour(other), world.now)
+        world.nodes[index].node_dead(other, world.now)
     world.settle()
     for _ in range(3):
         world.advance(60)
@@ -175,7 +181,7 @@ def reconnect(world: World) -> None:
     for index in range(2):
         binding = bytes([16 + index]) * 32
         app = world.apps[index]
-        world.nodes[index].app_connected(app.app_id, world.app_identities[index].public_key, binding, world.now)
+        world.connect_app(index, binding)
         app.connected(world.node_ids[index], world.node_identities[index].public_key, binding, world.now)
     world.settle()
 

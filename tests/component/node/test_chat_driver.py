@@ -17,25 +17,28 @@ import pytest
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered, ChatReady
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, KeystoreIOError
-from hermes_core.ids import ChatId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import ChatRecord
-from hermes_core.protocol.messages import ChatMessage, Closed, Offer, Sealed
+from hermes_core.protocol.connect import build_connect
+from hermes_core.protocol.messages import Closed, Offer, PathState, Sealed
+from hermes_core.protocol.session import Challenge, Connected
+from hermes_core.relay.output import NodeOutput, StreamMessage
 from hermes_core.relay.params import ChatParams
-from hermes_core.relay.router import NodeChats
-from hermes_node.apps.session import AppSession
-from hermes_node.chats.driver import ChatDriver
+from hermes_core.relay.relay import Relay
+from hermes_core.relay.sessions import SessionParams
+from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
-from hermes_node.chats.store import ChatStore, Pass
+from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Keystore, Table
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.streams.outbox import Outbox
-from hermes_wire.app import ServerMessage
+from hermes_node.streams.sink import Sink
 
 T = TypeVar("T")
 NODE = NodeId("hermes-0")
@@ -58,14 +61,24 @@ class GatedStore(ChatStore):
 
         return await super().run(gated)
 
-    async def commit(self, work: Pass) -> None:
+    async def commit(self, output: NodeOutput) -> None:
         self.commits += 1
-        records: list[ChatRecord] = list(work.puts.values())
+        records: list[ChatRecord] = list(output.puts.values())
         try:
-            await super().commit(work)
+            await super().commit(output)
         finally:
             epochs = [side.current for record in records for side in record.sides if side.current is not None]
             self.wiped &= all(epoch.mac.wiped and epoch.send.chain_key.wiped for epoch in epochs)
+
+
+SESSIONS = SessionParams(
+    heartbeat_interval_s=15.0,
+    connect_timeout_s=10.0,
+    max_sessions=100,
+    max_unproven=100,
+    max_invalid_batches=64,
+    window_frames=256,
+)
 
 
 class Bench:
@@ -80,37 +93,50 @@ class Bench:
         self.store.gate = threading.Event()
         self.store.gate.set()
         self.failures: list[Exception] = []
-        self.machine = NodeChats(identity=self.identity, node_id=NODE, params=ChatParams(), random=SYSTEM_RANDOM)
+        self.relay = Relay(identity=self.identity, node_id=NODE, chats=ChatParams(), sessions=SESSIONS, random=SYSTEM_RANDOM)
         self.driver = ChatDriver(
-            machine=self.machine,
+            relay=self.relay,
             store=self.store,
             observer=ChatObserver(self.log, self.metrics),
+            app_queue=QueueBounds(10_000, 1 << 26),
+            node_queue=QueueBounds(10_000, 1 << 26),
             now=time.time,
             log=self.log,
             on_failure=self.failures.append,
         )
-        self.apps: list[tuple[AppChats, AppSession]] = []
+        self.apps: list[tuple[AppChats, Sink]] = []
+        self.identities: dict[AppId, Identity] = {}
 
-    def connect(self, app: AppChats, identity: Identity) -> AppSession:
-        outbox: Outbox[ServerMessage] = Outbox(max_frames=10_000, max_bytes=1 << 26)
-        session = AppSession(app.app_id, outbox, time.time())
-        binding = secrets.token_bytes(32)
-        self.driver.app_connected(session, identity.public_key, binding)
+    async def connect(self, app: AppChats, identity: Identity) -> Sink:
+        """A stream on which the app answers the node's challenge."""
+        sink = self.driver.open_app()
+        await self.driver.flush()
+        (challenge,) = await sink.outbox.take()
+        assert isinstance(challenge, Challenge)
+        connect = build_connect(identity, challenge, secrets.token_bytes(32))
+        self.driver.receive(sink, [connect])
+        await self.driver.flush()
+        connected, *rest = await sink.outbox.take()
+        assert isinstance(connected, Connected)
+        binding = derive_session_binding(challenge.challenge, connect.nonce)
         app.connected(NODE, self.identity.public_key, binding, time.time())
-        return session
+        for message in rest:
+            app.receive(message, time.time())
+        return sink
 
-    def add_app(self) -> tuple[AppChats, AppSession]:
+    async def add_app(self) -> tuple[AppChats, Sink]:
         identity = Identity.generate()
         app = AppChats(identity=identity, params=AppParams(), random=SYSTEM_RANDOM)
-        pair = (app, self.connect(app, identity))
+        self.identities[app.app_id] = identity
+        pair = (app, await self.connect(app, identity))
         self.apps.append(pair)
         return pair
 
-    def post(self, app: AppChats, session: AppSession) -> list[Any]:
+    def post(self, app: AppChats, session: Sink) -> list[Any]:
         """Hand what the app wants sent to the driver; its events."""
         output = app.take_output()
         if output.sends:
-            self.driver.receive_app(session, list(output.sends))
+            self.driver.receive(session, list(output.sends))
         return list(output.events)
 
     async def settle(self) -> list[Any]:
@@ -123,17 +149,17 @@ class Bench:
             for app, session in self.apps:
                 while len(session.outbox):
                     for message in await session.outbox.take():
-                        app.receive(message, time.time())  # type: ignore[arg-type]
+                        app.receive(message, time.time())
                 for event in (reported := app.take_output()).events:
                     events.append(event)
                     if isinstance(event, ChatOffered):
                         app.accept(event.chat_id, time.time())
                 if reported.sends:
-                    self.driver.receive_app(session, list(reported.sends))
+                    self.driver.receive(session, list(reported.sends))
         return events
 
     async def open_chat(self) -> ChatId:
-        (one, _), (two, _) = self.add_app(), self.add_app()
+        (one, _), (two, _) = await self.add_app(), await self.add_app()
         chat = one.start_chat(two.app_id, time.time())
         events = await self.settle()
         assert sum(isinstance(event, ChatReady) for event in events) == 2
@@ -155,12 +181,12 @@ async def bench(keystore: tuple[Keystore, ThreadPoolExecutor]) -> Bench:
     return Bench(*keystore)
 
 
-def sealed_in(session: AppSession) -> int:
+def sealed_in(session: Sink) -> int:
     return sum(isinstance(message, Sealed) for message in session.outbox._waiting)
 
 
 async def test_nothing_leaves_before_the_commit_it_depends_on(bench: Bench) -> None:
-    (one, first), (two, second) = bench.add_app(), bench.add_app()
+    (one, first), (two, second) = await bench.add_app(), await bench.add_app()
     one.start_chat(two.app_id, time.time())
     await bench.driver.flush()
     bench.post(one, first)
@@ -208,7 +234,7 @@ async def test_a_failed_commit_stops_everything(bench: Bench) -> None:
 
 
 async def test_many_inputs_are_one_commit(bench: Bench) -> None:
-    (one, first), (two, _) = bench.add_app(), bench.add_app()
+    (one, first), (two, _) = await bench.add_app(), await bench.add_app()
     for _ in range(30):
         one.start_chat(two.app_id, time.time())
     events = await bench.settle()
@@ -230,27 +256,32 @@ async def test_a_newer_stream_gets_nothing_of_the_older_one(bench: Bench) -> Non
     one.send(chat, b"for the older stream", time.time())
     bench.post(one, first)
     # Before that is handled, the receiver's app comes back on another stream.
-    outbox: Outbox[ServerMessage] = Outbox(max_frames=100, max_bytes=1 << 20)
-    newer = AppSession(two.app_id, outbox, time.time())
-    bench.driver.app_disconnected(second)
-    bench.driver.app_connected(newer, bytes(32), secrets.token_bytes(32))
-    bench.driver.receive_app(second, [Closed(chat, reason=None)])  # type: ignore[arg-type] # late frame of the older stream
+    newer = bench.driver.open_app()
+    bench.driver.close(second)
     await bench.driver.flush()
-    assert sealed_in(newer) == 0
+    (challenge,) = await newer.outbox.take()
+    assert isinstance(challenge, Challenge)
+    one.send(chat, b"for the older stream as well", time.time())
+    bench.post(one, first)
+    bench.driver.receive(newer, [build_connect(bench.identities[two.app_id], challenge, secrets.token_bytes(32))])
+    bench.driver.receive(second, [Closed(chat, reason=None)])  # type: ignore[arg-type] # late frame of the older stream
+    await bench.driver.flush()
+    kinds = [type(message) for message in await newer.outbox.take()]
+    assert kinds == [Connected, PathState]
 
 
 async def test_a_defect_of_the_machine_is_told_and_harms_nobody_else(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     chat = await bench.open_chat()
     (one, first), (_, second) = bench.apps
-    real = bench.machine.receive_app
+    real = bench.relay.sessions.receive
 
-    def broken(app_id: Any, message: ChatMessage, now: float) -> None:
-        if app_id == second.app_id:
+    def broken(stream: int, message: StreamMessage, now: float) -> None:
+        if stream == second.stream:
             raise ZeroDivisionError("secret detail")
-        real(app_id, message, now)
+        real(stream, message, now)
 
-    monkeypatch.setattr(bench.machine, "receive_app", broken)
-    bench.driver.receive_app(second, [Closed(chat, reason=None)])  # type: ignore[arg-type]
+    monkeypatch.setattr(bench.relay.sessions, "receive", broken)
+    bench.driver.receive(second, [Closed(chat, reason=None)])  # type: ignore[arg-type]
     one.send(chat, b"x", time.time())
     bench.post(one, first)
     await bench.driver.flush()

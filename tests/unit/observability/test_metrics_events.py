@@ -8,16 +8,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from hermes_core.errors import ErrorCode
-from hermes_core.ids import ChannelKind, ChatId, NodeId
+from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.messages import MemberState
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
-from hermes_node.metrics.events import record_chat_event, record_mesh_event
+from hermes_node.metrics.events import record_chat_event, record_mesh_event, record_node_event
 from hermes_node.metrics.registry import NodeMetrics
 
 CHAT = ChatId(bytes(16))
 NODE = NodeId("n-0")
+APP = AppId("a" * 32)
 LEG, TIELINE = ChannelKind.LEG, ChannelKind.TIELINE
 
 
@@ -106,6 +107,19 @@ EXPECTED: list[tuple[chat.NodeEvent, set[str]]] = [
     (refused(ErrorCode.LIMIT_EXCEEDED), {error("LIMIT_EXCEEDED"), 'hermes_throttled_total{scope="app"}'}),
     (refused(ErrorCode.LIMIT_EXCEEDED, TIELINE), {error("LIMIT_EXCEEDED"), 'hermes_throttled_total{scope="peer"}'}),
     (refused(ErrorCode.CHAT_NOT_FOUND), {error("CHAT_NOT_FOUND")}),
+    (chat.SessionOpened(APP), {'hermes_sessions_total{result="accepted"}'}),
+    (chat.SessionReplaced(APP), {'hermes_sessions_total{result="replaced"}'}),
+    (chat.SessionEnded(APP, too_slow=False), set()),
+    (chat.SessionEnded(APP, too_slow=True), {'hermes_sessions_total{result="too_slow"}'}),
+    (
+        chat.SessionRefused(ErrorCode.AUTH_FAILED, "why"),
+        {'hermes_sessions_total{result="refused"}', error("AUTH_FAILED")},
+    ),
+    (
+        chat.SessionRefused(ErrorCode.LIMIT_EXCEEDED, "why"),
+        {'hermes_sessions_total{result="refused"}', error("LIMIT_EXCEEDED"), 'hermes_throttled_total{scope="stream"}'},
+    ),
+    (chat.BatchRefused(APP, None, ErrorCode.INVALID_FRAME, "why"), {error("INVALID_FRAME")}),
 ]
 
 
@@ -125,7 +139,7 @@ def counted(registry: CollectorRegistry) -> set[str]:
 @pytest.mark.parametrize(("event", "expected"), EXPECTED, ids=lambda v: type(v).__name__)
 def test_chat_event(event: chat.NodeEvent, expected: set[str]) -> None:
     metrics = NodeMetrics(version="test")
-    record_chat_event(metrics, event)
+    record_node_event(metrics, event)
     assert counted(metrics.registry) == expected
 
 

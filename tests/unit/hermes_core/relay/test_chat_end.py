@@ -11,6 +11,7 @@ from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, ErrorNotice, Resume
 from hermes_core.relay.events import ChatErased, NoticeDelivered
+from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 
@@ -21,15 +22,16 @@ def reasons(world: HonestWorld) -> list[list[CloseReason]]:
 
 def assert_nothing_left(world: HonestWorld) -> None:
     for node in world.nodes.values():
-        tables = node.running._tables
+        machine = node.running
         assert not node.store.records
         assert not node.store.tombstones
-        assert not tables.chats
-        assert not tables.by_neighbour
-        assert not tables.notices
-        assert not tables.waiting
-        assert not tables.tieline_chats
-        assert tables.chat_timers.next_due() is None
+        assert not node.chats
+        assert not machine._index._rows
+        assert not machine._index._by_neighbour
+        assert not machine._notices._by_receiver
+        assert not machine._admission._waiting
+        assert not machine.live_tieline_chats()
+        assert machine._index.next_due() is None
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
@@ -37,7 +39,7 @@ def assert_nothing_left(world: HonestWorld) -> None:
 def test_delete(nodes: int, by: str) -> None:
     world = HonestWorld(nodes=nodes)
     chat_id = world.open_chat()
-    channels = [side.channel for node in world.nodes.values() for side in world.chat_of(node, chat_id).sides]
+    channels = [hop.channel for node in world.nodes.values() for hop in world.chat_of(node, chat_id).hops]
     channels += [channel for app in world.apps.values() for channel in _channels(world, app.name, chat_id)]
     epochs = [channel._current for channel in channels]
     world.delete(world.apps[by], chat_id)
@@ -164,7 +166,7 @@ def test_peer_that_is_dead_too_long() -> None:
     world.open_chat()
     world.kill(world.m)
     world.run()
-    world.n.running.peer_dead(world.m.node_id, world.now)
+    world.n.running.node_dead(world.m.node_id, world.now)
     world.pass_time(99.0)
     assert world.a.live()
     world.pass_time(2.0)
@@ -179,7 +181,7 @@ def test_peer_that_is_back_in_time() -> None:
     chat_id = world.open_chat()
     world.kill(world.m)
     world.run()
-    world.n.running.peer_dead(world.m.node_id, world.now)
+    world.n.running.node_dead(world.m.node_id, world.now)
     world.pass_time(90.0)
     world.revive(world.m)
     world.pass_time(200.0)
@@ -216,7 +218,7 @@ def test_shutdown_that_wipes() -> None:
 def test_record_goes_and_notice_comes_in_one_commit() -> None:
     world = HonestWorld()
     chat_id = world.open_chat()
-    world.n.running.receive_app(world.a.app_id, Delete(chat_id), world.now)
+    world.n.running.receive(app_neighbour(world.a.app_id), Delete(chat_id), world.now)
     output = world.n.running.take_output()
     assert output.deletes == {chat_id}
     assert [notice.reason for notice in output.tombstone_puts[chat_id].notices] == [CloseReason.DELETED_BY_PEER]

@@ -116,7 +116,7 @@ def test_broken_frames_change_nothing() -> None:
     world.send(world.a, chat_id)
     world.run()
     frame = world.messages("app-0", "node-0", Sealed)[-1].frame
-    side = world.chat_of(world.n, chat_id).sides[0].channel
+    side = world.chat_of(world.n, chat_id).hops[0].channel
     state = (side.recv_next, side.recv_reserved, side.epoch)
     bad = {
         "replayed": (frame, ErrorCode.REPLAYED_FRAME),
@@ -186,7 +186,7 @@ def test_window_holds_after_a_restart_that_forgot_acknowledgements() -> None:
     world.kill(world.n)
     world.run()
     world.n.start(world.now)
-    assert world.chat_of(world.n, chat_id).sides[1].acked < 20, "the record was not written for every acknowledgement"
+    assert world.chat_of(world.n, chat_id).hops[1].acked < 20, "the record was not written for every acknowledgement"
     world.reconnect()
     world.send(world.a, chat_id)
     world.run(take=False)
@@ -203,7 +203,7 @@ def test_nodes_cannot_forge_acknowledgements() -> None:
     for _ in range(3):
         world.send(world.a, chat_id)
     world.run(take=False)
-    channel = world.chat_of(world.n, chat_id).sides[0].channel
+    channel = world.chat_of(world.n, chat_id).hops[0].channel
     world.inject("node-0", "app-0", Sealed(channel.seal(encode_ack(3, 1, bytes(16)), world.now)))
     assert world.events_of(world.a, FrameRefused)[-1].code is ErrorCode.AUTH_FAILED
     assert not world.events_of(world.a, MessagesAcked)
@@ -280,7 +280,7 @@ def test_idle_chats_drop_keys_derived_ahead() -> None:
     for _ in range(600):
         world.send(world.a, chat_id)
         world.run()
-    channels = [world.chat_of(world.n, chat_id).sides[0].channel, world.a.machine._tables.chats[chat_id].leg]
+    channels = [world.chat_of(world.n, chat_id).hops[0].channel, world.a.machine._tables.chats[chat_id].leg]
     assert all(channel.next_timer() is not None for channel in channels)
     world.pass_time(15.0)
     assert all(channel.next_timer() is None for channel in channels)

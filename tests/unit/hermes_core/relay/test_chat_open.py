@@ -28,6 +28,7 @@ from hermes_core.protocol.messages import (
     Sealed,
 )
 from hermes_core.relay.events import ChatOpened, HandshakeFailed
+from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 
@@ -60,7 +61,7 @@ def test_record_is_durable_before_the_answer_leaves() -> None:
     assert not world.n.store.records, "an offer costs no write"
     assert not world.m.store.records
     world.decide(world.b, accept=True)
-    world.m.running.receive_app(world.b.app_id, world.stream("app-1", "node-1").inbox["node-1"].popleft(), world.now)  # type: ignore[arg-type]
+    world.m.running.receive(app_neighbour(world.b.app_id), world.stream("app-1", "node-1").inbox["node-1"].popleft(), world.now)  # type: ignore[arg-type]
     output = world.m.running.take_output()
     assert [type(send.message) for send in output.sends] == [Confirm, Answer]
     record = output.puts[chat_id]
@@ -103,7 +104,7 @@ def test_rejection_leaves_nothing() -> None:
         assert not node.running.live_chats()
         assert not node.store.records
         assert not node.store.tombstones
-        assert not node.running._tables.waiting
+        assert not node.running._admission._waiting
 
 
 def test_unanswered_offer_ends() -> None:
@@ -202,8 +203,8 @@ def test_waiting_offers_are_bounded_for_both_apps() -> None:
     assert len(world.b.offers) == 2
     world.run()
     assert len(world.events_of(world.b, ChatReady)) == 2
-    assert not world.n.running._tables.waiting
-    assert not world.m.running._tables.waiting
+    assert not world.n.running._admission._waiting
+    assert not world.m.running._admission._waiting
 
 
 def _start_unaccepted(world: HonestWorld) -> None:
@@ -327,7 +328,7 @@ def test_answer_of_somebody_else_is_refused() -> None:
         world.inject("app-1", "node-1", forged)
         world.run()
         assert world.messages("node-1", "app-1", ErrorNotice)
-        assert world.chat_of(world.m, chat_id).handshake is not None, "a bad answer does not end the wait for the good one"  # type: ignore[arg-type]
+        assert world.chat_of(world.m, chat_id).offer is not None, "a bad answer does not end the wait for the good one"  # type: ignore[arg-type]
     world.inject("app-1", "node-1", answer)
     world.run()
     assert world.events_of(world.a, ChatReady) == [ChatReady(chat_id)]  # type: ignore[arg-type]
@@ -378,7 +379,7 @@ def test_foreigners_learn_nothing() -> None:
     claims = (dataclasses.replace(_claim(), epoch=1),)
     eve = Identity.generate()
     eve_id = derive_app_id(eve.public_key)
-    world.n.running.app_connected(eve_id, eve.public_key, bytes(32), world.now)
+    world.n.running.connected(app_neighbour(eve_id), 999, eve.public_key, bytes(32), world.now)
     before = world.n.running.take_output()
     assert not before.sends
     replies = []
@@ -395,7 +396,7 @@ def test_foreigners_learn_nothing() -> None:
             Resume(asked, claims),
             Delete(asked),
         ):
-            world.n.running.receive_app(eve_id, message, world.now)
+            world.n.running.receive(app_neighbour(eve_id), message, world.now)
         output = world.n.running.take_output()
         assert not output.needs_commit
         replies.append([(send.message.code, send.message.scope, send.message.detail) for send in output.sends])  # type: ignore[union-attr]

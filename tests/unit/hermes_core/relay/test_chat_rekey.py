@@ -20,7 +20,7 @@ def epochs(world: HonestWorld, chat_id: ChatId) -> list[int]:
     """End-to-end, then every hop from both of its ends; equal ends are given once."""
     first, second = (app.machine._tables.chats[chat_id] for app in world.apps.values())
     assert first.end_to_end.epoch == second.end_to_end.epoch
-    sides = [side.channel.epoch for node in world.nodes.values() for side in world.chat_of(node, chat_id).sides]
+    sides = [hop.channel.epoch for node in world.nodes.values() for hop in world.chat_of(node, chat_id).hops]
     ends = [first.leg.epoch, *sides, second.leg.epoch]
     assert ends[::2] == ends[1::2]
     return [first.end_to_end.epoch, *ends[::2]]
@@ -41,7 +41,7 @@ def test_every_channel_moves(nodes: int, initiator: str) -> None:
     world.send(world.b, chat_id)
     world.run()
     assert world.ledger.chats[chat_id].received == {"app-0": 1, "app-1": 1}
-    assert not any(side.channel.pending_epoch for node in world.nodes.values() for side in world.chat_of(node, chat_id).sides)
+    assert not any(hop.channel.pending_epoch for node in world.nodes.values() for hop in world.chat_of(node, chat_id).hops)
     assert {event.kind for event in world.events_of(world.m, ChannelRekeyed)} == {ChannelKind.LEG} | (
         {ChannelKind.TIELINE} if nodes == 2 else set()
     )
@@ -168,7 +168,7 @@ def test_rejected_rekey_leaves_the_chat_as_it_was() -> None:
     assert epochs(world, chat_id) == [1, 1, 1, 1]
     for node in world.nodes.values():
         assert world.events_of(node, HandshakeFailed)[-1].rekey
-        assert not any(side.channel.offering or side.channel.pending_epoch for side in world.chat_of(node, chat_id).sides)
+        assert not any(hop.channel.offering or hop.channel.pending_epoch for hop in world.chat_of(node, chat_id).hops)
     world.rekey(world.a, chat_id)
     world.run()
     assert epochs(world, chat_id) == [2, 2, 2, 2]
@@ -184,7 +184,7 @@ def test_unanswered_rekey_times_out() -> None:
     world.pass_time(31.0)
     assert [event.code for event in world.events_of(world.a, ChatFailed)] == [ErrorCode.TARGET_OFFLINE]
     assert epochs(world, chat_id) == [1, 1, 1, 1]
-    assert world.chat_of(world.n, chat_id).handshake is None
+    assert world.chat_of(world.n, chat_id).offer is None
 
 
 def test_rekeys_are_throttled_with_a_hint() -> None:
@@ -230,8 +230,8 @@ def test_required_rekey_is_made_by_itself(params: ChatParams) -> None:
     assert epochs(world, chat_id) == [2, 2, 2, 2]
     assert not world.events_of(world.a, ChatEnded)
     chat = world.chat_of(world.n, chat_id)
-    assert chat.rekey_deadline is None
-    assert chat.messages_in_epoch <= 1, "the message under way was sealed anew"
+    assert chat.lifetime.rekey_deadline is None
+    assert chat.lifetime.messages <= 1, "the message under way was sealed anew"
 
 
 def test_chat_that_is_not_rekeyed_fails_closed() -> None:
@@ -278,7 +278,7 @@ def test_replayed_and_altered_rekeys_change_nothing() -> None:
     ):
         world.inject("app-0", "node-0", forged)
         world.run()
-        assert world.chat_of(world.n, chat_id).handshake is None
+        assert world.chat_of(world.n, chat_id).offer is None
     world.inject("app-0", "node-0", dataclasses.replace(confirm, hop_confirm=bytes(32)))
     world.inject("app-0", "node-0", confirm)
     world.run()

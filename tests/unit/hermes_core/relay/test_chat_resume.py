@@ -25,6 +25,7 @@ from hermes_core.protocol.messages import (
 )
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.relay.events import ChatQuarantined, ResumeRefused, SideResumed
+from hermes_core.relay.neighbour import app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 from tests.model.parties import Store
@@ -117,14 +118,14 @@ def test_hops_that_were_left_in_different_epochs_resume_each_in_its_own() -> Non
     world.step("node-1", "app-1")
     world.cut("node-0", "node-1")
     world.run()
-    sides = world.chat_of(world.m, chat_id).sides
-    assert [side.channel.epoch for side in sides] == [1, 2]
+    hops = world.chat_of(world.m, chat_id).hops
+    assert [hop.channel.epoch for hop in hops] == [1, 2]
     world.kill(world.m)
     world.run()
     world.revive(world.m)
     talk(world, chat_id)
     assert world.a.machine._tables.chats[chat_id].end_to_end.epoch == 2, "the rekey was made again by itself"
-    assert [side.channel.epoch for side in world.chat_of(world.m, chat_id).sides] == [2, 3]
+    assert [hop.channel.epoch for hop in world.chat_of(world.m, chat_id).hops] == [2, 3]
 
 
 def test_app_comes_back_on_a_new_stream_before_the_node_noticed() -> None:
@@ -178,7 +179,7 @@ def test_recorded_resume_is_worthless() -> None:
     world.stream("app-0", "node-0").inbox["node-0"].clear()
     world.inject("app-0", "node-0", recorded)
     assert world.events_of(world.n, ResumeRefused)[-1].code is ErrorCode.AUTH_FAILED
-    assert not world.chat_of(world.n, chat_id).sides[0].ready
+    assert not world.chat_of(world.n, chat_id).hops[0].state.ready
     assert world.chat_of(world.n, chat_id).state is ChatState.ACTIVE
     world.pass_time(11.0)  # the app asks again
     talk(world, chat_id)
@@ -195,7 +196,7 @@ def test_resume_of_a_ready_leg_changes_nothing() -> None:
     world.run()
     world.inject("app-0", "node-0", old)
     world.run()
-    assert world.chat_of(world.n, chat_id).sides[0].channel.epoch == 2
+    assert world.chat_of(world.n, chat_id).hops[0].channel.epoch == 2
     talk(world, chat_id)
 
 
@@ -356,7 +357,7 @@ def test_quarantined_chat_lets_nothing_through() -> None:
     world.run()
     world.revive(world.n)
     assert world.chat_of(world.n, chat_id).state is ChatState.QUARANTINED, "a restart does not lift it"
-    assert not world.chat_of(world.n, chat_id).sides[0].ready
+    assert not world.chat_of(world.n, chat_id).hops[0].state.ready
     world.delete(world.a, chat_id)
     world.run()
     assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.DELETED_BY_PEER]
@@ -514,11 +515,12 @@ def test_stale_output_does_not_reach_a_new_stream() -> None:
     world.step("app-1", "node-1")
     stream = world.stream("node-0", "node-1")
     message = stream.inbox["node-0"].popleft()
-    machine.receive_peer(world.m.node_id, message, world.now)  # type: ignore[arg-type]
-    machine.app_disconnected(world.a.app_id, world.now)
-    machine.app_connected(world.a.app_id, world.a.identity.public_key, bytes(32), world.now)
-    sends = [type(send.message) for send in machine.take_output().sends if hasattr(send, "app_id")]
-    assert Sealed not in sends
+    machine.receive(node_neighbour(world.m.node_id), message, world.now)  # type: ignore[arg-type]
+    machine.disconnected(app_neighbour(world.a.app_id), world.now)
+    machine.connected(app_neighbour(world.a.app_id), 999, world.a.identity.public_key, bytes(32), world.now)
+    new = [type(send.message) for send in machine.take_output().sends if send.stream == 999]
+    assert new
+    assert Sealed not in new
 
 
 def test_strict_window_stores_every_position_before_it_is_used() -> None:

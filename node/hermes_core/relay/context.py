@@ -1,0 +1,41 @@
+"""What every chat of a node works with; none of it is a chat's to change, except by asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hermes_core.crypto.random import RandomSource
+from hermes_core.crypto.signing import Identity
+from hermes_core.ids import ChatId, Party
+from hermes_core.ratchet.channel import Channel
+from hermes_core.relay.admission import Admission
+from hermes_core.relay.effects import Effects
+from hermes_core.relay.neighbour import Link, Neighbour
+from hermes_core.relay.params import ChatParams
+
+
+@dataclass(frozen=True, slots=True)
+class ChatContext:
+    """`links` are the streams that stand; `effects` takes what the chats want done."""
+
+    params: ChatParams
+    identity: Identity
+    party: Party
+    random: RandomSource
+    links: Mapping[Neighbour, Link]
+    effects: Effects
+    admission: Admission
+
+    def build_channel(self, chat_id: ChatId, link: Link) -> Channel:
+        """A channel towards a connected neighbour; it has no epoch yet."""
+        return Channel(
+            kind=link.neighbour.kind,
+            chat_id=chat_id,
+            identity=self.identity,
+            local=self.party,
+            peer=link.party,
+            peer_public_key=link.public_key,
+            params=self.params.channel,
+            random=self.random,
+        )

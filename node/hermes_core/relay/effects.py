@@ -1,0 +1,58 @@
+"""Where the parts of the node's machine put what they want done; nobody reads it but the router, when output is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hermes_core.errors import ErrorScope, ProtocolError
+from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.relay.events import MessageRefused, NodeEvent
+from hermes_core.relay.neighbour import Link, Neighbour, StreamId
+from hermes_core.relay.output import End, NodeOutput, Send, StreamMessage
+
+
+class Effects:
+    """`links` is the router's: what goes to a neighbour without a stream goes nowhere. `now`: the time of the present input."""
+
+    __slots__ = ("_links", "now", "output")
+
+    def __init__(self, links: Mapping[Neighbour, Link]) -> None:
+        self._links = links
+        self.now = 0.0
+        self.output = NodeOutput(1)
+
+    def take(self) -> NodeOutput:
+        taken, self.output = self.output, NodeOutput(self.output.number + 1)
+        return taken
+
+    def send(self, neighbour: Neighbour, message: StreamMessage, after: int) -> None:
+        """To a neighbour whose stream stands, once the outputs up to `after` are durable."""
+        link = self._links.get(neighbour)
+        if link is not None:
+            link.sent_at = self.now
+            self.output.actions.append(Send(link.stream, message, after))
+
+    def answer(self, neighbour: Neighbour, message: StreamMessage) -> None:
+        """Something that may depend on whatever was decided so far, chats that are gone included."""
+        self.send(neighbour, message, self.output.number)
+
+    def refuse(self, neighbour: Neighbour, chat_id: ChatId | None, error: ProtocolError) -> None:
+        """Answer with an error; what it ends was decided before."""
+        self.report(MessageRefused(chat_id, neighbour.kind, error.code, error.detail))
+        self.answer(neighbour, ErrorNotice(error.code, error.scope, chat_id, error.detail, error.retry_after_ms))
+
+    def refuse_frame(self, neighbour: Neighbour, chat_id: ChatId | None, error: ProtocolError) -> None:
+        """Answer a frame that was dropped: it ends nothing, whatever the code's usual scope."""
+        scoped = ProtocolError(error.code, error.detail, scope=ErrorScope.FRAME, retry_after_ms=error.retry_after_ms)
+        self.refuse(neighbour, chat_id, scoped)
+
+    def tell(self, stream: StreamId, message: StreamMessage) -> None:
+        """What concerns the stream and no chat."""
+        self.output.actions.append(Send(stream, message, 0))
+
+    def end(self, stream: StreamId, notice: ErrorNotice | None = None, *, discard: bool = False) -> None:
+        self.output.actions.append(End(stream, notice, discard))
+
+    def report(self, event: NodeEvent) -> None:
+        self.output.events.append(event)

@@ -1,0 +1,142 @@
+"""One hop of a chat: its channel, where it stands on the present stream, and how far its app has acknowledged."""
+
+from __future__ import annotations
+
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import AppId, ChannelKind
+from hermes_core.protocol.messages import ChatMessage, Confirm, PathState, Resume
+from hermes_core.ratchet.channel import Channel
+from hermes_core.relay.effects import Effects
+from hermes_core.relay.events import ChannelRekeyed, ResumeRefused, SideResumed
+from hermes_core.relay.hop_states import HopInput, HopState, next_state
+from hermes_core.relay.neighbour import Neighbour
+from hermes_core.relay.rows import Row
+
+
+class Hop:
+    """`app_id` is the app it leads to, `acked` the highest seq that app acknowledged, `claimed_at` when our claims went out.
+
+    `leads_on`: a frame sent over this hop would reach its app, as far as this node knows.
+    """
+
+    __slots__ = (
+        "_channels", "_effects", "_index", "_row", "_window_known", "acked", "app_id", "channel", "claimed_at", "is_leg",
+        "leads_on", "state",
+    )  # fmt: skip
+
+    def __init__(self, app_id: AppId, channels: tuple[Channel, Channel], index: int, row: Row, effects: Effects) -> None:
+        self._channels = channels
+        self._index = index
+        self._row = row
+        self._effects = effects
+        self._window_known = True
+        self.app_id = app_id
+        self.channel = channels[index]
+        self.is_leg = self.channel.kind is ChannelKind.LEG
+        self.state = HopState.AWAY
+        self.leads_on = False
+        self.acked = 0
+        self.claimed_at = 0.0
+
+    @property
+    def neighbour(self) -> Neighbour:
+        return self._row.neighbours[self._index]
+
+    def restore(self, *, acked: int, quarantined: bool) -> None:
+        """Take up what the record says. `acked` may be too low: the app's first message shows where its window begins."""
+        self.acked = acked
+        self._window_known = False
+        if quarantined:
+            self.apply(HopInput.QUARANTINE)
+
+    def apply(self, given: HopInput) -> None:
+        """IllegalInputError for what must not happen in this state."""
+        state = self.state = next_state(self.state, given)
+        self.leads_on = state.ready and (self.is_leg or state.onward)
+        if given is HopInput.LOSE:
+            self.note_told(up=False)
+
+    # what is sent over it
+
+    def send(self, message: ChatMessage) -> None:
+        """It leaves once what it depends on is durable: what either channel had to have stored by now among it."""
+        row, effects, channels = self._row, self._effects, self._channels
+        if channels[0].dirty or channels[1].dirty:
+            row.put_in = effects.output.number
+        effects.send(row.neighbours[self._index], message, row.put_in)
+
+    def refuse(self, error: ProtocolError) -> None:
+        self._effects.refuse(self.neighbour, self._row.chat_id, error)
+
+    def refuse_frame(self, error: ProtocolError) -> None:
+        self._effects.refuse_frame(self.neighbour, self._row.chat_id, error)
+
+    def confirm(self) -> None:
+        """Send our confirmation of the hop's epoch, unless its receiver has shown that it has it."""
+        unconfirmed = self.channel.confirm_tag()
+        if unconfirmed is not None:
+            self.send(Confirm(self._row.chat_id, 0, b"", *unconfirmed))
+
+    # paths
+
+    @property
+    def told_up(self) -> bool:
+        """What this neighbour was last told: whether its frames would reach the far app."""
+        return self._row.told[self._index]
+
+    def note_told(self, *, up: bool) -> None:
+        """It hears it otherwise; or what it was told is void, so that it hears the truth when output is taken."""
+        self._row.told[self._index] = up
+
+    def tell_path(self, *, up: bool) -> None:
+        if up != self.told_up:
+            self.note_told(up=up)
+            self.send(PathState(self._row.chat_id, up))
+
+    # a new stream
+
+    def claim(self, binding: bytes, now: float) -> None:
+        """Send our claims on the stream with this session binding; an answer is waited for from now on."""
+        if not self.state.ready:
+            self.apply(HopInput.CLAIM)
+            self.claimed_at = now
+            self.answer_claims(binding)
+
+    def answer_claims(self, binding: bytes) -> None:
+        self.send(Resume(self._row.chat_id, self.channel.claims(binding)))
+
+    def take_claims(self, message: Resume, binding: bytes, now: float) -> tuple[bool, int]:
+        """(whether a newer epoch is used now, positions passed over); raises as `Channel.resume`. The state stays as it is."""
+        channel = self.channel
+        epoch, stood_at = channel.epoch, channel.send_next + channel.recv_next
+        channel.resume(message.claims, binding, now)
+        renewed = channel.epoch != epoch
+        return renewed, 0 if renewed else channel.send_next + channel.recv_next - stood_at
+
+    def become_ready(self, skipped: int) -> None:
+        """Both ends' claims fit."""
+        self.apply(HopInput.RESUME)
+        self._effects.report(SideResumed(self._row.chat_id, self.channel.kind, skipped))
+
+    def refuse_claims(self, code: ErrorCode) -> None:
+        self._effects.report(ResumeRefused(self._row.chat_id, self.channel.kind, code))
+
+    def enter_epoch(self) -> None:
+        """This hop uses a new epoch, made on this stream; an offer of ours for one that has come otherwise is void."""
+        self.channel.abandon_offer()
+        self.apply(HopInput.NEW_EPOCH)
+        if self.channel.epoch > 1:
+            self._effects.report(ChannelRekeyed(self._row.chat_id, self.channel.kind, self.channel.epoch))
+
+    # the window
+
+    def acknowledge(self, seq: int) -> None:
+        self.acked = max(self.acked, seq)
+
+    def check_window(self, onward: Hop, seq: int, window: int) -> None:
+        """BACKPRESSURE when `seq` is beyond what the app behind `onward` lets this side have under way."""
+        if not self._window_known:  # after a restart: an app sends again from its first unacknowledged message
+            self._window_known = True
+            onward.acknowledge(seq - 1)
+        if seq > onward.acked + window:
+            raise ProtocolError(ErrorCode.BACKPRESSURE, "beyond the window of unacknowledged messages")

@@ -1,0 +1,112 @@
+"""What is left of ended chats: one notice to each other party, kept until it is acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hermes_core.ids import ChatId
+from hermes_core.keystore.chat_record import Notice, Tombstone
+from hermes_core.protocol.messages import Closed, CloseReason
+from hermes_core.relay.effects import Effects
+from hermes_core.relay.events import NoticeDelivered
+from hermes_core.relay.neighbour import Neighbour
+from hermes_core.relay.params import ChatParams
+
+
+def receiver_of(notice: Notice) -> Neighbour:
+    return Neighbour(notice.app_id, notice.node_id)
+
+
+class Notices:
+    """The owner of tombstones; they are kept in the order of their making, and never hold a secret."""
+
+    def __init__(self, params: ChatParams, effects: Effects) -> None:
+        self._params = params
+        self._effects = effects
+        self._tombstones: dict[ChatId, Tombstone] = {}
+        self._by_receiver: dict[Neighbour, dict[ChatId, None]] = {}
+
+    def __contains__(self, chat_id: ChatId) -> bool:
+        return chat_id in self._tombstones
+
+    def __len__(self) -> int:
+        return len(self._tombstones)
+
+    def ids(self) -> set[ChatId]:
+        return set(self._tombstones)
+
+    def restore(self, tombstone: Tombstone) -> None:
+        """Take up a stored tombstone; beyond the limit the oldest goes."""
+        self._tombstones[tombstone.chat_id] = tombstone
+        for notice in tombstone.notices:
+            self._by_receiver.setdefault(receiver_of(notice), {})[tombstone.chat_id] = None
+        if len(self._tombstones) > self._params.max_tombstones:
+            self._drop(next(iter(self._tombstones.values())))
+
+    def add(self, chat_id: ChatId, reason: CloseReason, receivers: tuple[Neighbour, ...], now: float) -> None:
+        """A chat ended: keep a notice for each receiver, and tell those who are there."""
+        notices = tuple(Notice(receiver.app_id, receiver.node_id, reason) for receiver in receivers)
+        if not notices:
+            return
+        tombstone = Tombstone(chat_id, notices, int(now))
+        self.restore(tombstone)
+        output = self._effects.output
+        output.tombstone_puts[chat_id] = tombstone
+        output.tombstone_deletes.discard(chat_id)
+        for receiver in receivers:
+            self._effects.answer(receiver, Closed(chat_id, reason))
+
+    def find(self, receiver: Neighbour, chat_id: ChatId) -> Notice | None:
+        """What this neighbour has not acknowledged yet of an ended chat."""
+        tombstone = self._tombstones.get(chat_id)
+        if tombstone is not None:
+            for notice in tombstone.notices:
+                if receiver_of(notice) == receiver:
+                    return notice
+        return None
+
+    def send_all(self, receiver: Neighbour) -> None:
+        """A neighbour is back: send again what it has not acknowledged."""
+        for chat_id in self._by_receiver.get(receiver, ()):
+            notice = self.find(receiver, chat_id)
+            if notice is not None:
+                self._effects.answer(receiver, Closed(chat_id, notice.reason))
+
+    def acknowledge(self, receiver: Neighbour, chat_id: ChatId) -> None:
+        """The notice arrived. Anything that was not waited for is of no consequence."""
+        notice = self.find(receiver, chat_id)
+        if notice is None:
+            return
+        tombstone = self._tombstones[chat_id]
+        self._effects.report(NoticeDelivered(chat_id, notice.reason))
+        rest = tuple(other for other in tombstone.notices if other is not notice)
+        if not rest:
+            self._drop(tombstone)
+            return
+        self._forget(receiver, chat_id)
+        kept = replace(tombstone, notices=rest)
+        self._tombstones[chat_id] = self._effects.output.tombstone_puts[chat_id] = kept
+
+    def next_due(self) -> float | None:
+        """When the oldest notice is given up."""
+        oldest = next(iter(self._tombstones.values()), None)
+        return None if oldest is None else oldest.created_at_s + self._params.tombstone_ttl_s
+
+    def expire(self, now: float) -> None:
+        """Drop notices nobody came back for."""
+        while (due := self.next_due()) is not None and due <= now:
+            self._drop(next(iter(self._tombstones.values())))
+
+    def _drop(self, tombstone: Tombstone) -> None:
+        for notice in tombstone.notices:
+            self._forget(receiver_of(notice), tombstone.chat_id)
+        del self._tombstones[tombstone.chat_id]
+        output = self._effects.output
+        output.tombstone_puts.pop(tombstone.chat_id, None)
+        output.tombstone_deletes.add(tombstone.chat_id)
+
+    def _forget(self, receiver: Neighbour, chat_id: ChatId) -> None:
+        chats = self._by_receiver[receiver]
+        chats.pop(chat_id, None)
+        if not chats:
+            del self._by_receiver[receiver]

@@ -1,0 +1,103 @@
+"""The index of a node's chats: a row each, so that what spans chats needs no chat object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hermes_core.ids import ChatId
+from hermes_core.protocol.timers import TimerHeap
+from hermes_core.relay.neighbour import Neighbour
+
+
+class Row:
+    """One chat: the neighbours of its two hops, what each was last told of its path, whether it waits to be settled.
+
+    `put_in` is the number of the output that carries its latest put; what the chat sends may leave once that is durable.
+    """
+
+    __slots__ = ("chat_id", "neighbours", "put_in", "told", "touched")
+
+    def __init__(self, chat_id: ChatId, neighbours: tuple[Neighbour, Neighbour]) -> None:
+        self.chat_id = chat_id
+        self.neighbours = neighbours
+        self.told = [False, False]
+        self.touched = False
+        self.put_in = 0
+
+    @property
+    def spans_nodes(self) -> bool:
+        """Another node takes part."""
+        return any(neighbour.node_id is not None for neighbour in self.neighbours)
+
+    def index_of(self, neighbour: Neighbour) -> int | None:
+        """Which hop leads to `neighbour`; None when it is no party of the chat."""
+        first, second = self.neighbours
+        if neighbour == first:
+            return 0
+        return 1 if neighbour == second else None
+
+
+class ChatIndex:
+    """Rows by chat and by neighbour, and each row's deadline. Dicts serve as ordered sets: equal inputs give equal outputs."""
+
+    def __init__(self) -> None:
+        self._rows: dict[ChatId, Row] = {}
+        self._by_neighbour: dict[Neighbour, dict[ChatId, Row]] = {}
+        self._deadlines: TimerHeap[ChatId] = TimerHeap()
+        self._spanning = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(list(self._rows.values()))
+
+    def __contains__(self, chat_id: ChatId) -> bool:
+        return chat_id in self._rows
+
+    @property
+    def spanning(self) -> int:
+        """How many chats another node takes part in."""
+        return self._spanning
+
+    def find(self, chat_id: ChatId) -> Row | None:
+        return self._rows.get(chat_id)
+
+    def knows(self, neighbour: Neighbour) -> bool:
+        return neighbour in self._by_neighbour
+
+    def rows_of(self, neighbour: Neighbour) -> list[Row]:
+        return list(self._by_neighbour.get(neighbour, {}).values())
+
+    def count_of(self, neighbour: Neighbour) -> int:
+        return len(self._by_neighbour.get(neighbour, ()))
+
+    def add(self, row: Row) -> None:
+        self._rows[row.chat_id] = row
+        for neighbour in row.neighbours:
+            self._by_neighbour.setdefault(neighbour, {})[row.chat_id] = row
+        self._spanning += row.spans_nodes
+
+    def remove(self, row: Row) -> None:
+        del self._rows[row.chat_id]
+        for neighbour in row.neighbours:
+            rows = self._by_neighbour[neighbour]
+            del rows[row.chat_id]
+            if not rows:
+                del self._by_neighbour[neighbour]
+        self._spanning -= row.spans_nodes
+        self._deadlines.cancel(row.chat_id)
+
+    # deadlines
+
+    def schedule(self, row: Row, when: float | None) -> None:
+        """Look at the chat at `when`, unless it is looked at earlier anyway."""
+        if when is not None:
+            self._deadlines.schedule(row.chat_id, when)
+
+    def next_due(self) -> float | None:
+        return self._deadlines.next_due()
+
+    def pop_due(self, now: float) -> list[Row]:
+        """Every chat whose deadline has come, each once."""
+        return [self._rows[chat_id] for chat_id in self._deadlines.pop_due(now)]

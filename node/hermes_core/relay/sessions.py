@@ -1,0 +1,298 @@
+"""Who is on each stream: proof, replacement, heartbeats and silence, look-ups, malformed batches, the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hermes_core.crypto.random import RandomSource, generate_bytes
+from hermes_core.crypto.session_binding import derive_session_binding
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import AppId, NodeId
+from hermes_core.protocol.connect import verify_connect
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import (
+    CHALLENGE_BYTES,
+    AppFound,
+    Challenge,
+    Connect,
+    Connected,
+    FindApp,
+    Heartbeat,
+    NodeChange,
+)
+from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
+from hermes_core.protocol.validate import MAX_SEALED_BYTES
+from hermes_core.relay import events
+from hermes_core.relay.neighbour import Link, StreamId, app_neighbour, node_neighbour
+from hermes_core.relay.output import StreamMessage
+from hermes_core.relay.router import NodeChats
+
+SILENT_INTERVALS: Final = 3
+"""A stream on which nothing was heard for this many heartbeat intervals is ended."""
+RETRY_LATER_MS: Final = 1000
+RETRY_WHEN_FULL_MS: Final = 5000
+
+_SESSION_MESSAGES: Final = (Heartbeat, FindApp, Connect)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParams:
+    """Bounds of apps' streams; times in seconds."""
+
+    heartbeat_interval_s: float
+    connect_timeout_s: float
+    max_sessions: int
+    max_unproven: int
+    max_invalid_batches: int
+    window_frames: int
+    """What `Connected` tells an app it may have under way."""
+
+
+class Session:
+    """One stream. `link` is None until somebody proved who they are on it; `ending`: it was ended, and is not listened to."""
+
+    __slots__ = ("challenge", "ending", "heard_at", "invalid_batches", "link", "opened_at", "sequence", "stream", "too_slow")
+
+    def __init__(self, stream: StreamId, challenge: Challenge, now: float) -> None:
+        self.stream = stream
+        self.challenge = challenge
+        self.opened_at = now
+        self.heard_at = now
+        self.link: Link | None = None
+        self.invalid_batches = 0
+        self.sequence = 0
+        self.too_slow = False
+        self.ending = False
+
+
+class Sessions:
+    """The owner of streams. What it sends shares its output with the chats, so that the order of decisions is kept."""
+
+    def __init__(
+        self, chats: NodeChats, *, node_id: NodeId, node_key: bytes, params: SessionParams, random: RandomSource
+    ) -> None:
+        self._chats = chats
+        self._effects = chats.effects
+        self._node_id = node_id
+        self._node_key = node_key
+        self._params = params
+        self._random = random
+        self._sessions: dict[StreamId, Session] = {}
+        self._timers: TimerHeap[StreamId] = TimerHeap()
+        self._timer_table: tuple[Timer[Session], ...] = (
+            Timer("proof", self._proof_due_at, self._miss_proof),
+            Timer("silence", self._silent_at, self._end_silent),
+            Timer("heartbeat", self._heartbeat_at, self._send_heartbeat),
+        )
+        self._unproven = 0
+        self._apps: dict[AppId, Session] = {}
+        self._draining = False
+
+    # what others want to know
+
+    def app_ids(self) -> frozenset[AppId]:
+        """The apps that are connected."""
+        return frozenset(self._apps)
+
+    def count_apps(self) -> int:
+        return len(self._apps)
+
+    # streams come and go
+
+    def opened(self, stream: StreamId, now: float) -> None:
+        """An app's stream: it is challenged, or refused."""
+        challenge = Challenge(self._node_id, self._node_key, generate_bytes(CHALLENGE_BYTES, self._random))
+        session = self._sessions[stream] = Session(stream, challenge, now)
+        self._unproven += 1
+        if self._draining:
+            self._refuse(session, ProtocolError(ErrorCode.DRAINING, "this node is leaving", retry_after_ms=RETRY_LATER_MS))
+        elif self._unproven > self._params.max_unproven:
+            detail = "too many streams have not answered their challenge"
+            self._refuse(session, ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS))
+        else:
+            self._effects.tell(stream, challenge)
+            self._schedule(session)
+
+    def node_linked(self, stream: StreamId, node_id: NodeId, public_key: bytes, binding: bytes, now: float) -> None:
+        """A node proved who it is on this stream, as the mesh's handshake says."""
+        session = self._sessions[stream] = Session(stream, Challenge(self._node_id, self._node_key, b""), now)
+        neighbour = node_neighbour(node_id)
+        older = self._chats.link_of(neighbour)
+        if older is not None:  # whatever still comes on it is of no consequence
+            self._sessions.pop(older.stream, None)
+        session.link = self._chats.connected(neighbour, stream, public_key, binding, now)
+
+    def closed(self, stream: StreamId, now: float) -> None:
+        """The stream is gone, whoever ended it."""
+        session = self._sessions.pop(stream, None)
+        if session is None:
+            return
+        self._timers.cancel(stream)
+        if session.link is None:
+            self._unproven -= 1
+            return
+        neighbour = session.link.neighbour
+        if neighbour.app_id is not None and self._apps.get(neighbour.app_id) is session:
+            del self._apps[neighbour.app_id]
+        if neighbour.app_id is not None:
+            self._effects.report(events.SessionEnded(neighbour.app_id, session.too_slow))
+        self._chats.disconnected(neighbour, now)
+
+    def stuck(self, stream: StreamId) -> None:
+        """What waits for this stream is more than its credits: it is cut off rather than remembered without bound."""
+        session = self._sessions.get(stream)
+        if session is not None and session.link is not None and not session.ending:
+            session.too_slow = True
+            receiver = "app" if session.link.neighbour.node_id is None else "node"
+            self._end(session, ErrorCode.BACKPRESSURE, f"what waits for this {receiver} is not being read")
+
+    # what comes in
+
+    def receive(self, stream: StreamId, message: StreamMessage, now: float) -> None:
+        """One message, its lengths already checked."""
+        session = self._sessions.get(stream)
+        if session is None or session.ending:
+            return
+        session.heard_at = now
+        if session.link is None:
+            self._prove(session, message, now)
+        elif isinstance(message, _SESSION_MESSAGES):
+            self._receive_for_session(session, message, now)
+        else:
+            self._chats.receive(session.link.neighbour, message, now)  # type: ignore[arg-type]
+
+    def _receive_for_session(self, session: Session, message: Heartbeat | FindApp | Connect, now: float) -> None:
+        if isinstance(message, Heartbeat):
+            if not message.reply:
+                self._effects.tell(session.stream, Heartbeat(message.sequence, reply=True))
+        elif isinstance(message, FindApp):
+            node_id = self._chats.locate(message.app_id)
+            self._effects.tell(session.stream, AppFound(message.app_id, online=node_id is not None, node_id=node_id))
+        else:
+            self.malformed(session.stream, ProtocolError(ErrorCode.INVALID_FRAME, "this stream is connected already"), now)
+
+    def malformed(self, stream: StreamId, error: ProtocolError, now: float) -> None:
+        """A batch that could not be read. A node's stream ends with the first, an app's when there are too many."""
+        session = self._sessions.get(stream)
+        if session is None or session.ending:
+            return
+        session.heard_at = now
+        if session.link is None:
+            self._refuse(session, error)
+            return
+        sender = session.link.neighbour
+        self._effects.report(events.BatchRefused(sender.app_id, sender.node_id, error.code, error.detail))
+        session.invalid_batches += 1
+        if sender.node_id is not None:
+            self._end(session, error.code, error.detail)
+        elif session.invalid_batches > self._params.max_invalid_batches:
+            self._end(session, error.code, "too many malformed batches", discard=False)
+        else:
+            self._effects.tell(stream, ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, 0))
+
+    def _prove(self, session: Session, message: StreamMessage, now: float) -> None:
+        """The first message must answer our challenge; whatever else it is ends the stream."""
+        try:
+            if not isinstance(message, Connect):
+                raise ProtocolError(ErrorCode.INVALID_FRAME, "the first frame must be Connect")  # noqa: TRY301
+            app_id = verify_connect(session.challenge, message)
+            if app_id not in self._apps and len(self._apps) >= self._params.max_sessions:
+                detail = "this node has as many apps as it takes"
+                raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_WHEN_FULL_MS)  # noqa: TRY301
+        except ProtocolError as error:
+            self._refuse(session, error)
+            return
+        self._unproven -= 1
+        self._replace(app_id)
+        interval_ms = int(self._params.heartbeat_interval_s * 1000)
+        self._effects.tell(session.stream, Connected(app_id, interval_ms, MAX_SEALED_BYTES, self._params.window_frames))
+        binding = derive_session_binding(session.challenge.challenge, message.nonce)
+        self._apps[app_id] = session
+        self._effects.report(events.SessionOpened(app_id))
+        session.link = self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, binding, now)
+        self._schedule(session)
+
+    def _replace(self, app_id: AppId) -> None:
+        """The newer stream of an app takes over; the older one is told, and not listened to any more."""
+        older = self._apps.pop(app_id, None)
+        if older is not None:
+            self._effects.report(events.SessionReplaced(app_id))
+            self._end(older, ErrorCode.LIMIT_EXCEEDED, "a newer session of this app took over")
+            del self._sessions[older.stream]
+            self._timers.cancel(older.stream)
+
+    # the end
+
+    def node_dead(self, node_id: NodeId, now: float) -> None:
+        """The mesh gave a node up: its stream ends, so that its chats resume on a new one when it is back."""
+        for session in list(self._sessions.values()):
+            if session.link is not None and session.link.neighbour == node_neighbour(node_id):
+                self._effects.end(session.stream, discard=True)
+                self.closed(session.stream, now)
+        self._chats.node_dead(node_id, now)
+
+    def drain(self, leave_after_ms: int, now: float) -> None:
+        """Take no new apps and chats; tell those that are connected to look elsewhere."""
+        self._draining = True
+        self._chats.drain(now)
+        for session in self._apps.values():
+            self._effects.tell(session.stream, NodeChange(leave_after_ms))
+
+    def end_all(self, code: ErrorCode, detail: str) -> None:
+        """End every app's stream, after what waits for it."""
+        for session in list(self._apps.values()):
+            self._end(session, code, detail, discard=False)
+
+    def _refuse(self, session: Session, error: ProtocolError) -> None:
+        """End a stream on which nothing was proved."""
+        self._effects.report(events.SessionRefused(error.code, error.detail))
+        notice = ErrorNotice(error.code, ErrorScope.STREAM, None, error.detail, error.retry_after_ms)
+        self._effects.end(session.stream, notice)
+        session.ending = True
+        del self._sessions[session.stream]
+        self._timers.cancel(session.stream)
+        self._unproven -= 1
+
+    def _end(self, session: Session, code: ErrorCode, detail: str, *, discard: bool = True) -> None:
+        """Say why and end the stream; the shell tells when it is gone."""
+        session.ending = True
+        self._effects.end(session.stream, ErrorNotice(code, ErrorScope.STREAM, None, detail, 0), discard=discard)
+
+    # time
+
+    def next_timer(self) -> float | None:
+        return self._timers.next_due()
+
+    def handle_timer(self, now: float) -> None:
+        for stream in self._timers.pop_due(now):
+            session = self._sessions[stream]
+            fire_due(self._timer_table, session, now, over=lambda session: session.ending)
+            self._schedule(session)
+
+    def _schedule(self, session: Session) -> None:
+        due = None if session.ending else next_due(self._timer_table, session)
+        if due is not None:
+            self._timers.schedule(session.stream, due)
+
+    def _proof_due_at(self, session: Session) -> float | None:
+        return session.opened_at + self._params.connect_timeout_s if session.link is None else None
+
+    def _miss_proof(self, session: Session, _now: float) -> None:
+        self._refuse(session, ProtocolError(ErrorCode.AUTH_FAILED, "no Connect in time"))
+
+    def _silent_at(self, session: Session) -> float | None:
+        return session.heard_at + SILENT_INTERVALS * self._params.heartbeat_interval_s if session.link is not None else None
+
+    def _end_silent(self, session: Session, _now: float) -> None:
+        self._end(session, ErrorCode.ROUTE_UNAVAILABLE, f"nothing was heard for {SILENT_INTERVALS} heartbeat intervals")
+
+    def _heartbeat_at(self, session: Session) -> float | None:
+        return session.link.sent_at + self._params.heartbeat_interval_s if session.link is not None else None
+
+    def _send_heartbeat(self, session: Session, now: float) -> None:
+        """Nothing else was sent for an interval."""
+        if session.link is not None:
+            session.sequence += 1
+            session.link.sent_at = now
+            self._effects.tell(session.stream, Heartbeat(session.sequence, reply=False))

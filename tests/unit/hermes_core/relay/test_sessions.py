@@ -1,0 +1,272 @@
+"""Streams of apps under a clock: proof, replacement, bounds, heartbeats, silence, look-ups, malformed batches, the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import AppId, NodeId, derive_app_id
+from hermes_core.protocol.connect import build_connect
+from hermes_core.protocol.messages import ErrorNotice, PathState
+from hermes_core.protocol.session import AppFound, Challenge, Connect, Connected, FindApp, Heartbeat, NodeChange
+from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, SessionRefused, SessionReplaced
+from hermes_core.relay.output import End, NodeOutput, Send
+from hermes_core.relay.params import ChatParams
+from hermes_core.relay.relay import Relay
+from hermes_core.relay.sessions import SessionParams
+from tests.model.parties import make_identity
+from tests.support.random_sources import SeededRandom
+
+NODE = NodeId("node-0")
+PARAMS = SessionParams(
+    heartbeat_interval_s=5.0, connect_timeout_s=10.0, max_sessions=2, max_unproven=2, max_invalid_batches=3, window_frames=16
+)
+APPS = [make_identity(bytes([fill]) * 32) for fill in (1, 2, 3)]
+IDS = [derive_app_id(identity.public_key) for identity in APPS]
+MALFORMED = ProtocolError(ErrorCode.INVALID_FRAME, "not a batch")
+
+
+class Desk:
+    """A relay and what it says on each stream; `now` is moved by hand."""
+
+    def __init__(self) -> None:
+        identity = make_identity(b"n" * 32)
+        self.relay = Relay(identity=identity, node_id=NODE, chats=ChatParams(), sessions=PARAMS, random=SeededRandom(1))
+        self.sessions = self.relay.sessions
+        self.now = 1000.0
+        self.relay.begin_pass(self.now)
+        self.said: dict[int, list[Any]] = {}
+        self.ended: dict[int, End] = {}
+        self.events: list[Any] = []
+
+    def take(self) -> NodeOutput:
+        output = self.relay.take_output()
+        for action in output.actions:
+            if isinstance(action, Send):
+                self.said.setdefault(action.stream, []).append(action.message)
+            else:
+                self.ended[action.stream] = action
+        self.events += output.events
+        return output
+
+    def open(self, stream: int) -> Challenge | None:
+        self.sessions.opened(stream, self.now)
+        self.take()
+        return next((message for message in self.said.get(stream, []) if isinstance(message, Challenge)), None)
+
+    def connect(self, stream: int, identity: Identity) -> None:
+        challenge = self.open(stream)
+        assert challenge is not None
+        self.sessions.receive(stream, build_connect(identity, challenge, bytes(32)), self.now)
+        self.take()
+
+    def receive(self, stream: int, message: Any) -> list[Any]:
+        before = len(self.said.get(stream, []))
+        self.sessions.receive(stream, message, self.now)
+        self.take()
+        return self.said.get(stream, [])[before:]
+
+    def pass_time(self, seconds: float) -> None:
+        """To each timer in turn, as a driver does."""
+        until = self.now + seconds
+        while (due := self.relay.next_timer()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.relay.begin_pass(self.now)
+            self.relay.handle_timer(self.now)
+            self.take()
+        self.now = until
+        self.relay.begin_pass(self.now)
+
+    def end_of(self, stream: int) -> tuple[ErrorCode, ErrorScope, bool]:
+        notice = self.ended[stream].notice
+        assert notice is not None
+        return notice.code, notice.scope, self.ended[stream].discard
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_an_app_that_answers_its_challenge_is_connected(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    _, connected = desk.said[1]
+    assert isinstance(connected, Connected)
+    assert (connected.app_id, connected.heartbeat_interval_ms, connected.window_frames) == (IDS[0], 5000, 16)
+    assert desk.sessions.app_ids() == {IDS[0]}
+    assert desk.events == [SessionOpened(IDS[0])]
+
+
+def test_challenges_differ_and_serve_one_answer(desk: Desk) -> None:
+    first, second = desk.open(1), desk.open(2)
+    assert first is not None
+    assert second is not None
+    assert first.challenge != second.challenge
+    answer = build_connect(APPS[0], first, bytes(32))
+    desk.receive(2, answer)
+    assert desk.end_of(2) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
+    desk.receive(1, answer)
+    (notice,) = desk.receive(1, answer)
+    assert (notice.code, notice.scope) == (ErrorCode.INVALID_FRAME, ErrorScope.FRAME)
+
+
+@pytest.mark.parametrize("first", [Heartbeat(1, reply=False), FindApp(IDS[0]), PathState(bytes(16), up=True)])  # type: ignore[arg-type]
+def test_nothing_but_connect_comes_first(desk: Desk, first: Any) -> None:
+    desk.open(1)
+    desk.receive(1, first)
+    assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, False)
+    assert desk.events == [SessionRefused(ErrorCode.INVALID_FRAME, "the first frame must be Connect")]
+    desk.sessions.closed(1, desk.now)
+    assert desk.relay.next_timer() is None
+
+
+def test_a_batch_that_cannot_be_read_ends_an_unproven_stream(desk: Desk) -> None:
+    desk.open(1)
+    desk.sessions.malformed(1, MALFORMED, desk.now)
+    desk.take()
+    assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, False)
+
+
+def test_an_app_that_does_not_answer_in_time_is_refused(desk: Desk) -> None:
+    desk.open(1)
+    desk.pass_time(9.9)
+    assert not desk.ended
+    desk.pass_time(0.2)
+    assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
+
+
+def test_unproven_streams_are_bounded_and_give_their_place_back(desk: Desk) -> None:
+    desk.open(1)
+    desk.open(2)
+    assert desk.open(3) is None
+    assert desk.end_of(3)[0] is ErrorCode.LIMIT_EXCEEDED
+    assert desk.ended[3].notice is not None
+    assert desk.ended[3].notice.retry_after_ms > 0
+    desk.sessions.closed(2, desk.now)  # one that went away
+    assert desk.open(4) is not None
+    desk.pass_time(11.0)  # those that never answered
+    assert desk.open(5) is not None
+
+
+def test_a_newer_stream_replaces_the_older_and_outlives_its_end(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.connect(2, APPS[0])
+    assert desk.end_of(1) == (ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, True)
+    assert SessionReplaced(IDS[0]) in desk.events
+    assert desk.receive(1, Heartbeat(1, reply=False)) == []
+    desk.sessions.closed(1, desk.now)
+    desk.take()
+    assert desk.sessions.app_ids() == {IDS[0]}
+    assert not [event for event in desk.events if isinstance(event, SessionEnded)]
+    desk.sessions.closed(2, desk.now)
+    desk.take()
+    assert desk.sessions.app_ids() == frozenset()
+    assert desk.events[-1] == SessionEnded(IDS[0], too_slow=False)
+
+
+def test_sessions_are_bounded_and_still_replaced_when_full(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.connect(2, APPS[1])
+    desk.connect(3, APPS[2])
+    assert desk.end_of(3)[0] is ErrorCode.LIMIT_EXCEEDED
+    desk.connect(4, APPS[0])
+    assert 4 not in desk.ended
+    assert desk.sessions.count_apps() == 2
+
+
+def test_a_silent_stream_is_told_heartbeats_and_then_ended(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.pass_time(14.9)
+    heartbeats = [message for message in desk.said[1] if isinstance(message, Heartbeat)]
+    assert heartbeats == [Heartbeat(1, reply=False), Heartbeat(2, reply=False)]
+    assert not desk.ended
+    desk.pass_time(0.2)
+    assert desk.end_of(1) == (ErrorCode.ROUTE_UNAVAILABLE, ErrorScope.STREAM, True)
+    desk.pass_time(100.0)  # it is ended once, though the shell has not told that it is gone
+    assert len([message for message in desk.said[1] if isinstance(message, Heartbeat)]) == 2
+
+
+def test_whoever_is_heard_is_kept(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    for _ in range(10):
+        desk.pass_time(4.0)
+        assert desk.receive(1, Heartbeat(7, reply=True)) == []
+    assert not desk.ended
+
+
+def test_heartbeats_and_look_ups_are_answered(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.relay.chats.update_directory({IDS[1]: NodeId("node-1")})
+    assert desk.receive(1, Heartbeat(9, reply=False)) == [Heartbeat(9, reply=True)]
+    assert desk.receive(1, FindApp(IDS[0])) == [AppFound(IDS[0], online=True, node_id=NODE)]
+    assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=True, node_id=NodeId("node-1"))]
+    assert desk.receive(1, FindApp(AppId(IDS[2]))) == [AppFound(IDS[2], online=False, node_id=None)]
+
+
+def test_malformed_batches_are_answered_until_there_are_too_many(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    for _ in range(3):
+        desk.sessions.malformed(1, MALFORMED, desk.now)
+    desk.take()
+    assert desk.said[1][-3:] == [ErrorNotice(ErrorCode.INVALID_FRAME, ErrorScope.FRAME, None, "not a batch", 0)] * 3
+    assert not desk.ended
+    desk.sessions.malformed(1, MALFORMED, desk.now)
+    desk.take()
+    assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, False)
+    assert [type(event) for event in desk.events].count(BatchRefused) == 4
+
+
+def test_a_node_s_stream_ends_with_the_first_malformed_batch(desk: Desk) -> None:
+    desk.sessions.node_linked(1, NodeId("node-1"), APPS[0].public_key, bytes(32), desk.now)
+    desk.sessions.malformed(1, MALFORMED, desk.now)
+    desk.take()
+    assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, True)
+    assert desk.events == [BatchRefused(None, NodeId("node-1"), ErrorCode.INVALID_FRAME, "not a batch")]
+
+
+def test_a_newer_stream_of_a_node_outlives_the_end_of_the_older(desk: Desk) -> None:
+    for stream in (1, 2):
+        desk.sessions.node_linked(stream, NodeId("node-1"), APPS[0].public_key, bytes(32), desk.now)
+    assert desk.receive(1, Heartbeat(1, reply=False)) == []
+    desk.sessions.closed(1, desk.now)
+    assert desk.receive(2, Heartbeat(1, reply=False)) == [Heartbeat(1, reply=True)]
+    desk.sessions.node_dead(NodeId("node-1"), desk.now)
+    desk.take()
+    assert desk.ended[2].discard
+    assert desk.receive(2, Heartbeat(1, reply=False)) == []
+
+
+def test_a_reader_that_stops_is_cut_off_once(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.sessions.stuck(1)
+    assert len([action for action in desk.take().actions if isinstance(action, End)]) == 1
+    desk.sessions.stuck(1)
+    assert not desk.take().actions
+    assert desk.end_of(1) == (ErrorCode.BACKPRESSURE, ErrorScope.STREAM, True)
+    desk.sessions.closed(1, desk.now)
+    desk.take()
+    assert desk.events[-1] == SessionEnded(IDS[0], too_slow=True)
+
+
+def test_a_node_that_leaves_tells_its_apps_and_takes_no_more(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.sessions.drain(1500, desk.now)
+    desk.take()
+    assert desk.said[1][-1] == NodeChange(1500)
+    assert desk.open(2) is None
+    assert desk.end_of(2)[0] is ErrorCode.DRAINING
+    desk.sessions.end_all(ErrorCode.DRAINING, "this node stops")
+    desk.take()
+    assert desk.end_of(1) == (ErrorCode.DRAINING, ErrorScope.STREAM, False)
+
+
+def test_a_connect_of_another_key_changes_nothing(desk: Desk) -> None:
+    challenge = desk.open(1)
+    assert challenge is not None
+    honest = build_connect(APPS[0], challenge, bytes(32))
+    desk.receive(1, Connect(APPS[1].public_key, honest.nonce, honest.signature))
+    assert desk.end_of(1)[0] is ErrorCode.AUTH_FAILED
+    assert desk.sessions.app_ids() == frozenset()
