@@ -19,15 +19,14 @@ from hermes_core.protocol.payload import DATA, parse_kind_and_seq
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay import events
-from hermes_core.relay.admission import charge
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.hop import Hop
 from hermes_core.relay.hop_states import HopInput
+from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.neighbour import Link
-from hermes_core.relay.offer import OfferUnderWay
+from hermes_core.relay.offer import Offers, OfferUnderWay
 from hermes_core.relay.rows import Row
-from hermes_core.relay.throttle import TokenBucket
 
 _CURE: Final = "the chat must be rekeyed or deleted"
 
@@ -47,8 +46,8 @@ class Chat:
     """
 
     __slots__ = (
-        "_changed", "_context", "_rekeys", "app_keys", "chat_id", "created_at", "end_to_end_epoch", "ended", "hops", "lifetime",
-        "offer", "row", "state", "stored",
+        "_changed", "_context", "app_keys", "chat_id", "created_at", "end_to_end_epoch", "ended", "hops", "lifetime", "offers",
+        "row", "state", "stored",
     )  # fmt: skip
 
     def __init__(
@@ -62,27 +61,27 @@ class Chat:
     ) -> None:
         self._context = context
         self._changed = False
-        self._rekeys: TokenBucket | None = None
         self.row = row
         self.chat_id = row.chat_id
-        self.hops = (Hop(apps[0], channels, 0, row, context.effects), Hop(apps[1], channels, 1, row, context.effects))
+        self.hops = Hops(context, row, apps, channels)
+        self.offers = Offers(context, self.hops)
         self.app_keys = app_keys
         self.created_at = created_at
         self.state = ChatState.PENDING
         self.end_to_end_epoch = 0
         self.lifetime = Lifetime(context.params, created_at)
-        self.offer: OfferUnderWay | None = None
         self.stored = False
         self.ended: ChatEnd | None = None
 
     @property
-    def app_ids(self) -> tuple[AppId, AppId]:
-        return self.hops[0].app_id, self.hops[1].app_id
-
-    @property
     def dirty(self) -> bool:
         """Its record differs from what is stored."""
-        return self._changed or self.hops[0].channel.dirty or self.hops[1].channel.dirty
+        return self._changed or self.hops.dirty
+
+    @property
+    def offer(self) -> OfferUnderWay | None:
+        """The offer that waits for its answer."""
+        return self.offers.under_way
 
     # beginning
 
@@ -93,9 +92,7 @@ class Chat:
         channels = (context.build_channel(row.chat_id, links[0]), context.build_channel(row.chat_id, links[1]))
         target_key = links[1].public_key if channels[1].kind is ChannelKind.LEG else b""
         chat = cls(context, row, apps, channels, (offer.initiator_key, target_key), now)
-        chat.offer = OfferUnderWay.answer(chat.hops, 0, offer, now)
-        chat.offer.pass_on(offer)
-        context.admission.count_waiting(apps, 1)
+        chat.offers.begin(0, offer, now)
         return chat
 
     # its record
@@ -112,20 +109,21 @@ class Chat:
         chat.state = record.state
         chat.end_to_end_epoch = record.end_to_end_epoch
         chat.stored = True
-        epochs = chat._note_epochs()
-        chat.lifetime.restore(last_active_at=float(record.last_active_at_s), messages=record.messages_in_epoch, epochs=epochs)
-        for hop, acked in zip(chat.hops, record.acked, strict=True):
+        last_active_at = float(record.last_active_at_s)
+        chat.lifetime.restore(last_active_at=last_active_at, messages=record.messages_in_epoch, epochs=chat.hops.epochs)
+        chat.lifetime.note_keys(chat.hops.keys_began_at)
+        for hop, acked in zip(chat.hops.pair, record.acked, strict=True):
             hop.restore(acked=acked, quarantined=record.state is ChatState.QUARANTINED)
         return chat
 
     def build_record(self) -> ChatRecord:
         """A record with copies of both channels' secrets, for whoever gets it to wipe. The chat is not dirty any more."""
-        first, second = self.hops
+        first, second = self.hops.pair
         self._changed = False
         return ChatRecord(
             chat_id=self.chat_id,
             state=self.state,
-            app_ids=self.app_ids,
+            app_ids=self.hops.app_ids,
             app_keys=self.app_keys,
             side_nodes=(first.neighbour.node_id, second.neighbour.node_id),
             sides=(first.channel.snapshot(), second.channel.snapshot()),
@@ -150,7 +148,7 @@ class Chat:
 
         True when the chat has to be settled. Whatever is wrong with it concerns its sender alone.
         """
-        hop, onward = self.hops[index], self.hops[1 - index]
+        hop, onward = self.hops.pair[index], self.hops.pair[1 - index]
         try:
             if not hop.state.ready or self.state is ChatState.QUARANTINED:
                 raise self._not_ready(hop)
@@ -190,39 +188,16 @@ class Chat:
 
     def _receive_offer(self, index: int, offer: m.Offer, now: float) -> None:
         """A rekey; passed on if it is admitted. A quarantined chat cannot be resumed: its offers pass over any open stream."""
-        self._admit_rekey(index, offer, now)
-        if self.offer is not None and self.offer.stands_against(index):
-            return  # this one's sender adopts it
-        newer = OfferUnderWay.answer(self.hops, index, offer, now)
-        self._abandon_offer(replaced_by=index)
-        self.offer = newer
-        newer.pass_on(offer)
-
-    def _admit_rekey(self, index: int, offer: m.Offer, now: float) -> None:
-        context, hop, onward = self._context, self.hops[index], self.hops[1 - index]
         if self.state is ChatState.PENDING:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY)
-        if derive_app_id(offer.initiator_key) != hop.app_id or offer.target != onward.app_id:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, "the offer names other apps than the chat's")
-        if not (onward.state.ready or (self.state is ChatState.QUARANTINED and onward.neighbour in context.links)):
-            raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "the other side of the chat is away")
-        if self._rekeys is None:
-            self._rekeys = TokenBucket(context.params.rekey_burst, context.params.rekey_refill_s, now)
-        charge(self._rekeys, now, ErrorCode.REKEY_THROTTLED)
-        if hop.is_leg:  # another node has throttled its own app
-            context.admission.charge_rekey(hop.app_id, now)
+        self.offers.admit_rekey(index, offer, now, over_any_stream=self.state is ChatState.QUARANTINED)
+        self.offers.begin(index, offer, now)
 
     def _receive_answer(self, index: int, answer: m.Answer, now: float) -> None:
         """Check the hop's answer and confirm it at once; pass the end-to-end answer on with our own for the offering side."""
-        offer, hop = self.offer, self.hops[index]
-        if offer is None or not offer.waits_for(index, answer):
-            hop.refuse_frame(ProtocolError(ErrorCode.CHAT_NOT_READY, "no offer waits for this answer"))
-            return
-        if derive_app_id(answer.responder_key) != hop.app_id:
-            hop.refuse_frame(ProtocolError(ErrorCode.INVALID_KEY, "responder_key is another app's"))
-            return
+        hop = self.hops[index]
         try:
-            hop.channel.complete(answer.hop, answer.hop_confirm, now)
+            offer = self.offers.check_answer(index, answer, now)
         except ProtocolError as error:
             # An answer that is not authentic changes nothing; one that is, but leads to other keys, ends the attempt.
             hop.refuse_frame(error)
@@ -235,17 +210,16 @@ class Chat:
         self.lifetime.note_activity(now)
         if not offer.first:
             self.end_to_end_epoch = max(self.end_to_end_epoch, offer.end_to_end_epoch)
-        self._end_offer()
+        self.offers.end()
         self._note_change()
         hop.apply(HopInput.ONWARD_UP)  # the answer has just come that way
         self._enter_epoch(index, now)
         hop.confirm()
-        self.hops[offer.offerer].note_told(up=True)  # the answer says so
-        offer.give_answer(answer)
+        self.offers.give_answer(offer, answer)
 
     def _receive_confirm(self, index: int, confirm: m.Confirm, now: float) -> None:
         """Check the hop's half, pass the end-to-end half on. Idempotent: an app repeats it until it knows that it arrived."""
-        hop, onward = self.hops[index], self.hops[1 - index]
+        hop, onward = self.hops.pair[index], self.hops.pair[1 - index]
         if confirm.hop_epoch:
             before = hop.channel.epoch
             try:
@@ -284,7 +258,7 @@ class Chat:
             silent = {offer.offerer} if informed is None else {offer.offerer, informed}
             self.close(m.CloseReason.ROUTE_UNAVAILABLE, silent=silent)
         else:
-            self._abandon_offer()
+            self.offers.abandon()
 
     def close_beyond_cure(self, code: ErrorCode) -> bool:
         """End a quarantined chat whose epochs differ by more than a rekey bridges: the store was rolled back past an epoch."""
@@ -293,21 +267,11 @@ class Chat:
         self.close(m.CloseReason.RATCHET_FAILED)
         return True
 
-    def _abandon_offer(self, *, replaced_by: int | None = None) -> None:
-        if self.offer is not None:
-            self.offer.abandon(replaced_by=replaced_by)
-        self._end_offer()
-
-    def _end_offer(self) -> None:
-        if self.offer is not None and self.offer.first:
-            self._context.admission.count_waiting(self.app_ids, -1)
-        self.offer = None
-
     def _enter_epoch(self, index: int, now: float) -> None:
         """A hop uses a new epoch, made on this stream. Once both do, the chat is open (again)."""
         self.hops[index].enter_epoch()
-        epochs = self._note_epochs()
-        if 0 in epochs or any(hop.state.quarantined for hop in self.hops):
+        self.lifetime.note_keys(self.hops.keys_began_at)
+        if not self.hops.usable:
             return
         if self.state is ChatState.PENDING:
             scope = ChannelKind.TIELINE if self.row.spans_nodes else ChannelKind.LEG
@@ -316,13 +280,8 @@ class Chat:
         if self.state is not ChatState.ACTIVE:
             self.state = ChatState.ACTIVE
             self._note_change()
-        if self.lifetime.note_renewal(epochs):
+        if self.lifetime.note_renewal(self.hops.epochs):
             self._note_change()
-
-    def _note_epochs(self) -> tuple[int, int]:
-        first, second = (hop.channel for hop in self.hops)
-        self.lifetime.note_epochs(first.epoch_started_at_s, second.epoch_started_at_s)
-        return first.epoch, second.epoch
 
     # new streams
 
@@ -360,11 +319,11 @@ class Chat:
             # rekey that was interrupted half-way has renewed one hop alone, so every app here is asked for another one.
             hop.refuse_claims(ErrorCode.ROLLBACK_DETECTED)
             hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
-            self._tell_apps_of_rollback(informed=hop)
+            self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=hop)
             return False
         hop.become_ready(skipped)
         if renewed:
-            self._enter_epoch(self.hops.index(hop), now)
+            self._enter_epoch(self.hops.pair.index(hop), now)
         return True
 
     def _refuse_claims(self, hop: Hop, error: ProtocolError) -> None:
@@ -389,18 +348,11 @@ class Chat:
             self.close(m.CloseReason.RATCHET_FAILED)
             return
         self.state = ChatState.QUARANTINED
-        self._abandon_offer()
+        self.offers.abandon()
         self._note_change()
         self._report(events.ChatQuarantined(self.chat_id))
-        for hop in self.hops:
-            hop.tell_path(up=False)  # now: nothing is told on a hop that is not ready
-            hop.apply(HopInput.QUARANTINE)
-        self._tell_apps_of_rollback(informed=informed)
-
-    def _tell_apps_of_rollback(self, *, informed: Hop | None) -> None:
-        for hop in self.hops:
-            if hop.is_leg and hop is not informed:
-                hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
+        self.hops.quarantine()
+        self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=informed)
 
     def _receive_error(self, index: int, notice: m.ErrorNotice, _now: float) -> None:
         """What another node refused. Only the loss of the chat over there has a consequence: it ends here as well."""
@@ -422,11 +374,9 @@ class Chat:
         self.hops[index].apply(HopInput.ONWARD_UP if message.up else HopInput.ONWARD_DOWN)
 
     def tell_paths(self) -> None:
-        """Tell each neighbour whether its frames would reach the far app, when it was told otherwise."""
-        usable = self.state is not ChatState.QUARANTINED
-        for hop, onward in (self.hops, self.hops[::-1]):
-            if hop.state.ready:
-                hop.tell_path(up=usable and onward.leads_on)
+        """Make what each neighbour was told of its path true."""
+        if self.state is not ChatState.QUARANTINED:
+            self.hops.tell_paths()
 
     # time
 
@@ -436,14 +386,9 @@ class Chat:
     def handle_timer(self, now: float) -> None:
         fire_due(self._TIMERS, self, now, over=lambda chat: chat.ended is not None)
 
-    @property
-    def _can_rekey(self) -> bool:
-        """Only a chat whose apps are both there can be rekeyed at all."""
-        return self.hops[0].leads_on and self.hops[1].leads_on
-
     def _keys_due_at(self) -> float | None:
         """When the apps are to be asked for a rekey: at once, once they are there, if the keys were due before."""
-        waits = self.state is ChatState.ACTIVE and self.lifetime.rekey_deadline is None and self._can_rekey
+        waits = self.state is ChatState.ACTIVE and self.lifetime.rekey_deadline is None and self.hops.lead_on
         return self.lifetime.keys_due_at if waits else None
 
     def _ask_for_rekey(self, now: float) -> None:
@@ -453,46 +398,21 @@ class Chat:
         self.lifetime.begin_grace(now)
         self._report(events.RekeyRequired(self.chat_id))
         notice = m.ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.FRAME, self.chat_id, "the keys have served their time", 0)
-        for hop in self.hops:
-            if hop.is_leg:
-                hop.send(notice)
+        self.hops.tell_apps(notice)
 
     def _end_grace(self, _now: float) -> None:
         """No rekey came: the chat ends, unless an app is away; then the grace begins anew when it is back."""
-        if self._can_rekey:
+        if self.hops.lead_on:
             self.close(m.CloseReason.RATCHET_FAILED)
         else:
             self.lifetime.end_grace()
-
-    def _offer_ends_at(self) -> float | None:
-        return None if self.offer is None else self.offer.started_at + self._context.params.handshake_timeout_s
 
     def _unconfirmed_at(self) -> float | None:
         waits = self.state is ChatState.PENDING and self.offer is None
         return self.lifetime.unconfirmed_at if waits else None
 
-    def _channels_due_at(self) -> float | None:
-        first, second = self.hops[0].channel.next_timer(), self.hops[1].channel.next_timer()
-        if first is None or second is None:
-            return second if first is None else first
-        return min(first, second)
-
-    def _wipe_what_is_due(self, now: float) -> None:
-        for hop in self.hops:
-            hop.channel.handle_timer(now)
-
-    def _claims_due_at(self) -> float | None:
-        sent = [hop.claimed_at for hop in self.hops if hop.state.claimed]
-        return min(sent) + self._context.params.resume_retry_s if sent else None
-
     def _repeat_claims(self, now: float) -> None:
-        """Our claims were not answered: send them again, unless only new keys can help."""
-        for hop in self.hops:
-            if hop.state.claimed and now >= hop.claimed_at + self._context.params.resume_retry_s:
-                if self.state is ChatState.QUARANTINED:
-                    hop.apply(HopInput.GIVE_UP_CLAIM)
-                else:
-                    hop.claim(self._context.links[hop.neighbour].binding, now)
+        self.hops.repeat_claims(now, useless=self.state is ChatState.QUARANTINED)
 
     # the end
 
@@ -509,10 +429,9 @@ class Chat:
         if self.ended is not None:
             return
         self._report(events.ChatErased(self.chat_id, reason, was_open=self.state is not ChatState.PENDING))
-        self._end_offer()
+        self.offers.end()
         self.ended = ChatEnd(reason, frozenset(silent))
-        for hop in self.hops:
-            hop.channel.wipe()
+        self.hops.wipe()
 
     def _note_change(self) -> None:
         """The record has to be stored anew; what the chat sends from here on waits for that."""
@@ -538,11 +457,11 @@ class Chat:
     }
 
     _TIMERS: ClassVar[tuple[Timer[Chat], ...]] = (
-        Timer("offer", _offer_ends_at, lambda chat, _: chat.fail_offer(ErrorCode.TARGET_OFFLINE)),
-        Timer("channels", _channels_due_at, _wipe_what_is_due),
+        Timer("offer", lambda chat: chat.offers.ends_at(), lambda chat, _: chat.fail_offer(ErrorCode.TARGET_OFFLINE)),
+        Timer("channels", lambda chat: chat.hops.channels_due_at(), lambda chat, now: chat.hops.wipe_what_is_due(now)),
         Timer("idle", lambda chat: chat.lifetime.idle_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("unconfirmed", _unconfirmed_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("grace", lambda chat: chat.lifetime.rekey_deadline, _end_grace),
         Timer("keys", _keys_due_at, _ask_for_rekey),
-        Timer("claims", _claims_due_at, _repeat_claims),
+        Timer("claims", lambda chat: chat.hops.claims_due_at(), _repeat_claims),
     )

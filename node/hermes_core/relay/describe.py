@@ -34,7 +34,7 @@ class ChatDescription:
 
 
 def describe_chat(chat: Chat) -> ChatDescription:
-    first, second = chat.hops
+    first, second = chat.hops.pair
     return ChatDescription(chat.chat_id, chat.state, (_describe_hop(first), _describe_hop(second)), chat.end_to_end_epoch)
 
 

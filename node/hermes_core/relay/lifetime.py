@@ -45,9 +45,9 @@ class Lifetime:
         self.last_active_at = now
         self.messages += 1
 
-    def note_epochs(self, *started_at_s: float) -> None:
-        """A hop entered an epoch; when each hop's began."""
-        self._keys_end_at = min(started_at_s) + self._params.max_key_lifetime_s
+    def note_keys(self, began_at: float) -> None:
+        """When the older of the keys in use began to be used."""
+        self._keys_end_at = began_at + self._params.max_key_lifetime_s
 
     def note_renewal(self, epochs: tuple[int, int]) -> bool:
         """True when every key of the chat is newer than those counted so far: the count starts again, the grace is over."""
