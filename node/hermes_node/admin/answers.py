@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import derive_fingerprint
 from hermes_core.mesh.machine import Member
@@ -76,7 +77,7 @@ class NodeAdmin:
         async with chats.turn() as machine:
             # No pass between the snapshot and its commit: the mark that is returned stands for exactly this state.
             snapshot = build_snapshot(machine.describe())
-            taken = await store.run(lambda keystore: take_witness(keystore, snapshot))
+            taken = await store.run(lambda keystore: take_witness(keystore, snapshot, SYSTEM_RANDOM))
             store.closed_value = await store.run(read_closed_value)
         self._node.log.info("resume_witness_taken", chats=taken.chats)
         return admin_pb2.ResumeWitness(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreError, KeystoreIOError, KeystoreTamperedError
 from hermes_core.keystore.backend import KeyBackend, PassphraseBackend
@@ -43,13 +44,16 @@ class Keystore:
     only opening the file anew can tell.
     """
 
-    def __init__(self, path: Path, lock: KeystoreLock, connection: sqlite3.Connection, unsealed: Unsealed) -> None:
+    def __init__(
+        self, path: Path, lock: KeystoreLock, connection: sqlite3.Connection, unsealed: Unsealed, random: RandomSource
+    ) -> None:
         """For `create` and `open`."""
         self.path = path
         self.fsyncs = 0
         self._lock = lock
         self._connection = connection
         self._unsealed = unsealed
+        self._random = random
         self._sealer = RecordSealer(unsealed.keys)
         self._failure: KeystoreError | None = None
         self._closed = False
@@ -65,12 +69,13 @@ class Keystore:
         backend: KeyBackend | None = None,
         page_bytes: int = PAGE_BYTES,
         connect: Connector = connect_sqlite,
+        random: RandomSource = SYSTEM_RANDOM,
     ) -> Self:
         """Make a new keystore and open it. KeystoreExistsError when there is one: it is never overwritten."""
         path, backend = Path(path), backend or PassphraseBackend(passphrase, argon2)
         with _locked(path) as lock:
-            write_new_keystore(path, backend, page_bytes, connect)
-            return cls._open_locked(path, lock, backend, connect)
+            write_new_keystore(path, backend, page_bytes, connect, random)
+            return cls._open_locked(path, lock, backend, connect, random)
 
     @classmethod
     def open(
@@ -80,15 +85,18 @@ class Keystore:
         *,
         backend: KeyBackend | None = None,
         connect: Connector = connect_sqlite,
+        random: RandomSource = SYSTEM_RANDOM,
     ) -> Self:
         """Verify everything, then open, and migrate older records. On any KeystoreError no byte of the file was changed."""
         path = Path(path)
         check_files(path)
         with _locked(path) as lock:
-            return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect)
+            return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect, random)
 
     @classmethod
-    def _open_locked(cls, path: Path, lock: KeystoreLock, backend: KeyBackend, connect: Connector) -> Self:
+    def _open_locked(
+        cls, path: Path, lock: KeystoreLock, backend: KeyBackend, connect: Connector, random: RandomSource
+    ) -> Self:
         unsealed = verify_file(path, backend, connect)
         try:
             connection = open_for_writing(path, connect)
@@ -98,7 +106,7 @@ class Keystore:
         except BaseException:
             unsealed.wipe()
             raise
-        store = cls(path, lock, connection, unsealed)
+        store = cls(path, lock, connection, unsealed, random)
         try:
             store._check_unchanged()
             if unsealed.census.outdated:
@@ -148,15 +156,17 @@ class Keystore:
         self._check_usable()
         if not puts and not deletes:
             return self.mark
-        rows = [self._sealer.seal(table, key, RECORD_VERSIONS[table], value) for (table, key), value in puts.items()]
+        rows = [
+            self._sealer.seal(table, key, RECORD_VERSIONS[table], value, self._random) for (table, key), value in puts.items()
+        ]
         removed = [self._sealer.derive_row_key(table, key) for table, key in deletes]
-        self._transact(lambda: apply_rows(self._connection, self._unsealed, rows, removed))
+        self._transact(lambda: apply_rows(self._connection, self._unsealed, rows, removed, self._random))
         return self.mark
 
     def rotate_generation(self) -> None:
         """Re-seal every live record under a new key and forget the old one: older copies then open to nobody."""
         self._check_usable()
-        self._transact(lambda: rotate_rows(self._connection, self._unsealed), truncate=True)
+        self._transact(lambda: rotate_rows(self._connection, self._unsealed, self._random), truncate=True)
 
     def rotate_passphrase(self, new: SecretBytes, *, argon2: Argon2Params | None = None) -> None:
         """Seal the keystore with another passphrase; records are not touched."""
@@ -165,7 +175,7 @@ class Keystore:
     def rewrap(self, backend: KeyBackend) -> None:
         """Seal the keystore with another key backend; records are not touched."""
         self._check_usable()
-        self._transact(lambda: rewrap_master(self._connection, self._unsealed, backend), truncate=True)
+        self._transact(lambda: rewrap_master(self._connection, self._unsealed, backend, self._random), truncate=True)
 
     def truncate_log(self) -> None:
         """Fold the write-ahead log in and cut it to nothing, as after a teardown burst."""

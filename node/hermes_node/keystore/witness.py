@@ -7,12 +7,12 @@ A store that was rolled back lacks the snapshot, or is behind the mark.
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.ids import CHAT_ID_BYTES, ChatId
 from hermes_core.keystore.chat_record import ChatState
@@ -68,11 +68,11 @@ def build_snapshot(descriptions: Iterable[ChatDescription]) -> Snapshot:
     return snapshot
 
 
-def take_witness(keystore: Keystore, snapshot: Snapshot) -> TakenWitness:
+def take_witness(keystore: Keystore, snapshot: Snapshot, random: RandomSource) -> TakenWitness:
     """Seal a snapshot, keep the newest KEPT_WITNESSES, forget closed chats that no kept witness can ask for. Blocking."""
     index = _read_index(keystore)
     sequence = index[-1][0] + 1 if index else 1
-    witness_id = os.urandom(WITNESS_ID_BYTES)
+    witness_id = generate_bytes(WITNESS_ID_BYTES, random)
     chunks = list(_encode_chunks(snapshot))
     index.append((sequence, witness_id, len(chunks)))
     dropped, kept = index[:-KEPT_WITNESSES], index[-KEPT_WITNESSES:]

@@ -172,7 +172,7 @@ class Node:
     async def _unseal(self) -> UnsealedNode:
         loop = asyncio.get_running_loop()
         with self.metrics.keystore.operation(KeystoreOperation.UNSEAL):
-            unsealed = await loop.run_in_executor(self._executor, unseal_node, self.config, self._environment)
+            unsealed = await loop.run_in_executor(self._executor, unseal_node, self.config, self._environment, SYSTEM_RANDOM)
         self.stored, self.corrupt_records = unsealed.stored, unsealed.corrupt
         self.store = ChatStore(unsealed.keystore, self._executor, self.metrics.keystore)
         self.store.closed_value = unsealed.closed_value
@@ -221,7 +221,16 @@ class Node:
             raise NodeError("the mesh starts after the chats are restored")
         part = await start_mesh(
             MeshContext(
-                self.config, stored.identity, stored.incarnation, tls, chats, self, self.clock.now, self.log, self.metrics
+                self.config,
+                stored.identity,
+                stored.incarnation,
+                tls,
+                chats,
+                self,
+                self.clock.now,
+                self.log,
+                self.metrics,
+                SYSTEM_RANDOM,
             )
         )
         self.mesh = part.driver

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, NodeId
@@ -82,6 +83,7 @@ class MeshDriver:
         now: Callable[[], float],
         log: EventLog,
         metrics: NodeMetrics,
+        entropy: RandomSource,
     ) -> None:
         self._identity = identity
         self._membership = membership
@@ -90,6 +92,7 @@ class MeshDriver:
         self._now = now
         self._log = log
         self._metrics = metrics
+        self._entropy = entropy
         self._seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
         self._outcomes = SeedOutcomes(membership.descriptor.node_id)
         self._gossip: dict[NodeId, GossipLink] = {}
@@ -105,7 +108,7 @@ class MeshDriver:
 
     @property
     def local(self) -> LocalNode:
-        return LocalNode(self._identity, self._membership.descriptor)
+        return LocalNode(self._identity, self._membership.descriptor, self._entropy)
 
     @property
     def membership(self) -> Membership:

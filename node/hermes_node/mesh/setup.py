@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import grpc.aio
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
@@ -53,6 +54,7 @@ class MeshContext:
     now: Callable[[], float]
     log: EventLog
     metrics: NodeMetrics
+    random: RandomSource
 
 
 async def start_mesh(context: MeshContext) -> MeshPart:
@@ -77,6 +79,7 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         now=context.now,
         log=context.log,
         metrics=context.metrics,
+        entropy=context.random,
     )
 
     def build_link(peer: NodeDescriptor, binding: bytes) -> RouteLink:
