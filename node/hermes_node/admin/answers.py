@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import derive_fingerprint
+from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MemberState
 from hermes_core.relay.chat import ChatDescription, SideDescription
 from hermes_node.admin.resume_check import Facts, judge_resume
 from hermes_node.keystore import Keystore, KeystoreMark
 from hermes_node.keystore.witness import (
-    WITNESS_ID_BYTES,
-    Snapshot,
     UnknownWitnessError,
     build_snapshot,
     compare_snapshot,
