@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from hermes_core.keystore.rotation import RotationParams, RotationTimer
+
 if TYPE_CHECKING:
     from hermes_node.lifecycle.node import Node
 
@@ -20,7 +22,8 @@ class Housekeeping:
         self._reasons: list[str] | None = None
         now = node.clock.now()
         self._next_certificates_at = now
-        self._rotated_at = now
+        settings = node.config.keystore
+        self._rotation = RotationTimer(RotationParams(settings.rotate_interval_s, settings.rotate_after_deletes), now)
 
     async def run(self) -> None:
         """Until cancelled; a keystore that fails ends the node."""
@@ -49,12 +52,8 @@ class Housekeeping:
             await health.follow(not reasons)
 
     async def _rotate(self, now: float) -> None:
-        """After a teardown burst, or when the generation is old: older copies of records then open to nobody."""
-        store, settings = self._node.store, self._node.config.keystore
-        if store is None:
-            return
-        due = settings.rotate_interval_s > 0 and now - self._rotated_at >= settings.rotate_interval_s
-        if due or store.deleted_since_rotation >= settings.rotate_after_deletes:
-            self._rotated_at = now
+        store = self._node.store
+        if store is not None and self._rotation.is_due(store.deleted_since_rotation, now):
+            self._rotation.begin(now)
             await store.rotate()
             self._node.log.info("keystore_rotated", generation=store.mark.generation)
