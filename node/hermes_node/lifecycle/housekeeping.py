@@ -3,57 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from hermes_core.keystore.rotation import RotationParams, RotationTimer
-
-if TYPE_CHECKING:
-    from hermes_node.lifecycle.node import Node
+from hermes_core.keystore.rotation import RotationTimer
+from hermes_node.apps.sessions import SessionTable
+from hermes_node.chats.store import ChatStore
+from hermes_node.logs.event_log import EventLog
+from hermes_node.streams.servers import Health
+from hermes_node.tls.setup import Certificates
 
 TICK_S: Final = 0.25
 CERTIFICATE_CHECK_S: Final = 5.0
 
 
 class Housekeeping:
-    """One task that ticks."""
+    """One task that ticks; `why_not_ready` is followed by the log and by every health service."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._reasons: list[str] | None = None
-        now = node.clock.now()
-        self._next_certificates_at = now
-        settings = node.config.keystore
-        self._rotation = RotationTimer(RotationParams(settings.rotate_interval_s, settings.rotate_after_deletes), now)
+    def __init__(
+        self,
+        *,
+        sessions: SessionTable,
+        heartbeat_interval_s: float,
+        why_not_ready: Callable[[], list[str]],
+        healths: Sequence[Health],
+        certificates: Certificates,
+        store: ChatStore,
+        rotation: RotationTimer,
+        now: Callable[[], float],
+        log: EventLog,
+    ) -> None:
+        self._sessions = sessions
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self._why_not_ready = why_not_ready
+        self._healths = healths
+        self._certificates = certificates
+        self._store = store
+        self._rotation = rotation
+        self._now = now
+        self._log = log
+        self._told: list[str] | None = None
+        self._next_certificates_at = now()
 
     async def run(self) -> None:
         """Until cancelled; a keystore that fails ends the node."""
-        tick_s = min(TICK_S, self._node.config.app.heartbeat_interval_s / 4)
+        tick_s = min(TICK_S, self._heartbeat_interval_s / 4)
         while True:
-            now = self._node.clock.now()
-            self._node.sessions.beat(now, self._node.config.app.heartbeat_interval_s)
+            now = self._now()
+            self._sessions.beat(now, self._heartbeat_interval_s)
             await self._tell_readiness()
             if now >= self._next_certificates_at:
                 self._next_certificates_at = now + CERTIFICATE_CHECK_S
-                for tls in self._node.tls.values():
-                    tls.refresh()
-            await self._rotate(now)
+                self._certificates.refresh()
+            if self._rotation.is_due(self._store.deleted_since_rotation, now):
+                await self._rotate(now)
             await asyncio.sleep(tick_s)
 
     async def _tell_readiness(self) -> None:
-        reasons = self._node.readiness.reasons()
-        if reasons == self._reasons:
+        reasons = self._why_not_ready()
+        if reasons == self._told:
             return
-        self._reasons = reasons
+        self._told = reasons
         if reasons:
-            self._node.log.info("node_unready", reasons=reasons)
+            self._log.info("node_unready", reasons=reasons)
         else:
-            self._node.log.info("node_ready")
-        for _, health in self._node.servers:
+            self._log.info("node_ready")
+        for health in self._healths:
             await health.follow(not reasons)
 
     async def _rotate(self, now: float) -> None:
-        store = self._node.store
-        if store is not None and self._rotation.is_due(store.deleted_since_rotation, now):
-            self._rotation.begin(now)
-            await store.rotate()
-            self._node.log.info("keystore_rotated", generation=store.mark.generation)
+        self._rotation.begin(now)
+        await self._store.rotate()
+        self._log.info("keystore_rotated", generation=self._store.mark.generation)

@@ -26,6 +26,7 @@ from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState
 from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.alone import MeshDescription
 from hermes_node.mesh.handshake import LocalNode, ProvedPeer
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
@@ -104,15 +105,11 @@ class MeshDriver:
         self._closing = False
         self._wake = asyncio.Event()
         self._reported = JoinState.JOINING
-        self.locations: dict[AppId, NodeId] = {}
+        self._locations: dict[AppId, NodeId] = {}
 
     @property
     def local(self) -> LocalNode:
         return LocalNode(self._identity, self._membership.descriptor, self._entropy)
-
-    @property
-    def membership(self) -> Membership:
-        return self._membership
 
     @property
     def join_state(self) -> JoinState:
@@ -120,7 +117,12 @@ class MeshDriver:
         return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=bool(self._gossip))
 
     def locate(self, app_id: AppId) -> NodeId | None:
-        return self.locations.get(app_id)
+        return self._locations.get(app_id)
+
+    def describe(self) -> MeshDescription:
+        own, members = self._membership.descriptor, tuple(self._membership.members.values())
+        counts = {state: self._membership.count(state) for state in MemberState}
+        return MeshDescription(own.address, own.incarnation, members, counts, len(self._locations))
 
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
         self._membership.set_local_apps(app_ids)
@@ -210,8 +212,8 @@ class MeshDriver:
         for event in output.events:
             self._tell(event)
         if any(isinstance(event, DirectoryChanged) for event in output.events):
-            self.locations = self._membership.locations()
-            self._listener.directory_changed(self.locations)
+            self._locations = self._membership.locations()
+            self._listener.directory_changed(self._locations)
 
     def _tell(self, event: MeshEvent) -> None:
         record_mesh_event(self._metrics, event)

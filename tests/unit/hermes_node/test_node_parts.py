@@ -16,7 +16,6 @@ from hermes_node.config.addresses import Address, parse_address, parse_seed
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
 from hermes_node.keystore import KeystoreMark
 from hermes_node.keystore.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
-from hermes_node.lifecycle.readiness import Readiness
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_proto.v1 import admin_pb2
 
@@ -114,22 +113,6 @@ def test_the_gravest_finding_is_the_verdict(changes: dict[str, object], verdict:
     found, detail = judge_resume(witness, facts(**changes))
     assert found == verdict
     assert detail
-
-
-def test_readiness_names_what_is_missing() -> None:
-    readiness = Readiness()
-    assert readiness.reasons() == ["the keystore is sealed"]
-    readiness.unsealed = True
-    assert readiness.reasons() == ["chats are being restored from the keystore"]
-    readiness.restored = True
-    assert len(readiness.reasons()) == 2
-    readiness.serving = True
-    readiness.join_state = lambda: JoinState.ALONE
-    assert readiness.reasons() == []
-    readiness.draining = True
-    assert readiness.reasons() == ["the node is draining"]
-    readiness.wiped = True
-    assert readiness.reasons() == ["the keystore was wiped"]
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
