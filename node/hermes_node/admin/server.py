@@ -21,7 +21,8 @@ from hermes_proto.v1 import admin_pb2
 MAX_BODY_BYTES: Final = 64 * 1024
 MIN_TOKEN_BYTES: Final = 16
 MAX_TOKEN_BYTES: Final = 1024
-_STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400, ErrorCode.DRAINING: 409}
+_STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400}
+"""What an admin request can be refused with; any other code is a defect of ours: 500."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

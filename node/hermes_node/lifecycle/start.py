@@ -79,7 +79,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         observer=observer,
         now=context.now,
         log=context.log,
-        on_failure=lambda error: context.tasks.fail(_as_commit_failure(error)),
+        on_failure=lambda error: _fail_commit(context, error),
     )
     context.tasks.spawn(chats.run(), "chats")
     return Restored(opened.store, opened.stored, chats, observer, counts)
@@ -143,8 +143,11 @@ def _tell_opened(context: StartContext, found: UnsealedNode) -> None:
         context.metrics.keystore.count_tamper(TamperKind.RECORD)
 
 
-def _as_commit_failure(error: Exception) -> HermesError:
-    return error if isinstance(error, HermesError) else NodeError(f"{type(error).__name__} in the keystore's commit")
+def _fail_commit(context: StartContext, error: Exception) -> None:
+    """What the disk holds is unknown: the node ends, and the next start reads it."""
+    kind = type(error).__name__
+    context.log.error("keystore_failed", exception=kind)
+    context.tasks.fail(error if isinstance(error, HermesError) else NodeError(f"{kind} in the keystore's commit"))
 
 
 async def _close_unflushed(store: ChatStore) -> None:

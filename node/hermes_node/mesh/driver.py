@@ -7,7 +7,7 @@ import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
@@ -17,6 +17,7 @@ from hermes_core.mesh.machine import (
     DirectoryChanged,
     IdentityConflict,
     IncarnationRaised,
+    MemberEvicted,
     MemberJoined,
     Membership,
     MemberStateChanged,
@@ -232,6 +233,10 @@ class MeshDriver:
                 self._listener.incarnation_raised(incarnation)
             case DirectoryChanged():
                 pass  # told once for all of them, by the caller
+            case MemberEvicted():
+                pass  # its death was told
+            case _:
+                assert_never(event)
 
     def _lose(self, node_id: NodeId) -> None:
         """A dead peer's streams are ended: when it comes back its chats resume on new ones."""

@@ -203,7 +203,7 @@ def fail_serving(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("hermes_node.lifecycle.start.start_app_server", _raise(ListenError("app.listen")))
 
 
-def _raise(error: HermesError) -> Callable[..., Any]:
+def _raise(error: Exception) -> Callable[..., Any]:
     def fail(*_: object, **__: object) -> None:
         raise error
 
@@ -234,6 +234,22 @@ async def test_a_part_that_fails_ends_the_node_and_the_first_failure_is_told(
             await solo.node.serve(asyncio.Event())
     await solo.node.abandon()
     await solo.expect_closed()
+
+
+@pytest.mark.parametrize("error", [KeystoreIOError("full"), ValueError("secret")], ids=lambda error: type(error).__name__)
+async def test_a_commit_that_fails_is_told_and_ends_the_node(
+    error: Exception, solo: Solo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes_node.chats.store.ChatStore.commit", _raise(error))
+    async with RawApp(solo.app) as one, RawApp(solo.app) as two:
+        await one.start_chat(two)
+        with pytest.raises(HermesError) as failed:
+            async with asyncio.timeout(10):
+                await solo.node.serve(asyncio.Event())
+        await solo.node.abandon()
+    assert [record["exception"] for record in solo.records if record["event"] == "keystore_failed"] == [type(error).__name__]
+    assert failed.value is error or failed.value.detail == "ValueError in the keystore's commit"
+    assert "secret" not in failed.value.detail
 
 
 async def test_of_two_wipes_at_once_one_is_done_and_the_other_refused(solo: Solo) -> None:
