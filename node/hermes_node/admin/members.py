@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hermes_core.ids import derive_fingerprint
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MemberState
-from hermes_node.mesh.alone import Mesh
+from hermes_node.mesh.interface import Mesh
 from hermes_node.version import read_version
 from hermes_proto.v1 import admin_pb2
 

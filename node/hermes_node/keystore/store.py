@@ -22,10 +22,12 @@ from hermes_node.keystore.database import (
     DATABASE_ERRORS,
     PAGE_BYTES,
     Connector,
+    as_keystore_error,
     check_files,
     connect_sqlite,
     open_for_writing,
     translate_error,
+    translated,
 )
 from hermes_node.keystore.erasure import erase_file
 from hermes_node.keystore.lock import KeystoreLock
@@ -136,7 +138,7 @@ class Keystore:
     def load(self, table: Table) -> Iterator[tuple[bytes, bytearray]]:
         """Every record of a table as (key, value), in no meaningful order; commits in between are allowed."""
         self._check_usable()
-        with _translated():
+        with translated():
             for row_key, tbl, version, sealed in read_rows(self._connection, table):
                 yield self._sealer.open(row_key, tbl, version, sealed)
                 self._check_usable()
@@ -144,7 +146,7 @@ class Keystore:
     def get(self, table: Table, key: bytes) -> bytearray | None:
         """One record, or None."""
         self._check_usable()
-        with _translated():
+        with translated():
             row = find_row(self._connection, self._sealer.derive_row_key(table, key))
         return None if row is None else self._sealer.open(row.row_key, row.table, row.version, row.sealed)[1]
 
@@ -227,7 +229,7 @@ class Keystore:
 
     def _check_unchanged(self) -> None:
         """What was verified through one connection is what this one sees."""
-        with _translated():
+        with translated():
             header = read_header(self._connection)
             state = read_state(self._connection, self._unsealed.keys, header)
         if header.raw != self._unsealed.header.raw or state != self._unsealed.state:
@@ -266,7 +268,7 @@ class Keystore:
         try:
             yield
         except BaseException as error:
-            failure = _as_keystore_error(error)
+            failure = as_keystore_error(error)
             self._failure = failure or KeystoreIOError(f"interrupted by {type(error).__name__}")
             with contextlib.suppress(sqlite3.Error):
                 if self._connection.in_transaction:
@@ -274,24 +276,6 @@ class Keystore:
             if failure is not None and failure is not error:
                 raise failure from None
             raise
-
-
-def _as_keystore_error(error: BaseException) -> KeystoreError | None:
-    if isinstance(error, KeystoreError):
-        return error
-    if isinstance(error, DATABASE_ERRORS):
-        return translate_error(error)
-    if isinstance(error, OSError):
-        return KeystoreIOError(f"the volume failed: {error.strerror}")
-    return None
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DATABASE_ERRORS as error:
-        raise translate_error(error) from None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from hermes_node.config.sections import Config
 from hermes_node.lifecycle.coalesced import Coalesced
 from hermes_node.lifecycle.steps import GrpcServer
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.alone import Mesh
+from hermes_node.mesh.interface import Mesh
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.servers import Health, bind, build_app_server
 from hermes_node.tls.files import ReloadingTls

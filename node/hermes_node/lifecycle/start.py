@@ -27,7 +27,8 @@ from hermes_node.lifecycle.steps import GrpcServer, Opened, Restored, Serving
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.lifecycle.unseal import UnsealedNode, unseal_node
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.alone import LoneNode, Mesh
+from hermes_node.mesh.alone import LoneNode
+from hermes_node.mesh.interface import Mesh
 from hermes_node.mesh.setup import MeshContext, start_mesh
 from hermes_node.metrics.labels import KeystoreOperation, TamperKind
 from hermes_node.metrics.registry import NodeMetrics

@@ -13,7 +13,7 @@ from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore.identity import StoredIdentity
-from hermes_node.mesh.alone import Mesh
+from hermes_node.mesh.interface import Mesh
 from hermes_node.streams.servers import Health
 
 

@@ -19,7 +19,8 @@ from hermes_node.config.core_params import build_mesh_params
 from hermes_node.config.sections import Config
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.dialer import MeshDialer
-from hermes_node.mesh.driver import MeshDriver, MeshListener
+from hermes_node.mesh.driver import MeshDriver
+from hermes_node.mesh.interface import MeshListener
 from hermes_node.mesh.links import PeerInbox, RouteLink, route_outbox
 from hermes_node.mesh.server import MeshServer
 from hermes_node.metrics.registry import NodeMetrics

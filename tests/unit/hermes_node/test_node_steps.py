@@ -19,7 +19,8 @@ from hermes_node.lifecycle.readiness import explain_unreadiness
 from hermes_node.lifecycle.steps import Opened, Restored, Sealed, Serving, Step, Wiped
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.alone import LoneNode, Mesh
+from hermes_node.mesh.alone import LoneNode
+from hermes_node.mesh.interface import Mesh
 from hermes_node.mesh.seeds import JoinState
 from hermes_proto.v1 import admin_pb2
 
