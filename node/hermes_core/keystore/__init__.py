@@ -1,1 +1,1 @@
-"""The sealed keystore without its file: record format and versions, sealing, header, generations, set digest, migration."""
+"""The sealed keystore without its file: records and versions, sealing, header, generations, digest, migration, witnesses."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import Final, Protocol
 
 from hermes_core.crypto.kdf_argon2 import SALT_BYTES, Argon2Params, derive_master_key
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreError, KeystoreTamperedError
@@ -24,6 +24,7 @@ class KeyBackend(Protocol):
 
     `context` names the file and must be authenticated with the key. `wrapped` is at most 1,024 bytes and carries whatever
     the backend needs to unwrap again (costs and salt; a key's name in a KMS). It comes from the file: check it before use.
+    `random` is for salts and nonces; a backend with a generator of its own (an HSM) leaves it.
     `unwrap` raises KeystoreBadPassphraseError when the backend's secret does not open it, KeystoreTamperedError when the
     blob cannot be right. Ids 1 to 127 are Hermes', 128 to 255 free for others.
     """
@@ -31,7 +32,7 @@ class KeyBackend(Protocol):
     @property
     def backend_id(self) -> int: ...
 
-    def wrap(self, master: SecretBytes, context: bytes) -> bytes: ...
+    def wrap(self, master: SecretBytes, context: bytes, random: RandomSource) -> bytes: ...
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecretBytes: ...
 
@@ -46,12 +47,12 @@ class PassphraseBackend:
         self._passphrase = passphrase
         self._costs = costs or Argon2Params()
 
-    def wrap(self, master: SecretBytes, context: bytes) -> bytes:
+    def wrap(self, master: SecretBytes, context: bytes, random: RandomSource) -> bytes:
         costs = self._costs
-        salt = os.urandom(SALT_BYTES)
+        salt = generate_bytes(SALT_BYTES, random)
         head = _COSTS.pack(costs.memory_kib, costs.time_cost, costs.lanes, salt)
         kek = self._derive(salt, costs)
-        nonce = os.urandom(NONCE_BYTES)  # the key is new with every salt, so any nonce would do
+        nonce = generate_bytes(NONCE_BYTES, random)  # the key is new with every salt, so any nonce would do
         box = seal_xchacha(kek, nonce, master.buffer, context + head)
         kek.wipe()
         return head + nonce + box

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import struct
 from dataclasses import dataclass
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreTamperedError, KeystoreUnsupportedVersionError
@@ -115,7 +115,13 @@ def open_generation(header: Header, master: SecretBytes) -> tuple[int, SecretByt
 
 
 def build_header(
-    file_id: bytes, backend_id: int, wrapped: bytes, master: SecretBytes, generation: int, key: SecretBytes
+    file_id: bytes,
+    backend_id: int,
+    wrapped: bytes,
+    master: SecretBytes,
+    generation: int,
+    key: SecretBytes,
+    random: RandomSource,
 ) -> Header:
     """A new header around a master key that was wrapped already; the keys stay the caller's."""
     if len(wrapped) > MAX_WRAPPED_BYTES:
@@ -123,7 +129,7 @@ def build_header(
     keys = MasterKeys.derive(master)
     plaintext = bytearray(_GENERATION.pack(generation) + bytes(KEY_BYTES))
     plaintext[_GENERATION.size :] = key.buffer
-    nonce = os.urandom(NONCE_BYTES)  # 192 random bits: cannot repeat in practice (xaead.py)
+    nonce = generate_bytes(NONCE_BYTES, random)  # 192 random bits: cannot repeat in practice (xaead.py)
     box = seal_xchacha(keys.seal, nonce, plaintext, labels.HEADER_SEAL + file_id)
     wipe_buffer(plaintext)
     body = _FIXED.pack(MAGIC, HEADER_VERSION, file_id, backend_id, len(wrapped)) + wrapped + nonce + bytes(box)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource, generate_secret
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi, lib, pointer
 from hermes_core.keystore import labels
@@ -14,9 +14,9 @@ KEY_BYTES: Final = 32
 _blake2b: Final = lib.crypto_generichash_blake2b_salt_personal
 
 
-def generate_key() -> SecretBytes:
+def generate_key(random: RandomSource) -> SecretBytes:
     """32 random bytes."""
-    return SecretBytes.take(bytearray(os.urandom(KEY_BYTES)))
+    return generate_secret(KEY_BYTES, random)
 
 
 def derive_subkey(parent: SecretBytes, label: bytes) -> SecretBytes:

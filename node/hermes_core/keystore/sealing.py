@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from dataclasses import dataclass
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.secret import wipe_buffer
 from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha_in_place
 from hermes_core.errors import KeystoreError, KeystoreTamperedError
@@ -53,7 +53,7 @@ class RecordSealer:
         digest.update(key)
         return digest.digest()
 
-    def seal(self, table: Table, key: bytes, version: int, value: bytes | bytearray) -> SealedRow:
+    def seal(self, table: Table, key: bytes, version: int, value: bytes | bytearray, random: RandomSource) -> SealedRow:
         """Seal one record; `value` stays the caller's to wipe."""
         if len(key) > MAX_KEY_BYTES or len(value) > MAX_VALUE_BYTES:
             raise KeystoreError(f"a record of table {table.name} is larger than the keystore takes")
@@ -62,7 +62,7 @@ class RecordSealer:
         box[0] = len(key)
         box[1 : 1 + len(key)] = key
         box[1 + len(key) : -TAG_BYTES] = value
-        nonce = os.urandom(NONCE_BYTES)  # 192 random bits: cannot repeat in practice (xaead.py)
+        nonce = generate_bytes(NONCE_BYTES, random)  # 192 random bits: cannot repeat in practice (xaead.py)
         seal_xchacha_in_place(self._key, nonce, box, self._aad_head + _AAD_PLACE.pack(table, version, row_key))
         return SealedRow(row_key, int(table), version, nonce + box)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.secret import wipe_buffer
 from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha
 from hermes_core.errors import KeystoreTamperedError
@@ -37,11 +37,11 @@ class KeystoreState:
     header_hash: bytes
 
 
-def seal_state(keys: GenerationKeys, state: KeystoreState) -> bytes:
+def seal_state(keys: GenerationKeys, state: KeystoreState, random: RandomSource) -> bytes:
     """nonce(24) ‖ box of u64(counter) ‖ u64(rows) ‖ set digest(32) ‖ header hash(32): 120 bytes."""
     digest = state.set_digest.to_bytes(DIGEST_BYTES, "big")
     plaintext = _LAYOUT.pack(state.commit_counter, state.record_count, digest, state.header_hash)
-    nonce = os.urandom(NONCE_BYTES)  # 192 random bits: cannot repeat in practice (xaead.py)
+    nonce = generate_bytes(NONCE_BYTES, random)  # 192 random bits: cannot repeat in practice (xaead.py)
     return nonce + seal_xchacha(keys.state, nonce, plaintext, _aad(keys))
 
 

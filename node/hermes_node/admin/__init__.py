@@ -1,1 +1,1 @@
-"""The admin HTTP server and what it answers."""
+"""The admin HTTP server: one file for each group of answers, and the views that go with the node's steps."""

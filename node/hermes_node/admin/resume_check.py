@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermes_core.keystore.witness import Comparison
 from hermes_node.keystore import KeystoreMark
-from hermes_node.keystore.witness import Comparison
 from hermes_proto.v1 import admin_pb2
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_node.admin.view import AdminView, ProcessAnswers, SealedView
 from hermes_node.config.addresses import Address
 from hermes_node.errors import ListenError
 from hermes_node.logs.event_log import EventLog
@@ -20,52 +21,30 @@ from hermes_proto.v1 import admin_pb2
 MAX_BODY_BYTES: Final = 64 * 1024
 MIN_TOKEN_BYTES: Final = 16
 MAX_TOKEN_BYTES: Final = 1024
-_STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400, ErrorCode.DRAINING: 409}
+_STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400}
+"""What an admin request can be refused with; any other code is a defect of ours: 500."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class AdminNode(Protocol):
-    """What the server asks of the node. All but the first two raise KEYSTORE_SEALED until the node's chats are restored."""
-
-    def why_not_ready(self) -> list[str]: ...
-    def render_metrics(self, accept: str) -> tuple[bytes, str]: ...
-    async def list_members(self) -> admin_pb2.MeshMembers: ...
-    async def list_ratchets(self) -> admin_pb2.Ratchets: ...
-    async def report_resume(self) -> admin_pb2.ResumeReport: ...
-    async def check_resume(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport: ...
-    async def take_witness(self) -> admin_pb2.ResumeWitness: ...
-    async def drain(self) -> admin_pb2.DrainStatus: ...
-    async def wipe(self) -> admin_pb2.DrainStatus: ...
 
 
 class AdminServer:
     """Listens from the first moment, so that liveness holds while the keystore is still sealed."""
 
-    def __init__(self, node: AdminNode, token_file: str, log: EventLog) -> None:
-        self._node = node
+    def __init__(self, process: ProcessAnswers, token_file: str, log: EventLog) -> None:
+        self._process = process
+        self._view: AdminView = SealedView(process.why_not_ready)
         self._token_file = token_file
         self._log = log
-        self._runner: web.AppRunner | None = None
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.add_routes(self._routes())
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+
+    def show(self, view: AdminView) -> None:
+        """Answer from `view` from now on: the node reached another step."""
+        self._view = view
 
     async def start(self, address: Address) -> Address:
         """Listen; the bound address. ListenError when that is not possible."""
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.add_routes(
-            [
-                web.get("/healthz", self._health),
-                web.get("/readyz", self._ready),
-                web.get("/metrics", self._metrics),
-                web.get("/mesh/members", self._guarded(lambda _: self._node.list_members())),
-                web.get("/crypto/ratchets", self._guarded(lambda _: self._node.list_ratchets())),
-                web.get("/resume", self._guarded(lambda _: self._node.report_resume())),
-                web.post("/resume", self._guarded(self._check_resume)),
-                web.post("/resume/witness", self._guarded(lambda _: self._node.take_witness())),
-                web.post("/drain", self._guarded(lambda _: self._node.drain())),
-                web.post("/wipe", self._guarded(lambda _: self._node.wipe())),
-            ]
-        )
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, address.host, address.port)
         try:
@@ -76,19 +55,35 @@ class AdminServer:
         return Address(host, port)
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._runner.cleanup()
+
+    def _routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/healthz", self._health),
+            web.get("/readyz", self._ready),
+            web.get("/metrics", self._metrics),
+            web.post("/drain", self._guarded(self._drain)),
+            web.get("/mesh/members", self._guarded(lambda _: self._view.list_members())),
+            web.get("/crypto/ratchets", self._guarded(lambda _: self._view.list_ratchets())),
+            web.get("/resume", self._guarded(lambda _: self._view.report_resume())),
+            web.post("/resume", self._guarded(self._check_resume)),
+            web.post("/resume/witness", self._guarded(lambda _: self._view.take_witness())),
+            web.post("/wipe", self._guarded(lambda _: self._view.wipe())),
+        ]
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def _ready(self, _request: web.Request) -> web.Response:
-        reasons = self._node.why_not_ready()
+        reasons = self._process.why_not_ready()
         return _answer(admin_pb2.Readiness(ready=not reasons, reasons=reasons), status=503 if reasons else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._node.render_metrics(request.headers.get("Accept", ""))
+        body, content_type = self._process.render_metrics(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _drain(self, _request: web.Request) -> Message:
+        return admin_pb2.DrainStatus(draining=True, sessions=self._process.begin_drain())
 
     async def _check_resume(self, request: web.Request) -> Message:
         witness = admin_pb2.ResumeWitness()
@@ -96,7 +91,7 @@ class AdminServer:
             json_format.Parse(await request.text(), witness)
         except (json_format.ParseError, UnicodeDecodeError):
             raise ProtocolError(ErrorCode.INVALID_FRAME, "the body is not a ResumeWitness in JSON") from None
-        return await self._node.check_resume(witness)
+        return await self._view.check_resume(witness)
 
     def _guarded(self, handle: Callable[[web.Request], Awaitable[Message]]) -> Handler:
         """Only with the bearer token; errors become JSON with their code."""

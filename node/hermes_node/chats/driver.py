@@ -71,9 +71,7 @@ class ChatDriver:
         now: Callable[[], float],
         log: EventLog,
         on_failure: Callable[[Exception], None],
-        on_apps: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_apps` is called whenever the set of connected apps changed."""
         self._relay = relay
         self._store = store
         self._observer = observer
@@ -82,7 +80,7 @@ class ChatDriver:
         self._now = now
         self._log = log
         self._on_failure = on_failure
-        self._on_apps = on_apps
+        self._on_apps: Callable[[], None] = lambda: None
         self._sinks: dict[StreamId, Sink] = {}
         self._numbers = itertools.count(1)
         self._inbox: deque[tuple[int, Input]] = deque()
@@ -145,6 +143,10 @@ class ChatDriver:
 
     def quarantine_all(self) -> None:
         self._post(self._relay.chats.quarantine_all)
+
+    def watch_apps(self, on_apps: Callable[[], None]) -> None:
+        """Call `on_apps` whenever the set of connected apps changed."""
+        self._on_apps = on_apps
 
     def connected_apps(self) -> frozenset[AppId]:
         return self._relay.sessions.app_ids()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreExistsError, KeystoreIOError
 from hermes_core.keystore.backend import KeyBackend
@@ -24,7 +24,7 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
 
 
-def write_new_keystore(path: Path, backend: KeyBackend, page_bytes: int, connect: Connector) -> None:
+def write_new_keystore(path: Path, backend: KeyBackend, page_bytes: int, connect: Connector, random: RandomSource) -> None:
     """Make the file at `path`; the caller holds its lock. KeystoreExistsError when anything of a keystore is there."""
     for existing in (path, wal_path(path), journal_path(path)):
         if existing.exists():
@@ -34,7 +34,7 @@ def write_new_keystore(path: Path, backend: KeyBackend, page_bytes: int, connect
         remove_leftovers(path)
         connection = create_database(draft, page_bytes, connect)
         try:
-            _fill(connection, backend)
+            _fill(connection, backend, random)
         finally:
             connection.close()
         sync_file(draft)
@@ -54,15 +54,15 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _fill(connection: sqlite3.Connection, backend: KeyBackend) -> None:
-    file_id = os.urandom(FILE_ID_BYTES)
-    master, generation_key = generate_key(), generate_key()
-    header, keys = _build(file_id, master, generation_key, backend)
+def _fill(connection: sqlite3.Connection, backend: KeyBackend, random: RandomSource) -> None:
+    file_id = generate_bytes(FILE_ID_BYTES, random)
+    master, generation_key = generate_key(random), generate_key(random)
+    header, keys = _build(file_id, master, generation_key, backend, random)
     state = KeystoreState(commit_counter=1, record_count=0, set_digest=0, header_hash=header.fingerprint)
     try:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT INTO header VALUES (1, ?)", (header.raw,))
-        connection.execute("INSERT INTO state VALUES (1, ?)", (seal_state(keys, state),))
+        connection.execute("INSERT INTO state VALUES (1, ?)", (seal_state(keys, state, random),))
         connection.execute("COMMIT")
     finally:
         master.wipe()
@@ -71,8 +71,8 @@ def _fill(connection: sqlite3.Connection, backend: KeyBackend) -> None:
 
 
 def _build(
-    file_id: bytes, master: SecretBytes, generation_key: SecretBytes, backend: KeyBackend
+    file_id: bytes, master: SecretBytes, generation_key: SecretBytes, backend: KeyBackend, random: RandomSource
 ) -> tuple[Header, GenerationKeys]:
-    wrapped = backend.wrap(master, wrap_context(file_id, backend.backend_id))
-    header = build_header(file_id, backend.backend_id, wrapped, master, FIRST_GENERATION, generation_key)
+    wrapped = backend.wrap(master, wrap_context(file_id, backend.backend_id), random)
+    header = build_header(file_id, backend.backend_id, wrapped, master, FIRST_GENERATION, generation_key, random)
     return header, GenerationKeys.derive(file_id, FIRST_GENERATION, generation_key)

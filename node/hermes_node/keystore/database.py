@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import quote
@@ -83,6 +85,26 @@ def translate_error(error: Exception) -> KeystoreError:
     if primary in _LOCK_ERRORS:
         return KeystoreLockedError(f"another process has the database open ({name})")
     return KeystoreTamperedError(f"the file is not a whole keystore ({name})")
+
+
+def as_keystore_error(error: BaseException) -> KeystoreError | None:
+    """None: not the keystore's to tell (an interruption, a defect)."""
+    if isinstance(error, KeystoreError):
+        return error
+    if isinstance(error, DATABASE_ERRORS):
+        return translate_error(error)
+    if isinstance(error, OSError):
+        return KeystoreIOError(f"the volume failed: {error.strerror}")
+    return None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """What the database raises inside comes out as the keystore's own error."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        raise translate_error(error) from None
 
 
 def check_files(path: Path) -> None:

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.crypto.signing import SEED_BYTES, Identity
 from hermes_core.errors import ConfigError, KeystoreTamperedError
@@ -27,7 +28,7 @@ class StoredIdentity:
     created: bool
 
 
-def load_identity(keystore: Keystore, node_id: NodeId) -> StoredIdentity:
+def load_identity(keystore: Keystore, node_id: NodeId, random: RandomSource) -> StoredIdentity:
     """Load or make the identity and raise the incarnation, durable when this returns.
 
     ConfigError when the keystore belongs to a node of another name: transcripts name the node, its chats could not go on.
@@ -37,7 +38,7 @@ def load_identity(keystore: Keystore, node_id: NodeId) -> StoredIdentity:
         raise ConfigError("node.id", f"{node_id!r}, but this keystore belongs to node {stored_id.decode()!r}")
     seed = keystore.get(Table.IDENTITY, IDENTITY_KEY)
     created = seed is None
-    identity = Identity.generate() if seed is None else _restore(seed)
+    identity = Identity.generate(random) if seed is None else _restore(seed)
     incarnation = read_incarnation(keystore) + 1
     puts: dict[tuple[Table, bytes], bytes | bytearray] = {
         (Table.META, NODE_ID_KEY): node_id.encode(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.keystore.sealing import SealedRow
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, seal_state
@@ -41,7 +42,9 @@ def find_row(connection: sqlite3.Connection, row_key: bytes) -> SealedRow | None
     return None if columns is None else check_row(*columns)
 
 
-def apply_rows(connection: sqlite3.Connection, current: Unsealed, puts: list[SealedRow], removed: list[bytes]) -> Unsealed:
+def apply_rows(
+    connection: sqlite3.Connection, current: Unsealed, puts: list[SealedRow], removed: list[bytes], random: RandomSource
+) -> Unsealed:
     """Inside a transaction: delete, put, and seal the state that covers the result. A row in both lists is put."""
     digest = SetDigest(current.keys.set_digest, current.state.set_digest)
     by_table = dict(current.census.by_table)
@@ -56,7 +59,7 @@ def apply_rows(connection: sqlite3.Connection, current: Unsealed, puts: list[Sea
         by_table[row.table] = by_table.get(row.table, 0) + 1
         put_row(connection, row)
     census = RowCensus(digest.value, sum(by_table.values()), by_table)
-    return write_state(connection, replace(current, census=census))
+    return write_state(connection, replace(current, census=census), random)
 
 
 def put_row(connection: sqlite3.Connection, row: SealedRow) -> None:
@@ -67,10 +70,10 @@ def delete_row(connection: sqlite3.Connection, row_key: bytes) -> None:
     connection.execute(_DELETE_ROW, (row_key,))
 
 
-def write_state(connection: sqlite3.Connection, changed: Unsealed) -> Unsealed:
+def write_state(connection: sqlite3.Connection, changed: Unsealed, random: RandomSource) -> Unsealed:
     """Seal counter + 1 and the census of `changed` as the new state; every transaction ends with this."""
     state = KeystoreState(
         changed.state.commit_counter + 1, changed.census.rows, changed.census.digest, changed.header.fingerprint
     )
-    connection.execute(_UPDATE_STATE, (seal_state(changed.keys, state),))
+    connection.execute(_UPDATE_STATE, (seal_state(changed.keys, state, random),))
     return replace(changed, state=state)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreError, KeystoreIOError, KeystoreTamperedError
 from hermes_core.keystore.backend import KeyBackend, PassphraseBackend
@@ -21,10 +22,12 @@ from hermes_node.keystore.database import (
     DATABASE_ERRORS,
     PAGE_BYTES,
     Connector,
+    as_keystore_error,
     check_files,
     connect_sqlite,
     open_for_writing,
     translate_error,
+    translated,
 )
 from hermes_node.keystore.erasure import erase_file
 from hermes_node.keystore.lock import KeystoreLock
@@ -43,13 +46,16 @@ class Keystore:
     only opening the file anew can tell.
     """
 
-    def __init__(self, path: Path, lock: KeystoreLock, connection: sqlite3.Connection, unsealed: Unsealed) -> None:
+    def __init__(
+        self, path: Path, lock: KeystoreLock, connection: sqlite3.Connection, unsealed: Unsealed, random: RandomSource
+    ) -> None:
         """For `create` and `open`."""
         self.path = path
         self.fsyncs = 0
         self._lock = lock
         self._connection = connection
         self._unsealed = unsealed
+        self._random = random
         self._sealer = RecordSealer(unsealed.keys)
         self._failure: KeystoreError | None = None
         self._closed = False
@@ -65,12 +71,13 @@ class Keystore:
         backend: KeyBackend | None = None,
         page_bytes: int = PAGE_BYTES,
         connect: Connector = connect_sqlite,
+        random: RandomSource = SYSTEM_RANDOM,
     ) -> Self:
         """Make a new keystore and open it. KeystoreExistsError when there is one: it is never overwritten."""
         path, backend = Path(path), backend or PassphraseBackend(passphrase, argon2)
         with _locked(path) as lock:
-            write_new_keystore(path, backend, page_bytes, connect)
-            return cls._open_locked(path, lock, backend, connect)
+            write_new_keystore(path, backend, page_bytes, connect, random)
+            return cls._open_locked(path, lock, backend, connect, random)
 
     @classmethod
     def open(
@@ -80,15 +87,18 @@ class Keystore:
         *,
         backend: KeyBackend | None = None,
         connect: Connector = connect_sqlite,
+        random: RandomSource = SYSTEM_RANDOM,
     ) -> Self:
         """Verify everything, then open, and migrate older records. On any KeystoreError no byte of the file was changed."""
         path = Path(path)
         check_files(path)
         with _locked(path) as lock:
-            return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect)
+            return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect, random)
 
     @classmethod
-    def _open_locked(cls, path: Path, lock: KeystoreLock, backend: KeyBackend, connect: Connector) -> Self:
+    def _open_locked(
+        cls, path: Path, lock: KeystoreLock, backend: KeyBackend, connect: Connector, random: RandomSource
+    ) -> Self:
         unsealed = verify_file(path, backend, connect)
         try:
             connection = open_for_writing(path, connect)
@@ -98,7 +108,7 @@ class Keystore:
         except BaseException:
             unsealed.wipe()
             raise
-        store = cls(path, lock, connection, unsealed)
+        store = cls(path, lock, connection, unsealed, random)
         try:
             store._check_unchanged()
             if unsealed.census.outdated:
@@ -128,7 +138,7 @@ class Keystore:
     def load(self, table: Table) -> Iterator[tuple[bytes, bytearray]]:
         """Every record of a table as (key, value), in no meaningful order; commits in between are allowed."""
         self._check_usable()
-        with _translated():
+        with translated():
             for row_key, tbl, version, sealed in read_rows(self._connection, table):
                 yield self._sealer.open(row_key, tbl, version, sealed)
                 self._check_usable()
@@ -136,7 +146,7 @@ class Keystore:
     def get(self, table: Table, key: bytes) -> bytearray | None:
         """One record, or None."""
         self._check_usable()
-        with _translated():
+        with translated():
             row = find_row(self._connection, self._sealer.derive_row_key(table, key))
         return None if row is None else self._sealer.open(row.row_key, row.table, row.version, row.sealed)[1]
 
@@ -148,15 +158,17 @@ class Keystore:
         self._check_usable()
         if not puts and not deletes:
             return self.mark
-        rows = [self._sealer.seal(table, key, RECORD_VERSIONS[table], value) for (table, key), value in puts.items()]
+        rows = [
+            self._sealer.seal(table, key, RECORD_VERSIONS[table], value, self._random) for (table, key), value in puts.items()
+        ]
         removed = [self._sealer.derive_row_key(table, key) for table, key in deletes]
-        self._transact(lambda: apply_rows(self._connection, self._unsealed, rows, removed))
+        self._transact(lambda: apply_rows(self._connection, self._unsealed, rows, removed, self._random))
         return self.mark
 
     def rotate_generation(self) -> None:
         """Re-seal every live record under a new key and forget the old one: older copies then open to nobody."""
         self._check_usable()
-        self._transact(lambda: rotate_rows(self._connection, self._unsealed), truncate=True)
+        self._transact(lambda: rotate_rows(self._connection, self._unsealed, self._random), truncate=True)
 
     def rotate_passphrase(self, new: SecretBytes, *, argon2: Argon2Params | None = None) -> None:
         """Seal the keystore with another passphrase; records are not touched."""
@@ -165,7 +177,7 @@ class Keystore:
     def rewrap(self, backend: KeyBackend) -> None:
         """Seal the keystore with another key backend; records are not touched."""
         self._check_usable()
-        self._transact(lambda: rewrap_master(self._connection, self._unsealed, backend), truncate=True)
+        self._transact(lambda: rewrap_master(self._connection, self._unsealed, backend, self._random), truncate=True)
 
     def truncate_log(self) -> None:
         """Fold the write-ahead log in and cut it to nothing, as after a teardown burst."""
@@ -217,7 +229,7 @@ class Keystore:
 
     def _check_unchanged(self) -> None:
         """What was verified through one connection is what this one sees."""
-        with _translated():
+        with translated():
             header = read_header(self._connection)
             state = read_state(self._connection, self._unsealed.keys, header)
         if header.raw != self._unsealed.header.raw or state != self._unsealed.state:
@@ -256,7 +268,7 @@ class Keystore:
         try:
             yield
         except BaseException as error:
-            failure = _as_keystore_error(error)
+            failure = as_keystore_error(error)
             self._failure = failure or KeystoreIOError(f"interrupted by {type(error).__name__}")
             with contextlib.suppress(sqlite3.Error):
                 if self._connection.in_transaction:
@@ -264,24 +276,6 @@ class Keystore:
             if failure is not None and failure is not error:
                 raise failure from None
             raise
-
-
-def _as_keystore_error(error: BaseException) -> KeystoreError | None:
-    if isinstance(error, KeystoreError):
-        return error
-    if isinstance(error, DATABASE_ERRORS):
-        return translate_error(error)
-    if isinstance(error, OSError):
-        return KeystoreIOError(f"the volume failed: {error.strerror}")
-    return None
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DATABASE_ERRORS as error:
-        raise translate_error(error) from None
 
 
 @contextlib.contextmanager

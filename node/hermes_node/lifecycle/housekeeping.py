@@ -1,59 +1,70 @@
-"""What a node does from time to time: heartbeats, health status, certificates, and fresh generation keys."""
+"""What a node does from time to time: health status, certificates, and fresh generation keys."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
-if TYPE_CHECKING:
-    from hermes_node.lifecycle.node import Node
+from hermes_core.keystore.rotation import RotationTimer
+from hermes_node.chats.store import ChatStore
+from hermes_node.logs.event_log import EventLog
+from hermes_node.streams.servers import Health
+from hermes_node.tls.setup import Certificates
 
 TICK_S: Final = 0.25
 CERTIFICATE_CHECK_S: Final = 5.0
 
 
 class Housekeeping:
-    """One task that ticks."""
+    """One task that ticks; `why_not_ready` is followed by the log and by every health service."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._reasons: list[str] | None = None
-        now = node.clock.now()
-        self._next_certificates_at = now
-        self._rotated_at = now
+    def __init__(
+        self,
+        *,
+        why_not_ready: Callable[[], list[str]],
+        healths: Sequence[Health],
+        certificates: Certificates,
+        store: ChatStore,
+        rotation: RotationTimer,
+        now: Callable[[], float],
+        log: EventLog,
+    ) -> None:
+        self._why_not_ready = why_not_ready
+        self._healths = healths
+        self._certificates = certificates
+        self._store = store
+        self._rotation = rotation
+        self._now = now
+        self._log = log
+        self._told: list[str] | None = None
+        self._next_certificates_at = now()
 
     async def run(self) -> None:
         """Until cancelled; a keystore that fails ends the node."""
-        tick_s = min(TICK_S, self._node.config.app.heartbeat_interval_s / 4)
         while True:
-            now = self._node.clock.now()
+            now = self._now()
             await self._tell_readiness()
             if now >= self._next_certificates_at:
                 self._next_certificates_at = now + CERTIFICATE_CHECK_S
-                for tls in self._node.tls.values():
-                    tls.refresh()
-            await self._rotate(now)
-            await asyncio.sleep(tick_s)
+                self._certificates.refresh()
+            if self._rotation.is_due(self._store.deleted_since_rotation, now):
+                await self._rotate(now)
+            await asyncio.sleep(TICK_S)
 
     async def _tell_readiness(self) -> None:
-        reasons = self._node.readiness.reasons()
-        if reasons == self._reasons:
+        reasons = self._why_not_ready()
+        if reasons == self._told:
             return
-        self._reasons = reasons
+        self._told = reasons
         if reasons:
-            self._node.log.info("node_unready", reasons=reasons)
+            self._log.info("node_unready", reasons=reasons)
         else:
-            self._node.log.info("node_ready")
-        for _, health in self._node.servers:
+            self._log.info("node_ready")
+        for health in self._healths:
             await health.follow(not reasons)
 
     async def _rotate(self, now: float) -> None:
-        """After a teardown burst, or when the generation is old: older copies of records then open to nobody."""
-        store, settings = self._node.store, self._node.config.keystore
-        if store is None:
-            return
-        due = settings.rotate_interval_s > 0 and now - self._rotated_at >= settings.rotate_interval_s
-        if due or store.deleted_since_rotation >= settings.rotate_after_deletes:
-            self._rotated_at = now
-            await store.rotate()
-            self._node.log.info("keystore_rotated", generation=store.mark.generation)
+        self._rotation.begin(now)
+        await self._store.rotate()
+        self._log.info("keystore_rotated", generation=self._store.mark.generation)

@@ -1,299 +1,194 @@
-"""The node's parts in the order they start and stop; each part lives in its own file."""
+"""One node from start to end: owns the step that was reached, and everything that follows from reaching another one."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import assert_never
 
-import grpc.aio
-
-from hermes_core.crypto.random import SYSTEM_RANDOM
-from hermes_core.errors import HermesError
-from hermes_core.ids import AppId, NodeId
-from hermes_core.relay.relay import Relay
-from hermes_node.admin.answers import NodeAdmin
+from hermes_core.crypto.random import RandomSource
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.keystore.rotation import RotationParams, RotationTimer
 from hermes_node.admin.server import AdminServer
-from hermes_node.apps.router import SERVICE, AppRouter
-from hermes_node.chats.driver import ChatDriver, QueueBounds
-from hermes_node.chats.observer import ChatObserver
-from hermes_node.chats.store import ChatStore
+from hermes_node.admin.view import ProcessAnswers, SealedView, ServingView
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address
-from hermes_node.config.core_params import build_chat_params, build_session_params
 from hermes_node.config.sections import Config
-from hermes_node.errors import CertificateError, NodeError
-from hermes_node.keystore import Table
-from hermes_node.keystore.identity import INCARNATION_KEY, StoredIdentity, encode_incarnation
+from hermes_node.errors import CertificateError
+from hermes_node.lifecycle.ending import close_chats, drain, end_streams, wait_until_left
+from hermes_node.lifecycle.gauges import bind_chats, bind_keystore, bind_serving, show_expiry
 from hermes_node.lifecycle.housekeeping import Housekeeping
-from hermes_node.lifecycle.readiness import Readiness
-from hermes_node.lifecycle.shutdown import Shutdown
-from hermes_node.lifecycle.unseal import UnsealedNode, unseal_node
+from hermes_node.lifecycle.readiness import explain_unreadiness
+from hermes_node.lifecycle.ready_file import write_ready_file
+from hermes_node.lifecycle.serving_view import build_serving_view
+from hermes_node.lifecycle.start import StartContext, open_keystore, restore_chats, start_servers
+from hermes_node.lifecycle.steps import Opened, Restored, Sealed, Serving, Step, Wiped
+from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.driver import MeshDriver
-from hermes_node.mesh.seeds import JoinState
-from hermes_node.mesh.setup import MeshContext, start_mesh
-from hermes_node.metrics.binding import bind_metrics, set_certificate_expiry
-from hermes_node.metrics.labels import KeystoreOperation, TamperKind
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.streams.servers import Health, bind, build_app_server
-from hermes_node.tls.files import ReloadingTls
-from hermes_node.tls.setup import load_app_tls, load_mesh_tls
+from hermes_node.tls.files import TlsMaterial
+from hermes_node.tls.setup import Certificates, Section, load_certificates
 from hermes_node.version import read_version
-
-DIRECTORY_DELAY_S: Final = 0.02
-"""Apps that come and go within this time are told to the mesh at once."""
 
 
 class Node:
-    """One node process: `start`, `serve` until told to stop, `stop`; or `abandon` when it failed."""
+    """`start`, `serve` until told to stop, `stop`; or `abandon` when it failed."""
 
-    def __init__(self, config: Config, environment: MutableMapping[str, str], log: EventLog) -> None:
-        self.config = config
-        self.log = log
-        self.clock = SteadyClock()
-        self.readiness = Readiness()
-        self.metrics = NodeMetrics(version=read_version(), revision=environment.get("HERMES_REVISION", ""))
-        self.observer = ChatObserver(log, self.metrics)
-        self.admin = AdminServer(NodeAdmin(self), config.admin.token_file, log)
-        self.stored: StoredIdentity | None = None
-        self.store: ChatStore | None = None
-        self.chats: ChatDriver | None = None
-        self.mesh: MeshDriver | None = None
-        self.servers: list[tuple[grpc.aio.Server, Health]] = []
-        self.tls: dict[str, ReloadingTls] = {}
-        self.restored_chats = 0
-        self.corrupt_records = 0
+    def __init__(self, config: Config, environment: MutableMapping[str, str], log: EventLog, random: RandomSource) -> None:
+        self._config = config
         self._environment = environment
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="keystore")
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._addresses: dict[str, Address] = {}
-        self._directory_timer: asyncio.TimerHandle | None = None
-        self._shutdown = Shutdown(self)
-        bind_metrics(self)
+        self._log = log
+        self._random = random
+        self._now = SteadyClock().now
+        self._metrics = NodeMetrics(version=read_version(), revision=environment.get("HERMES_REVISION", ""))
+        self._tasks = NodeTasks(log)
+        self._closing = AsyncExitStack()
+        self._ending = asyncio.Lock()
+        self._step: Step = Sealed()
+        self._draining = False
+        process = ProcessAnswers(self._why_not_ready, self._metrics.exposition, self.begin_drain)
+        self._admin = AdminServer(process, config.admin.token_file, log)
 
     async def start(self) -> None:
         """Everything up to serving. Raises HermesError; `abandon` then closes what was opened."""
-        self.log.info("node_starting", version=read_version(), pid=os.getpid())
-        for name, tls in (
-            ("app", load_app_tls(self.config, self._certificate_changed)),
-            ("mesh", load_mesh_tls(self.config, self._certificate_changed)),
-        ):
-            if tls is not None:
-                self.tls[name] = tls
-        set_certificate_expiry(self)
+        self._log.info("node_starting", version=read_version(), pid=os.getpid())
+        certificates = self._load_certificates()
+        worker = ThreadPoolExecutor(1, thread_name_prefix="keystore")
+        self._closing.callback(worker.shutdown)
         # Admin first: liveness has to answer while the keystore is still sealed.
-        self._addresses["admin"] = await self.admin.start(parse_address(self.config.admin.listen, "admin.listen"))
-        unsealed = await self._unseal()
-        await self._restore(unsealed)
-        await self._start_mesh()
-        await self._start_app_server()
-        self.spawn(Housekeeping(self).run(), "housekeeping")
-        self.spawn(self.metrics.loop.sample(), "loop lag")
-        self._write_ready_file()
+        self._closing.push_async_callback(self._admin.stop)
+        addresses = {"admin": await self._admin.start(parse_address(self._config.admin.listen, "admin.listen"))}
+        context = StartContext(
+            self._config, self._log, self._now, self._metrics, self._random, worker, self._tasks, self._closing
+        )
+        opened, found = await open_keystore(context, self._environment)
+        self._enter(opened)
+        restored = await restore_chats(context, opened, found)
+        self._enter(restored)
+        serving, listening = await start_servers(context, restored, certificates)
+        self._enter(serving)
+        self._go_on(serving, certificates, addresses | listening)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; raises what made the node fail."""
-        stopping = asyncio.create_task(_discard(stop.wait()))
-        waiting: list[asyncio.Future[None]] = [stopping, self._failure]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-        if self._failure.done():
-            self._failure.result()
+        await self._tasks.wait_for_failure(stop)
 
     async def stop(self) -> None:
-        """Drain, then end streams, then close the keystore."""
-        await self._shutdown.drain_and_stop()
-        if self._failure.done():
-            self._failure.result()
+        """Give apps drain_timeout_s to leave, then end streams, then close the keystore."""
+        self.begin_drain()
+        if isinstance(self._step, Serving):
+            await wait_until_left(self._step.chats, self._config.cleanup.drain_timeout_s, self._now)
+        self._log.info("node_stopping", sessions=self._count_sessions())
+        async with self._ending:
+            if isinstance(self._step, Serving):
+                await self._end(self._step, Sealed(), wipe=self._config.cleanup.wipe_on_shutdown)
+        await self._closing.aclose()
+        self._tasks.raise_failure()
 
     async def abandon(self) -> None:
-        """Close what is open without waiting for anybody: the node failed."""
-        await self._shutdown.abandon()
+        """No drain, no flush: nothing uncommitted may leave any more. Closes whatever is open."""
+        async with self._ending:
+            await self._tasks.cancel()
+            await self._closing.aclose()
 
-    def begin_drain(self) -> None:
-        """Refuse new apps and chats, tell the connected ones to look elsewhere; harmless when repeated."""
-        self._shutdown.begin_drain()
+    def begin_drain(self) -> int:
+        """Refuse new apps and chats, tell the connected ones to look elsewhere; harmless when repeated. How many are left."""
+        if not self._draining:
+            self._draining = True
+            self._log.info("node_draining", sessions=self._count_sessions())
+            if isinstance(self._step, Serving):
+                drain(self._step, self._config.cleanup.drain_timeout_s)
+        return self._count_sessions()
 
-    async def wipe(self) -> None:
-        """Close every chat, erase the keystore, stop serving; the process stays to answer health checks."""
-        await self._shutdown.wipe()
+    async def wipe(self) -> int:
+        """Close every chat, erase the keystore, stop serving; the process stays to answer health checks. The sessions left."""
+        async with self._ending:
+            serving = self._step
+            if not isinstance(serving, Serving):  # another wipe, or a stop, was first
+                raise ProtocolError(ErrorCode.KEYSTORE_SEALED, self._why_not_ready()[0])
+            self.begin_drain()
+            await self._end(serving, Wiped(), wipe=True)
+        return serving.chats.count_apps()
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        """Run a part; when it ends with an error the node fails."""
-        task = asyncio.create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._part_ended)
+    def _enter(self, step: Step) -> None:
+        """The only place where the step changes: readiness follows it by itself, gauges and admin answers are set here."""
+        self._step = step
+        match step:
+            case Opened(store=store):
+                bind_keystore(self._metrics.keystore, store)
+            case Restored(chats=chats):
+                bind_chats(self._metrics.chats, chats)
+            case Serving():
+                bind_serving(self._metrics, step)
+                self._admin.show(self._build_view(step))
+                if self._draining:  # asked for during the start
+                    drain(step, self._config.cleanup.drain_timeout_s)
+            case Sealed() | Wiped():
+                self._metrics.keystore.unbind()
+                self._admin.show(SealedView(self._why_not_ready))
+            case _:
+                assert_never(step)
 
-    async def cancel_parts(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def close_executor(self) -> None:
-        self._executor.shutdown(wait=True)
-
-    def fail(self, error: Exception) -> None:
-        """The node cannot go on."""
-        if not self._failure.done():
-            if not isinstance(error, HermesError):
-                error = NodeError(f"{type(error).__name__} in the keystore's commit")
-            self._failure.set_exception(error)
-
-    def count_apps(self) -> int:
-        """Apps that are connected."""
-        return 0 if self.chats is None else self.chats.count_apps()
-
-    # What the mesh tells.
-
-    def peer_dead(self, node_id: NodeId) -> None:
-        if self.chats is not None:
-            self.chats.node_dead(node_id)
-
-    def directory_changed(self, locations: dict[AppId, NodeId]) -> None:
-        if self.chats is not None:
-            self.chats.update_directory(locations)
-
-    def incarnation_raised(self, incarnation: int) -> None:
-        store = self.store
-        if store is not None:
-            puts = {(Table.META, INCARNATION_KEY): encode_incarnation(incarnation)}
-            self.spawn(_discard(store.run(lambda keystore: keystore.commit(puts))), "incarnation")
-
-    # Parts of the start.
-
-    async def _unseal(self) -> UnsealedNode:
-        loop = asyncio.get_running_loop()
-        with self.metrics.keystore.operation(KeystoreOperation.UNSEAL):
-            unsealed = await loop.run_in_executor(self._executor, unseal_node, self.config, self._environment)
-        self.stored, self.corrupt_records = unsealed.stored, unsealed.corrupt
-        self.store = ChatStore(unsealed.keystore, self._executor, self.metrics.keystore)
-        self.store.closed_value = unsealed.closed_value
-        self.readiness.unsealed = True
-        if unsealed.created:
-            self.log.info("keystore_created", path=self.config.keystore_path)
-        self.log.info("keystore_unsealed", generation=self.store.mark.generation, incarnation=unsealed.stored.incarnation)
-        if unsealed.stored.created:
-            self.log.info("identity_created")
-        if unsealed.corrupt:
-            self.log.error("chat_record_corrupt", count=unsealed.corrupt)
-            self.metrics.keystore.count_tamper(TamperKind.RECORD)
-        return unsealed
-
-    async def _restore(self, unsealed: UnsealedNode) -> None:
-        """Chats back into memory in the worker thread: the loop goes on answering health checks."""
-        relay = Relay(
-            identity=unsealed.stored.identity,
-            node_id=NodeId(self.config.node.id),
-            chats=build_chat_params(self.config),
-            sessions=build_session_params(self.config),
-            random=SYSTEM_RANDOM,
+    def _build_view(self, serving: Serving) -> ServingView:
+        return build_serving_view(
+            serving,
+            node_id=self._config.node.id,
+            now=self._now,
+            random=self._random,
+            log=self._log,
+            metrics=self._metrics.keystore,
+            erase=self.wipe,
         )
-        now = self.clock.now()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, lambda: relay.chats.restore(unsealed.records, unsealed.tombstones, now))
-        self.restored_chats = relay.chats.live_chats()
-        limits = self.config.limits
-        self.log.info("chats_restored", chats=self.restored_chats)
-        self.chats = ChatDriver(
-            relay=relay,
-            store=unsealed_store(self),
-            observer=self.observer,
-            app_queue=QueueBounds(limits.session_queue_frames, limits.session_queue_bytes),
-            node_queue=QueueBounds(limits.peer_queue_frames, limits.peer_queue_bytes),
-            now=self.clock.now,
-            log=self.log,
-            on_failure=self.fail,
-            on_apps=self._apps_changed,
+
+    def _go_on(self, serving: Serving, certificates: Certificates, addresses: dict[str, Address]) -> None:
+        """What runs and is told once the node serves."""
+        self._log.info("node_serving", **{name: str(address) for name, address in addresses.items()})
+        keystore = self._config.keystore
+        housekeeping = Housekeeping(
+            why_not_ready=self._why_not_ready,
+            healths=[listening.health for listening in serving.servers],
+            certificates=certificates,
+            store=serving.restored.store,
+            rotation=RotationTimer(RotationParams(keystore.rotate_interval_s, keystore.rotate_after_deletes), self._now()),
+            now=self._now,
+            log=self._log,
         )
-        self.spawn(self.chats.run(), "chats")
-        self.readiness.restored = True
+        self._tasks.spawn(housekeeping.run(), "housekeeping")
+        self._tasks.spawn(self._metrics.loop.sample(), "loop lag")
+        if self._config.node.ready_file:
+            write_ready_file(Path(self._config.node.ready_file), addresses)
 
-    async def _start_mesh(self) -> None:
-        tls = self.tls.get("mesh")
-        if tls is None:
-            self.readiness.join_state = lambda: JoinState.ALONE
-            return
-        stored, chats = self.stored, self.chats
-        if stored is None or chats is None:
-            raise NodeError("the mesh starts after the chats are restored")
-        part = await start_mesh(
-            MeshContext(
-                self.config, stored.identity, stored.incarnation, tls, chats, self, self.clock.now, self.log, self.metrics
-            )
-        )
-        self.mesh = part.driver
-        self.servers.append((part.server, part.health))
-        self._addresses["mesh"] = part.address
-        self.readiness.join_state = lambda: part.driver.join_state
-        self.spawn(part.run, "mesh")
+    async def _end(self, serving: Serving, after: Step, *, wipe: bool) -> None:
+        """In the opposite order of the start; `after` is entered before its keystore goes."""
+        if wipe:
+            await close_chats(serving.restored.chats)
+        await end_streams(serving)
+        await self._tasks.cancel()
+        self._enter(after)
+        await serving.restored.store.close(wipe=wipe)
+        if wipe:
+            self._log.info("keystore_wiped")
 
-    async def _start_app_server(self) -> None:
-        chats = self.chats
-        if chats is None:
-            raise NodeError("the app server starts after the chats are restored")
-        router = AppRouter(streams=chats, log=self.log)
-        health = Health(SERVICE)
-        server = build_app_server(health, self.config.limits, (self.metrics.grpc,))
-        tls = self.tls.get("app")
-        credentials = tls.server_credentials(require_client=bool(self.config.app.tls_client_ca)) if tls is not None else None
-        self._addresses["app"] = bind(server, parse_address(self.config.app.listen, "app.listen"), credentials, "app.listen")
-        if self.config.app.advertise:
-            self._addresses["app"] = parse_address(self.config.app.advertise, "app.advertise")
-        server.add_generic_rpc_handlers((router.handler(),))
-        await server.start()
-        self.servers.append((server, health))
-        self.readiness.serving = True
-        self.log.info("node_serving", **{name: str(address) for name, address in self._addresses.items()})
+    def _why_not_ready(self) -> list[str]:
+        return explain_unreadiness(self._step, draining=self._draining)
 
-    def _write_ready_file(self) -> None:
-        if not self.config.node.ready_file:
-            return
-        path = Path(self.config.node.ready_file)
-        facts: dict[str, object] = {"app": "", "mesh": "", "admin": "", "pid": os.getpid()}
-        facts.update({name: str(address) for name, address in self._addresses.items()})
-        draft = path.with_name(path.name + ".tmp")
-        draft.write_text(json.dumps(facts) + "\n")
-        draft.replace(path)
+    def _count_sessions(self) -> int:
+        return self._step.chats.count_apps() if isinstance(self._step, Serving) else 0
 
-    def _apps_changed(self) -> None:
-        """Tell the mesh soon which apps are at home here; many changes at once are told once."""
-        if self._directory_timer is None and self.mesh is not None:
-            self._directory_timer = asyncio.get_running_loop().call_later(DIRECTORY_DELAY_S, self._tell_directory)
+    def _load_certificates(self) -> Certificates:
+        certificates = load_certificates(self._config, self._certificate_changed)
+        for section, tls in certificates:
+            show_expiry(self._metrics.mesh, section, tls.material)
+        return certificates
 
-    def _tell_directory(self) -> None:
-        self._directory_timer = None
-        if self.mesh is not None and self.chats is not None:
-            self.mesh.set_local_apps(self.chats.connected_apps())
-
-    def _certificate_changed(self, error: CertificateError | None) -> None:
+    def _certificate_changed(self, section: Section, found: TlsMaterial | CertificateError) -> None:
         """Called from gRPC's threads as well; writing a line is safe there."""
-        if error is None:
-            self.log.info("certificate_reloaded")
-            set_certificate_expiry(self)
+        if isinstance(found, CertificateError):
+            self._log.error("certificate_rejected", reason=found.detail)
         else:
-            self.log.error("certificate_rejected", reason=error.detail)
-
-    def _part_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error("unexpected_error", where=task.get_name(), exception=type(error).__name__)
-            self.fail(error if isinstance(error, HermesError) else NodeError(f"{task.get_name()}: {type(error).__name__}"))
-
-
-def unsealed_store(node: Node) -> ChatStore:
-    if node.store is None:
-        raise NodeError("the keystore is sealed")
-    return node.store
-
-
-async def _discard(work: Coroutine[Any, Any, object]) -> None:
-    await work
+            self._log.info("certificate_reloaded")
+            show_expiry(self._metrics.mesh, section, found)

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import assert_never
 
+from hermes_node.lifecycle.steps import Opened, Restored, Sealed, Serving, Step, Wiped
 from hermes_node.mesh.seeds import JoinState
 
 
-class Readiness:
-    """Facts set by the node's start and stop; `reasons` is empty when the node is ready."""
-
-    def __init__(self) -> None:
-        self.unsealed = False
-        self.restored = False
-        self.serving = False
-        self.draining = False
-        self.wiped = False
-        self.join_state: Callable[[], JoinState] = lambda: JoinState.JOINING
-
-    def reasons(self) -> list[str]:
-        """Why not, for people, the most basic first."""
-        if self.wiped:
-            return ["the keystore was wiped"]
-        if not self.unsealed:
+def explain_unreadiness(step: Step, *, draining: bool) -> list[str]:
+    """Why not, for people, the most basic first; empty when the node is ready."""
+    leaving = ["the node is draining"] if draining else []
+    match step:
+        case Sealed():
             return ["the keystore is sealed"]
-        if not self.restored:
+        case Opened():
             return ["chats are being restored from the keystore"]
-        reasons = []
-        if not self.serving:
-            reasons.append("the app server does not listen yet")
-        if self.join_state() is JoinState.JOINING:
-            reasons.append(JoinState.JOINING.value)
-        if self.draining:
-            reasons.append("the node is draining")
-        return reasons
+        case Restored():
+            return ["the app server does not listen yet", *leaving]
+        case Serving(mesh=mesh):
+            joining = [JoinState.JOINING.value] if mesh.join_state is JoinState.JOINING else []
+            return joining + leaving
+        case Wiped():
+            return ["the keystore was wiped"]
+        case _:
+            assert_never(step)

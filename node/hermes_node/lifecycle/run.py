@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import MutableMapping
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import HermesError
 from hermes_node.config.sections import Config
 from hermes_node.errors import describe_failure, report_failure
@@ -26,7 +27,7 @@ async def _run(config: Config, environment: MutableMapping[str, str], log: Event
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    node = Node(config, environment, log)
+    node = Node(config, environment, log, SYSTEM_RANDOM)
     try:
         await _start(node, stop)
         if not stop.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
 from hermes_core.ids import NodeId
@@ -32,15 +33,15 @@ class UnsealedNode:
     closed_value: bytes | None = None
 
 
-def unseal_node(config: Config, environment: MutableMapping[str, str]) -> UnsealedNode:
+def unseal_node(config: Config, environment: MutableMapping[str, str], random: RandomSource) -> UnsealedNode:
     """Blocking; for the keystore's worker thread. Raises KeystoreError, or ConfigError for passphrase and node id."""
     passphrase = read_passphrase(config.keystore.passphrase_file, environment)
     try:
-        keystore, created = _open(config, passphrase)
+        keystore, created = _open(config, passphrase, random)
     finally:
         passphrase.wipe()
     try:
-        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id)), created)
+        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id), random), created)
         _read_chats(node)
         node.closed_value = read_closed_value(keystore)
     except BaseException:
@@ -49,10 +50,10 @@ def unseal_node(config: Config, environment: MutableMapping[str, str]) -> Unseal
     return node
 
 
-def _open(config: Config, passphrase: SecretBytes) -> tuple[Keystore, bool]:
+def _open(config: Config, passphrase: SecretBytes, random: RandomSource) -> tuple[Keystore, bool]:
     path = config.keystore_path
     try:
-        return Keystore.open(path, passphrase), False
+        return Keystore.open(path, passphrase, random=random), False
     except KeystoreMissingError:
         if not config.keystore.create:
             raise
@@ -60,7 +61,7 @@ def _open(config: Config, passphrase: SecretBytes) -> tuple[Keystore, bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KeystoreIOError(f"cannot make {path.parent}: {error.strerror}") from None
-    return Keystore.create(path, passphrase, argon2=build_argon2_params(config.keystore)), True
+    return Keystore.create(path, passphrase, argon2=build_argon2_params(config.keystore), random=random), True
 
 
 def _read_chats(node: UnsealedNode) -> None:

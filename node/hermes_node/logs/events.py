@@ -9,7 +9,6 @@ EVENTS: Final[dict[str, str]] = {
     "keystore_created": "There was no keystore and a new one was made.",
     "keystore_unsealed": "The keystore is open.",
     "keystore_rotated": "Live records were re-sealed under a fresh generation key.",
-    "keystore_rotation_failed": "Re-sealing failed; the records stay under the old generation key.",
     "keystore_wiped": "The keystore was erased on request.",
     "keystore_failed": "The volume failed on a commit; the node stops before anything uncommitted leaves it.",
     "identity_created": "A new node identity was made and sealed.",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, assert_never
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, NodeId
@@ -16,6 +15,7 @@ from hermes_core.mesh.machine import (
     DirectoryChanged,
     IdentityConflict,
     IncarnationRaised,
+    MemberEvicted,
     MemberJoined,
     Membership,
     MemberStateChanged,
@@ -25,7 +25,9 @@ from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState
 from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.backoff import BACKOFF_BASE_S, BACKOFF_CAP_S, DialState
 from hermes_node.mesh.handshake import LocalNode, ProvedPeer
+from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_node.metrics.events import record_mesh_event
@@ -35,38 +37,8 @@ from hermes_node.streams.byte_stream import StreamEndedError
 from hermes_node.streams.outbox import StreamStuckError
 
 REJOIN_INTERVAL_S: Final = 2.0
-BACKOFF_BASE_S: Final = 0.1
 MIN_TICK_S: Final = 0.01
-BACKOFF_CAP_S: Final = 5.0
 _DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, StreamStuckError, TimeoutError)
-
-
-class Dialer(Protocol):
-    async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]: ...
-    async def link(self, descriptor: NodeDescriptor) -> None: ...
-
-
-class MeshListener(Protocol):
-    """Who wants to know what happens to other nodes."""
-
-    def peer_dead(self, node_id: NodeId) -> None: ...
-    def directory_changed(self, locations: dict[AppId, NodeId]) -> None: ...
-    def incarnation_raised(self, incarnation: int) -> None: ...
-
-
-@dataclass(slots=True)
-class _DialState:
-    """How often dialling a peer failed in a row, and when to try again."""
-
-    incarnation: int
-    failures: int = 0
-    next_at: float = 0.0
-
-    def failed(self, now: float) -> None:
-        # Full jitter: after a restart a node's peers come back spread out, not all at once.
-        delay_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**self.failures))  # noqa: S311 - not a secret
-        self.failures = min(self.failures + 1, 16)
-        self.next_at = now + delay_s
 
 
 class MeshDriver:
@@ -82,6 +54,7 @@ class MeshDriver:
         now: Callable[[], float],
         log: EventLog,
         metrics: NodeMetrics,
+        entropy: RandomSource,
     ) -> None:
         self._identity = identity
         self._membership = membership
@@ -90,10 +63,11 @@ class MeshDriver:
         self._now = now
         self._log = log
         self._metrics = metrics
+        self._entropy = entropy
         self._seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
         self._outcomes = SeedOutcomes(membership.descriptor.node_id)
         self._gossip: dict[NodeId, GossipLink] = {}
-        self._dials: dict[NodeId, _DialState] = {}
+        self._dials: dict[NodeId, DialState] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._dialer: Dialer | None = None
         self._started_at = now()
@@ -101,15 +75,11 @@ class MeshDriver:
         self._closing = False
         self._wake = asyncio.Event()
         self._reported = JoinState.JOINING
-        self.locations: dict[AppId, NodeId] = {}
+        self._locations: dict[AppId, NodeId] = {}
 
     @property
     def local(self) -> LocalNode:
-        return LocalNode(self._identity, self._membership.descriptor)
-
-    @property
-    def membership(self) -> Membership:
-        return self._membership
+        return LocalNode(self._identity, self._membership.descriptor, self._entropy)
 
     @property
     def join_state(self) -> JoinState:
@@ -117,7 +87,12 @@ class MeshDriver:
         return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=bool(self._gossip))
 
     def locate(self, app_id: AppId) -> NodeId | None:
-        return self.locations.get(app_id)
+        return self._locations.get(app_id)
+
+    def describe(self) -> MeshDescription:
+        own, members = self._membership.descriptor, tuple(self._membership.members.values())
+        counts = {state: self._membership.count(state) for state in MemberState}
+        return MeshDescription(own.address, own.incarnation, members, counts, len(self._locations))
 
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
         self._membership.set_local_apps(app_ids)
@@ -207,8 +182,8 @@ class MeshDriver:
         for event in output.events:
             self._tell(event)
         if any(isinstance(event, DirectoryChanged) for event in output.events):
-            self.locations = self._membership.locations()
-            self._listener.directory_changed(self.locations)
+            self._locations = self._membership.locations()
+            self._listener.directory_changed(self._locations)
 
     def _tell(self, event: MeshEvent) -> None:
         record_mesh_event(self._metrics, event)
@@ -227,6 +202,10 @@ class MeshDriver:
                 self._listener.incarnation_raised(incarnation)
             case DirectoryChanged():
                 pass  # told once for all of them, by the caller
+            case MemberEvicted():
+                pass  # its death was told
+            case _:
+                assert_never(event)
 
     def _lose(self, node_id: NodeId) -> None:
         """A dead peer's streams are ended: when it comes back its chats resume on new ones."""
@@ -240,11 +219,11 @@ class MeshDriver:
             state = self._dials.get(descriptor.node_id)
             if state is None or state.incarnation != descriptor.incarnation:
                 # A node that started anew has failed nothing yet.
-                state = self._dials[descriptor.node_id] = _DialState(descriptor.incarnation)
+                state = self._dials[descriptor.node_id] = DialState(descriptor.incarnation)
             if now >= state.next_at:
                 self._start(f"link {descriptor.node_id}", self._link(descriptor, state))
 
-    async def _link(self, descriptor: NodeDescriptor, state: _DialState) -> None:
+    async def _link(self, descriptor: NodeDescriptor, state: DialState) -> None:
         started_at = self._now()
         try:
             if self._dialer is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
@@ -31,13 +31,14 @@ class ProvedPeer:
 
 @dataclass(frozen=True, slots=True)
 class LocalNode:
-    """What this node proves itself with."""
+    """What this node proves itself with; `random` is for challenges."""
 
     identity: Identity
     descriptor: NodeDescriptor
+    random: RandomSource
 
     def build_hello(self) -> Hello:
-        return Hello(self.descriptor, secrets.token_bytes(CHALLENGE_BYTES))
+        return Hello(self.descriptor, generate_bytes(CHALLENGE_BYTES, self.random))
 
 
 async def ask_name(local: LocalNode, send: Send, receive: Receive) -> NodeId:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import grpc.aio
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
@@ -17,7 +18,8 @@ from hermes_node.config.core_params import build_mesh_params
 from hermes_node.config.sections import Config
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.dialer import MeshDialer
-from hermes_node.mesh.driver import MeshDriver, MeshListener
+from hermes_node.mesh.driver import MeshDriver
+from hermes_node.mesh.interface import MeshListener
 from hermes_node.mesh.links import PeerInbox
 from hermes_node.mesh.server import MeshServer
 from hermes_node.metrics.registry import NodeMetrics
@@ -52,6 +54,7 @@ class MeshContext:
     now: Callable[[], float]
     log: EventLog
     metrics: NodeMetrics
+    random: RandomSource
 
 
 async def start_mesh(context: MeshContext) -> MeshPart:
@@ -76,6 +79,7 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         now=context.now,
         log=context.log,
         metrics=context.metrics,
+        entropy=context.random,
     )
 
     serving = MeshServer(mesh=driver, chats=context.chats, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log)

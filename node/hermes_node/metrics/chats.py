@@ -8,13 +8,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
+from hermes_node.metrics.codes import handshake_result
 from hermes_node.metrics.labels import (
-    HANDSHAKE_FAULTS,
     NO_REASON,
     Channel,
     ChatScope,
     ExpiryReason,
-    HandshakeResult,
     HandshakeRole,
     MessageDirection,
     MessageResult,
@@ -181,12 +180,6 @@ class ChatMetrics:
     def count_error(self, code: ErrorCode) -> None:
         """An error that was answered on a stream, whatever it ends."""
         self._errors.count(code)
-
-
-def handshake_result(code: ErrorCode | None) -> HandshakeResult:
-    if code is None:
-        return HandshakeResult.OK
-    return HandshakeResult.FAILED if code in HANDSHAKE_FAULTS else HandshakeResult.REFUSED
 
 
 def _handshakes(registry: CollectorRegistry) -> dict[tuple[HandshakeRole, ErrorCode | None], Counter]:

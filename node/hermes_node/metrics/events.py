@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind
 from hermes_core.mesh import machine as mesh
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
+from hermes_node.metrics.codes import RATCHET_FAILURES, REPLAYS, RESUME_REFUSALS, THROTTLES
 from hermes_node.metrics.labels import (
-    RATCHET_FAILURES,
-    REPLAYS,
-    RESUME_REFUSALS,
     Channel,
     ChatScope,
     ExpiryReason,
@@ -24,12 +24,6 @@ from hermes_node.metrics.labels import (
     ThrottleScope,
 )
 from hermes_node.metrics.registry import NodeMetrics
-
-_THROTTLES = {
-    ErrorCode.BACKPRESSURE: ThrottleScope.CHAT,
-    ErrorCode.HANDSHAKE_THROTTLED: ThrottleScope.HANDSHAKE,
-    ErrorCode.REKEY_THROTTLED: ThrottleScope.REKEY,
-}
 
 
 def channel_of(kind: ChannelKind | None) -> Channel:
@@ -79,6 +73,8 @@ def record_chat_event(metrics: NodeMetrics, event: chat.ChatEvent) -> None:
             _record_end(metrics, event)
         case chat.MessageRefused(kind=kind, code=code):
             _record_refusal(metrics, kind, code)
+        case _:
+            assert_never(event)
 
 
 def _record_opening(metrics: NodeMetrics, event: chat.ChatOpened | chat.HandshakeFailed) -> None:
@@ -117,8 +113,8 @@ def _record_refusal(metrics: NodeMetrics, kind: ChannelKind, code: ErrorCode) ->
         chats.count_replay(REPLAYS[code])
     elif code in RATCHET_FAILURES:
         chats.count_ratchet_failure(channel_of(kind), RATCHET_FAILURES[code])
-    elif code in _THROTTLES:
-        chats.count_throttled(_THROTTLES[code])
+    elif code in THROTTLES:
+        chats.count_throttled(THROTTLES[code])
     elif code is ErrorCode.LIMIT_EXCEEDED:
         chats.count_throttled(ThrottleScope.PEER if kind is ChannelKind.TIELINE else ThrottleScope.APP)
 
@@ -132,3 +128,7 @@ def record_mesh_event(metrics: NodeMetrics, event: mesh.MeshEvent) -> None:
             metrics.mesh.count_evicted()
         case mesh.IdentityConflict():
             metrics.mesh.count_identity_conflict()
+        case mesh.MemberJoined() | mesh.IncarnationRaised() | mesh.DirectoryChanged():
+            pass  # gauges show what they lead to
+        case _:
+            assert_never(event)

@@ -30,7 +30,7 @@ CLOSED_VIEW: Final = KeystoreView(0, 0, 0, 0)
 
 
 class KeystoreMetrics:
-    """Sealed until `bind` is called with how to read an open keystore."""
+    """Sealed until `bind` is called with how to read an open keystore, and after `unbind`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._read: Callable[[], KeystoreView | None] = lambda: None
@@ -63,9 +63,13 @@ class KeystoreMetrics:
             registry, "hermes_keystore_rollback_total", "Proofs that the keystore is an older copy.", {"kind": RollbackKind}
         )
 
-    def bind(self, read: Callable[[], KeystoreView | None]) -> None:
-        """`read` gives None while the keystore is sealed; it is called at every scrape and must not block."""
+    def bind(self, read: Callable[[], KeystoreView]) -> None:
+        """The keystore is open; `read` is called at every scrape and must not block."""
         self._read = read
+
+    def unbind(self) -> None:
+        """The keystore is sealed again."""
+        self._read = lambda: None
 
     def observe_operation(self, operation: KeystoreOperation, result: OperationResult, seconds: float) -> None:
         self._operations.count(operation, result)

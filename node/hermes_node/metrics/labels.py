@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from hermes_core.errors import ErrorCode
-
 
 class ChatScope(StrEnum):
     """LOCAL: both apps are at home on this node; TIELINE: the other one is at home on another node."""
@@ -157,35 +155,3 @@ class CertificateKind(StrEnum):
 
 
 NO_REASON = "none"
-
-# A failure an outsider can produce at will, or that two people decide between them, must not wake anybody.
-HANDSHAKE_FAULTS = frozenset(
-    {
-        ErrorCode.KEY_MISMATCH,
-        ErrorCode.DERIVATION_FAILED,
-        ErrorCode.ROUTE_UNAVAILABLE,
-        ErrorCode.RATCHET_DESYNC,
-        ErrorCode.RATCHET_FAILED,
-        ErrorCode.ROLLBACK_DETECTED,
-        ErrorCode.KEYSTORE_SEALED,
-        ErrorCode.INTERNAL,
-    }
-)
-
-RATCHET_FAILURES = {
-    ErrorCode.AUTH_FAILED: RatchetFailure.AUTHENTICATION,
-    ErrorCode.DERIVATION_FAILED: RatchetFailure.DERIVATION,
-    ErrorCode.RATCHET_DESYNC: RatchetFailure.DESYNC,
-    ErrorCode.KEY_MISMATCH: RatchetFailure.KEY_MISMATCH,
-    ErrorCode.RATCHET_FAILED: RatchetFailure.FAILED,
-}
-
-REPLAYS = {ErrorCode.REPLAYED_FRAME: ReplayKind.FRAME, ErrorCode.REPLAYED_KEY: ReplayKind.KEY}
-
-RESUME_REFUSALS = {
-    ErrorCode.CHAT_EXPIRED: ResumeResult.EXPIRED,
-    ErrorCode.RATCHET_DESYNC: ResumeResult.DESYNC,
-    ErrorCode.ROLLBACK_DETECTED: ResumeResult.ROLLBACK,
-    ErrorCode.CHAT_NOT_FOUND: ResumeResult.MISSING,
-}
-"""Any other code is REFUSED: a claim that proved nothing, and changed nothing."""

@@ -25,7 +25,7 @@ GRPC_STREAMS = {
 class NodeMetrics:
     """`grpc` is an interceptor for the node's servers, `loop.sample()` a task; the rest is called where the facts arise.
 
-    `metrics_events` translates the machines' events.
+    `metrics.events` translates the machines' events.
     """
 
     def __init__(self, *, version: str, revision: str = "") -> None:

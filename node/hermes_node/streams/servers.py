@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -11,12 +11,13 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
-from hermes_node.apps import router as app_router
 from hermes_node.config.addresses import Address
 from hermes_node.config.sections import LimitsSection
 from hermes_node.errors import ListenError
 from hermes_node.streams.bounds import max_concurrent_rpcs, server_options
-from hermes_proto.v1 import app_router_pb2  # noqa: F401 - reflection describes what is imported
+from hermes_proto.v1 import app_router_pb2
+
+_APP_SERVICE: Final[str] = app_router_pb2.DESCRIPTOR.services_by_name["AppRouter"].full_name
 
 
 class Health:
@@ -44,7 +45,7 @@ class Health:
 def build_app_server(health: Health, limits: LimitsSection, interceptors: tuple[Any, ...] = ()) -> grpc.aio.Server:
     """The caller adds the AppRouter handler, binds and starts."""
     server = _build(health, limits, interceptors)
-    reflection.enable_server_reflection((app_router.SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection((_APP_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
     return server
 
 

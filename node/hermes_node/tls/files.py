@@ -59,13 +59,17 @@ def load_material(files: TlsFiles) -> TlsMaterial:
     )
 
 
+OnChange = Callable[[TlsMaterial | CertificateError], None]
+"""Is told what a changed file led to: new material, or why it cannot be used. May be called from gRPC's threads."""
+
+
 class ReloadingTls:
     """The material in use. `refresh` looks at the files and takes over a valid change; an invalid one leaves the former in use.
 
     gRPC asks for the server's material before each TLS handshake, from its own threads; a lock covers that.
     """
 
-    def __init__(self, files: TlsFiles, on_change: Callable[[CertificateError | None], None] | None = None) -> None:
+    def __init__(self, files: TlsFiles, on_change: OnChange) -> None:
         self._files = files
         self._on_change = on_change
         self._lock = threading.Lock()
@@ -83,14 +87,13 @@ class ReloadingTls:
             if stamp == self._stamp:
                 return False
             self._stamp = stamp
-            error: CertificateError | None = None
+            found: TlsMaterial | CertificateError
             try:
-                self._material = load_material(self._files)
+                self._material = found = load_material(self._files)
             except CertificateError as rejected:
-                error = rejected
-        if self._on_change is not None:
-            self._on_change(error)
-        return error is None
+                found = rejected
+        self._on_change(found)
+        return isinstance(found, TlsMaterial)
 
     def server_credentials(self, *, require_client: bool) -> grpc.ServerCredentials:
         """Credentials that follow the files: every new connection is shown the newest valid material."""

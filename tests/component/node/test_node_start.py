@@ -166,6 +166,33 @@ def test_ready_file_tells_the_bound_addresses_and_sigterm_ends_well(tmp_path: Pa
         assert int(port) > 0
 
 
+def test_sigterm_during_the_start_ends_well_and_the_keystore_is_whole(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    settings["keystore"] |= {"argon2_memory_kib": 65536, "argon2_time_cost": 16}  # long enough to come first
+    (tmp_path / "node.toml").write_text(render_toml(settings))
+    log_path = tmp_path / "node.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hermes_node.cli", "--config", str(tmp_path / "node.toml")], stderr=log
+        )
+    try:
+        deadline = time.monotonic() + DEADLINE_S
+        while "node_starting" not in log_path.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.terminate()
+        assert "keystore_unsealed" not in log_path.read_text()
+        assert process.wait(DEADLINE_S) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    events = [json.loads(line)["event"] for line in log_path.read_text().splitlines()]
+    assert events[0] == "node_starting"
+    assert events[-3:] == ["node_draining", "node_stopping", "node_stopped"]
+    Keystore.open(tmp_path / "keystore.db", SecretBytes.take(bytearray(PASSPHRASE))).close()
+
+
 def start_and_stop(settings: Settings, folder: Path, *, environment: dict[str, str] | None = None) -> dict[str, object]:
     """Start a node until it serves, end it with SIGTERM, expect exit code 0."""
     (folder / "node.toml").write_text(render_toml(settings))

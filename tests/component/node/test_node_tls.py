@@ -14,6 +14,7 @@ import pytest
 
 from hermes_client.scenario.certificates import CertificateFiles, LocalAuthority
 from hermes_client.scenario.local_mesh import LocalMesh
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
@@ -50,7 +51,7 @@ def node_files(mesh: LocalMesh, node_id: str) -> CertificateFiles:
 def make_local(node_id: str, identity: Identity | None = None) -> LocalNode:
     identity = identity or Identity.generate()
     descriptor = sign_descriptor(identity, node_id=NodeId(node_id), address="127.0.0.1:1", incarnation=1, version="test")
-    return LocalNode(identity, descriptor)
+    return LocalNode(identity, descriptor, SYSTEM_RANDOM)
 
 
 async def expect_tls_refusal(channel: grpc.aio.Channel) -> None:

@@ -1,4 +1,4 @@
-"""Small parts of the node: addresses, seeds, tombstones, failures, the verdicts of a resume, steady time."""
+"""Small parts of the node: addresses, seeds, failures, the verdicts of a resume, steady time."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError, KeystoreTamperedError
-from hermes_core.ids import AppId, ChatId, NodeId
-from hermes_core.keystore.chat_record import Notice, Tombstone
-from hermes_core.keystore.tombstone import encode_tombstone, parse_tombstone
-from hermes_core.protocol.messages import CloseReason
+from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError
+from hermes_core.ids import NodeId
+from hermes_core.keystore.witness import Comparison
 from hermes_node.admin.resume_check import Facts, judge_resume
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address, parse_seed
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
 from hermes_node.keystore import KeystoreMark
 from hermes_node.keystore.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
-from hermes_node.keystore.witness import Comparison
-from hermes_node.lifecycle.readiness import Readiness
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_proto.v1 import admin_pb2
 
@@ -55,30 +51,6 @@ def test_alone_only_when_the_grace_is_over_and_nobody_else_is_behind_the_seeds()
     outcomes.missed("10.0.0.3:1")
     assert outcomes.state(grace_over=True, any_member=False) is JoinState.JOINED  # joined once is joined
     assert outcomes.node_at("10.0.0.1:1") == OWN
-
-
-TOMBSTONES = [
-    Tombstone(ChatId(bytes(range(16))), (), 0),
-    Tombstone(ChatId(bytes(16)), (Notice(AppId("a" * 32), None, CloseReason.DELETED),), 1_700_000_000),
-    Tombstone(
-        ChatId(bytes(16)),
-        (Notice(None, NodeId("n" * 63), CloseReason.EXPIRED), Notice(AppId("b" * 32), None, CloseReason.NODE_SHUTDOWN)),
-        2**40,
-    ),
-]
-
-
-@pytest.mark.parametrize("tombstone", TOMBSTONES)
-def test_tombstones_come_back_as_they_were(tombstone: Tombstone) -> None:
-    encoded = encode_tombstone(tombstone)
-    assert parse_tombstone(encoded) == tombstone
-    for cut in range(len(encoded)):
-        with pytest.raises(KeystoreTamperedError):
-            parse_tombstone(encoded[:cut])
-    with pytest.raises(KeystoreTamperedError):
-        parse_tombstone(encoded + b"\0")
-    with pytest.raises(KeystoreTamperedError):
-        parse_tombstone(b"\2" + encoded[1:])
 
 
 def test_every_failure_is_one_line_with_code_and_cure() -> None:
@@ -141,22 +113,6 @@ def test_the_gravest_finding_is_the_verdict(changes: dict[str, object], verdict:
     found, detail = judge_resume(witness, facts(**changes))
     assert found == verdict
     assert detail
-
-
-def test_readiness_names_what_is_missing() -> None:
-    readiness = Readiness()
-    assert readiness.reasons() == ["the keystore is sealed"]
-    readiness.unsealed = True
-    assert readiness.reasons() == ["chats are being restored from the keystore"]
-    readiness.restored = True
-    assert len(readiness.reasons()) == 2
-    readiness.serving = True
-    readiness.join_state = lambda: JoinState.ALONE
-    assert readiness.reasons() == []
-    readiness.draining = True
-    assert readiness.reasons() == ["the node is draining"]
-    readiness.wiped = True
-    assert readiness.reasons() == ["the keystore was wiped"]
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])

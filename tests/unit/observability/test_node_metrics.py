@@ -128,7 +128,7 @@ def test_keystore_is_sealed_until_it_is_bound(metrics: NodeMetrics) -> None:
     assert value(metrics, "hermes_keystore_generation") == 2
     assert value(metrics, "hermes_keystore_commit_counter") == 30
     assert value(metrics, "hermes_keystore_size_bytes") == 4096
-    metrics.keystore.bind(lambda: None)
+    metrics.keystore.unbind()
     assert value(metrics, "hermes_keystore_sealed") == 1
 
 

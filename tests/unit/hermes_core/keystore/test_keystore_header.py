@@ -17,6 +17,7 @@ from hermes_core.crypto.kdf_argon2 import (
     derive_argon2id,
     derive_master_key,
 )
+from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import (
     KeystoreBadPassphraseError,
@@ -49,7 +50,7 @@ class TransparentBackend:
     def __init__(self, mask: int) -> None:
         self._mask = mask
 
-    def wrap(self, master: SecretBytes, context: bytes) -> bytes:
+    def wrap(self, master: SecretBytes, context: bytes, random: RandomSource) -> bytes:  # noqa: ARG002 - has its own
         return hashlib.sha256(context).digest() + bytes(byte ^ self._mask for byte in master.buffer)
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecretBytes:
@@ -59,9 +60,9 @@ class TransparentBackend:
 
 
 def build(backend: TransparentBackend, generation: int = 3) -> tuple[Header, SecretBytes, SecretBytes]:
-    master, key = generate_key(), generate_key()
-    wrapped = backend.wrap(master, wrap_context(FILE_ID, backend.backend_id))
-    return build_header(FILE_ID, backend.backend_id, wrapped, master, generation, key), master, key
+    master, key = generate_key(SYSTEM_RANDOM), generate_key(SYSTEM_RANDOM)
+    wrapped = backend.wrap(master, wrap_context(FILE_ID, backend.backend_id), SYSTEM_RANDOM)
+    return build_header(FILE_ID, backend.backend_id, wrapped, master, generation, key, SYSTEM_RANDOM), master, key
 
 
 def with_checksum(body: bytes) -> bytes:
@@ -123,12 +124,12 @@ def test_a_newer_header_version_is_told_apart() -> None:
 
 
 def test_the_wrapped_key_at_its_bound_and_one_past_it() -> None:
-    master, key = generate_key(), generate_key()
-    header = build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES), master, 1, key)
+    master, key = generate_key(SYSTEM_RANDOM), generate_key(SYSTEM_RANDOM)
+    header = build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES), master, 1, key, SYSTEM_RANDOM)
     assert len(header.raw) == MAX_HEADER_BYTES
     assert parse_header(header.raw).wrapped == bytes(MAX_WRAPPED_BYTES)
     with pytest.raises(ValueError, match="1,024"):
-        build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES + 1), master, 1, key)
+        build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES + 1), master, 1, key, SYSTEM_RANDOM)
 
 
 def test_parts_that_do_not_add_up_are_refused() -> None:
@@ -141,7 +142,7 @@ def test_parts_that_do_not_add_up_are_refused() -> None:
 def test_the_generation_key_of_another_file_does_not_open() -> None:
     backend = TransparentBackend(1)
     header, master, key = build(backend)
-    other = build_header(bytes(16), 200, header.wrapped, master, 3, key)
+    other = build_header(bytes(16), 200, header.wrapped, master, 3, key, SYSTEM_RANDOM)
     transplanted = other.raw[: -CHECKSUM_BYTES - 32]
     spliced = transplanted[:10] + FILE_ID + transplanted[26:]
     with pytest.raises(KeystoreTamperedError, match="forged"):
@@ -189,8 +190,8 @@ def test_costs_at_their_bounds_are_taken() -> None:
 def test_the_passphrase_opens_only_with_its_own_costs_salt_and_file() -> None:
     passphrase = SecretBytes.take(bytearray(b"correct horse"))
     backend = PassphraseBackend(passphrase, Argon2Params(8192, 1, 1))
-    master = generate_key()
-    wrapped = backend.wrap(master, b"context")
+    master = generate_key(SYSTEM_RANDOM)
+    wrapped = backend.wrap(master, b"context", SYSTEM_RANDOM)
     assert backend.unwrap(wrapped, b"context").equals(master)
     with pytest.raises(KeystoreBadPassphraseError):
         backend.unwrap(wrapped, b"another")
@@ -221,4 +222,6 @@ def test_memory_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("hermes_core.keystore.backend.derive_master_key", out_of_memory)
     with pytest.raises(KeystoreError, match="8192 KiB"):
-        PassphraseBackend(SecretBytes.take(bytearray(b"p")), Argon2Params(8192, 1, 1)).wrap(generate_key(), b"")
+        PassphraseBackend(SecretBytes.take(bytearray(b"p")), Argon2Params(8192, 1, 1)).wrap(
+            generate_key(SYSTEM_RANDOM), b"", SYSTEM_RANDOM
+        )

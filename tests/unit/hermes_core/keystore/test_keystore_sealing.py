@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreError, KeystoreTamperedError
 from hermes_core.keystore.keys import GenerationKeys, generate_key
@@ -31,14 +32,14 @@ def open_row(sealer: RecordSealer, row: SealedRow) -> tuple[bytes, bytearray]:
 
 
 def test_neither_key_nor_value_is_readable_in_a_row() -> None:
-    row = RecordSealer(keys()).seal(Table.CHAT, b"the chat id here", 2, b"the value" * 9)
+    row = RecordSealer(keys()).seal(Table.CHAT, b"the chat id here", 2, b"the value" * 9, SYSTEM_RANDOM)
     assert b"the chat" not in row.row_key + row.sealed
     assert b"the value" not in row.sealed
 
 
 def test_the_same_record_never_seals_to_the_same_bytes() -> None:
     sealer = RecordSealer(keys())
-    rows = {sealer.seal(Table.CHAT, b"k", 2, b"v").sealed for _ in range(100)}
+    rows = {sealer.seal(Table.CHAT, b"k", 2, b"v", SYSTEM_RANDOM).sealed for _ in range(100)}
     assert len(rows) == 100
 
 
@@ -49,23 +50,25 @@ def test_the_same_record_never_seals_to_the_same_bytes() -> None:
 )
 def test_a_row_opens_only_in_its_place(change: dict[str, object]) -> None:
     sealer = RecordSealer(keys())
-    row = sealer.seal(Table.CHAT, b"k", 2, b"v")
+    row = sealer.seal(Table.CHAT, b"k", 2, b"v", SYSTEM_RANDOM)
     with pytest.raises(KeystoreTamperedError):
         open_row(sealer, replace(row, **change))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "other", [keys(file_id=bytes(15) + b"\1"), keys(generation=2), keys(key=generate_key())], ids=["file", "generation", "key"]
+    "other",
+    [keys(file_id=bytes(15) + b"\1"), keys(generation=2), keys(key=generate_key(SYSTEM_RANDOM))],
+    ids=["file", "generation", "key"],
 )
 def test_a_row_opens_only_in_its_file_and_generation(other: GenerationKeys) -> None:
-    row = RecordSealer(keys()).seal(Table.CHAT, b"k", 2, b"v")
+    row = RecordSealer(keys()).seal(Table.CHAT, b"k", 2, b"v", SYSTEM_RANDOM)
     with pytest.raises(KeystoreTamperedError):
         open_row(RecordSealer(other), row)
 
 
 def test_every_flipped_byte_of_a_row_is_refused() -> None:
     sealer = RecordSealer(keys())
-    row = sealer.seal(Table.CHAT, b"k", 2, b"value")
+    row = sealer.seal(Table.CHAT, b"k", 2, b"value", SYSTEM_RANDOM)
     for at in range(len(row.sealed)):
         sealed = bytearray(row.sealed)
         sealed[at] ^= 0x10
@@ -76,26 +79,26 @@ def test_every_flipped_byte_of_a_row_is_refused() -> None:
 def test_sizes_at_the_bound_and_one_past_it() -> None:
     sealer = RecordSealer(keys())
     key, value = bytes(MAX_KEY_BYTES), bytes(MAX_VALUE_BYTES)
-    row = sealer.seal(Table.META, key, 1, value)
+    row = sealer.seal(Table.META, key, 1, value, SYSTEM_RANDOM)
     assert len(row.sealed) == MAX_SEALED_BYTES
     assert open_row(sealer, row) == (key, bytearray(value))
     with pytest.raises(KeystoreError, match="larger"):
-        sealer.seal(Table.META, key + b"\0", 1, b"")
+        sealer.seal(Table.META, key + b"\0", 1, b"", SYSTEM_RANDOM)
     with pytest.raises(KeystoreError, match="larger"):
-        sealer.seal(Table.META, b"", 1, value + b"\0")
+        sealer.seal(Table.META, b"", 1, value + b"\0", SYSTEM_RANDOM)
 
 
 def test_row_keys_differ_by_table_and_generation_key() -> None:
-    sealer, other = RecordSealer(keys()), RecordSealer(keys(key=generate_key()))
+    sealer, other = RecordSealer(keys()), RecordSealer(keys(key=generate_key(SYSTEM_RANDOM)))
     hidden = {sealer.derive_row_key(table, b"k") for table in Table} | {other.derive_row_key(Table.CHAT, b"k")}
     assert len(hidden) == len(Table) + 1
 
 
 def test_a_state_opens_only_in_its_file_and_generation() -> None:
-    sealed = seal_state(keys(), STATE)
+    sealed = seal_state(keys(), STATE, SYSTEM_RANDOM)
     assert len(sealed) == SEALED_STATE_BYTES
     assert open_state(keys(), sealed) == STATE
-    for other in (keys(generation=2), keys(file_id=b"x" * 16), keys(key=generate_key())):
+    for other in (keys(generation=2), keys(file_id=b"x" * 16), keys(key=generate_key(SYSTEM_RANDOM))):
         with pytest.raises(KeystoreTamperedError):
             open_state(other, sealed)
     for wrong_size in (b"", sealed[:-1], sealed + b"\0"):
@@ -129,7 +132,7 @@ def test_a_digest_depends_on_the_set_of_rows_and_on_nothing_else(seed: int) -> N
 
 
 def test_a_digest_needs_the_key() -> None:
-    first, second = SetDigest(keys().set_digest), SetDigest(keys(key=generate_key()).set_digest)
+    first, second = SetDigest(keys().set_digest), SetDigest(keys(key=generate_key(SYSTEM_RANDOM)).set_digest)
     for digest in (first, second):
         digest.add(bytes(16), 1, 1, b"row")
     assert first.value != second.value
@@ -140,4 +143,4 @@ def test_wiped_keys_seal_nothing() -> None:
     sealer = RecordSealer(wiped)
     wiped.wipe()
     with pytest.raises(ValueError, match="wiped"):
-        sealer.seal(Table.CHAT, b"k", 2, b"v")
+        sealer.seal(Table.CHAT, b"k", 2, b"v", SYSTEM_RANDOM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from typing import Any
 
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role
 from hermes_core.keystore.backend import PassphraseBackend
@@ -25,6 +25,7 @@ from hermes_core.keystore.state import KeystoreState, open_state, seal_state
 from hermes_core.keystore.tables import Table
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 from tests.reference import keystore_reference as reference
+from tests.support.random_sources import ListedRandom
 from tests.unit.hermes_core.keystore.record_samples import reveal
 
 VECTORS: dict[str, Any] = json.loads(reference.VECTORS.read_text())
@@ -41,17 +42,9 @@ def generation_keys() -> GenerationKeys:
     return GenerationKeys.derive(FILE_ID, GENERATION, secret(bytes.fromhex(VECTORS["generation_key"])))
 
 
-class FixedRandom:
-    """Stands in for os.urandom where a test needs the product's nonces and salts to be the vector's."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *values: str) -> None:
-        self._values = [bytes.fromhex(value) for value in values]
-        monkeypatch.setattr(os, "urandom", self)
-
-    def __call__(self, length: int) -> bytes:
-        value = self._values.pop(0)
-        assert len(value) == length
-        return value
+def listed(*values: str) -> ListedRandom:
+    """The vector's nonces and salts, in the order in which they are asked for."""
+    return ListedRandom(bytes.fromhex(value) for value in values)
 
 
 def test_committed_vectors_are_what_the_reference_makes() -> None:
@@ -65,16 +58,15 @@ def test_subkeys(case: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("case", VECTORS["records"], ids=lambda case: f"table-{case['table']}")
-def test_record_sealing(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_sealing(case: dict[str, Any]) -> None:
     sealer = RecordSealer(generation_keys())
-    FixedRandom(monkeypatch, case["nonce"])
     key, value = bytes.fromhex(case["key"]), bytes.fromhex(case["value"])
-    row = sealer.seal(Table(case["table"]), key, case["version"], value)
+    row = sealer.seal(Table(case["table"]), key, case["version"], value, listed(case["nonce"]))
     assert (row.row_key.hex(), row.sealed.hex()) == (case["row_key"], case["sealed"])
     assert sealer.open(row.row_key, row.table, row.version, row.sealed) == (key, bytearray(value))
 
 
-def test_set_digest_and_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_digest_and_state() -> None:
     keys = generation_keys()
     digest = SetDigest(keys.set_digest)
     for case in VECTORS["records"]:
@@ -82,20 +74,20 @@ def test_set_digest_and_state(monkeypatch: pytest.MonkeyPatch) -> None:
     assert digest.value == int(VECTORS["set_digest"], 16)
     header = parse_header(bytes.fromhex(VECTORS["header"]["raw"]))
     state = KeystoreState(VECTORS["state"]["counter"], len(VECTORS["records"]), digest.value, header.fingerprint)
-    FixedRandom(monkeypatch, VECTORS["state"]["nonce"])
-    assert seal_state(keys, state).hex() == VECTORS["state"]["sealed"]
+    assert seal_state(keys, state, listed(VECTORS["state"]["nonce"])).hex() == VECTORS["state"]["sealed"]
     assert open_state(keys, bytes.fromhex(VECTORS["state"]["sealed"])) == state
 
 
-def test_header(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_header() -> None:
     case = VECTORS["header"]
     passphrase, master = secret(bytes.fromhex(case["passphrase"])), secret(bytes.fromhex(VECTORS["master_key"]))
     backend = PassphraseBackend(passphrase, Argon2Params(case["memory_kib"], case["passes"], 1))
-    FixedRandom(monkeypatch, case["salt"], case["wrap_nonce"], case["header_nonce"])
-    wrapped = backend.wrap(master, wrap_context(FILE_ID, backend.backend_id))
+    random = listed(case["salt"], case["wrap_nonce"], case["header_nonce"])
+    wrapped = backend.wrap(master, wrap_context(FILE_ID, backend.backend_id), random)
     assert wrapped.hex() == case["wrapped"]
     key = secret(bytes.fromhex(VECTORS["generation_key"]))
-    assert build_header(FILE_ID, backend.backend_id, wrapped, master, GENERATION, key).raw.hex() == case["raw"]
+    built = build_header(FILE_ID, backend.backend_id, wrapped, master, GENERATION, key, random)
+    assert built.raw.hex() == case["raw"]
     header = parse_header(bytes.fromhex(case["raw"]))
     opened = unwrap_master(header, backend)
     assert opened.equals(master)
@@ -134,7 +126,7 @@ def test_random_sealings_open_on_either_side(
     file_id: bytes, generation: int, key: bytes, table: Table, version: int, record_key: bytes, value: bytes
 ) -> None:
     sealer = RecordSealer(GenerationKeys.derive(file_id, generation, secret(key)))
-    row = sealer.seal(table, record_key, version, value)
+    row = sealer.seal(table, record_key, version, value, SYSTEM_RANDOM)
     ours = (row.row_key, row.table, row.version, row.sealed)
     assert reference.open_record(file_id, generation, key, ours) == (record_key, value)
     theirs = reference.seal_record(file_id, generation, key, table, version, record_key, value, row.sealed[:24])

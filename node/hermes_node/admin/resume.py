@@ -1,0 +1,130 @@
+"""/resume: take a witness before a restart, report after it, and compare the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hermes_core.crypto.random import RandomSource
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
+from hermes_node.admin.resume_check import Facts, judge_resume
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.store import ChatStore
+from hermes_node.keystore import Keystore, KeystoreMark
+from hermes_node.keystore.witness import (
+    UnknownWitnessError,
+    build_snapshot,
+    compare_snapshot,
+    read_closed_value,
+    read_snapshot,
+    take_witness,
+)
+from hermes_node.logs.event_log import EventLog
+from hermes_node.metrics.keystore import KeystoreMetrics
+from hermes_node.metrics.labels import RollbackKind
+from hermes_proto.v1 import admin_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredCounts:
+    """What the start found: chats in memory, and authentic records that are not well formed."""
+
+    resumed: int
+    corrupt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAnswers:
+    """`count_expired`: chats that ended by time since the start."""
+
+    node_id: str
+    fingerprint: str
+    chats: ChatDriver
+    store: ChatStore
+    restored: RestoredCounts
+    count_expired: Callable[[], int]
+    random: RandomSource
+    log: EventLog
+    metrics: KeystoreMetrics
+
+    async def take_witness(self) -> admin_pb2.ResumeWitness:
+        async with self.chats.turn() as machine:
+            # No pass between the snapshot and its commit: the mark that is returned stands for exactly this state.
+            snapshot = build_snapshot(machine.describe())
+            taken = await self.store.run(lambda keystore: take_witness(keystore, snapshot, self.random))
+            self.store.closed_value = await self.store.run(read_closed_value)
+        self.log.info("resume_witness_taken", chats=taken.chats)
+        return admin_pb2.ResumeWitness(
+            node_id=self.node_id,
+            identity_fingerprint=self.fingerprint,
+            keystore=_show_mark(taken.mark),
+            live_chats=taken.chats,
+            witness_id=taken.witness_id.hex(),
+            digest=taken.digest.hex(),
+        )
+
+    async def report(self) -> admin_pb2.ResumeReport:
+        async with self.chats.turn() as machine:
+            return self._report(machine.live_chats())
+
+    async def check(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport:
+        """Compare with a witness; a rollback quarantines every chat."""
+        witness_id = self._parse_witness(witness)
+        async with self.chats.turn() as machine:
+            now = build_snapshot(machine.describe())
+            live = machine.live_chats()
+            facts = await self.store.run(lambda keystore: _gather(keystore, witness_id, now, self.fingerprint))
+        verdict, detail = judge_resume(witness, facts)
+        report = self._report(live)
+        report.verdict, report.detail = verdict, detail
+        if facts.comparison is not None:
+            report.closed_since = facts.comparison.closed_since
+            report.missing, report.lowered = facts.comparison.missing, facts.comparison.lowered
+        elif verdict == admin_pb2.RECORDS_MISSING:
+            report.missing = witness.live_chats
+        if verdict == admin_pb2.ROLLED_BACK:
+            report.rolled_back = len(now)
+            await self._quarantine(detail)
+        self.log.info("resume_checked", verdict=admin_pb2.ResumeVerdict.Name(verdict), reason=detail)
+        return report
+
+    async def _quarantine(self, reason: str) -> None:
+        self.log.error("rollback_detected", reason=reason)
+        self.metrics.count_rollback(RollbackKind.WITNESS)
+        self.chats.quarantine_all()
+        await self.chats.flush()
+
+    def _parse_witness(self, witness: admin_pb2.ResumeWitness) -> bytes:
+        if witness.node_id != self.node_id:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "this witness is of another node")
+        try:
+            witness_id = bytes.fromhex(witness.witness_id)
+        except ValueError:
+            witness_id = b""
+        if len(witness_id) != WITNESS_ID_BYTES:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, f"witness_id must be {2 * WITNESS_ID_BYTES} hex digits")
+        return witness_id
+
+    def _report(self, live: int) -> admin_pb2.ResumeReport:
+        return admin_pb2.ResumeReport(
+            node_id=self.node_id,
+            identity_fingerprint=self.fingerprint,
+            keystore=_show_mark(self.store.mark),
+            live_chats=live,
+            resumed=self.restored.resumed,
+            expired=self.count_expired(),
+            corrupt=self.restored.corrupt,
+        )
+
+
+def _gather(keystore: Keystore, witness_id: bytes, now: Snapshot, fingerprint: str) -> Facts:
+    try:
+        before, digest = read_snapshot(keystore, witness_id)
+    except UnknownWitnessError as error:
+        return Facts(fingerprint, keystore.mark, None, error.pruned, None)
+    return Facts(fingerprint, keystore.mark, digest.hex(), pruned=False, comparison=compare_snapshot(keystore, before, now))
+
+
+def _show_mark(mark: KeystoreMark) -> admin_pb2.KeystoreMark:
+    return admin_pb2.KeystoreMark(generation=mark.generation, commit_counter=mark.commit_counter)

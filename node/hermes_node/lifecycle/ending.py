@@ -1,0 +1,43 @@
+"""How a node that serves ends: apps are told to look elsewhere and given time, chats are closed if asked for, streams end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from hermes_core.errors import ErrorCode
+from hermes_core.protocol.messages import CloseReason
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.lifecycle.steps import Serving
+
+STREAM_GRACE_S: Final = 1.0
+POLL_S: Final = 0.05
+
+
+def drain(serving: Serving, timeout_s: float) -> None:
+    """Refuse new apps and chats, and tell the connected ones to look elsewhere within `timeout_s`."""
+    serving.chats.drain(int(timeout_s * 1000))
+
+
+async def wait_until_left(chats: ChatDriver, timeout_s: float, now: Callable[[], float]) -> None:
+    """Give apps that long to leave."""
+    deadline = now() + timeout_s
+    while chats.count_apps() and now() < deadline:  # noqa: ASYNC110 - a bounded wait at the very end
+        await asyncio.sleep(POLL_S)
+
+
+async def close_chats(chats: ChatDriver) -> None:
+    """Tell every app and node that its chats are over, and see it written before the streams end."""
+    chats.close_all(CloseReason.NODE_SHUTDOWN)
+    await chats.flush()
+
+
+async def end_streams(serving: Serving) -> None:
+    """Apps and nodes hear that this node goes; what they said until then is committed."""
+    serving.chats.end_apps(ErrorCode.DRAINING, "this node stops")
+    await serving.chats.flush()
+    await serving.mesh.leave()
+    await asyncio.gather(*(listening.server.stop(STREAM_GRACE_S) for listening in serving.servers))
+    await serving.mesh.close()
+    await serving.chats.flush()

@@ -1,0 +1,34 @@
+"""What the mesh tells the rest of a node: to the chats, and into the keystore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from hermes_core.ids import AppId, NodeId
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.store import ChatStore
+from hermes_node.keystore import Table
+from hermes_node.keystore.identity import INCARNATION_KEY, encode_incarnation
+
+
+class MeshNews:
+    """Listens to the mesh's driver. `spawn` runs a commit as a part of the node."""
+
+    def __init__(self, chats: ChatDriver, store: ChatStore, spawn: Callable[[Coroutine[Any, Any, None], str], None]) -> None:
+        self._chats = chats
+        self._store = store
+        self._spawn = spawn
+
+    def peer_dead(self, node_id: NodeId) -> None:
+        self._chats.node_dead(node_id)
+
+    def directory_changed(self, locations: dict[AppId, NodeId]) -> None:
+        self._chats.update_directory(locations)
+
+    def incarnation_raised(self, incarnation: int) -> None:
+        self._spawn(self._keep_incarnation(incarnation), "incarnation")
+
+    async def _keep_incarnation(self, incarnation: int) -> None:
+        puts = {(Table.META, INCARNATION_KEY): encode_incarnation(incarnation)}
+        await self._store.run(lambda keystore: keystore.commit(puts))

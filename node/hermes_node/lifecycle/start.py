@@ -1,0 +1,159 @@
+"""The start of a node, step by step: open the keystore, bring the chats into memory, listen for nodes and apps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from hermes_core.crypto.random import RandomSource
+from hermes_core.errors import HermesError, KeystoreError
+from hermes_core.ids import NodeId
+from hermes_core.relay.relay import Relay
+from hermes_node.admin.resume import RestoredCounts
+from hermes_node.chats.driver import ChatDriver, QueueBounds
+from hermes_node.chats.observer import ChatObserver
+from hermes_node.chats.store import ChatStore
+from hermes_node.config.addresses import Address
+from hermes_node.config.core_params import build_chat_params, build_session_params
+from hermes_node.config.sections import Config
+from hermes_node.errors import NodeError
+from hermes_node.lifecycle.app_server import AppContext, start_app_server
+from hermes_node.lifecycle.mesh_news import MeshNews
+from hermes_node.lifecycle.steps import GrpcServer, Opened, Restored, Serving
+from hermes_node.lifecycle.tasks import NodeTasks
+from hermes_node.lifecycle.unseal import UnsealedNode, unseal_node
+from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.alone import LoneNode
+from hermes_node.mesh.interface import Mesh
+from hermes_node.mesh.setup import MeshContext, start_mesh
+from hermes_node.metrics.labels import KeystoreOperation, TamperKind
+from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.tls.setup import Certificates
+
+
+@dataclass(frozen=True, slots=True)
+class StartContext:
+    """What is there before the first step and stays. What a step opens it pushes on `closing`, for a node that fails."""
+
+    config: Config
+    log: EventLog
+    now: Callable[[], float]
+    metrics: NodeMetrics
+    random: RandomSource
+    worker: ThreadPoolExecutor
+    tasks: NodeTasks
+    closing: AsyncExitStack
+
+
+async def open_keystore(context: StartContext, environment: MutableMapping[str, str]) -> tuple[Opened, UnsealedNode]:
+    """In the worker thread: the loop goes on answering health checks. Raises KeystoreError or ConfigError."""
+    loop = asyncio.get_running_loop()
+    with context.metrics.keystore.operation(KeystoreOperation.UNSEAL):
+        found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.random)
+    store = ChatStore(found.keystore, context.worker, context.metrics.keystore)
+    store.closed_value = found.closed_value
+    context.closing.push_async_callback(_close_unflushed, store)
+    _tell_opened(context, found)
+    return Opened(store, found.stored), found
+
+
+async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNode) -> Restored:
+    """Chats back into memory, in the worker thread as well; then their machine runs."""
+    relay = Relay(
+        identity=opened.stored.identity,
+        node_id=NodeId(context.config.node.id),
+        chats=build_chat_params(context.config),
+        sessions=build_session_params(context.config),
+        random=context.random,
+    )
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(context.worker, relay.chats.restore, found.records, found.tombstones, context.now())
+    counts = RestoredCounts(relay.chats.live_chats(), found.corrupt)
+    context.log.info("chats_restored", chats=counts.resumed)
+    observer = ChatObserver(context.log, context.metrics)
+    limits = context.config.limits
+    chats = ChatDriver(
+        relay=relay,
+        store=opened.store,
+        observer=observer,
+        app_queue=QueueBounds(limits.session_queue_frames, limits.session_queue_bytes),
+        node_queue=QueueBounds(limits.peer_queue_frames, limits.peer_queue_bytes),
+        now=context.now,
+        log=context.log,
+        on_failure=lambda error: _fail_commit(context, error),
+    )
+    context.tasks.spawn(chats.run(), "chats")
+    return Restored(opened.store, opened.stored, chats, observer, counts)
+
+
+async def start_servers(
+    context: StartContext, restored: Restored, certificates: Certificates
+) -> tuple[Serving, dict[str, Address]]:
+    """Listen for nodes, then for apps; what is served, and where. ListenError when an address cannot be had."""
+    servers: list[GrpcServer] = []
+    addresses: dict[str, Address] = {}
+    mesh: Mesh = LoneNode()
+    if certificates.mesh is not None:
+        part = await start_mesh(
+            MeshContext(
+                context.config,
+                restored.stored.identity,
+                restored.stored.incarnation,
+                certificates.mesh,
+                restored.chats,
+                MeshNews(restored.chats, restored.store, context.tasks.spawn),
+                context.now,
+                context.log,
+                context.metrics,
+                context.random,
+            )
+        )
+        context.closing.push_async_callback(part.driver.close)
+        context.closing.push_async_callback(part.server.stop, 0)
+        context.tasks.spawn(part.run, "mesh")
+        mesh = part.driver
+        servers.append(GrpcServer(part.server, part.health))
+        addresses["mesh"] = part.address
+    apps = await start_app_server(
+        AppContext(
+            context.config,
+            restored.chats,
+            mesh,
+            certificates.app,
+            context.log,
+            context.metrics,
+        )
+    )
+    context.closing.push_async_callback(apps.listening.server.stop, 0)
+    servers.append(apps.listening)
+    addresses["app"] = apps.address
+    return Serving(restored, mesh, tuple(servers)), addresses
+
+
+def _tell_opened(context: StartContext, found: UnsealedNode) -> None:
+    log = context.log
+    if found.created:
+        log.info("keystore_created", path=context.config.keystore_path)
+    log.info("keystore_unsealed", generation=found.keystore.mark.generation, incarnation=found.stored.incarnation)
+    if found.stored.created:
+        log.info("identity_created")
+    if found.corrupt:
+        log.error("chat_record_corrupt", count=found.corrupt)
+        context.metrics.keystore.count_tamper(TamperKind.RECORD)
+
+
+def _fail_commit(context: StartContext, error: Exception) -> None:
+    """What the disk holds is unknown: the node ends, and the next start reads it."""
+    kind = type(error).__name__
+    context.log.error("keystore_failed", exception=kind)
+    context.tasks.fail(error if isinstance(error, HermesError) else NodeError(f"{kind} in the keystore's commit"))
+
+
+async def _close_unflushed(store: ChatStore) -> None:
+    """For a node that failed; harmless when the store is closed already."""
+    with contextlib.suppress(KeystoreError):
+        await store.close(wipe=False)

@@ -1,0 +1,68 @@
+"""The steps a node goes through, as types: each holds exactly what exists once it is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc.aio
+
+from hermes_node.admin.resume import RestoredCounts
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.observer import ChatObserver
+from hermes_node.chats.store import ChatStore
+from hermes_node.keystore.identity import StoredIdentity
+from hermes_node.mesh.interface import Mesh
+from hermes_node.streams.servers import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The process answers for its health; its keystore is not open, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The keystore is open and says who this node is; its chats are on their way into memory."""
+
+    store: ChatStore
+    stored: StoredIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Every chat is in memory and its machine runs; nobody reaches this node yet."""
+
+    store: ChatStore
+    stored: StoredIdentity
+    chats: ChatDriver
+    observer: ChatObserver
+    counts: RestoredCounts
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcServer:
+    """A server that listens, and the health service that follows the node's readiness on it."""
+
+    server: grpc.aio.Server
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """All servers listen: apps come and go. Without a mesh there is one server."""
+
+    restored: Restored
+    mesh: Mesh
+    servers: tuple[GrpcServer, ...]
+
+    @property
+    def chats(self) -> ChatDriver:
+        return self.restored.chats
+
+
+@dataclass(frozen=True, slots=True)
+class Wiped:
+    """The keystore was erased on request; the process stays to answer for its health, never ready again."""
+
+
+Step = Sealed | Opened | Restored | Serving | Wiped

@@ -1,0 +1,30 @@
+"""The mesh of a node that is configured without one."""
+
+from __future__ import annotations
+
+from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.messages import MemberState
+from hermes_node.mesh.interface import MeshDescription
+from hermes_node.mesh.seeds import JoinState
+
+
+class LoneNode:
+    """A node that has no mesh: nobody else is there, and nobody has to be told."""
+
+    join_state = JoinState.ALONE
+
+    def locate(self, app_id: AppId) -> NodeId | None:  # noqa: ARG002 - no app is at home elsewhere
+        return None
+
+    def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
+        pass
+
+    def describe(self) -> MeshDescription:
+        counts = dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}
+        return MeshDescription(address="", incarnation=0, members=(), counts=counts, apps_elsewhere=0)
+
+    async def leave(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass

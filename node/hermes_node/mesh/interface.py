@@ -1,0 +1,48 @@
+"""What the mesh and the rest of a node ask of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.machine import Member
+from hermes_core.mesh.messages import MembershipUpdate, MemberState, NodeDescriptor
+from hermes_node.mesh.seeds import JoinState
+
+
+@dataclass(frozen=True, slots=True)
+class MeshDescription:
+    """The mesh as this node sees it. `counts` include this node, `members` do not; `apps_elsewhere`: at home on other nodes."""
+
+    address: str
+    incarnation: int
+    members: tuple[Member, ...]
+    counts: Mapping[MemberState, int]
+    apps_elsewhere: int
+
+
+class Mesh(Protocol):
+    """What apps, admin, metrics and shutdown need of the mesh."""
+
+    @property
+    def join_state(self) -> JoinState: ...
+    def locate(self, app_id: AppId) -> NodeId | None: ...
+    def set_local_apps(self, app_ids: frozenset[AppId]) -> None: ...
+    def describe(self) -> MeshDescription: ...
+    async def leave(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Dialer(Protocol):
+    async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]: ...
+    async def link(self, descriptor: NodeDescriptor) -> None: ...
+
+
+class MeshListener(Protocol):
+    """Who wants to know what happens to other nodes."""
+
+    def peer_dead(self, node_id: NodeId) -> None: ...
+    def directory_changed(self, locations: dict[AppId, NodeId]) -> None: ...
+    def incarnation_raised(self, incarnation: int) -> None: ...

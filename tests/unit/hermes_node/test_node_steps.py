@@ -1,0 +1,124 @@
+"""A node's steps: readiness at each, the sealed admin view, tasks and the first failure, calls that are drawn together."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+from typing import Any, cast, get_args
+
+import pytest
+
+from hermes_core.errors import ErrorCode, KeystoreIOError, ProtocolError
+from hermes_core.ids import AppId
+from hermes_core.mesh.messages import MemberState
+from hermes_node.admin.view import AdminView, SealedView
+from hermes_node.errors import NodeError
+from hermes_node.lifecycle.coalesced import Coalesced
+from hermes_node.lifecycle.readiness import explain_unreadiness
+from hermes_node.lifecycle.steps import Opened, Restored, Sealed, Serving, Step, Wiped
+from hermes_node.lifecycle.tasks import NodeTasks
+from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.alone import LoneNode
+from hermes_node.mesh.interface import Mesh
+from hermes_node.mesh.seeds import JoinState
+from hermes_proto.v1 import admin_pb2
+
+NOTHING = cast("Any", None)  # parts that readiness does not look at
+
+
+class Joining(LoneNode):
+    join_state = JoinState.JOINING
+
+
+def serving(mesh: Mesh) -> Serving:
+    return Serving(NOTHING, mesh, ())
+
+
+RESTORED = Restored(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
+LEAVING = "the node is draining"
+STEPS: list[tuple[Step, list[str], list[str]]] = [
+    (Sealed(), ["the keystore is sealed"], []),
+    (Opened(NOTHING, NOTHING), ["chats are being restored from the keystore"], []),
+    (RESTORED, ["the app server does not listen yet"], [LEAVING]),
+    (serving(Joining()), [JoinState.JOINING.value], [LEAVING]),
+    (serving(LoneNode()), [], [LEAVING]),
+    (Wiped(), ["the keystore was wiped"], []),
+]
+
+
+@pytest.mark.parametrize(("step", "reasons", "more"), STEPS, ids=lambda value: type(value).__name__)
+def test_readiness_names_what_is_missing(step: Step, reasons: list[str], more: list[str]) -> None:
+    assert explain_unreadiness(step, draining=False) == reasons
+    assert explain_unreadiness(step, draining=True) == reasons + more
+
+
+def test_every_step_is_covered() -> None:
+    assert {type(step) for step, _, _ in STEPS} == set(get_args(Step))
+
+
+async def test_a_sealed_view_refuses_everything_with_the_first_reason() -> None:
+    view = SealedView(lambda: ["the keystore was wiped", "more"])
+    questions = [name for name, _ in inspect.getmembers(AdminView, inspect.isfunction) if not name.startswith("_")]
+    assert len(questions) == 6
+    for name in questions:
+        arguments = (admin_pb2.ResumeWitness(),) if name == "check_resume" else ()
+        with pytest.raises(ProtocolError) as refused:
+            await getattr(view, name)(*arguments)
+        assert (refused.value.code, refused.value.detail) == (ErrorCode.KEYSTORE_SEALED, "the keystore was wiped")
+
+
+def test_a_lone_node_is_the_only_member_and_knows_no_other_apps() -> None:
+    mesh = LoneNode()
+    seen = mesh.describe()
+    assert (seen.members, seen.apps_elsewhere) == ((), 0)
+    assert {state: seen.counts[state] for state in MemberState} == dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}
+    assert mesh.locate(AppId("a" * 32)) is None
+    assert mesh.join_state is JoinState.ALONE
+
+
+async def _fail(error: Exception) -> None:
+    raise error
+
+
+async def test_the_first_part_that_fails_is_what_the_node_fails_with() -> None:
+    stream = io.StringIO()
+    tasks = NodeTasks(EventLog(node_id="n", stream=stream))
+    tasks.raise_failure()  # nothing yet
+    tasks.spawn(_fail(KeystoreIOError("the first")), "one")
+    tasks.spawn(asyncio.Event().wait(), "waiting")  # type: ignore[arg-type]
+    with pytest.raises(KeystoreIOError, match="the first"):
+        await tasks.wait_for_failure(asyncio.Event())
+    tasks.spawn(_fail(ValueError("secret")), "two")
+    await asyncio.sleep(0)
+    await tasks.cancel()
+    with pytest.raises(KeystoreIOError, match="the first"):
+        tasks.raise_failure()
+    assert stream.getvalue().count("unexpected_error") == 2
+    assert "secret" not in stream.getvalue()
+
+
+async def test_a_part_with_a_defect_is_named_without_its_text() -> None:
+    tasks = NodeTasks(EventLog(node_id="n", stream=io.StringIO()))
+    tasks.spawn(_fail(ValueError("secret")), "chats")
+    with pytest.raises(NodeError, match=r"^chats: ValueError$"):
+        await tasks.wait_for_failure(asyncio.Event())
+
+
+async def test_a_stop_ends_the_waiting() -> None:
+    tasks, stop = NodeTasks(EventLog(node_id="n", stream=io.StringIO())), asyncio.Event()
+    stop.set()
+    await tasks.wait_for_failure(stop)
+
+
+async def test_many_requests_are_one_call_and_a_later_one_is_another() -> None:
+    calls: list[int] = []
+    directory = Coalesced(lambda: calls.append(1), 0.01)
+    for _ in range(5):
+        directory.request()
+    assert calls == []
+    await asyncio.sleep(0.05)
+    assert len(calls) == 1
+    directory.request()
+    await asyncio.sleep(0.05)
+    assert len(calls) == 2
