@@ -9,11 +9,11 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from hermes_operator.election import LeaseSettings
-from hermes_operator.logs import set_up_logs
-from hermes_operator.run import OperatorSettings, run_operator
+from hermes_operator.process.election import LeaseSettings
+from hermes_operator.process.logs import set_up_logs
+from hermes_operator.process.run import OperatorSettings, run_operator
+from hermes_operator.process.worker import WorkerSettings
 from hermes_operator.version import operator_version
-from hermes_operator.worker import WorkerSettings
 
 
 def build_parser() -> argparse.ArgumentParser:

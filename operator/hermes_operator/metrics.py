@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from hermes_operator.node_failures import KEYSTORE_REASONS
-from hermes_operator.rollout_state import Rollout
-from hermes_operator.status import Condition
+from hermes_operator.observe.failures import KEYSTORE_REASONS
+from hermes_operator.rollout.state import Rollout
+from hermes_operator.status.conditions import Condition
 
 CONDITION_STATUSES = ("True", "False", "Unknown")
 ROLLOUT_RESULTS = ("completed", "halted", "superseded")

@@ -13,11 +13,11 @@ from aiohttp import web
 from kubernetes.aio import client
 
 from hermes_operator import names
-from hermes_operator.events import EventRecorder
-from hermes_operator.kube import Kube
+from hermes_operator.kube.api import Kube
+from hermes_operator.kube.event_recorder import EventRecorder
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.node_client import NodeClient
-from hermes_operator.reconcile import Pass, Reconciler
+from hermes_operator.nodes.client import NodeClient
+from hermes_operator.reconcile.mesh_pass import Pass, Reconciler
 from tests.component.operator.fake_kubernetes import FakeKubernetes, Json
 from tests.component.operator.fake_nodes import FakeNodes
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
-from hermes_operator import kube
+from hermes_operator.kube import kinds
 
 Json = dict[str, Any]
 Key = tuple[str, str, str]  # plural, namespace, name
 
-RESOURCES = {(kind.group, kind.plural): kind.kind for kind in vars(kube).values() if isinstance(kind, kube.Kind)} | {
+RESOURCES = {(kind.group, kind.plural): kind.kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)} | {
     ("apiextensions.k8s.io", "customresourcedefinitions"): "CustomResourceDefinition",
     ("", "namespaces"): "Namespace",
 }

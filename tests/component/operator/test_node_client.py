@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_operator.node_client import MAX_ANSWER_BYTES, NodeClient, NodeError
-from hermes_operator.resume import judge_resume
+from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeError
+from hermes_operator.nodes.resume_judgement import judge_resume
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
-from hermes_operator.kube import KubeError
+from hermes_operator.kube.api import KubeError
 from tests.component.operator.conftest import OperatedCluster
 
 STORY = ["WitnessTaken", "PodRestarting", "PodResumed"]
@@ -256,7 +256,7 @@ async def test_deletion_that_retains_keeps_volumes_and_passphrase_and_a_new_mesh
 
 
 async def test_errors_are_said_in_the_conditions_and_taken_back(operated: OperatedCluster) -> None:
-    from hermes_operator.actions import Problem
+    from hermes_operator.plan.actions import Problem
 
     operated.create_mesh()
     await operated.until_running()
@@ -268,7 +268,7 @@ async def test_errors_are_said_in_the_conditions_and_taken_back(operated: Operat
 
 
 async def test_an_object_that_the_server_refuses_is_said_without_flapping(operated: OperatedCluster) -> None:
-    from hermes_operator.actions import Problem
+    from hermes_operator.plan.actions import Problem
 
     operated.create_mesh()
     await operated.until_running()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hermes_operator import names
-from hermes_operator.manifests.certificates import build_ca, renew_certificates
+from hermes_operator.certificates.issuing import build_ca, renew_certificates
 from hermes_operator.manifests.objects import stamp_applied
 from hermes_operator.manifests.secrets import (
     build_admin_secret,
@@ -19,10 +19,10 @@ from hermes_operator.manifests.secrets import (
     build_tls_secret,
     secrets_hash,
 )
-from hermes_operator.observed import Observed, PodView, StatefulSetView, read_statefulset
-from hermes_operator.plan import build_objects, object_key
-from hermes_operator.resume import ResumeReport
-from hermes_operator.rollout_state import Witness
+from hermes_operator.nodes.resume_judgement import ResumeReport
+from hermes_operator.observe.observed import Observed, PodView, StatefulSetView, read_statefulset
+from hermes_operator.plan.mesh_plan import build_objects, object_key
+from hermes_operator.rollout.state import Witness
 from hermes_operator.spec import MeshSpec, parse_mesh
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)

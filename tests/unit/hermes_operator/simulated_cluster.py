@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hermes_operator.node_failures import NodeFailure
-from hermes_operator.observed import PodView, StatefulSetView
-from hermes_operator.resume import Judgement
-from hermes_operator.rollout import RolloutInput, plan_rollout, record_check, record_drain, record_witness
-from hermes_operator.rollout_state import (
+from hermes_operator.nodes.resume_judgement import Judgement
+from hermes_operator.observe.failures import NodeFailure
+from hermes_operator.observe.observed import PodView, StatefulSetView
+from hermes_operator.rollout.machine import RolloutInput, plan_rollout, record_check, record_drain, record_witness
+from hermes_operator.rollout.state import (
     CheckResume,
     Decision,
     DeletePod,
@@ -55,7 +55,7 @@ class SimulatedCluster:
 
     def change_template(self, revision: str) -> None:
         """As the plan does: a new template and a parked partition in one apply."""
-        from hermes_operator.rollout import begin_rollout
+        from hermes_operator.rollout.machine import begin_rollout
 
         self.take(begin_rollout(self.rollout, self.replicas, f"to {revision}", self.now))
         self.sts = replace(self.sts, update_revision=revision, partition=self.replicas)

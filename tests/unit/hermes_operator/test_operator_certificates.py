@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from hermes_operator.manifests.certificates import (
+from hermes_operator.certificates.issuing import (
     CA_LIFETIME,
     KeyPair,
     build_ca,

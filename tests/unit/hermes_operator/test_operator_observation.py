@@ -8,10 +8,10 @@ import pytest
 
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreLockedError
 from hermes_operator.durations import parse_duration, parse_quantity
-from hermes_operator.members import Member, parse_members, record_report, refresh_member, render_members
-from hermes_operator.node_failures import MAX_MESSAGE_CHARS, read_failure
-from hermes_operator.observed import read_pods, read_statefulset
-from hermes_operator.resume import Mark, judge_resume
+from hermes_operator.nodes.members import Member, parse_members, record_report, refresh_member, render_members
+from hermes_operator.nodes.resume_judgement import Mark, judge_resume
+from hermes_operator.observe.failures import MAX_MESSAGE_CHARS, read_failure
+from hermes_operator.observe.observed import read_pods, read_statefulset
 from tests.unit.hermes_operator.operator_samples import pod_of, report_of, witness_of
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
-from hermes_operator.actions import (
+from hermes_operator.manifests.secrets import build_passphrase_secret
+from hermes_operator.observe.observed import Observed, read_statefulset
+from hermes_operator.plan.actions import (
     Action,
     ApplyObject,
     CreateAdminToken,
@@ -23,10 +25,8 @@ from hermes_operator.actions import (
     SetFinalizers,
     WipePods,
 )
-from hermes_operator.manifests.secrets import build_passphrase_secret
-from hermes_operator.observed import Observed, read_statefulset
-from hermes_operator.plan import plan_mesh
-from hermes_operator.rollout_state import Step, render_rollout
+from hermes_operator.plan.mesh_plan import plan_mesh
+from hermes_operator.rollout.state import Step, render_rollout
 from hermes_operator.spec import MeshSpec
 from tests.unit.hermes_operator.golden_manifests import SPECS
 from tests.unit.hermes_operator.operator_samples import (

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hermes_operator.node_failures import NodeFailure
-from hermes_operator.observed import PodView
-from hermes_operator.resume import Judgement
-from hermes_operator.rollout import (
+from hermes_operator.nodes.resume_judgement import Judgement
+from hermes_operator.observe.failures import NodeFailure
+from hermes_operator.observe.observed import PodView
+from hermes_operator.rollout.machine import (
     UNTRACKED_REASON,
     RolloutInput,
     begin_rollout,
@@ -20,7 +20,7 @@ from hermes_operator.rollout import (
     record_drain,
     record_witness,
 )
-from hermes_operator.rollout_state import (
+from hermes_operator.rollout.state import (
     CheckResume,
     Decision,
     DeletePod,

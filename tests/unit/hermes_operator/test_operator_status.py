@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from hermes_operator.actions import Problem
-from hermes_operator.members import Member
-from hermes_operator.node_failures import NodeFailure
-from hermes_operator.observed import Observed
-from hermes_operator.rollout_state import Rollout, Step
-from hermes_operator.status import StatusInput, build_status, transition_events
+from hermes_operator.nodes.members import Member
+from hermes_operator.observe.failures import NodeFailure
+from hermes_operator.observe.observed import Observed
+from hermes_operator.plan.actions import Problem
+from hermes_operator.rollout.state import Rollout, Step
+from hermes_operator.status.conditions import StatusInput, build_status, transition_events
 from tests.unit.hermes_operator.operator_samples import NOW, Json, by_type, mesh_of, pod_of, reasons, settled
 
 SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase; cure", 71, keystore=True, permanent=True)

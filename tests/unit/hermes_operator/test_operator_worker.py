@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
-from hermes_operator.actions import Problem
-from hermes_operator.handlers import WATCHED, build_registry, build_settings
-from hermes_operator.kube import KubeError
+from hermes_operator.kube.api import KubeError
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.reconcile import Pass
-from hermes_operator.worker import MeshKey, MeshWorker, Workers, WorkerSettings
+from hermes_operator.plan.actions import Problem
+from hermes_operator.process.watches import WATCHED, build_registry, build_settings
+from hermes_operator.process.worker import MeshKey, MeshWorker, Workers, WorkerSettings
+from hermes_operator.reconcile.mesh_pass import Pass
 
 QUICK = WorkerSettings(resync_s=30, first_backoff_s=0.001, longest_backoff_s=0.002, settle_s=0)
 

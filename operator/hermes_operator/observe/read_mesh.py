@@ -7,33 +7,35 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from hermes_operator import kube, names
-from hermes_operator.kube import Kind, Kube
-from hermes_operator.observed import Observed, read_pods, read_statefulset
+from hermes_operator import names
+from hermes_operator.kube import kinds
+from hermes_operator.kube.api import Kube
+from hermes_operator.kube.kinds import Kind
+from hermes_operator.observe.observed import Observed, read_pods, read_statefulset
 from hermes_operator.spec import MeshSpec
 
 _LISTED = (
-    kube.STATEFULSETS,
-    kube.SERVICES,
-    kube.CONFIG_MAPS,
-    kube.SERVICE_ACCOUNTS,
-    kube.BUDGETS,
-    kube.NETWORK_POLICIES,
+    kinds.STATEFULSETS,
+    kinds.SERVICES,
+    kinds.CONFIG_MAPS,
+    kinds.SERVICE_ACCOUNTS,
+    kinds.BUDGETS,
+    kinds.NETWORK_POLICIES,
 )
 
 
 async def observe_mesh(api: Kube, mesh: MeshSpec, body: dict[str, Any], now: datetime, *, pod_monitor_api: bool) -> Observed:
     """Everything a plan needs. Secrets are read by name: the operator has no need, and no right, to list them."""
-    listed: tuple[Kind, ...] = (*_LISTED, kube.POD_MONITORS) if pod_monitor_api else _LISTED
+    listed: tuple[Kind, ...] = (*_LISTED, kinds.POD_MONITORS) if pod_monitor_api else _LISTED
     own = (names.admin_secret(mesh.name), names.ca_secret(mesh.name), names.tls_secret(mesh.name))
     # The whole selector: a PodDisruptionBudget that a person made for these pods is not ours.
     selector = ",".join(f"{key}={value}" for key, value in names.object_labels(mesh.name).items())
     pods, claims, objects, secrets, passphrase = await asyncio.gather(
-        api.list(kube.PODS, mesh.namespace, f"{names.LABEL_MESH}={mesh.name}"),
-        api.list(kube.CLAIMS, mesh.namespace, f"{names.LABEL_MESH}={mesh.name}"),
+        api.list(kinds.PODS, mesh.namespace, f"{names.LABEL_MESH}={mesh.name}"),
+        api.list(kinds.CLAIMS, mesh.namespace, f"{names.LABEL_MESH}={mesh.name}"),
         asyncio.gather(*(api.list(kind, mesh.namespace, selector) for kind in listed)),
-        asyncio.gather(*(api.get(kube.SECRETS, mesh.namespace, name) for name in own)),
-        api.get(kube.SECRETS, mesh.namespace, mesh.passphrase.name),
+        asyncio.gather(*(api.get(kinds.SECRETS, mesh.namespace, name) for name in own)),
+        api.get(kinds.SECRETS, mesh.namespace, mesh.passphrase.name),
     )
     found = _index(item for items in (*objects, [secret for secret in secrets if secret]) for item in items)
     return Observed(

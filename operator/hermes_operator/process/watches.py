@@ -8,7 +8,7 @@ from typing import Any
 import kopf
 
 from hermes_operator import names
-from hermes_operator.worker import Workers
+from hermes_operator.process.worker import Workers
 
 # Kinds whose changes are told at once; the others are looked at with every resync.
 WATCHED = (("", "v1", "pods"), ("apps", "v1", "statefulsets"), ("", "v1", "services"), ("", "v1", "configmaps"))

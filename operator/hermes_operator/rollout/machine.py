@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hermes_operator.observed import PodView, StatefulSetView
-from hermes_operator.resume import Judgement
-from hermes_operator.rollout_state import (
+from hermes_operator.nodes.resume_judgement import Judgement
+from hermes_operator.observe.observed import PodView, StatefulSetView
+from hermes_operator.rollout.state import (
     CheckResume,
     Decision,
     DeletePod,

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hermes_operator.members import Member, record_report, refresh_member
-from hermes_operator.node_client import NodeClient, NodeError
-from hermes_operator.observed import Observed, PodView
-from hermes_operator.resume import Judgement, ResumeReport, judge_resume
-from hermes_operator.rollout_state import Event, Rollout
+from hermes_operator.nodes.client import NodeClient, NodeError
+from hermes_operator.nodes.members import Member, record_report, refresh_member
+from hermes_operator.nodes.resume_judgement import Judgement, ResumeReport, judge_resume
+from hermes_operator.observe.observed import Observed, PodView
+from hermes_operator.rollout.state import Event, Rollout
 from hermes_operator.spec import MeshSpec
-from hermes_operator.status import render_check
+from hermes_operator.status.conditions import render_check
 
 logger = logging.getLogger(__name__)
 

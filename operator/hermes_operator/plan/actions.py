@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_operator.manifests.objects import Manifest
-from hermes_operator.observed import PodView
-from hermes_operator.rollout_state import Decision
+from hermes_operator.observe.observed import PodView
+from hermes_operator.rollout.state import Decision
 
 
 @dataclass(frozen=True, slots=True)

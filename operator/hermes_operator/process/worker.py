@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from hermes_operator.actions import Problem
-from hermes_operator.kube import KubeError
+from hermes_operator.kube.api import KubeError
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.reconcile import Pass
+from hermes_operator.plan.actions import Problem
+from hermes_operator.reconcile.mesh_pass import Pass
 
 logger = logging.getLogger(__name__)
 

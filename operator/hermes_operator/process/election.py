@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hermes_operator import kube, names
-from hermes_operator.kube import Kube, KubeError
+from hermes_operator import names
+from hermes_operator.kube import kinds
+from hermes_operator.kube.api import Kube, KubeError
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +69,12 @@ class Elector:
     async def release(self) -> None:
         """Give the lease up, so that a standby need not wait for its end."""
         with suppress(KubeError, OSError, TimeoutError):
-            lease = await self._api.get(kube.LEASES, self._settings.namespace, self._settings.name)
+            lease = await self._api.get(kinds.LEASES, self._settings.namespace, self._settings.name)
             if lease is not None and _holder(lease) == self._settings.identity:
                 await self._api.replace(lease | {"spec": lease["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1}})
 
     async def _try_hold(self) -> bool:
-        lease = await self._api.get(kube.LEASES, self._settings.namespace, self._settings.name)
+        lease = await self._api.get(kinds.LEASES, self._settings.namespace, self._settings.name)
         if lease is None:
             return await self._api.create(self._build({}, acquired=True))
         record = (_holder(lease), lease["spec"].get("renewTime"), lease["spec"].get("leaseTransitions"))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hermes_operator import names
-from hermes_operator.observed import PodView
-from hermes_operator.resume import RESUMED, Judgement, Mark, ResumeReport
+from hermes_operator.nodes.resume_judgement import RESUMED, Judgement, Mark, ResumeReport
+from hermes_operator.observe.observed import PodView
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hermes_operator import names
-from hermes_operator.actions import (
+from hermes_operator.certificates.issuing import KeyPair, ca_is_good, certificate_is_good
+from hermes_operator.durations import parse_quantity
+from hermes_operator.manifests.config import build_config
+from hermes_operator.manifests.objects import Manifest, canonical_hash, stamp_applied
+from hermes_operator.manifests.policies import (
+    build_disruption_budget,
+    build_network_policy,
+    build_pod_monitor,
+    build_service_account,
+)
+from hermes_operator.manifests.secrets import decode_secret, secrets_hash
+from hermes_operator.manifests.services import build_client_service, build_headless_service
+from hermes_operator.manifests.statefulset import build_statefulset
+from hermes_operator.observe.observed import Observed
+from hermes_operator.plan.actions import (
     Action,
     ApplyObject,
     CreateAdminToken,
@@ -19,24 +33,10 @@ from hermes_operator.actions import (
     RenewCertificates,
     SetFinalizers,
 )
-from hermes_operator.deletion import plan_deletion
-from hermes_operator.drift import contains, needs_apply
-from hermes_operator.durations import parse_quantity
-from hermes_operator.manifests.certificates import KeyPair, ca_is_good, certificate_is_good
-from hermes_operator.manifests.config import build_config
-from hermes_operator.manifests.objects import Manifest, canonical_hash, stamp_applied
-from hermes_operator.manifests.policies import (
-    build_disruption_budget,
-    build_network_policy,
-    build_pod_monitor,
-    build_service_account,
-)
-from hermes_operator.manifests.secrets import decode_secret, secrets_hash
-from hermes_operator.manifests.services import build_client_service, build_headless_service
-from hermes_operator.manifests.statefulset import build_statefulset
-from hermes_operator.observed import Observed
-from hermes_operator.rollout import POLL_S, RolloutInput, begin_rollout, plan_rollout
-from hermes_operator.rollout_state import Decision, Rollout, Step, parse_rollout
+from hermes_operator.plan.deletion import plan_deletion
+from hermes_operator.plan.drift import contains, needs_apply
+from hermes_operator.rollout.machine import POLL_S, RolloutInput, begin_rollout, plan_rollout
+from hermes_operator.rollout.state import Decision, Rollout, Step, parse_rollout
 from hermes_operator.spec import MeshSpec
 
 

@@ -10,8 +10,8 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from hermes_operator import names
-from hermes_operator.resume import ResumeReport
-from hermes_operator.rollout_state import Witness
+from hermes_operator.nodes.resume_judgement import ResumeReport
+from hermes_operator.rollout.state import Witness
 from hermes_proto.v1 import admin_pb2
 
 REQUEST_TIMEOUT_S = 5.0

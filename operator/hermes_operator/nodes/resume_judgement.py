@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_operator.rollout_state import Witness
+from hermes_operator.rollout.state import Witness
 
 RESUMED = "RESUMED"
 

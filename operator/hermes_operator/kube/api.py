@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic.client import DynamicClient
-from kubernetes.aio.dynamic.resource import Resource
 
 from hermes_operator import names
+from hermes_operator.kube.kinds import Kind, kind_of
 
 REQUEST_TIMEOUT_S = 15.0
 _NOT_FOUND, _CONFLICT, _UNPROCESSABLE, _FORBIDDEN = 404, 409, 422, 403
@@ -36,72 +34,6 @@ class KubeError(Exception):
     @property
     def invalid(self) -> bool:
         return self.status in {_UNPROCESSABLE, _FORBIDDEN}
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """An API resource, known beforehand: discovery at run time would only add a cache that can be stale."""
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def resource(self) -> Resource:
-        return Resource(  # type: ignore[no-untyped-call]
-            prefix="apis" if self.group else "api",
-            group=self.group,
-            api_version=self.version,
-            kind=self.kind,
-            name=self.plural,
-            namespaced=True,
-        )
-
-
-MESHES = Kind(names.GROUP, names.VERSION, names.KIND, names.PLURAL)
-PODS = Kind("", "v1", "Pod", "pods")
-SECRETS = Kind("", "v1", "Secret", "secrets")
-CLAIMS = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
-CONFIG_MAPS = Kind("", "v1", "ConfigMap", "configmaps")
-SERVICES = Kind("", "v1", "Service", "services")
-SERVICE_ACCOUNTS = Kind("", "v1", "ServiceAccount", "serviceaccounts")
-EVENTS = Kind("", "v1", "Event", "events")
-STATEFULSETS = Kind("apps", "v1", "StatefulSet", "statefulsets")
-BUDGETS = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
-NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
-POD_MONITORS = Kind("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
-LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases")
-
-_KINDS = {
-    kind.kind: kind
-    for kind in (
-        MESHES,
-        PODS,
-        SECRETS,
-        CLAIMS,
-        CONFIG_MAPS,
-        SERVICES,
-        SERVICE_ACCOUNTS,
-        EVENTS,
-        STATEFULSETS,
-        BUDGETS,
-        NETWORK_POLICIES,
-        POD_MONITORS,
-        LEASES,
-    )
-}
-
-
-def kind_of(manifest: Mapping[str, Any]) -> Kind:
-    return _KINDS[manifest["kind"]]
-
-
-def find_kind(name: str) -> Kind:
-    return _KINDS[name]
 
 
 class Kube:

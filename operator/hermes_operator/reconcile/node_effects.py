@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from hermes_operator import kube
-from hermes_operator.apply import admin_token
-from hermes_operator.kube import Kube
-from hermes_operator.members import Member, record_report
+from hermes_operator.kube import kinds
+from hermes_operator.kube.api import Kube
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.node_client import NodeClient, NodeError
-from hermes_operator.observed import Observed, PodView
-from hermes_operator.resume import judge_resume
-from hermes_operator.rollout import record_check, record_drain, record_witness
-from hermes_operator.rollout_state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
+from hermes_operator.nodes.client import NodeClient, NodeError
+from hermes_operator.nodes.members import Member, record_report
+from hermes_operator.nodes.resume_judgement import judge_resume
+from hermes_operator.observe.observed import Observed, PodView
+from hermes_operator.reconcile.apply import admin_token
+from hermes_operator.rollout.machine import record_check, record_drain, record_witness
+from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
 from hermes_operator.spec import MeshSpec
-from hermes_operator.status import render_check
+from hermes_operator.status.conditions import render_check
 
 
 class EffectRunner:
@@ -43,7 +43,7 @@ class EffectRunner:
     async def run(self, effect: Effect, rollout: Rollout) -> Decision | None:
         """The next decision; None when the effect changes nothing in the state."""
         if isinstance(effect, DeletePod):
-            await self._api.delete(kube.PODS, self._mesh.namespace, effect.pod, uid=effect.uid)
+            await self._api.delete(kinds.PODS, self._mesh.namespace, effect.pod, uid=effect.uid)
             return None
         pod = self._seen.pod(effect.pod)
         if pod is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from hermes_operator import names
-from hermes_operator.actions import Action, DeleteObject, Plan, SetFinalizers, WipePods
-from hermes_operator.observed import Observed
-from hermes_operator.rollout import POLL_S
-from hermes_operator.rollout_state import Decision, parse_rollout, parse_time
+from hermes_operator.observe.observed import Observed
+from hermes_operator.plan.actions import Action, DeleteObject, Plan, SetFinalizers, WipePods
+from hermes_operator.rollout.machine import POLL_S
+from hermes_operator.rollout.state import Decision, parse_rollout, parse_time
 from hermes_operator.spec import MeshSpec
 
 # A mesh that is deleted is gone after this, wiped or not.

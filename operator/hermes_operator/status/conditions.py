@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from hermes_operator import names
-from hermes_operator.actions import Problem
-from hermes_operator.manifests.certificates import earliest_expiry
-from hermes_operator.members import Member, render_members
-from hermes_operator.node_failures import KEYSTORE_REASONS
-from hermes_operator.observed import Observed, PodView
-from hermes_operator.plan import read_tls_files
-from hermes_operator.resume import Judgement
-from hermes_operator.rollout_state import Event, Rollout, Step, format_time, render_rollout
+from hermes_operator.certificates.issuing import earliest_expiry
+from hermes_operator.nodes.members import Member, render_members
+from hermes_operator.nodes.resume_judgement import Judgement
+from hermes_operator.observe.failures import KEYSTORE_REASONS
+from hermes_operator.observe.observed import Observed, PodView
+from hermes_operator.plan.actions import Problem
+from hermes_operator.plan.mesh_plan import read_tls_files
+from hermes_operator.rollout.state import Event, Rollout, Step, format_time, render_rollout
 from hermes_operator.spec import MeshSpec
 
 MAX_MESSAGE_CHARS = 2000

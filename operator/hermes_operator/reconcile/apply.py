@@ -7,8 +7,21 @@ import logging
 import secrets
 from collections.abc import Sequence
 
-from hermes_operator import kube, names
-from hermes_operator.actions import (
+from hermes_operator import names
+from hermes_operator.certificates.issuing import build_ca, renew_certificates
+from hermes_operator.kube import kinds
+from hermes_operator.kube.api import Kube, KubeError
+from hermes_operator.manifests.objects import Manifest
+from hermes_operator.manifests.secrets import (
+    build_admin_secret,
+    build_ca_secret,
+    build_passphrase_secret,
+    build_tls_secret,
+    decode_secret,
+)
+from hermes_operator.nodes.client import NodeClient, NodeError
+from hermes_operator.observe.observed import Observed, PodView
+from hermes_operator.plan.actions import (
     Action,
     ApplyObject,
     CreateAdminToken,
@@ -21,20 +34,8 @@ from hermes_operator.actions import (
     SetFinalizers,
     WipePods,
 )
-from hermes_operator.kube import Kube, KubeError
-from hermes_operator.manifests.certificates import build_ca, renew_certificates
-from hermes_operator.manifests.objects import Manifest
-from hermes_operator.manifests.secrets import (
-    build_admin_secret,
-    build_ca_secret,
-    build_passphrase_secret,
-    build_tls_secret,
-    decode_secret,
-)
-from hermes_operator.node_client import NodeClient, NodeError
-from hermes_operator.observed import Observed, PodView
-from hermes_operator.plan import object_key, read_ca, read_tls_files
-from hermes_operator.rollout_state import Event
+from hermes_operator.plan.mesh_plan import object_key, read_ca, read_tls_files
+from hermes_operator.rollout.state import Event
 from hermes_operator.spec import MeshSpec
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Applier:
             case RenewCertificates(pods):
                 await self._renew_certificates(pods)
             case DeleteObject():
-                await self._api.delete(kube.find_kind(action.kind), self._mesh.namespace, action.name)
+                await self._api.delete(kinds.find_kind(action.kind), self._mesh.namespace, action.name)
             case SetFinalizers(finalizers):
                 await self._set_finalizers(finalizers)
             case WipePods(pods):
@@ -101,7 +102,7 @@ class Applier:
     async def _is_free(self, manifest: Manifest) -> bool:
         """Whether this name can be taken: an object of that name that somebody else made is not taken over."""
         kind, name = object_key(manifest)
-        found = await self._api.get(kube.kind_of(manifest), self._mesh.namespace, name)
+        found = await self._api.get(kinds.kind_of(manifest), self._mesh.namespace, name)
         if found is None or (found["metadata"].get("labels") or {}).get(names.LABEL_MESH) == self._mesh.name:
             return True
         self.problems.append(
@@ -128,7 +129,7 @@ class Applier:
     async def _grow_claim(self, action: GrowClaim) -> None:
         patch = {"spec": {"resources": {"requests": {"storage": action.size}}}}
         try:
-            await self._api.merge(kube.CLAIMS, self._mesh.namespace, action.name, patch)
+            await self._api.merge(kinds.CLAIMS, self._mesh.namespace, action.name, patch)
         except KubeError as error:
             if not error.invalid:
                 raise
@@ -141,7 +142,7 @@ class Applier:
 
     async def _set_finalizers(self, finalizers: tuple[str, ...]) -> None:
         patch = {"metadata": {"uid": self._mesh.uid, "finalizers": list(finalizers)}}
-        await self._api.merge(kube.MESHES, self._mesh.namespace, self._mesh.name, patch)
+        await self._api.merge(kinds.MESHES, self._mesh.namespace, self._mesh.name, patch)
 
     async def _wipe(self, pods: tuple[PodView, ...]) -> None:
         token = admin_token(self._mesh, self._seen)

@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 import aiohttp
 import kopf
 
-from hermes_operator.election import Elector, LeaseSettings
-from hermes_operator.events import EventRecorder
-from hermes_operator.handlers import build_registry, build_settings
-from hermes_operator.http_server import serve_http
-from hermes_operator.kube import MESHES, Kube, KubeError
+from hermes_operator.kube.api import Kube, KubeError
+from hermes_operator.kube.event_recorder import EventRecorder
+from hermes_operator.kube.kinds import MESHES
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.node_client import NodeClient
-from hermes_operator.reconcile import Reconciler
+from hermes_operator.nodes.client import NodeClient
+from hermes_operator.process.election import Elector, LeaseSettings
+from hermes_operator.process.http_server import serve_http
+from hermes_operator.process.watches import build_registry, build_settings
+from hermes_operator.process.worker import PASS_LIMIT_S, MeshWorker, Workers, WorkerSettings
+from hermes_operator.reconcile.mesh_pass import Reconciler
 from hermes_operator.version import operator_version
-from hermes_operator.worker import PASS_LIMIT_S, MeshWorker, Workers, WorkerSettings
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from hermes_operator import names
-from hermes_operator.kube import Kube, KubeError
-from hermes_operator.rollout_state import Event, format_time
+from hermes_operator.kube.api import Kube, KubeError
+from hermes_operator.rollout.state import Event, format_time
 from hermes_operator.spec import MeshSpec
 
 logger = logging.getLogger(__name__)

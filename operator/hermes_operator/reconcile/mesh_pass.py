@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hermes_operator import kube
-from hermes_operator.actions import Action, Plan, Problem
-from hermes_operator.apply import Applier, admin_token
-from hermes_operator.events import EventRecorder
-from hermes_operator.kube import Kube
-from hermes_operator.members import Member, parse_members
+from hermes_operator.kube import kinds
+from hermes_operator.kube.api import Kube
+from hermes_operator.kube.event_recorder import EventRecorder
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.node_client import NodeClient
-from hermes_operator.node_effects import EffectRunner
-from hermes_operator.node_reports import Reports, read_reports
-from hermes_operator.observe import observe_mesh
-from hermes_operator.observed import Observed
-from hermes_operator.plan import plan_mesh
-from hermes_operator.rollout_state import Decision, Event, Rollout
+from hermes_operator.nodes.client import NodeClient
+from hermes_operator.nodes.members import Member, parse_members
+from hermes_operator.observe.observed import Observed
+from hermes_operator.observe.read_mesh import observe_mesh
+from hermes_operator.plan.actions import Action, Plan, Problem
+from hermes_operator.plan.mesh_plan import plan_mesh
+from hermes_operator.reconcile.apply import Applier, admin_token
+from hermes_operator.reconcile.node_effects import EffectRunner
+from hermes_operator.reconcile.node_reports import Reports, read_reports
+from hermes_operator.rollout.state import Decision, Event, Rollout
 from hermes_operator.spec import MeshSpec, parse_mesh
-from hermes_operator.status import StatusInput, build_conditions, build_status, transition_events
+from hermes_operator.status.conditions import StatusInput, build_conditions, build_status, transition_events
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Reconciler:
 
         `trouble`: why the passes before failed; it stays in the conditions until this one got through.
         """
-        body = await self._api.get(kube.MESHES, namespace, name)
+        body = await self._api.get(kinds.MESHES, namespace, name)
         if body is None:
             self._metrics.forget_mesh(namespace, name)
             return Pass(gone=True)
@@ -72,7 +72,7 @@ class Reconciler:
 
     async def report_error(self, namespace: str, name: str, problem: Problem) -> None:
         """Say in the conditions that passes fail; the next good pass takes it back."""
-        body = await self._api.get(kube.MESHES, namespace, name)
+        body = await self._api.get(kinds.MESHES, namespace, name)
         if body is None:
             return
         mesh = parse_mesh(body)
@@ -85,7 +85,7 @@ class Reconciler:
 
     async def _has_pod_monitors(self, now: datetime) -> bool:
         if self._api_asked_at is None or (now - self._api_asked_at).total_seconds() > API_CACHE_S:
-            self._pod_monitor_api = await self._api.serves(kube.POD_MONITORS)
+            self._pod_monitor_api = await self._api.serves(kinds.POD_MONITORS)
             self._api_asked_at = now
         return self._pod_monitor_api
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hermes_operator import names
-from hermes_operator.node_failures import NodeFailure, read_failure
+from hermes_operator.observe.failures import NodeFailure, read_failure
 
 Json = Mapping[str, Any]
 
