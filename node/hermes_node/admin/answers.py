@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import derive_fingerprint
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MemberState
 from hermes_core.relay.chat import ChatDescription, SideDescription
-from hermes_node.admin.resume_check import Facts, judge_resume
+from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.keystore import Keystore, KeystoreMark
 from hermes_node.keystore.witness import (
     WITNESS_ID_BYTES,
@@ -101,21 +102,21 @@ class NodeAdmin:
             now = build_snapshot(machine.describe())
             live = machine.live_chats()
             facts = await store.run(lambda keystore: _gather(keystore, witness_id, now, self._fingerprint()))
-        verdict, detail = judge_resume(witness, facts)
+        judged = judge_by_witness(witness, facts)
         report = self._report(live)
-        report.verdict, report.detail = verdict, detail
+        report.verdict, report.detail = admin_pb2.ResumeVerdict.Value(judged.verdict.name), judged.detail
         if facts.comparison is not None:
             report.closed_since = facts.comparison.closed_since
             report.missing, report.lowered = facts.comparison.missing, facts.comparison.lowered
-        elif verdict == admin_pb2.RECORDS_MISSING:
+        elif judged.verdict is ResumeVerdict.RECORDS_MISSING:
             report.missing = witness.live_chats
-        if verdict == admin_pb2.ROLLED_BACK:
+        if judged.verdict is ResumeVerdict.ROLLED_BACK:
             report.rolled_back = len(now)
-            self._node.log.error("rollback_detected", reason=detail)
+            self._node.log.error("rollback_detected", reason=judged.detail)
             self._node.metrics.keystore.count_rollback(RollbackKind.WITNESS)
             chats.quarantine_all()
             await chats.flush()
-        self._node.log.info("resume_checked", verdict=admin_pb2.ResumeVerdict.Name(verdict), reason=detail)
+        self._node.log.info("resume_checked", verdict=judged.verdict.name, reason=judged.detail)
         return report
 
     async def drain(self) -> admin_pb2.DrainStatus:

@@ -9,9 +9,9 @@ import aiohttp
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_operator import names
-from hermes_operator.nodes.resume_judgement import ResumeReport
-from hermes_operator.rollout.state import Witness
+from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_proto.v1 import admin_pb2
 
 REQUEST_TIMEOUT_S = 5.0
@@ -128,7 +128,6 @@ def _encode_witness(witness: Witness) -> admin_pb2.ResumeWitness:
 
 
 def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:
-    unspecified = report.verdict == admin_pb2.RESUME_VERDICT_UNSPECIFIED
     return ResumeReport(
         node_id=report.node_id,
         identity_fingerprint=report.identity_fingerprint,
@@ -142,6 +141,14 @@ def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:
         closed_since=report.closed_since,
         missing=report.missing,
         lowered=report.lowered,
-        verdict="" if unspecified else admin_pb2.ResumeVerdict.Name(report.verdict),
+        verdict=_parse_verdict(report.verdict),
         detail=report.detail,
     )
+
+
+def _parse_verdict(number: int) -> ResumeVerdict:
+    """One that only a newer node knows counts as none given, which never passes a check."""
+    try:
+        return ResumeVerdict(number)
+    except ValueError:
+        return ResumeVerdict.RESUME_VERDICT_UNSPECIFIED

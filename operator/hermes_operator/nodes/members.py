@@ -6,13 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hermes_core.keystore.resume_verdict import KeystoreStanding, ResumeJudgement, ResumeVerdict
+from hermes_core.keystore.state import KeystoreMark
 from hermes_operator import names
-from hermes_operator.nodes.resume_judgement import RESUMED, Judgement, Mark, ResumeReport
+from hermes_operator.nodes.resume_report import ResumeReport
 from hermes_operator.observe.observed import PodView
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """`verdict` is the name of a ResumeVerdict, perhaps of a newer operator's; empty before the node was ever asked."""
+
     pod: str
     pod_uid: str = ""
     restarts: int = 0
@@ -27,22 +31,22 @@ class Member:
     detail: str = ""
 
     @property
-    def mark(self) -> Mark | None:
-        """None before the node was ever asked."""
+    def standing(self) -> KeystoreStanding | None:
+        """The highest that was ever seen of it; None before it was ever asked."""
         if not self.identity_fingerprint:
             return None
-        return Mark(self.identity_fingerprint, self.generation, self.commit_counter)
+        return KeystoreStanding(self.identity_fingerprint, KeystoreMark(self.generation, self.commit_counter))
 
     @property
     def bad(self) -> bool:
-        return self.verdict not in {"", RESUMED}
+        return self.verdict not in {"", ResumeVerdict.RESUMED.name}
 
     def describes(self, pod: PodView) -> bool:
         """Whether the last resume result is from this start of this pod."""
         return self.pod_uid == pod.uid and self.restarts == pod.restarts
 
 
-def record_report(member: Member, pod: PodView, report: ResumeReport, judgement: Judgement, version: str) -> Member:
+def record_report(member: Member, pod: PodView, report: ResumeReport, judgement: ResumeJudgement, version: str) -> Member:
     """A judged start of a node. The mark never falls: a node that lost its state stays suspect."""
     return replace(
         member,
@@ -55,7 +59,7 @@ def record_report(member: Member, pod: PodView, report: ResumeReport, judgement:
         live_chats=report.live_chats,
         resumed_chats=report.resumed,
         lost_chats=report.lost,
-        verdict=judgement.verdict,
+        verdict=judgement.verdict.name,
         detail="" if judgement.good else judgement.detail,
     )
 

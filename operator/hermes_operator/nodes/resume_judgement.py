@@ -2,101 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-from hermes_operator.rollout.state import Witness
-
-RESUMED = "RESUMED"
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeReport:
-    """What a node tells after its start (admin.proto, ResumeReport); `verdict` is its own comparison with the witness."""
-
-    node_id: str
-    identity_fingerprint: str
-    generation: int
-    commit_counter: int
-    live_chats: int
-    resumed: int = 0
-    expired: int = 0
-    corrupt: int = 0
-    rolled_back: int = 0
-    closed_since: int = 0
-    missing: int = 0
-    lowered: int = 0
-    verdict: str = ""
-    detail: str = ""
-
-    @property
-    def lost(self) -> int:
-        """Chats it held on disk, or should have, and did not resume."""
-        return self.expired + self.corrupt + self.rolled_back + self.missing
+from hermes_core.keystore.resume_verdict import (
+    KeystoreStanding,
+    ResumeEvidence,
+    ResumeJudgement,
+    ResumeVerdict,
+    judge_resume,
+)
+from hermes_core.keystore.state import KeystoreMark
+from hermes_operator.nodes.resume_report import ResumeReport, Witness
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The highest that was ever seen of a node's keystore."""
-
-    identity_fingerprint: str
-    generation: int
-    commit_counter: int
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """`verdict` is a name of ResumeVerdict; `detail` says what differs, for people."""
-
-    verdict: str
-    detail: str
-
-    @property
-    def good(self) -> bool:
-        return self.verdict == RESUMED
-
-
-def judge_resume(report: ResumeReport, witness: Witness | None, mark: Mark | None) -> Judgement:
+def judge_report(report: ResumeReport, witness: Witness | None, known: KeystoreStanding | None) -> ResumeJudgement:
     """Compare a report with the node's witness and the operator's own high-water mark; either may be absent.
 
     The node's own verdict counts only against it: a node that lost its state cannot vouch for itself.
     """
-    worse = _judge_keystore(report, _strongest(witness, mark)) or _judge_records(report)
-    if worse is not None:
-        return worse
-    if witness is not None and report.verdict != RESUMED:
-        return Judgement(report.verdict or "RESUME_VERDICT_UNSPECIFIED", report.detail or "the node gave no verdict")
-    return Judgement(RESUMED, _describe(report, witness))
+    found = ResumeEvidence(
+        report.standing,
+        rolled_back=report.rolled_back,
+        corrupt=report.corrupt,
+        missing=report.missing,
+        lowered=report.lowered,
+    )
+    judged = judge_resume(_strongest(witness, known), found)
+    if not judged.good:
+        return judged
+    if witness is not None and report.verdict is not ResumeVerdict.RESUMED:
+        return ResumeJudgement(report.verdict, report.detail or "the node gave no verdict")
+    return replace(judged, detail=_describe(report, witness))
 
 
-def _judge_keystore(report: ResumeReport, known: Mark | None) -> Judgement | None:
-    if known is None:
-        return None
-    if report.identity_fingerprint != known.identity_fingerprint:
-        was, now = known.identity_fingerprint, report.identity_fingerprint
-        return Judgement("IDENTITY_CHANGED", f"identity key was {was}, is {now}: the keystore was lost or replaced")
-    if report.generation < known.generation or report.commit_counter < known.commit_counter:
-        was_at, now_at = (known.generation, known.commit_counter), (report.generation, report.commit_counter)
-        return Judgement("ROLLED_BACK", f"keystore generation and commit counter were {was_at}, are {now_at}")
-    return None
-
-
-def _judge_records(report: ResumeReport) -> Judgement | None:
-    if report.rolled_back or report.corrupt:
-        return Judgement("ROLLED_BACK", f"{report.rolled_back} chats rolled back, {report.corrupt} records corrupt")
-    if report.missing:
-        return Judgement("RECORDS_MISSING", f"{report.missing} chats are unaccounted for")
-    if report.lowered:
-        return Judgement("POSITIONS_LOWERED", f"{report.lowered} chats stand at lower positions than before")
-    return None
-
-
-def _strongest(witness: Witness | None, mark: Mark | None) -> Mark | None:
+def _strongest(witness: Witness | None, known: KeystoreStanding | None) -> KeystoreStanding | None:
+    """The higher of the two, number by number; where they name different identities, the witness, which is newer."""
     if witness is None:
-        return mark
-    seen = Mark(witness.identity_fingerprint, witness.generation, witness.commit_counter)
-    if mark is None or mark.identity_fingerprint != seen.identity_fingerprint:
+        return known
+    seen = witness.standing
+    if known is None or known.fingerprint != seen.fingerprint:
         return seen
-    return Mark(seen.identity_fingerprint, max(seen.generation, mark.generation), max(seen.commit_counter, mark.commit_counter))
+    generation = max(seen.mark.generation, known.mark.generation)
+    return replace(seen, mark=KeystoreMark(generation, max(seen.mark.commit_counter, known.mark.commit_counter)))
 
 
 def _describe(report: ResumeReport, witness: Witness | None) -> str:

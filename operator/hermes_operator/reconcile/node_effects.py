@@ -10,7 +10,7 @@ from hermes_operator.kube.api import Kube
 from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.nodes.client import NodeClient, NodeError
 from hermes_operator.nodes.members import Member, record_report
-from hermes_operator.nodes.resume_judgement import judge_resume
+from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.reconcile.apply import admin_token
 from hermes_operator.rollout.machine import record_check, record_drain, record_witness
@@ -79,7 +79,7 @@ class EffectRunner:
         except NodeError as error:
             return record_check(rollout, None, str(error), now)
         member = self._members.get(pod.name, Member(pod.name))
-        judgement = judge_resume(report, effect.witness, member.mark)
+        judgement = judge_report(report, effect.witness, member.standing)
         self._members[pod.name] = record_report(member, pod, report, judgement, version)
         self.last_check = render_check(pod.name, rollout.reason, judgement, now)
         labels = (self._mesh.namespace, self._mesh.name)

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hermes_core.keystore.resume_verdict import ResumeJudgement
 from hermes_operator.nodes.client import NodeClient, NodeError
 from hermes_operator.nodes.members import Member, record_report, refresh_member
-from hermes_operator.nodes.resume_judgement import Judgement, ResumeReport, judge_resume
+from hermes_operator.nodes.resume_judgement import judge_report
+from hermes_operator.nodes.resume_report import ResumeReport
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.rollout.state import Event, Rollout
 from hermes_operator.spec import MeshSpec
@@ -72,17 +74,17 @@ def _record(reports: Reports, member: Member, pod: PodView, answer: tuple[Resume
     if member.describes(pod):
         reports.members[pod.name] = refresh_member(member, report, version)
         return
-    judgement = judge_resume(report, None, member.mark)
+    judgement = judge_report(report, None, member.standing)
     reports.members[pod.name] = record_report(member, pod, report, judgement, version)
-    if member.mark is None and judgement.good:
+    if member.standing is None and judgement.good:
         return  # its first start ever: there was nothing to resume
     reports.checks.append(judgement.good)
     reports.last_check = render_check(pod.name, "restart outside of a rollout", judgement, seen.now)
     reports.events += (_event(pod, judgement),)
 
 
-def _event(pod: PodView, judgement: Judgement) -> Event:
+def _event(pod: PodView, judgement: ResumeJudgement) -> Event:
     if judgement.good:
         return Event("PodResumed", f"{pod.name} restarted outside of a rollout: {judgement.detail}")
-    message = f"{pod.name} restarted outside of a rollout and is not what it was ({judgement.verdict}): {judgement.detail}"
+    message = f"{pod.name} restarted outside of a rollout and is not what it was ({judgement.verdict.name}): {judgement.detail}"
     return Event("KeystoreProblem", message, warning=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hermes_operator.nodes.resume_judgement import Judgement
+from hermes_core.keystore.resume_verdict import ResumeJudgement
+from hermes_operator.nodes.resume_report import Witness
 from hermes_operator.observe.observed import PodView, StatefulSetView
 from hermes_operator.rollout.state import (
     CheckResume,
@@ -20,7 +21,6 @@ from hermes_operator.rollout.state import (
     Rollout,
     Step,
     TakeWitness,
-    Witness,
 )
 
 POLL_S = 2.0
@@ -207,12 +207,12 @@ def record_drain(rollout: Rollout, problem: str, now: datetime) -> Decision:
     return _lower_partition(rollout, now, problem and f"drain: {problem}")
 
 
-def record_check(rollout: Rollout, judgement: Judgement | None, problem: str, now: datetime) -> Decision:
+def record_check(rollout: Rollout, judgement: ResumeJudgement | None, problem: str, now: datetime) -> Decision:
     """The node's resume was judged, or it could not be asked (`problem`)."""
     if judgement is None:
         return _wait(rollout, f"no resume report of {rollout.pod} yet: {problem}")
     if not judgement.good:
-        return _halt(rollout, now, f"{rollout.pod} failed its resume check ({judgement.verdict}): {judgement.detail}")
+        return _halt(rollout, now, f"{rollout.pod} failed its resume check ({judgement.verdict.name}): {judgement.detail}")
     proven = _enter(rollout, Step.WAITING, now, witness=None)
     proven = replace(proven, completed=(*rollout.completed, rollout.pod), pod="", pod_uid="")
     return Decision(proven, events=(Event("PodResumed", f"{rollout.pod}: {judgement.detail}"),), recheck_s=0)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from hermes_operator.nodes.resume_report import Witness
+
 
 class Step(StrEnum):
     IDLE = "Idle"  # nothing to do; the partition is parked at `replicas`
@@ -18,19 +20,6 @@ class Step(StrEnum):
     VERIFY = "Verify"  # the successor is asked what it resumed
     REPLACE = "Replace"  # no pod is ready and none can lose anything: all are replaced at once
     HALTED = "Halted"  # a pod failed; no other is touched until the spec changes
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """What a node held before its restart (admin.proto, ResumeWitness)."""
-
-    node_id: str
-    identity_fingerprint: str
-    generation: int
-    commit_counter: int
-    live_chats: int
-    witness_id: str
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hermes_core.keystore.resume_verdict import ResumeJudgement
 from hermes_operator import names
 from hermes_operator.certificates.issuing import earliest_expiry
 from hermes_operator.nodes.members import Member, render_members
-from hermes_operator.nodes.resume_judgement import Judgement
 from hermes_operator.observe.failures import KEYSTORE_REASONS
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.plan.actions import Problem
@@ -281,7 +281,7 @@ def _transition_event(condition: Mapping[str, Any], was: str, *, expected: bool)
     return None
 
 
-def render_check(pod: str, trigger: str, judgement: Judgement, now: datetime) -> dict[str, Any]:
+def render_check(pod: str, trigger: str, judgement: ResumeJudgement, now: datetime) -> dict[str, Any]:
     """The content of `status.lastResumeCheck`."""
     return {
         "pod": pod,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_operator import names
 from hermes_operator.certificates.issuing import build_ca, renew_certificates
 from hermes_operator.manifests.objects import stamp_applied
@@ -19,10 +20,9 @@ from hermes_operator.manifests.secrets import (
     build_tls_secret,
     secrets_hash,
 )
-from hermes_operator.nodes.resume_judgement import ResumeReport
+from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_operator.observe.observed import Observed, PodView, StatefulSetView, read_statefulset
 from hermes_operator.plan.mesh_plan import build_objects, object_key
-from hermes_operator.rollout.state import Witness
 from hermes_operator.spec import MeshSpec, parse_mesh
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -137,7 +137,7 @@ def report_of(pod: str = "demo-2", **changes: Any) -> ResumeReport:
         "commit_counter": 101,
         "live_chats": 7,
         "resumed": 7,
-        "verdict": "RESUMED",
+        "verdict": ResumeVerdict.RESUMED,
     }
     return ResumeReport(**(values | changes))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hermes_operator.nodes.resume_judgement import Judgement
+from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import PodView, StatefulSetView
 from hermes_operator.rollout.machine import RolloutInput, plan_rollout, record_check, record_drain, record_witness
@@ -24,7 +24,7 @@ from hermes_operator.rollout.state import (
 )
 from tests.unit.hermes_operator.operator_samples import NOW, pod_of, statefulset_of, witness_of
 
-GOOD = Judgement("RESUMED", "7 chats resumed")
+GOOD = ResumeJudgement(ResumeVerdict.RESUMED, "7 chats resumed")
 PULL_FAILED = NodeFailure("ImagePullFailed", "no such image")
 
 
@@ -34,7 +34,7 @@ class SimulatedCluster:
 
     replicas: int = 3
     bad: frozenset[str] = frozenset()
-    judge: Callable[[str], Judgement] = lambda _: GOOD
+    judge: Callable[[str], ResumeJudgement] = lambda _: GOOD
     paused: bool = False
     max_wait_s: float = 600
     now: datetime = NOW
