@@ -9,8 +9,9 @@ from datetime import datetime
 
 from hermes_operator import names
 from hermes_operator.kube.api import Kube, KubeError
-from hermes_operator.rollout.state import Event, format_time
+from hermes_operator.kube.event import Event
 from hermes_operator.spec import MeshSpec
+from hermes_operator.times import format_time
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hermes_operator import names
 from hermes_operator.observe.failures import NodeFailure, read_failure
+from hermes_operator.observe.secrets import MeshSecrets
 
 Json = Mapping[str, Any]
 
@@ -51,14 +52,14 @@ class StatefulSetView:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything a plan is made from, besides the wanted spec."""
+    """What a plan is made from, besides the wanted spec. `objects`: all but Secrets, pods and claims, by kind and name."""
 
     now: datetime
     objects: Mapping[tuple[str, str], Json]
     statefulset: StatefulSetView | None = None
     pods: tuple[PodView, ...] = ()
     claims: tuple[Json, ...] = ()
-    passphrase_secret: Json | None = None
+    secrets: MeshSecrets = field(default_factory=MeshSecrets)
     status: Json = field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     pod_monitor_api: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,9 @@ from hermes_operator import names
 from hermes_operator.kube import kinds
 from hermes_operator.kube.api import Kube
 from hermes_operator.kube.kinds import Kind
+from hermes_operator.manifests.objects import object_key
 from hermes_operator.observe.observed import Observed, read_pods, read_statefulset
+from hermes_operator.observe.secrets import owned_secrets, read_secrets
 from hermes_operator.spec import MeshSpec
 
 _LISTED = (
@@ -27,7 +28,7 @@ _LISTED = (
 async def observe_mesh(api: Kube, mesh: MeshSpec, body: dict[str, Any], now: datetime, *, pod_monitor_api: bool) -> Observed:
     """Everything a plan needs. Secrets are read by name: the operator has no need, and no right, to list them."""
     listed: tuple[Kind, ...] = (*_LISTED, kinds.POD_MONITORS) if pod_monitor_api else _LISTED
-    own = (names.admin_secret(mesh.name), names.ca_secret(mesh.name), names.tls_secret(mesh.name))
+    own = owned_secrets(mesh.name)
     # The whole selector: a PodDisruptionBudget that a person made for these pods is not ours.
     selector = ",".join(f"{key}={value}" for key, value in names.object_labels(mesh.name).items())
     pods, claims, objects, secrets, passphrase = await asyncio.gather(
@@ -37,22 +38,18 @@ async def observe_mesh(api: Kube, mesh: MeshSpec, body: dict[str, Any], now: dat
         asyncio.gather(*(api.get(kinds.SECRETS, mesh.namespace, name) for name in own)),
         api.get(kinds.SECRETS, mesh.namespace, mesh.passphrase.name),
     )
-    found = _index(item for items in (*objects, [secret for secret in secrets if secret]) for item in items)
+    found = {object_key(item): item for items in objects for item in items}
     return Observed(
         now=now,
         objects=found,
         statefulset=read_statefulset(found.get(("StatefulSet", mesh.name))),
         pods=read_pods(pods, mesh.name),
         claims=tuple(claim for claim in claims if _is_keystore(claim, mesh)),
-        passphrase_secret=passphrase,
+        secrets=read_secrets(mesh, passphrase, dict(zip(own, secrets, strict=True))),
         status=body.get("status") or {},
         finalizers=tuple(body["metadata"].get("finalizers") or ()),
         pod_monitor_api=pod_monitor_api,
     )
-
-
-def _index(items: Iterable[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(item["kind"], item["metadata"]["name"]): item for item in items}
 
 
 def _is_keystore(claim: dict[str, Any], mesh: MeshSpec) -> bool:

@@ -40,7 +40,6 @@ class RenewCertificates:
 
 @dataclass(frozen=True, slots=True)
 class DeleteObject:
-    api_version: str
     kind: str
     name: str
 
@@ -83,6 +82,11 @@ class Problem:
     reason: str
     message: str
     keystore: bool = False
+
+
+def name_taken(kind: str, name: str) -> Problem:
+    """An object that somebody else made stands where one of this mesh must; it is not taken over."""
+    return Problem("NameTaken", f"{kind} {name} exists and does not belong to this mesh: delete it, or rename the mesh")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,21 @@ import logging
 import secrets
 from collections.abc import Sequence
 
-from hermes_operator import names
-from hermes_operator.certificates.issuing import build_ca, renew_certificates
+from hermes_operator.certificates.authority import build_ca
+from hermes_operator.certificates.renewal import renew_certificates
 from hermes_operator.kube import kinds
 from hermes_operator.kube.api import Kube, KubeError
-from hermes_operator.manifests.objects import Manifest
+from hermes_operator.kube.event import Event
+from hermes_operator.manifests.objects import Manifest, object_key
 from hermes_operator.manifests.secrets import (
     build_admin_secret,
     build_ca_secret,
     build_passphrase_secret,
     build_tls_secret,
-    decode_secret,
 )
 from hermes_operator.nodes.client import NodeClient, NodeError
 from hermes_operator.observe.observed import Observed, PodView
+from hermes_operator.observe.secrets import carries_label
 from hermes_operator.plan.actions import (
     Action,
     ApplyObject,
@@ -33,9 +34,8 @@ from hermes_operator.plan.actions import (
     RenewCertificates,
     SetFinalizers,
     WipePods,
+    name_taken,
 )
-from hermes_operator.plan.mesh_plan import object_key, read_ca, read_tls_files
-from hermes_operator.rollout.state import Event
 from hermes_operator.spec import MeshSpec
 
 logger = logging.getLogger(__name__)
@@ -83,10 +83,10 @@ class Applier:
                 secret = build_passphrase_secret(self._mesh, secrets.token_urlsafe(_SECRET_BYTES).encode())
                 await self._api.create(secret)
             case CreateAdminToken():
-                await self._apply_secret(build_admin_secret(self._mesh, secrets.token_urlsafe(_SECRET_BYTES).encode()))
+                await self._api.apply(build_admin_secret(self._mesh, secrets.token_urlsafe(_SECRET_BYTES).encode()))
             case CreateCa():
                 pair = build_ca(self._mesh, self._seen.now)
-                await self._apply_secret(build_ca_secret(self._mesh, pair.certificate, pair.key))
+                await self._api.apply(build_ca_secret(self._mesh, pair.certificate, pair.key))
             case RenewCertificates(pods):
                 await self._renew_certificates(pods)
             case DeleteObject():
@@ -103,26 +103,18 @@ class Applier:
         """Whether this name can be taken: an object of that name that somebody else made is not taken over."""
         kind, name = object_key(manifest)
         found = await self._api.get(kinds.kind_of(manifest), self._mesh.namespace, name)
-        if found is None or (found["metadata"].get("labels") or {}).get(names.LABEL_MESH) == self._mesh.name:
+        if found is None or carries_label(found, self._mesh.name):
             return True
-        self.problems.append(
-            Problem("NameTaken", f"{kind} {name} exists and does not belong to this mesh: delete it, or rename the mesh")
-        )
+        self.problems.append(name_taken(kind, name))
         return False
 
-    async def _apply_secret(self, manifest: Manifest) -> None:
-        # Secrets are read by name, so that a stranger's may be among those seen.
-        if await self._is_free(manifest):
-            await self._api.apply(manifest)
-
     async def _renew_certificates(self, pods: tuple[str, ...]) -> None:
-        ca = read_ca(self._mesh, self._seen)
+        ca, files = self._seen.secrets.ca, self._seen.secrets.tls_files
         if ca is None:
             return
-        files = read_tls_files(self._mesh, self._seen)
         # Keys are generated: not on the event loop, which also renews the lease.
         renewed = await asyncio.to_thread(renew_certificates, self._mesh, files, ca, self._seen.now, self._cluster_domain)
-        await self._apply_secret(build_tls_secret(self._mesh, renewed))
+        await self._api.apply(build_tls_secret(self._mesh, renewed))
         if any(f"{pod}.crt" in files for pod in pods):
             self.events.append(Event("CertificatesRenewed", f"New certificates for {', '.join(pods)}"))
 
@@ -145,7 +137,7 @@ class Applier:
         await self._api.merge(kinds.MESHES, self._mesh.namespace, self._mesh.name, patch)
 
     async def _wipe(self, pods: tuple[PodView, ...]) -> None:
-        token = admin_token(self._mesh, self._seen)
+        token = self._seen.secrets.bearer
         results = await asyncio.gather(*(self._nodes.wipe(pod.ip, token) for pod in pods), return_exceptions=True)
         for pod, result in zip(pods, results, strict=True):
             if result is None:
@@ -156,11 +148,6 @@ class Applier:
                 self.events.append(Event("KeystoreNotWiped", message, warning=True))
             else:
                 raise result
-
-
-def admin_token(mesh: MeshSpec, seen: Observed) -> str:
-    secret = seen.objects.get(("Secret", names.admin_secret(mesh.name)))
-    return (decode_secret(dict(secret or {}), names.TOKEN_KEY) or b"").decode(errors="replace")
 
 
 def _target(action: Action) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from hermes_operator.kube import kinds
 from hermes_operator.kube.api import Kube
+from hermes_operator.kube.event import Event
 from hermes_operator.kube.event_recorder import EventRecorder
 from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.nodes.client import NodeClient
@@ -18,10 +19,10 @@ from hermes_operator.observe.observed import Observed
 from hermes_operator.observe.read_mesh import observe_mesh
 from hermes_operator.plan.actions import Action, Plan, Problem
 from hermes_operator.plan.mesh_plan import plan_mesh
-from hermes_operator.reconcile.apply import Applier, admin_token
+from hermes_operator.reconcile.apply import Applier
 from hermes_operator.reconcile.node_effects import EffectRunner
 from hermes_operator.reconcile.node_reports import Reports, read_reports
-from hermes_operator.rollout.state import Decision, Event, Rollout
+from hermes_operator.rollout.state import Decision, Rollout
 from hermes_operator.spec import MeshSpec, parse_mesh
 from hermes_operator.status.conditions import StatusInput, build_conditions, build_status, transition_events
 
@@ -98,7 +99,7 @@ class Reconciler:
     async def reports(
         self, mesh: MeshSpec, seen: Observed, members: Mapping[str, Member], rollout: Rollout, *, refresh: bool
     ) -> Reports:
-        return await read_reports(self._nodes, mesh, seen, members, rollout, admin_token(mesh, seen), refresh=refresh)
+        return await read_reports(self._nodes, mesh, seen, members, rollout, seen.secrets.bearer, refresh=refresh)
 
     async def store_status(self, body: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         return await self._api.replace(body | {"status": status}, subresource="status")

@@ -12,7 +12,6 @@ from hermes_operator.nodes.client import NodeClient, NodeError
 from hermes_operator.nodes.members import Member, record_report
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.observe.observed import Observed, PodView
-from hermes_operator.reconcile.apply import admin_token
 from hermes_operator.rollout.machine import record_check, record_drain, record_witness
 from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
 from hermes_operator.spec import MeshSpec
@@ -37,7 +36,7 @@ class EffectRunner:
         self._mesh = mesh
         self._seen = seen
         self._members = members
-        self._token = admin_token(mesh, seen)
+        self._token = seen.secrets.bearer
         self.last_check: dict[str, Any] | None = None
 
     async def run(self, effect: Effect, rollout: Rollout) -> Decision | None:

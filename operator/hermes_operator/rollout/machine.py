@@ -10,18 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hermes_core.keystore.resume_verdict import ResumeJudgement
+from hermes_operator.kube.event import Event
 from hermes_operator.nodes.resume_report import Witness
 from hermes_operator.observe.observed import PodView, StatefulSetView
-from hermes_operator.rollout.state import (
-    CheckResume,
-    Decision,
-    DeletePod,
-    DrainPod,
-    Event,
-    Rollout,
-    Step,
-    TakeWitness,
-)
+from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Rollout, Step, TakeWitness
 
 POLL_S = 2.0
 UNTRACKED_REASON = "the pod template was changed outside of the HermesMesh"

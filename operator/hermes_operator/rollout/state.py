@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from hermes_operator.kube.event import Event
 from hermes_operator.nodes.resume_report import Witness
+from hermes_operator.times import format_time, parse_time
 
 
 class Step(StrEnum):
@@ -70,15 +72,6 @@ Effect = TakeWitness | DrainPod | CheckResume | DeletePod
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """A Kubernetes Event of the mesh."""
-
-    reason: str
-    message: str
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """One step of the machine: `effects` run after `rollout` is stored; `outcome` is completed, halted, superseded or empty."""
 
@@ -87,14 +80,6 @@ class Decision:
     events: tuple[Event, ...] = ()
     recheck_s: float | None = None
     outcome: str = ""
-
-
-def format_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def parse_rollout(status: Mapping[str, Any], replicas: int) -> Rollout:

@@ -9,14 +9,15 @@ from typing import Any
 
 from hermes_core.keystore.resume_verdict import ResumeJudgement
 from hermes_operator import names
-from hermes_operator.certificates.issuing import earliest_expiry
+from hermes_operator.certificates.renewal import earliest_expiry
+from hermes_operator.kube.event import Event
 from hermes_operator.nodes.members import Member, render_members
 from hermes_operator.observe.failures import KEYSTORE_REASONS
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.plan.actions import Problem
-from hermes_operator.plan.mesh_plan import read_tls_files
-from hermes_operator.rollout.state import Event, Rollout, Step, format_time, render_rollout
+from hermes_operator.rollout.state import Rollout, Step, render_rollout
 from hermes_operator.spec import MeshSpec
+from hermes_operator.times import format_time
 
 MAX_MESSAGE_CHARS = 2000
 
@@ -146,7 +147,7 @@ def _degraded(given: StatusInput) -> Condition:
 
 
 def _certificates_ready(given: StatusInput) -> Condition:
-    files = read_tls_files(given.mesh, given.seen)
+    files = given.seen.secrets.tls_files
     expiry = earliest_expiry(files)
     if expiry is None or not all(f"{pod}.crt" in files for pod in given.mesh.pods):
         return Condition("CertificatesReady", "False", "NotIssued", "Certificates are being issued")

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hermes_operator.manifests.secrets import decode_secret
+from hermes_operator.observe.secrets import decode_secret
 from tests.component.operator.fake_kubernetes import FakeKubernetes, Json
 
 

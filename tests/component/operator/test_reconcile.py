@@ -183,6 +183,38 @@ async def test_an_object_of_somebody_else_is_not_taken_over(operated: OperatedCl
     assert operated.api.events() == events
 
 
+async def test_a_secret_of_somebody_else_holds_the_mesh_up_and_is_said(operated: OperatedCluster) -> None:
+    foreign: dict[str, Any] = {"metadata": {"name": "demo-admin", "namespace": "chat"}, "data": {"other": "eA=="}}
+    operated.api.put("secrets", foreign)
+    operated.create_mesh()
+    for _ in range(4):
+        done = await operated.one_pass()
+    assert done.recheck_s == 10
+    assert operated.condition("Degraded") == ("True", "NameTaken")
+    assert operated.api.of("secrets")["demo-admin"] == foreign
+    assert operated.api.of("statefulsets") == {}
+    operated.api.delete(("secrets", "chat", "demo-admin"))
+    await operated.until_running()
+
+
+async def test_a_pass_reads_each_secret_once(operated: OperatedCluster) -> None:
+    operated.create_mesh()
+    read: list[str] = []
+
+    def watch(method: str, path: str) -> None:
+        read.extend([path.rpartition("/")[2]] if method == "GET" and "/secrets/" in path else [])
+
+    operated.api.refuse = watch
+    for turn in range(40):
+        if turn == 12:
+            operated.change_mesh({"image": "hermes:2"})
+        read.clear()
+        await operated.one_pass(refresh=True)
+        operated.nodes.step()
+        assert sorted(read) == ["demo-admin", "demo-ca", "demo-passphrase", "demo-tls"]
+    assert operated.api.events().count("RolloutCompleted") == 1
+
+
 async def test_volumes_grow_and_one_that_cannot_is_said_once(operated: OperatedCluster) -> None:
     operated.create_mesh()
     await operated.until_running()
