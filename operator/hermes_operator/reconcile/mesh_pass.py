@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from hermes_operator.diagnose import diagnose
 from hermes_operator.kube import kinds
 from hermes_operator.kube.api import Kube
 from hermes_operator.kube.event import Event
@@ -22,9 +23,12 @@ from hermes_operator.plan.mesh_plan import plan_mesh
 from hermes_operator.reconcile.apply import Applier
 from hermes_operator.reconcile.node_effects import EffectRunner
 from hermes_operator.reconcile.node_reports import Reports, read_reports
-from hermes_operator.rollout.state import Decision, Rollout
+from hermes_operator.rollout.state import Decision, Rollout, parse_rollout
 from hermes_operator.spec import MeshSpec, parse_mesh
-from hermes_operator.status.conditions import StatusInput, build_conditions, build_status, transition_events
+from hermes_operator.status.conditions import degraded, render_condition
+from hermes_operator.status.document import build_status
+from hermes_operator.status.mesh_state import MeshState
+from hermes_operator.status.transitions import transition_events
 
 logger = logging.getLogger(__name__)
 
@@ -76,13 +80,14 @@ class Reconciler:
         body = await self._api.get(kinds.MESHES, namespace, name)
         if body is None:
             return
-        mesh = parse_mesh(body)
-        status = body.get("status") or {}
-        seen = Observed(now=datetime.now(UTC), objects={}, status=status)
-        given = StatusInput(mesh, seen, Rollout(), parse_members(status), (problem,))
-        degraded = next(c for c in build_status(given)["conditions"] if c["type"] == "Degraded")
-        conditions = [degraded if c["type"] == "Degraded" else c for c in status.get("conditions") or [degraded]]
-        await self._api.replace(body | {"status": status | {"conditions": conditions}}, subresource="status")
+        mesh, status = parse_mesh(body), body.get("status") or {}
+        told = degraded(diagnose(parse_rollout(status, mesh.replicas), (problem,)))
+        old: list[dict[str, Any]] = status.get("conditions") or []
+        before = next((condition for condition in old if condition["type"] == told.type), None)
+        new = render_condition(told, before, mesh.generation, datetime.now(UTC))
+        if new != before:
+            conditions = [new if condition is before else condition for condition in old] if before else [*old, new]
+            await self._api.replace(body | {"status": status | {"conditions": conditions}}, subresource="status")
 
     async def _has_pod_monitors(self, now: datetime) -> bool:
         if self._api_asked_at is None or (now - self._api_asked_at).total_seconds() > API_CACHE_S:
@@ -132,7 +137,8 @@ class _MeshPass:
         applier = self._owner.applier(self._mesh, self._seen)
         actions = await applier.prepare(plan.actions)
         found = self._problems + tuple(applier.problems)
-        self._problems = found if trouble is None else (*found, trouble)
+        # What keeps passes from getting through is graver than what they find.
+        self._problems = found if trouble is None else (trouble, *found)
         # The state first: whoever comes after a crash must know what was about to happen.
         await self._take(plan.decision)
         await self._apply(applier, actions, plan.decision.rollout)
@@ -184,16 +190,13 @@ class _MeshPass:
 
     async def _store(self, rollout: Rollout) -> None:
         old = self._body.get("status") or {}
-        seen = replace(self._seen, status=old, now=datetime.now(UTC))
-        given = StatusInput(self._mesh, seen, rollout, self._members, self._problems, self._last_check)
-        status = build_status(given)
-        conditions = build_conditions(given)
+        state = MeshState(self._mesh, self._seen, rollout, self._members, self._problems, self._last_check)
+        status = build_status(state, old)
         namespace, name = self._mesh.namespace, self._mesh.name
-        self._owner.metrics.show_mesh(namespace, name, self._mesh.replicas, given.ready, conditions)
-        keystore_failures = [pod.failure.reason for pod in given.failing if pod.failure is not None and pod.failure.keystore]
-        self._owner.metrics.show_failures(namespace, name, keystore_failures)
+        self._owner.metrics.show_mesh(namespace, name, self._mesh.replicas, state.ready, status.conditions)
+        self._owner.metrics.show_failures(namespace, name, status.diagnosis.keystore_failures)
         self._owner.metrics.show_rollout(namespace, name, rollout)
-        if status == old:
+        if status.body == old:
             return
-        self._body = await self._owner.store_status(self._body, status)
-        await self._owner.record(self._mesh, transition_events(old, status))
+        self._body = await self._owner.store_status(self._body, status.body)
+        await self._owner.record(self._mesh, transition_events(old, status.body))

@@ -9,13 +9,12 @@ from hermes_operator.kube import kinds
 from hermes_operator.kube.api import Kube
 from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.nodes.client import NodeClient, NodeError
-from hermes_operator.nodes.members import Member, record_report
+from hermes_operator.nodes.members import Member, record_report, render_check
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.rollout.machine import record_check, record_drain, record_witness
 from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
 from hermes_operator.spec import MeshSpec
-from hermes_operator.status.conditions import render_check
 
 
 class EffectRunner:

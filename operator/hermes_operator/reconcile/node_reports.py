@@ -11,13 +11,12 @@ from typing import Any
 from hermes_core.keystore.resume_verdict import ResumeJudgement
 from hermes_operator.kube.event import Event
 from hermes_operator.nodes.client import NodeClient, NodeError
-from hermes_operator.nodes.members import Member, record_report, refresh_member
+from hermes_operator.nodes.members import Member, record_report, refresh_member, render_check
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.nodes.resume_report import ResumeReport
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.rollout.state import Rollout
 from hermes_operator.spec import MeshSpec
-from hermes_operator.status.conditions import render_check
 
 logger = logging.getLogger(__name__)
 

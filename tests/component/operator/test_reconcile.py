@@ -322,6 +322,34 @@ async def test_an_object_that_the_server_refuses_is_said_without_flapping(operat
     assert operated.condition("Degraded") == ("False", "AsExpected")
 
 
+@pytest.mark.parametrize("halted", [False, True])
+async def test_failing_passes_write_nothing_again_and_again(operated: OperatedCluster, halted: bool) -> None:
+    """What a failed pass stored and what is then told of its failure agree, whatever else is wrong with the mesh."""
+    from hermes_operator.plan.actions import Problem
+
+    operated.create_mesh()
+    await operated.until_running()
+    if halted:
+        operated.nodes.disks["demo-2"].counter = 1
+        operated.change_mesh({"image": "hermes:2"})
+        await operated.until(lambda: operated.status()["rollout"]["step"] == "Restart")
+        operated.nodes.disks["demo-2"].counter = 1
+        await operated.until(lambda: operated.status().get("phase") == "Halted")
+    else:
+        operated.api.delete(("secrets", "chat", "demo-passphrase"))
+    operated.api.delete(("services", "chat", "demo"))
+    operated.api.refuse = lambda method, path: 422 if method == "PATCH" and path.endswith("services/demo") else None
+    trouble = Problem("ReconcileFailed", "spec.ports: refused")
+    for turn in range(4):
+        if turn == 2:
+            operated.api.writes.clear()
+        with pytest.raises(KubeError):
+            await operated.reconciler.reconcile("chat", "demo", refresh=False, trouble=trouble)
+        await operated.reconciler.report_error("chat", "demo", trouble)
+    assert operated.condition("Degraded") == ("True", "RolloutHalted" if halted else "ReconcileFailed")
+    assert operated.api.writes == []
+
+
 async def test_a_conflict_stops_a_pass_before_it_acts(operated: OperatedCluster) -> None:
     """Whoever lost the race for the status may not act on what it planned from an older spec."""
     operated.create_mesh()

@@ -13,7 +13,9 @@ from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import Problem
 from hermes_operator.rollout.state import Rollout, Step
-from hermes_operator.status.conditions import StatusInput, build_status, transition_events
+from hermes_operator.status.document import build_status
+from hermes_operator.status.mesh_state import MeshState
+from hermes_operator.status.transitions import transition_events
 from tests.unit.hermes_operator.operator_samples import NOW, Json, by_type, mesh_of, pod_of, reasons, settled
 
 SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase; cure", 71, keystore=True, permanent=True)
@@ -24,7 +26,8 @@ GOOD = {name: Member(name, verdict="RESUMED", version="1.0.0", resumed_chats=4) 
 def status_of(seen: Observed | None = None, spec: Json | None = None, **given: Any) -> Json:
     mesh = mesh_of(spec, **({"deletionTimestamp": given.pop("deleted")} if "deleted" in given else {}))
     values: Json = {"rollout": Rollout(partition=mesh.replicas), "members": GOOD} | given
-    return build_status(StatusInput(mesh, seen if seen is not None else settled(mesh), **values))
+    state = MeshState(mesh, seen if seen is not None else settled(mesh), **values)
+    return build_status(state, state.seen.status).body
 
 
 def shown(status: Json) -> dict[str, tuple[str, str]]:
@@ -143,7 +146,7 @@ def test_expired_certificates() -> None:
     seen = settled(mesh_of())
     status = status_of(replace(seen, now=NOW + timedelta(days=91)))
     assert shown(status)["CertificatesReady"] == ("False", "Expired")
-    grown = build_status(StatusInput(mesh_of({"replicas": 4}), seen, Rollout(), GOOD))
+    grown = build_status(MeshState(mesh_of({"replicas": 4}), seen, Rollout(), GOOD), {}).body
     assert shown(grown)["CertificatesReady"] == ("False", "NotIssued")
 
 
