@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from hermes_core.keystore.resume_verdict import KeystoreStanding, ResumeJudgement, ResumeVerdict
@@ -12,7 +11,6 @@ from hermes_core.keystore.state import KeystoreMark
 from hermes_operator import names
 from hermes_operator.nodes.resume_report import ResumeReport
 from hermes_operator.observe.observed import PodView
-from hermes_operator.times import format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +74,6 @@ def refresh_member(member: Member, report: ResumeReport, version: str) -> Member
         generation=max(member.generation, report.generation) if same else member.generation,
         commit_counter=max(member.commit_counter, report.commit_counter) if same else member.commit_counter,
     )
-
-
-def render_check(pod: str, trigger: str, judgement: ResumeJudgement, now: datetime) -> dict[str, Any]:
-    """The content of `status.lastResumeCheck`."""
-    return {
-        "pod": pod,
-        "time": format_time(now),
-        "trigger": trigger,
-        "result": "pass" if judgement.good else "fail",
-        "detail": judgement.detail,
-    }
 
 
 def parse_members(status: Mapping[str, Any]) -> dict[str, Member]:

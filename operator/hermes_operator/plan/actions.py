@@ -46,6 +46,8 @@ class DeleteObject:
 
 @dataclass(frozen=True, slots=True)
 class GrowClaim:
+    """Not among the actions: it depends on no rollout, and whether it is allowed shows only when it is tried."""
+
     name: str
     size: str
 
@@ -63,15 +65,7 @@ class WipePods:
 
 
 Action = (
-    ApplyObject
-    | CreatePassphrase
-    | CreateAdminToken
-    | CreateCa
-    | RenewCertificates
-    | DeleteObject
-    | GrowClaim
-    | SetFinalizers
-    | WipePods
+    ApplyObject | CreatePassphrase | CreateAdminToken | CreateCa | RenewCertificates | DeleteObject | SetFinalizers | WipePods
 )
 
 
@@ -96,4 +90,5 @@ class Plan:
     decision: Decision
     actions: tuple[Action, ...] = ()
     problems: tuple[Problem, ...] = ()
+    growth: tuple[GrowClaim, ...] = ()
     released: bool = False  # nothing is left to do: the object may go

@@ -34,7 +34,8 @@ def plan_mesh(mesh: MeshSpec, seen: Observed, cluster_domain: str) -> Plan:
     decision = _plan_rollout(mesh, seen, rollout)
     wanted = [stamp_applied(manifest) for manifest in build_objects(mesh, seen, decision.rollout.partition)]
     changed = (ApplyObject(manifest) for manifest in wanted if needs_apply(manifest, seen.objects.get(object_key(manifest))))
-    return Plan(decision, (*first, *changed, *_plan_prune(mesh, seen, wanted), *_plan_growth(mesh, seen)), problems)
+    actions = (*first, *changed, *_plan_prune(mesh, seen, wanted))
+    return Plan(decision, actions, problems, growth=_plan_growth(mesh, seen))
 
 
 def _plan_rollout(mesh: MeshSpec, seen: Observed, rollout: Rollout) -> Decision:
@@ -63,11 +64,11 @@ def _is_owned(body: Mapping[str, Any], mesh: MeshSpec) -> bool:
     return any(owner.get("uid") == mesh.uid for owner in body["metadata"].get("ownerReferences") or [])
 
 
-def _plan_growth(mesh: MeshSpec, seen: Observed) -> list[Action]:
+def _plan_growth(mesh: MeshSpec, seen: Observed) -> tuple[GrowClaim, ...]:
     wanted = parse_quantity(mesh.keystore.size)
-    return [
+    return tuple(
         GrowClaim(claim["metadata"]["name"], mesh.keystore.size)
         for claim in seen.claims
         if names.pod_ordinal(claim["metadata"]["name"]) < mesh.replicas
         and parse_quantity(claim["spec"]["resources"]["requests"]["storage"]) < wanted
-    ]
+    )

@@ -9,6 +9,8 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 
 import aiohttp
 import kopf
@@ -16,13 +18,16 @@ import kopf
 from hermes_operator.kube.api import Kube, KubeError
 from hermes_operator.kube.event_recorder import EventRecorder
 from hermes_operator.kube.kinds import MESHES
+from hermes_operator.kube.served_apis import ServedApis
 from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.nodes.client import NodeClient
 from hermes_operator.process.election import Elector, LeaseSettings
 from hermes_operator.process.http_server import serve_http
 from hermes_operator.process.watches import build_registry, build_settings
 from hermes_operator.process.worker import PASS_LIMIT_S, MeshWorker, Workers, WorkerSettings
-from hermes_operator.reconcile.mesh_pass import Reconciler
+from hermes_operator.reconcile.context import PassContext
+from hermes_operator.reconcile.failure_report import report_failure
+from hermes_operator.reconcile.mesh_pass import reconcile_mesh
 from hermes_operator.version import operator_version
 
 logger = logging.getLogger(__name__)
@@ -51,7 +56,7 @@ async def run_operator(settings: OperatorSettings) -> int:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     metrics = OperatorMetrics()
-    metrics.build.info({"version": operator_version()})
+    metrics.show_version(operator_version())
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(_connect())
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -77,9 +82,18 @@ async def _connect() -> AsyncIterator[Kube]:
 
 
 def _build_workers(settings: OperatorSettings, api: Kube, nodes: NodeClient, metrics: OperatorMetrics) -> Workers:
-    recorder = EventRecorder(api, settings.identity)
-    reconciler = Reconciler(api, nodes, recorder, metrics, settings.cluster_domain)
-    return Workers(lambda key: MeshWorker(key, reconciler, metrics, settings.worker))
+    context = PassContext(
+        api=api,
+        served=ServedApis(api),
+        nodes=nodes,
+        recorder=EventRecorder(api, settings.identity),
+        metrics=metrics,
+        cluster_domain=settings.cluster_domain,
+        clock=lambda: datetime.now(UTC),
+        log=logging.getLogger("hermes_operator.reconcile"),
+    )
+    reconcile, report = partial(reconcile_mesh, context), partial(report_failure, context)
+    return Workers(lambda key: MeshWorker(key, reconcile, report, metrics, settings.worker))
 
 
 def _health(workers: Workers) -> str:
@@ -96,12 +110,12 @@ async def _lead(settings: OperatorSettings, api: Kube, workers: Workers, metrics
         if not acquiring.done():
             await _cancel(acquiring, stopping)
             return EXIT_OK
-    metrics.leader.set(1)
+    metrics.show_leader(True)
     holding = asyncio.create_task(elector.hold() if elector is not None else asyncio.Event().wait(), name="lease")
     operating = asyncio.create_task(_operate(settings, api, workers, stop), name="kopf")
     await asyncio.wait({holding, operating, stopping}, return_when=asyncio.FIRST_COMPLETED)
     code = _exit_code(holding, operating)
-    metrics.leader.set(0)
+    metrics.show_leader(False)
     if code != EXIT_OK:
         asyncio.get_running_loop().call_later(STOP_LIMIT_S, os._exit, code)
     stop.set()

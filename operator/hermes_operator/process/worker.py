@@ -13,7 +13,7 @@ from typing import Protocol
 from hermes_operator.kube.api import KubeError
 from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.plan.actions import Problem
-from hermes_operator.reconcile.mesh_pass import Pass
+from hermes_operator.reconcile.mesh_pass import PassResult
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,16 @@ PASS_LIMIT_S = 120.0
 MeshKey = tuple[str, str]
 
 
-class Passes(Protocol):
-    """What a worker needs of a Reconciler."""
+class Reconcile(Protocol):
+    """Makes one pass (reconcile/mesh_pass.py)."""
 
-    async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass: ...
+    async def __call__(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> PassResult: ...
 
-    async def report_error(self, namespace: str, name: str, problem: Problem) -> None: ...
+
+class ReportFailure(Protocol):
+    """Says that passes fail (reconcile/failure_report.py)."""
+
+    async def __call__(self, namespace: str, name: str, problem: Problem) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,17 @@ class WorkerSettings:
 class MeshWorker:
     """The loop of one mesh."""
 
-    def __init__(self, key: MeshKey, passes: Passes, metrics: OperatorMetrics, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        key: MeshKey,
+        reconcile: Reconcile,
+        report_failure: ReportFailure,
+        metrics: OperatorMetrics,
+        settings: WorkerSettings,
+    ) -> None:
         self._key = key
-        self._passes = passes
+        self._reconcile = reconcile
+        self._report_failure = report_failure
         self._metrics = metrics
         self._settings = settings
         self._woken = asyncio.Event()
@@ -59,7 +71,12 @@ class MeshWorker:
         self._failures = 0
         self._trouble: Problem | None = None
         self._refreshed_at = float("-inf")
-        self.pass_started_at: float | None = None
+        self._pass_started_at: float | None = None
+
+    @property
+    def pass_started_at(self) -> float | None:
+        """On the monotonic clock; None while no pass runs."""
+        return self._pass_started_at
 
     def wake(self) -> None:
         self._woken.set()
@@ -77,34 +94,34 @@ class MeshWorker:
                 return
             delay = self._settings.resync_s if done.recheck_s is None else min(done.recheck_s, self._settings.resync_s)
 
-    async def _make_pass(self) -> Pass:
+    async def _make_pass(self) -> PassResult:
         namespace, name = self._key
-        started = self.pass_started_at = time.monotonic()
+        started = self._pass_started_at = time.monotonic()
         refresh = started - self._refreshed_at >= self._settings.resync_s
         try:
             async with asyncio.timeout(PASS_LIMIT_S):
-                done = await self._passes.reconcile(namespace, name, refresh=refresh, trouble=self._trouble)
+                done = await self._reconcile(namespace, name, refresh=refresh, trouble=self._trouble)
         except KubeError as error:
             if error.conflict:
-                return Pass(recheck_s=CONFLICT_RETRY_S)
+                return PassResult(recheck_s=CONFLICT_RETRY_S)
             return await self._failed(error, known=True)
         except (OSError, TimeoutError) as error:
             return await self._failed(error, known=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, the mesh must not be left alone
             return await self._failed(error, known=False)
         finally:
-            self.pass_started_at = None
-            self._metrics.reconcile_seconds.observe(time.monotonic() - started)
+            self._pass_started_at = None
+            self._metrics.observe_pass(time.monotonic() - started)
         self._failures, self._trouble = 0, None
         self._refreshed_at = started if refresh else self._refreshed_at
-        self._metrics.reconciles.labels("ok").inc()
+        self._metrics.count_pass("ok")
         return done
 
-    async def _failed(self, error: Exception, *, known: bool) -> Pass:
+    async def _failed(self, error: Exception, *, known: bool) -> PassResult:
         namespace, name = self._key
         delay = min(self._settings.first_backoff_s * 2**self._failures, self._settings.longest_backoff_s)
         self._failures = min(self._failures + 1, 16)
-        self._metrics.reconciles.labels("error").inc()
+        self._metrics.count_pass("error")
         said = str(error) or type(error).__name__
         logger.error(
             "pass failed, next in %.0f s: %s", delay, said, exc_info=not known, extra={"namespace": namespace, "mesh": name}
@@ -112,8 +129,8 @@ class MeshWorker:
         if self._failures > 1:  # once is noise
             self._trouble = Problem("ReconcileFailed", said)
             with suppress(KubeError, OSError, TimeoutError, ValueError):
-                await self._passes.report_error(namespace, name, self._trouble)
-        return Pass(recheck_s=delay)
+                await self._report_failure(namespace, name, self._trouble)
+        return PassResult(recheck_s=delay)
 
 
 class Workers:

@@ -2,201 +2,159 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from hermes_operator.diagnose import diagnose
 from hermes_operator.kube import kinds
-from hermes_operator.kube.api import Kube
 from hermes_operator.kube.event import Event
-from hermes_operator.kube.event_recorder import EventRecorder
-from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.nodes.client import NodeClient
-from hermes_operator.nodes.members import Member, parse_members
+from hermes_operator.nodes.members import parse_members
+from hermes_operator.nodes.resume_check import ResumeCheck
 from hermes_operator.observe.observed import Observed
 from hermes_operator.observe.read_mesh import observe_mesh
 from hermes_operator.plan.actions import Action, Plan, Problem
 from hermes_operator.plan.mesh_plan import plan_mesh
-from hermes_operator.reconcile.apply import Applier
-from hermes_operator.reconcile.node_effects import EffectRunner
-from hermes_operator.reconcile.node_reports import Reports, read_reports
-from hermes_operator.rollout.state import Decision, Rollout, parse_rollout
+from hermes_operator.reconcile.apply import apply_action
+from hermes_operator.reconcile.context import PassContext
+from hermes_operator.reconcile.node_effects import run_effect
+from hermes_operator.reconcile.node_reports import check_event, find_due, read_reports
+from hermes_operator.reconcile.prepare import prepare
+from hermes_operator.rollout.state import Decision, Rollout
 from hermes_operator.spec import MeshSpec, parse_mesh
-from hermes_operator.status.conditions import degraded, render_condition
-from hermes_operator.status.document import build_status
+from hermes_operator.status.document import MeshStatus, build_status
 from hermes_operator.status.mesh_state import MeshState
 from hermes_operator.status.transitions import transition_events
 
-logger = logging.getLogger(__name__)
-
-# A problem that only a person can cure is looked at again this often; no watch tells of a foreign Secret.
-PROBLEM_RECHECK_S = 10.0
-# How long an answer about which APIs the cluster has is believed.
-API_CACHE_S = 300.0
-
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class PassResult:
     """`gone`: the mesh does not exist any more. `recheck_s`: when to look again, None: at the next event."""
 
     gone: bool = False
     recheck_s: float | None = None
 
 
-class Reconciler:
-    """Carries out passes; keeps nothing between them but what can be asked again."""
+async def reconcile_mesh(
+    context: PassContext, namespace: str, name: str, *, refresh: bool, trouble: Problem | None = None
+) -> PassResult:
+    """One pass; `refresh` asks nodes for their live numbers although they did not restart.
 
-    def __init__(
-        self, api: Kube, nodes: NodeClient, recorder: EventRecorder, metrics: OperatorMetrics, cluster_domain: str
-    ) -> None:
-        self._api = api
-        self._nodes = nodes
-        self._recorder = recorder
-        self._metrics = metrics
-        self._cluster_domain = cluster_domain
-        self._pod_monitor_api = False
-        self._api_asked_at: datetime | None = None
-
-    async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None = None) -> Pass:
-        """One pass; `refresh` asks nodes for their live numbers although they did not restart.
-
-        `trouble`: why the passes before failed; it stays in the conditions until this one got through.
-        """
-        body = await self._api.get(kinds.MESHES, namespace, name)
-        if body is None:
-            self._metrics.forget_mesh(namespace, name)
-            return Pass(gone=True)
-        mesh, now = parse_mesh(body), datetime.now(UTC)
-        self._metrics.track_mesh(namespace, name)
-        seen = await observe_mesh(self._api, mesh, body, now, pod_monitor_api=await self._has_pod_monitors(now))
-        plan = plan_mesh(mesh, seen, self._cluster_domain)
-        return await _MeshPass(self, mesh, body, seen).run(plan, refresh=refresh, trouble=trouble)
-
-    async def report_error(self, namespace: str, name: str, problem: Problem) -> None:
-        """Say in the conditions that passes fail; the next good pass takes it back."""
-        body = await self._api.get(kinds.MESHES, namespace, name)
-        if body is None:
-            return
-        mesh, status = parse_mesh(body), body.get("status") or {}
-        told = degraded(diagnose(parse_rollout(status, mesh.replicas), (problem,)))
-        old: list[dict[str, Any]] = status.get("conditions") or []
-        before = next((condition for condition in old if condition["type"] == told.type), None)
-        new = render_condition(told, before, mesh.generation, datetime.now(UTC))
-        if new != before:
-            conditions = [new if condition is before else condition for condition in old] if before else [*old, new]
-            await self._api.replace(body | {"status": status | {"conditions": conditions}}, subresource="status")
-
-    async def _has_pod_monitors(self, now: datetime) -> bool:
-        if self._api_asked_at is None or (now - self._api_asked_at).total_seconds() > API_CACHE_S:
-            self._pod_monitor_api = await self._api.serves(kinds.POD_MONITORS)
-            self._api_asked_at = now
-        return self._pod_monitor_api
-
-    def applier(self, mesh: MeshSpec, seen: Observed) -> Applier:
-        return Applier(self._api, self._nodes, mesh, seen, self._cluster_domain)
-
-    def effects(self, mesh: MeshSpec, seen: Observed, members: dict[str, Member]) -> EffectRunner:
-        return EffectRunner(self._api, self._nodes, self._metrics, mesh, seen, members)
-
-    async def reports(
-        self, mesh: MeshSpec, seen: Observed, members: Mapping[str, Member], rollout: Rollout, *, refresh: bool
-    ) -> Reports:
-        return await read_reports(self._nodes, mesh, seen, members, rollout, seen.secrets.bearer, refresh=refresh)
-
-    async def store_status(self, body: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-        return await self._api.replace(body | {"status": status}, subresource="status")
-
-    async def record(self, mesh: MeshSpec, events: tuple[Event, ...]) -> None:
-        await self._recorder.record(mesh, events, datetime.now(UTC))
-
-    @property
-    def metrics(self) -> OperatorMetrics:
-        return self._metrics
+    `trouble`: why the passes before failed; it stays in the conditions until this one got through.
+    """
+    body = await context.api.get(kinds.MESHES, namespace, name)
+    if body is None:
+        context.metrics.forget_mesh(namespace, name)
+        return PassResult(gone=True)
+    mesh, now = parse_mesh(body), context.clock()
+    context.metrics.track_mesh(namespace, name)
+    monitored = await context.served.has(kinds.POD_MONITORS, now)
+    seen = await observe_mesh(context.api, mesh, body, now, pod_monitor_api=monitored)
+    plan = plan_mesh(mesh, seen, context.cluster_domain)
+    return await MeshPass(context, mesh, body, seen).run(plan, refresh=refresh, trouble=trouble)
 
 
-class _MeshPass:
-    """The steps of one pass, with what they learn on the way."""
+class MeshPass:
+    """The steps of one pass. What it learns on the way is its own and ends with it: the next one reads it from the API."""
 
-    def __init__(self, owner: Reconciler, mesh: MeshSpec, body: dict[str, Any], seen: Observed) -> None:
-        self._owner = owner
+    def __init__(self, context: PassContext, mesh: MeshSpec, body: dict[str, Any], seen: Observed) -> None:
+        self._context = context
         self._mesh = mesh
         self._body = body
         self._seen = seen
         self._members = parse_members(seen.status)
         self._problems: tuple[Problem, ...] = ()
-        self._last_check: dict[str, Any] | None = None
+        self._last_check: ResumeCheck | None = None
         self._rechecks: list[float] = []
 
-    async def run(self, plan: Plan, *, refresh: bool, trouble: Problem | None) -> Pass:
-        self._problems = plan.problems
+    async def run(self, plan: Plan, *, refresh: bool, trouble: Problem | None) -> PassResult:
         if self._mesh.deleted_at is None:
             await self._read_reports(plan.decision.rollout, refresh=refresh)
-        applier = self._owner.applier(self._mesh, self._seen)
-        actions = await applier.prepare(plan.actions)
-        found = self._problems + tuple(applier.problems)
+        prepared = await prepare(self._context.api, self._mesh, self._seen, plan)
+        await self._tell(prepared.events)
+        found = (*plan.problems, *prepared.problems)
         # What keeps passes from getting through is graver than what they find.
         self._problems = found if trouble is None else (trouble, *found)
         # The state first: whoever comes after a crash must know what was about to happen.
         await self._take(plan.decision)
-        await self._apply(applier, actions, plan.decision.rollout)
-        if trouble is not None and not plan.released:
-            self._problems = tuple(problem for problem in self._problems if problem != trouble)
-            await self._store(plan.decision.rollout)
+        for action in prepared.actions:
+            await self._apply(action)
         if plan.released:
-            return Pass()
-        for effect in plan.decision.effects:
-            runner = self._owner.effects(self._mesh, self._seen, self._members)
-            decision = await runner.run(effect, plan.decision.rollout)
-            self._last_check = runner.last_check or self._last_check
-            if decision is not None:
-                await self._take(decision)
-        if self._problems:
-            self._rechecks.append(PROBLEM_RECHECK_S)
-        return Pass(recheck_s=min(self._rechecks, default=None))
+            return PassResult()
+        answered = await self._act(plan.decision)
+        self._problems = found
+        if answered is not None:
+            await self._take(answered)
+        elif trouble is not None:
+            await self._store(plan.decision.rollout)
+        if found:
+            self._rechecks.append(self._context.durations.problem_recheck_s)
+        return PassResult(recheck_s=min(self._rechecks, default=None))
 
     async def _read_reports(self, rollout: Rollout, *, refresh: bool) -> None:
-        reports = await self._owner.reports(self._mesh, self._seen, self._members, rollout, refresh=refresh)
-        self._members = reports.members
-        self._last_check = reports.last_check
-        if reports.recheck_s is not None:
-            self._rechecks.append(reports.recheck_s)
-        for good in reports.checks:
-            self._owner.metrics.checks.labels(
-                self._mesh.namespace, self._mesh.name, "restart", "pass" if good else "fail"
-            ).inc()
-        await self._owner.record(self._mesh, reports.events)
+        busy = rollout.pod if rollout.active else ""
+        due = find_due(self._seen, self._members, busy, refresh=refresh)
+        reports = await read_reports(self._context.nodes, self._seen, self._members, due)
+        self._members |= {member.pod: member for member in reports.members}
+        for check in reports.checks:
+            self._note(check)
+        await self._tell(tuple(check_event(check) for check in reports.checks))
+        for pod, why in reports.unanswered.items():
+            extra = {"mesh": self._mesh.name, "namespace": self._mesh.namespace}
+            self._context.log.info("no report of %s: %s", pod, why, extra=extra)
+        if reports.unanswered:
+            self._rechecks.append(self._context.durations.report_retry_s)
 
-    async def _apply(self, applier: Applier, actions: tuple[Action, ...], rollout: Rollout) -> None:
-        known = len(applier.problems)
-        await applier.apply_all(actions)
-        if applier.wiped:
-            self._owner.metrics.wipes.labels(self._mesh.namespace, self._mesh.name, "requested").inc(applier.wiped)
-        await self._owner.record(self._mesh, tuple(applier.events))
-        if len(applier.problems) > known:
-            self._problems += tuple(applier.problems[known:])
-            await self._store(rollout)
+    async def _apply(self, action: Action) -> None:
+        applied = await apply_action(self._context, self._mesh, self._seen, action)
+        self._context.metrics.count_wipes(self._mesh.namespace, self._mesh.name, applied.wiped)
+        await self._tell(applied.events)
+
+    async def _act(self, decision: Decision) -> Decision | None:
+        """Carry out the effects of a decision; at most one of them is answered by a next one."""
+        answered = None
+        for effect in decision.effects:
+            result = await run_effect(self._context, self._mesh, self._seen, self._members, effect, decision.rollout)
+            if result.member is not None:
+                self._members[result.member.pod] = result.member
+            if result.check is not None:
+                self._note(result.check)
+                self._measure_resume(result.check, decision.rollout)
+            answered = result.decision or answered
+        return answered
 
     async def _take(self, decision: Decision) -> None:
         """Store a decision, then tell of it."""
         await self._store(decision.rollout)
         if decision.outcome:
-            self._owner.metrics.rollouts.labels(self._mesh.namespace, self._mesh.name, decision.outcome).inc()
-        await self._owner.record(self._mesh, decision.events)
+            self._context.metrics.count_rollout(self._mesh.namespace, self._mesh.name, decision.outcome)
+        await self._tell(decision.events)
         if decision.recheck_s is not None:
             self._rechecks.append(decision.recheck_s)
 
     async def _store(self, rollout: Rollout) -> None:
-        old = self._body.get("status") or {}
+        """Write the status where it differs, show it in the metrics, and tell of what changed."""
         state = MeshState(self._mesh, self._seen, rollout, self._members, self._problems, self._last_check)
-        status = build_status(state, old)
-        namespace, name = self._mesh.namespace, self._mesh.name
-        self._owner.metrics.show_mesh(namespace, name, self._mesh.replicas, state.ready, status.conditions)
-        self._owner.metrics.show_failures(namespace, name, status.diagnosis.keystore_failures)
-        self._owner.metrics.show_rollout(namespace, name, rollout)
-        if status.body == old:
+        before = self._body.get("status") or {}
+        status = build_status(state, before)
+        self._show(state, status)
+        if status.body == before:
             return
-        self._body = await self._owner.store_status(self._body, status.body)
-        await self._owner.record(self._mesh, transition_events(old, status.body))
+        self._body = await self._context.api.replace(self._body | {"status": status.body}, subresource="status")
+        await self._tell(transition_events(before, status.body))
+
+    def _show(self, state: MeshState, status: MeshStatus) -> None:
+        metrics, namespace, name = self._context.metrics, self._mesh.namespace, self._mesh.name
+        metrics.show_mesh(namespace, name, self._mesh.replicas, state.ready, status.conditions)
+        metrics.show_failures(namespace, name, status.diagnosis.keystore_failures)
+        metrics.show_rollout(namespace, name, state.rollout)
+
+    async def _tell(self, events: tuple[Event, ...]) -> None:
+        await self._context.recorder.record(self._mesh, events, self._context.clock())
+
+    def _note(self, check: ResumeCheck) -> None:
+        self._last_check = check
+        self._context.metrics.count_check(self._mesh.namespace, self._mesh.name, check)
+
+    def _measure_resume(self, check: ResumeCheck, rollout: Rollout) -> None:
+        if check.judgement.good and rollout.step_started_at is not None:
+            away_s = (check.time - rollout.step_started_at).total_seconds()
+            self._context.metrics.observe_resume(self._mesh.namespace, self._mesh.name, away_s)

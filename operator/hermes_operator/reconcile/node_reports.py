@@ -3,63 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from hermes_core.keystore.resume_verdict import ResumeJudgement
 from hermes_operator.kube.event import Event
 from hermes_operator.nodes.client import NodeClient, NodeError
-from hermes_operator.nodes.members import Member, record_report, refresh_member, render_check
+from hermes_operator.nodes.members import Member, record_report, refresh_member
+from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.nodes.resume_report import ResumeReport
 from hermes_operator.observe.observed import Observed, PodView
-from hermes_operator.rollout.state import Rollout
-from hermes_operator.spec import MeshSpec
 
-logger = logging.getLogger(__name__)
-
-RETRY_S = 3.0
+_TRIGGER = "restart outside of a rollout"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Reports:
-    """`members` as they stand now; `checks`: one entry for each node that had restarted, True where all is well."""
+    """`members`: those that answered, as they stand now. `checks`: one for each that had restarted.
 
-    members: dict[str, Member]
-    events: tuple[Event, ...] = ()
-    checks: list[bool] = field(default_factory=list)
-    last_check: dict[str, Any] | None = None
-    recheck_s: float | None = None
-
-
-async def read_reports(
-    nodes: NodeClient,
-    mesh: MeshSpec,
-    seen: Observed,
-    members: Mapping[str, Member],
-    rollout: Rollout,
-    token: str,
-    *,
-    refresh: bool,
-) -> Reports:
-    """Ask every ready node that started since it was last asked; with `refresh` all ready nodes.
-
-    The pod of a running rollout is left to the rollout, which knows its witness.
+    `unanswered`: pods that could not be asked, and why.
     """
-    known = {name: members.get(name, Member(name)) for name in {pod.name for pod in seen.pods} | set(members)}
-    reports = Reports(dict(members))
-    busy = rollout.pod if rollout.active else ""
-    due = [pod for pod in seen.pods if pod.ready and pod.name != busy and (refresh or not known[pod.name].describes(pod))]
-    answers = await asyncio.gather(*(_ask(nodes, pod, token) for pod in due))
-    for pod, answer in zip(due, answers, strict=True):
+
+    members: tuple[Member, ...] = ()
+    checks: tuple[ResumeCheck, ...] = ()
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_due(seen: Observed, members: Mapping[str, Member], busy: str, *, refresh: bool) -> tuple[PodView, ...]:
+    """Every ready pod that started since it was last asked; with `refresh` all ready ones.
+
+    `busy`: the pod of a running rollout is left to the rollout, which knows its witness.
+    """
+    return tuple(
+        pod
+        for pod in seen.pods
+        if pod.ready and pod.name != busy and (refresh or not members.get(pod.name, Member(pod.name)).describes(pod))
+    )
+
+
+async def read_reports(nodes: NodeClient, seen: Observed, members: Mapping[str, Member], due: Iterable[PodView]) -> Reports:
+    """Ask all of them at once."""
+    pods = tuple(due)
+    answers = await asyncio.gather(*(_ask(nodes, pod, seen.secrets.bearer) for pod in pods))
+    told: list[Member] = []
+    checks: list[ResumeCheck] = []
+    unanswered: dict[str, str] = {}
+    for pod, answer in zip(pods, answers, strict=True):
         if isinstance(answer, NodeError):
-            logger.info("no report of %s: %s", pod.name, answer, extra={"mesh": mesh.name, "namespace": mesh.namespace})
-            reports.recheck_s = RETRY_S
-        else:
-            _record(reports, known[pod.name], pod, answer, seen)
-    return reports
+            unanswered[pod.name] = str(answer)
+            continue
+        member, check = _judge(members.get(pod.name, Member(pod.name)), pod, *answer, seen)
+        told.append(member)
+        checks += [check] if check is not None else []
+    return Reports(tuple(told), tuple(checks), unanswered)
 
 
 async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeReport, str] | NodeError:
@@ -69,22 +65,22 @@ async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeRepor
         return error
 
 
-def _record(reports: Reports, member: Member, pod: PodView, answer: tuple[ResumeReport, str], seen: Observed) -> None:
-    report, version = answer
+def _judge(
+    member: Member, pod: PodView, report: ResumeReport, version: str, seen: Observed
+) -> tuple[Member, ResumeCheck | None]:
     if member.describes(pod):
-        reports.members[pod.name] = refresh_member(member, report, version)
-        return
+        return refresh_member(member, report, version), None
     judgement = judge_report(report, None, member.standing)
-    reports.members[pod.name] = record_report(member, pod, report, judgement, version)
+    started = record_report(member, pod, report, judgement, version)
     if member.standing is None and judgement.good:
-        return  # its first start ever: there was nothing to resume
-    reports.checks.append(judgement.good)
-    reports.last_check = render_check(pod.name, "restart outside of a rollout", judgement, seen.now)
-    reports.events += (_event(pod, judgement),)
+        return started, None  # its first start ever: there was nothing to resume
+    return started, ResumeCheck(pod.name, CheckKind.RESTART, _TRIGGER, judgement, seen.now)
 
 
-def _event(pod: PodView, judgement: ResumeJudgement) -> Event:
+def check_event(check: ResumeCheck) -> Event:
+    """What a person is told of a restart outside of a rollout."""
+    pod, judgement = check.pod, check.judgement
     if judgement.good:
-        return Event("PodResumed", f"{pod.name} restarted outside of a rollout: {judgement.detail}")
-    message = f"{pod.name} restarted outside of a rollout and is not what it was ({judgement.verdict.name}): {judgement.detail}"
+        return Event("PodResumed", f"{pod} restarted outside of a rollout: {judgement.detail}")
+    message = f"{pod} restarted outside of a rollout and is not what it was ({judgement.verdict.name}): {judgement.detail}"
     return Event("KeystoreProblem", message, warning=True)

@@ -9,6 +9,7 @@ from typing import Any
 from hermes_operator import names
 from hermes_operator.diagnose import Diagnosis, diagnose
 from hermes_operator.nodes.members import Member, render_members
+from hermes_operator.nodes.resume_check import render_check
 from hermes_operator.rollout.state import render_rollout
 from hermes_operator.status.conditions import Condition, build_conditions, render_condition
 from hermes_operator.status.mesh_state import MeshState
@@ -37,7 +38,7 @@ def build_status(state: MeshState, before: Mapping[str, Any]) -> MeshStatus:
             render_condition(condition, old.get(condition.type), state.mesh.generation, state.seen.now)
             for condition in conditions
         ],
-        "lastResumeCheck": dict(state.last_check or before.get("lastResumeCheck") or {}),
+        "lastResumeCheck": render_check(state.last_check) if state.last_check else before.get("lastResumeCheck", {}),
     }
     return MeshStatus({key: value for key, value in body.items() if value not in ("", [], {})}, conditions, diagnosis)
 

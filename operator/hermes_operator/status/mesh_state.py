@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hermes_operator.nodes.members import Member
+from hermes_operator.nodes.resume_check import ResumeCheck
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.plan.actions import Problem
 from hermes_operator.rollout.state import Rollout, Step
@@ -22,7 +22,7 @@ class MeshState:
     rollout: Rollout
     members: Mapping[str, Member]
     problems: tuple[Problem, ...] = ()
-    last_check: Mapping[str, Any] | None = None
+    last_check: ResumeCheck | None = None
 
     @property
     def pods(self) -> tuple[PodView, ...]:

@@ -295,9 +295,9 @@ def test_claims_grow_and_the_template_of_claims_stays() -> None:
     mesh = mesh_of({"keystore": {"size": "2Gi"}})
     seen = settled(mesh_of())
     made = plan(mesh, replace(seen, claims=(*seen.claims, claim_of(mesh_of(), 7))))
-    assert made.actions == tuple(GrowClaim(f"keystore-demo-{n}", "2Gi") for n in range(3))
+    assert made.growth == tuple(GrowClaim(f"keystore-demo-{n}", "2Gi") for n in range(3))
     grown = replace(seen, claims=tuple(claim_of(mesh, n, "2048Mi") for n in range(3)))
-    assert plan(mesh, grown).actions == ()
+    assert plan(mesh, grown).growth == ()
 
 
 def test_the_finalizer_follows_the_policy() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
 from hermes_operator.nodes.members import Member
+from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import Problem
@@ -164,7 +166,15 @@ def test_an_unsettled_statefulset_is_not_ready() -> None:
 def test_last_check_is_kept_until_the_next() -> None:
     seen = settled(mesh_of(), status={"lastResumeCheck": {"pod": "demo-1"}})
     assert status_of(seen)["lastResumeCheck"] == {"pod": "demo-1"}
-    assert status_of(seen, last_check={"pod": "demo-2"})["lastResumeCheck"] == {"pod": "demo-2"}
+    judgement = ResumeJudgement(ResumeVerdict.ROLLED_BACK, "older")
+    check = ResumeCheck("demo-2", CheckKind.ROLLOUT, "image changed", judgement, NOW)
+    assert status_of(seen, last_check=check)["lastResumeCheck"] == {
+        "pod": "demo-2",
+        "time": "2026-11-24T12:00:00Z",
+        "trigger": "image changed",
+        "result": "fail",
+        "detail": "older",
+    }
 
 
 def test_events_are_told_once_and_only_of_what_changed() -> None:
