@@ -8,7 +8,7 @@ from hermes_operator import names
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import Action, DeleteObject, Plan, WipePods
 from hermes_operator.plan.finalizer import is_held, plan_release
-from hermes_operator.rollout.machine import POLL_S
+from hermes_operator.rollout.decisions import POLL_S
 from hermes_operator.rollout.state import Decision, Rollout
 from hermes_operator.spec import MeshSpec
 from hermes_operator.times import parse_time

@@ -16,7 +16,9 @@ from hermes_operator.plan.finalizer import plan_finalizer
 from hermes_operator.plan.secrets import plan_secrets
 from hermes_operator.plan.template_change import describe_change
 from hermes_operator.plan.wanted import build_objects, build_wanted_statefulset
-from hermes_operator.rollout.machine import POLL_S, RolloutInput, begin_rollout, plan_rollout
+from hermes_operator.rollout.decisions import POLL_S
+from hermes_operator.rollout.machine import begin_rollout, plan_rollout
+from hermes_operator.rollout.rollout_input import RolloutInput
 from hermes_operator.rollout.state import Decision, Rollout, Step, parse_rollout
 from hermes_operator.spec import MeshSpec
 

@@ -12,7 +12,7 @@ from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.reconcile.context import PassContext
-from hermes_operator.rollout.machine import record_check, record_drain, record_witness
+from hermes_operator.rollout.answers import record_check, record_drain, record_witness
 from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
 from hermes_operator.spec import MeshSpec
 

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import PodView, StatefulSetView
-from hermes_operator.rollout.machine import RolloutInput, plan_rollout, record_check, record_drain, record_witness
+from hermes_operator.rollout.answers import record_check, record_drain, record_witness
+from hermes_operator.rollout.machine import plan_rollout
+from hermes_operator.rollout.rollout_input import RolloutInput
 from hermes_operator.rollout.state import (
     CheckResume,
     Decision,
