@@ -63,7 +63,7 @@ class Kube:
                 return None
             raise
 
-    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Json]:
+    async def list(self, kind: Kind, namespace: str, selector: str = "") -> list[Json]:
         found = await self._call("get", kind, namespace=namespace, label_selector=selector or None)
         # Items of a list carry neither kind nor apiVersion.
         return [{"apiVersion": kind.api_version, "kind": kind.kind} | item for item in found.get("items") or []]

@@ -49,24 +49,10 @@ NETWORK_POLICIES = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpoli
 POD_MONITORS = Kind("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
 LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 
-_KINDS = {
-    kind.kind: kind
-    for kind in (
-        MESHES,
-        PODS,
-        SECRETS,
-        CLAIMS,
-        CONFIG_MAPS,
-        SERVICES,
-        SERVICE_ACCOUNTS,
-        EVENTS,
-        STATEFULSETS,
-        BUDGETS,
-        NETWORK_POLICIES,
-        POD_MONITORS,
-        LEASES,
-    )
-}
+# What a mesh owns and every pass lists; PodMonitors besides, where the cluster has them.
+OWNED = (STATEFULSETS, SERVICES, CONFIG_MAPS, SERVICE_ACCOUNTS, BUDGETS, NETWORK_POLICIES)
+
+_KINDS = {kind.kind: kind for kind in (*OWNED, MESHES, PODS, SECRETS, CLAIMS, EVENTS, POD_MONITORS, LEASES)}
 
 
 def kind_of(manifest: Mapping[str, Any]) -> Kind:

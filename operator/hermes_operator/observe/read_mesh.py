@@ -15,19 +15,10 @@ from hermes_operator.observe.observed import Observed, read_pods, read_statefuls
 from hermes_operator.observe.secrets import owned_secrets, read_secrets
 from hermes_operator.spec import MeshSpec
 
-_LISTED = (
-    kinds.STATEFULSETS,
-    kinds.SERVICES,
-    kinds.CONFIG_MAPS,
-    kinds.SERVICE_ACCOUNTS,
-    kinds.BUDGETS,
-    kinds.NETWORK_POLICIES,
-)
-
 
 async def observe_mesh(api: Kube, mesh: MeshSpec, body: dict[str, Any], now: datetime, *, pod_monitor_api: bool) -> Observed:
     """Everything a plan needs. Secrets are read by name: the operator has no need, and no right, to list them."""
-    listed: tuple[Kind, ...] = (*_LISTED, kinds.POD_MONITORS) if pod_monitor_api else _LISTED
+    listed: tuple[Kind, ...] = (*kinds.OWNED, kinds.POD_MONITORS) if pod_monitor_api else kinds.OWNED
     own = owned_secrets(mesh.name)
     # The whole selector: a PodDisruptionBudget that a person made for these pods is not ours.
     selector = ",".join(f"{key}={value}" for key, value in names.object_labels(mesh.name).items())
@@ -53,5 +44,5 @@ async def observe_mesh(api: Kube, mesh: MeshSpec, body: dict[str, Any], now: dat
 
 
 def _is_keystore(claim: dict[str, Any], mesh: MeshSpec) -> bool:
-    name = str(claim["metadata"]["name"])
-    return name.rpartition("-")[0] == f"{names.VOLUME_CLAIM}-{mesh.name}" and names.pod_ordinal(name) >= 0
+    name = claim["metadata"]["name"]
+    return bool(name == names.volume_claim(names.pod_name(mesh.name, names.pod_ordinal(name))))

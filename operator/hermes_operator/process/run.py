@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -42,13 +42,13 @@ CLOSE_LIMIT_S = 1.0
 class OperatorSettings:
     """`namespaces`: empty for the whole cluster. `lease`: None runs without election, for a single process."""
 
-    namespaces: tuple[str, ...] = ()
-    lease: LeaseSettings | None = None
-    http_host: str = "0.0.0.0"  # noqa: S104 - probes and Prometheus come from elsewhere
-    http_port: int = 8080
-    cluster_domain: str = "cluster.local"
-    identity: str = "hermes-operator"
-    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    namespaces: tuple[str, ...]
+    lease: LeaseSettings | None
+    http_host: str
+    http_port: int
+    cluster_domain: str
+    identity: str
+    worker: WorkerSettings
 
 
 async def run_operator(settings: OperatorSettings) -> int:

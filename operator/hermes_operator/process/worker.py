@@ -18,10 +18,6 @@ from hermes_operator.reconcile.mesh_pass import PassResult
 logger = logging.getLogger(__name__)
 
 CONFLICT_RETRY_S = 0.2
-FIRST_BACKOFF_S = 1.0
-LONGEST_BACKOFF_S = 60.0
-# Events come in bursts: one pass for all of them.
-SETTLE_S = 0.05
 # A pass that takes longer hangs: every request in it has a timeout of its own.
 PASS_LIMIT_S = 120.0
 
@@ -45,9 +41,9 @@ class WorkerSettings:
     """`resync_s`: a mesh is looked at this often although nothing happened."""
 
     resync_s: float = 60.0
-    first_backoff_s: float = FIRST_BACKOFF_S
-    longest_backoff_s: float = LONGEST_BACKOFF_S
-    settle_s: float = SETTLE_S
+    first_backoff_s: float = 1.0
+    longest_backoff_s: float = 60.0
+    settle_s: float = 0.05  # events come in bursts: one pass for all of them
 
 
 class MeshWorker:
@@ -138,30 +134,26 @@ class Workers:
 
     def __init__(self, start: Callable[[MeshKey], MeshWorker]) -> None:
         self._start = start
-        self._workers: dict[MeshKey, MeshWorker] = {}
-        self._tasks: dict[MeshKey, asyncio.Task[None]] = {}
+        self._running: dict[MeshKey, tuple[MeshWorker, asyncio.Task[None]]] = {}
 
     def wake(self, namespace: str, name: str) -> None:
         """Have a pass made soon; the worker of a mesh that was never heard of is started."""
         key = (namespace, name)
-        if key in self._workers:
-            self._workers[key].wake()
+        if key in self._running:
+            self._running[key][0].wake()
             return
-        worker = self._workers[key] = self._start(key)
-        task = self._tasks[key] = asyncio.create_task(worker.run(), name=f"mesh {namespace}/{name}")
-        task.add_done_callback(lambda _: self._forget(key))
-
-    def _forget(self, key: MeshKey) -> None:
-        self._workers.pop(key, None)
-        self._tasks.pop(key, None)
+        worker = self._start(key)
+        task = asyncio.create_task(worker.run(), name=f"mesh {namespace}/{name}")
+        self._running[key] = (worker, task)
+        task.add_done_callback(lambda _: self._running.pop(key, None))
 
     def longest_pass_s(self) -> float:
         """How long the oldest running pass has been going on; 0 when none is."""
-        started = [worker.pass_started_at for worker in self._workers.values() if worker.pass_started_at is not None]
+        started = [worker.pass_started_at for worker, _ in self._running.values() if worker.pass_started_at is not None]
         return time.monotonic() - min(started) if started else 0.0
 
     async def stop(self) -> None:
-        tasks = list(self._tasks.values())
+        tasks = [task for _, task in self._running.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -25,7 +25,7 @@ class FakeDisk:
 
 @dataclass
 class FakeNodes:
-    """Pods of one mesh. `bad_images` never start; `exit_codes` by pod end its container; `lost` pods resume nothing."""
+    """Pods of one mesh. `bad_images` never start; `exit_codes` by pod end its container; `silent` ones answer nothing."""
 
     api: FakeKubernetes
     mesh: str = "demo"

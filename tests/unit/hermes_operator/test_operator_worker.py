@@ -115,7 +115,7 @@ async def test_a_worker_ends_with_its_mesh_and_a_new_one_starts_with_the_next() 
     workers.wake("chat", "demo")
     await passes.until(lambda: len(passes.passes) == 1)
     async with asyncio.timeout(10):
-        while workers._tasks:  # noqa: ASYNC110 - the end of a task, seen by its own callback
+        while workers._running:  # noqa: ASYNC110 - the end of a task, seen by its own callback
             await asyncio.sleep(0)
     workers.wake("chat", "demo")
     await passes.until(lambda: len(passes.passes) == 2)
