@@ -7,7 +7,7 @@ from datetime import timedelta
 from hermes_operator import names
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import Action, DeleteObject, Plan, WipePods
-from hermes_operator.plan.finalizer import is_held, plan_release
+from hermes_operator.plan.finalizer import is_held, plan_release, wants_wipe
 from hermes_operator.rollout.decisions import POLL_S
 from hermes_operator.rollout.state import Decision, Rollout
 from hermes_operator.spec import MeshSpec
@@ -21,7 +21,7 @@ def plan_deletion(mesh: MeshSpec, seen: Observed, rollout: Rollout) -> Plan:
     """Retain: the owner references do all of it. Delete: wipe, end the pods, delete volumes and passphrase, and let go."""
     if not is_held(seen):
         return Plan(Decision(rollout), released=True)
-    if mesh.keystore.retention_policy != "Delete":
+    if not wants_wipe(mesh):
         return Plan(Decision(rollout), (plan_release(seen),), released=True)
     started = parse_time(mesh.deleted_at) or seen.now
     overdue = seen.now - started > DELETION_DEADLINE

@@ -10,15 +10,19 @@ from hermes_operator.spec import MeshSpec
 
 def plan_finalizer(mesh: MeshSpec, seen: Observed) -> list[SetFinalizers]:
     """Set or taken away, as the retention policy says."""
-    wanted = mesh.keystore.retention_policy == "Delete"
-    if wanted == is_held(seen):
+    if wants_wipe(mesh) == is_held(seen):
         return []
-    return [SetFinalizers((*seen.finalizers, names.FINALIZER))] if wanted else [plan_release(seen)]
+    return [SetFinalizers((*seen.finalizers, names.FINALIZER))] if wants_wipe(mesh) else [plan_release(seen)]
 
 
 def plan_release(seen: Observed) -> SetFinalizers:
     """Let the object go; finalizers of others stay."""
     return SetFinalizers(tuple(name for name in seen.finalizers if name != names.FINALIZER))
+
+
+def wants_wipe(mesh: MeshSpec) -> bool:
+    """Whether keystores are erased with the mesh."""
+    return mesh.keystore.retention_policy == "Delete"
 
 
 def is_held(seen: Observed) -> bool:
