@@ -9,11 +9,11 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from hermes_operator.election import LeaseSettings
-from hermes_operator.logs import set_up_logs
-from hermes_operator.run import OperatorSettings, run_operator
+from hermes_operator.process.election import LeaseSettings
+from hermes_operator.process.logs import set_up_logs
+from hermes_operator.process.run import OperatorSettings, run_operator
+from hermes_operator.process.worker import WorkerSettings
 from hermes_operator.version import operator_version
-from hermes_operator.worker import WorkerSettings
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--no-leader-election", action="store_true", help="run without a Lease: only ever one process")
     run.add_argument("--listen", default="0.0.0.0:8080", help="host:port of /healthz and /metrics (default: %(default)s)")
     run.add_argument("--cluster-domain", default="cluster.local", help="DNS domain of the cluster (default: %(default)s)")
-    run.add_argument("--resync-seconds", type=float, default=60.0, help="look at every mesh this often (default: %(default)s)")
+    resync_s = WorkerSettings().resync_s
+    run.add_argument("--resync-seconds", type=float, default=resync_s, help="look at every mesh this often (%(default)s)")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     run.add_argument("--log-format", choices=("json", "text"), default="json")
     return parser

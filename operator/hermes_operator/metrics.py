@@ -8,13 +8,14 @@ from collections.abc import Iterable
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from hermes_operator.node_failures import KEYSTORE_REASONS
-from hermes_operator.rollout_state import Rollout
-from hermes_operator.status import Condition
+from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
+from hermes_operator.observe.failures import KEYSTORE_REASONS
+from hermes_operator.rollout.state import Rollout
+from hermes_operator.status.conditions import Condition
 
 CONDITION_STATUSES = ("True", "False", "Unknown")
+PASS_RESULTS = ("ok", "error")
 ROLLOUT_RESULTS = ("completed", "halted", "superseded")
-CHECKS = ("rollout", "restart")
 CHECK_RESULTS = ("pass", "fail")
 WIPE_REASONS = ("requested",)
 _MESH = ("namespace", "mesh")
@@ -28,96 +29,122 @@ class OperatorMetrics:
         self.registry = registry or CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
-        self.build = Info("hermes_operator_build", "Version of the operator.", registry=self.registry)
-        self.leader = Gauge("hermes_operator_leader", "1 while this process is the active one.", registry=self.registry)
-        self.reconciles = Counter("hermes_operator_reconcile", "Passes over a mesh.", ("result",), registry=self.registry)
-        self.reconcile_seconds = Histogram(
+        self._build = Info("hermes_operator_build", "Version of the operator.", registry=self.registry)
+        self._leader = Gauge("hermes_operator_leader", "1 while this process is the active one.", registry=self.registry)
+        self._reconciles = Counter("hermes_operator_reconcile", "Passes over a mesh.", ("result",), registry=self.registry)
+        self._reconcile_seconds = Histogram(
             "hermes_operator_reconcile_duration_seconds",
             "Duration of a pass over a mesh.",
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
-        self.desired = Gauge("hermes_operator_mesh_desired_replicas", "Wanted nodes.", _MESH, registry=self.registry)
-        self.ready = Gauge("hermes_operator_mesh_ready_replicas", "Ready nodes.", _MESH, registry=self.registry)
-        self.condition = Gauge(
+        self._desired = Gauge("hermes_operator_mesh_desired_replicas", "Wanted nodes.", _MESH, registry=self.registry)
+        self._ready = Gauge("hermes_operator_mesh_ready_replicas", "Ready nodes.", _MESH, registry=self.registry)
+        self._condition = Gauge(
             "hermes_operator_mesh_condition",
             "1 for the status that a condition has.",
             (*_MESH, "condition", "status"),
             registry=self.registry,
         )
-        self.failed_nodes = Gauge(
+        self._failed_nodes = Gauge(
             "hermes_operator_mesh_failed_nodes",
             "Nodes whose keystore does not open, by reason; such a node has ended and cannot be scraped.",
             (*_MESH, "reason"),
             registry=self.registry,
         )
-        self.rollouts = Counter("hermes_operator_rollouts", "Rollouts that ended.", (*_MESH, "result"), registry=self.registry)
-        self.rollout_since = Gauge(
+        self._rollouts = Counter("hermes_operator_rollouts", "Rollouts that ended.", (*_MESH, "result"), registry=self.registry)
+        self._rollout_since = Gauge(
             "hermes_operator_rollout_in_progress_since_timestamp_seconds",
             "When the running rollout started; absent while none runs.",
             _MESH,
             registry=self.registry,
         )
-        self.checks = Counter(
+        self._checks = Counter(
             "hermes_operator_resume_checks",
             "Restarted nodes that were checked.",
             (*_MESH, "check", "result"),
             registry=self.registry,
         )
-        self.resume_seconds = Histogram(
+        self._resume_seconds = Histogram(
             "hermes_operator_resume_duration_seconds",
             "From the end of a node to its proven resume, in rollouts.",
             _MESH,
             buckets=(1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600),
             registry=self.registry,
         )
-        self.wipes = Counter(
+        self._wipes = Counter(
             "hermes_operator_keystore_wipes", "Keystores erased on request.", (*_MESH, "reason"), registry=self.registry
         )
-        self.leader.set(0)
-        for result in ("ok", "error"):
-            self.reconciles.labels(result)
+        self._leader.set(0)
+        for result in PASS_RESULTS:
+            self._reconciles.labels(result)
+
+    def show_version(self, version: str) -> None:
+        self._build.info({"version": version})
+
+    def show_leader(self, leader: bool) -> None:
+        self._leader.set(leader)
+
+    def count_pass(self, result: str) -> None:
+        """`result`: one of PASS_RESULTS."""
+        self._reconciles.labels(result).inc()
+
+    def observe_pass(self, seconds: float) -> None:
+        self._reconcile_seconds.observe(seconds)
 
     def track_mesh(self, namespace: str, mesh: str) -> None:
         """Make the counters of a mesh exist."""
         for result in ROLLOUT_RESULTS:
-            self.rollouts.labels(namespace, mesh, result)
-        for check in CHECKS:
+            self._rollouts.labels(namespace, mesh, result)
+        for check in CheckKind:
             for result in CHECK_RESULTS:
-                self.checks.labels(namespace, mesh, check, result)
+                self._checks.labels(namespace, mesh, check, result)
         for reason in WIPE_REASONS:
-            self.wipes.labels(namespace, mesh, reason)
-        self.resume_seconds.labels(namespace, mesh)
+            self._wipes.labels(namespace, mesh, reason)
+        self._resume_seconds.labels(namespace, mesh)
 
     def show_mesh(self, namespace: str, mesh: str, desired: int, ready: int, conditions: tuple[Condition, ...]) -> None:
-        self.desired.labels(namespace, mesh).set(desired)
-        self.ready.labels(namespace, mesh).set(ready)
+        self._desired.labels(namespace, mesh).set(desired)
+        self._ready.labels(namespace, mesh).set(ready)
         for condition in conditions:
             for status in CONDITION_STATUSES:
-                self.condition.labels(namespace, mesh, condition.type, status).set(condition.status == status)
+                self._condition.labels(namespace, mesh, condition.type, status).set(condition.status == status)
 
     def show_failures(self, namespace: str, mesh: str, reasons: Iterable[str]) -> None:
         """`reasons`: one for each node whose keystore does not open."""
         counted = collections.Counter(reasons)
         for reason in KEYSTORE_REASONS:
-            self.failed_nodes.labels(namespace, mesh, reason).set(counted[reason])
+            self._failed_nodes.labels(namespace, mesh, reason).set(counted[reason])
 
     def show_rollout(self, namespace: str, mesh: str, rollout: Rollout) -> None:
         if rollout.active and rollout.started_at is not None:
-            self.rollout_since.labels(namespace, mesh).set(rollout.started_at.timestamp())
+            self._rollout_since.labels(namespace, mesh).set(rollout.started_at.timestamp())
         else:
-            self.rollout_since.remove_by_labels({"namespace": namespace, "mesh": mesh})
+            self._rollout_since.remove_by_labels({"namespace": namespace, "mesh": mesh})
+
+    def count_rollout(self, namespace: str, mesh: str, result: str) -> None:
+        """`result`: one of ROLLOUT_RESULTS."""
+        self._rollouts.labels(namespace, mesh, result).inc()
+
+    def count_check(self, namespace: str, mesh: str, check: ResumeCheck) -> None:
+        self._checks.labels(namespace, mesh, check.kind, check.result).inc()
+
+    def observe_resume(self, namespace: str, mesh: str, seconds: float) -> None:
+        self._resume_seconds.labels(namespace, mesh).observe(seconds)
+
+    def count_wipes(self, namespace: str, mesh: str, count: int) -> None:
+        self._wipes.labels(namespace, mesh, "requested").inc(count)
 
     def forget_mesh(self, namespace: str, mesh: str) -> None:
         for metric in (
-            self.desired,
-            self.ready,
-            self.condition,
-            self.failed_nodes,
-            self.rollouts,
-            self.rollout_since,
-            self.checks,
-            self.resume_seconds,
-            self.wipes,
+            self._desired,
+            self._ready,
+            self._condition,
+            self._failed_nodes,
+            self._rollouts,
+            self._rollout_since,
+            self._checks,
+            self._resume_seconds,
+            self._wipes,
         ):
             metric.remove_by_labels({"namespace": namespace, "mesh": mesh})

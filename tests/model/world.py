@@ -9,6 +9,7 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
@@ -247,7 +248,7 @@ class World:
             node.store = self.rng.choice(node.history).copy()
         node.start(self.now)
         if self.rng.random() < 0.5:
-            node.running.quarantine_all(self.now)
+            node.running.take_verdict(ResumeVerdict.ROLLED_BACK, self.now)
             self.settle_node(node)
         else:
             self._forget_unproven_frames(node)

@@ -14,6 +14,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId, derive_app_id, node_party
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.relay.admission import Admission
@@ -277,8 +278,10 @@ class NodeChats:
         for row in self._index:
             self._change(row, now, Chat.close, reason)
 
-    def quarantine_all(self, now: float) -> None:
-        """An outside witness saw a newer store: no chat is resumed, each must be rekeyed or deleted."""
+    def take_verdict(self, verdict: ResumeVerdict, now: float) -> None:
+        """What an outside witness says of our store. If it saw a newer one, no chat is resumed: each is rekeyed or deleted."""
+        if verdict is not ResumeVerdict.ROLLED_BACK:
+            return
         for row in self._index:
             self._change(row, now, Chat.quarantine)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
-from hermes_node.admin.resume_check import Facts, judge_resume
+from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Keystore, KeystoreMark
@@ -69,31 +70,28 @@ class ResumeAnswers:
             return self._report(machine.live_chats())
 
     async def check(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport:
-        """Compare with a witness; a rollback quarantines every chat."""
+        """Compare with a witness; the chats do what the verdict asks of them."""
         witness_id = self._parse_witness(witness)
         async with self.chats.turn() as machine:
             now = build_snapshot(machine.describe())
             live = machine.live_chats()
             facts = await self.store.run(lambda keystore: _gather(keystore, witness_id, now, self.fingerprint))
-        verdict, detail = judge_resume(witness, facts)
+        judged = judge_by_witness(witness, facts)
         report = self._report(live)
-        report.verdict, report.detail = verdict, detail
+        report.verdict, report.detail = admin_pb2.ResumeVerdict.Value(judged.verdict.name), judged.detail
         if facts.comparison is not None:
             report.closed_since = facts.comparison.closed_since
             report.missing, report.lowered = facts.comparison.missing, facts.comparison.lowered
-        elif verdict == admin_pb2.RECORDS_MISSING:
+        elif judged.verdict is ResumeVerdict.RECORDS_MISSING:
             report.missing = witness.live_chats
-        if verdict == admin_pb2.ROLLED_BACK:
-            report.rolled_back = len(now)
-            await self._quarantine(detail)
-        self.log.info("resume_checked", verdict=admin_pb2.ResumeVerdict.Name(verdict), reason=detail)
-        return report
-
-    async def _quarantine(self, reason: str) -> None:
-        self.log.error("rollback_detected", reason=reason)
-        self.metrics.count_rollback(RollbackKind.WITNESS)
-        self.chats.quarantine_all()
+        self.chats.take_verdict(judged.verdict)
         await self.chats.flush()
+        if judged.verdict is ResumeVerdict.ROLLED_BACK:
+            report.rolled_back = len(now)
+            self.log.error("rollback_detected", reason=judged.detail)
+            self.metrics.count_rollback(RollbackKind.WITNESS)
+        self.log.info("resume_checked", verdict=judged.verdict.name, reason=judged.detail)
+        return report
 
     def _parse_witness(self, witness: admin_pb2.ResumeWitness) -> bytes:
         if witness.node_id != self.node_id:

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.protocol.messages import CloseReason, ErrorNotice, Sealed
 from hermes_core.relay.events import SessionEnded, SessionOpened
 from hermes_core.relay.neighbour import StreamId
@@ -141,8 +142,9 @@ class ChatDriver:
     def close_all(self, reason: CloseReason) -> None:
         self._post(lambda now: self._relay.chats.close_all(reason, now))
 
-    def quarantine_all(self) -> None:
-        self._post(self._relay.chats.quarantine_all)
+    def take_verdict(self, verdict: ResumeVerdict) -> None:
+        """What an outside witness says of this node's keystore."""
+        self._post(lambda now: self._relay.chats.take_verdict(verdict, now))
 
     def watch_apps(self, on_apps: Callable[[], None]) -> None:
         """Call `on_apps` whenever the set of connected apps changed."""

@@ -32,6 +32,11 @@ def build_metadata(mesh: MeshSpec, name: str, *, owned: bool = True, annotations
     return metadata
 
 
+def object_key(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind and name, which tell an object of one mesh from all others of it."""
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
 def canonical_hash(value: Any) -> str:
     """16 hex digits that name a JSON value; equal values have equal hashes, whatever the order of their keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

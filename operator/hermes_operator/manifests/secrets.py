@@ -30,15 +30,6 @@ def build_tls_secret(mesh: MeshSpec, files: Mapping[str, bytes]) -> Manifest:
     return _build_secret(mesh, names.tls_secret(mesh.name), files)
 
 
-def decode_secret(secret: Manifest | None, key: str) -> bytes | None:
-    """One value of a Secret; None when it is not there, empty, or no base64."""
-    try:
-        value = base64.b64decode(((secret or {}).get("data") or {}).get(key, ""), validate=True)
-    except ValueError:
-        return None
-    return value or None
-
-
 def secrets_hash(passphrase: bytes, token: bytes) -> str:
     """Keyed, so that a reader of the pod template learns nothing about the passphrase, not even by guessing."""
     return hmac.new(token, b"hermes-operator secrets v1\0" + passphrase, hashlib.sha256).hexdigest()[:16]

@@ -1,10 +1,11 @@
-"""A fake cluster and the operator's real reconciler, talking HTTP to it."""
+"""A fake cluster and the operator's real passes, talking HTTP to it."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -13,30 +14,45 @@ from aiohttp import web
 from kubernetes.aio import client
 
 from hermes_operator import names
-from hermes_operator.events import EventRecorder
-from hermes_operator.kube import Kube
+from hermes_operator.kube.api import Kube
+from hermes_operator.kube.event_recorder import EventRecorder
+from hermes_operator.kube.served_apis import ServedApis
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.node_client import NodeClient
-from hermes_operator.reconcile import Pass, Reconciler
+from hermes_operator.nodes.client import NodeClient
+from hermes_operator.plan.actions import Problem
+from hermes_operator.reconcile.context import PassContext
+from hermes_operator.reconcile.failure_report import report_failure
+from hermes_operator.reconcile.mesh_pass import PassResult, reconcile_mesh
 from tests.component.operator.fake_kubernetes import FakeKubernetes, Json
 from tests.component.operator.fake_nodes import FakeNodes
 
 
 @dataclass
 class OperatedCluster:
-    """The cluster, its nodes, and a reconciler that can be thrown away and made anew."""
+    """The cluster, its nodes, and an operator that can be thrown away and made anew. `late_s`: how far its clock is ahead."""
 
     api: FakeKubernetes
     nodes: FakeNodes
     kube: Kube
     node_client: NodeClient
     metrics: OperatorMetrics
-    reconciler: Reconciler
+    late_s: float = 0
+
+    def __post_init__(self) -> None:
+        self.restart_operator()
 
     def restart_operator(self) -> None:
         """Nothing that the old process knew survives."""
-        recorder = EventRecorder(self.kube, "test")
-        self.reconciler = Reconciler(self.kube, self.node_client, recorder, self.metrics, "cluster.local")
+        self.context = PassContext(
+            api=self.kube,
+            served=ServedApis(self.kube),
+            nodes=self.node_client,
+            recorder=EventRecorder(self.kube, "test"),
+            metrics=self.metrics,
+            cluster_domain="cluster.local",
+            clock=lambda: datetime.now(UTC) + timedelta(seconds=self.late_s),
+            log=logging.getLogger("test"),
+        )
 
     def create_mesh(self, spec: Json | None = None, name: str = "demo") -> None:
         metadata = {"name": name, "namespace": "chat"}
@@ -62,15 +78,18 @@ class OperatedCluster:
         found = next(c for c in self.status()["conditions"] if c["type"] == kind)
         return found["status"], found["reason"]
 
-    async def one_pass(self, *, refresh: bool = False) -> Pass:
-        return await self.reconciler.reconcile("chat", "demo", refresh=refresh)
+    async def one_pass(self, *, refresh: bool = False, trouble: Problem | None = None) -> PassResult:
+        return await reconcile_mesh(self.context, "chat", "demo", refresh=refresh, trouble=trouble)
 
-    async def until(self, holds: Callable[[], Any], *, within: int = 60, pause_s: float = 0) -> None:
-        """Passes of operator and cluster in turn until `holds`; `pause_s` between them where a deadline must come."""
+    async def report_failure(self, problem: Problem) -> None:
+        await report_failure(self.context, "chat", "demo", problem)
+
+    async def until(self, holds: Callable[[], Any], *, within: int = 60, step_s: float = 0) -> None:
+        """Passes of operator and cluster in turn until `holds`; `step_s` goes by between them where a deadline must come."""
         for _ in range(within):
             if holds():
                 return
-            await asyncio.sleep(pause_s)
+            self.late_s += step_s
             await self.one_pass()
             self.nodes.step()
         raise AssertionError(f"not within {within} passes; status: {self.status()}")
@@ -89,9 +108,7 @@ async def operated() -> AsyncIterator[OperatedCluster]:
     configuration.host = f"http://127.0.0.1:{api_port}"
     configuration.retries = False
     async with aiohttp.ClientSession() as session, client.ApiClient(configuration) as api_client:
-        kube, node_client, metrics = Kube(api_client), NodeClient(session, port=node_port), OperatorMetrics()
-        reconciler = Reconciler(kube, node_client, EventRecorder(kube, "test"), metrics, "cluster.local")
-        yield OperatedCluster(api, nodes, kube, node_client, metrics, reconciler)
+        yield OperatedCluster(api, nodes, Kube(api_client), NodeClient(session, port=node_port), OperatorMetrics())
     await api_runner.cleanup()
     await node_runner.cleanup()
 

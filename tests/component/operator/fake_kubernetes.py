@@ -14,12 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
-from hermes_operator import kube
+from hermes_operator.kube import kinds
 
 Json = dict[str, Any]
 Key = tuple[str, str, str]  # plural, namespace, name
 
-RESOURCES = {(kind.group, kind.plural): kind.kind for kind in vars(kube).values() if isinstance(kind, kube.Kind)} | {
+RESOURCES = {(kind.group, kind.plural): kind.kind for kind in vars(kinds).values() if isinstance(kind, kinds.Kind)} | {
     ("apiextensions.k8s.io", "customresourcedefinitions"): "CustomResourceDefinition",
     ("", "namespaces"): "Namespace",
 }
@@ -35,6 +35,7 @@ class FakeKubernetes:
     apis: set[str] = field(default_factory=set)
     version: int = 100
     watchers: list[tuple[str, str, asyncio.Queue[Json | None]]] = field(default_factory=list)
+    history: list[tuple[int, Key, Json]] = field(default_factory=list)
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -79,9 +80,14 @@ class FakeKubernetes:
         return body
 
     def _tell(self, kind: str, key: Key, body: Json) -> None:
+        if kind == "DELETED":
+            self.version += 1
+            body = body | {"metadata": body["metadata"] | {"resourceVersion": str(self.version)}}
+        event = {"type": kind, "object": copy.deepcopy(body)}
+        self.history.append((self.version, key, event))
         for plural, namespace, queue in self.watchers:
             if (plural, namespace) == key[:2]:
-                queue.put_nowait({"type": kind, "object": copy.deepcopy(body)})
+                queue.put_nowait(event)
 
     def end_watches(self) -> None:
         """As an API server that restarts: every stream ends."""
@@ -133,6 +139,10 @@ class FakeKubernetes:
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         queue: asyncio.Queue[Json | None] = asyncio.Queue()
         watcher = (request.match_info["plural"], request.match_info["namespace"], queue)
+        since = int(request.query.get("resourceVersion") or self.version)
+        for version, key, past in self.history:
+            if version > since and key[:2] == watcher[:2]:
+                queue.put_nowait(past)  # what happened between the list and this watch
         self.watchers.append(watcher)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)

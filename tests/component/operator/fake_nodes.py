@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hermes_operator.manifests.secrets import decode_secret
+from hermes_operator.observe.secrets import decode_secret
 from tests.component.operator.fake_kubernetes import FakeKubernetes, Json
 
 
@@ -25,7 +25,7 @@ class FakeDisk:
 
 @dataclass
 class FakeNodes:
-    """Pods of one mesh. `bad_images` never start; `exit_codes` by pod end its container; `lost` pods resume nothing."""
+    """Pods of one mesh. `bad_images` never start; `exit_codes` by pod end its container; `silent` ones answer nothing."""
 
     api: FakeKubernetes
     mesh: str = "demo"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hermes_operator.election import Elector, LeaseSettings
+from hermes_operator.process.election import Elector, LeaseSettings
 from tests.component.operator.conftest import OperatedCluster
 
 

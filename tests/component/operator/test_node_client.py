@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_operator.node_client import MAX_ANSWER_BYTES, NodeClient, NodeError
-from hermes_operator.resume import judge_resume
+from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeError
+from hermes_operator.nodes.resume_judgement import judge_report
 
 
 @pytest.fixture
@@ -34,13 +35,14 @@ async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession)
         await mesh.kill(0)
         await mesh.start(0)
         report = await client.check_resume(node, "127.0.0.1", token, witness)
-        assert judge_resume(report, witness, None).good, report
-        assert judge_resume(await client.check_resume(node, "127.0.0.1", token, None), None, None).good
+        assert judge_report(report, witness, None).good, report
+        assert judge_report(await client.check_resume(node, "127.0.0.1", token, None), None, None).good
         newer = replace(witness, commit_counter=witness.commit_counter + 10**6)
-        assert judge_resume(await client.check_resume(node, "127.0.0.1", token, newer), newer, None).verdict == "ROLLED_BACK"
+        asked = await client.check_resume(node, "127.0.0.1", token, newer)
+        assert judge_report(asked, newer, None).verdict.name == "ROLLED_BACK"
         stranger = replace(witness, identity_fingerprint="a" * 32)
         asked = await client.check_resume(node, "127.0.0.1", token, stranger)
-        assert judge_resume(asked, stranger, None).verdict == "IDENTITY_CHANGED"
+        assert judge_report(asked, stranger, None).verdict.name == "IDENTITY_CHANGED"
         with pytest.raises(NodeError, match=r"answered 40[13]"):
             await client.take_witness(node, "127.0.0.1", "wrong token")
         await client.wipe("127.0.0.1", token)
@@ -77,6 +79,12 @@ async def test_an_endless_answer_is_cut_off(session: aiohttp.ClientSession) -> N
     async with serving(good.rjust(MAX_ANSWER_BYTES + 1)) as port:
         with pytest.raises(NodeError, match="more than"):
             await NodeClient(session, port=port).check_resume("demo-0", "127.0.0.1", "t", None)
+
+
+async def test_a_verdict_that_only_a_newer_node_knows_is_none_that_counts(session: aiohttp.ClientSession) -> None:
+    async with serving(b'{"node_id": "demo-0", "identity_fingerprint": "x", "verdict": 99}') as port:
+        report = await NodeClient(session, port=port).check_resume("demo-0", "127.0.0.1", "t", None)
+    assert report.verdict is ResumeVerdict.RESUME_VERDICT_UNSPECIFIED
 
 
 class serving:  # noqa: N801 - used like a function

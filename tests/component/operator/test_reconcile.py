@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
-from hermes_operator.kube import KubeError
+from hermes_operator.diagnose import Diagnosis
+from hermes_operator.kube.api import KubeError
+from hermes_operator.plan.actions import Problem
+from hermes_operator.status.conditions import Condition, build_conditions
+from hermes_operator.status.mesh_state import MeshState
 from tests.component.operator.conftest import OperatedCluster
 
 STORY = ["WitnessTaken", "PodRestarting", "PodResumed"]
@@ -106,13 +110,13 @@ async def test_bad_image_halts_and_a_good_one_heals(operated: OperatedCluster) -
     operated.create_mesh()
     await operated.until_running()
     operated.nodes.bad_images = {"hermes:bad"}
-    operated.change_mesh({"image": "hermes:bad", "rollout": {"maxWaitSeconds": 1}})
-    await operated.until(lambda: operated.status().get("phase") == "Halted", pause_s=0.05)
+    operated.change_mesh({"image": "hermes:bad"})
+    await operated.until(lambda: operated.status().get("phase") == "Halted", step_s=150)
     images = {name: pod["spec"]["containers"][0]["image"] for name, pod in operated.api.of("pods").items()}
     assert images == {"demo-0": "hermes:dev", "demo-1": "hermes:dev", "demo-2": "hermes:bad"}
     assert operated.condition("Degraded") == ("True", "RolloutHalted")
     assert sample(operated, "hermes_operator_rollouts_total", result="halted") == 1
-    operated.change_mesh({"image": "hermes:good", "rollout": {"maxWaitSeconds": 600}})
+    operated.change_mesh({"image": "hermes:good"})
     await operated.until_running()
     assert operated.condition("Degraded") == ("False", "AsExpected")
 
@@ -183,6 +187,38 @@ async def test_an_object_of_somebody_else_is_not_taken_over(operated: OperatedCl
     assert operated.api.events() == events
 
 
+async def test_a_secret_of_somebody_else_holds_the_mesh_up_and_is_said(operated: OperatedCluster) -> None:
+    foreign: dict[str, Any] = {"metadata": {"name": "demo-admin", "namespace": "chat"}, "data": {"other": "eA=="}}
+    operated.api.put("secrets", foreign)
+    operated.create_mesh()
+    for _ in range(4):
+        done = await operated.one_pass()
+    assert done.recheck_s == 10
+    assert operated.condition("Degraded") == ("True", "NameTaken")
+    assert operated.api.of("secrets")["demo-admin"] == foreign
+    assert operated.api.of("statefulsets") == {}
+    operated.api.delete(("secrets", "chat", "demo-admin"))
+    await operated.until_running()
+
+
+async def test_a_pass_reads_each_secret_once(operated: OperatedCluster) -> None:
+    operated.create_mesh()
+    read: list[str] = []
+
+    def watch(method: str, path: str) -> None:
+        read.extend([path.rpartition("/")[2]] if method == "GET" and "/secrets/" in path else [])
+
+    operated.api.refuse = watch
+    for turn in range(40):
+        if turn == 12:
+            operated.change_mesh({"image": "hermes:2"})
+        read.clear()
+        await operated.one_pass(refresh=True)
+        operated.nodes.step()
+        assert sorted(read) == ["demo-admin", "demo-ca", "demo-passphrase", "demo-tls"]
+    assert operated.api.events().count("RolloutCompleted") == 1
+
+
 async def test_volumes_grow_and_one_that_cannot_is_said_once(operated: OperatedCluster) -> None:
     operated.create_mesh()
     await operated.until_running()
@@ -203,6 +239,39 @@ async def test_volumes_grow_and_one_that_cannot_is_said_once(operated: OperatedC
     assert operated.api.of("statefulsets")["demo"]["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"] == {
         "storage": "1Gi"
     }
+
+
+async def test_what_was_done_is_told_although_the_pass_fails_later(operated: OperatedCluster) -> None:
+    operated.create_mesh()
+    await operated.until_running()
+    operated.change_mesh({"keystore": {"size": "2Gi"}, "service": {"type": "NodePort"}})
+    operated.api.refuse = lambda method, path: 422 if method == "PATCH" and path.endswith("services/demo") else None
+    with pytest.raises(KubeError):
+        await operated.one_pass()
+    assert operated.api.events().count("VolumeGrows") == 3
+
+
+async def test_conditions_are_built_once_for_each_state_that_is_stored(
+    operated: OperatedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass that only looks has one state; one that acts on a node has what it was about to do, and what came of it."""
+    built: list[MeshState] = []
+
+    def count(state: MeshState, diagnosis: Diagnosis) -> tuple[Condition, ...]:
+        built.append(state)
+        return build_conditions(state, diagnosis)
+
+    monkeypatch.setattr("hermes_operator.status.document.build_conditions", count)
+    operated.create_mesh()
+    await operated.until_running()
+    for turn in range(40):
+        built.clear()
+        operated.change_mesh({"image": "hermes:2"} if turn > 2 else None)
+        await operated.one_pass(refresh=True)
+        at_rest = operated.status()["rollout"]["step"] == "Idle"
+        assert len(built) == 1 if at_rest else len(built) <= 2
+        operated.nodes.step()
+    assert operated.api.events().count("RolloutCompleted") == 1
 
 
 async def test_a_referred_passphrase_may_come_later(operated: OperatedCluster) -> None:
@@ -256,11 +325,9 @@ async def test_deletion_that_retains_keeps_volumes_and_passphrase_and_a_new_mesh
 
 
 async def test_errors_are_said_in_the_conditions_and_taken_back(operated: OperatedCluster) -> None:
-    from hermes_operator.actions import Problem
-
     operated.create_mesh()
     await operated.until_running()
-    await operated.reconciler.report_error("chat", "demo", Problem("ReconcileFailed", "quota exceeded; tried again every 4 s"))
+    await operated.report_failure(Problem("ReconcileFailed", "quota exceeded; tried again every 4 s"))
     assert operated.condition("Degraded") == ("True", "ReconcileFailed")
     assert operated.condition("Ready") == ("True", "AllNodesReady")
     await operated.one_pass()
@@ -268,8 +335,6 @@ async def test_errors_are_said_in_the_conditions_and_taken_back(operated: Operat
 
 
 async def test_an_object_that_the_server_refuses_is_said_without_flapping(operated: OperatedCluster) -> None:
-    from hermes_operator.actions import Problem
-
     operated.create_mesh()
     await operated.until_running()
     operated.change_mesh({"affinity": {"bogus": True}})
@@ -277,17 +342,43 @@ async def test_an_object_that_the_server_refuses_is_said_without_flapping(operat
     trouble = Problem("ReconcileFailed", "spec.template: unknown field")
     with pytest.raises(KubeError):
         await operated.one_pass()
-    await operated.reconciler.report_error("chat", "demo", trouble)
+    await operated.report_failure(trouble)
     for turn in range(3):
         if turn == 1:  # the first one may still put the phase right
             operated.api.writes.clear()
         with pytest.raises(KubeError):
-            await operated.reconciler.reconcile("chat", "demo", refresh=False, trouble=trouble)
+            await operated.one_pass(trouble=trouble)
         assert operated.condition("Degraded") == ("True", "ReconcileFailed")
     assert operated.api.writes == []
     operated.api.refuse = lambda _method, _path: None
-    await operated.reconciler.reconcile("chat", "demo", refresh=False, trouble=trouble)
+    await operated.one_pass(trouble=trouble)
     assert operated.condition("Degraded") == ("False", "AsExpected")
+
+
+@pytest.mark.parametrize("halted", [False, True])
+async def test_failing_passes_write_nothing_again_and_again(operated: OperatedCluster, halted: bool) -> None:
+    """What a failed pass stored and what is then told of its failure agree, whatever else is wrong with the mesh."""
+    operated.create_mesh()
+    await operated.until_running()
+    if halted:
+        operated.nodes.disks["demo-2"].counter = 1
+        operated.change_mesh({"image": "hermes:2"})
+        await operated.until(lambda: operated.status()["rollout"]["step"] == "Restart")
+        operated.nodes.disks["demo-2"].counter = 1
+        await operated.until(lambda: operated.status().get("phase") == "Halted")
+    else:
+        operated.api.delete(("secrets", "chat", "demo-passphrase"))
+    operated.api.delete(("services", "chat", "demo"))
+    operated.api.refuse = lambda method, path: 422 if method == "PATCH" and path.endswith("services/demo") else None
+    trouble = Problem("ReconcileFailed", "spec.ports: refused")
+    for turn in range(4):
+        if turn == 2:
+            operated.api.writes.clear()
+        with pytest.raises(KubeError):
+            await operated.one_pass(trouble=trouble)
+        await operated.report_failure(trouble)
+    assert operated.condition("Degraded") == ("True", "RolloutHalted" if halted else "ReconcileFailed")
+    assert operated.api.writes == []
 
 
 async def test_a_conflict_stops_a_pass_before_it_acts(operated: OperatedCluster) -> None:

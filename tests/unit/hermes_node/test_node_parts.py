@@ -10,7 +10,7 @@ import pytest
 from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError
 from hermes_core.ids import NodeId
 from hermes_core.keystore.witness import Comparison
-from hermes_node.admin.resume_check import Facts, judge_resume
+from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address, parse_seed
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
@@ -110,9 +110,9 @@ VERDICTS = [
 def test_the_gravest_finding_is_the_verdict(changes: dict[str, object], verdict: int) -> None:
     mark = admin_pb2.KeystoreMark(generation=3, commit_counter=10)
     witness = admin_pb2.ResumeWitness(identity_fingerprint="f", keystore=mark, digest="d")
-    found, detail = judge_resume(witness, facts(**changes))
-    assert found == verdict
-    assert detail
+    judged = judge_by_witness(witness, facts(**changes))
+    assert judged.verdict == verdict
+    assert judged.detail
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from hermes_operator.manifests.objects import stamp_applied
-from hermes_operator.plan import build_objects
+from hermes_operator.plan.wanted import build_objects
 from tests.unit.hermes_operator.operator_samples import mesh_of, settled
 
 FOLDER = Path(__file__).with_name("golden")

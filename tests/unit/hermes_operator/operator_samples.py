@@ -9,9 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_operator import names
-from hermes_operator.manifests.certificates import build_ca, renew_certificates
-from hermes_operator.manifests.objects import stamp_applied
+from hermes_operator.certificates.authority import build_ca
+from hermes_operator.certificates.renewal import renew_certificates
+from hermes_operator.manifests.objects import object_key, stamp_applied
 from hermes_operator.manifests.secrets import (
     build_admin_secret,
     build_ca_secret,
@@ -19,10 +21,10 @@ from hermes_operator.manifests.secrets import (
     build_tls_secret,
     secrets_hash,
 )
-from hermes_operator.observed import Observed, PodView, StatefulSetView, read_statefulset
-from hermes_operator.plan import build_objects, object_key
-from hermes_operator.resume import ResumeReport
-from hermes_operator.rollout_state import Witness
+from hermes_operator.nodes.resume_report import ResumeReport, Witness
+from hermes_operator.observe.observed import Observed, PodView, StatefulSetView, read_statefulset
+from hermes_operator.observe.secrets import MeshSecrets, read_secrets
+from hermes_operator.plan.wanted import build_objects
 from hermes_operator.spec import MeshSpec, parse_mesh
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -46,15 +48,27 @@ def mesh_of(spec: Json | None = None, **metadata: Any) -> MeshSpec:
     return parse_mesh(mesh_body(spec, **metadata))
 
 
-def secrets_of(mesh: MeshSpec, now: datetime = NOW) -> dict[tuple[str, str], Json]:
-    """The Secrets a mesh has once its first passes are done."""
+def secret_bodies(mesh: MeshSpec, now: datetime = NOW) -> dict[str, Json]:
+    """The Secrets a mesh has once its first passes are done, by name."""
     ca = build_ca(mesh, now)
     made = (
+        build_passphrase_secret(mesh, PASSPHRASE) if mesh.keystore.passphrase_secret_ref is None else _referred(mesh),
         build_admin_secret(mesh, TOKEN),
         build_ca_secret(mesh, ca.certificate, ca.key),
         build_tls_secret(mesh, renew_certificates(mesh, {}, ca, now, CLUSTER_DOMAIN)),
     )
-    return {object_key(secret): secret for secret in made}
+    return {secret["metadata"]["name"]: secret for secret in made}
+
+
+def secrets_of(mesh: MeshSpec, **bodies: Json | None) -> MeshSecrets:
+    """As a pass reads them; `bodies` replaces some by the part of their name after the mesh's, None takes one away."""
+    found = secret_bodies(mesh)
+    for part, body in bodies.items():
+        name = mesh.passphrase.name if part == "passphrase" else f"{mesh.name}-{part}"
+        found.pop(name, None)
+        if body is not None:
+            found[name] = body
+    return read_secrets(mesh, found.pop(mesh.passphrase.name, None), found)
 
 
 def claim_of(mesh: MeshSpec, ordinal: int, size: str | None = None) -> Json:
@@ -65,9 +79,8 @@ def claim_of(mesh: MeshSpec, ordinal: int, size: str | None = None) -> Json:
 
 def settled(mesh: MeshSpec, **changes: Any) -> Observed:
     """A cluster in which everything of this mesh is as wanted and at rest."""
-    objects: dict[tuple[str, str], Json] = dict(secrets_of(mesh))
-    passphrase = build_passphrase_secret(mesh, PASSPHRASE) if mesh.keystore.passphrase_secret_ref is None else _referred(mesh)
-    seen = Observed(now=NOW, objects=objects, passphrase_secret=passphrase, pod_monitor_api=True)
+    objects: dict[tuple[str, str], Json] = {}
+    seen = Observed(now=NOW, objects=objects, secrets=secrets_of(mesh), pod_monitor_api=True)
     for manifest in build_objects(mesh, seen, mesh.replicas):
         objects[object_key(manifest)] = copy.deepcopy(stamp_applied(manifest))
     body = objects["StatefulSet", mesh.name]
@@ -137,7 +150,7 @@ def report_of(pod: str = "demo-2", **changes: Any) -> ResumeReport:
         "commit_counter": 101,
         "live_chats": 7,
         "resumed": 7,
-        "verdict": "RESUMED",
+        "verdict": ResumeVerdict.RESUMED,
     }
     return ResumeReport(**(values | changes))
 

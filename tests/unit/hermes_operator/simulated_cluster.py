@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hermes_operator.node_failures import NodeFailure
-from hermes_operator.observed import PodView, StatefulSetView
-from hermes_operator.resume import Judgement
-from hermes_operator.rollout import RolloutInput, plan_rollout, record_check, record_drain, record_witness
-from hermes_operator.rollout_state import (
+from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
+from hermes_operator.observe.failures import NodeFailure
+from hermes_operator.observe.observed import PodView, StatefulSetView
+from hermes_operator.rollout.answers import record_check, record_drain, record_witness
+from hermes_operator.rollout.machine import plan_rollout
+from hermes_operator.rollout.rollout_input import RolloutInput
+from hermes_operator.rollout.state import (
     CheckResume,
     Decision,
     DeletePod,
@@ -24,7 +26,7 @@ from hermes_operator.rollout_state import (
 )
 from tests.unit.hermes_operator.operator_samples import NOW, pod_of, statefulset_of, witness_of
 
-GOOD = Judgement("RESUMED", "7 chats resumed")
+GOOD = ResumeJudgement(ResumeVerdict.RESUMED, "7 chats resumed")
 PULL_FAILED = NodeFailure("ImagePullFailed", "no such image")
 
 
@@ -34,7 +36,7 @@ class SimulatedCluster:
 
     replicas: int = 3
     bad: frozenset[str] = frozenset()
-    judge: Callable[[str], Judgement] = lambda _: GOOD
+    judge: Callable[[str], ResumeJudgement] = lambda _: GOOD
     paused: bool = False
     max_wait_s: float = 600
     now: datetime = NOW
@@ -55,7 +57,7 @@ class SimulatedCluster:
 
     def change_template(self, revision: str) -> None:
         """As the plan does: a new template and a parked partition in one apply."""
-        from hermes_operator.rollout import begin_rollout
+        from hermes_operator.rollout.machine import begin_rollout
 
         self.take(begin_rollout(self.rollout, self.replicas, f"to {revision}", self.now))
         self.sts = replace(self.sts, update_revision=revision, partition=self.replicas)

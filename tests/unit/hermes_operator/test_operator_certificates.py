@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from hermes_operator.manifests.certificates import (
-    CA_LIFETIME,
-    KeyPair,
-    build_ca,
-    ca_is_good,
-    certificate_is_good,
-    earliest_expiry,
-    issue_node_certificate,
-    renew_certificates,
-)
+from hermes_operator.certificates.authority import CA_LIFETIME, build_ca, ca_is_good
+from hermes_operator.certificates.issuing import issue_node_certificate
+from hermes_operator.certificates.key_pair import KeyPair
+from hermes_operator.certificates.renewal import certificate_is_good, earliest_expiry, renew_certificates
 from tests.unit.hermes_operator.operator_samples import CLUSTER_DOMAIN, NOW, mesh_of
 
 MESH = mesh_of({"replicas": 2})

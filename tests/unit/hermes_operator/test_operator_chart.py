@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from hermes_operator import kube
-from hermes_operator.handlers import WATCHED
+from hermes_operator.kube import kinds
+from hermes_operator.process.watches import WATCHED
 
 CHART = Path(__file__).parents[3] / "charts" / "hermes-operator"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -67,13 +67,13 @@ def test_every_value_is_used_and_every_used_value_exists() -> None:
 
 def test_the_operator_may_do_what_it_does() -> None:
     applied = (
-        kube.STATEFULSETS,
-        kube.SERVICES,
-        kube.CONFIG_MAPS,
-        kube.SERVICE_ACCOUNTS,
-        kube.BUDGETS,
-        kube.NETWORK_POLICIES,
-        kube.POD_MONITORS,
+        kinds.STATEFULSETS,
+        kinds.SERVICES,
+        kinds.CONFIG_MAPS,
+        kinds.SERVICE_ACCOUNTS,
+        kinds.BUDGETS,
+        kinds.NETWORK_POLICIES,
+        kinds.POD_MONITORS,
     )
     for kind in applied:
         assert verbs(kind.group, kind.plural) >= {"get", "list", "create", "patch", "delete"}, kind

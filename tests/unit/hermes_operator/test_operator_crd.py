@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from hermes_operator import names
-from hermes_operator.members import render_members
-from hermes_operator.rollout_state import Step
+from hermes_operator.nodes.members import render_members
+from hermes_operator.rollout.state import Step
 from hermes_operator.spec import parse_mesh
 from tests.unit.hermes_operator.golden_manifests import SPECS, render
 from tests.unit.hermes_operator.operator_samples import mesh_body
@@ -100,7 +100,7 @@ def test_the_example_is_valid() -> None:
 def test_status_that_is_written_is_in_the_schema() -> None:
     status = SCHEMA["properties"]["status"]
     assert set(status["properties"]["rollout"]["properties"]["step"]["enum"]) == {step.value for step in Step}
-    from hermes_operator.members import Member
+    from hermes_operator.nodes.members import Member
 
     entry = render_members([Member("demo-0", "u", 1, "f", "v", 1, 1, 1, 1, 1, "RESUMED", "d")])[0]
     assert set(entry) == set(status["properties"]["members"]["items"]["properties"])

@@ -13,8 +13,9 @@ from hermes_operator import names
 from hermes_operator.manifests.objects import canonical_hash, stamp_applied
 from hermes_operator.manifests.pod import build_container
 from hermes_operator.manifests.policies import build_disruption_budget
-from hermes_operator.manifests.secrets import build_passphrase_secret, decode_secret, secrets_hash
+from hermes_operator.manifests.secrets import build_passphrase_secret, secrets_hash
 from hermes_operator.manifests.statefulset import build_pod_template, build_statefulset
+from hermes_operator.observe.secrets import decode_secret
 from tests.unit.hermes_operator.golden_manifests import FOLDER, SPECS, render
 from tests.unit.hermes_operator.operator_samples import mesh_of
 

@@ -1,4 +1,4 @@
-"""Reading pods, failures with their cures, durations, quantities and resume reports."""
+"""Reading pods, failures with their cures, durations and quantities."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import pytest
 
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreLockedError
 from hermes_operator.durations import parse_duration, parse_quantity
-from hermes_operator.members import Member, parse_members, record_report, refresh_member, render_members
-from hermes_operator.node_failures import MAX_MESSAGE_CHARS, read_failure
-from hermes_operator.observed import read_pods, read_statefulset
-from hermes_operator.resume import Mark, judge_resume
-from tests.unit.hermes_operator.operator_samples import pod_of, report_of, witness_of
+from hermes_operator.observe.failures import MAX_MESSAGE_CHARS, read_failure
+from hermes_operator.observe.observed import read_pods, read_statefulset
 
 
 def container(**changes: Any) -> dict[str, Any]:
@@ -160,70 +157,3 @@ def test_equal_quantities(one: str, other: str | int) -> None:
 def test_no_quantities(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         parse_quantity(text)
-
-
-MARK = Mark("fp-demo-2", 4, 100)
-
-
-@pytest.mark.parametrize(
-    ("changes", "verdict"),
-    [
-        ({}, "RESUMED"),
-        ({"generation": 5}, "RESUMED"),
-        ({"closed_since": 2, "resumed": 5}, "RESUMED"),
-        ({"expired": 2}, "RESUMED"),
-        ({"identity_fingerprint": "fp-other"}, "IDENTITY_CHANGED"),
-        ({"generation": 3}, "ROLLED_BACK"),
-        ({"commit_counter": 99}, "ROLLED_BACK"),
-        ({"generation": 5, "commit_counter": 99}, "ROLLED_BACK"),
-        ({"rolled_back": 1}, "ROLLED_BACK"),
-        ({"corrupt": 1}, "ROLLED_BACK"),
-        ({"missing": 1}, "RECORDS_MISSING"),
-        ({"lowered": 1}, "POSITIONS_LOWERED"),
-    ],
-)
-def test_judgement_with_a_witness_and_with_a_mark_alone(changes: dict[str, Any], verdict: str) -> None:
-    """A node that says RESUMED cannot vouch for itself against what is known."""
-    report = report_of(**changes)
-    assert judge_resume(report, witness_of(), MARK).verdict == verdict
-    assert judge_resume(report, None, MARK).verdict == verdict
-    assert judge_resume(report, witness_of(), None).verdict == verdict
-
-
-def test_the_nodes_own_verdict_counts_against_it() -> None:
-    for verdict in ("RECORDS_MISSING", ""):
-        assert not judge_resume(report_of(verdict=verdict), witness_of(), MARK).good
-    assert judge_resume(report_of(verdict=""), None, MARK).good
-
-
-def test_the_higher_of_witness_and_mark_counts() -> None:
-    assert not judge_resume(report_of(), witness_of(), Mark("fp-demo-2", 4, 102)).good
-    assert not judge_resume(report_of(commit_counter=100), witness_of(commit_counter=101), MARK).good
-
-
-def test_first_start_has_nothing_to_be_compared_with() -> None:
-    assert judge_resume(report_of(verdict=""), None, None).good
-
-
-def test_members_keep_the_highest_they_ever_saw() -> None:
-    pod = pod_of("demo-2")
-    good = judge_resume(report_of(), None, None)
-    member = record_report(Member("demo-2"), pod, report_of(), good, "1.0.0")
-    assert member.describes(pod)
-    assert not member.describes(pod_of("demo-2", restarts=1))
-    old = report_of(generation=3, commit_counter=5)
-    fallen = record_report(member, pod, old, judge_resume(old, None, member.mark), "1.0.0")
-    assert fallen.mark == member.mark
-    assert fallen.bad
-    stranger = report_of(identity_fingerprint="fp-other", commit_counter=999)
-    replaced = record_report(member, pod, stranger, judge_resume(stranger, None, member.mark), "")
-    assert (replaced.mark, replaced.version) == (member.mark, "1.0.0")
-    assert refresh_member(member, stranger, "").mark == member.mark
-    assert refresh_member(member, report_of(commit_counter=150, live_chats=9), "").commit_counter == 150
-    assert refresh_member(member, report_of(commit_counter=50), "").commit_counter == 101
-
-
-def test_members_survive_the_status() -> None:
-    member = record_report(Member("demo-2"), pod_of("demo-2"), report_of(expired=1), judge_resume(report_of(), None, None), "1")
-    assert parse_members({"members": render_members([member])}) == {"demo-2": member}
-    assert [m["pod"] for m in render_members([Member("demo-10"), Member("demo-9")])] == ["demo-9", "demo-10"]

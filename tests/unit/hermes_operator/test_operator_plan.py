@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
-from hermes_operator.actions import (
+from hermes_operator.manifests.secrets import build_passphrase_secret
+from hermes_operator.observe.observed import Observed, read_statefulset
+from hermes_operator.observe.secrets import read_secrets
+from hermes_operator.plan.actions import (
     Action,
     ApplyObject,
     CreateAdminToken,
@@ -23,16 +27,15 @@ from hermes_operator.actions import (
     SetFinalizers,
     WipePods,
 )
-from hermes_operator.manifests.secrets import build_passphrase_secret
-from hermes_operator.observed import Observed, read_statefulset
-from hermes_operator.plan import plan_mesh
-from hermes_operator.rollout_state import Step, render_rollout
+from hermes_operator.plan.mesh_plan import plan_mesh
+from hermes_operator.rollout.state import Step, render_rollout
 from hermes_operator.spec import MeshSpec
 from tests.unit.hermes_operator.golden_manifests import SPECS
 from tests.unit.hermes_operator.operator_samples import (
     CLUSTER_DOMAIN,
     NOW,
     PASSPHRASE,
+    TOKEN,
     Json,
     claim_of,
     mesh_of,
@@ -72,15 +75,13 @@ def test_secrets_come_before_everything_else() -> None:
 
 def test_certificates_come_after_the_ca() -> None:
     mesh = mesh_of()
-    objects = secrets_of(mesh)
-    del objects["Secret", "demo-tls"]
-    seen = replace(EMPTY, objects=objects, passphrase_secret=build_passphrase_secret(mesh, PASSPHRASE))
+    seen = replace(EMPTY, secrets=secrets_of(mesh, tls=None))
     assert plan(mesh, seen).actions == (RenewCertificates(mesh.pods),)
 
 
 def test_then_all_objects_with_the_statefulset_last() -> None:
     mesh = mesh_of()
-    seen = replace(EMPTY, objects=secrets_of(mesh), passphrase_secret=build_passphrase_secret(mesh, PASSPHRASE))
+    seen = replace(EMPTY, secrets=secrets_of(mesh))
     assert applied(plan(mesh, seen).actions) == [
         "ServiceAccount/demo",
         "ConfigMap/demo-config",
@@ -144,13 +145,13 @@ def test_the_budget_goes_with_the_second_node_but_nobody_elses() -> None:
     seen = settled(mesh_of({"replicas": 2}))
     foreign = {("PodDisruptionBudget", "mine"): {"apiVersion": "policy/v1", "metadata": {"name": "mine"}}}
     seen = replace(seen, objects={**seen.objects, **foreign})
-    assert DeleteObject("policy/v1", "PodDisruptionBudget", "demo") in plan(small, seen).actions
+    assert DeleteObject("PodDisruptionBudget", "demo") in plan(small, seen).actions
     assert not any(isinstance(a, DeleteObject) and a.name == "mine" for a in plan(small, seen).actions)
 
 
 def test_no_pod_monitor_where_the_cluster_has_no_such_api() -> None:
     mesh = mesh_of()
-    seen = replace(EMPTY, objects=secrets_of(mesh), passphrase_secret=build_passphrase_secret(mesh, PASSPHRASE))
+    seen = replace(EMPTY, secrets=secrets_of(mesh))
     assert "PodMonitor/demo" not in applied(plan(mesh, seen).actions)
     assert "PodMonitor/demo" in applied(plan(mesh, replace(seen, pod_monitor_api=True)).actions)
 
@@ -180,13 +181,13 @@ def test_a_new_template_is_applied_behind_a_parked_partition(change: Json, reaso
 
 def test_a_passphrase_that_changed_restarts_gated() -> None:
     mesh = mesh_of()
-    seen = replace(settled(mesh), passphrase_secret=build_passphrase_secret(mesh, b"another"))
+    seen = replace(settled(mesh), secrets=secrets_of(mesh, passphrase=build_passphrase_secret(mesh, b"another")))
     assert plan(mesh, seen).decision.rollout.reason == "passphrase or admin token changed"
 
 
 def test_a_secret_that_somebody_deleted_restarts_nobody() -> None:
     mesh = mesh_of()
-    made = plan(mesh, replace(settled(mesh), passphrase_secret=None))
+    made = plan(mesh, replace(settled(mesh), secrets=secrets_of(mesh, passphrase=None)))
     assert made.decision.rollout.step is Step.IDLE
     assert [problem.reason for problem in made.problems] == ["PassphraseLost"]
     assert CreatePassphrase() not in made.actions
@@ -205,16 +206,45 @@ def test_volumes_without_their_passphrase_get_no_new_one() -> None:
 def test_a_referred_passphrase_is_never_made() -> None:
     mesh = mesh_of({"keystore": {"passphraseSecretRef": {"name": "vault", "key": "k"}}})
     for secret in (None, {"metadata": {"name": "vault"}, "data": {"other": "eA=="}}):
-        made = plan(mesh, replace(EMPTY, passphrase_secret=secret))
+        made = plan(mesh, replace(EMPTY, secrets=read_secrets(mesh, secret, {})))
         assert CreatePassphrase() not in made.actions
         assert [p.reason for p in made.problems] == ["PassphraseMissing"]
         assert "Secret vault has no key 'k'" in made.problems[0].message
 
 
 def test_a_passphrase_secret_without_its_key_is_not_overwritten() -> None:
-    made = plan(mesh_of(), replace(EMPTY, passphrase_secret={"metadata": {"name": "demo-passphrase"}, "data": {"old": "eA=="}}))
+    mesh, secret = mesh_of(), {"metadata": {"name": "demo-passphrase"}, "data": {"old": "eA=="}}
+    made = plan(mesh, replace(EMPTY, secrets=read_secrets(mesh, secret, {})))
     assert CreatePassphrase() not in made.actions
     assert [p.reason for p in made.problems] == ["PassphraseMissing"]
+
+
+@pytest.mark.parametrize(
+    ("part", "body", "usable"),
+    [
+        ("admin", {"token": "eA=="}, True),
+        ("admin", {"other": "eA=="}, False),
+        ("ca", {"ca.crt": "eA=="}, False),
+        ("tls", {}, False),
+    ],
+)
+def test_a_secret_of_somebody_else_is_used_if_it_can_be_and_never_overwritten(part: str, body: Json, usable: bool) -> None:
+    mesh = mesh_of()
+    foreign = {"metadata": {"name": f"demo-{part}"}, "data": body}
+    made = plan(mesh, replace(EMPTY, secrets=secrets_of(mesh, **{part: foreign})))
+    assert [(p.reason, f"Secret demo-{part}" in p.message) for p in made.problems] == ([] if usable else [("NameTaken", True)])
+    assert bool(applied(made.actions)) == usable  # without its Secrets no pod is started
+    if not usable:
+        assert made.actions == ()
+        assert made.decision.recheck_s is None  # nothing will change by looking again at once
+
+
+def test_secrets_are_in_no_repr() -> None:
+    shown = repr(settled(mesh_of()))
+    for value in (PASSPHRASE, TOKEN):
+        assert value.decode() not in shown
+        assert base64.b64encode(value).decode() not in shown
+    assert "PRIVATE KEY" not in shown
 
 
 def test_a_label_of_pods_that_is_no_longer_wanted_restarts_gated() -> None:
@@ -232,8 +262,9 @@ def test_a_changed_number_of_nodes_is_applied_before_any_restart() -> None:
 
 def test_a_damaged_ca_file_is_put_right() -> None:
     mesh = mesh_of()
-    seen = _edited(settled(mesh), ("Secret", "demo-tls"), ("data", "ca.crt"), "eA==")
-    assert plan(mesh, seen).actions == (RenewCertificates(mesh.pods),)
+    seen = settled(mesh)
+    damaged = replace(seen.secrets, tls_files={**seen.secrets.tls_files, "ca.crt": b"x"})
+    assert plan(mesh, replace(seen, secrets=damaged)).actions == (RenewCertificates(mesh.pods),)
 
 
 def test_new_pods_get_certificates_and_old_ones_keep_theirs() -> None:
@@ -264,9 +295,9 @@ def test_claims_grow_and_the_template_of_claims_stays() -> None:
     mesh = mesh_of({"keystore": {"size": "2Gi"}})
     seen = settled(mesh_of())
     made = plan(mesh, replace(seen, claims=(*seen.claims, claim_of(mesh_of(), 7))))
-    assert made.actions == tuple(GrowClaim(f"keystore-demo-{n}", "2Gi") for n in range(3))
+    assert made.growth == tuple(GrowClaim(f"keystore-demo-{n}", "2Gi") for n in range(3))
     grown = replace(seen, claims=tuple(claim_of(mesh, n, "2048Mi") for n in range(3)))
-    assert plan(mesh, grown).actions == ()
+    assert plan(mesh, grown).growth == ()
 
 
 def test_the_finalizer_follows_the_policy() -> None:
@@ -292,15 +323,15 @@ def test_deletion_wipes_ends_deletes_and_lets_go_in_this_order() -> None:
     mesh = deleted()
     seen = settled(mesh)
     first = plan(mesh, seen)
-    assert first.actions == (WipePods(seen.pods), DeleteObject("apps/v1", "StatefulSet", "demo"))
+    assert first.actions == (WipePods(seen.pods), DeleteObject("StatefulSet", "demo"))
     assert not first.released
     without_set = replace(seen, objects={k: v for k, v in seen.objects.items() if k[0] != "StatefulSet"}, statefulset=None)
     ending = plan(mesh, without_set)
     assert (ending.actions, ending.released) == ((), False)
     last = plan(mesh, replace(without_set, pods=()))
     assert last.actions == (
-        *(DeleteObject("v1", "PersistentVolumeClaim", f"keystore-demo-{n}") for n in range(3)),
-        DeleteObject("v1", "Secret", "demo-passphrase"),
+        *(DeleteObject("PersistentVolumeClaim", f"keystore-demo-{n}") for n in range(3)),
+        DeleteObject("Secret", "demo-passphrase"),
         SetFinalizers(()),
     )
     assert last.released
@@ -309,7 +340,7 @@ def test_deletion_wipes_ends_deletes_and_lets_go_in_this_order() -> None:
 def test_deletion_asks_only_nodes_that_can_answer() -> None:
     mesh = deleted()
     stuck = tuple(pod_of(name, running=False) for name in mesh.pods)
-    assert plan(mesh, settled(mesh, pods=stuck)).actions == (DeleteObject("apps/v1", "StatefulSet", "demo"),)
+    assert plan(mesh, settled(mesh, pods=stuck)).actions == (DeleteObject("StatefulSet", "demo"),)
 
 
 def test_deletion_never_deletes_a_referred_passphrase() -> None:

@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 
 from hermes_operator.cli import build_parser, main, parse_settings
-from hermes_operator.http_server import serve_http
-from hermes_operator.kube import KubeError
-from hermes_operator.logs import JsonFormatter
+from hermes_operator.kube.api import KubeError
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.rollout_state import Rollout, Step
-from hermes_operator.run import await_definition
+from hermes_operator.process.http_server import serve_http
+from hermes_operator.process.logs import JsonFormatter
+from hermes_operator.process.run import await_definition
+from hermes_operator.rollout.state import Rollout, Step
 
 
 def settings_of(*arguments: str) -> Any:

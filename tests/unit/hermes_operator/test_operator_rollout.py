@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 
-from hermes_operator.node_failures import NodeFailure
-from hermes_operator.observed import PodView
-from hermes_operator.resume import Judgement
-from hermes_operator.rollout import (
-    UNTRACKED_REASON,
-    RolloutInput,
-    begin_rollout,
-    plan_rollout,
-    record_check,
-    record_drain,
-    record_witness,
-)
-from hermes_operator.rollout_state import (
+from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
+from hermes_operator.observe.failures import NodeFailure
+from hermes_operator.observe.observed import PodView
+from hermes_operator.rollout.answers import record_check, record_drain, record_witness
+from hermes_operator.rollout.machine import UNTRACKED_REASON, begin_rollout, plan_rollout
+from hermes_operator.rollout.rollout_input import RolloutInput
+from hermes_operator.rollout.state import (
     CheckResume,
     Decision,
     DeletePod,
@@ -224,11 +218,11 @@ def test_good_resume_goes_on_to_the_next_pod() -> None:
     assert (following.rollout.pod, following.rollout.partition) == ("demo-1", 2)
 
 
-@pytest.mark.parametrize("verdict", ["RECORDS_MISSING", "POSITIONS_LOWERED", "ROLLED_BACK", "IDENTITY_CHANGED"])
-def test_bad_resume_halts(verdict: str) -> None:
-    decision = record_check(on_pod(Step.VERIFY, partition=2), Judgement(verdict, "2 chats"), "", NOW)
+@pytest.mark.parametrize("verdict", sorted(set(ResumeVerdict) - {ResumeVerdict.RESUMED}))
+def test_bad_resume_halts(verdict: ResumeVerdict) -> None:
+    decision = record_check(on_pod(Step.VERIFY, partition=2), ResumeJudgement(verdict, "2 chats"), "", NOW)
     assert (decision.rollout.step, decision.rollout.partition, decision.outcome) == (Step.HALTED, 2, "halted")
-    assert verdict in decision.rollout.message
+    assert verdict.name in decision.rollout.message
 
 
 def test_a_node_that_cannot_be_asked_is_asked_until_the_deadline() -> None:
@@ -337,7 +331,7 @@ def test_a_mesh_that_never_worked_is_healed_by_a_good_template() -> None:
 
 
 def test_a_bad_resume_leaves_the_other_pods_alone() -> None:
-    cluster = SimulatedCluster(3, judge=lambda _: Judgement("ROLLED_BACK", "older"))
+    cluster = SimulatedCluster(3, judge=lambda _: ResumeJudgement(ResumeVerdict.ROLLED_BACK, "older"))
     cluster.change_template("rev-2")
     cluster.run()
     assert cluster.rollout.step is Step.HALTED

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
-from hermes_operator.actions import Problem
-from hermes_operator.members import Member
-from hermes_operator.node_failures import NodeFailure
-from hermes_operator.observed import Observed
-from hermes_operator.rollout_state import Rollout, Step
-from hermes_operator.status import StatusInput, build_status, transition_events
+from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
+from hermes_operator.nodes.members import Member
+from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
+from hermes_operator.observe.failures import NodeFailure
+from hermes_operator.observe.observed import Observed
+from hermes_operator.plan.actions import Problem
+from hermes_operator.rollout.state import Rollout, Step
+from hermes_operator.status.document import build_status
+from hermes_operator.status.mesh_state import MeshState
+from hermes_operator.status.transitions import transition_events
 from tests.unit.hermes_operator.operator_samples import NOW, Json, by_type, mesh_of, pod_of, reasons, settled
 
 SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase; cure", 71, keystore=True, permanent=True)
@@ -24,7 +28,8 @@ GOOD = {name: Member(name, verdict="RESUMED", version="1.0.0", resumed_chats=4) 
 def status_of(seen: Observed | None = None, spec: Json | None = None, **given: Any) -> Json:
     mesh = mesh_of(spec, **({"deletionTimestamp": given.pop("deleted")} if "deleted" in given else {}))
     values: Json = {"rollout": Rollout(partition=mesh.replicas), "members": GOOD} | given
-    return build_status(StatusInput(mesh, seen if seen is not None else settled(mesh), **values))
+    state = MeshState(mesh, seen if seen is not None else settled(mesh), **values)
+    return build_status(state, state.seen.status).body
 
 
 def shown(status: Json) -> dict[str, tuple[str, str]]:
@@ -143,7 +148,7 @@ def test_expired_certificates() -> None:
     seen = settled(mesh_of())
     status = status_of(replace(seen, now=NOW + timedelta(days=91)))
     assert shown(status)["CertificatesReady"] == ("False", "Expired")
-    grown = build_status(StatusInput(mesh_of({"replicas": 4}), seen, Rollout(), GOOD))
+    grown = build_status(MeshState(mesh_of({"replicas": 4}), seen, Rollout(), GOOD), {}).body
     assert shown(grown)["CertificatesReady"] == ("False", "NotIssued")
 
 
@@ -161,7 +166,15 @@ def test_an_unsettled_statefulset_is_not_ready() -> None:
 def test_last_check_is_kept_until_the_next() -> None:
     seen = settled(mesh_of(), status={"lastResumeCheck": {"pod": "demo-1"}})
     assert status_of(seen)["lastResumeCheck"] == {"pod": "demo-1"}
-    assert status_of(seen, last_check={"pod": "demo-2"})["lastResumeCheck"] == {"pod": "demo-2"}
+    judgement = ResumeJudgement(ResumeVerdict.ROLLED_BACK, "older")
+    check = ResumeCheck("demo-2", CheckKind.ROLLOUT, "image changed", judgement, NOW)
+    assert status_of(seen, last_check=check)["lastResumeCheck"] == {
+        "pod": "demo-2",
+        "time": "2026-11-24T12:00:00Z",
+        "trigger": "image changed",
+        "result": "fail",
+        "detail": "older",
+    }
 
 
 def test_events_are_told_once_and_only_of_what_changed() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
-from hermes_operator.actions import Problem
-from hermes_operator.handlers import WATCHED, build_registry, build_settings
-from hermes_operator.kube import KubeError
+from hermes_operator.kube.api import KubeError
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.reconcile import Pass
-from hermes_operator.worker import MeshKey, MeshWorker, Workers, WorkerSettings
+from hermes_operator.plan.actions import Problem
+from hermes_operator.process.watches import WATCHED, build_registry, build_settings
+from hermes_operator.process.worker import MeshKey, MeshWorker, Workers, WorkerSettings
+from hermes_operator.reconcile.mesh_pass import PassResult
 
 QUICK = WorkerSettings(resync_s=30, first_backoff_s=0.001, longest_backoff_s=0.002, settle_s=0)
 
@@ -22,24 +22,24 @@ QUICK = WorkerSettings(resync_s=30, first_backoff_s=0.001, longest_backoff_s=0.0
 class ScriptedPasses:
     """`script`: what each pass does; after its end a pass changes nothing."""
 
-    def __init__(self, *script: Pass | Exception) -> None:
+    def __init__(self, *script: PassResult | Exception) -> None:
         self.script = list(script)
         self.passes: list[bool] = []
         self.problems: list[Problem] = []
         self.troubles: list[str] = []
         self.changed = asyncio.Event()
 
-    async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass:
+    async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> PassResult:
         assert (namespace, name) == ("chat", "demo")
         self.passes.append(refresh)
         self.troubles.append(trouble.message if trouble else "")
         self.changed.set()
-        step = self.script.pop(0) if self.script else Pass()
+        step = self.script.pop(0) if self.script else PassResult()
         if isinstance(step, Exception):
             raise step
         return step
 
-    async def report_error(self, namespace: str, name: str, problem: Problem) -> None:  # noqa: ARG002
+    async def report_failure(self, namespace: str, name: str, problem: Problem) -> None:  # noqa: ARG002
         self.problems.append(problem)
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -49,8 +49,12 @@ class ScriptedPasses:
                 await self.changed.wait()
 
 
+def worker_of(key: MeshKey, passes: ScriptedPasses, metrics: OperatorMetrics, settings: WorkerSettings = QUICK) -> MeshWorker:
+    return MeshWorker(key, passes.reconcile, passes.report_failure, metrics, settings)
+
+
 def workers_of(passes: ScriptedPasses, metrics: OperatorMetrics, settings: WorkerSettings = QUICK) -> Workers:
-    return Workers(lambda key: MeshWorker(key, passes, metrics, settings))
+    return Workers(lambda key: worker_of(key, passes, metrics, settings))
 
 
 async def test_many_events_one_pass() -> None:
@@ -69,7 +73,7 @@ async def test_many_events_one_pass() -> None:
 
 
 async def test_a_recheck_comes_without_an_event() -> None:
-    passes = ScriptedPasses(Pass(recheck_s=0.001), Pass(recheck_s=0.001))
+    passes = ScriptedPasses(PassResult(recheck_s=0.001), PassResult(recheck_s=0.001))
     workers = workers_of(passes, OperatorMetrics())
     workers.wake("chat", "demo")
     await passes.until(lambda: len(passes.passes) == 3)
@@ -77,7 +81,7 @@ async def test_a_recheck_comes_without_an_event() -> None:
 
 
 async def test_errors_back_off_are_counted_and_said_from_the_second_on() -> None:
-    passes = ScriptedPasses(KubeError(500, "etcd"), OSError("refused"), ValueError("bug"), Pass())
+    passes = ScriptedPasses(KubeError(500, "etcd"), OSError("refused"), ValueError("bug"), PassResult())
     metrics = OperatorMetrics()
     workers = workers_of(passes, metrics)
     workers.wake("chat", "demo")
@@ -100,18 +104,18 @@ async def test_a_conflict_is_no_error() -> None:
 
 
 async def test_a_worker_ends_with_its_mesh_and_a_new_one_starts_with_the_next() -> None:
-    passes = ScriptedPasses(Pass(gone=True))
+    passes = ScriptedPasses(PassResult(gone=True))
     started: list[MeshKey] = []
 
     def start(key: MeshKey) -> MeshWorker:
         started.append(key)
-        return MeshWorker(key, passes, OperatorMetrics(), QUICK)
+        return worker_of(key, passes, OperatorMetrics())
 
     workers = Workers(start)
     workers.wake("chat", "demo")
     await passes.until(lambda: len(passes.passes) == 1)
     async with asyncio.timeout(10):
-        while workers._tasks:  # noqa: ASYNC110 - the end of a task, seen by its own callback
+        while workers._running:  # noqa: ASYNC110 - the end of a task, seen by its own callback
             await asyncio.sleep(0)
     workers.wake("chat", "demo")
     await passes.until(lambda: len(passes.passes) == 2)
@@ -120,17 +124,15 @@ async def test_a_worker_ends_with_its_mesh_and_a_new_one_starts_with_the_next() 
 
 
 async def test_a_mesh_made_anew_while_its_end_is_noticed_keeps_its_worker() -> None:
-    passes = ScriptedPasses(Pass(gone=True))
-    worker = MeshWorker(("chat", "demo"), passes, OperatorMetrics(), QUICK)
-    original = passes.reconcile
+    passes = ScriptedPasses(PassResult(gone=True))
 
-    async def woken_meanwhile(namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass:
-        done = await original(namespace, name, refresh=refresh, trouble=trouble)
+    async def woken_meanwhile(namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> PassResult:
+        done = await passes.reconcile(namespace, name, refresh=refresh, trouble=trouble)
         if done.gone:
             worker.wake()
         return done
 
-    passes.reconcile = woken_meanwhile  # type: ignore[method-assign]
+    worker = MeshWorker(("chat", "demo"), woken_meanwhile, passes.report_failure, OperatorMetrics(), QUICK)
     task = asyncio.create_task(worker.run())
     await passes.until(lambda: len(passes.passes) == 2)
     assert not task.done()
@@ -139,7 +141,7 @@ async def test_a_mesh_made_anew_while_its_end_is_noticed_keeps_its_worker() -> N
 
 async def test_a_hanging_pass_is_seen() -> None:
     class Hanging(ScriptedPasses):
-        async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> Pass:
+        async def reconcile(self, namespace: str, name: str, *, refresh: bool, trouble: Problem | None) -> PassResult:
             await super().reconcile(namespace, name, refresh=refresh, trouble=trouble)
             await asyncio.Event().wait()
             raise AssertionError

@@ -10,7 +10,7 @@ import promql_parser
 from alerts.catalogue import RECORDINGS
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.status import Condition
+from hermes_operator.status.conditions import Condition
 from tools.generate_metrics import metric_families
 
 # Of Prometheus itself, and what a scrape adds to every series.

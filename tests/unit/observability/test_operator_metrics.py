@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hermes_operator.metrics import OperatorMetrics
-from hermes_operator.node_failures import KEYSTORE_REASONS
-from hermes_operator.status import Condition
+from hermes_operator.observe.failures import KEYSTORE_REASONS
+from hermes_operator.status.conditions import Condition
 
 NAME = "hermes_operator_mesh_failed_nodes"
 

@@ -12,6 +12,7 @@ from hermes_core.endpoint.router import ChatEnded, ChatResumed, FrameRefused, Pa
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.keystore.chat_record import ChatState
+from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.protocol.messages import (
     Closed,
     CloseReason,
@@ -309,7 +310,7 @@ def roll_back(world: HonestWorld, node: Any, store: Store, *, witness: bool = Fa
     node.store = store
     node.start(world.now)
     if witness:
-        node.machine.quarantine_all(world.now)
+        node.machine.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
         node.flush()
     world.reconnect()
 
@@ -341,7 +342,7 @@ def test_quarantined_chat_lets_nothing_through() -> None:
     world.rekey(world.a, chat_id)  # uses up what the throttle allows at node-1
     world.run()
     talk(world, chat_id)
-    world.n.running.quarantine_all(world.now)
+    world.n.running.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
     world.n.flush()
     assert world.events_of(world.n, ChatQuarantined) == [ChatQuarantined(chat_id)]
     world.run()

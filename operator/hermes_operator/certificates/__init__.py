@@ -1,0 +1,1 @@
+"""The mesh's own CA and the certificates of its pods."""

@@ -1,0 +1,54 @@
+"""What a node tells of its chats: the witness before a restart, the report after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermes_core.keystore.resume_verdict import KeystoreStanding, ResumeVerdict
+from hermes_core.keystore.state import KeystoreMark
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What a node held before its restart (admin.proto, ResumeWitness)."""
+
+    node_id: str
+    identity_fingerprint: str
+    generation: int
+    commit_counter: int
+    live_chats: int
+    witness_id: str
+    digest: str
+
+    @property
+    def standing(self) -> KeystoreStanding:
+        return KeystoreStanding(self.identity_fingerprint, KeystoreMark(self.generation, self.commit_counter))
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeReport:
+    """What a node tells after its start (admin.proto, ResumeReport); `verdict` is its own comparison with the witness."""
+
+    node_id: str
+    identity_fingerprint: str
+    generation: int
+    commit_counter: int
+    live_chats: int
+    resumed: int = 0
+    expired: int = 0
+    corrupt: int = 0
+    rolled_back: int = 0
+    closed_since: int = 0
+    missing: int = 0
+    lowered: int = 0
+    verdict: ResumeVerdict = ResumeVerdict.RESUME_VERDICT_UNSPECIFIED
+    detail: str = ""
+
+    @property
+    def standing(self) -> KeystoreStanding:
+        return KeystoreStanding(self.identity_fingerprint, KeystoreMark(self.generation, self.commit_counter))
+
+    @property
+    def lost(self) -> int:
+        """Chats it held on disk, or should have, and did not resume."""
+        return self.expired + self.corrupt + self.rolled_back + self.missing

@@ -1,0 +1,1 @@
+"""Desired and observed in, actions and problems out; pure."""

@@ -1,0 +1,1 @@
+"""A pass over one mesh: observe, plan, store, apply, act."""

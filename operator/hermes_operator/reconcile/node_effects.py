@@ -1,0 +1,79 @@
+"""Carrying out the effects of a rollout step on a node, and feeding the answer back into the state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hermes_operator.kube import kinds
+from hermes_operator.nodes.client import NodeError
+from hermes_operator.nodes.members import Member, record_report
+from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
+from hermes_operator.nodes.resume_judgement import judge_report
+from hermes_operator.observe.observed import Observed, PodView
+from hermes_operator.reconcile.context import PassContext
+from hermes_operator.rollout.answers import record_check, record_drain, record_witness
+from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
+from hermes_operator.spec import MeshSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EffectResult:
+    """`decision`: the next one, None when nothing in the state changes. `member`, `check`: what a resume check learnt."""
+
+    decision: Decision | None = None
+    member: Member | None = None
+    check: ResumeCheck | None = None
+
+
+async def run_effect(
+    context: PassContext, mesh: MeshSpec, seen: Observed, members: Mapping[str, Member], effect: Effect, rollout: Rollout
+) -> EffectResult:
+    """Effects may come again after a crash: each does no harm a second time."""
+    if isinstance(effect, DeletePod):
+        await context.api.delete(kinds.PODS, mesh.namespace, effect.pod, uid=effect.uid)
+        return EffectResult()
+    pod = seen.pod(effect.pod)
+    if pod is None:
+        return EffectResult()
+    token = seen.secrets.bearer
+    match effect:
+        case TakeWitness():
+            return EffectResult(await _take_witness(context, pod, token, rollout))
+        case DrainPod():
+            return EffectResult(await _drain(context, pod, token, rollout))
+        case CheckResume():
+            return await _check_resume(context, pod, token, members.get(pod.name, Member(pod.name)), effect, rollout)
+
+
+async def _take_witness(context: PassContext, pod: PodView, token: str, rollout: Rollout) -> Decision:
+    try:
+        witness = await context.nodes.take_witness(pod.name, pod.ip, token)
+    except NodeError as error:
+        return record_witness(rollout, None, str(error), ready=pod.ready, now=context.clock())
+    return record_witness(rollout, witness, "", ready=pod.ready, now=context.clock())
+
+
+async def _drain(context: PassContext, pod: PodView, token: str, rollout: Rollout) -> Decision:
+    try:
+        await context.nodes.drain(pod.ip, token)
+    except NodeError as error:
+        return record_drain(rollout, str(error), context.clock())
+    return record_drain(rollout, "", context.clock())
+
+
+async def _check_resume(
+    context: PassContext, pod: PodView, token: str, member: Member, effect: CheckResume, rollout: Rollout
+) -> EffectResult:
+    try:
+        report = await context.nodes.check_resume(pod.name, pod.ip, token, effect.witness)
+        version = await context.nodes.version(pod.ip, token)
+    except NodeError as error:
+        return EffectResult(record_check(rollout, None, str(error), context.clock()))
+    now = context.clock()
+    judgement = judge_report(report, effect.witness, member.standing)
+    return EffectResult(
+        record_check(rollout, judgement, "", now),
+        record_report(member, pod, report, judgement, version),
+        ResumeCheck(pod.name, CheckKind.ROLLOUT, rollout.reason, judgement, now),
+    )

@@ -1,0 +1,86 @@
+"""Asking nodes that started, by themselves or for the first time, what they resumed, and judging it by the high-water marks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from hermes_operator.kube.event import Event
+from hermes_operator.nodes.client import NodeClient, NodeError
+from hermes_operator.nodes.members import Member, record_report, refresh_member
+from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
+from hermes_operator.nodes.resume_judgement import judge_report
+from hermes_operator.nodes.resume_report import ResumeReport
+from hermes_operator.observe.observed import Observed, PodView
+
+_TRIGGER = "restart outside of a rollout"
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """`members`: those that answered, as they stand now. `checks`: one for each that had restarted.
+
+    `unanswered`: pods that could not be asked, and why.
+    """
+
+    members: tuple[Member, ...] = ()
+    checks: tuple[ResumeCheck, ...] = ()
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_due(seen: Observed, members: Mapping[str, Member], busy: str, *, refresh: bool) -> tuple[PodView, ...]:
+    """Every ready pod that started since it was last asked; with `refresh` all ready ones.
+
+    `busy`: the pod of a running rollout is left to the rollout, which knows its witness.
+    """
+    return tuple(
+        pod
+        for pod in seen.pods
+        if pod.ready and pod.name != busy and (refresh or not members.get(pod.name, Member(pod.name)).describes(pod))
+    )
+
+
+async def read_reports(nodes: NodeClient, seen: Observed, members: Mapping[str, Member], due: Iterable[PodView]) -> Reports:
+    """Ask all of them at once."""
+    pods = tuple(due)
+    answers = await asyncio.gather(*(_ask(nodes, pod, seen.secrets.bearer) for pod in pods))
+    told: list[Member] = []
+    checks: list[ResumeCheck] = []
+    unanswered: dict[str, str] = {}
+    for pod, answer in zip(pods, answers, strict=True):
+        if isinstance(answer, NodeError):
+            unanswered[pod.name] = str(answer)
+            continue
+        member, check = _judge(members.get(pod.name, Member(pod.name)), pod, *answer, seen)
+        told.append(member)
+        checks += [check] if check is not None else []
+    return Reports(tuple(told), tuple(checks), unanswered)
+
+
+async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeReport, str] | NodeError:
+    try:
+        return await nodes.check_resume(pod.name, pod.ip, token, None), await nodes.version(pod.ip, token)
+    except NodeError as error:
+        return error
+
+
+def _judge(
+    member: Member, pod: PodView, report: ResumeReport, version: str, seen: Observed
+) -> tuple[Member, ResumeCheck | None]:
+    if member.describes(pod):
+        return refresh_member(member, report, version), None
+    judgement = judge_report(report, None, member.standing)
+    started = record_report(member, pod, report, judgement, version)
+    if member.standing is None and judgement.good:
+        return started, None  # its first start ever: there was nothing to resume
+    return started, ResumeCheck(pod.name, CheckKind.RESTART, _TRIGGER, judgement, seen.now)
+
+
+def check_event(check: ResumeCheck) -> Event:
+    """What a person is told of a restart outside of a rollout."""
+    pod, judgement = check.pod, check.judgement
+    if judgement.good:
+        return Event("PodResumed", f"{pod} restarted outside of a rollout: {judgement.detail}")
+    message = f"{pod} restarted outside of a rollout and is not what it was ({judgement.verdict.name}): {judgement.detail}"
+    return Event("KeystoreProblem", message, warning=True)

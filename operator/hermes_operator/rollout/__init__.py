@@ -1,0 +1,1 @@
+"""The verified rolling restart: a pure state machine."""

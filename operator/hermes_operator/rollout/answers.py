@@ -1,0 +1,42 @@
+"""What follows from a node's answers to the effects of a rollout step; pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from hermes_core.keystore.resume_verdict import ResumeJudgement
+from hermes_operator.kube.event import Event
+from hermes_operator.nodes.resume_report import Witness
+from hermes_operator.rollout.decisions import enter_step, halt, restart_pod, wait
+from hermes_operator.rollout.state import Decision, Rollout, Step
+
+
+def record_witness(rollout: Rollout, witness: Witness | None, problem: str, *, ready: bool, now: datetime) -> Decision:
+    """The node answered TakeWitness, or could not (`problem`). One that is not ready holds up nothing."""
+    if witness is not None:
+        message = (
+            f"{rollout.pod} holds {witness.live_chats} live chats; keystore generation {witness.generation}, "
+            f"commit counter {witness.commit_counter}"
+        )
+        taken = enter_step(rollout, Step.DRAIN, now, witness=witness)
+        return Decision(taken, events=(Event("WitnessTaken", message),), recheck_s=0)
+    if not ready:
+        return restart_pod(rollout, now, f"no witness: {problem}")
+    return wait(rollout, f"no witness of {rollout.pod} yet: {problem}")
+
+
+def record_drain(rollout: Rollout, problem: str, now: datetime) -> Decision:
+    """The node drains, or could not be told to: it does so on SIGTERM as well."""
+    return restart_pod(rollout, now, problem and f"drain: {problem}")
+
+
+def record_check(rollout: Rollout, judgement: ResumeJudgement | None, problem: str, now: datetime) -> Decision:
+    """The node's resume was judged, or it could not be asked (`problem`)."""
+    if judgement is None:
+        return wait(rollout, f"no resume report of {rollout.pod} yet: {problem}")
+    if not judgement.good:
+        return halt(rollout, now, f"{rollout.pod} failed its resume check ({judgement.verdict.name}): {judgement.detail}")
+    proven = enter_step(rollout, Step.WAITING, now, witness=None)
+    proven = replace(proven, completed=(*rollout.completed, rollout.pod), pod="", pod_uid="")
+    return Decision(proven, events=(Event("PodResumed", f"{rollout.pod}: {judgement.detail}"),), recheck_s=0)

@@ -1,0 +1,1 @@
+"""What `status` says for people and machines: phase, conditions, events of changes."""
