@@ -82,11 +82,11 @@ class Hop:
     @property
     def told_up(self) -> bool:
         """What this neighbour was last told: whether its frames would reach the far app."""
-        return self._row.told[self._index]
+        return self._row.was_told_up(self._index)
 
     def note_told(self, *, up: bool) -> None:
         """It hears it otherwise; or what it was told is void, so that it hears the truth when output is taken."""
-        self._row.told[self._index] = up
+        self._row.note_told(self._index, up=up)
 
     def tell_path(self, *, up: bool) -> None:
         if up != self.told_up:

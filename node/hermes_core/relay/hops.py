@@ -21,8 +21,7 @@ class Hops:
 
     def __init__(self, context: ChatContext, row: Row, apps: tuple[AppId, AppId], channels: tuple[Channel, Channel]) -> None:
         self._context = context
-        first, second = (Hop(apps[index], channels, index, row, context.effects) for index in (0, 1))
-        self.pair = (first, second)
+        self.pair = (Hop(apps[0], channels, 0, row, context.effects), Hop(apps[1], channels, 1, row, context.effects))
 
     def __getitem__(self, index: int) -> Hop:
         return self.pair[index]

@@ -10,17 +10,17 @@ from hermes_core.relay.neighbour import Neighbour
 
 
 class Row:
-    """One chat: the neighbours of its two hops, what each was last told of its path, whether it waits to be settled.
+    """One chat: the neighbours of its two hops, what each was last told of its path (a bit each), whether it is to be settled.
 
     `put_in` is the number of the output that carries its latest put; what the chat sends may leave once that is durable.
     """
 
-    __slots__ = ("chat_id", "neighbours", "put_in", "told", "touched")
+    __slots__ = ("_told", "chat_id", "neighbours", "put_in", "touched")
 
     def __init__(self, chat_id: ChatId, neighbours: tuple[Neighbour, Neighbour]) -> None:
         self.chat_id = chat_id
         self.neighbours = neighbours
-        self.told = [False, False]
+        self._told = 0
         self.touched = False
         self.put_in = 0
 
@@ -28,6 +28,13 @@ class Row:
     def spans_nodes(self) -> bool:
         """Another node takes part."""
         return any(neighbour.node_id is not None for neighbour in self.neighbours)
+
+    def was_told_up(self, index: int) -> bool:
+        """What the neighbour of this hop was last told: whether its frames would reach the far app."""
+        return bool(self._told >> index & 1)
+
+    def note_told(self, index: int, *, up: bool) -> None:
+        self._told = self._told | 1 << index if up else self._told & ~(1 << index)
 
     def index_of(self, neighbour: Neighbour) -> int | None:
         """Which hop leads to `neighbour`; None when it is no party of the chat."""
@@ -43,6 +50,7 @@ class ChatIndex:
     def __init__(self) -> None:
         self._rows: dict[ChatId, Row] = {}
         self._by_neighbour: dict[Neighbour, dict[ChatId, Row]] = {}
+        self._names: dict[Neighbour, Neighbour] = {}
         self._deadlines: TimerHeap[ChatId] = TimerHeap()
         self._spanning = 0
 
@@ -73,7 +81,10 @@ class ChatIndex:
         return len(self._by_neighbour.get(neighbour, ()))
 
     def add(self, row: Row) -> None:
+        """Rows of one neighbour share the object that names it: there may be 100,000 of them."""
         self._rows[row.chat_id] = row
+        first, second = (self._names.setdefault(neighbour, neighbour) for neighbour in row.neighbours)
+        row.neighbours = (first, second)
         for neighbour in row.neighbours:
             self._by_neighbour.setdefault(neighbour, {})[row.chat_id] = row
         self._spanning += row.spans_nodes
@@ -85,6 +96,7 @@ class ChatIndex:
             del rows[row.chat_id]
             if not rows:
                 del self._by_neighbour[neighbour]
+                self._names.pop(neighbour, None)
         self._spanning -= row.spans_nodes
         self._deadlines.cancel(row.chat_id)
 

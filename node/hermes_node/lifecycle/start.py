@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, MutableMapping
+import gc
+from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         random=context.random,
     )
     loop = asyncio.get_running_loop()
-    await loop.run_in_executor(context.worker, relay.chats.restore, found.records, found.tombstones, context.now())
+    with _collecting_later():
+        await loop.run_in_executor(context.worker, relay.chats.restore, found.records, found.tombstones, context.now())
     counts = RestoredCounts(relay.chats.live_chats(), found.corrupt)
     context.log.info("chats_restored", chats=counts.resumed)
     observer = ChatObserver(context.log, context.metrics)
@@ -132,6 +134,17 @@ async def start_servers(
     servers.append(apps.listening)
     addresses["app"] = apps.address
     return Serving(restored, mesh, tuple(servers)), addresses
+
+
+@contextlib.contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Many chats come at once and none of them is garbage: looking for cycles among them takes longer than restoring them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _tell_opened(context: StartContext, found: UnsealedNode) -> None:
