@@ -200,8 +200,8 @@ def watch_seals(ledger: Ledger, apps: dict[str, str]) -> Iterator[None]:
         frame = plain_seal(self, plaintext, now, aad_suffix=aad_suffix)
         if self.kind is ChannelKind.END_TO_END:
             ledger.record_end_to_end(apps[str(self.local)], frame)
-        elif self._current is not None:
-            ledger.note_seal(frame, self._current.transcript_hash)
+        elif self.epochs.current is not None:
+            ledger.note_seal(frame, self.epochs.current.transcript_hash)
         return frame
 
     setattr(Channel, "seal", seal)  # noqa: B010 - mypy knows no other way to say it

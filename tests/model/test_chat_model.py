@@ -67,8 +67,8 @@ def _deliver_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     open_frame = Channel.open
 
     def replayable(self: Channel, frame: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
-        if aad_suffix and self._current is not None:
-            self._current.recv.next = min(self._current.recv.next, int.from_bytes(frame[23:31], "big"))
+        if aad_suffix and self.epochs.current is not None:
+            self.epochs.current.recv.next = min(self.epochs.current.recv.next, int.from_bytes(frame[23:31], "big"))
         return open_frame(self, frame, now, aad_suffix=aad_suffix)
 
     monkeypatch.setattr(Channel, "open", replayable)

@@ -266,7 +266,7 @@ class World:
             int.from_bytes(header[23:], "big"),
         )
         for channel in self._channels_from(receiver, sender, chat_id):
-            current = channel._current
+            current = channel.epochs.current
             if current is not None and (current.number > epoch or (current.number == epoch and current.recv_proven > position)):
                 return True
         return False

@@ -103,7 +103,8 @@ class Chain:
         return None if self._rows is None else self._reserved_at_s + ROWS_IDLE_S
 
     def drop_idle_rows(self, now: float) -> None:
-        if self._rows is not None and now - self._reserved_at_s >= ROWS_IDLE_S:
+        due = self.rows_drop_at_s
+        if due is not None and now >= due:
             self._drop_rows(self.next)
 
     def snapshot(self) -> DirectionSnapshot:

@@ -171,7 +171,7 @@ class Chat:
             created_at_s=int(self.created_at),
             last_active_at_s=int(self.last_active_at),
         )
-        first.channel.dirty = second.channel.dirty = self.changed = False
+        self.changed = False
         return record
 
     @classmethod

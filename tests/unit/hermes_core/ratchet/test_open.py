@@ -170,7 +170,7 @@ def test_skipped_keys_expire_after_600_seconds() -> None:
     pair.b.handle_timer(1599.9)
     assert pair.b.open(frames[0], 1599.9) == b"0"
     refuse(pair.b, ErrorCode.REPLAYED_FRAME, frames[1], now=1600.0)
-    skipped = pair.b._skipped
+    skipped = pair.b.epochs.skipped
     assert skipped is not None
     assert len(skipped) == 1
     pair.b.handle_timer(1600.0)
@@ -191,9 +191,9 @@ def test_a_forged_far_frame_costs_no_memory() -> None:
     seal_many(pair.a, 1024)
     frame = pair.a.seal(b"far", 0.0)
     refuse(pair.b, ErrorCode.AUTH_FAILED, frame[:-1] + bytes([frame[-1] ^ 1]))
-    assert pair.b._current is not None
-    assert pair.b._current.recv._rows is None
-    assert pair.b._skipped is None
+    assert pair.b.epochs.current is not None
+    assert pair.b.epochs.current.recv._rows is None
+    assert pair.b.epochs.skipped is None
     assert pair.b.open(frame, 0.0) == b"far"
 
 

@@ -39,7 +39,7 @@ def test_delete(nodes: int, by: str) -> None:
     chat_id = world.open_chat()
     channels = [side.channel for node in world.nodes.values() for side in world.chat_of(node, chat_id).sides]
     channels += [channel for app in world.apps.values() for channel in _channels(world, app.name, chat_id)]
-    epochs = [channel._current for channel in channels]
+    epochs = [channel.epochs.current for channel in channels]
     world.delete(world.apps[by], chat_id)
     world.run()
     ends = reasons(world)

@@ -78,7 +78,7 @@ def test_what_was_lost_is_sealed_anew_under_the_new_epoch(sender: str) -> None:
     world.run()
     assert world.ledger.chats[chat_id].acked == {sender: 3}
     receiver = next(other for other in world.apps.values() if other is not app)
-    current = receiver.machine._tables.chats[chat_id].end_to_end._current
+    current = receiver.machine._tables.chats[chat_id].end_to_end.epochs.current
     assert current is not None
     assert (current.number, current.recv_proven) == (2, 3)
 
