@@ -7,6 +7,7 @@ step is computed twice. Row of position p: chain key of p + 1 (32 bytes) ‖ mes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -119,8 +120,11 @@ class Chain:
         wipe_buffer(self._key)
         wipe_buffer(self._reserved_key)
 
-    def __del__(self) -> None:
-        self.wipe()
+    def __del__(self, _wipe: Callable[[bytearray], None] = wipe_buffer) -> None:
+        for name in ("_rows", "_key", "_reserved_key"):
+            buffer = getattr(self, name, None)  # None: dropped, or never made
+            if buffer is not None:
+                _wipe(buffer)  # bound here, as in SecretBytes: module names may be gone
 
     def _derive_rows(self, end: int) -> None:
         """Extend the rows to those of positions `next` … `end - 1`."""
