@@ -137,8 +137,10 @@ class Channel:
         return epoch.number, compute_ack_tag(self._context, epoch, epoch.role, seq)
 
     def check_ack(self, seq: int, epoch: int, tag: bytes) -> None:
-        """KEY_VERSION_MISMATCH for an epoch whose keys are gone, AUTH_FAILED for a wrong tag."""
-        check_ack_tag(self._context, self.epochs.find_keys(epoch), seq, tag)
+        """The peer's proof, also that it has our confirmation; KEY_VERSION_MISMATCH when the keys are gone, AUTH_FAILED."""
+        held = self.epochs.find_keys(epoch)
+        check_ack_tag(self._context, held, seq, tag)
+        held.prove()
 
     # new epochs
 

@@ -16,7 +16,7 @@ class Epoch:
     """`recv_proven` is one more than the highest position authenticated."""
 
     __slots__ = (
-        "_resumed", "created_at_s", "mac", "number", "ratchet", "recv", "recv_prefix", "recv_proven", "role", "send",
+        "_proved", "created_at_s", "mac", "number", "ratchet", "recv", "recv_prefix", "recv_proven", "role", "send",
         "send_prefix", "transcript_hash",
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ class Epoch:
         self.created_at_s = created_at_s
         self.send_prefix = encode_prefix(context.kind, context.chat_id, number, role)
         self.recv_prefix = encode_prefix(context.kind, context.chat_id, number, role.peer)
-        self._resumed = False
+        self._proved = False
 
     @classmethod
     def begin(cls, context: ChannelContext, number: int, role: Role, keys: EpochKeys, now: float) -> Epoch:
@@ -99,20 +99,24 @@ class Epoch:
 
     @property
     def peer_proved(self) -> bool:
-        """The peer uses this epoch: it offered it, a frame of it has arrived, or a stream was taken up in it."""
-        return self.role is Role.RESPONDER or self.recv_proven > 0 or self._resumed
+        """The peer uses this epoch: it offered it, a frame or an acknowledgement came in it, or a stream was taken up in it."""
+        return self.role is Role.RESPONDER or self.recv_proven > 0 or self._proved
 
     def accept(self, position: int) -> None:
         """The frame at this position, not below `recv.next`, was authentic."""
         self.recv.advance(position)
         self.recv_proven = position + 1
 
+    def prove(self) -> None:
+        """The peer has shown otherwise than by a frame that it uses this epoch."""
+        self._proved = True
+
     def fast_forward(self, claim: EpochClaim) -> bool:
         """Never lower a position, never use one that the peer has seen; True when a reservation moved."""
         reserved = (self.send.reserved, self.recv.reserved)
         self.send.fast_forward(claim.recv_next)
         self.recv.fast_forward(claim.send_next)
-        self._resumed = True
+        self.prove()
         return reserved != (self.send.reserved, self.recv.reserved)
 
     def claim(self, tag: bytes) -> EpochClaim:

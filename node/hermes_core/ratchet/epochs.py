@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Final
 
 from hermes_core.crypto.aead import open_frame
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -19,6 +19,8 @@ from hermes_core.ratchet.header import HEADER_BYTES, parse_header
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.ratchet.skipped import SkippedKeys
 from hermes_core.ratchet.state import EpochSnapshot
+
+_NEVER: Final = float("inf")
 
 
 class Epochs:
@@ -168,12 +170,15 @@ class Epochs:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to wipe; None: nothing."""
-        times = [chain.rows_drop_at_s for chain in self._chains()]
-        if self.old is not None:
-            times.append(self.old_until_s)
-        if self.skipped is not None:
-            times.append(self.skipped.next_timer())
-        return min((time for time in times if time is not None), default=None)
+        due = _NEVER if self.old is None else self.old_until_s
+        for chain in self._chains():
+            drop_at = chain.rows_drop_at_s
+            if drop_at is not None and drop_at < due:
+                due = drop_at
+        expires = None if self.skipped is None else self.skipped.next_timer()
+        if expires is not None and expires < due:
+            due = expires
+        return None if due == _NEVER else due
 
     def handle_timer(self, now: float) -> None:
         """Wipe what is due: the old epoch, keys of skipped positions, derived keys of idle chains."""
@@ -194,8 +199,7 @@ class Epochs:
         if self.skipped is not None:
             self.skipped.wipe()
 
-    def _chains(self) -> Iterator[Chain]:
-        for epoch in (self.current, self.pending, self.old):
-            if epoch is not None:
-                yield epoch.send
-                yield epoch.recv
+    def _chains(self) -> list[Chain]:
+        return [
+            chain for epoch in (self.current, self.pending, self.old) if epoch is not None for chain in (epoch.send, epoch.recv)
+        ]

@@ -219,6 +219,17 @@ def test_ack_tags() -> None:
         assert raised.value.code is code
 
 
+def test_an_ack_shows_that_our_confirmation_arrived() -> None:
+    pair = make_end_to_end()
+    assert pair.a.confirm_tag() is not None
+    epoch, tag = pair.b.ack_tag(0)
+    with pytest.raises(ProtocolError):
+        pair.a.check_ack(1, epoch, tag)
+    assert pair.a.confirm_tag() is not None
+    pair.a.check_ack(0, epoch, tag)
+    assert pair.a.confirm_tag() is None
+
+
 def test_an_ack_of_the_old_epoch_counts_while_it_overlaps() -> None:
     pair = make_end_to_end()
     epoch, tag = pair.b.ack_tag(3)
