@@ -116,7 +116,7 @@ class Chat:
         """What the chat machine reports of this chat (called by the driver)."""
         match event:
             case ChatReady():
-                self.ready, self.up, self.epoch = True, True, max(self.epoch, 1)
+                self.ready, self.epoch = True, max(self.epoch, 1)
             case ChatRekeyed():
                 self.epoch = event.epoch
             case ChatResumed():

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hermes_core.endpoint import frames
+from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.delivery import Incoming
+from hermes_core.endpoint.transfer import Transfer
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay import closing
 from hermes_core.relay.tables import NodeTables
@@ -79,7 +80,7 @@ def _keep_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _confirm_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "repeat_confirm", lambda *_: None)
+    monkeypatch.setattr(ChannelPair, "repeat_confirm", lambda _: None)
 
 
 def _forget_notices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +88,7 @@ def _forget_notices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _never_send_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "transmit_all", lambda *_: None)
-    monkeypatch.setattr("hermes_core.endpoint.handshakes.transmit_all", lambda *_: None)
+    monkeypatch.setattr(Transfer, "send_all", lambda *_: None)
 
 
 def _leave_records(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,7 +273,7 @@ class World:
 
     def _channels_from(self, receiver: str, sender: str, chat_id: ChatId) -> Iterator[Channel]:
         if receiver in self.apps:
-            chat = self.apps[receiver].machine._tables.chats.get(chat_id)
+            chat = self.apps[receiver].machine.chats.get(chat_id)
             if chat is not None:
                 yield chat.leg
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hermes_core.endpoint.router import ChatEnded
+from hermes_core.endpoint.events import ChatEnded
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, ErrorNotice, Resume
@@ -58,7 +58,7 @@ def test_delete(nodes: int, by: str) -> None:
 
 
 def _channels(world: HonestWorld, app: str, chat_id: ChatId) -> list:  # type: ignore[type-arg]
-    chat = world.apps[app].machine._tables.chats[chat_id]
+    chat = world.apps[app].machine.chats[chat_id]
     return [chat.end_to_end, chat.leg]
 
 
