@@ -25,7 +25,7 @@ from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol.messages import CloseReason
 
 if TYPE_CHECKING:
-    from hermes_client.driver import ChatDriver
+    from hermes_client.driver import AppDriver
 
 ORDERLY_ENDS = frozenset({CloseReason.DELETED, CloseReason.DELETED_BY_PEER})
 
@@ -46,7 +46,7 @@ class Chat:
     that ceased, `resumes` how often the chat was resumed after its stream or its node had gone.
     """
 
-    def __init__(self, driver: ChatDriver, chat_id: ChatId, peer: AppId) -> None:
+    def __init__(self, driver: AppDriver, chat_id: ChatId, peer: AppId) -> None:
         self.chat_id = chat_id
         self.peer = peer
         self.ready = False
@@ -116,7 +116,7 @@ class Chat:
         """What the chat machine reports of this chat (called by the driver)."""
         match event:
             case ChatReady():
-                self.ready, self.up, self.epoch = True, True, max(self.epoch, 1)
+                self.ready, self.epoch = True, max(self.epoch, 1)
             case ChatRekeyed():
                 self.epoch = event.epoch
             case ChatResumed():

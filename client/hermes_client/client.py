@@ -23,7 +23,7 @@ from typing import Self
 from hermes_client.addresses import AddressBook
 from hermes_client.backoff import Backoff
 from hermes_client.chat import Chat
-from hermes_client.driver import ChatDriver
+from hermes_client.driver import AppDriver
 from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
 from hermes_client.session import Session
 from hermes_client.signal import Signal
@@ -82,7 +82,7 @@ class HermesClient:
         self._params = params or AppParams()
         self._backoff = backoff or Backoff()
         self._connect_timeout_s = connect_timeout_s
-        self._driver: ChatDriver | None = None
+        self._driver: AppDriver | None = None
         self._session: Session | None = None
         self._runner: asyncio.Task[None] | None = None
         self._last_error: HermesError | None = None
@@ -91,7 +91,7 @@ class HermesClient:
         self.home: NodeId | None = None
 
     async def __aenter__(self) -> Self:
-        self._driver = ChatDriver(self._identity, self._params)
+        self._driver = AppDriver(self._identity, self._params)
         self._runner = asyncio.create_task(self._run(), name="hermes-client")
         try:
             await self.wait_connected(self._connect_timeout_s)
@@ -106,7 +106,7 @@ class HermesClient:
         await self.close()
 
     @property
-    def driver(self) -> ChatDriver:
+    def driver(self) -> AppDriver:
         if self._driver is None or self._driver.closed:
             raise ClientClosedError("the client is not open: use `async with`")
         return self._driver

@@ -21,7 +21,7 @@ from hermes_wire.app import ClientMessage
 _log = logging.getLogger("hermes.client")
 
 
-class ChatDriver:
+class AppDriver:
     """Everything here is plain code on one event loop. `wake` is set when the machine has something to send."""
 
     def __init__(self, identity: Identity, params: AppParams) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
-from hermes_client.driver import ChatDriver
+from hermes_client.driver import AppDriver
 from hermes_client.errors import StreamLostError
 from hermes_client.stream import AppStream, take_batch
 from hermes_client.tls import ClientTls, PlainText
@@ -42,7 +42,7 @@ CLOSE_GRACE_S: Final = 2.0
 class Session:
     """`async with` opens the stream and reads the challenge; `connect` proves who we are; `serve` lasts until the end."""
 
-    def __init__(self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: ChatDriver) -> None:
+    def __init__(self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: AppDriver) -> None:
         self._stream = AppStream.open(address, tls)
         self._identity = identity
         self._driver = driver

@@ -32,10 +32,8 @@ def fuzz_header(data: bytes) -> None:
 
 def _make_pair(kind: ChannelKind, **changes: object) -> Pair:
     """Deterministic keys: a corpus of authentic inputs stays authentic."""
-    pair = make_pair(kind, ChannelParams(window=8, max_skip=64), **changes)
-    for side, channel in enumerate((pair.a, pair.b)):
-        seeds = itertools.count(16 * side + 1)
-        channel._random = ListedRandom(bytes([seed] * 32) for seed in seeds)
+    first, second = (ListedRandom(bytes([seed] * 32) for seed in itertools.count(16 * side + 1)) for side in (0, 1))
+    pair = make_pair(kind, ChannelParams(window=8, max_skip=64), randoms=(first, second), **changes)
     pair.rekey()
     return pair
 

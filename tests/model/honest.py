@@ -47,8 +47,8 @@ class HonestWorld(World):
         collect = app.collect
 
         def tapped() -> None:
-            self.app_events[name] += app.machine._tables.output.events
             collect()
+            self.app_events[name] += app.events
 
         app.collect = tapped  # type: ignore[method-assign]
 

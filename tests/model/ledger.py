@@ -135,7 +135,7 @@ class ChannelWatch:
             require(positions[0] >= self._positions[0] and positions[1] >= self._positions[1], "a position fell")
         require(channel.send_next <= channel.send_reserved, "sent beyond the reservation")
         self._epoch, self._positions = channel.epoch, positions
-        for epoch in (channel._current, channel._pending, channel._old):
+        for epoch in (channel.epochs.current, channel.epochs.pending, channel.epochs.old):
             if epoch is not None:
                 self._epochs[id(epoch)] = epoch
         if len(self._epochs) > 8:

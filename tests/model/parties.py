@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
-from hermes_core.endpoint.events import ChatEnded, ChatOffered, ChatRekeyed, MessageReceived, MessagesAcked
+from hermes_core.endpoint.events import (
+    AppEvent,
+    ChatEnded,
+    ChatOffered,
+    ChatRekeyed,
+    MessageReceived,
+    MessagesAcked,
+    PathChanged,
+)
+from hermes_core.endpoint.hop import HopState
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId, NodeId
@@ -42,14 +51,17 @@ class AppParty:
         self.app_id = self.machine.app_id
         self.stream: Stream | None = None
         self.offers: list[ChatId] = []
+        self.events: list[AppEvent] = []
+        self.paths: dict[ChatId, bool] = {}
         self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
 
     def live(self) -> list[ChatId]:
-        return list(self.machine._tables.chats)
+        return list(self.machine.chats)
 
     def collect(self) -> None:
         """Take the machine's output: events into the ledger, messages onto the stream."""
         output = self.machine.take_output()
+        self.events = output.events
         for event in output.events:
             match event:
                 case ChatOffered():
@@ -59,6 +71,9 @@ class AppParty:
                     self.ledger.record_received(self.name, event.chat_id, event.seq, event.content)
                 case ChatRekeyed():
                     self.ledger.rekeys += 1
+                case PathChanged():
+                    require(self.paths.get(event.chat_id, False) != event.up, "a path changed into what it was")
+                    self.paths[event.chat_id] = event.up
                 case MessagesAcked():
                     self.ledger.record_acked(self.name, event.chat_id, event.seq)
                 case ChatEnded():
@@ -73,7 +88,7 @@ class AppParty:
         self.check()
 
     def check(self) -> None:
-        chats = self.machine._tables.chats
+        chats = self.machine.chats
         for chat_id in [known for known in self.watches if known not in chats]:
             for watch in self.watches.pop(chat_id):
                 watch.check_wiped()
@@ -83,13 +98,15 @@ class AppParty:
             for watch in self.watches[chat_id]:
                 watch.check()
             ledger = self.ledger.chats[chat_id]
-            require(chat.incoming.delivered == ledger.received.get(self.name, 0), "delivered without telling")
+            require((chat.hop.state is HopState.OPEN) == self.paths.get(chat_id, False), "a path changed without telling")
+            require(chat.transfer.incoming.delivered == ledger.received.get(self.name, 0), "delivered without telling")
 
     def crash(self) -> None:
         self.ledger.record_crash(self.name, self.live())
         self.machine = AppChats(identity=self.identity, params=self.params, random=self.entropy)
         self.stream = None
         self.offers.clear()
+        self.paths.clear()
         self.watches.clear()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hermes_core.endpoint.chat import Phase
 from hermes_core.ids import ChatId
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.relay.chat import Chat
@@ -75,7 +74,7 @@ def _drain(world: World) -> None:
 def find_problem(world: World) -> str | None:
     """What is not as it should be once everything has come to rest."""
     for chat_id, ledger in world.ledger.chats.items():
-        live = [app for app in world.apps.values() if chat_id in app.machine._tables.chats]
+        live = [app for app in world.apps.values() if chat_id in app.machine.chats]
         if len(live) == 1:
             return f"chat {chat_id.hex()} lives at {live[0].name} alone ({_phase(world, chat_id)})"
         if len(live) == 2:
@@ -88,7 +87,7 @@ def find_problem(world: World) -> str | None:
         if node.tombstones:
             return f"{node.name} keeps {len(node.tombstones)} notices"
         for chat_id in node.chats:
-            if not any(chat_id in app.machine._tables.chats for app in world.apps.values()):
+            if not any(chat_id in app.machine.chats for app in world.apps.values()):
                 return f"{node.name} keeps chat {chat_id.hex()} that is over"
     return None
 
@@ -96,9 +95,9 @@ def find_problem(world: World) -> str | None:
 def _phase(world: World, chat_id: ChatId) -> str:
     parts = []
     for app in world.apps.values():
-        chat = app.machine._tables.chats.get(chat_id)
+        chat = app.machine.chats.get(chat_id)
         if chat is not None:
-            parts.append(f"{app.name} {chat.phase.name} leg {'ready' if chat.leg_ready else 'not ready'} up {chat.path_up}")
+            parts.append(f"{app.name} {chat.handshake.state} leg {chat.hop.state.name}")
     for node in world.nodes.values():
         node_chat = node.chats.get(chat_id)
         parts.append(f"{node.name} {'-' if node_chat is None else describe_node_chat(node_chat)}")
@@ -116,9 +115,9 @@ def describe_node_chat(chat: Chat) -> str:
 
 def _find_chat_problem(world: World, chat_id: ChatId) -> str | None:
     ledger = world.ledger.chats[chat_id]
-    chats = {name: app.machine._tables.chats[chat_id] for name, app in world.apps.items()}
+    chats = {name: app.machine.chats[chat_id] for name, app in world.apps.items()}
     for name, chat in chats.items():
-        if chat.phase is not Phase.ACTIVE or not chat.can_send:
+        if not chat.can_send:
             return _phase(world, chat_id)
         sent = len(ledger.sent.get(name, []))
         got = ledger.received.get(ledger.other(name), 0)
@@ -145,7 +144,7 @@ def _find_hop_problem(world: World, chat_id: ChatId) -> str | None:
             other = next((app.name for app in world.apps.values() if hop.is_leg and app.app_id == hop.app_id), home)
             hops.setdefault(frozenset((node.name, other)), []).append(hop.channel.epoch)
     for name, app in world.apps.items():
-        hops[frozenset((name, app.home))].append(app.machine._tables.chats[chat_id].leg.epoch)
+        hops[frozenset((name, app.home))].append(app.machine.chats[chat_id].leg.epoch)
     for ends, epochs in hops.items():
         if len(epochs) != 2 or epochs[0] != epochs[1]:
             return f"epochs of hop {sorted(ends)} differ: {epochs}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hermes_core.endpoint.params import AppParams
-from hermes_core.ids import ChannelKind
+from hermes_core.ids import ChannelKind, app_party
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.relay.params import ChatParams
 from tests.model.ledger import Ledger, ViolationError
@@ -89,7 +89,7 @@ class Runner:
     def run(self, steps: int, *, quiet_every: int = 400) -> Report:
         """Raise ViolationError at the first broken promise."""
         world, report = self.world, self.report
-        with watch_seals(world.ledger, {str(app.machine._tables.party): app.name for app in world.apps.values()}):
+        with watch_seals(world.ledger, {app_party(app.app_id): app.name for app in world.apps.values()}):
             for app in world.apps.values():
                 world.connect_app(app)
             if len(world.nodes) == 2:
@@ -200,8 +200,8 @@ def watch_seals(ledger: Ledger, apps: dict[str, str]) -> Iterator[None]:
         frame = plain_seal(self, plaintext, now, aad_suffix=aad_suffix)
         if self.kind is ChannelKind.END_TO_END:
             ledger.record_end_to_end(apps[str(self.local)], frame)
-        elif self._current is not None:
-            ledger.note_seal(frame, self._current.transcript_hash)
+        elif self.epochs.current is not None:
+            ledger.note_seal(frame, self.epochs.current.transcript_hash)
         return frame
 
     setattr(Channel, "seal", seal)  # noqa: B010 - mypy knows no other way to say it

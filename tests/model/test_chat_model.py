@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hermes_core.endpoint import frames
+from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.delivery import Incoming
+from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.effects import Effects
@@ -71,8 +72,8 @@ def _deliver_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     open_frame = Channel.open
 
     def replayable(self: Channel, frame: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
-        if aad_suffix and self._current is not None:
-            self._current.recv.next = min(self._current.recv.next, int.from_bytes(frame[23:31], "big"))
+        if aad_suffix and self.epochs.current is not None:
+            self.epochs.current.recv.next = min(self.epochs.current.recv.next, int.from_bytes(frame[23:31], "big"))
         try:
             return open_frame(self, frame, now, aad_suffix=aad_suffix)
         except TypeError:  # the chain is wiped that far: this sabotage cannot bring a key back
@@ -86,7 +87,7 @@ def _keep_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _confirm_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "repeat_confirm", lambda *_: None)
+    monkeypatch.setattr(ChannelPair, "repeat_confirm", lambda _: None)
 
 
 def _forget_notices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +95,7 @@ def _forget_notices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _never_send_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "transmit_all", lambda *_: None)
-    monkeypatch.setattr("hermes_core.endpoint.handshakes.transmit_all", lambda *_: None)
+    monkeypatch.setattr(Transfer, "send_all", lambda *_: None)
 
 
 def _leave_records(monkeypatch: pytest.MonkeyPatch) -> None:

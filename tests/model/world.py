@@ -270,14 +270,14 @@ class World:
             int.from_bytes(header[23:], "big"),
         )
         for channel in self._channels_from(receiver, sender, chat_id):
-            current = channel._current
+            current = channel.epochs.current
             if current is not None and (current.number > epoch or (current.number == epoch and current.recv_proven > position)):
                 return True
         return False
 
     def _channels_from(self, receiver: str, sender: str, chat_id: ChatId) -> Iterator[Channel]:
         if receiver in self.apps:
-            chat = self.apps[receiver].machine._tables.chats.get(chat_id)
+            chat = self.apps[receiver].machine.chats.get(chat_id)
             if chat is not None:
                 yield chat.leg
             return

@@ -22,6 +22,7 @@ class HashId(IntEnum):
 ALGORITHM: Final[dict[HashId, hashes.HashAlgorithm]] = {HashId.SHA256: hashes.SHA256(), HashId.SHA512: hashes.SHA512()}
 NAME: Final[dict[HashId, str]] = {HashId.SHA256: "sha256", HashId.SHA512: "sha512"}
 DIGEST_BYTES: Final[dict[HashId, int]] = {HashId.SHA256: 32, HashId.SHA512: 64}
+HASH_OF_LENGTH: Final = {length: hash_id for hash_id, length in DIGEST_BYTES.items()}
 
 
 def hash_bytes(hash_id: HashId, data: bytes) -> bytes:

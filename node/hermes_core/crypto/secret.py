@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from typing import Any, Final, Never, NoReturn
 
 from hermes_core.crypto.sodium import ffi, lib
@@ -12,6 +13,18 @@ _from_buffer: Final = ffi.from_buffer
 _cast: Final = ffi.cast
 
 _wiping_enabled = True
+
+
+def wipe_buffer(
+    buffer: bytearray | memoryview, *, _memzero: Any = lib.sodium_memzero, _from_buffer: Any = ffi.from_buffer
+) -> None:
+    """Zero a buffer in place with libsodium's memzero.
+
+    What it needs is bound when it is defined: at the interpreter's end the names of a module are set to None, one module after
+    the other, and secrets that are alive until then are wiped after that.
+    """
+    if _wiping_enabled is not False and len(buffer):
+        _memzero(_from_buffer(buffer), len(buffer))
 
 
 class SecretBytes:
@@ -67,10 +80,10 @@ class SecretBytes:
     def __repr__(self) -> str:
         return "SecretBytes(wiped)" if self.wiped else "SecretBytes(***)"
 
-    def __del__(self) -> None:
+    def __del__(self, _wipe: Callable[[bytearray], None] = wipe_buffer) -> None:
         buffer = getattr(self, "_buffer", None)
         if buffer is not None:
-            wipe_buffer(buffer)
+            _wipe(buffer)
 
     # mypy refuses these uses (Never, and tools/mypy_secrets.py where a signature cannot say it); at run time they raise, so
     # that no secret reaches a log, a dict key or a pickle.
@@ -91,12 +104,6 @@ class SecretBytes:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("secrets cannot be pickled")
-
-
-def wipe_buffer(buffer: bytearray | memoryview) -> None:
-    """Zero a buffer in place with libsodium's memzero."""
-    if _wiping_enabled and len(buffer):
-        _memzero(_from_buffer(buffer), len(buffer))
 
 
 def wipe_range(pointer: Any, length: int) -> None:

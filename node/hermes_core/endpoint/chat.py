@@ -1,103 +1,299 @@
-"""One chat as its app holds it: the end-to-end channel, the leg to the home node, what is on its way in both directions."""
+"""One chat as its app holds it: messages of the home node, wishes of the owner and time go in, effects come out.
+
+Its parts own their state (channels, hop, handshake, transfer); here is what follows for one of them from another.
+"""
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
 
-from hermes_core.endpoint.delivery import Incoming, Outgoing
-from hermes_core.ids import AppId, ChatId, NodeId
-from hermes_core.protocol.messages import Answer
-from hermes_core.ratchet.channel import Channel
+from hermes_core.crypto.random import generate_bytes
+from hermes_core.endpoint.agreement import Offered, RekeyWish, Starting
+from hermes_core.endpoint.channels import ChannelPair
+from hermes_core.endpoint.context import ChatContext, HomeStream
+from hermes_core.endpoint.events import ChatOffered, FrameRefused
+from hermes_core.endpoint.handshake import Handshake
+from hermes_core.endpoint.hop import Hop, HopInput, HopState
+from hermes_core.endpoint.transfer import Transfer
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import CHAT_ID_BYTES, AppId, ChatId, derive_app_id
+from hermes_core.protocol.messages import (
+    Answer,
+    ChatMessage,
+    Closed,
+    ClosedAck,
+    CloseReason,
+    Confirm,
+    Delete,
+    ErrorNotice,
+    Offer,
+    PathState,
+    Reject,
+    Resume,
+    Sealed,
+)
+from hermes_core.protocol.timers import Timer, fire_due, next_due
 
-
-class Phase(IntEnum):
-    """Where a chat stands in its first handshake."""
-
-    STARTING = 1  # we offered
-    OFFERED = 2  # the other app offered; ours has not decided
-    ACCEPTED = 3  # we answered, and wait for the confirmation
-    ACTIVE = 4
-
-
-class RekeyWish(IntEnum):
-    """Who wants a rekey that has not come through yet."""
-
-    NOBODY = 0
-    OWNER = 1  # the app: a refusal is reported and ends the wish
-    NODE = 2  # REKEY_REQUIRED or ROLLBACK_DETECTED: tried until it succeeds
+_ENDS: Final = {ErrorCode.CHAT_NOT_FOUND: CloseReason.RATCHET_FAILED, ErrorCode.CHAT_EXPIRED: CloseReason.EXPIRED}
+"""What a node says of a chat that it does not have (any more)."""
 
 
 class AppChat:
-    """State of one chat; router.py and its parts decide.
+    """`start` and `answer` make one. It changes nothing but itself; its parts are there to be looked at."""
 
-    `leg_ready`: resumed (or made) on this stream. `path_up`: the other app is reachable. `quarantined`: a rollback was seen,
-    only a rekey helps. `proven_epoch`: the latest end-to-end epoch in which the peer showed that it has our confirmation.
-    """
-
-    __slots__ = (
-        "ack_due",
-        "answer",
-        "chat_id",
-        "end_to_end",
-        "incoming",
-        "leg",
-        "leg_ready",
-        "node_id",
-        "offered_at",
-        "outgoing",
-        "path_up",
-        "peer",
-        "phase",
-        "proven_epoch",
-        "quarantined",
-        "rekey_retry_at",
-        "rekey_wait_s",
-        "rekey_wish",
-        "resume_sent_at",
-        "retransmit_at",
-        "retransmit_wait_s",
-        "started_at",
-    )
+    __slots__ = ("_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "node_id", "over", "peer", "transfer")
 
     def __init__(
-        self, chat_id: ChatId, peer: AppId, node_id: NodeId, *, end_to_end: Channel, leg: Channel, phase: Phase, now: float
+        self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: Starting | Offered
     ) -> None:
-        self.chat_id = chat_id
+        self._context = context
+        self.chat_id = channels.chat_id
         self.peer = peer
-        self.node_id = node_id
-        self.end_to_end = end_to_end
-        self.leg = leg
-        self.phase = phase
-        self.started_at = now
-        self.answer: Answer | None = None
-        self.leg_ready = False
-        self.path_up = False
-        self.quarantined = False
-        self.proven_epoch = 0
-        self.outgoing = Outgoing()
-        self.incoming = Incoming()
-        self.ack_due = False
-        self.offered_at: float | None = None
-        self.rekey_wish = RekeyWish.NOBODY
-        self.rekey_retry_at: float | None = None
-        self.rekey_wait_s = 0.0
-        self.resume_sent_at: float | None = None
-        self.retransmit_at: float | None = None
-        self.retransmit_wait_s = 0.0
+        self.node_id = home.node_id
+        self.end_to_end = channels.end_to_end
+        self.leg = channels.leg
+        self.handshake = Handshake(context, peer, channels, state)
+        self.hop = Hop(context, channels.leg)
+        self.transfer = Transfer(context, channels)
+        self.over = False
+
+    @classmethod
+    def start(cls, context: ChatContext, peer: AppId, home: HomeStream, now: float) -> AppChat:
+        """Offer a chat: ChatReady follows, or ChatFailed and ChatEnded."""
+        channels = ChannelPair(context, ChatId(generate_bytes(CHAT_ID_BYTES, context.random)), peer, home)
+        channels.offer()
+        return cls(context, peer, home, channels, Starting(now))
+
+    @classmethod
+    def answer(cls, context: ChatContext, offer: Offer, home: HomeStream, now: float) -> AppChat:
+        """Check an offer and answer it at once; the answer is kept until the owner decides."""
+        peer = derive_app_id(offer.initiator_key)
+        channels = ChannelPair(context, offer.chat_id, peer, home)
+        answer = channels.answer(offer, now)
+        context.effects.report(ChatOffered(offer.chat_id, peer))
+        return cls(context, peer, home, channels, Offered(answer))
 
     @property
     def can_send(self) -> bool:
-        return self.phase is Phase.ACTIVE and self.leg_ready and self.path_up
+        return self.hop.state is HopState.OPEN and self.handshake.active
 
-    @property
-    def unproven(self) -> bool:
-        """Our confirmation of the end-to-end epoch may not have arrived."""
-        return self.proven_epoch < self.end_to_end.epoch and self.end_to_end.confirm_tag() is not None
+    # the stream
 
-    def wipe(self) -> None:
-        """Zero every key and forget every message."""
+    def connected(self, home: HomeStream, now: float) -> None:
+        """A stream to the home node stands: take the leg up again."""
+        if self.leg.peer == home.party:
+            self.hop.connect(home.binding, now)
+        else:  # the node came back as another one: the leg's keys are gone
+            self._end(CloseReason.RATCHET_FAILED)
+
+    def disconnected(self, now: float) -> None:
+        if isinstance(self.handshake.state, Starting | Offered):
+            self._fail_start(ErrorCode.ROUTE_UNAVAILABLE, "the stream to the node broke", now)
+        else:
+            self.handshake.interrupt()
+            self.hop.apply(HopInput.LOSE)
+
+    # what the owner asks for
+
+    def accept(self, now: float) -> None:
+        self.handshake.accept(now)
+
+    def reject(self, code: ErrorCode) -> None:
+        self.handshake.require_offered()
+        self._context.effects.send(Reject(self.chat_id, code))
+        self._end(CloseReason.DELETED)
+
+    def send(self, content: bytes, now: float) -> int:
+        """The message's seq; it leaves when the path is up."""
+        self.handshake.require_active()
+        message = self.transfer.add(content)
+        if self.can_send:
+            self.transfer.send(message, now)
+        return message.seq
+
+    def acknowledge(self, seq: int) -> None:
+        self.transfer.acknowledge(seq)
+
+    def rekey(self, now: float) -> None:
+        self.handshake.require_active()
+        self._wish_rekey(RekeyWish.OWNER, now)
+
+    def delete(self) -> None:
+        self._give_up(CloseReason.DELETED)
+
+    # messages of the home node
+
+    def receive(self, message: ChatMessage, now: float) -> None:
+        """Whatever is wrong with it changes nothing; the owner hears that it was dropped, an offering app why."""
+        take = self.TAKES.get(type(message))
+        try:
+            if take is None:
+                raise ProtocolError(ErrorCode.INVALID_FRAME, "a message for a node")  # noqa: TRY301
+            take(self, message, now)
+        except ProtocolError as error:
+            self._refuse(error.code)
+            if isinstance(message, Offer):
+                self._context.effects.send(Reject(self.chat_id, error.code))
+
+    def _refuse(self, code: ErrorCode) -> None:
+        self._context.effects.report(FrameRefused(self.chat_id, code))
+
+    def _take_answer(self, answer: Answer, now: float) -> None:
+        hop_tag = self.handshake.complete_leg(answer, now)
+        self.hop.apply(HopInput.RENEW)
+        try:
+            self.handshake.complete_end_to_end(answer, hop_tag, now)
+        except ProtocolError as error:
+            self._refuse(error.code)
+            self.handshake.fail(error.code, "the other app's answer cannot be used", now)
+            if isinstance(self.handshake.state, Starting):
+                self._give_up(CloseReason.RATCHET_FAILED)
+        else:
+            self._follow_epoch(now)
+
+    def _take_confirm(self, confirm: Confirm, now: float) -> None:
+        """Either half may come alone, and again."""
+        if self.handshake.confirm_leg(confirm, now):
+            self.hop.apply(HopInput.RENEW)
+            self.handshake.repeat_later(now)
+        if confirm.end_to_end_epoch:
+            if self.handshake.confirm_end_to_end(confirm, now):
+                self._follow_epoch(now)
+            self.transfer.owe_ack()
+
+    def _take_reject(self, reject: Reject, now: float) -> None:
+        if isinstance(self.handshake.state, Starting):
+            self._fail_start(reject.code, "the chat was refused", now)
+        else:
+            self.handshake.fail(reject.code, "the rekey was refused", now)
+
+    def _follow_epoch(self, now: float) -> None:
+        """The end-to-end channel uses a new epoch; it came all the way, so the path is up if our own leg is."""
+        self.hop.apply(HopInput.REACHED)
+        if self.hop.state is HopState.QUARANTINED:  # the leg did not move: the rollback is not cured yet
+            self._wish_rekey(RekeyWish.NODE, now)
+        elif self.transfer.outgoing and self.can_send:
+            self.transfer.send_all(now)
+        self.transfer.expect_ack(now)
+
+    def _take_resume(self, resume: Resume, now: float) -> None:
+        try:
+            self.hop.resume(resume.claims, now)
+        except ProtocolError as error:
+            self._refuse(error.code)
+            if error.code is ErrorCode.ROLLBACK_DETECTED:
+                self._take_rollback(now)
+            elif error.code is ErrorCode.RATCHET_DESYNC:
+                self._give_up(CloseReason.RATCHET_FAILED)
+
+    def _take_path(self, path: PathState, now: float) -> None:
+        if not path.up:
+            self.hop.apply(HopInput.PATH_DOWN)
+        elif self.hop.apply(HopInput.PATH_UP):
+            self.transfer.restart_wait()
+            if self.can_send:
+                self.transfer.send_all(now)
+            self._try_rekey(now)
+
+    def _take_closed(self, closed: Closed, _now: float) -> None:
+        self._end(closed.reason)
+        self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
+
+    def _take_error(self, notice: ErrorNotice, now: float) -> None:
+        self._refuse(notice.code)
+        if isinstance(self.handshake.state, Starting):
+            self._fail_start(notice.code, notice.detail, now)
+        elif notice.code in _ENDS:
+            self._end(_ENDS[notice.code])
+        elif notice.code is ErrorCode.ROLLBACK_DETECTED:
+            self._take_rollback(now)
+        elif notice.code is ErrorCode.REKEY_REQUIRED:
+            self._wish_rekey(RekeyWish.NODE, now)
+        elif notice.code is ErrorCode.REKEY_THROTTLED:
+            self.handshake.fail(notice.code, notice.detail, now, notice.retry_after_ms / 1000)
+
+    def _take_rollback(self, now: float) -> None:
+        if self.hop.apply(HopInput.ROLLBACK):
+            self._wish_rekey(RekeyWish.NODE, now)
+
+    # rekeys
+
+    def _wish_rekey(self, wish: RekeyWish, now: float) -> None:
+        """Rekey as soon as the path allows; a rekey under way is as good."""
+        self.handshake.wish(wish)
+        self._try_rekey(now)
+
+    def _try_rekey(self, now: float) -> None:
+        """A rekey gets through when messages do, and cures a leg on which none may pass."""
+        if self.can_send or self.hop.state is HopState.QUARANTINED:
+            self.handshake.try_offer(now)
+
+    # time
+
+    def next_timer(self) -> float | None:
+        return next_due(self.TIMERS, self)
+
+    def handle_timer(self, now: float) -> None:
+        fire_due(self.TIMERS, self, now, over=lambda chat: chat.over)
+
+    def settle(self, now: float) -> None:
+        """After the last of the inputs that came together: acknowledge what they brought."""
+        self.transfer.settle(now, can_send=self.can_send)
+
+    def _offer_unanswered(self, now: float) -> None:
+        self.handshake.fail(ErrorCode.TARGET_OFFLINE, "nobody answered", now)
+        if isinstance(self.handshake.state, Starting):
+            self._give_up(CloseReason.ROUTE_UNAVAILABLE)
+
+    def _answer_unconfirmed(self, _now: float) -> None:
+        self._give_up(CloseReason.EXPIRED)
+
+    def _pause_over(self, now: float) -> None:
+        self.handshake.end_pause()
+        self._try_rekey(now)
+
+    def _unacknowledged(self, now: float) -> None:
+        self.transfer.end_wait(now, can_send=self.can_send)
+
+    # the end
+
+    def _fail_start(self, code: ErrorCode, detail: str, now: float) -> None:
+        """A chat that never came to be; the node knows."""
+        self.handshake.fail(code, detail, now)
+        self._end(CloseReason.ROUTE_UNAVAILABLE)
+
+    def _give_up(self, reason: CloseReason) -> None:
+        """End a chat the node may still hold."""
+        if self.hop.state is not HopState.AWAY:
+            self._context.effects.send(Delete(self.chat_id))
+        self._end(reason)
+
+    def _end(self, reason: CloseReason) -> None:
+        """The chat is over here: zero every key and forget every message."""
+        self.over = True
         self.end_to_end.wipe()
         self.leg.wipe()
-        self.outgoing.clear()
-        self.incoming.clear()
-        self.answer = None
+        self.transfer.clear()
+        self._context.effects.end(self.chat_id, reason)
+
+    TAKES: ClassVar[Mapping[type[ChatMessage], Callable[[AppChat, Any, float], None]]] = {
+        Sealed: lambda chat, sealed, now: chat.transfer.receive(chat.hop.open(sealed.frame, now), now),
+        Offer: lambda chat, offer, now: chat.handshake.answer(offer, now),
+        Answer: _take_answer,
+        Confirm: _take_confirm,
+        Reject: _take_reject,
+        Resume: _take_resume,
+        PathState: _take_path,
+        Closed: _take_closed,
+        ErrorNotice: _take_error,
+    }
+    TIMERS: ClassVar[tuple[Timer[AppChat], ...]] = (
+        Timer("offer unanswered", lambda chat: chat.handshake.offer_due, _offer_unanswered),
+        Timer("answer unconfirmed", lambda chat: chat.handshake.answer_due, _answer_unconfirmed),
+        Timer("offer again", lambda chat: chat.handshake.pause_due, _pause_over),
+        Timer("send again", lambda chat: chat.transfer.resend_due, _unacknowledged),
+        Timer("claim again", lambda chat: chat.hop.claims_due, lambda chat, now: chat.hop.repeat_claims(now)),
+        Timer("content keys", lambda chat: chat.end_to_end.next_timer(), lambda chat, now: chat.end_to_end.handle_timer(now)),
+        Timer("leg keys", lambda chat: chat.leg.next_timer(), lambda chat, now: chat.leg.handle_timer(now)),
+    )

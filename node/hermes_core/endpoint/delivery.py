@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from hermes_core.crypto.encoding import u64
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ratchet.channel import Channel
 
 
 class OutgoingMessage:
-    """One message on its way. `frame` is its end-to-end frame in the current epoch, None until it is sealed (anew)."""
+    """One message on its way, with its end-to-end frame in the latest epoch in which it was sent."""
 
-    __slots__ = ("content", "frame", "seq")
+    __slots__ = ("_epoch", "_frame", "content", "seq")
 
     def __init__(self, seq: int, content: bytes) -> None:
         self.seq = seq
         self.content = content
-        self.frame: bytes | None = None
+        self._epoch = 0
+        self._frame = b""
+
+    def build_frame(self, end_to_end: Channel, now: float) -> bytes:
+        """Sealed once an epoch, however often it is sent; anew in the next one, with the same seq."""
+        if self._epoch != end_to_end.epoch:
+            self._frame = end_to_end.seal(self.content, now, aad_suffix=u64(self.seq))
+            self._epoch = end_to_end.epoch
+        return self._frame
 
 
 class Outgoing:
@@ -56,11 +66,6 @@ class Outgoing:
         while self._messages and self._messages[0].seq <= seq:
             self._bytes -= len(self._messages.popleft().content)
         return True
-
-    def forget_frames(self) -> None:
-        """A new epoch: everything unacknowledged is sealed anew, with its seq."""
-        for message in self._messages:
-            message.frame = None
 
     def clear(self) -> None:
         self._messages.clear()

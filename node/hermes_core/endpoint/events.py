@@ -19,7 +19,7 @@ class ChatOffered:
 
 @dataclass(frozen=True, slots=True)
 class ChatReady:
-    """Keys are agreed and confirmed; send() works, and what is sent reaches the other app."""
+    """Keys are agreed and confirmed; send() works. Whether the path is up already, PathChanged says."""
 
     chat_id: ChatId
 
@@ -51,7 +51,7 @@ class MessagesAcked:
 
 @dataclass(frozen=True, slots=True)
 class PathChanged:
-    """Whether what is sent now reaches the other app at once; otherwise it waits here."""
+    """Whether what is sent now reaches the other app at once; otherwise it waits here. A new chat's path is down."""
 
     chat_id: ChatId
     up: bool

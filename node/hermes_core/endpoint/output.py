@@ -3,12 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from hermes_core.endpoint.events import AppEvent
-from hermes_core.protocol.messages import ChatMessage
+from hermes_core.endpoint.events import AppEvent, ChatEnded
+from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import ChatMessage, CloseReason
 
 
 @dataclass(slots=True)
 class AppOutput:
     sends: list[ChatMessage] = field(default_factory=list)
     events: list[AppEvent] = field(default_factory=list)
+
+
+class Effects(Protocol):
+    """Where a chat puts what it wants done. It reads nothing back."""
+
+    def send(self, message: ChatMessage) -> None:
+        """To the home node, whose stream stands."""
+
+    def report(self, event: AppEvent) -> None:
+        """To the owner."""
+
+    def end(self, chat_id: ChatId, reason: CloseReason) -> None:
+        """The chat is over, and has wiped itself."""
+
+
+class Collector:
+    """Holds the effects of all chats until the router takes them."""
+
+    def __init__(self) -> None:
+        self._output = AppOutput()
+        self._ended: list[ChatId] = []
+
+    def send(self, message: ChatMessage) -> None:
+        self._output.sends.append(message)
+
+    def report(self, event: AppEvent) -> None:
+        self._output.events.append(event)
+
+    def end(self, chat_id: ChatId, reason: CloseReason) -> None:
+        self._ended.append(chat_id)
+        self.report(ChatEnded(chat_id, reason))
+
+    def void_sends(self) -> None:
+        """The stream is gone, and with it what nobody has collected."""
+        self._output.sends.clear()
+
+    def take_ended(self) -> list[ChatId]:
+        """Chats that are over, and of which nobody has taken note yet."""
+        ended = self._ended
+        if ended:
+            self._ended = []
+        return ended
+
+    def take_output(self) -> AppOutput:
+        output, self._output = self._output, AppOutput()
+        return output

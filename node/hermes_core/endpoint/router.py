@@ -1,240 +1,240 @@
 """AppChats: an app's chats as one machine without IO; messages and time go in, messages and events come out.
 
-docs/reference/protocol.md says what flows. Parts: handshakes (start, answer, confirm, rekey), frames (frames,
-acknowledgements, sending again), delivery (exactly once, in order); here: the stream, resume, time, the end.
+docs/reference/protocol.md says what flows. The router finds the chat that is meant, and owns what is not one chat's: which
+there are, which are over, the stream to the home node, whose timer is next. What a chat does is in chat.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
-from hermes_core.endpoint import control, frames, handshakes
-from hermes_core.endpoint.chat import AppChat, Phase, RekeyWish
-from hermes_core.endpoint.events import (
-    AppEvent,
-    ChatEnded,
-    ChatFailed,
-    ChatOffered,
-    ChatReady,
-    ChatRekeyed,
-    ChatResumed,
-    FrameRefused,
-    MessageReceived,
-    MessagesAcked,
-    PathChanged,
-)
-from hermes_core.endpoint.output import AppOutput
+from hermes_core.endpoint.chat import AppChat
+from hermes_core.endpoint.context import ChatContext, HomeStream
+from hermes_core.endpoint.events import FrameRefused
+from hermes_core.endpoint.output import AppOutput, Collector
 from hermes_core.endpoint.params import AppParams
-from hermes_core.endpoint.tables import AppTables, HomeStream
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId, app_party, derive_app_id, parse_app_id
 from hermes_core.protocol.messages import (
     Answer,
     ChatMessage,
-    CloseReason,
+    Closed,
+    ClosedAck,
     Confirm,
+    Delete,
+    ErrorNotice,
     Offer,
+    PathState,
     Reject,
     Sealed,
 )
-from hermes_core.ratchet.header import MAX_CONTENT_BYTES
+from hermes_core.protocol.payload import parse_frame_chat
+from hermes_core.protocol.timers import TimerHeap
 
-__all__ = [
-    "AppChats",
-    "AppEvent",
-    "AppOutput",
-    "AppParams",
-    "ChatEnded",
-    "ChatFailed",
-    "ChatOffered",
-    "ChatReady",
-    "ChatRekeyed",
-    "ChatResumed",
-    "FrameRefused",
-    "MessageReceived",
-    "MessagesAcked",
-    "PathChanged",
-]
+MAX_REMEMBERED_ENDS: Final = 4096
+"""Ended chats whose first offer, sent again, is not taken for a new chat."""
 
 
 class AppChats:
-    """What the owner asks for raises ProtocolError when it cannot be done; what comes in never raises."""
+    """What the owner asks for raises ProtocolError when it cannot be done; what comes in never raises.
+
+    After an input, or several that came together, `take_output` settles the chats they touched and says what is to be done.
+    """
 
     def __init__(self, *, identity: Identity, params: AppParams, random: RandomSource) -> None:
-        self._tables = AppTables(identity, params, random)
+        app_id = derive_app_id(identity.public_key)
+        self._effects = Collector()
+        self._context = ChatContext(identity, app_id, app_party(app_id), params, random, self._effects)
+        self._home: HomeStream | None = None
+        self._chats: dict[ChatId, AppChat] = {}
+        self._ended: dict[ChatId, None] = {}
+        self._touched: dict[ChatId, None] = {}
+        self._timers: TimerHeap[ChatId] = TimerHeap()
         self._now = 0.0
 
     @property
     def app_id(self) -> AppId:
-        return self._tables.app_id
+        return self._context.app_id
+
+    @property
+    def chats(self) -> Mapping[ChatId, AppChat]:
+        """Every chat that is not over, to be looked at. Those that have ended go before anybody looks."""
+        for chat_id in self._effects.take_ended():
+            del self._chats[chat_id]
+            self._timers.cancel(chat_id)
+            self._ended[chat_id] = None
+            if len(self._ended) > MAX_REMEMBERED_ENDS:
+                del self._ended[next(iter(self._ended))]
+        return self._chats
 
     # the stream
 
     def connected(self, node_id: NodeId, node_public_key: bytes, binding: bytes, now: float) -> None:
         """A node proved its identity on a new stream with this session binding; every chat at home there is resumed."""
-        self._now = now
-        if self._tables.stream is not None:
+        if self._home is not None:
             self.disconnected(now)
-        stream = self._tables.stream = HomeStream(node_id, node_public_key, binding)
-        for chat in list(self._tables.chats.values()):
-            if chat.node_id != node_id:
-                continue
-            if chat.leg.peer != stream.party:  # the node came back as another one: the leg's keys are gone
-                self._tables.end_chat(chat, CloseReason.RATCHET_FAILED)
-            else:
-                control.send_claims(self._tables, chat, stream, now)
+        self._now = now
+        self._home = HomeStream(node_id, node_public_key, binding)
+        for chat_id in list(self.chats):
+            chat = self._find_at_home(chat_id)
+            if chat is not None:
+                chat.connected(self._home, now)
 
     def disconnected(self, now: float) -> None:
         """The stream is gone; what was not collected for it is void."""
         self._now = now
-        tables = self._tables
-        tables.stream = None
-        tables.output.sends.clear()
-        for chat in list(tables.chats.values()):
-            if chat.phase in {Phase.STARTING, Phase.OFFERED}:
-                tables.fail_start(chat, ErrorCode.ROUTE_UNAVAILABLE, "the stream to the node broke")
-                continue
-            handshakes.interrupt_rekey(chat)
-            chat.leg_ready = False
-            chat.resume_sent_at = None
-            control.set_path(tables, chat, up=False)
+        self._home = None
+        self._effects.void_sends()
+        for chat_id in list(self.chats):
+            self._require(chat_id).disconnected(now)
 
     # what the owner asks for
 
     def start_chat(self, target: AppId, now: float) -> ChatId:
-        """Offer a chat to another app: ChatReady follows, or ChatFailed and ChatEnded."""
+        """Offer a chat to another app: ChatReady follows, or ChatFailed and ChatEnded.
+
+        ROUTE_UNAVAILABLE without a stream, LIMIT_EXCEEDED, INVALID_FRAME for a bad target.
+        """
         self._now = now
-        return handshakes.start_chat(self._tables, target, now).chat_id
+        if parse_app_id(target) == self.app_id:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "an app cannot chat with itself")
+        if self._home is None:
+            raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "not connected to a node")
+        self._require_room()
+        return self._add(AppChat.start(self._context, target, self._home, now))
 
     def accept(self, chat_id: ChatId, now: float) -> None:
         """Take an offered chat: ChatReady follows, or ChatEnded."""
         self._now = now
-        handshakes.accept_chat(self._tables, self._chat(chat_id), now)
+        self._require(chat_id).accept(now)
 
     def reject(self, chat_id: ChatId, code: ErrorCode, now: float) -> None:
         self._now = now
-        handshakes.reject_chat(self._tables, self._chat(chat_id), code)
+        self._require(chat_id).reject(code)
 
     def send(self, chat_id: ChatId, content: bytes, now: float) -> int:
         """The message's seq. It leaves when the path is up; BACKPRESSURE when the window is full, INVALID_FRAME over 64 KiB."""
         self._now = now
-        chat = self._chat(chat_id)
-        if chat.phase is not Phase.ACTIVE:
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
-        if len(content) > MAX_CONTENT_BYTES:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, f"a message has at most {MAX_CONTENT_BYTES} bytes")
-        params = self._tables.params
-        message = chat.outgoing.add(content, params.window_messages, params.window_bytes)
-        if chat.can_send:
-            frames.transmit_message(self._tables, chat, message, now)
-        return message.seq
+        return self._require(chat_id).send(content, now)
 
     def acknowledge(self, chat_id: ChatId, seq: int, now: float) -> None:
         """Everything up to `seq` is safe with this app; anything but a delivered seq is ignored."""
         self._now = now
-        if self._chat(chat_id).incoming.acknowledge(seq):
-            self._tables.acks_due[chat_id] = None
+        self._require(chat_id).acknowledge(seq)
 
     def rekey(self, chat_id: ChatId, now: float) -> None:
         """Move the chat to its next epoch: ChatRekeyed follows, or ChatFailed. A rekey under way is as good."""
         self._now = now
-        chat = self._chat(chat_id)
-        if chat.phase is not Phase.ACTIVE:
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
-        handshakes.wish_rekey(self._tables, chat, RekeyWish.OWNER, now)
+        self._require(chat_id).rekey(now)
 
     def delete(self, chat_id: ChatId, now: float) -> None:
         """End the chat for both apps. A node that does not hear of it now does when it names the chat after a reconnect."""
         self._now = now
-        self._tables.give_up(self._chat(chat_id), CloseReason.DELETED)
+        self._require(chat_id).delete()
 
-    def _chat(self, chat_id: ChatId) -> AppChat:
-        chat = self._tables.chats.get(chat_id)
-        if chat is None:
-            raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)
-        return chat
-
-    # messages
+    # messages of the home node
 
     def receive(self, message: ChatMessage, now: float) -> None:
-        """One message of the home node, its lengths already checked (hermes_core.protocol.validate)."""
+        """One message, its lengths already checked (hermes_core.protocol.validate)."""
         self._now = now
-        tables = self._tables
-        if tables.stream is None:
+        if self._home is None:
             return
+        chat_id = parse_frame_chat(message.frame) if isinstance(message, Sealed) else message.chat_id
+        chat = None if chat_id is None else self._find_at_home(chat_id)
+        if chat is not None:
+            chat.receive(message, now)
+        elif isinstance(message, Offer):
+            self._take_offer(message, self._home, now)
+        else:
+            self._receive_stray(message, chat_id)
+
+    def _take_offer(self, offer: Offer, home: HomeStream, now: float) -> None:
+        """A chat that is not known here, or not at this home."""
+        try:
+            if offer.end_to_end.epoch != 1:
+                self._effects.send(Delete(offer.chat_id))  # a chat this app no longer has
+                return
+            if offer.chat_id in self.chats or offer.chat_id in self._ended:
+                raise ProtocolError(ErrorCode.CHAT_EXISTS)  # noqa: TRY301
+            if offer.target != self.app_id:
+                raise ProtocolError(ErrorCode.TARGET_NOT_FOUND)  # noqa: TRY301
+            self._require_room()
+            self._add(AppChat.answer(self._context, offer, home, now))
+        except ProtocolError as error:
+            self._effects.report(FrameRefused(offer.chat_id, error.code))
+            self._effects.send(Reject(offer.chat_id, error.code))
+
+    def _receive_stray(self, message: ChatMessage, chat_id: ChatId | None) -> None:
+        """What names no chat that has its home there."""
         match message:
-            case Sealed():
-                frames.receive_frame(tables, message, now)
-            case Offer():
-                handshakes.receive_offer(tables, message, now)
+            case Sealed() | Confirm():
+                self._effects.report(FrameRefused(chat_id, ErrorCode.CHAT_NOT_FOUND))
             case Answer():
-                handshakes.receive_answer(tables, message, now)
-            case Confirm():
-                handshakes.receive_confirm(tables, message, now)
-            case Reject():
-                handshakes.receive_reject(tables, message, now)
-            case _:
-                control.receive_control(tables, message, now)
+                self._effects.report(FrameRefused(chat_id, ErrorCode.CHAT_NOT_READY))
+            case ErrorNotice():
+                self._effects.report(FrameRefused(chat_id, message.code))
+            case Closed():
+                self._effects.send(ClosedAck(message.chat_id, message.reason))
+            case PathState() if chat_id not in self.chats:
+                self._effects.send(Delete(message.chat_id))  # the node holds a chat that is over here
+            case Delete() | ClosedAck():
+                self._effects.report(FrameRefused(chat_id, ErrorCode.INVALID_FRAME))
 
     # time
 
     def next_timer(self) -> float | None:
-        return self._tables.timers.next_due()
+        """When `handle_timer` is due, as of the latest output."""
+        return self._timers.next_due()
 
     def handle_timer(self, now: float) -> None:
         self._now = now
-        for chat_id in self._tables.timers.pop_due(now):
-            self._handle_chat_timer(self._tables.chats[chat_id], now)
-
-    def _handle_chat_timer(self, chat: AppChat, now: float) -> None:
-        tables, params = self._tables, self._tables.params
-        if chat.phase is Phase.STARTING and now >= chat.started_at + params.handshake_timeout_s:
-            tables.report(ChatFailed(chat.chat_id, ErrorCode.TARGET_OFFLINE, "nobody answered"))
-            tables.give_up(chat, CloseReason.ROUTE_UNAVAILABLE)
-            return
-        if chat.phase is Phase.ACCEPTED and now >= chat.started_at + params.ready_timeout_s:
-            tables.give_up(chat, CloseReason.EXPIRED)
-            return
-        if chat.offered_at is not None and now >= chat.offered_at + params.handshake_timeout_s:
-            handshakes.fail_rekey(tables, chat, ErrorCode.TARGET_OFFLINE, "nobody answered", now)
-        if chat.rekey_retry_at is not None and now >= chat.rekey_retry_at:
-            chat.rekey_retry_at = None  # while the path is down, its coming up is what counts
-            handshakes.try_rekey(tables, chat, now)
-        if chat.retransmit_at is not None and now >= chat.retransmit_at:
-            frames.retransmit(tables, chat, now)
-        if chat.resume_sent_at is not None and now >= chat.resume_sent_at + params.resume_retry_s:
-            chat.resume_sent_at = None
-            if tables.stream is not None and tables.is_home(chat):
-                control.send_claims(tables, chat, tables.stream, now)
-        chat.end_to_end.handle_timer(now)
-        chat.leg.handle_timer(now)
-        due = _plan_deadline(chat, params)
-        if due is not None:
-            tables.timers.schedule(chat.chat_id, due)
+        for chat_id in self._timers.pop_due(now):
+            chat = self._find(chat_id)
+            if chat is not None:
+                chat.handle_timer(now)
 
     # output
 
     def take_output(self) -> AppOutput:
         """Messages for the home node, in order, and events for the owner, since the last call."""
-        tables = self._tables
-        frames.flush_acks(tables, self._now)
-        for chat_id in tables.touched:
-            chat = tables.chats.get(chat_id)
-            due = _plan_deadline(chat, tables.params) if chat is not None else None
-            if due is not None:
-                tables.timers.schedule(chat_id, due)  # among others, keys derived ahead have to go when the chat falls idle
-        tables.touched.clear()
-        output, tables.output = tables.output, AppOutput()
-        return output
+        for chat_id in self._touched:
+            chat = self.chats.get(chat_id)
+            if chat is not None:
+                chat.settle(self._now)
+                due = chat.next_timer()
+                if due is not None:
+                    self._timers.schedule(chat_id, due)
+        self._touched.clear()
+        return self._effects.take_output()
 
+    # chats
 
-def _plan_deadline(chat: AppChat, params: AppParams) -> float | None:
-    """When the chat has to be looked at again."""
-    times = [chat.rekey_retry_at, chat.retransmit_at, chat.end_to_end.next_timer(), chat.leg.next_timer()]
-    if chat.phase is Phase.ACCEPTED:
-        times.append(chat.started_at + params.ready_timeout_s)
-    if chat.offered_at is not None:
-        times.append(chat.offered_at + params.handshake_timeout_s)
-    if chat.resume_sent_at is not None:
-        times.append(chat.resume_sent_at + params.resume_retry_s)
-    return min((time for time in times if time is not None), default=None)
+    def _find(self, chat_id: ChatId) -> AppChat | None:
+        """The only way to a chat: whoever gets it may change it, so it is settled before the next output."""
+        chat = self.chats.get(chat_id)
+        if chat is not None:
+            self._touched[chat_id] = None
+        return chat
+
+    def _find_at_home(self, chat_id: ChatId) -> AppChat | None:
+        """A chat whose home is the node this stream goes to: no other node has a say in it."""
+        chat = self._find(chat_id)
+        return chat if chat is not None and self._home is not None and chat.node_id == self._home.node_id else None
+
+    def _require(self, chat_id: ChatId) -> AppChat:
+        chat = self._find(chat_id)
+        if chat is None:
+            raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)
+        return chat
+
+    def _require_room(self) -> None:
+        if len(self.chats) >= self._context.params.max_chats:
+            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "this app has as many chats as it may have")
+
+    def _add(self, chat: AppChat) -> ChatId:
+        self._chats[chat.chat_id] = chat
+        self._touched[chat.chat_id] = None
+        return chat.chat_id

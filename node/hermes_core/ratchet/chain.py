@@ -7,6 +7,7 @@ step is computed twice. Row of position p: chain key of p + 1 (32 bytes) ‖ mes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -103,7 +104,8 @@ class Chain:
         return None if self._rows is None else self._reserved_at_s + ROWS_IDLE_S
 
     def drop_idle_rows(self, now: float) -> None:
-        if self._rows is not None and now - self._reserved_at_s >= ROWS_IDLE_S:
+        due = self.rows_drop_at_s
+        if due is not None and now >= due:
             self._drop_rows(self.next)
 
     def snapshot(self) -> DirectionSnapshot:
@@ -118,8 +120,11 @@ class Chain:
         wipe_buffer(self._key)
         wipe_buffer(self._reserved_key)
 
-    def __del__(self) -> None:
-        self.wipe()
+    def __del__(self, _wipe: Callable[[bytearray], None] = wipe_buffer) -> None:
+        for name in ("_rows", "_key", "_reserved_key"):
+            buffer = getattr(self, name, None)  # None: dropped, or never made
+            if buffer is not None:
+                _wipe(buffer)  # bound here, as in SecretBytes: module names may be gone
 
     def _derive_rows(self, end: int) -> None:
         """Extend the rows to those of positions `next` … `end - 1`."""

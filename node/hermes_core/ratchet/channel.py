@@ -1,51 +1,72 @@
 """One secret channel with its epochs; the same class serves end-to-end channels, legs and tielines.
 
-Frames are sealed and opened here; `negotiation.py` adds how epochs begin, `resume.py` how a broken stream is taken up again.
+Frames are sealed and opened here; `epochs.py` holds the keys, `negotiation.py` agrees on new ones, `resume.py` compares claims.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+import dataclasses
 
-from hermes_core.crypto import labels
 from hermes_core.crypto.aead import open_frame, seal_frame
-from hermes_core.crypto.encoding import lp, u8, u32, u64
-from hermes_core.crypto.hashing import HashId, compute_tag, equal_tags
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import MAX_POSITION, ChatId, Role
-from hermes_core.ratchet.chain import Chain
+from hermes_core.handshake.statement import KeyStatement
+from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Party
+from hermes_core.ratchet.ack import ACK_TAG_BYTES, check_ack_tag, compute_ack_tag
 from hermes_core.ratchet.claim import EpochClaim
-from hermes_core.ratchet.epoch import Epoch
+from hermes_core.ratchet.context import ChannelContext
+from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.header import (
     FRAME_OVERHEAD_BYTES,
     HEADER_BYTES,
     MAX_FRAME_BYTES,
     MAX_PLAINTEXT_BYTES,
     PREFIX_BYTES,
-    parse_header,
 )
 from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.ratchet.resume import ResumeContext, build_claim, check_claims
-from hermes_core.ratchet.skipped import SkippedKeys
 from hermes_core.ratchet.state import ChannelSnapshot
 
-__all__ = ["Channel", "ChannelParams"]
-
-ACK_TAG_BYTES: Final = 16
+__all__ = ["ACK_TAG_BYTES", "Channel", "ChannelParams"]
 
 
-class Channel(Negotiation):
+class Channel:
     """A channel between `local` and `peer`.
 
     Every method that takes something from the peer raises ProtocolError and leaves the channel untouched when it is not
     acceptable. `dirty` says that persisted state changed: commit `snapshot()` (which resets it) before any frame leaves.
+    `epochs` and `negotiation` are there to be looked at; only the channel changes them.
     """
 
-    __slots__ = ()
+    __slots__ = ("_context", "chat_id", "epochs", "hash_id", "kind", "local", "negotiation", "params", "peer")
+
+    def __init__(
+        self,
+        *,
+        kind: ChannelKind,
+        chat_id: ChatId,
+        identity: Identity,
+        local: Party,
+        peer: Party,
+        peer_public_key: bytes | None,
+        params: ChannelParams,
+        random: RandomSource,
+        seen_ephemerals: tuple[bytes, ...] = (),
+    ) -> None:
+        """`peer_public_key` may be None until the first handshake brings it; `random` gives the ephemerals."""
+        self.kind = kind
+        self.chat_id = chat_id
+        self.hash_id = params.hash_id
+        self.local = local
+        self.peer = peer
+        self.params = params
+        self._context = ChannelContext(kind, chat_id, params.hash_id, local, peer)
+        self.epochs = Epochs(self._context, params)
+        self.negotiation = Negotiation(
+            self._context, self.epochs, identity=identity, peer_public_key=peer_public_key, random=random, seen=seen_ephemerals
+        )
 
     # frames
 
@@ -54,9 +75,7 @@ class Channel(Negotiation):
 
         CHAT_NOT_READY before the first epoch; INVALID_FRAME for a plaintext beyond the bound of the channel's kind.
         """
-        epoch = self._current
-        if epoch is None:
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "channel has no confirmed epoch yet")
+        epoch = self.epochs.current or self.epochs.require_current()
         if len(plaintext) > MAX_PLAINTEXT_BYTES[self.kind]:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "plaintext is too long")
         chain = epoch.send
@@ -64,8 +83,7 @@ class Channel(Negotiation):
         if position >= chain.reserved:
             if position + self.params.window > MAX_POSITION:
                 raise ProtocolError(ErrorCode.REKEY_REQUIRED, "positions of this epoch are used up")
-            chain.reserve(position, self.params.window, now)
-            self.dirty = True
+            self.epochs.reserve(chain, position, now)
         header = epoch.send_prefix + position.to_bytes(8, "big")
         frame = seal_frame(chain.message_key(position), header, plaintext, header + aad_suffix)
         chain.advance(position)
@@ -76,19 +94,20 @@ class Channel(Negotiation):
 
         INVALID_FRAME, KEY_VERSION_MISMATCH, CHAT_NOT_READY, REPLAYED_FRAME, RATCHET_DESYNC, AUTH_FAILED.
         """
-        epoch = self._current
+        epochs = self.epochs
+        epoch = epochs.current
         if (
             epoch is None
             or not frame.startswith(epoch.recv_prefix)
             or not FRAME_OVERHEAD_BYTES <= len(frame) <= MAX_FRAME_BYTES[self.kind]
         ):
-            epoch = self._find_epoch(frame, now)
+            epoch = epochs.find_reader(frame, now)
         header = frame[:HEADER_BYTES]
         position = int.from_bytes(header[PREFIX_BYTES:], "big")
         chain = epoch.recv
         ahead = position - chain.next
         if ahead < 0:
-            return self._open_skipped(epoch, position, frame, header + aad_suffix, now)
+            return epochs.open_skipped(epoch, position, frame, header + aad_suffix, now)
         if ahead > self.params.max_skip:
             raise self._too_far(position)
         try:
@@ -97,118 +116,103 @@ class Channel(Negotiation):
             chain.forget()
             raise
         if ahead and self.params.max_skipped_keys:
-            self._keep_skipped(epoch, position, now)
-        if position >= chain.reserved and epoch is not self._old:
-            chain.reserve(position, self.params.window, now)
-            self.dirty = True
-        chain.advance(position)
-        epoch.recv_proven = position + 1
-        if epoch is self._current:
-            epoch.peer_proved = True
-            if self._old is not None:
-                self._drop_old()
+            epochs.keep_skipped(epoch, position, now)
+        if position >= chain.reserved and epoch is not epochs.old:
+            epochs.reserve(chain, position, now)
+        epoch.accept(position)
+        if epochs.old is not None and epoch is epochs.current:
+            epochs.drop_old()
         return plaintext
-
-    def _find_epoch(self, frame: bytes, now: float) -> Epoch:
-        header = parse_header(frame)
-        if header.kind is not self.kind or header.chat_id != self.chat_id:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, "frame belongs to another channel")
-        old = self._old if now < self._old_until_s else None  # a late timer does not prolong the overlap
-        epochs = (epoch for epoch in (self._current, old) if epoch is not None)
-        epoch = next((epoch for epoch in epochs if epoch.number == header.epoch), None)
-        if epoch is None:
-            if self._pending is not None and self._pending.number == header.epoch:
-                raise ProtocolError(ErrorCode.CHAT_NOT_READY, "epoch is not confirmed yet")
-            raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"no keys of epoch {header.epoch}")
-        if header.direction is not epoch.role.peer:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, "frame goes in the other direction")
-        return epoch
 
     def _too_far(self, position: int) -> ProtocolError:
         if position > MAX_POSITION:
             return ProtocolError(ErrorCode.INVALID_FRAME, "position out of bounds")
         return ProtocolError(ErrorCode.RATCHET_DESYNC, f"position is more than {self.params.max_skip} ahead")
 
-    def _open_skipped(self, epoch: Epoch, position: int, frame: bytes, aad: bytes, now: float) -> bytes:
-        key = None if self._skipped is None else self._skipped.find(epoch.number, position, now)
-        if self._skipped is None or key is None:
-            raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
-        plaintext = open_frame(key, frame, HEADER_BYTES, aad)
-        self._skipped.use(epoch.number, position)
-        return plaintext
-
-    def _keep_skipped(self, epoch: Epoch, position: int, now: float) -> None:
-        if self._skipped is None:
-            self._skipped = SkippedKeys(self.params.max_skipped_keys, self.params.skipped_ttl_s)
-        first = max(epoch.recv.next, position - self.params.max_skipped_keys)
-        for skipped in range(first, position):
-            self._skipped.add(epoch.number, skipped, epoch.recv.message_key(skipped), now)
-
     # acknowledgements
 
     def ack_tag(self, seq: int) -> tuple[int, bytes]:
         """This side's proof that everything up to `seq` was handed over: (end-to-end epoch, 16 bytes)."""
-        if self._current is None:
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "channel has no confirmed epoch yet")
-        return self._current.number, self._compute_ack(self._current, self._current.role, seq)
+        epoch = self.epochs.require_current()
+        return epoch.number, compute_ack_tag(self._context, epoch, epoch.role, seq)
 
     def check_ack(self, seq: int, epoch: int, tag: bytes) -> None:
-        """KEY_VERSION_MISMATCH for an epoch whose keys are gone, AUTH_FAILED for a wrong tag."""
-        for held in (self._current, self._old):
-            if held is not None and held.number == epoch:
-                if not equal_tags(self._compute_ack(held, held.role.peer, seq), tag):
-                    raise ProtocolError(ErrorCode.AUTH_FAILED, "acknowledgement is not authentic")
-                return
-        raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"no keys of epoch {epoch}")
+        """The peer's proof, also that it has our confirmation; KEY_VERSION_MISMATCH when the keys are gone, AUTH_FAILED."""
+        held = self.epochs.find_keys(epoch)
+        check_ack_tag(self._context, held, seq, tag)
+        held.prove()
 
-    def _compute_ack(self, epoch: Epoch, role: Role, seq: int) -> bytes:
-        if not 0 <= seq <= MAX_POSITION:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, "seq out of bounds")
-        data = lp(labels.ACK) + self.chat_id + u32(epoch.number) + u8(role) + u64(seq)
-        return compute_tag(self.hash_id, epoch.mac, data)[:ACK_TAG_BYTES]
+    # new epochs
+
+    def start_offer(self) -> KeyStatement:
+        """As initiator: the statement for the next epoch; it replaces an outstanding own offer."""
+        return self.negotiation.start_offer()
+
+    def answer_offer(
+        self, offer: KeyStatement, now: float, *, peer_public_key: bytes | None = None
+    ) -> tuple[KeyStatement, bytes]:
+        """As responder: (answer, own confirmation tag); the new epoch is pending.
+
+        An older pending epoch and an own outstanding offer are dropped. `peer_public_key` is needed once, if the constructor
+        did not get it. INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, INVALID_KEY, AUTH_FAILED.
+        """
+        return self.negotiation.answer_offer(offer, now, peer_public_key=peer_public_key)
+
+    def complete(self, answer: KeyStatement, confirm: bytes, now: float, *, peer_public_key: bytes | None = None) -> bytes:
+        """As initiator: check answer and tag, begin to use the new epoch, return the own confirmation tag.
+
+        After an error the offer is still outstanding. KEY_VERSION_MISMATCH when none is; INVALID_FRAME, REPLAYED_KEY,
+        INVALID_KEY, AUTH_FAILED, KEY_MISMATCH.
+        """
+        return self.negotiation.complete(answer, confirm, now, peer_public_key=peer_public_key)
+
+    def check_confirm(self, epoch: int, tag: bytes, now: float) -> None:
+        """As responder: the initiator's tag; the pending epoch becomes the one in use. Idempotent.
+
+        KEY_MISMATCH for a wrong tag (the caller drops the epoch), KEY_VERSION_MISMATCH for any other epoch.
+        """
+        self.negotiation.check_confirm(epoch, tag, now)
+
+    def confirm_tag(self) -> tuple[int, bytes] | None:
+        """As initiator: (epoch, tag) to repeat until the peer has shown that it uses the epoch; None afterwards."""
+        return self.negotiation.confirm_tag()
+
+    def abandon_offer(self) -> None:
+        """Forget an outstanding own offer; harmless when there is none."""
+        self.negotiation.abandon_offer()
+
+    def drop_pending(self) -> None:
+        """Forget the pending epoch; harmless when there is none."""
+        self.epochs.drop_pending()
 
     # resume
 
     def claims(self, binding: bytes) -> tuple[EpochClaim, ...]:
         """Where this side stands, for the peer on the stream with this session binding."""
-        return tuple(build_claim(self._resume_context(binding), epoch) for epoch in self._held())
+        context = ResumeContext.of(self._context, binding)
+        return tuple(build_claim(context, epoch) for epoch in self.epochs.claimable())
 
     def resume(self, claims: tuple[EpochClaim, ...], binding: bytes, now: float) -> None:
         """Take up the highest common epoch and never lower a position.
 
         RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED (RollbackDetectedError says whose), INVALID_FRAME.
         """
-        epoch, claim = check_claims(self._resume_context(binding), tuple(self._held()), claims, self.params.max_skip)
-        if epoch is self._pending:
-            self._adopt(epoch, now)
-        self.drop_pending()
-        self._drop_old()  # what its frames carried is sent again
-        reserved = (epoch.send.reserved, epoch.recv.reserved)
-        epoch.send.fast_forward(claim.recv_next)
-        epoch.recv.fast_forward(claim.send_next)
-        epoch.peer_proved = True
-        if reserved != (epoch.send.reserved, epoch.recv.reserved):
-            self.dirty = True
-
-    def _held(self) -> Iterator[Epoch]:
-        return (epoch for epoch in (self._current, self._pending) if epoch is not None)
-
-    def _resume_context(self, binding: bytes) -> ResumeContext:
-        return ResumeContext(self.kind, self.hash_id, self.chat_id, binding)
+        context = ResumeContext.of(self._context, binding)
+        self.epochs.resume(*check_claims(context, self.epochs.claimable(), claims, self.params.max_skip), now)
 
     # persistence
 
     def snapshot(self) -> ChannelSnapshot:
         """What the sealed record holds; the caller wipes it after sealing. Resets `dirty`."""
-        self.dirty = False
+        current, pending = self.epochs.snapshot()
         return ChannelSnapshot(
             kind=self.kind,
             local=self.local,
             peer=self.peer,
             peer_public_key=self.peer_public_key or b"",
-            current=None if self._current is None else self._current.snapshot(confirmed=True),
-            pending=None if self._pending is None else self._pending.snapshot(confirmed=False),
-            seen_ephemerals=self._seen,
+            current=current,
+            pending=pending,
+            seen_ephemerals=self.negotiation.seen,
         )
 
     @classmethod
@@ -219,6 +223,8 @@ class Channel(Negotiation):
 
         A channel keeps the hash it began with, whatever `params` says: its length shows in the transcript hash.
         """
+        if snapshot.hash_id not in {None, params.hash_id}:
+            params = dataclasses.replace(params, hash_id=snapshot.hash_id)
         channel = cls(
             kind=snapshot.kind,
             chat_id=chat_id,
@@ -228,68 +234,66 @@ class Channel(Negotiation):
             peer_public_key=snapshot.peer_public_key or None,
             params=params,
             random=random,
+            seen_ephemerals=snapshot.seen_ephemerals,
         )
-        held = snapshot.current or snapshot.pending
-        if held is not None:
-            channel.hash_id = HashId.SHA256 if len(held.transcript_hash) == 32 else HashId.SHA512
-        if snapshot.current is not None:
-            channel._current = Epoch.restore(snapshot.kind, chat_id, channel.hash_id, snapshot.current)
-        if snapshot.pending is not None:
-            channel._pending = Epoch.restore(snapshot.kind, chat_id, channel.hash_id, snapshot.pending)
-        channel._seen = snapshot.seen_ephemerals
+        channel.epochs.restore(snapshot.current, snapshot.pending)
         return channel
 
     # timers and end
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to wipe; None: nothing."""
-        times = [chain.rows_drop_at_s for chain in self._chains()]
-        if self._old is not None:
-            times.append(self._old_until_s)
-        if self._skipped is not None:
-            times.append(self._skipped.next_timer())
-        return min((time for time in times if time is not None), default=None)
+        return self.epochs.next_timer()
 
     def handle_timer(self, now: float) -> None:
         """Wipe what is due: the old epoch, keys of skipped positions, derived keys of idle chains."""
-        for chain in self._chains():
-            chain.drop_idle_rows(now)
-        if self._old is not None and now >= self._old_until_s:
-            self._drop_old()
-        if self._skipped is not None:
-            self._skipped.drop_expired(now)
+        self.epochs.handle_timer(now)
 
     def wipe(self) -> None:
         """Zero every key of the channel; it cannot be used afterwards."""
         self.abandon_offer()
-        self.drop_pending()
-        self._drop_old()
-        if self._current is not None:
-            self._current.wipe()
-            self._current = None
-        if self._skipped is not None:
-            self._skipped.wipe()
-
-    def _chains(self) -> Iterator[Chain]:
-        for epoch in (self._current, self._pending, self._old):
-            if epoch is not None:
-                yield epoch.send
-                yield epoch.recv
+        self.epochs.wipe()
 
     # what is shown of it
 
     @property
-    def send_next(self) -> int:
-        return 0 if self._current is None else self._current.send.next
+    def peer_public_key(self) -> bytes | None:
+        return self.negotiation.peer_public_key
 
     @property
-    def recv_next(self) -> int:
-        return 0 if self._current is None else self._current.recv.next
+    def dirty(self) -> bool:
+        return self.epochs.dirty
+
+    @property
+    def epoch(self) -> int:
+        """The epoch in use; 0 before the first."""
+        return self.epochs.number
+
+    @property
+    def epoch_started_at_s(self) -> int:
+        return 0 if self.epochs.current is None else self.epochs.current.created_at_s
+
+    @property
+    def pending_epoch(self) -> int:
+        """The epoch this side answered for and that waits for its confirmation; 0: none."""
+        return 0 if self.epochs.pending is None else self.epochs.pending.number
+
+    @property
+    def offering(self) -> bool:
+        return self.negotiation.offer is not None
+
+    @property
+    def send_next(self) -> int:
+        return 0 if self.epochs.current is None else self.epochs.current.send.next
 
     @property
     def send_reserved(self) -> int:
-        return 0 if self._current is None else self._current.send.reserved
+        return 0 if self.epochs.current is None else self.epochs.current.send.reserved
+
+    @property
+    def recv_next(self) -> int:
+        return 0 if self.epochs.current is None else self.epochs.current.recv.next
 
     @property
     def recv_reserved(self) -> int:
-        return 0 if self._current is None else self._current.recv.reserved
+        return 0 if self.epochs.current is None else self.epochs.current.recv.reserved

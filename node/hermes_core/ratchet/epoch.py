@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.handshake.key_schedule import EpochKeys
-from hermes_core.ids import ChannelKind, ChatId, Role
+from hermes_core.ids import Role
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.header import encode_prefix
 from hermes_core.ratchet.state import EpochSnapshot
 
 
 class Epoch:
-    """`recv_proven` is one more than the highest position authenticated; `peer_proved` says that the peer uses this epoch."""
+    """`recv_proven` is one more than the highest position authenticated."""
 
     __slots__ = (
-        "created_at_s", "mac", "number", "peer_proved", "ratchet", "recv", "recv_prefix", "recv_proven", "role", "send",
+        "_proved", "created_at_s", "mac", "number", "ratchet", "recv", "recv_prefix", "recv_proven", "role", "send",
         "send_prefix", "transcript_hash",
     )  # fmt: skip
 
     def __init__(
         self,
         *,
-        kind: ChannelKind,
-        chat_id: ChatId,
+        context: ChannelContext,
         number: int,
         role: Role,
         transcript_hash: bytes,
@@ -44,26 +43,23 @@ class Epoch:
         self.recv = recv
         self.recv_proven = recv_proven
         self.created_at_s = created_at_s
-        self.send_prefix = encode_prefix(kind, chat_id, number, role)
-        self.recv_prefix = encode_prefix(kind, chat_id, number, role.peer)
-        self.peer_proved = role is Role.RESPONDER or recv_proven > 0
+        self.send_prefix = encode_prefix(context.kind, context.chat_id, number, role)
+        self.recv_prefix = encode_prefix(context.kind, context.chat_id, number, role.peer)
+        self._proved = False
 
     @classmethod
-    def begin(
-        cls, kind: ChannelKind, chat_id: ChatId, hash_id: HashId, number: int, role: Role, keys: EpochKeys, now: float
-    ) -> Epoch:
+    def begin(cls, context: ChannelContext, number: int, role: Role, keys: EpochKeys, now: float) -> Epoch:
         """A new epoch at position 0; it takes over `mac` and `ratchet` of `keys` and wipes the rest."""
         send, recv = (keys.i2r, keys.r2i) if role is Role.INITIATOR else (keys.r2i, keys.i2r)
         epoch = cls(
-            kind=kind,
-            chat_id=chat_id,
+            context=context,
             number=number,
             role=role,
             transcript_hash=keys.transcript_hash,
             mac=keys.mac,
             ratchet=keys.ratchet,
-            send=Chain(hash_id, send),
-            recv=Chain(hash_id, recv),
+            send=Chain(context.hash_id, send),
+            recv=Chain(context.hash_id, recv),
             recv_proven=0,
             created_at_s=int(now),
         )
@@ -72,18 +68,17 @@ class Epoch:
         return epoch
 
     @classmethod
-    def restore(cls, kind: ChannelKind, chat_id: ChatId, hash_id: HashId, snapshot: EpochSnapshot) -> Epoch:
+    def restore(cls, context: ChannelContext, snapshot: EpochSnapshot) -> Epoch:
         """Both directions resume at their reserved positions. Secrets are copied; the caller wipes the snapshot."""
         return cls(
-            kind=kind,
-            chat_id=chat_id,
+            context=context,
             number=snapshot.epoch,
             role=snapshot.role,
             transcript_hash=snapshot.transcript_hash,
             mac=snapshot.mac.copy(),
             ratchet=snapshot.ratchet.copy(),
-            send=Chain(hash_id, snapshot.send.chain_key, snapshot.send.reserved),
-            recv=Chain(hash_id, snapshot.recv.chain_key, snapshot.recv.reserved),
+            send=Chain(context.hash_id, snapshot.send.chain_key, snapshot.send.reserved),
+            recv=Chain(context.hash_id, snapshot.recv.chain_key, snapshot.recv.reserved),
             recv_proven=snapshot.recv_proven,
             created_at_s=snapshot.created_at_s,
         )
@@ -101,6 +96,28 @@ class Epoch:
             recv_proven=self.recv_proven,
             created_at_s=self.created_at_s,
         )
+
+    @property
+    def peer_proved(self) -> bool:
+        """The peer uses this epoch: it offered it, a frame or an acknowledgement came in it, or a stream was taken up in it."""
+        return self.role is Role.RESPONDER or self.recv_proven > 0 or self._proved
+
+    def accept(self, position: int) -> None:
+        """The frame at this position, not below `recv.next`, was authentic."""
+        self.recv.advance(position)
+        self.recv_proven = position + 1
+
+    def prove(self) -> None:
+        """The peer has shown otherwise than by a frame that it uses this epoch."""
+        self._proved = True
+
+    def fast_forward(self, claim: EpochClaim) -> bool:
+        """Never lower a position, never use one that the peer has seen; True when a reservation moved."""
+        reserved = (self.send.reserved, self.recv.reserved)
+        self.send.fast_forward(claim.recv_next)
+        self.recv.fast_forward(claim.send_next)
+        self.prove()
+        return reserved != (self.send.reserved, self.recv.reserved)
 
     def claim(self, tag: bytes) -> EpochClaim:
         return EpochClaim(self.number, self.transcript_hash, self.send.next, self.recv.next, self.recv_proven, tag)

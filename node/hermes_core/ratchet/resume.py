@@ -13,6 +13,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, ChatId, Role
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 
 MAX_CLAIMS: Final = 2
@@ -34,6 +35,10 @@ class ResumeContext:
     hash_id: HashId
     chat_id: ChatId
     binding: bytes
+
+    @classmethod
+    def of(cls, channel: ChannelContext, binding: bytes) -> ResumeContext:
+        return cls(channel.kind, channel.hash_id, channel.chat_id, binding)
 
 
 def compute_claim_tag(context: ResumeContext, mac: SecretBytes, role: Role, claim: EpochClaim) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermes_core.crypto.hashing import HASH_OF_LENGTH, HashId
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.ids import ChannelKind, Party, Role
 
@@ -43,6 +44,12 @@ class ChannelSnapshot:
     current: EpochSnapshot | None
     pending: EpochSnapshot | None
     seen_ephemerals: tuple[bytes, ...]
+
+    @property
+    def hash_id(self) -> HashId | None:
+        """The hash its epochs were made with, whose length shows in their transcript hashes; None without one."""
+        held = self.current or self.pending
+        return None if held is None else HASH_OF_LENGTH[len(held.transcript_hash)]
 
 
 def wipe_epoch(epoch: EpochSnapshot) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from hermes_core.crypto import hkdf, secret, x25519
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import ChatOffered, MessageReceived
 from hermes_core.endpoint.params import AppParams
-from hermes_core.endpoint.router import AppChats, ChatOffered, MessageReceived
+from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId, NodeId
 from hermes_core.protocol.messages import CloseReason
@@ -220,7 +221,7 @@ def main(path: str, wiping: str) -> None:
         report("READY")
         PATHS[path](world, chat_id)
         world.settle()
-    assert not any(app._tables.chats for app in world.apps), "an app still has a chat"
+    assert not any(app.chats for app in world.apps), "an app still has a chat"
     assert not any(node.live_chats() for node in world.nodes), "a node still has a chat"
     gc.collect()
     report("ENDED")

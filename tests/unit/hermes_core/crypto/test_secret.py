@@ -6,6 +6,8 @@ import copy
 import json
 import logging
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -50,6 +52,28 @@ def test_wipe_zeroes_and_refuses_further_use() -> None:
     assert secret.wiped
     with pytest.raises(ValueError, match="wiped"):
         _ = secret.buffer
+
+
+AT_EXIT = """
+import sys
+from hermes_core.crypto import secret as secret_module
+from hermes_core.crypto.hashing import HashId
+from hermes_core.ratchet import chain as chain_module
+from tests.unit.hermes_core.crypto.exit_witness import Witness
+
+# The last things that go are the names of sys, private ones first; modules that are referred to are cleared before.
+secret = secret_module.SecretBytes.take(bytearray(b"k" * 32))
+chain = chain_module.Chain(HashId.SHA256, secret)
+chain.message_key(3)
+sys.modules_in_use = [secret_module, chain_module]
+sys._secret, sys._chain = secret, chain
+sys.witness = Witness(secret.buffer, chain._key, chain._reserved_key, chain._rows)
+"""
+
+
+def test_what_lives_until_the_interpreter_ends_is_wiped_without_a_word() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("wiped", "")
 
 
 def test_the_last_reference_wipes() -> None:

@@ -130,8 +130,8 @@ def test_mixing_in_the_wrong_previous_key_is_seen_at_once() -> None:
 
 
 def roles(channel: Channel) -> Role:
-    assert channel._current is not None
-    return channel._current.role
+    assert channel.epochs.current is not None
+    return channel.epochs.current.role
 
 
 def test_roles_belong_to_the_epoch() -> None:

@@ -54,9 +54,9 @@ def sign_offer(channel: Channel, ephemeral: bytes) -> KeyStatement:
 def test_the_checks_of_an_offer_come_in_the_order_of_the_page(make: Callable[[], Pair]) -> None:
     """One statement with every fault; mending the fault in front shows the next."""
     pair = make()
-    channel = pair.b
-    channel._seen += (derive_ephemeral_id(LOW_ORDER_EPHEMERAL),)
-    channel.peer_public_key = IDENTITY_POINT
+    honest = pair.b.snapshot()
+    seen = (*honest.seen_ephemerals, derive_ephemeral_id(LOW_ORDER_EPHEMERAL))
+    channel = pair.restart_b(replace(honest, seen_ephemerals=seen, peer_public_key=IDENTITY_POINT))
     faulty = KeyStatement(channel.epoch + 2, LOW_ORDER_EPHEMERAL, bytes(63))
 
     def answer(statement: KeyStatement) -> Callable[[], object]:
@@ -68,9 +68,9 @@ def test_the_checks_of_an_offer_come_in_the_order_of_the_page(make: Callable[[],
     refuse(channel, ErrorCode.KEY_VERSION_MISMATCH, answer(statement))
     statement = replace(statement, epoch=channel.epoch + 1)
     refuse(channel, ErrorCode.REPLAYED_KEY, answer(statement))
-    channel._seen = channel._seen[:-1]
+    channel = pair.restart_b(replace(honest, peer_public_key=IDENTITY_POINT))
     refuse(channel, ErrorCode.INVALID_KEY, answer(statement))
-    channel.peer_public_key = ALICE.public_key
+    channel = pair.restart_b(honest)
     refuse(channel, ErrorCode.AUTH_FAILED, answer(statement))
     refuse(channel, ErrorCode.INVALID_KEY, answer(sign_offer(channel, LOW_ORDER_EPHEMERAL)))
     pair.rekey()
@@ -183,7 +183,7 @@ def test_an_offer_is_not_an_answer() -> None:
 def test_an_answer_with_a_low_order_ephemeral() -> None:
     pair = make_pair()
     pair.a.start_offer()
-    offer = pair.a._offer
+    offer = pair.a.negotiation.offer
     assert offer is not None
     encoded = encode_answer(offer.context, LOW_ORDER_EPHEMERAL, offer.encoded)
     statement = KeyStatement(1, LOW_ORDER_EPHEMERAL, BOB.sign(encoded))
@@ -255,8 +255,8 @@ def test_nobody_waits_for_an_answer() -> None:
 def test_epochs_end() -> None:
     pair = make_ready_pair()
     for channel in (pair.a, pair.b):
-        assert channel._current is not None
-        channel._current.number = 2**32 - 1
+        assert channel.epochs.current is not None
+        channel.epochs.current.number = 2**32 - 1
     refuse(pair.a, ErrorCode.RATCHET_FAILED, pair.a.start_offer)
     statement = KeyStatement(1, bytes(32), bytes(64))
     refuse(pair.b, ErrorCode.RATCHET_FAILED, lambda: pair.b.answer_offer(statement, 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hermes_core.crypto.random import SYSTEM_RANDOM
+from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import ChannelKind, ChatId, app_party, derive_app_id
@@ -36,11 +36,13 @@ class Pair:
         tag = self.a.complete(answer, confirm, now)
         self.b.check_confirm(self.a.epoch, tag, now)
 
-    def restart_a(self, snapshot: ChannelSnapshot) -> None:
+    def restart_a(self, snapshot: ChannelSnapshot) -> Channel:
         self.a = Channel.restore(snapshot, chat_id=CHAT, identity=ALICE, params=self.a.params, random=SYSTEM_RANDOM)
+        return self.a
 
-    def restart_b(self, snapshot: ChannelSnapshot) -> None:
+    def restart_b(self, snapshot: ChannelSnapshot) -> Channel:
         self.b = Channel.restore(snapshot, chat_id=CHAT, identity=BOB, params=self.b.params, random=SYSTEM_RANDOM)
+        return self.b
 
     def resume(self, now: float = 0.0, binding: bytes = BINDING) -> None:
         """`a` claims, `b` answers with its claims from before."""
@@ -49,7 +51,13 @@ class Pair:
         self.a.resume(from_b, binding, now)
 
 
-def make_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams | None = None, **changes: object) -> Pair:
+def make_pair(
+    kind: ChannelKind = ChannelKind.LEG,
+    params: ChannelParams | None = None,
+    *,
+    randoms: tuple[RandomSource, RandomSource] = (SYSTEM_RANDOM, SYSTEM_RANDOM),
+    **changes: object,
+) -> Pair:
     """Two ends before their first handshake."""
     chosen = replace(params or ChannelParams(), **changes)  # type: ignore[arg-type]
     parties = app_party(derive_app_id(ALICE.public_key)), app_party(derive_app_id(BOB.public_key))
@@ -63,7 +71,7 @@ def make_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams | None 
             peer=parties[1 - local],
             peer_public_key=peer_key,
             params=chosen,
-            random=SYSTEM_RANDOM,
+            random=randoms[local],
         )
 
     return Pair(make(ALICE, 0, BOB.public_key), make(BOB, 1, ALICE.public_key))
@@ -71,25 +79,23 @@ def make_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams | None 
 
 def make_ready_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams | None = None, **changes: object) -> Pair:
     """Two ends in epoch 1."""
-    pair = make_pair(kind, params, **changes)
+    pair = make_pair(kind, params, **changes)  # type: ignore[arg-type]
     pair.rekey()
     return pair
 
 
 def describe_state(channel: Channel) -> tuple[object, ...]:
     """Everything a channel would persist, and its positions, as plain comparable values."""
-    dirty = channel.dirty
-    snapshot = channel.snapshot()
-    channel.dirty = dirty
+    current, pending = channel.epochs.current, channel.epochs.pending
     return (
-        dirty,
+        channel.dirty,
         channel.offering,
         channel.send_next,
         channel.recv_next,
-        snapshot.peer_public_key,
-        snapshot.seen_ephemerals,
-        describe_epoch(snapshot.current),
-        describe_epoch(snapshot.pending),
+        channel.peer_public_key,
+        channel.negotiation.seen,
+        describe_epoch(None if current is None else current.snapshot(confirmed=True)),
+        describe_epoch(None if pending is None else pending.snapshot(confirmed=False)),
     )
 
 

@@ -170,7 +170,7 @@ def test_skipped_keys_expire_after_600_seconds() -> None:
     pair.b.handle_timer(1599.9)
     assert pair.b.open(frames[0], 1599.9) == b"0"
     refuse(pair.b, ErrorCode.REPLAYED_FRAME, frames[1], now=1600.0)
-    skipped = pair.b._skipped
+    skipped = pair.b.epochs.skipped
     assert skipped is not None
     assert len(skipped) == 1
     pair.b.handle_timer(1600.0)
@@ -191,9 +191,9 @@ def test_a_forged_far_frame_costs_no_memory() -> None:
     seal_many(pair.a, 1024)
     frame = pair.a.seal(b"far", 0.0)
     refuse(pair.b, ErrorCode.AUTH_FAILED, frame[:-1] + bytes([frame[-1] ^ 1]))
-    assert pair.b._current is not None
-    assert pair.b._current.recv._rows is None
-    assert pair.b._skipped is None
+    assert pair.b.epochs.current is not None
+    assert pair.b.epochs.current.recv._rows is None
+    assert pair.b.epochs.skipped is None
     assert pair.b.open(frame, 0.0) == b"far"
 
 
@@ -217,6 +217,17 @@ def test_ack_tags() -> None:
         with pytest.raises(ProtocolError) as raised:
             channel.check_ack(seq, number, given)
         assert raised.value.code is code
+
+
+def test_an_ack_shows_that_our_confirmation_arrived() -> None:
+    pair = make_end_to_end()
+    assert pair.a.confirm_tag() is not None
+    epoch, tag = pair.b.ack_tag(0)
+    with pytest.raises(ProtocolError):
+        pair.a.check_ack(1, epoch, tag)
+    assert pair.a.confirm_tag() is not None
+    pair.a.check_ack(0, epoch, tag)
+    assert pair.a.confirm_tag() is None
 
 
 def test_an_ack_of_the_old_epoch_counts_while_it_overlaps() -> None:

@@ -12,8 +12,8 @@ from tests.unit.hermes_core.ratchet.pairs import describe_state, make_ready_pair
 
 
 def current(channel: Channel) -> Epoch:
-    assert channel._current is not None
-    return channel._current
+    assert channel.epochs.current is not None
+    return channel.epochs.current
 
 
 def is_zero(buffer: bytearray) -> bool:
@@ -123,15 +123,15 @@ def test_skipped_keys_of_the_old_epoch_go_with_it() -> None:
     assert pair.b.open(frames[0], 0.0) == b"0"
     pair.b.open(pair.a.seal(b"new", 0.0), 0.0)
     expect(ErrorCode.KEY_VERSION_MISMATCH, pair.b, frames[1])
-    assert pair.b._skipped is not None
-    assert len(pair.b._skipped) == 0
+    assert pair.b.epochs.skipped is not None
+    assert len(pair.b.epochs.skipped) == 0
 
 
 def test_a_newer_offer_replaces_the_pending_epoch() -> None:
     pair = make_ready_pair()
     first = pair.a.start_offer()
     stale_answer, stale_confirm = pair.b.answer_offer(first, 0.0)
-    stale = pair.b._pending
+    stale = pair.b.epochs.pending
     assert stale is not None
     answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
     assert is_zero(stale.recv._key)
@@ -159,7 +159,7 @@ def test_crossing_offers_the_loser_adopts_the_winners() -> None:
 def test_abandon_and_drop_return_to_the_epoch_in_use() -> None:
     pair = make_ready_pair()
     pair.b.answer_offer(pair.a.start_offer(), 0.0)
-    pending = pair.b._pending
+    pending = pair.b.epochs.pending
     assert pending is not None
     pair.b.snapshot()
     pair.a.abandon_offer()
@@ -188,7 +188,11 @@ def test_wipe_leaves_no_key() -> None:
     pair.a.seal(b"lost", 0.0)
     pair.b.open(pair.a.seal(b"x", 0.0), 0.0)
     pair.b.answer_offer(pair.a.start_offer(), 0.0)
-    epochs = [epoch for epoch in (pair.b._current, pair.b._pending, pair.a._current, pair.a._old) if epoch is not None]
+    epochs = [
+        epoch
+        for epoch in (pair.b.epochs.current, pair.b.epochs.pending, pair.a.epochs.current, pair.a.epochs.old)
+        if epoch is not None
+    ]
     assert len(epochs) == 4
     pair.a.wipe()
     pair.b.wipe()
@@ -199,8 +203,8 @@ def test_wipe_leaves_no_key() -> None:
             assert is_zero(chain._key)
             assert is_zero(chain._reserved_key)
             assert chain._rows is None
-    assert pair.b._skipped is not None
-    assert len(pair.b._skipped) == 0
+    assert pair.b.epochs.skipped is not None
+    assert len(pair.b.epochs.skipped) == 0
     for channel in (pair.a, pair.b):
         with pytest.raises(ProtocolError) as raised:
             channel.seal(b"x", 0.0)

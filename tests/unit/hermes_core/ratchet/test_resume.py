@@ -26,7 +26,7 @@ def refuse(channel: Channel, code: ErrorCode, claims: tuple[EpochClaim, ...], bi
 
 def forge_claim(pair: Pair, **changes: object) -> tuple[EpochClaim, ...]:
     """A claim of `a` with other positions, tagged with the right key: what a peer in another state would say."""
-    epoch = pair.a._current
+    epoch = pair.a.epochs.current
     assert epoch is not None
     (claim,) = pair.a.claims(BINDING)
     claim = replace(claim, **changes)  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def test_a_wrong_tag() -> None:
 
 def test_claims_are_bound_to_kind_and_chat() -> None:
     pair = make_ready_pair()
-    epoch = pair.a._current
+    epoch = pair.a.epochs.current
     assert epoch is not None
     (claim,) = pair.a.claims(BINDING)
     good = ResumeContext(ChannelKind.LEG, pair.a.hash_id, CHAT, BINDING)

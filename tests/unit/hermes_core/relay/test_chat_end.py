@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hermes_core.endpoint.router import ChatEnded
+from hermes_core.endpoint.events import ChatEnded
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, ErrorNotice, Resume
@@ -41,7 +41,7 @@ def test_delete(nodes: int, by: str) -> None:
     chat_id = world.open_chat()
     channels = [hop.channel for node in world.nodes.values() for hop in world.chat_of(node, chat_id).hops]
     channels += [channel for app in world.apps.values() for channel in _channels(world, app.name, chat_id)]
-    epochs = [channel._current for channel in channels]
+    epochs = [channel.epochs.current for channel in channels]
     world.delete(world.apps[by], chat_id)
     world.run()
     ends = reasons(world)
@@ -60,7 +60,7 @@ def test_delete(nodes: int, by: str) -> None:
 
 
 def _channels(world: HonestWorld, app: str, chat_id: ChatId) -> list:  # type: ignore[type-arg]
-    chat = world.apps[app].machine._tables.chats[chat_id]
+    chat = world.apps[app].machine.chats[chat_id]
     return [chat.end_to_end, chat.leg]
 
 

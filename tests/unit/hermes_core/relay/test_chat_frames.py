@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hermes_core.endpoint.events import FrameRefused, MessageReceived, MessagesAcked, PathChanged
 from hermes_core.endpoint.params import AppParams
-from hermes_core.endpoint.router import FrameRefused, MessageReceived, MessagesAcked, PathChanged
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.protocol.messages import ErrorNotice, PathState, Sealed
 from hermes_core.protocol.payload import encode_ack, encode_data
@@ -82,7 +82,7 @@ def test_frames_for_a_path_that_is_down_are_dropped_and_sent_again() -> None:
     chat_id = world.open_chat()
     world.cut("app-1", "node-1")
     world.run()
-    assert world.events_of(world.a, PathChanged) == [PathChanged(chat_id, up=False)]
+    assert [event.up for event in world.events_of(world.a, PathChanged)] == [True, False]
     for _ in range(10):
         world.send(world.a, chat_id)
     world.run()
@@ -158,7 +158,7 @@ def test_broken_frames_towards_an_app_change_nothing() -> None:
 def test_authentic_nonsense_of_a_party_is_refused() -> None:
     world = HonestWorld(params=ChatParams(window_messages=4))
     chat_id = world.open_chat()
-    leg = world.a.machine._tables.chats[chat_id].leg
+    leg = world.a.machine.chats[chat_id].leg
     for payload, code in (
         (b"\x09" + bytes(60), ErrorCode.INVALID_FRAME),
         (encode_data(0, bytes(47)), ErrorCode.INVALID_FRAME),
@@ -191,7 +191,7 @@ def test_window_holds_after_a_restart_that_forgot_acknowledgements() -> None:
     world.send(world.a, chat_id)
     world.run(take=False)
     assert world.ledger.chats[chat_id].received == {"app-1": 21}, "what the app sends first shows where its window begins"
-    leg = world.a.machine._tables.chats[chat_id].leg
+    leg = world.a.machine.chats[chat_id].leg
     world.inject("app-0", "node-0", Sealed(leg.seal(encode_data(25, bytes(47)), world.now)))
     world.run(take=False)
     assert notices(world, "node-0", "app-0") == [(ErrorCode.BACKPRESSURE, ErrorScope.FRAME)]
@@ -207,7 +207,7 @@ def test_nodes_cannot_forge_acknowledgements() -> None:
     world.inject("node-0", "app-0", Sealed(channel.seal(encode_ack(3, 1, bytes(16)), world.now)))
     assert world.events_of(world.a, FrameRefused)[-1].code is ErrorCode.AUTH_FAILED
     assert not world.events_of(world.a, MessagesAcked)
-    assert len(world.a.machine._tables.chats[chat_id].outgoing) == 3
+    assert len(world.a.machine.chats[chat_id].transfer.outgoing) == 3
 
 
 def test_one_full_chat_does_not_stall_another() -> None:
@@ -268,7 +268,7 @@ def test_reordered_messages_are_held_back() -> None:
     world.run()
     assert isinstance(lost, Sealed)
     assert world.ledger.chats[chat_id].received == {}
-    assert sorted(world.b.machine._tables.chats[chat_id].incoming.held()) == [2, 3, 4]
+    assert sorted(world.b.machine.chats[chat_id].transfer.incoming.held()) == [2, 3, 4]
     world.pass_time(6.0)
     assert [event.content for event in world.events_of(world.b, MessageReceived)] == contents
 
@@ -280,7 +280,7 @@ def test_idle_chats_drop_keys_derived_ahead() -> None:
     for _ in range(600):
         world.send(world.a, chat_id)
         world.run()
-    channels = [world.chat_of(world.n, chat_id).hops[0].channel, world.a.machine._tables.chats[chat_id].leg]
+    channels = [world.chat_of(world.n, chat_id).hops[0].channel, world.a.machine.chats[chat_id].leg]
     assert all(channel.next_timer() is not None for channel in channels)
     world.pass_time(15.0)
     assert all(channel.next_timer() is None for channel in channels)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatOffered, ChatReady
 from hermes_core.endpoint.params import AppParams
-from hermes_core.endpoint.router import ChatEnded, ChatFailed, ChatOffered, ChatReady
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, derive_app_id
 from hermes_core.keystore.chat_record import ChatState

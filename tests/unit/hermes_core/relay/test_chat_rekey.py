@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
+from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatRekeyed
 from hermes_core.endpoint.params import AppParams
-from hermes_core.endpoint.router import ChatEnded, ChatFailed, ChatRekeyed
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.protocol.messages import Answer, CloseReason, Confirm, ErrorNotice, Offer, Reject
@@ -18,7 +18,7 @@ from tests.model.honest import HonestWorld
 
 def epochs(world: HonestWorld, chat_id: ChatId) -> list[int]:
     """End-to-end, then every hop from both of its ends; equal ends are given once."""
-    first, second = (app.machine._tables.chats[chat_id] for app in world.apps.values())
+    first, second = (app.machine.chats[chat_id] for app in world.apps.values())
     assert first.end_to_end.epoch == second.end_to_end.epoch
     sides = [hop.channel.epoch for node in world.nodes.values() for hop in world.chat_of(node, chat_id).hops]
     ends = [first.leg.epoch, *sides, second.leg.epoch]
@@ -78,7 +78,7 @@ def test_what_was_lost_is_sealed_anew_under_the_new_epoch(sender: str) -> None:
     world.run()
     assert world.ledger.chats[chat_id].acked == {sender: 3}
     receiver = next(other for other in world.apps.values() if other is not app)
-    current = receiver.machine._tables.chats[chat_id].end_to_end._current
+    current = receiver.machine.chats[chat_id].end_to_end.epochs.current
     assert current is not None
     assert (current.number, current.recv_proven) == (2, 3)
 
@@ -92,7 +92,7 @@ def test_rekey_with_a_bad_hop_leaves_no_epoch_pending() -> None:
     offer = world.stream("node-1", "app-1").inbox["app-1"].popleft()
     assert isinstance(offer, Offer)
     world.inject("node-1", "app-1", dataclasses.replace(offer, hop=dataclasses.replace(offer.hop, signature=bytes(64))))
-    chat = world.b.machine._tables.chats[chat_id]
+    chat = world.b.machine.chats[chat_id]
     assert (chat.end_to_end.pending_epoch, chat.leg.pending_epoch) == (0, 0)
     world.run()
     assert [event.code for event in world.events_of(world.a, ChatFailed)] == [ErrorCode.AUTH_FAILED]
@@ -317,10 +317,10 @@ def test_confirmation_is_repeated_until_it_is_known_to_have_arrived() -> None:
     world.run()
     world.send(world.b, chat_id)
     world.run()
-    assert world.b.machine._tables.chats[chat_id].end_to_end.epoch == 1
+    assert world.b.machine.chats[chat_id].end_to_end.epoch == 1
     world.pass_time(2.0)
     assert epochs(world, chat_id) == [2, 2, 2, 2]
-    assert not world.a.machine._tables.chats[chat_id].unproven
+    assert world.a.machine.chats[chat_id].end_to_end.confirm_tag() is None
     before = len(world.messages("app-0", "node-0", Confirm))
     world.pass_time(100.0)
     assert len(world.messages("app-0", "node-0", Confirm)) == before

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hermes_core.crypto.signing import Identity
-from hermes_core.endpoint.router import ChatEnded, ChatResumed, FrameRefused, PathChanged
+from hermes_core.endpoint.events import ChatEnded, ChatResumed, FrameRefused, PathChanged
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.keystore.chat_record import ChatState
@@ -106,7 +106,7 @@ def test_node_is_killed_at_any_point_of_a_rekey(stage: int, victim: int, committ
     talk(world, chat_id)
     for app in world.apps.values():
         assert not world.events_of(app, ChatEnded)
-        assert app.machine._tables.chats[chat_id].end_to_end.epoch == 3
+        assert app.machine.chats[chat_id].end_to_end.epoch == 3
 
 
 def test_hops_that_were_left_in_different_epochs_resume_each_in_its_own() -> None:
@@ -125,7 +125,7 @@ def test_hops_that_were_left_in_different_epochs_resume_each_in_its_own() -> Non
     world.run()
     world.revive(world.m)
     talk(world, chat_id)
-    assert world.a.machine._tables.chats[chat_id].end_to_end.epoch == 2, "the rekey was made again by itself"
+    assert world.a.machine.chats[chat_id].end_to_end.epoch == 2, "the rekey was made again by itself"
     assert [hop.channel.epoch for hop in world.chat_of(world.m, chat_id).hops] == [2, 3]
 
 
@@ -160,7 +160,7 @@ def test_nothing_is_sent_before_the_resume_is_complete() -> None:
 def test_frames_before_the_resume_are_refused() -> None:
     world = HonestWorld()
     chat_id = world.open_chat()
-    frame = world.a.machine._tables.chats[chat_id].leg.seal(b"\x01" + (1).to_bytes(8, "big") + bytes(47), world.now)
+    frame = world.a.machine.chats[chat_id].leg.seal(b"\x01" + (1).to_bytes(8, "big") + bytes(47), world.now)
     world.cut("app-0", "node-0")
     world.connect_app(world.a)
     world.inject("app-0", "node-0", Sealed(frame))
@@ -212,7 +212,7 @@ def test_second_answer_to_a_resume_changes_nothing() -> None:
     world.inject("node-0", "app-0", old)
     world.run()
     assert len(world.events_of(world.a, ChatResumed)) == 1
-    assert world.a.machine._tables.chats[chat_id].leg.epoch == 2
+    assert world.a.machine.chats[chat_id].leg.epoch == 2
     talk(world, chat_id)
 
 
@@ -330,7 +330,7 @@ def test_rolled_back_store_is_noticed_and_healed_by_a_rekey(nodes: int, victim: 
     world.pass_time(60.0)
     talk(world, chat_id)
     for app in world.apps.values():
-        assert app.machine._tables.chats[chat_id].end_to_end.epoch == 2
+        assert app.machine.chats[chat_id].end_to_end.epoch == 2
         assert not world.events_of(app, ChatEnded)
     for party in world.nodes.values():
         assert world.chat_of(party, chat_id).state is ChatState.ACTIVE
@@ -346,7 +346,7 @@ def test_quarantined_chat_lets_nothing_through() -> None:
     world.n.flush()
     assert world.events_of(world.n, ChatQuarantined) == [ChatQuarantined(chat_id)]
     world.run()
-    frame = world.a.machine._tables.chats[chat_id].leg.seal(b"\x01" + (9).to_bytes(8, "big") + bytes(47), world.now)
+    frame = world.a.machine.chats[chat_id].leg.seal(b"\x01" + (9).to_bytes(8, "big") + bytes(47), world.now)
     before = len(world.messages("node-0", "node-1", Sealed))
     world.inject("app-0", "node-0", Sealed(frame))
     world.run()

@@ -1,0 +1,34 @@
+"""What every chat of an app is given: who the app is, its bounds, where effects go; and the stream to a home node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermes_core.crypto.random import RandomSource
+from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.output import Effects
+from hermes_core.endpoint.params import AppParams
+from hermes_core.ids import AppId, NodeId, Party, node_party
+
+
+@dataclass(frozen=True, slots=True)
+class ChatContext:
+    identity: Identity
+    app_id: AppId
+    party: Party
+    params: AppParams
+    random: RandomSource
+    effects: Effects
+
+
+@dataclass(frozen=True, slots=True)
+class HomeStream:
+    """The stream to a node that proved its identity, with this session binding."""
+
+    node_id: NodeId
+    public_key: bytes
+    binding: bytes
+
+    @property
+    def party(self) -> Party:
+        return node_party(self.node_id, self.public_key)

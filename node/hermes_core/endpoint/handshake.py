@@ -1,0 +1,207 @@
+"""An app's handshakes: a first offer and its answer, rekeys, confirmations. Both channels move together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hermes_core.endpoint.agreement import (
+    ACTIVE,
+    STEPS,
+    Accepted,
+    Active,
+    AgreementState,
+    Offered,
+    Offering,
+    Paused,
+    Rekeying,
+    RekeyWish,
+    Starting,
+    Step,
+    Wanted,
+)
+from hermes_core.endpoint.channels import ChannelPair
+from hermes_core.endpoint.context import ChatContext
+from hermes_core.endpoint.events import ChatFailed, ChatReady, ChatRekeyed
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import AppId, derive_app_id
+from hermes_core.protocol.messages import Answer, Confirm, Offer
+from hermes_core.ratchet.channel import Channel
+
+
+class Handshake:
+    """Owns how far the apps have come, and the offer of ours that is under way; deadlines follow from the state."""
+
+    __slots__ = ("_channels", "_context", "_peer", "state")
+
+    def __init__(self, context: ChatContext, peer: AppId, channels: ChannelPair, state: Starting | Offered) -> None:
+        self._context = context
+        self._peer = peer
+        self._channels = channels
+        self.state: AgreementState = state
+
+    @property
+    def active(self) -> bool:
+        """Keys were agreed on."""
+        return type(self.state) in ACTIVE
+
+    @property
+    def offering(self) -> bool:
+        """An offer of ours waits for its answer."""
+        return isinstance(self.state, Starting | Offering)
+
+    def require_active(self) -> None:
+        """CHAT_NOT_READY before the first epoch."""
+        if not self.active:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+
+    def _move(self, step: Step, target: AgreementState) -> None:
+        if STEPS.get((type(self.state), step)) is type(target):
+            self.state = target
+
+    # a chat that was offered
+
+    def require_offered(self) -> Offered:
+        """CHAT_NOT_READY when there is nothing to decide."""
+        if not isinstance(self.state, Offered):
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "this chat does not wait for a decision")
+        return self.state
+
+    def accept(self, now: float) -> None:
+        """Send the answer that was kept."""
+        self._context.effects.send(self.require_offered().answer)
+        self._move(Step.ACCEPT, Accepted(now))
+
+    # our rekey
+
+    def wish(self, wish: RekeyWish) -> None:
+        """Somebody wants new keys; a rekey under way is as good."""
+        if isinstance(self.state, Rekeying):
+            self._move(Step.WISH, replace(self.state, wish=max(wish, self.state.wish)))
+        else:
+            self._move(Step.WISH, Wanted(wish))
+
+    def try_offer(self, now: float) -> None:
+        """The way is clear: offer a rekey that somebody wants, also before a pause is over."""
+        if isinstance(self.state, Wanted | Paused):
+            self._channels.repeat_confirm()  # a peer that lacks it would expect another epoch
+            self._channels.offer()
+            self._move(Step.OFFER, Offering(self.state.wish, self.state.pause_s, now))
+
+    def interrupt(self) -> None:
+        """The stream is gone, and our offer with it; the wish stays until the path is up again."""
+        if isinstance(self.state, Offering):
+            self._channels.abandon_offer()
+            self._give_way()
+
+    def repeat_later(self, now: float, at_least_s: float = 0.0) -> None:
+        """Our rekey came to nothing: offer it again after a pause, twice as long as the one before."""
+        if isinstance(self.state, Offering):
+            self._channels.abandon_offer()
+            params = self._context.params
+            pause_s = min(max(2 * self.state.pause_s, params.rekey_retry_s), params.retransmit_max_s)
+            self._move(Step.PAUSE, Paused(self.state.wish, pause_s, now + max(pause_s, at_least_s)))
+
+    def fail(self, code: ErrorCode, detail: str, now: float, at_least_s: float = 0.0) -> None:
+        """Our offer was refused or not answered. The app hears of it; a rekey that the node asked for is tried again."""
+        if isinstance(self.state, Offering) and (code is ErrorCode.ROUTE_UNAVAILABLE or self.state.wish is RekeyWish.NODE):
+            self.repeat_later(now, at_least_s)
+        elif self.offering:
+            self._channels.abandon_offer()
+            self._move(Step.DROP, Active())  # not a first offer: with that the chat ends
+            self._context.effects.report(ChatFailed(self._channels.chat_id, code, detail))
+
+    def end_pause(self) -> None:
+        """While the path is down, its coming up is what counts."""
+        if isinstance(self.state, Paused):
+            self._move(Step.RETRY, Wanted(self.state.wish, self.state.pause_s))
+
+    def _give_way(self) -> None:
+        if isinstance(self.state, Offering):
+            self._move(Step.YIELD, Wanted(self.state.wish, self.state.pause_s))
+
+    # the other app's rekey
+
+    def answer(self, offer: Offer, now: float) -> None:
+        """Answer a rekey; CHAT_NOT_READY before the first epoch, and what Channel.answer_offer raises."""
+        context = self._context
+        self.require_active()
+        if derive_app_id(offer.initiator_key) != self._peer or offer.target != context.app_id:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "the offer names other apps than the chat's")
+        if self.offering and context.app_id < self._peer:
+            return  # the two offers cross; ours stands
+        self._channels.repeat_confirm()
+        if offer.end_to_end.epoch <= self._channels.end_to_end.epoch:
+            # The peer lacks our confirmation, which is on its way again. Another code than that of a hop whose epochs differ.
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "this end-to-end epoch is complete already")
+        answer = self._channels.answer(offer, now)
+        self._give_way()
+        context.effects.send(answer)
+
+    # answers and confirmations
+
+    def complete_leg(self, answer: Answer, now: float) -> bytes:
+        """An answer to our offer: the leg has new keys. The tag that confirms them."""
+        if not self.offering:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+        if derive_app_id(answer.responder_key) != self._peer:
+            raise ProtocolError(ErrorCode.INVALID_KEY, "responder_key is another app's")
+        return self._channels.leg.complete(answer.hop, answer.hop_confirm, now)
+
+    def complete_end_to_end(self, answer: Answer, hop_tag: bytes, now: float) -> None:
+        """The other half. Both are confirmed; the leg alone when the end-to-end answer is no good, which is raised."""
+        chat_id, end_to_end, leg = self._channels.chat_id, self._channels.end_to_end, self._channels.leg
+        try:
+            tag = end_to_end.complete(answer.end_to_end, answer.end_to_end_confirm, now, peer_public_key=answer.responder_key)
+        except ProtocolError:
+            self._context.effects.send(Confirm(chat_id, 0, b"", leg.epoch, hop_tag))
+            raise
+        self._context.effects.send(Confirm(chat_id, end_to_end.epoch, tag, leg.epoch, hop_tag))
+        self._agree()
+
+    def confirm_leg(self, confirm: Confirm, now: float) -> bool:
+        """The initiator's tag, which may come again, or not at all; True when the leg has new keys."""
+        if not confirm.hop_epoch:
+            return False
+        return self._confirm(self._channels.leg, confirm.hop_epoch, confirm.hop_confirm, now)
+
+    def confirm_end_to_end(self, confirm: Confirm, now: float) -> bool:
+        """As `confirm_leg`, for the other half; what we offered meanwhile is void."""
+        if not self._confirm(self._channels.end_to_end, confirm.end_to_end_epoch, confirm.end_to_end_confirm, now):
+            return False
+        self._channels.abandon_offer()
+        self._agree()
+        return True
+
+    def _confirm(self, channel: Channel, epoch: int, tag: bytes, now: float) -> bool:
+        if isinstance(self.state, Offered):
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "nobody has our answer yet")
+        before = channel.epoch
+        channel.check_confirm(epoch, tag, now)
+        return channel.epoch != before
+
+    def _agree(self) -> None:
+        """The end-to-end channel uses a new epoch."""
+        chat_id = self._channels.chat_id
+        self._context.effects.report(
+            ChatRekeyed(chat_id, self._channels.end_to_end.epoch) if self.active else ChatReady(chat_id)
+        )
+        self._move(Step.AGREE, Active())
+
+    # deadlines
+
+    @property
+    def offer_due(self) -> float | None:
+        """When our offer has waited long enough for its answer."""
+        if isinstance(self.state, Starting | Offering):
+            return self.state.since + self._context.params.handshake_timeout_s
+        return None
+
+    @property
+    def answer_due(self) -> float | None:
+        """When the answer we gave has waited long enough for its confirmation."""
+        return self.state.since + self._context.params.ready_timeout_s if isinstance(self.state, Accepted) else None
+
+    @property
+    def pause_due(self) -> float | None:
+        """When an offer that came to nothing is made again."""
+        return self.state.until if isinstance(self.state, Paused) else None

@@ -1,0 +1,133 @@
+"""The leg, as the app's end of it stands: one state, and a table of what moves it.
+
+          claim             resume, renew           path up, reached
+AWAY ─────────────► CLAIMED ───────────────► READY ◄──────────────────► OPEN
+                                              ▲            path down
+                                        renew │
+                                      NEW ────┴──── QUARANTINED
+
+lose leads from every state to AWAY, rollback from every one that has a stream to QUARANTINED.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from hermes_core.endpoint.context import ChatContext
+from hermes_core.endpoint.events import ChatResumed, PathChanged
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.protocol.messages import Resume
+from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.claim import EpochClaim
+
+
+class HopState(Enum):
+    """Where a leg stands. A stream to the home node stands in every state but AWAY."""
+
+    NEW = auto()  # the first handshake is about to make the leg's keys
+    AWAY = auto()  # there is no stream
+    CLAIMED = auto()  # our claims went out on a new stream; the node's are awaited
+    READY = auto()  # frames pass between app and node; beyond it the way to the other app does not stand
+    OPEN = auto()  # what is sent reaches the other app
+    QUARANTINED = auto()  # a rollback was seen: nothing passes until a rekey has made new keys
+
+
+class HopInput(Enum):
+    """What happens to a leg."""
+
+    CLAIM = auto()  # we send claims
+    RESUME = auto()  # the node's claims fit
+    RENEW = auto()  # it has keys that were made on this stream
+    REACHED = auto()  # an end-to-end confirmation came or went all the way
+    PATH_UP = auto()  # the node says so
+    PATH_DOWN = auto()
+    ROLLBACK = auto()  # one of the two stores was rolled back
+    LOSE = auto()  # the stream is gone
+
+
+HOP_TABLE: Final[dict[tuple[HopState, HopInput], HopState]] = {
+    (HopState.NEW, HopInput.RENEW): HopState.READY,
+    (HopState.NEW, HopInput.ROLLBACK): HopState.QUARANTINED,
+    (HopState.NEW, HopInput.LOSE): HopState.AWAY,
+    (HopState.AWAY, HopInput.CLAIM): HopState.CLAIMED,
+    (HopState.CLAIMED, HopInput.CLAIM): HopState.CLAIMED,
+    (HopState.CLAIMED, HopInput.RESUME): HopState.READY,
+    (HopState.CLAIMED, HopInput.RENEW): HopState.READY,
+    (HopState.CLAIMED, HopInput.ROLLBACK): HopState.QUARANTINED,
+    (HopState.CLAIMED, HopInput.LOSE): HopState.AWAY,
+    (HopState.READY, HopInput.RENEW): HopState.READY,
+    (HopState.READY, HopInput.REACHED): HopState.OPEN,
+    (HopState.READY, HopInput.PATH_UP): HopState.OPEN,
+    (HopState.READY, HopInput.ROLLBACK): HopState.QUARANTINED,
+    (HopState.READY, HopInput.LOSE): HopState.AWAY,
+    (HopState.OPEN, HopInput.RENEW): HopState.OPEN,
+    (HopState.OPEN, HopInput.REACHED): HopState.OPEN,
+    (HopState.OPEN, HopInput.PATH_UP): HopState.OPEN,
+    (HopState.OPEN, HopInput.PATH_DOWN): HopState.READY,
+    (HopState.OPEN, HopInput.ROLLBACK): HopState.QUARANTINED,
+    (HopState.OPEN, HopInput.LOSE): HopState.AWAY,
+    (HopState.QUARANTINED, HopInput.RENEW): HopState.READY,
+    (HopState.QUARANTINED, HopInput.ROLLBACK): HopState.QUARANTINED,
+    (HopState.QUARANTINED, HopInput.LOSE): HopState.AWAY,
+}
+"""A pair that is not here means nothing and changes nothing."""
+
+USABLE: Final = frozenset({HopState.READY, HopState.OPEN})
+"""Frames pass."""
+
+
+class Hop:
+    """Owns the state. Nothing else moves it, so the owner of the chat hears of the path whenever it comes or goes."""
+
+    __slots__ = ("_binding", "_claimed_at", "_context", "_leg", "state")
+
+    def __init__(self, context: ChatContext, leg: Channel) -> None:
+        self._context = context
+        self._leg = leg
+        self._binding = b""
+        self._claimed_at = 0.0
+        self.state = HopState.NEW
+
+    def apply(self, happened: HopInput) -> bool:
+        """Move as the table says; False when the input means nothing in this state."""
+        state = HOP_TABLE.get((self.state, happened))
+        if state is None:
+            return False
+        was_open = self.state is HopState.OPEN
+        self.state = state
+        if (state is HopState.OPEN) != was_open:
+            self._context.effects.report(PathChanged(self._leg.chat_id, up=not was_open))
+        return True
+
+    # claims
+
+    def connect(self, binding: bytes, now: float) -> None:
+        """Send claims on the stream with this session binding."""
+        if self.apply(HopInput.CLAIM):
+            self._binding = binding
+            self._claimed_at = now
+            self._context.effects.send(Resume(self._leg.chat_id, self._leg.claims(binding)))
+
+    def repeat_claims(self, now: float) -> None:
+        self.connect(self._binding, now)
+
+    @property
+    def claims_due(self) -> float | None:
+        """When claims that nobody answered are sent again."""
+        return self._claimed_at + self._context.params.resume_retry_s if self.state is HopState.CLAIMED else None
+
+    def resume(self, claims: tuple[EpochClaim, ...], now: float) -> None:
+        """The node's claims complete the resume; without one under way they mean nothing. Raises what Channel.resume does."""
+        if self.state is HopState.CLAIMED:
+            self._leg.resume(claims, self._binding, now)
+            self.apply(HopInput.RESUME)
+            self._context.effects.report(ChatResumed(self._leg.chat_id))
+
+    # frames
+
+    def open(self, frame: bytes, now: float) -> bytes:
+        """The payload of a frame of the leg; CHAT_NOT_READY when none may pass, and what Channel.open raises."""
+        if self.state not in USABLE:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+        return self._leg.open(frame, now)

@@ -1,0 +1,143 @@
+"""What is on its way in one chat, in both directions: sent again until it is acknowledged, handed over once and in order."""
+
+from __future__ import annotations
+
+from hermes_core.crypto.encoding import u64
+from hermes_core.endpoint.channels import ChannelPair
+from hermes_core.endpoint.context import ChatContext
+from hermes_core.endpoint.delivery import Incoming, Outgoing, OutgoingMessage
+from hermes_core.endpoint.events import MessageReceived, MessagesAcked
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.protocol.messages import Sealed
+from hermes_core.protocol.payload import (
+    DATA,
+    encode_ack,
+    encode_data,
+    parse_ack,
+    parse_data_frame,
+    parse_kind_and_seq,
+)
+from hermes_core.ratchet.header import MAX_CONTENT_BYTES
+
+
+class Transfer:
+    """Owns the messages, the acknowledgement that is owed, and the wait for the one that is expected.
+
+    Whether anything can be sent at all is the chat's to know: it asks for sending only then.
+    """
+
+    __slots__ = ("_ack_owed", "_channels", "_context", "_wait_s", "incoming", "outgoing", "resend_due")
+
+    def __init__(self, context: ChatContext, channels: ChannelPair) -> None:
+        self._context = context
+        self._channels = channels
+        self.outgoing = Outgoing()
+        self.incoming = Incoming()
+        self._ack_owed = False
+        self.resend_due: float | None = None
+        self._wait_s = 0.0
+
+    # out
+
+    def add(self, content: bytes) -> OutgoingMessage:
+        """The message with the next seq; BACKPRESSURE when the window is full, INVALID_FRAME over 64 KiB."""
+        if len(content) > MAX_CONTENT_BYTES:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, f"a message has at most {MAX_CONTENT_BYTES} bytes")
+        return self.outgoing.add(content, self._context.params.window_messages, self._context.params.window_bytes)
+
+    def send(self, message: OutgoingMessage, now: float) -> None:
+        """Send one message over the leg."""
+        frame = message.build_frame(self._channels.end_to_end, now)
+        self._send(encode_data(message.seq, frame), now)
+        self.expect_ack(now)
+
+    def send_all(self, now: float) -> None:
+        """Everything the other app may lack, in order: the path has come up, or nothing was acknowledged for too long."""
+        self._channels.repeat_confirm()
+        if self.incoming.acked:
+            self._send_ack(now)
+        for message in self.outgoing:
+            self.send(message, now)
+        self.expect_ack(now)
+
+    def settle(self, now: float, *, can_send: bool) -> None:
+        """One acknowledgement for everything since the last; without a way it follows when the path comes up."""
+        if self._ack_owed and can_send:
+            self._send_ack(now)
+        self._ack_owed = False
+
+    def _send_ack(self, now: float) -> None:
+        """Acknowledge what the app has taken; also shows the peer that its confirmation arrived."""
+        self._ack_owed = False
+        seq = self.incoming.acked
+        self._send(encode_ack(seq, *self._channels.end_to_end.ack_tag(seq)), now)
+
+    def _send(self, payload: bytes, now: float) -> None:
+        self._context.effects.send(Sealed(self._channels.leg.seal(payload, now)))
+
+    # the wait for an acknowledgement
+
+    @property
+    def owed(self) -> bool:
+        """The other app has not shown yet that it has every message, or our confirmation of the end-to-end epoch."""
+        return bool(self.outgoing) or self._channels.end_to_end.confirm_tag() is not None
+
+    def expect_ack(self, now: float) -> None:
+        """Wait for an acknowledgement, if there is something to acknowledge."""
+        if self.resend_due is None and self.owed:
+            self._wait_s = self._wait_s or self._context.params.retransmit_s
+            self.resend_due = now + self._wait_s
+
+    def restart_wait(self) -> None:
+        """The path has come up: the next wait is the shortest again."""
+        self._wait_s = 0.0
+
+    def end_wait(self, now: float, *, can_send: bool) -> None:
+        """The wait is over; the next one is longer."""
+        self.resend_due = None
+        if can_send and self.owed:
+            self._wait_s = min(2 * self._wait_s, self._context.params.retransmit_max_s)
+            self.send_all(now)
+
+    # in
+
+    def receive(self, payload: bytes, now: float) -> None:
+        """What a frame of the leg held."""
+        kind, seq = parse_kind_and_seq(payload)
+        if kind == DATA:
+            self._receive_data(seq, parse_data_frame(payload), now)
+        else:
+            self._receive_ack(payload, now)
+
+    def _receive_data(self, seq: int, frame: bytes, now: float) -> None:
+        params, incoming = self._context.params, self.incoming
+        if not incoming.hold(seq, frame, params.window_messages, params.window_bytes):
+            self._ack_owed = True  # sent again: our acknowledgement may be lost
+            return
+        while (next_frame := incoming.next_frame()) is not None:
+            content = self._channels.end_to_end.open(next_frame, now, aad_suffix=u64(incoming.delivered + 1))
+            self._context.effects.report(MessageReceived(self._channels.chat_id, incoming.deliver(), content))
+
+    def _receive_ack(self, payload: bytes, now: float) -> None:
+        seq, epoch, tag = parse_ack(payload)
+        self._channels.end_to_end.check_ack(seq, epoch, tag)
+        if self.outgoing.acknowledge(seq):
+            self.resend_due = None
+            self._wait_s = 0.0
+            self.expect_ack(now)
+            self._context.effects.report(MessagesAcked(self._channels.chat_id, seq))
+
+    # from the owner, and the end
+
+    def acknowledge(self, seq: int) -> None:
+        """The app has taken everything up to `seq`; anything but a delivered seq is ignored."""
+        if self.incoming.acknowledge(seq):
+            self._ack_owed = True
+
+    def owe_ack(self) -> None:
+        """Show the peer that its confirmation arrived."""
+        self._ack_owed = True
+
+    def clear(self) -> None:
+        self.outgoing.clear()
+        self.incoming.clear()

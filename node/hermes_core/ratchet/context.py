@@ -1,0 +1,19 @@
+"""Which channel this is: what its epochs, handshakes, frames and claims are bound to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermes_core.crypto.hashing import HashId
+from hermes_core.ids import ChannelKind, ChatId, Party
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContext:
+    """One end of one channel; the other end has the same with `local` and `peer` changed over."""
+
+    kind: ChannelKind
+    chat_id: ChatId
+    hash_id: HashId
+    local: Party
+    peer: Party

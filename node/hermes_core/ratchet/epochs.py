@@ -1,0 +1,205 @@
+"""The epochs that a channel holds, and every change of them.
+
+          ┌──────────── adopt (own offer completed) ───────────┐
+(nothing) ┤                                                    ├─► current ──adopt of the next──► old ──► wiped
+          └─ await_confirm ─► pending ── adopt (confirmed) ────┘
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hermes_core.crypto.aead import open_frame
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ratchet.chain import Chain
+from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.context import ChannelContext
+from hermes_core.ratchet.epoch import Epoch
+from hermes_core.ratchet.header import HEADER_BYTES, parse_header
+from hermes_core.ratchet.params import ChannelParams
+from hermes_core.ratchet.skipped import SkippedKeys
+from hermes_core.ratchet.state import EpochSnapshot
+
+_NEVER: Final = float("inf")
+
+
+class Epochs:
+    """`current` is in use, `pending` waits for its confirmation, `old` is only read, and not beyond `old_until_s`.
+
+    `dirty` says that something changed which a snapshot holds; `snapshot()` resets it. Others read these, and write none.
+    """
+
+    __slots__ = ("_context", "_params", "current", "dirty", "old", "old_until_s", "pending", "skipped")
+
+    def __init__(self, context: ChannelContext, params: ChannelParams) -> None:
+        self._context = context
+        self._params = params
+        self.current: Epoch | None = None
+        self.pending: Epoch | None = None
+        self.old: Epoch | None = None
+        self.old_until_s = 0.0
+        self.skipped: SkippedKeys | None = None
+        self.dirty = False
+
+    @property
+    def number(self) -> int:
+        """The epoch in use; 0 before the first."""
+        return 0 if self.current is None else self.current.number
+
+    # which one is meant
+
+    def require_current(self) -> Epoch:
+        """CHAT_NOT_READY before the first epoch."""
+        if self.current is None:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "channel has no confirmed epoch yet")
+        return self.current
+
+    def claimable(self) -> tuple[Epoch, ...]:
+        """Those in which a broken stream can be taken up again."""
+        return tuple(epoch for epoch in (self.current, self.pending) if epoch is not None)
+
+    def find_keys(self, number: int) -> Epoch:
+        """The epoch with this number while its keys are held; KEY_VERSION_MISMATCH afterwards."""
+        return self._find(number, self.old)
+
+    def find_reader(self, frame: bytes, now: float) -> Epoch:
+        """The epoch that opens a frame; a late timer does not prolong the overlap.
+
+        INVALID_FRAME for a frame that is not of this channel and direction, CHAT_NOT_READY for one of the pending epoch,
+        KEY_VERSION_MISMATCH for one of an epoch whose keys are gone.
+        """
+        header = parse_header(frame)
+        if header.kind is not self._context.kind or header.chat_id != self._context.chat_id:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "frame belongs to another channel")
+        if self.pending is not None and self.pending.number == header.epoch:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "epoch is not confirmed yet")
+        epoch = self._find(header.epoch, self.old if now < self.old_until_s else None)
+        if header.direction is not epoch.role.peer:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "frame goes in the other direction")
+        return epoch
+
+    def _find(self, number: int, old: Epoch | None) -> Epoch:
+        for epoch in (self.current, old):
+            if epoch is not None and epoch.number == number:
+                return epoch
+        raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"no keys of epoch {number}")
+
+    # how they follow each other
+
+    def await_confirm(self, epoch: Epoch) -> None:
+        """`epoch` was answered for; an older pending one is dropped."""
+        self.drop_pending()
+        self.pending = epoch
+        self.dirty = True
+
+    def adopt(self, epoch: Epoch, now: float) -> None:
+        """Use `epoch` from now on; what was in use stays readable until the peer's first frame, at most `overlap_s`."""
+        if epoch is self.pending:
+            self.pending = None
+        self.drop_pending()
+        self.drop_old()
+        if self.current is not None:
+            self.current.send.wipe()  # nothing more is sent under it
+            self.old = self.current
+            self.old_until_s = now + self._params.overlap_s
+        self.current = epoch
+        self.dirty = True
+
+    def resume(self, epoch: Epoch, claim: EpochClaim, now: float) -> None:
+        """Both ends go on in `epoch`, which is the current or the pending one, at the positions of the peer's claim."""
+        if epoch is self.pending:
+            self.adopt(epoch, now)
+        self.drop_pending()
+        self.drop_old()  # what its frames carried is sent again
+        if epoch.fast_forward(claim):
+            self.dirty = True
+
+    def drop_pending(self) -> None:
+        """Harmless when there is none."""
+        if self.pending is not None:
+            self.pending.wipe()
+            self.pending = None
+            self.dirty = True
+
+    def drop_old(self) -> None:
+        """Harmless when there is none."""
+        if self.old is not None:
+            if self.skipped is not None:
+                self.skipped.drop_epoch(self.old.number)
+            self.old.wipe()
+            self.old = None
+
+    # positions
+
+    def reserve(self, chain: Chain, position: int, now: float) -> None:
+        """Reserve a window of `chain` from `position` on: durable before the position is used."""
+        chain.reserve(position, self._params.window, now)
+        self.dirty = True
+
+    def keep_skipped(self, epoch: Epoch, position: int, now: float) -> None:
+        """Keep the keys of the positions that a frame at `position` skips, as far as the limit goes."""
+        limit = self._params.max_skipped_keys
+        if self.skipped is None:
+            self.skipped = SkippedKeys(limit, self._params.skipped_ttl_s)
+        for skipped in range(max(epoch.recv.next, position - limit), position):
+            self.skipped.add(epoch.number, skipped, epoch.recv.message_key(skipped), now)
+
+    def open_skipped(self, epoch: Epoch, position: int, frame: bytes, aad: bytes, now: float) -> bytes:
+        """Open a frame with the key that was kept for its position; REPLAYED_FRAME without it."""
+        key = None if self.skipped is None else self.skipped.find(epoch.number, position, now)
+        if self.skipped is None or key is None:
+            raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
+        plaintext = open_frame(key, frame, HEADER_BYTES, aad)
+        self.skipped.use(epoch.number, position)
+        return plaintext
+
+    # persistence, time and end
+
+    def snapshot(self) -> tuple[EpochSnapshot | None, EpochSnapshot | None]:
+        """The current and the pending epoch; resets `dirty`."""
+        self.dirty = False
+        return (
+            None if self.current is None else self.current.snapshot(confirmed=True),
+            None if self.pending is None else self.pending.snapshot(confirmed=False),
+        )
+
+    def restore(self, current: EpochSnapshot | None, pending: EpochSnapshot | None) -> None:
+        """Hold what a snapshot held, at the reserved positions; nothing was held before."""
+        self.current = None if current is None else Epoch.restore(self._context, current)
+        self.pending = None if pending is None else Epoch.restore(self._context, pending)
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` has something to wipe; None: nothing."""
+        due = _NEVER if self.old is None else self.old_until_s
+        for chain in self._chains():
+            drop_at = chain.rows_drop_at_s
+            if drop_at is not None and drop_at < due:
+                due = drop_at
+        expires = None if self.skipped is None else self.skipped.next_timer()
+        if expires is not None and expires < due:
+            due = expires
+        return None if due == _NEVER else due
+
+    def handle_timer(self, now: float) -> None:
+        """Wipe what is due: the old epoch, keys of skipped positions, derived keys of idle chains."""
+        for chain in self._chains():
+            chain.drop_idle_rows(now)
+        if self.old is not None and now >= self.old_until_s:
+            self.drop_old()
+        if self.skipped is not None:
+            self.skipped.drop_expired(now)
+
+    def wipe(self) -> None:
+        """Zero every key; nothing is held afterwards."""
+        self.drop_pending()
+        self.drop_old()
+        if self.current is not None:
+            self.current.wipe()
+            self.current = None
+        if self.skipped is not None:
+            self.skipped.wipe()
+
+    def _chains(self) -> list[Chain]:
+        return [
+            chain for epoch in (self.current, self.pending, self.old) if epoch is not None for chain in (epoch.send, epoch.recv)
+        ]

@@ -1,0 +1,258 @@
+"""One chat of an app: which messages it takes, its deadlines, what it tells its owner, its end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import get_args
+
+import pytest
+
+from hermes_core.endpoint.agreement import Accepted, Active, Offering, Paused, Starting
+from hermes_core.endpoint.chat import AppChat
+from hermes_core.endpoint.events import ChatFailed, ChatReady, FrameRefused, MessageReceived, MessagesAcked, PathChanged
+from hermes_core.endpoint.hop import HopState
+from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.protocol.messages import (
+    ChatMessage,
+    Closed,
+    ClosedAck,
+    CloseReason,
+    Confirm,
+    Delete,
+    ErrorNotice,
+    Offer,
+    PathState,
+    Reject,
+    Resume,
+    Sealed,
+)
+from hermes_core.protocol.timers import fire_due, next_due
+from tests.unit.hermes_core.endpoint.parts import HOME, NOW, Notebook, make_chat, make_offered_chat, make_open_chat
+
+
+def kinds(messages: list[ChatMessage]) -> list[type]:
+    return [type(message) for message in messages]
+
+
+def test_every_message_is_taken_or_for_nodes_alone() -> None:
+    assert set(AppChat.TAKES) | {Delete, ClosedAck} == set(get_args(ChatMessage))
+    chat, effects, _ = make_open_chat()
+    chat.receive(Delete(chat.chat_id), NOW)
+    assert effects.events == [FrameRefused(chat.chat_id, ErrorCode.INVALID_FRAME)]
+
+
+# deadlines
+
+
+def _offer_rekey() -> tuple[AppChat, Notebook]:
+    chat, effects, _ = make_open_chat()
+    chat.rekey(NOW)
+    return chat, effects
+
+
+def _pause_rekey() -> tuple[AppChat, Notebook]:
+    chat, effects = _offer_rekey()
+    chat.receive(Reject(chat.chat_id, ErrorCode.ROUTE_UNAVAILABLE), NOW)
+    return chat, effects
+
+
+def _accept() -> tuple[AppChat, Notebook]:
+    chat, effects, _ = make_offered_chat()
+    chat.accept(NOW)
+    return chat, effects
+
+
+def _send() -> tuple[AppChat, Notebook]:
+    chat, effects, far = make_open_chat()
+    chat.receive(far.seal_ack(0), NOW)  # shows that our confirmation arrived
+    chat.send(b"x", NOW)
+    return chat, effects
+
+
+def _claim() -> tuple[AppChat, Notebook]:
+    chat, effects, _ = make_open_chat()
+    chat.disconnected(NOW)
+    chat.connected(HOME, NOW)
+    return chat, effects
+
+
+def _renew_keys() -> tuple[AppChat, Notebook]:
+    chat, effects, far = make_open_chat()
+    chat.rekey(NOW)
+    chat.receive(far.answer(effects.sends[-1]), NOW)
+    assert (chat.end_to_end.epoch, chat.leg.epoch) == (2, 2)
+    return chat, effects
+
+
+@pytest.mark.parametrize(
+    ("timer", "arm", "after_s", "sends"),
+    [
+        ("offer unanswered", make_chat, 30.0, [Delete]),
+        ("offer unanswered", _offer_rekey, 30.0, []),
+        ("answer unconfirmed", _accept, 120.0, [Delete]),
+        ("offer again", _pause_rekey, 5.0, [Confirm, Offer]),
+        ("send again", _send, 5.0, [Sealed]),
+        ("claim again", _claim, 10.0, [Resume]),
+        ("content keys", _renew_keys, 30.0, []),
+        ("leg keys", _renew_keys, 30.0, []),
+    ],
+)
+def test_each_deadline_fires_when_it_is_due_and_not_before(
+    timer: str, arm: Callable[[], tuple[AppChat, Notebook]], after_s: float, sends: list[type]
+) -> None:
+    chat, effects = arm()
+    effects.sends.clear()
+    table = [row for row in AppChat.TIMERS if row.name == timer]
+    assert next_due(table, chat) == NOW + after_s
+    earliest = chat.next_timer()
+    assert earliest is not None
+    assert earliest <= NOW + after_s
+    for now, sent in ((NOW + after_s - 0.001, []), (NOW + after_s, sends)):
+        fire_due(table, chat, now, over=lambda chat: chat.over)
+        assert kinds(effects.sends) == sent
+    following = next_due(table, chat)
+    assert chat.over or following is None or following > NOW + after_s, "it would fire for ever"
+
+
+def test_every_timer_has_a_case_above() -> None:
+    (cases,) = (
+        mark.args[1]
+        for mark in test_each_deadline_fires_when_it_is_due_and_not_before.pytestmark  # type: ignore[attr-defined]
+    )
+    assert {case[0] for case in cases} == {timer.name for timer in AppChat.TIMERS}
+
+
+def test_a_timer_that_ends_the_chat_is_the_last_to_fire() -> None:
+    chat, effects = make_chat()
+    chat.handle_timer(NOW + 10_000)
+    assert effects.ended == [(chat.chat_id, CloseReason.ROUTE_UNAVAILABLE)]
+    assert effects.events == [ChatFailed(chat.chat_id, ErrorCode.TARGET_OFFLINE, "nobody answered")]
+
+
+def test_nobody_can_confirm_an_answer_that_was_not_given() -> None:
+    """The answer is made before the owner decides; should it leak, the chat still waits for the decision."""
+    chat, effects, far = make_offered_chat()
+    confirm = far.complete(chat.handshake.require_offered().answer)
+    effects.events.clear()
+    chat.receive(confirm, NOW)
+    assert effects.events == [FrameRefused(chat.chat_id, ErrorCode.CHAT_NOT_READY)]
+    assert (chat.end_to_end.epoch, chat.leg.epoch) == (0, 0)
+
+
+# what the owner hears
+
+
+def test_a_chat_that_is_ready_without_its_leg_is_not_told_to_be_up() -> None:
+    """The end-to-end half of the confirmation came, the leg's was lost."""
+    chat, effects, far = make_offered_chat()
+    chat.accept(NOW)
+    confirm = far.complete(effects.sends[-1])
+    effects.events.clear()
+    chat.receive(dataclasses.replace(confirm, hop_epoch=0, hop_confirm=b""), NOW)
+    assert effects.events == [ChatReady(chat.chat_id)]
+    assert chat.hop.state is HopState.NEW
+    chat.receive(confirm, NOW)
+    chat.receive(PathState(chat.chat_id, up=True), NOW)
+    assert effects.events[1:] == [PathChanged(chat.chat_id, up=True)]
+
+
+def test_ready_then_up() -> None:
+    chat, effects, far = make_offered_chat()
+    chat.accept(NOW)
+    effects.events.clear()
+    chat.receive(far.complete(effects.sends[-1]), NOW)
+    assert effects.events == [ChatReady(chat.chat_id), PathChanged(chat.chat_id, up=True)]
+
+
+def test_a_rollback_takes_the_path_down_and_asks_for_new_keys() -> None:
+    chat, effects, _ = make_open_chat()
+    chat.receive(ErrorNotice(ErrorCode.ROLLBACK_DETECTED, ErrorScope.CHAT, chat.chat_id, "", 0), NOW)
+    assert effects.events == [
+        FrameRefused(chat.chat_id, ErrorCode.ROLLBACK_DETECTED),
+        PathChanged(chat.chat_id, up=False),
+    ]
+    assert kinds(effects.sends) == [Confirm, Offer], "a rekey passes a leg on which nothing else may"
+    assert isinstance(chat.handshake.state, Offering)
+
+
+# settling
+
+
+def test_one_acknowledgement_for_all_that_came_together() -> None:
+    chat, effects, far = make_open_chat()
+    for seq in (1, 2, 3):
+        chat.receive(far.seal(seq, b"%d" % seq), NOW)
+        chat.acknowledge(seq)
+    assert effects.events == [MessageReceived(chat.chat_id, seq, b"%d" % seq) for seq in (1, 2, 3)]
+    assert effects.sends == []
+    chat.settle(NOW)
+    chat.settle(NOW)
+    assert kinds(effects.sends) == [Sealed]
+
+
+def test_an_acknowledgement_that_finds_no_way_follows_with_the_path() -> None:
+    chat, effects, far = make_open_chat()
+    chat.receive(far.seal(1, b"x"), NOW)
+    chat.acknowledge(1)
+    chat.receive(PathState(chat.chat_id, up=False), NOW)
+    chat.settle(NOW)
+    assert effects.sends == []
+    chat.receive(PathState(chat.chat_id, up=True), NOW)
+    chat.settle(NOW)
+    assert kinds(effects.sends) == [Sealed]
+
+
+def test_what_is_owed_for_a_confirmation_lapses_without_a_way() -> None:
+    """The initiator repeats its confirmation when the path comes up: then it is owed anew."""
+    chat, effects, far = make_offered_chat()
+    chat.accept(NOW)
+    confirm = far.complete(effects.sends.pop())
+    chat.receive(confirm, NOW)
+    chat.receive(PathState(chat.chat_id, up=False), NOW)
+    chat.settle(NOW)
+    chat.receive(PathState(chat.chat_id, up=True), NOW)
+    chat.settle(NOW)
+    assert effects.sends == []
+    chat.receive(confirm, NOW)
+    chat.settle(NOW)
+    assert kinds(effects.sends) == [Sealed]
+
+
+def test_an_acknowledgement_shows_that_our_confirmation_arrived() -> None:
+    chat, effects, far = make_open_chat()
+    assert chat.end_to_end.confirm_tag() is not None
+    chat.receive(far.seal_ack(0), NOW)
+    assert chat.end_to_end.confirm_tag() is None
+    assert not any(isinstance(event, MessagesAcked) for event in effects.events)
+
+
+# the end
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda chat: chat.delete(),
+        lambda chat: chat.receive(Closed(chat.chat_id, CloseReason.EXPIRED), NOW),
+        lambda chat: chat.connected(dataclasses.replace(HOME, public_key=bytes(32)), NOW),
+    ],
+    ids=["delete", "closed", "another node"],
+)
+def test_an_ended_chat_has_wiped_itself(end: Callable[[AppChat], None]) -> None:
+    chat, effects, _ = make_open_chat()
+    chat.send(b"x", NOW)
+    held = [epoch for channel in (chat.end_to_end, chat.leg) if (epoch := channel.epochs.current) is not None]
+    end(chat)
+    assert chat.over
+    assert len(effects.ended) == 1
+    assert len(held) == 2
+    assert all(epoch.mac.wiped for epoch in held)
+    assert not chat.transfer.outgoing
+
+
+def test_states_name_where_a_chat_is() -> None:
+    assert isinstance(make_chat()[0].handshake.state, Starting)
+    assert isinstance(_accept()[0].handshake.state, Accepted)
+    assert isinstance(make_open_chat()[0].handshake.state, Active)
+    assert isinstance(_pause_rekey()[0].handshake.state, Paused)

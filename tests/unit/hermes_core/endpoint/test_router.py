@@ -1,0 +1,100 @@
+"""AppChats as a router: who is meant, what an ended chat leaves behind, and settling when output is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes_core.endpoint.events import ChatEnded, FrameRefused
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import MAX_REMEMBERED_ENDS, AppChats
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import ChatId, NodeId, derive_app_id
+from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, PathState, Sealed
+from tests.support.random_sources import SeededRandom
+from tests.unit.hermes_core.endpoint.parts import HOME, NOW, OWN_KEY, PEER_KEY, FarEnds
+
+PEER = derive_app_id(PEER_KEY.public_key)
+
+
+def make_app(params: AppParams | None = None) -> AppChats:
+    """An app at home at HOME."""
+    app = AppChats(identity=OWN_KEY, params=params or AppParams(), random=SeededRandom("app"))
+    app.connected(HOME.node_id, HOME.public_key, HOME.binding, NOW)
+    return app
+
+
+def make_app_with_chat() -> tuple[AppChats, ChatId, FarEnds]:
+    app = make_app()
+    chat_id = app.start_chat(PEER, NOW)
+    far = FarEnds(chat_id)
+    app.receive(far.answer(app.take_output().sends[-1]), NOW)
+    far.take(app.take_output().sends[-1])
+    return app, chat_id, far
+
+
+def test_an_ended_chat_is_gone_before_the_next_input() -> None:
+    app, chat_id, far = make_app_with_chat()
+    app.receive(Closed(chat_id, CloseReason.EXPIRED), NOW)
+    app.receive(far.seal(1, b"x"), NOW)
+    with pytest.raises(ProtocolError) as raised:
+        app.send(chat_id, b"x", NOW)
+    assert raised.value.code is ErrorCode.CHAT_NOT_FOUND
+    output = app.take_output()
+    assert output.events == [ChatEnded(chat_id, CloseReason.EXPIRED), FrameRefused(chat_id, ErrorCode.CHAT_NOT_FOUND)]
+    assert output.sends == [ClosedAck(chat_id, CloseReason.EXPIRED)]
+    assert not app.chats
+
+
+def test_the_timer_of_an_ended_chat_is_nobodys() -> None:
+    app, chat_id, _ = make_app_with_chat()
+    app.delete(chat_id, NOW)
+    app.handle_timer(NOW + 10_000)
+    assert app.take_output().sends == [Delete(chat_id)]
+    assert app.next_timer() is None
+
+
+def test_an_ended_chat_makes_room_at_once() -> None:
+    app = make_app(AppParams(max_chats=1))
+    chat_id = app.start_chat(PEER, NOW)
+    with pytest.raises(ProtocolError) as raised:
+        app.start_chat(PEER, NOW)
+    assert raised.value.code is ErrorCode.LIMIT_EXCEEDED
+    app.delete(chat_id, NOW)
+    app.start_chat(PEER, NOW)
+
+
+def test_the_latest_ends_are_remembered_and_no_more() -> None:
+    app = make_app()
+    ids = []
+    for _ in range(MAX_REMEMBERED_ENDS + 1):
+        ids.append(app.start_chat(PEER, NOW))
+        app.disconnected(NOW)
+        app.connected(HOME.node_id, HOME.public_key, HOME.binding, NOW)
+    app.take_output()
+    for chat_id, code in ((ids[0], None), (ids[1], ErrorCode.CHAT_EXISTS), (ids[-1], ErrorCode.CHAT_EXISTS)):
+        app.receive(FarEnds(chat_id).offer(), NOW)
+        refused = [event.code for event in app.take_output().events if isinstance(event, FrameRefused)]
+        assert refused == ([] if code is None else [code])
+
+
+def test_another_node_has_no_say() -> None:
+    app, chat_id, far = make_app_with_chat()
+    app.connected(NodeId("node-9"), bytes(32), b"2" * 32, NOW)
+    app.take_output()
+    for message in (Closed(chat_id, CloseReason.DELETED), PathState(chat_id, up=True), far.seal(1, b"x")):
+        app.receive(message, NOW)
+    output = app.take_output()
+    assert output.sends == [ClosedAck(chat_id, CloseReason.DELETED)]
+    assert output.events == [FrameRefused(chat_id, ErrorCode.CHAT_NOT_FOUND)]
+    app.delete(chat_id, NOW)
+    assert app.take_output().sends == [], "what only its home could understand is not said to another node"
+
+
+def test_settled_once_for_all_that_came_together() -> None:
+    app, chat_id, far = make_app_with_chat()
+    for seq in (1, 2, 3):
+        app.receive(far.seal(seq, b"x"), NOW)
+        app.acknowledge(chat_id, seq, NOW)
+    assert [type(message) for message in app.take_output().sends] == [Sealed]
+    assert app.take_output().sends == []
+    assert app.next_timer() == app.chats[chat_id].next_timer()
