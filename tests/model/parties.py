@@ -217,7 +217,7 @@ class NodeParty:
                 self.watches[chat_id] = (ChannelWatch(chat.hops[0].channel), ChannelWatch(chat.hops[1].channel))
             for watch in self.watches[chat_id]:
                 watch.check()
-        stored = {chat_id for chat_id, chat in chats.items() if chat.stored}
+        stored = {chat_id for chat_id, chat in chats.items() if chat.standing.stored}
         require(set(self.store.records) == stored, f"{self.name}: the store holds other chats than the machine")
         require(set(self.store.tombstones) == self.tombstones, f"{self.name}: tombstones differ")
 

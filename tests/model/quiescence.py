@@ -110,7 +110,7 @@ def describe_node_chat(chat: Chat) -> str:
         marks = [f"e{hop.channel.epoch}p{hop.channel.pending_epoch}", hop.state.name]
         marks += [name for name, on in (("offering", hop.channel.offering), ("told up", hop.told_up)) if on]
         hops.append(" ".join(marks))
-    return f"{chat.state.name} [{' | '.join(hops)}]{' offer under way' if chat.offer else ''}"
+    return f"{chat.state.name} [{' | '.join(hops)}]{' offer under way' if chat.handshake.under_way else ''}"
 
 
 def _find_chat_problem(world: World, chat_id: ChatId) -> str | None:

@@ -25,7 +25,12 @@ class Timer(Generic[T]):
 
 def next_due(table: Iterable[Timer[T]], owner: T) -> float | None:
     """The earliest deadline of `owner`; None when it has none."""
-    return min((due for timer in table if (due := timer.due(owner)) is not None), default=None)
+    earliest: float | None = None
+    for timer in table:
+        due = timer.due(owner)
+        if due is not None and (earliest is None or due < earliest):
+            earliest = due
+    return earliest
 
 
 def fire_due(table: Iterable[Timer[T]], owner: T, now: float, *, over: Callable[[T], bool]) -> None:

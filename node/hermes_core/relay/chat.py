@@ -1,54 +1,37 @@
-"""One chat as its node holds it: two hops, an offer under way, its age. Inputs change only the chat itself and give effects.
+"""One chat as its node holds it. Inputs change only the chat itself and give effects; each part owns its state.
 
-The end-to-end statements pass through unchanged; each hop has a handshake of its own. The node answers the offering side's
-hop as soon as the offer came, keeps that answer until the other app's came back, and confirms the onward hop as soon as it has
-checked its answer, so that no hop's epoch depends on the far end.
+`standing`: its state and its end. `hops`: a channel each way. `handshake`: the offer under way. `lifetime`: its age.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, derive_app_id
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import DATA, parse_kind_and_seq
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
-from hermes_core.relay import events
 from hermes_core.relay.context import ChatContext
+from hermes_core.relay.handshake import Handshake
 from hermes_core.relay.hop import Hop
 from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.neighbour import Link
-from hermes_core.relay.offer import Offers, OfferUnderWay
 from hermes_core.relay.rows import Row
+from hermes_core.relay.standing import ChatEnd, Standing
 
 _CURE: Final = "the chat must be rekeyed or deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class ChatEnd:
-    """Why a chat ended, and the hops whose neighbours need not be told: they know, or never took part."""
-
-    reason: m.CloseReason
-    silent: frozenset[int]
-
-
 class Chat:
-    """Hop 0 leads to the initiating app, hop 1 to the other. `stored`: its record is in the keystore, or about to be.
+    """Hop 0 leads to the initiating app, hop 1 to the other."""
 
-    `ended` is set once, and then nothing else happens to the chat; its keys are wiped.
-    """
-
-    __slots__ = (
-        "_changed", "_context", "app_keys", "chat_id", "created_at", "end_to_end_epoch", "ended", "hops", "lifetime", "offers",
-        "row", "state", "stored",
-    )  # fmt: skip
+    __slots__ = ("_context", "chat_id", "handshake", "hops", "lifetime", "row", "standing")
 
     def __init__(
         self,
@@ -60,28 +43,25 @@ class Chat:
         created_at: float,
     ) -> None:
         self._context = context
-        self._changed = False
         self.row = row
         self.chat_id = row.chat_id
         self.hops = Hops(context, row, apps, channels)
-        self.offers = Offers(context, self.hops)
-        self.app_keys = app_keys
-        self.created_at = created_at
-        self.state = ChatState.PENDING
-        self.end_to_end_epoch = 0
-        self.lifetime = Lifetime(context.params, created_at)
-        self.stored = False
-        self.ended: ChatEnd | None = None
+        self.standing = Standing(row, context.effects, app_keys, created_at)
+        self.lifetime = Lifetime(context, self.hops, self.standing, created_at)
+        self.handshake = Handshake(context, row, self.hops, self.standing, self.lifetime)
+
+    @property
+    def state(self) -> ChatState:
+        return self.standing.state
+
+    @property
+    def ended(self) -> ChatEnd | None:
+        return self.standing.ended
 
     @property
     def dirty(self) -> bool:
         """Its record differs from what is stored."""
-        return self._changed or self.hops.dirty
-
-    @property
-    def offer(self) -> OfferUnderWay | None:
-        """The offer that waits for its answer."""
-        return self.offers.under_way
+        return self.standing.changed or self.hops.dirty
 
     # beginning
 
@@ -92,7 +72,7 @@ class Chat:
         channels = (context.build_channel(row.chat_id, links[0]), context.build_channel(row.chat_id, links[1]))
         target_key = links[1].public_key if channels[1].kind is ChannelKind.LEG else b""
         chat = cls(context, row, apps, channels, (offer.initiator_key, target_key), now)
-        chat.offers.begin(0, offer, now)
+        chat.handshake.begin(0, offer, now)
         return chat
 
     # its record
@@ -106,9 +86,7 @@ class Chat:
             for snapshot in record.sides
         )
         chat = cls(context, row, record.app_ids, (first, second), record.app_keys, float(record.created_at_s))
-        chat.state = record.state
-        chat.end_to_end_epoch = record.end_to_end_epoch
-        chat.stored = True
+        chat.standing.restore(record.state, record.end_to_end_epoch)
         last_active_at = float(record.last_active_at_s)
         chat.lifetime.restore(last_active_at=last_active_at, messages=record.messages_in_epoch, epochs=chat.hops.epochs)
         chat.lifetime.note_keys(chat.hops.keys_began_at)
@@ -118,19 +96,19 @@ class Chat:
 
     def build_record(self) -> ChatRecord:
         """A record with copies of both channels' secrets, for whoever gets it to wipe. The chat is not dirty any more."""
-        first, second = self.hops.pair
-        self._changed = False
+        standing, (first, second) = self.standing, self.hops.pair
+        standing.note_stored()
         return ChatRecord(
             chat_id=self.chat_id,
-            state=self.state,
+            state=standing.state,
             app_ids=self.hops.app_ids,
-            app_keys=self.app_keys,
+            app_keys=standing.app_keys,
             side_nodes=(first.neighbour.node_id, second.neighbour.node_id),
             sides=(first.channel.snapshot(), second.channel.snapshot()),
-            end_to_end_epoch=self.end_to_end_epoch,
+            end_to_end_epoch=standing.end_to_end_epoch,
             acked=(first.acked, second.acked),
             messages_in_epoch=self.lifetime.messages,
-            created_at_s=int(self.created_at),
+            created_at_s=int(standing.created_at),
             last_active_at_s=int(self.lifetime.last_active_at),
         )
 
@@ -160,22 +138,17 @@ class Chat:
             hop.refuse_frame(error)
             return self.dirty
         output = self._context.effects.output
+        output.count_relayed(message=kind == DATA, leads_on=onward.leads_on)
         if kind == DATA:
-            output.relayed_messages += onward.leads_on
             self.lifetime.note_message(now)
             if self.lifetime.keys_are_due(now):
-                self._ask_for_rekey(now)
+                self.lifetime.ask_for_rekey(now)
         else:
-            output.relayed_acks += onward.leads_on
             hop.acknowledge(seq)
         if not onward.leads_on:
-            output.dropped_messages += 1
             hop.note_told(up=False)  # so that it hears how things stand when output is taken, even if the path is up by then
             return True
-        if onward.is_leg:
-            output.leg_frames += 1
-        else:
-            output.tieline_frames += 1
+        output.count_frame(leg=onward.is_leg)
         onward.send(m.Sealed(onward.channel.seal(payload, now)))
         return self.dirty or self.lifetime.rekey_deadline is not None
 
@@ -183,105 +156,6 @@ class Chat:
         if self.state is ChatState.QUARANTINED or hop.state.quarantined:
             return ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE)
         return ProtocolError(ErrorCode.CHAT_NOT_READY, "the chat is not resumed on this stream")
-
-    # offers
-
-    def _receive_offer(self, index: int, offer: m.Offer, now: float) -> None:
-        """A rekey; passed on if it is admitted. A quarantined chat cannot be resumed: its offers pass over any open stream."""
-        if self.state is ChatState.PENDING:
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
-        self.offers.admit_rekey(index, offer, now, over_any_stream=self.state is ChatState.QUARANTINED)
-        self.offers.begin(index, offer, now)
-
-    def _receive_answer(self, index: int, answer: m.Answer, now: float) -> None:
-        """Check the hop's answer and confirm it at once; pass the end-to-end answer on with our own for the offering side."""
-        hop = self.hops[index]
-        try:
-            offer = self.offers.check_answer(index, answer, now)
-        except ProtocolError as error:
-            # An answer that is not authentic changes nothing; one that is, but leads to other keys, ends the attempt.
-            hop.refuse_frame(error)
-            if error.code is ErrorCode.KEY_MISMATCH:
-                self.fail_offer(error.code)
-            return
-        if not self.app_keys[index]:
-            self.app_keys = (self.app_keys[0], answer.responder_key)
-        self.stored = True
-        self.lifetime.note_activity(now)
-        if not offer.first:
-            self.end_to_end_epoch = max(self.end_to_end_epoch, offer.end_to_end_epoch)
-        self.offers.end()
-        self._note_change()
-        hop.apply(HopInput.ONWARD_UP)  # the answer has just come that way
-        self._enter_epoch(index, now)
-        hop.confirm()
-        self.offers.give_answer(offer, answer)
-
-    def _receive_confirm(self, index: int, confirm: m.Confirm, now: float) -> None:
-        """Check the hop's half, pass the end-to-end half on. Idempotent: an app repeats it until it knows that it arrived."""
-        hop, onward = self.hops.pair[index], self.hops.pair[1 - index]
-        if confirm.hop_epoch:
-            before = hop.channel.epoch
-            try:
-                hop.channel.check_confirm(confirm.hop_epoch, confirm.hop_confirm, now)
-            except ProtocolError as error:
-                hop.refuse_frame(error)
-                return
-            if hop.channel.epoch != before:
-                self.lifetime.note_activity(now)
-                self._enter_epoch(index, now)
-        if confirm.end_to_end_epoch and (onward.state.ready or self.state is ChatState.QUARANTINED):
-            # Without it the apps' epochs differ, and the rekey that would cure a quarantined hop could not be made.
-            hop.apply(HopInput.ONWARD_UP)  # it came from the app that way
-            onward.note_told(up=onward.state.ready)
-            hop_half = onward.channel.confirm_tag() or (0, b"")
-            onward.send(m.Confirm(self.chat_id, confirm.end_to_end_epoch, confirm.end_to_end_confirm, *hop_half))
-
-    def _receive_reject(self, index: int, reject: m.Reject, _now: float) -> None:
-        """The other app, or a node on the way, refuses an offer."""
-        if self.offer is not None and self.offer.offerer != index and not self.close_beyond_cure(reject.code):
-            self.fail_offer(reject.code, informed=index)
-
-    def fail_offer(self, code: ErrorCode, *, informed: int | None = None) -> None:
-        """End an offer that waits for its answer: the offering side gets a rejection; a chat that never was is gone.
-
-        `informed` is the hop whose neighbour knows already.
-        """
-        offer = self.offer
-        if offer is None:
-            return
-        offerer = self.hops[offer.offerer]
-        self._report(events.HandshakeFailed(self.chat_id, code, rekey=not offer.first, offered_here=offerer.is_leg))
-        if informed != offer.offerer:
-            offerer.send(m.Reject(self.chat_id, code))
-        if offer.first:
-            silent = {offer.offerer} if informed is None else {offer.offerer, informed}
-            self.close(m.CloseReason.ROUTE_UNAVAILABLE, silent=silent)
-        else:
-            self.offers.abandon()
-
-    def close_beyond_cure(self, code: ErrorCode) -> bool:
-        """End a quarantined chat whose epochs differ by more than a rekey bridges: the store was rolled back past an epoch."""
-        if self.state is not ChatState.QUARANTINED or code is not ErrorCode.KEY_VERSION_MISMATCH:
-            return False
-        self.close(m.CloseReason.RATCHET_FAILED)
-        return True
-
-    def _enter_epoch(self, index: int, now: float) -> None:
-        """A hop uses a new epoch, made on this stream. Once both do, the chat is open (again)."""
-        self.hops[index].enter_epoch()
-        self.lifetime.note_keys(self.hops.keys_began_at)
-        if not self.hops.usable:
-            return
-        if self.state is ChatState.PENDING:
-            scope = ChannelKind.TIELINE if self.row.spans_nodes else ChannelKind.LEG
-            self._report(events.ChatOpened(self.chat_id, scope, now - self.created_at, self.hops[0].is_leg))
-            self.end_to_end_epoch = max(self.end_to_end_epoch, 1)
-        if self.state is not ChatState.ACTIVE:
-            self.state = ChatState.ACTIVE
-            self._note_change()
-        if self.lifetime.note_renewal(self.hops.epochs):
-            self._note_change()
 
     # new streams
 
@@ -305,7 +179,7 @@ class Chat:
         if hop.is_leg:
             hop.answer_claims(link.binding)
         if self.lifetime.keys_are_due(now):
-            self._ask_for_rekey(now)
+            self.lifetime.ask_for_rekey(now)
 
     def _resume_hop(self, hop: Hop, message: m.Resume, binding: bytes, now: float) -> bool:
         """True when the hop is ready now."""
@@ -323,7 +197,7 @@ class Chat:
             return False
         hop.become_ready(skipped)
         if renewed:
-            self._enter_epoch(self.hops.pair.index(hop), now)
+            self.handshake.enter_epoch(hop, now)
         return True
 
     def _refuse_claims(self, hop: Hop, error: ProtocolError) -> None:
@@ -347,10 +221,8 @@ class Chat:
         if self.state is ChatState.PENDING:  # it has no epoch a rekey could start from
             self.close(m.CloseReason.RATCHET_FAILED)
             return
-        self.state = ChatState.QUARANTINED
-        self.offers.abandon()
-        self._note_change()
-        self._report(events.ChatQuarantined(self.chat_id))
+        self.handshake.abandon()
+        self.standing.quarantine()
         self.hops.quarantine()
         self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=informed)
 
@@ -365,7 +237,7 @@ class Chat:
     def lose(self, index: int) -> None:
         """The stream to the neighbour of this hop is gone."""
         self.hops[index].apply(HopInput.LOSE)
-        self.fail_offer(ErrorCode.ROUTE_UNAVAILABLE, informed=index)
+        self.handshake.fail(ErrorCode.ROUTE_UNAVAILABLE, informed=index)
 
     # paths
 
@@ -386,31 +258,6 @@ class Chat:
     def handle_timer(self, now: float) -> None:
         fire_due(self._TIMERS, self, now, over=lambda chat: chat.ended is not None)
 
-    def _keys_due_at(self) -> float | None:
-        """When the apps are to be asked for a rekey: at once, once they are there, if the keys were due before."""
-        waits = self.state is ChatState.ACTIVE and self.lifetime.rekey_deadline is None and self.hops.lead_on
-        return self.lifetime.keys_due_at if waits else None
-
-    def _ask_for_rekey(self, now: float) -> None:
-        """The keys are due: ask the apps for a rekey, once; the grace begins."""
-        if self._keys_due_at() is None:
-            return
-        self.lifetime.begin_grace(now)
-        self._report(events.RekeyRequired(self.chat_id))
-        notice = m.ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.FRAME, self.chat_id, "the keys have served their time", 0)
-        self.hops.tell_apps(notice)
-
-    def _end_grace(self, _now: float) -> None:
-        """No rekey came: the chat ends, unless an app is away; then the grace begins anew when it is back."""
-        if self.hops.lead_on:
-            self.close(m.CloseReason.RATCHET_FAILED)
-        else:
-            self.lifetime.end_grace()
-
-    def _unconfirmed_at(self) -> float | None:
-        waits = self.state is ChatState.PENDING and self.offer is None
-        return self.lifetime.unconfirmed_at if waits else None
-
     def _repeat_claims(self, now: float) -> None:
         self.hops.repeat_claims(now, useless=self.state is ChatState.QUARANTINED)
 
@@ -425,30 +272,22 @@ class Chat:
         self.close(message.reason, silent={index})
 
     def close(self, reason: m.CloseReason, *, silent: Collection[int] = ()) -> None:
-        """End the chat on this node: its keys are wiped; every neighbour but those of the `silent` hops is told."""
-        if self.ended is not None:
-            return
-        self._report(events.ChatErased(self.chat_id, reason, was_open=self.state is not ChatState.PENDING))
-        self.offers.end()
-        self.ended = ChatEnd(reason, frozenset(silent))
+        """End the chat on this node; every neighbour but those of the `silent` hops is told."""
+        if self.ended is None:
+            self.standing.end(reason, silent)
+
+    def wipe(self) -> None:
+        """Whatever a chat that ended still holds goes."""
+        self.handshake.end()
         self.hops.wipe()
-
-    def _note_change(self) -> None:
-        """The record has to be stored anew; what the chat sends from here on waits for that."""
-        self._changed = True
-        self.row.put_in = self._context.effects.output.number
-
-    def _report(self, event: events.NodeEvent) -> None:
-        self._context.effects.report(event)
 
     # its tables
 
     _HANDLERS: ClassVar[Mapping[type, Callable[..., object]]] = {
-        m.Sealed: receive_frame,
-        m.Offer: _receive_offer,
-        m.Answer: _receive_answer,
-        m.Confirm: _receive_confirm,
-        m.Reject: _receive_reject,
+        m.Offer: lambda chat, *given: chat.handshake.receive_offer(*given),
+        m.Answer: lambda chat, *given: chat.handshake.receive_answer(*given),
+        m.Confirm: lambda chat, *given: chat.handshake.receive_confirm(*given),
+        m.Reject: lambda chat, *given: chat.handshake.receive_reject(*given),
         m.Resume: _receive_resume,
         m.PathState: _receive_path,
         m.Closed: _receive_closed,
@@ -457,11 +296,11 @@ class Chat:
     }
 
     _TIMERS: ClassVar[tuple[Timer[Chat], ...]] = (
-        Timer("offer", lambda chat: chat.offers.ends_at(), lambda chat, _: chat.fail_offer(ErrorCode.TARGET_OFFLINE)),
+        Timer("offer", lambda chat: chat.handshake.ends_at(), lambda chat, _: chat.handshake.fail(ErrorCode.TARGET_OFFLINE)),
         Timer("channels", lambda chat: chat.hops.channels_due_at(), lambda chat, now: chat.hops.wipe_what_is_due(now)),
         Timer("idle", lambda chat: chat.lifetime.idle_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
-        Timer("unconfirmed", _unconfirmed_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
-        Timer("grace", lambda chat: chat.lifetime.rekey_deadline, _end_grace),
-        Timer("keys", _keys_due_at, _ask_for_rekey),
+        Timer("unconfirmed", lambda chat: chat.handshake.unconfirmed_at(), lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
+        Timer("grace", lambda chat: chat.lifetime.rekey_deadline, lambda chat, now: chat.lifetime.end_grace(now)),
+        Timer("keys", lambda chat: chat.lifetime.keys_due_at(), lambda chat, now: chat.lifetime.ask_for_rekey(now)),
         Timer("claims", lambda chat: chat.hops.claims_due_at(), _repeat_claims),
     )

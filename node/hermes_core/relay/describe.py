@@ -35,7 +35,9 @@ class ChatDescription:
 
 def describe_chat(chat: Chat) -> ChatDescription:
     first, second = chat.hops.pair
-    return ChatDescription(chat.chat_id, chat.state, (_describe_hop(first), _describe_hop(second)), chat.end_to_end_epoch)
+    return ChatDescription(
+        chat.chat_id, chat.state, (_describe_hop(first), _describe_hop(second)), chat.standing.end_to_end_epoch
+    )
 
 
 def _describe_hop(hop: Hop) -> HopDescription:

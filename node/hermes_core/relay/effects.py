@@ -13,14 +13,18 @@ from hermes_core.relay.output import End, NodeOutput, Send, StreamMessage
 
 
 class Effects:
-    """`links` is the router's: what goes to a neighbour without a stream goes nowhere. `now`: the time of the present input."""
+    """`links` is the router's: what goes to a neighbour without a stream goes nowhere."""
 
-    __slots__ = ("_links", "now", "output")
+    __slots__ = ("_links", "_now", "output")
 
     def __init__(self, links: Mapping[Neighbour, Link]) -> None:
         self._links = links
-        self.now = 0.0
+        self._now = 0.0
         self.output = NodeOutput(1)
+
+    def begin_pass(self, now: float) -> None:
+        """The time of what is sent from here on."""
+        self._now = now
 
     def take(self) -> NodeOutput:
         taken, self.output = self.output, NodeOutput(self.output.number + 1)
@@ -30,7 +34,7 @@ class Effects:
         """To a neighbour whose stream stands, once the outputs up to `after` are durable."""
         link = self._links.get(neighbour)
         if link is not None:
-            link.sent_at = self.now
+            link.note_sent(self._now)
             self.output.actions.append(Send(link.stream, message, after))
 
     def answer(self, neighbour: Neighbour, message: StreamMessage) -> None:

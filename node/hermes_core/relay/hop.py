@@ -62,7 +62,7 @@ class Hop:
         """It leaves once what it depends on is durable: what either channel had to have stored by now among it."""
         row, effects, channels = self._row, self._effects, self._channels
         if channels[0].dirty or channels[1].dirty:
-            row.put_in = effects.output.number
+            row.note_put(effects.output.number)
         effects.send(row.neighbours[self._index], message, row.put_in)
 
     def refuse(self, error: ProtocolError) -> None:

@@ -17,10 +17,11 @@ from hermes_core.relay.rows import Row
 class Hops:
     """Hop 0 leads to the initiating app, hop 1 to the other."""
 
-    __slots__ = ("_context", "pair")
+    __slots__ = ("_context", "chat_id", "pair")
 
     def __init__(self, context: ChatContext, row: Row, apps: tuple[AppId, AppId], channels: tuple[Channel, Channel]) -> None:
         self._context = context
+        self.chat_id = row.chat_id
         self.pair = (Hop(apps[0], channels, 0, row, context.effects), Hop(apps[1], channels, 1, row, context.effects))
 
     def __getitem__(self, index: int) -> Hop:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from hermes_core.relay.params import ChatParams
+from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.keystore.chat_record import ChatState
+from hermes_core.protocol.messages import CloseReason, ErrorNotice
+from hermes_core.relay.context import ChatContext
+from hermes_core.relay.events import RekeyRequired
+from hermes_core.relay.hops import Hops
+from hermes_core.relay.standing import Standing
 
 
 class Lifetime:
@@ -11,10 +17,21 @@ class Lifetime:
     `counted_epochs`: the hops' epochs that `messages` counts in; it starts again when both have a newer one.
     """
 
-    __slots__ = ("_counted_epochs", "_keys_end_at", "_params", "last_active_at", "messages", "rekey_deadline")
+    __slots__ = (
+        "_context",
+        "_counted_epochs",
+        "_hops",
+        "_keys_end_at",
+        "_standing",
+        "last_active_at",
+        "messages",
+        "rekey_deadline",
+    )
 
-    def __init__(self, params: ChatParams, now: float) -> None:
-        self._params = params
+    def __init__(self, context: ChatContext, hops: Hops, standing: Standing, now: float) -> None:
+        self._context = context
+        self._hops = hops
+        self._standing = standing
         self._counted_epochs = (0, 0)
         self.last_active_at = now
         self.messages = 0
@@ -30,12 +47,7 @@ class Lifetime:
 
     @property
     def idle_at(self) -> float:
-        return self.last_active_at + self._params.idle_timeout_s
-
-    @property
-    def unconfirmed_at(self) -> float:
-        """When a first handshake that was answered must have been confirmed."""
-        return self.last_active_at + self._params.handshake_timeout_s
+        return self.last_active_at + self._context.params.idle_timeout_s
 
     def note_activity(self, now: float) -> None:
         self.last_active_at = now
@@ -47,7 +59,7 @@ class Lifetime:
 
     def note_keys(self, began_at: float) -> None:
         """When the older of the keys in use began to be used."""
-        self._keys_end_at = began_at + self._params.max_key_lifetime_s
+        self._keys_end_at = began_at + self._context.params.max_key_lifetime_s
 
     def note_renewal(self, epochs: tuple[int, int]) -> bool:
         """True when every key of the chat is newer than those counted so far: the count starts again, the grace is over."""
@@ -59,16 +71,30 @@ class Lifetime:
         self.rekey_deadline = None
         return True
 
-    @property
-    def keys_due_at(self) -> float:
-        """When the keys have served their time; at once, when they have served their messages."""
-        return 0.0 if self.messages >= self._params.max_key_messages else self._keys_end_at
-
     def keys_are_due(self, now: float) -> bool:
-        return now >= self._keys_end_at or self.messages >= self._params.max_key_messages
+        """They have served their time, or their messages."""
+        return now >= self._keys_end_at or self.messages >= self._context.params.max_key_messages
 
-    def begin_grace(self, now: float) -> None:
-        self.rekey_deadline = now + self._params.rekey_grace_s
+    def keys_due_at(self) -> float | None:
+        """When the apps are to be asked for a rekey: at once, when they are both there, if the keys were due before."""
+        if self._standing.state is not ChatState.ACTIVE or self.rekey_deadline is not None or not self._hops.lead_on:
+            return None
+        return 0.0 if self.messages >= self._context.params.max_key_messages else self._keys_end_at
 
-    def end_grace(self) -> None:
-        self.rekey_deadline = None
+    def ask_for_rekey(self, now: float) -> None:
+        """The keys are due: ask the apps for a rekey, once; the grace begins."""
+        if self.keys_due_at() is None:
+            return
+        self.rekey_deadline = now + self._context.params.rekey_grace_s
+        chat_id = self._hops.chat_id
+        self._context.effects.report(RekeyRequired(chat_id))
+        self._hops.tell_apps(
+            ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.FRAME, chat_id, "the keys have served their time", 0)
+        )
+
+    def end_grace(self, _now: float) -> None:
+        """No rekey came: the chat ends, unless an app is away; then the grace begins anew when it is back."""
+        if self._hops.lead_on:
+            self._standing.end(CloseReason.RATCHET_FAILED, ())
+        else:
+            self.rekey_deadline = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, app_party, node_party
+from hermes_core.ids import AppId, ChannelKind, NodeId, Party, app_party, node_party
 
 StreamId = int
 """Names one stream for as long as the process lives; the shell gives a new number to each and never one twice."""
@@ -30,12 +30,9 @@ def node_neighbour(node_id: NodeId) -> Neighbour:
 
 
 class Link:
-    """The stream that stands to a neighbour: its proven key (32 bytes) and session binding.
+    """The stream that stands to a neighbour: its proven key (32 bytes), its session binding, when something was last sent."""
 
-    Chats in `resume_queue` have not had our claims yet. `sent_at`: when something was last sent over it.
-    """
-
-    __slots__ = ("binding", "neighbour", "party", "public_key", "resume_queue", "sent_at", "stream")
+    __slots__ = ("binding", "neighbour", "party", "public_key", "sent_at", "stream")
 
     def __init__(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, binding: bytes, now: float) -> None:
         self.neighbour = neighbour
@@ -43,7 +40,9 @@ class Link:
         self.public_key = public_key
         self.binding = binding
         self.party: Party = _name_party(neighbour, public_key)
-        self.resume_queue: dict[ChatId, None] = {}
+        self.sent_at = now
+
+    def note_sent(self, now: float) -> None:
         self.sent_at = now
 
 

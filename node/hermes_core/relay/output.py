@@ -60,6 +60,22 @@ class NodeOutput:
     dropped_messages: int = 0
     """Frames whose onward path was down: their sender sends them again."""
 
+    def count_frame(self, *, leg: bool) -> None:
+        """One frame came, or went, over a leg or a tieline."""
+        if leg:
+            self.leg_frames += 1
+        else:
+            self.tieline_frames += 1
+
+    def count_relayed(self, *, message: bool, leads_on: bool) -> None:
+        """What became of one frame: it goes on, as a message or an acknowledgement, or is dropped."""
+        if not leads_on:
+            self.dropped_messages += 1
+        elif message:
+            self.relayed_messages += 1
+        else:
+            self.relayed_acks += 1
+
     @property
     def sends(self) -> list[Send]:
         return [action for action in self.actions if isinstance(action, Send)]

@@ -25,7 +25,7 @@ class Relay:
 
     def begin_pass(self, now: float) -> None:
         """The time of the inputs that follow."""
-        self.chats.effects.now = now
+        self.chats.effects.begin_pass(now)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""

@@ -18,9 +18,11 @@ from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.relay.admission import Admission
-from hermes_core.relay.chat import Chat, ChatEnd
+from hermes_core.relay.chat import Chat
+from hermes_core.relay.claim_queue import ClaimQueue
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.describe import ChatDescription, describe_chat
+from hermes_core.relay.directory import Directory
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import HandshakeFailed, ResumeRefused
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
@@ -28,6 +30,7 @@ from hermes_core.relay.notices import Notices
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex, Row
+from hermes_core.relay.standing import ChatEnd
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,15 +39,11 @@ _FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume,
 _FROM_APP: Final = _FROM_BOTH | {m.Delete}
 _FROM_NODE: Final = _FROM_BOTH | {m.Closed, m.PathState, m.ErrorNotice}
 
-_RESUME_PAUSE_S: Final = 0.001
-"""Between two batches of resumes to one peer: long enough that other work gets its turn."""
-
 
 class NodeChats:
     """No method raises for what an outsider sent: it becomes an ErrorNotice (or Reject) to the sender and an event."""
 
     def __init__(self, *, identity: Identity, node_id: NodeId, params: ChatParams, random: RandomSource) -> None:
-        self._node_id = node_id
         self._params = params
         self._links: dict[Neighbour, Link] = {}
         self.effects = Effects(self._links)
@@ -56,8 +55,8 @@ class NodeChats:
         self._context = ChatContext(params, identity, party, random, self._links, self.effects, self._admission)
         self._chats: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
-        self._directory: Mapping[AppId, NodeId] = {}
-        self._resuming_at: dict[Neighbour, float] = {}
+        self._directory = Directory(node_id, self._links, self._index)
+        self._claims = ClaimQueue(params.resume_batch)
         self._dead_at: dict[Neighbour, float] = {}
 
     # what was stored
@@ -90,8 +89,8 @@ class NodeChats:
             for row in rows:  # all down until it resumes them; one it no longer knows it deletes
                 self.effects.send(neighbour, m.PathState(row.chat_id, up=False), row.put_in)
             return link
-        link.resume_queue.update(dict.fromkeys(row.chat_id for row in rows))
-        self._send_claims(link, now)
+        self._claims.add(link, (row.chat_id for row in rows), now)
+        self._send_claims(now)
         return link
 
     def link_of(self, neighbour: Neighbour) -> Link | None:
@@ -102,7 +101,7 @@ class NodeChats:
         """Its stream is gone. Idempotent."""
         if self._links.pop(neighbour, None) is None:
             return
-        self._resuming_at.pop(neighbour, None)
+        self._claims.drop(neighbour)
         for row in self._index.rows_of(neighbour):
             index = row.index_of(neighbour)
             if index is not None:
@@ -115,28 +114,20 @@ class NodeChats:
             self._dead_at.setdefault(neighbour, now + self._params.churn_grace_s)
 
     def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
-        """Where apps of other nodes are at home; the mapping is kept, not copied."""
-        self._directory = locations
+        self._directory.update(locations)
 
     def locate(self, app_id: AppId) -> NodeId | None:
-        """The node where an app is connected, as far as this one knows."""
-        return self._node_id if app_neighbour(app_id) in self._links else self._directory.get(app_id)
+        return self._directory.locate(app_id)
 
-    def _send_claims(self, link: Link, now: float) -> None:
-        """Some of the chats that wait get our claims now, the rest in later turns."""
-        for chat_id in list(link.resume_queue)[: self._params.resume_batch]:
-            self._claim(chat_id, link, now)
-        if link.resume_queue:
-            self._resuming_at[link.neighbour] = now + _RESUME_PAUSE_S
-        else:
-            self._resuming_at.pop(link.neighbour, None)
+    def _send_claims(self, now: float) -> None:
+        for neighbour, chat_id in self._claims.take_due(now):
+            self._claim(neighbour, chat_id, now)
 
-    def _claim(self, chat_id: ChatId, link: Link, now: float) -> None:
-        del link.resume_queue[chat_id]
+    def _claim(self, neighbour: Neighbour, chat_id: ChatId, now: float) -> None:
         row = self._index.find(chat_id)
-        index = row.index_of(link.neighbour) if row is not None else None
+        index = row.index_of(neighbour) if row is not None else None
         if row is not None and index is not None:
-            self._change(row, now, Chat.claim, index, link, now)
+            self._change(row, now, Chat.claim, index, self._links[neighbour], now)
 
     # messages
 
@@ -157,11 +148,7 @@ class NodeChats:
             self._receive_for_chat(source, message, now)
 
     def _relay(self, source: Neighbour, sealed: m.Sealed, now: float) -> None:
-        output = self.effects.output
-        if source.node_id is None:
-            output.leg_frames += 1
-        else:
-            output.tieline_frames += 1
+        self.effects.output.count_frame(leg=source.node_id is None)
         chat_id = parse_frame_chat(sealed.frame)
         chat = self._chats.get(chat_id)
         index = chat.row.index_of(source) if chat is not None else None
@@ -175,8 +162,8 @@ class NodeChats:
         row = self._index.find(chat_id) if chat_id is not None else None
         index = row.index_of(source) if row is not None else None
         if row is not None and index is not None:
-            if isinstance(message, m.Resume) and row.chat_id in self._links[source].resume_queue:
-                self._claim(row.chat_id, self._links[source], now)  # its claims crossed ours, which still wait for their turn
+            if isinstance(message, m.Resume) and self._claims.take(source, row.chat_id):
+                self._claim(source, row.chat_id, now)  # its claims crossed ours, which still waited for their turn
             self._change(row, now, Chat.receive, index, message, now)
         elif chat_id is not None:
             self._answer_unknown(source, message, chat_id)
@@ -222,7 +209,7 @@ class NodeChats:
             here = source.node_id is None
             self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=not first, offered_here=here))
             known = row if index is not None else None
-            if known is None or not self._change(known, now, Chat.close_beyond_cure, error.code):
+            if known is None or not self._change(known, now, _end_beyond_cure, error.code):
                 self._refuse_offer(source, offer, error)
 
     def _refuse_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
@@ -245,26 +232,13 @@ class NodeChats:
             raise ProtocolError(ErrorCode.AUTH_FAILED, "initiator_key is not the connected app's")
         if initiator == offer.target:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "an app cannot chat with itself")
-        target = self._find_route(source, offer.target)
+        target = self._directory.find_route(source, offer.target)
         self._admission.check_room((initiator, offer.target))
         if source.node_id is None:  # another node has throttled its own app
             self._admission.charge_handshake(initiator, now)
         row = Row(offer.chat_id, (source, target.neighbour))
         self._add(Chat.begin(self._context, row, (self._links[source], target), offer, now))
         self._touch(row)
-
-    def _find_route(self, source: Neighbour, target: AppId) -> Link:
-        link = self._links.get(app_neighbour(target))
-        if link is not None:
-            return link
-        node_id = self._directory.get(target)
-        if node_id is None or node_id == self._node_id or source.node_id is not None:
-            known = node_id is not None or self._index.knows(app_neighbour(target))
-            raise ProtocolError(ErrorCode.TARGET_OFFLINE if known else ErrorCode.TARGET_NOT_FOUND)
-        link = self._links.get(node_neighbour(node_id))
-        if link is None:
-            raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no stream to the target's node")
-        return link
 
     # operation
 
@@ -289,13 +263,11 @@ class NodeChats:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
-        times = [self._index.next_due(), self._notices.next_due(), *self._resuming_at.values(), *self._dead_at.values()]
+        times = [self._index.next_due(), self._notices.next_due(), self._claims.next_due(), *self._dead_at.values()]
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        for neighbour, due in list(self._resuming_at.items()):
-            if due <= now:
-                self._send_claims(self._links[neighbour], now)
+        self._send_claims(now)
         for neighbour, due in list(self._dead_at.items()):
             if due <= now:
                 del self._dead_at[neighbour]
@@ -333,21 +305,21 @@ class NodeChats:
         """The record goes, everyone who does not know is told."""
         del self._chats[chat.chat_id]
         self._index.remove(chat.row)
-        if chat.stored:
+        chat.wipe()
+        if chat.standing.stored:
             self.effects.output.deletes.add(chat.chat_id)
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
         self._notices.add(chat.chat_id, end.reason, receivers, now)
 
     def _touch(self, row: Row) -> None:
-        if not row.touched:
-            row.touched = True
+        if row.touch():
             self._touched.append(row)
 
     def take_output(self) -> NodeOutput:
         """Everything since the last call: commit its puts and deletes first, then act, in order."""
         touched, self._touched = self._touched, []
         for row in touched:
-            row.touched = False
+            row.settled()
             chat = self._chats.get(row.chat_id)
             if chat is not None and chat.row is row:
                 self._settle(chat)
@@ -357,10 +329,10 @@ class NodeChats:
         """What became of a chat since output was last taken: tell the paths, store it, set the timer."""
         row, output = chat.row, self.effects.output
         chat.tell_paths()
-        if chat.stored and chat.dirty:
+        if chat.standing.stored and chat.dirty:
             output.puts[row.chat_id] = chat.build_record()
             output.deletes.discard(row.chat_id)
-            row.put_in = output.number
+            row.note_put(output.number)
         self._index.schedule(row, chat.next_timer())
 
     # what is shown
@@ -374,6 +346,10 @@ class NodeChats:
     def live_tieline_chats(self) -> int:
         """Those of the live chats that another node takes part in."""
         return self._index.spanning
+
+
+def _end_beyond_cure(chat: Chat, code: ErrorCode) -> bool:
+    return chat.handshake.end_beyond_cure(code)
 
 
 def _stored_neighbour(record: ChatRecord, index: int) -> Neighbour:

@@ -15,19 +15,36 @@ class Row:
     `put_in` is the number of the output that carries its latest put; what the chat sends may leave once that is durable.
     """
 
-    __slots__ = ("_told", "chat_id", "neighbours", "put_in", "touched")
+    __slots__ = ("_told", "_touched", "chat_id", "neighbours", "put_in")
 
     def __init__(self, chat_id: ChatId, neighbours: tuple[Neighbour, Neighbour]) -> None:
         self.chat_id = chat_id
         self.neighbours = neighbours
         self._told = 0
-        self.touched = False
+        self._touched = False
         self.put_in = 0
 
     @property
     def spans_nodes(self) -> bool:
         """Another node takes part."""
         return any(neighbour.node_id is not None for neighbour in self.neighbours)
+
+    def note_put(self, output: int) -> None:
+        """The output of this number carries what has to be stored of the chat."""
+        self.put_in = output
+
+    def share_names(self, names: dict[Neighbour, Neighbour]) -> None:
+        """Rows of one neighbour share the object that names it: there may be 100,000 of them."""
+        first, second = (names.setdefault(neighbour, neighbour) for neighbour in self.neighbours)
+        self.neighbours = (first, second)
+
+    def touch(self) -> bool:
+        """The chat is to be settled; True when it was not before."""
+        fresh, self._touched = not self._touched, True
+        return fresh
+
+    def settled(self) -> None:
+        self._touched = False
 
     def was_told_up(self, index: int) -> bool:
         """What the neighbour of this hop was last told: whether its frames would reach the far app."""
@@ -81,10 +98,8 @@ class ChatIndex:
         return len(self._by_neighbour.get(neighbour, ()))
 
     def add(self, row: Row) -> None:
-        """Rows of one neighbour share the object that names it: there may be 100,000 of them."""
         self._rows[row.chat_id] = row
-        first, second = (self._names.setdefault(neighbour, neighbour) for neighbour in row.neighbours)
-        row.neighbours = (first, second)
+        row.share_names(self._names)
         for neighbour in row.neighbours:
             self._by_neighbour.setdefault(neighbour, {})[row.chat_id] = row
         self._spanning += row.spans_nodes

@@ -24,9 +24,10 @@ from hermes_core.protocol.session import (
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
 from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_core.relay import events
-from hermes_core.relay.neighbour import Link, StreamId, app_neighbour, node_neighbour
+from hermes_core.relay.neighbour import StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import StreamMessage
 from hermes_core.relay.router import NodeChats
+from hermes_core.relay.session import Session
 
 SILENT_INTERVALS: Final = 3
 """A stream on which nothing was heard for this many heartbeat intervals is ended."""
@@ -47,23 +48,6 @@ class SessionParams:
     max_invalid_batches: int
     window_frames: int
     """What `Connected` tells an app it may have under way."""
-
-
-class Session:
-    """One stream. `link` is None until somebody proved who they are on it; `ending`: it was ended, and is not listened to."""
-
-    __slots__ = ("challenge", "ending", "heard_at", "invalid_batches", "link", "opened_at", "sequence", "stream", "too_slow")
-
-    def __init__(self, stream: StreamId, challenge: Challenge, now: float) -> None:
-        self.stream = stream
-        self.challenge = challenge
-        self.opened_at = now
-        self.heard_at = now
-        self.link: Link | None = None
-        self.invalid_batches = 0
-        self.sequence = 0
-        self.too_slow = False
-        self.ending = False
 
 
 class Sessions:
@@ -121,7 +105,7 @@ class Sessions:
         older = self._chats.link_of(neighbour)
         if older is not None:  # whatever still comes on it is of no consequence
             self._sessions.pop(older.stream, None)
-        session.link = self._chats.connected(neighbour, stream, public_key, binding, now)
+        session.prove(self._chats.connected(neighbour, stream, public_key, binding, now))
 
     def closed(self, stream: StreamId, now: float) -> None:
         """The stream is gone, whoever ended it."""
@@ -143,7 +127,7 @@ class Sessions:
         """What waits for this stream is more than its credits: it is cut off rather than remembered without bound."""
         session = self._sessions.get(stream)
         if session is not None and session.link is not None and not session.ending:
-            session.too_slow = True
+            session.cut_off()
             receiver = "app" if session.link.neighbour.node_id is None else "node"
             self._end(session, ErrorCode.BACKPRESSURE, f"what waits for this {receiver} is not being read")
 
@@ -154,7 +138,7 @@ class Sessions:
         session = self._sessions.get(stream)
         if session is None or session.ending:
             return
-        session.heard_at = now
+        session.hear(now)
         if session.link is None:
             self._prove(session, message, now)
         elif isinstance(message, _SESSION_MESSAGES):
@@ -177,16 +161,16 @@ class Sessions:
         session = self._sessions.get(stream)
         if session is None or session.ending:
             return
-        session.heard_at = now
+        session.hear(now)
         if session.link is None:
             self._refuse(session, error)
             return
         sender = session.link.neighbour
         self._effects.report(events.BatchRefused(sender.app_id, sender.node_id, error.code, error.detail))
-        session.invalid_batches += 1
+        invalid = session.count_invalid()
         if sender.node_id is not None:
             self._end(session, error.code, error.detail)
-        elif session.invalid_batches > self._params.max_invalid_batches:
+        elif invalid > self._params.max_invalid_batches:
             self._end(session, error.code, "too many malformed batches", discard=False)
         else:
             self._effects.tell(stream, ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, 0))
@@ -210,7 +194,7 @@ class Sessions:
         binding = derive_session_binding(session.challenge.challenge, message.nonce)
         self._apps[app_id] = session
         self._effects.report(events.SessionOpened(app_id))
-        session.link = self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, binding, now)
+        session.prove(self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, binding, now))
         self._schedule(session)
 
     def _replace(self, app_id: AppId) -> None:
@@ -249,14 +233,14 @@ class Sessions:
         self._effects.report(events.SessionRefused(error.code, error.detail))
         notice = ErrorNotice(error.code, ErrorScope.STREAM, None, error.detail, error.retry_after_ms)
         self._effects.end(session.stream, notice)
-        session.ending = True
+        session.end()
         del self._sessions[session.stream]
         self._timers.cancel(session.stream)
         self._unproven -= 1
 
     def _end(self, session: Session, code: ErrorCode, detail: str, *, discard: bool = True) -> None:
         """Say why and end the stream; the shell tells when it is gone."""
-        session.ending = True
+        session.end()
         self._effects.end(session.stream, ErrorNotice(code, ErrorScope.STREAM, None, detail, 0), discard=discard)
 
     # time
@@ -293,6 +277,5 @@ class Sessions:
     def _send_heartbeat(self, session: Session, now: float) -> None:
         """Nothing else was sent for an interval."""
         if session.link is not None:
-            session.sequence += 1
-            session.link.sent_at = now
-            self._effects.tell(session.stream, Heartbeat(session.sequence, reply=False))
+            session.link.note_sent(now)
+            self._effects.tell(session.stream, Heartbeat(session.next_heartbeat(), reply=False))

@@ -328,7 +328,8 @@ def test_answer_of_somebody_else_is_refused() -> None:
         world.inject("app-1", "node-1", forged)
         world.run()
         assert world.messages("node-1", "app-1", ErrorNotice)
-        assert world.chat_of(world.m, chat_id).offer is not None, "a bad answer does not end the wait for the good one"  # type: ignore[arg-type]
+        waiting = world.chat_of(world.m, chat_id).handshake.under_way  # type: ignore[arg-type]
+        assert waiting is not None, "a bad answer does not end the wait for the good one"
     world.inject("app-1", "node-1", answer)
     world.run()
     assert world.events_of(world.a, ChatReady) == [ChatReady(chat_id)]  # type: ignore[arg-type]

@@ -184,7 +184,7 @@ def test_unanswered_rekey_times_out() -> None:
     world.pass_time(31.0)
     assert [event.code for event in world.events_of(world.a, ChatFailed)] == [ErrorCode.TARGET_OFFLINE]
     assert epochs(world, chat_id) == [1, 1, 1, 1]
-    assert world.chat_of(world.n, chat_id).offer is None
+    assert world.chat_of(world.n, chat_id).handshake.under_way is None
 
 
 def test_rekeys_are_throttled_with_a_hint() -> None:
@@ -278,7 +278,7 @@ def test_replayed_and_altered_rekeys_change_nothing() -> None:
     ):
         world.inject("app-0", "node-0", forged)
         world.run()
-        assert world.chat_of(world.n, chat_id).offer is None
+        assert world.chat_of(world.n, chat_id).handshake.under_way is None
     world.inject("app-0", "node-0", dataclasses.replace(confirm, hop_confirm=bytes(32)))
     world.inject("app-0", "node-0", confirm)
     world.run()
