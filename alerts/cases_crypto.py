@@ -43,10 +43,9 @@ SEALED_CASES = (
 )
 
 
-def _attack(alert: str, counter: str, reason: str, other: str, told: str) -> tuple[Case, ...]:
-    """Rollback and tampering look alike."""
+def _attack(alert: str, counter: str, told: str, elsewhere: dict[str, str]) -> tuple[Case, ...]:
+    """Rollback and tampering look alike; `elsewhere` is what other alerts are for."""
     by_node = (Firing("critical", told.replace("WHO", "Node a-0"), POD),)
-    by_operator = (Firing("critical", told.replace("WHO", "A node"), MESH),)
     name = f'{counter}{{{M},pod="a-0",kind="x"}}'
     return (
         Case(
@@ -61,19 +60,7 @@ def _attack(alert: str, counter: str, reason: str, other: str, told: str) -> tup
             {name: "_x20 1x140"},
             (At("18m"), At("24m", by_node), At("60m", by_node), At("110m")),
         ),
-        Case(
-            "a node that ended because of it is seen through the operator",
-            alert,
-            {failed_nodes(reason): "0x20 1x10 0x100", failed_nodes(other): "0x140"},
-            (At("18m"), At("24m", by_operator), At("60m", by_operator), At("110m")),
-        ),
-        never(
-            "other failures are other alerts",
-            alert,
-            {name: "0x60", failed_nodes(other): "1x60", failed_nodes(reason): "0x60"},
-            "24m",
-            "50m",
-        ),
+        never("other failures are other alerts", alert, {name: "0x60"} | elsewhere, "24m", "50m"),
         never("an old finding is over", alert, {name: "1x90"}, "85m"),
     )
 
@@ -81,16 +68,25 @@ def _attack(alert: str, counter: str, reason: str, other: str, told: str) -> tup
 ROLLBACK_CASES = _attack(
     "HermesKeystoreRollbackDetected",
     "hermes_keystore_rollback_total",
-    "RollbackDetected",
-    "KeystoreTampered",
     "WHO of mesh chat/a was put back to an earlier state (1 proofs). Its chats are quarantined.",
+    {failed_nodes("KeystoreTampered"): "1x60"},
 )
-TAMPER_CASES = _attack(
-    "HermesKeystoreTampered",
-    "hermes_keystore_tamper_total",
-    "KeystoreTampered",
-    "RollbackDetected",
-    "WHO of mesh chat/a found 1 changes in its keystore that it did not make.",
+
+_TAMPERED = "WHO of mesh chat/a found 1 changes in its keystore that it did not make."
+_TOLD_BY_OPERATOR = (Firing("critical", _TAMPERED.replace("WHO", "A node"), MESH),)
+TAMPER_CASES = (
+    *_attack(
+        "HermesKeystoreTampered",
+        "hermes_keystore_tamper_total",
+        _TAMPERED,
+        {failed_nodes("KeystoreIo"): "1x60", failed_nodes("KeystoreTampered"): "0x60"},
+    ),
+    Case(
+        "a node that ended because of it is seen through the operator",
+        "HermesKeystoreTampered",
+        {failed_nodes("KeystoreTampered"): "0x20 1x10 0x100", failed_nodes("KeystoreIo"): "0x140"},
+        (At("18m"), At("24m", _TOLD_BY_OPERATOR), At("60m", _TOLD_BY_OPERATOR), At("110m")),
+    ),
 )
 
 
@@ -139,9 +135,9 @@ REPLAY_CASES = (
 )
 
 
-def resumes(resumed: str, desync: str, expired: str = "0x90") -> dict[str, str]:
+def resumes(resumed: str, desync: str, missing: str = "0x90") -> dict[str, str]:
     name = "hermes_resumes_total"
-    values = {"resumed": resumed, "desync": desync, "expired": expired}
+    values = {"resumed": resumed, "desync": desync, "missing": missing}
     return {f'{name}{{{M},pod="a-0",result="{result}"}}': text for result, text in values.items()}
 
 

@@ -47,7 +47,7 @@ ALERTS = (
         severity=Severity.CRITICAL,
         summary="A node of a HermesMesh has an older copy of its keystore.",
         description=f"{SOME_NODE} was put back to an earlier state ({COUNT} proofs). Its chats are quarantined.",
-        expr=f"{risen('hermes_keystore_rollback_total', 'namespace, mesh, pod')}\nor\n{_failed_nodes('RollbackDetected')}",
+        expr=risen("hermes_keystore_rollback_total", "namespace, mesh, pod"),
         keep="1h",
     ),
     Alert(

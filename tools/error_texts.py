@@ -33,10 +33,6 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "A statement or frame names another epoch than the one that comes next or is in use.",
         "Resume the channel to learn where the other end stands, then rekey from there.",
     ),
-    ErrorCode.DERIVATION_FAILED: (
-        "The key schedule could not be computed.",
-        "Open the chat again; report it, since honest input does not cause it.",
-    ),
     ErrorCode.CHAT_NOT_FOUND: (
         "The node has no record of this chat: it ended, was never confirmed, or lives on another node.",
         "Drop the chat and open a new one.",
@@ -48,10 +44,6 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
     ErrorCode.CHAT_NOT_READY: (
         "The chat is not confirmed yet, or its channel has not resumed.",
         "Wait for the acceptance or the end of the resume; the client library does.",
-    ),
-    ErrorCode.CHAT_EXPIRED: (
-        "The chat ended by time: nobody used it for `cleanup.idle_timeout_s`, it was not confirmed in time, or no rekey came.",
-        "Open a new chat.",
     ),
     ErrorCode.TARGET_NOT_FOUND: (
         "No node of the mesh knows the app.",
@@ -104,10 +96,6 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
     ErrorCode.DRAINING: (
         "The node is about to leave and takes no new chats.",
         "Connect to another node; live chats resume when this one is back.",
-    ),
-    ErrorCode.UNSUPPORTED: (
-        "The message asks for a version, hash or feature that this node does not have.",
-        "Use a protocol version both ends know.",
     ),
     ErrorCode.INTERNAL: (
         "A defect of the node; nothing of the request took effect.",

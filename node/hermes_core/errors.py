@@ -9,7 +9,7 @@ MAX_DETAIL_CHARS = 256
 
 
 class ErrorCode(IntEnum):
-    """Wire codes; numbers equal `hermes.v1.ErrorCode` and never change meaning."""
+    """Wire codes; numbers equal `hermes.v1.ErrorCode` and never change meaning. Those left out are reserved there."""
 
     INVALID_FRAME = 1
     AUTH_FAILED = 2
@@ -18,11 +18,9 @@ class ErrorCode(IntEnum):
     REPLAYED_FRAME = 5
     KEY_MISMATCH = 6
     KEY_VERSION_MISMATCH = 7
-    DERIVATION_FAILED = 8
     CHAT_NOT_FOUND = 9
     CHAT_EXISTS = 10
     CHAT_NOT_READY = 11
-    CHAT_EXPIRED = 12
     TARGET_NOT_FOUND = 13
     TARGET_OFFLINE = 14
     ROUTE_UNAVAILABLE = 15
@@ -36,7 +34,6 @@ class ErrorCode(IntEnum):
     LIMIT_EXCEEDED = 23
     KEYSTORE_SEALED = 24
     DRAINING = 25
-    UNSUPPORTED = 26
     INTERNAL = 27
 
 
@@ -80,7 +77,10 @@ class ProtocolError(HermesError):
 
 
 class KeystoreError(HermesError):
-    """A keystore could not be used; no byte of its file was changed."""
+    """A keystore could not be used; no byte of its file was changed.
+
+    Exit code 77 is kept for a node that ends because its keystore is an older copy.
+    """
 
     code: ClassVar[str] = "KEYSTORE_ERROR"
     exit_code: ClassVar[int] = 70
@@ -143,14 +143,6 @@ class KeystoreExistsError(KeystoreError):
     cure = "open the keystore that is there, choose another path, or move the file away"
 
 
-class KeystoreRollbackError(KeystoreError):
-    """The keystore is older than an outside witness has seen it."""
-
-    code = "ROLLBACK_DETECTED"
-    exit_code = 77
-    cure = "put the newest volume back, or accept that its chats must rekey"
-
-
 class ConfigError(HermesError):
     """The configuration is wrong; `field` is the dotted path of the setting."""
 
@@ -169,11 +161,9 @@ DEFAULT_SCOPE: dict[ErrorCode, ErrorScope] = {
     ErrorCode.REPLAYED_FRAME: ErrorScope.FRAME,
     ErrorCode.KEY_MISMATCH: ErrorScope.CHAT,
     ErrorCode.KEY_VERSION_MISMATCH: ErrorScope.FRAME,
-    ErrorCode.DERIVATION_FAILED: ErrorScope.CHAT,
     ErrorCode.CHAT_NOT_FOUND: ErrorScope.CHAT,
     ErrorCode.CHAT_EXISTS: ErrorScope.FRAME,
     ErrorCode.CHAT_NOT_READY: ErrorScope.FRAME,
-    ErrorCode.CHAT_EXPIRED: ErrorScope.CHAT,
     ErrorCode.TARGET_NOT_FOUND: ErrorScope.CHAT,
     ErrorCode.TARGET_OFFLINE: ErrorScope.CHAT,
     ErrorCode.ROUTE_UNAVAILABLE: ErrorScope.CHAT,
@@ -187,6 +177,5 @@ DEFAULT_SCOPE: dict[ErrorCode, ErrorScope] = {
     ErrorCode.LIMIT_EXCEEDED: ErrorScope.FRAME,
     ErrorCode.KEYSTORE_SEALED: ErrorScope.STREAM,
     ErrorCode.DRAINING: ErrorScope.FRAME,
-    ErrorCode.UNSUPPORTED: ErrorScope.FRAME,
     ErrorCode.INTERNAL: ErrorScope.FRAME,
 }

@@ -6,7 +6,7 @@ Its parts own their state (channels, hop, handshake, transfer); here is what fol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from hermes_core.crypto.random import generate_bytes
 from hermes_core.endpoint.agreement import Offered, RekeyWish, Starting
@@ -34,9 +34,6 @@ from hermes_core.protocol.messages import (
     Sealed,
 )
 from hermes_core.protocol.timers import Timer, fire_due, next_due
-
-_ENDS: Final = {ErrorCode.CHAT_NOT_FOUND: CloseReason.RATCHET_FAILED, ErrorCode.CHAT_EXPIRED: CloseReason.EXPIRED}
-"""What a node says of a chat that it does not have (any more)."""
 
 
 class AppChat:
@@ -204,8 +201,8 @@ class AppChat:
         self._refuse(notice.code)
         if isinstance(self.handshake.state, Starting):
             self._fail_start(notice.code, notice.detail, now)
-        elif notice.code in _ENDS:
-            self._end(_ENDS[notice.code])
+        elif notice.code is ErrorCode.CHAT_NOT_FOUND:
+            self._end(CloseReason.RATCHET_FAILED)
         elif notice.code is ErrorCode.ROLLBACK_DETECTED:
             self._take_rollback(now)
         elif notice.code is ErrorCode.REKEY_REQUIRED:

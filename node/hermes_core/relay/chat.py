@@ -228,7 +228,7 @@ class Chat:
 
     def _receive_error(self, index: int, notice: m.ErrorNotice, _now: float) -> None:
         """What another node refused. Only the loss of the chat over there has a consequence: it ends here as well."""
-        if notice.code in {ErrorCode.CHAT_NOT_FOUND, ErrorCode.CHAT_EXPIRED}:
+        if notice.code is ErrorCode.CHAT_NOT_FOUND:
             pending = self.state is ChatState.PENDING
             self.close(m.CloseReason.ROUTE_UNAVAILABLE if pending else m.CloseReason.RATCHET_FAILED, silent={index})
         elif notice.code is ErrorCode.ROLLBACK_DETECTED:

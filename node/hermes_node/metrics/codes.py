@@ -15,7 +15,6 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
             return HandshakeResult.OK
         case (
             ErrorCode.KEY_MISMATCH
-            | ErrorCode.DERIVATION_FAILED
             | ErrorCode.ROUTE_UNAVAILABLE
             | ErrorCode.RATCHET_DESYNC
             | ErrorCode.RATCHET_FAILED
@@ -34,7 +33,6 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
             | ErrorCode.CHAT_NOT_FOUND
             | ErrorCode.CHAT_EXISTS
             | ErrorCode.CHAT_NOT_READY
-            | ErrorCode.CHAT_EXPIRED
             | ErrorCode.TARGET_NOT_FOUND
             | ErrorCode.TARGET_OFFLINE
             | ErrorCode.REKEY_REQUIRED
@@ -43,7 +41,6 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
             | ErrorCode.BACKPRESSURE
             | ErrorCode.LIMIT_EXCEEDED
             | ErrorCode.DRAINING
-            | ErrorCode.UNSUPPORTED
         ):
             return HandshakeResult.REFUSED
         case _:
@@ -51,7 +48,6 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
 
 
 RESUME_REFUSALS: Final = {
-    ErrorCode.CHAT_EXPIRED: ResumeResult.EXPIRED,
     ErrorCode.RATCHET_DESYNC: ResumeResult.DESYNC,
     ErrorCode.ROLLBACK_DETECTED: ResumeResult.ROLLBACK,
     ErrorCode.CHAT_NOT_FOUND: ResumeResult.MISSING,
@@ -62,7 +58,6 @@ RESUME_REFUSALS: Final = {
 REPLAYS: Final = {ErrorCode.REPLAYED_FRAME: ReplayKind.FRAME, ErrorCode.REPLAYED_KEY: ReplayKind.KEY}
 RATCHET_FAILURES: Final = {
     ErrorCode.AUTH_FAILED: RatchetFailure.AUTHENTICATION,
-    ErrorCode.DERIVATION_FAILED: RatchetFailure.DERIVATION,
     ErrorCode.RATCHET_DESYNC: RatchetFailure.DESYNC,
     ErrorCode.KEY_MISMATCH: RatchetFailure.KEY_MISMATCH,
     ErrorCode.RATCHET_FAILED: RatchetFailure.FAILED,

@@ -59,7 +59,6 @@ class MessageResult(StrEnum):
 
 class RatchetFailure(StrEnum):
     AUTHENTICATION = "authentication"
-    DERIVATION = "derivation"
     DESYNC = "desync"
     KEY_MISMATCH = "key_mismatch"
     FAILED = "failed"
@@ -98,7 +97,6 @@ class ThrottleScope(StrEnum):
 
 class ResumeResult(StrEnum):
     RESUMED = "resumed"
-    EXPIRED = "expired"
     DESYNC = "desync"
     ROLLBACK = "rollback"
     MISSING = "missing"

@@ -13,7 +13,6 @@ from hermes_core.errors import (
     KeystoreIOError,
     KeystoreLockedError,
     KeystoreMissingError,
-    KeystoreRollbackError,
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
@@ -29,7 +28,6 @@ _KEYSTORE_ERRORS: dict[int, type[KeystoreError]] = {
         KeystoreIOError,
         KeystoreLockedError,
         KeystoreMissingError,
-        KeystoreRollbackError,
     )
 }
 # A second start meets the same file and the same configuration: waiting does not help.

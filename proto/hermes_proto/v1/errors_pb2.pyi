@@ -57,11 +57,9 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     REPLAYED_FRAME: _ErrorCode.ValueType  # 5
     KEY_MISMATCH: _ErrorCode.ValueType  # 6
     KEY_VERSION_MISMATCH: _ErrorCode.ValueType  # 7
-    DERIVATION_FAILED: _ErrorCode.ValueType  # 8
     CHAT_NOT_FOUND: _ErrorCode.ValueType  # 9
     CHAT_EXISTS: _ErrorCode.ValueType  # 10
     CHAT_NOT_READY: _ErrorCode.ValueType  # 11
-    CHAT_EXPIRED: _ErrorCode.ValueType  # 12
     TARGET_NOT_FOUND: _ErrorCode.ValueType  # 13
     TARGET_OFFLINE: _ErrorCode.ValueType  # 14
     ROUTE_UNAVAILABLE: _ErrorCode.ValueType  # 15
@@ -75,7 +73,6 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     LIMIT_EXCEEDED: _ErrorCode.ValueType  # 23
     KEYSTORE_SEALED: _ErrorCode.ValueType  # 24
     DRAINING: _ErrorCode.ValueType  # 25
-    UNSUPPORTED: _ErrorCode.ValueType  # 26
     INTERNAL: _ErrorCode.ValueType  # 27
 
 class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
@@ -89,11 +86,9 @@ REPLAYED_KEY: ErrorCode.ValueType  # 4
 REPLAYED_FRAME: ErrorCode.ValueType  # 5
 KEY_MISMATCH: ErrorCode.ValueType  # 6
 KEY_VERSION_MISMATCH: ErrorCode.ValueType  # 7
-DERIVATION_FAILED: ErrorCode.ValueType  # 8
 CHAT_NOT_FOUND: ErrorCode.ValueType  # 9
 CHAT_EXISTS: ErrorCode.ValueType  # 10
 CHAT_NOT_READY: ErrorCode.ValueType  # 11
-CHAT_EXPIRED: ErrorCode.ValueType  # 12
 TARGET_NOT_FOUND: ErrorCode.ValueType  # 13
 TARGET_OFFLINE: ErrorCode.ValueType  # 14
 ROUTE_UNAVAILABLE: ErrorCode.ValueType  # 15
@@ -107,7 +102,6 @@ BACKPRESSURE: ErrorCode.ValueType  # 22
 LIMIT_EXCEEDED: ErrorCode.ValueType  # 23
 KEYSTORE_SEALED: ErrorCode.ValueType  # 24
 DRAINING: ErrorCode.ValueType  # 25
-UNSUPPORTED: ErrorCode.ValueType  # 26
 INTERNAL: ErrorCode.ValueType  # 27
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015
 

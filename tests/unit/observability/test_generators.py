@@ -24,7 +24,7 @@ def test_the_error_page_names_every_code_and_exit_code() -> None:
     page = generate_errors.render()[generate_errors.PAGE]
     for code in ErrorCode:
         assert f"| `{code.name}` | {code.value} |" in page
-    for exit_code in (*range(70, 81),):
+    for exit_code in {*range(70, 82)} - {77}:
         assert f"\n| {exit_code} | `" in page
 
 

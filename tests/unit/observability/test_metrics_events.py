@@ -73,7 +73,6 @@ EXPECTED: list[tuple[chat.NodeEvent, set[str]]] = [
         {'hermes_resumes_total{result="resumed"}', 'hermes_ratchet_skipped_positions_total{channel="tieline"}'},
     ),
     (chat.ResumeRefused(CHAT, LEG, ErrorCode.CHAT_NOT_FOUND), {'hermes_resumes_total{result="missing"}'}),
-    (chat.ResumeRefused(CHAT, LEG, ErrorCode.CHAT_EXPIRED), {'hermes_resumes_total{result="expired"}'}),
     (chat.ResumeRefused(CHAT, LEG, ErrorCode.RATCHET_DESYNC), {'hermes_resumes_total{result="desync"}'}),
     (chat.ResumeRefused(CHAT, None, ErrorCode.ROLLBACK_DETECTED), {'hermes_resumes_total{result="rollback"}'}),
     (chat.ResumeRefused(CHAT, LEG, ErrorCode.AUTH_FAILED), {'hermes_resumes_total{result="refused"}'}),

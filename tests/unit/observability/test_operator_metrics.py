@@ -16,14 +16,14 @@ def failed(metrics: OperatorMetrics) -> dict[str, float]:
 
 def test_failures_are_counted_by_reason_and_forgotten_when_cured() -> None:
     metrics = OperatorMetrics()
-    metrics.show_failures("chat", "a", ["KeystoreTampered", "KeystoreTampered", "RollbackDetected"])
-    assert failed(metrics) == {"KeystoreTampered": 2, "RollbackDetected": 1}
+    metrics.show_failures("chat", "a", ["KeystoreTampered", "KeystoreTampered", "KeystoreIo"])
+    assert failed(metrics) == {"KeystoreTampered": 2, "KeystoreIo": 1}
     metrics.show_failures("chat", "a", [])
     assert failed(metrics) == {}
 
 
 def test_the_reasons_that_alerts_name_exist() -> None:
-    assert {"KeystoreTampered", "RollbackDetected"} <= KEYSTORE_REASONS
+    assert {"KeystoreTampered"} <= KEYSTORE_REASONS
 
 
 def test_a_deleted_mesh_leaves_no_series() -> None:

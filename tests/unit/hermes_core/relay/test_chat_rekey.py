@@ -162,9 +162,9 @@ def test_rejected_rekey_leaves_the_chat_as_it_was() -> None:
     while not world.stream("node-1", "app-1").inbox["app-1"]:
         world.deliver(*world.queues()[0])
     world.stream("node-1", "app-1").inbox["app-1"].clear()
-    world.inject("app-1", "node-1", Reject(chat_id, ErrorCode.UNSUPPORTED))
+    world.inject("app-1", "node-1", Reject(chat_id, ErrorCode.DRAINING))
     world.run()
-    assert [event.code for event in world.events_of(world.a, ChatFailed)] == [ErrorCode.UNSUPPORTED]
+    assert [event.code for event in world.events_of(world.a, ChatFailed)] == [ErrorCode.DRAINING]
     assert epochs(world, chat_id) == [1, 1, 1, 1]
     for node in world.nodes.values():
         assert world.events_of(node, HandshakeFailed)[-1].rekey
