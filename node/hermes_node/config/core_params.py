@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.kdf_argon2 import Argon2Params
-from hermes_core.mesh.machine import MeshParams
+from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.relay.params import ChatParams
 from hermes_node.config.sections import Config, KeystoreSection
-
-SUSPECT_SHARE = 0.5
-"""A peer silent for this share of mesh.dead_after_s is suspect."""
 
 
 def build_chat_params(config: Config) -> ChatParams:

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hermes_core.crypto.kdf_argon2 import MAX_LANES, MAX_MEMORY_KIB, MAX_TIME_COST, MIN_MEMORY_KIB
+from hermes_core import limits
+from hermes_core.bounds import read_tunable
+
+MEMORY_KIB = read_tunable(limits.Argon2MemoryKib)
 
 
 def setting(
@@ -97,10 +100,14 @@ class KeystoreSection:
     )
     create: bool = setting(True, "Make the keystore when there is none. False: a missing file is an error.")
     argon2_memory_kib: int = setting(
-        65536, "Argon2id memory for a new keystore, in KiB.", minimum=MIN_MEMORY_KIB, maximum=MAX_MEMORY_KIB
+        65536, "Argon2id memory for a new keystore, in KiB.", minimum=MEMORY_KIB.low, maximum=MEMORY_KIB.high
     )
-    argon2_time_cost: int = setting(3, "Argon2id passes for a new keystore.", minimum=1, maximum=MAX_TIME_COST)
-    argon2_lanes: int = setting(1, "Argon2id lanes for a new keystore.", minimum=1, maximum=MAX_LANES)
+    argon2_time_cost: int = setting(
+        3, "Argon2id passes for a new keystore.", minimum=1, maximum=read_tunable(limits.Argon2TimeCost).high
+    )
+    argon2_lanes: int = setting(
+        1, "Argon2id lanes for a new keystore.", minimum=1, maximum=read_tunable(limits.Argon2Lanes).high
+    )
     rotate_interval_s: float = setting(
         86400.0, "Re-seal under a fresh generation key this often; 0: only after teardown bursts.", minimum=0, maximum=31536000
     )
