@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hermes_node.config import reference as config_reference
 from tests.reference import make_vectors
 from tools import (
     generate_alerts,
     generate_chart,
+    generate_configuration,
     generate_dashboards,
     generate_errors,
     generate_hermesmesh,
@@ -47,7 +47,7 @@ def _ran(exit_code: int) -> None:
 
 GENERATORS: dict[str, Generator] = {
     "protobuf": Generator(generate_proto.generate, generate_proto.check),
-    "configuration": _command(config_reference.main, "docs/reference/configuration.md"),
+    "configuration": _text(generate_configuration.render),
     "vectors": _command(make_vectors.main, "tests/vectors"),
     "errors": _text(generate_errors.render),
     "hermesmesh": _text(generate_hermesmesh.render),

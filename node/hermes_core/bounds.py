@@ -21,8 +21,8 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 
 _SHOWN_BITS: Final = 256
-_repr: Final = reprlib.Repr()
-_repr.maxstring = 64
+_SHORT: Final = reprlib.Repr()
+_SHORT.maxstring = 80
 _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {"<=": operator.le, ">=": operator.ge}
 
 
@@ -38,6 +38,11 @@ class LimitError(ValueError):
     def renamed(self, rename: Callable[[str], str]) -> LimitError:
         """The same for people who know the fields by other names."""
         return LimitError(rename(self.field), self._problem, self.other and rename(self.other), self._why)
+
+
+def quote(value: object) -> str:
+    """A value as a message shows it: cut in the middle where it would leave no room for what is said of it."""
+    return _SHORT.repr(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Tunable:
             msgspec.convert(value, self.kind)
         except msgspec.ValidationError:
             if self.choices:
-                return f"{_repr.repr(value)} is not one of {', '.join(self.choices)}"
+                return f"{quote(value)} is not one of {', '.join(self.choices)}"
             # Python refuses to write a number of thousands of digits.
             huge = isinstance(value, int) and value.bit_length() > _SHOWN_BITS
             return f"{'a huge number' if huge else value} is not between {self.low} and {self.high}"
