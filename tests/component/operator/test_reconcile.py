@@ -106,13 +106,18 @@ async def test_bad_image_halts_and_a_good_one_heals(operated: OperatedCluster) -
     operated.create_mesh()
     await operated.until_running()
     operated.nodes.bad_images = {"hermes:bad"}
-    operated.change_mesh({"image": "hermes:bad", "rollout": {"maxWaitSeconds": 1}})
-    await operated.until(lambda: operated.status().get("phase") == "Halted", pause_s=0.05)
+    operated.change_mesh({"image": "hermes:bad"})
+    await operated.until(lambda: "hermes:bad" in str(operated.api.of("pods").get("demo-2")))
+    await operated.until(lambda: operated.status()["rollout"]["step"] == "Restart")
+    waiting = operated.mesh()
+    waiting["status"]["rollout"]["stepStartedAt"] = "2020-01-01T00:00:00Z"  # so that nobody has to wait for maxWaitSeconds
+    operated.api.put("hermesmeshes", waiting)
+    await operated.until(lambda: operated.status().get("phase") == "Halted")
     images = {name: pod["spec"]["containers"][0]["image"] for name, pod in operated.api.of("pods").items()}
     assert images == {"demo-0": "hermes:dev", "demo-1": "hermes:dev", "demo-2": "hermes:bad"}
     assert operated.condition("Degraded") == ("True", "RolloutHalted")
     assert sample(operated, "hermes_operator_rollouts_total", result="halted") == 1
-    operated.change_mesh({"image": "hermes:good", "rollout": {"maxWaitSeconds": 600}})
+    operated.change_mesh({"image": "hermes:good"})
     await operated.until_running()
     assert operated.condition("Degraded") == ("False", "AsExpected")
 
