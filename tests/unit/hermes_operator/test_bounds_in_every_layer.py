@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from hermes_core.bounds import LimitError, rules_of, tunables_of
+from hermes_core import limits
+from hermes_core.bounds import Limited, LimitError, rules_of, tunables_of
+from hermes_core.crypto import kdf_argon2
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.endpoint import params as endpoint_params
 from hermes_core.errors import ConfigError
+from hermes_core.mesh import params as mesh_params
 from hermes_core.mesh.params import MeshParams
+from hermes_core.ratchet import params as ratchet_params
 from hermes_core.ratchet.params import ChannelParams
+from hermes_core.relay import params as relay_params
 from hermes_core.relay.params import ChatParams
+from hermes_node.config import sections
 from hermes_node.config.core_params import build_argon2_params, build_chat_params, build_mesh_params
 from hermes_node.config.sections import SECTIONS, Config
 from hermes_node.config.sources import load_config
@@ -231,6 +241,32 @@ def test_the_interval_of_the_pod_monitor() -> None:
     for interval in ("999ms", "soon"):
         with pytest.raises(LimitError, match=r"spec\.monitoring\.podMonitor\.interval: "):
             parse_mesh(mesh_body({"monitoring": {"podMonitor": {"interval": interval}}}))
+
+
+MODULES = [relay_params, endpoint_params, ratchet_params, mesh_params, kdf_argon2, sections, operator_spec]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_a_class_reads_its_defaults_and_writes_none(module: ModuleType) -> None:
+    classes = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ClassDef)]
+    seen = 0
+    for kind in classes:
+        tunables = tunables_of(getattr(module, kind.name))
+        for item in kind.body:
+            if isinstance(item, ast.AnnAssign) and ast.unparse(item.target) in tunables:
+                assert item.value is not None
+                assert ast.unparse(item.value) == f"default({ast.unparse(item.annotation)})"
+                seen += 1
+    assert seen == sum(len(tunables_of(getattr(module, kind.name))) for kind in classes) > 2
+
+
+def test_every_tunable_is_somebodys_field() -> None:
+    declared = {name: kind for name, kind in vars(limits).items() if hasattr(kind, "__metadata__")}
+    classes = [
+        kind for module in MODULES for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Limited)
+    ]
+    used = [tunable.kind for kind in classes for tunable in tunables_of(kind).values()]
+    assert [name for name, kind in declared.items() if kind not in used] == []
 
 
 BY_HAND = {"maxSkew"}
