@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hermes_node.config import reference as config_reference
 from tests.reference import make_vectors
 from tools import (
     generate_alerts,
     generate_chart,
+    generate_configuration,
+    generate_crd,
     generate_dashboards,
     generate_errors,
     generate_hermesmesh,
@@ -48,10 +49,11 @@ def _ran(exit_code: int) -> None:
 
 GENERATORS: dict[str, Generator] = {
     "protobuf": Generator(generate_proto.generate, generate_proto.check),
-    "configuration": _command(config_reference.main, "docs/reference/configuration.md"),
+    "configuration": _text(generate_configuration.render),
     "vectors": _command(make_vectors.main, "tests/vectors"),
     "errors": _text(generate_errors.render),
     "hop-states": _text(generate_hop_states.render),
+    "crd": _text(generate_crd.render),
     "hermesmesh": _text(generate_hermesmesh.render),
     "metrics": _text(generate_metrics.render),
     "alerts": _text(generate_alerts.render),

@@ -10,8 +10,9 @@ import grpc
 import grpc.aio
 
 from hermes_core.errors import HermesError
+from hermes_core.limits import MAX_BATCH_BYTES
 
-MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024  # twice the bound of a batch
+MAX_RECEIVE_BYTES: Final = 2 * MAX_BATCH_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,13 +144,14 @@ class KeystoreExistsError(KeystoreError):
 
 
 class ConfigError(HermesError):
-    """The configuration is wrong; `field` is the dotted path of the setting."""
+    """The configuration is wrong; `field` is the dotted path of the setting, `problem` what is wrong with it."""
 
     exit_code: ClassVar[int] = 78  # EX_CONFIG of sysexits.h
 
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(f"{field}: {detail}")
         self.field = field
+        self.problem = detail
 
 
 DEFAULT_SCOPE: dict[ErrorCode, ErrorScope] = {

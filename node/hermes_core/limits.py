@@ -1,10 +1,144 @@
-"""Tunables that more than one part of Hermes reads, each stated once."""
+"""Every tunable of Hermes, once: default, range, unit and meaning. Whoever else needs one of these numbers reads it here.
+
+Node settings, the core's parameters, the HermesMesh definition, the operator's spec and the reference pages are made of them
+(see `hermes_core.bounds`). Names of fields end in the unit: `_s`, `_bytes`, `_kib`; what is counted is said here.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final, Literal
 
+from hermes_core.bounds import at_least_twice, at_most, bounds, choice
+
+_HOUR_S: Final = 3600
+_DAY_S: Final = 24 * _HOUR_S
+_YEAR_S: Final = 365 * _DAY_S
+_MIB: Final = 1024 * 1024
+
+# What more than one part states and nobody can set.
+MAX_BATCH_FRAMES: Final = 256
+"""Frames of one batch on a stream; a queue holds at least one batch."""
+MAX_BATCH_BYTES: Final = 4 * _MIB
 WINDOW_MESSAGES: Final = 256
-"""Messages an app may have unacknowledged in one chat; the node refuses what is beyond."""
-WINDOW_BYTES: Final = 4 * 1024 * 1024
-"""Content bytes an app may have unacknowledged in one chat."""
+WINDOW_BYTES: Final = 4 * _MIB
+APP_PORT: Final = 8443
+MESH_PORT: Final = 7443
+ADMIN_PORT: Final = 9090
+_MAX_SKIP: Final = 4096
+
+# Channels.
+Hash = Annotated[
+    Literal["sha256", "sha512"],
+    choice("sha256", "Hash of handshake and ratchet of new channels; both ends of a chat must use the same."),
+]
+MaxSkip = Annotated[int, bounds(1024, 1, _MAX_SKIP, "positions", "How far a receiver follows a gap.")]
+_FOLLOWED = at_most(MaxSkip, "after a restart a sender is up to a window ahead, and its peer must be able to follow")
+Window = Annotated[
+    int,
+    bounds(256, 1, _MAX_SKIP, "positions", "Positions reserved on disk ahead of use; 1 writes for every message.", _FOLLOWED),
+]
+OverlapS = Annotated[float, bounds(30, 0, 600, "s", "The old epoch's keys live at most this long beside the new ones.")]
+MaxSkippedKeys = Annotated[
+    int, bounds(0, 0, 256, "keys", "Keys of skipped positions that are kept; none where the transport keeps the order.")
+]
+SkippedTtlS = Annotated[float, bounds(600, 0, 600, "s", "The key of a skipped position is dropped after this long.")]
+
+# Rekeys.
+MaxKeyLifetimeS = Annotated[
+    float,
+    bounds(7 * _DAY_S, 10, _YEAR_S, "s", "An epoch older than this gets REKEY_REQUIRED; bounds what an old volume opens."),
+]
+MaxKeyMessages = Annotated[
+    int, bounds(1_000_000, 16, 2**40, "messages", "An epoch with more messages than this gets REKEY_REQUIRED.")
+]
+RekeyGraceS = Annotated[
+    float, bounds(300, 1, _DAY_S, "s", "After REKEY_REQUIRED, a chat is closed with RATCHET_FAILED when no rekey came.")
+]
+RekeyBurst = Annotated[int, bounds(5, 1, 1000, "rekeys", "Rekeys a chat may ask for at once.")]
+RekeyRefillS = Annotated[float, bounds(10, 0.01, _HOUR_S, "s", "Time for one more rekey of a chat.")]
+RekeyAppFactor = Annotated[
+    int, bounds(20, 1, 1000, "times", "Over all its chats an app may rekey so many times as often as one chat may.")
+]
+RekeyRetryS = Annotated[float, bounds(5, 0.1, _HOUR_S, "s", "First wait before an app tries a rekey again; it doubles.")]
+
+# Chats.
+WindowMessages = Annotated[
+    int, bounds(WINDOW_MESSAGES, 1, 65_536, "messages", "Messages an app may have unacknowledged in one chat.")
+]
+WindowBytes = Annotated[
+    int, bounds(WINDOW_BYTES, 1, 1024 * _MIB, "bytes", "Content bytes an app may have unacknowledged in one chat.")
+]
+MaxChats = Annotated[int, bounds(200_000, 1, 10_000_000, "chats", "Chats of one node.")]
+MaxChatsPerApp = Annotated[int, bounds(10_000, 1, 1_000_000, "chats", "Chats of one app on one node.")]
+MaxHandshakesPerApp = Annotated[
+    int, bounds(200, 1, 100_000, "chats", "First handshakes of an app that wait for an answer; as many it may begin at once.")
+]
+HandshakeRefillS = Annotated[float, bounds(0.1, 0.0001, _HOUR_S, "s", "Time for one more first handshake of an app.")]
+HandshakeTimeoutS = Annotated[
+    float, bounds(30, 0.5, _HOUR_S, "s", "A first handshake or a rekey that has not come through by then is dropped.")
+]
+ReadyTimeoutS = Annotated[
+    float, bounds(120, 1, _HOUR_S, "s", "An accepted chat whose initiator never confirmed ends after this long.")
+]
+IdleTimeoutS = Annotated[
+    float, bounds(30 * _DAY_S, 1, 10 * _YEAR_S, "s", "A chat without a message for this long ends with EXPIRED and is erased.")
+]
+ChurnGraceS = Annotated[
+    float, bounds(600, 0, 7 * _DAY_S, "s", "Chats of a dead node are kept this long, then closed with ROUTE_UNAVAILABLE.")
+]
+TombstoneTtlS = Annotated[
+    float, bounds(30 * _DAY_S, 1, 10 * _YEAR_S, "s", "A notice nobody came back for is dropped after this long.")
+]
+MaxTombstones = Annotated[
+    int, bounds(200_000, 1, 10_000_000, "notices", "Beyond this the oldest notice of an ended chat is dropped.")
+]
+ResumeBatch = Annotated[
+    int, bounds(512, 1, 100_000, "chats", "Resumes sent to a peer that comes back before other work gets its turn.")
+]
+ResumeRetryS = Annotated[float, bounds(10, 0.1, _HOUR_S, "s", "A resume that was not answered is sent again after this long.")]
+RetransmitMaxS = Annotated[float, bounds(60, 0.1, _HOUR_S, "s", "Longest wait before an app sends or asks again.")]
+_DOUBLES = at_most(RetransmitMaxS, "the wait doubles up to it")
+RetransmitS = Annotated[
+    float, bounds(5, 0.1, _HOUR_S, "s", "First wait before everything unacknowledged is sent again; it doubles.", _DOUBLES)
+]
+DrainTimeoutS = Annotated[float, bounds(10, 0, _HOUR_S, "s", "How long a stopping node waits for its apps to leave.")]
+
+# The mesh.
+MeshHeartbeatIntervalS = Annotated[float, bounds(1, 0.05, 60, "s", "How often a node tells each peer that it lives.")]
+_TWO_BEATS = at_least_twice(MeshHeartbeatIntervalS, "one heartbeat that comes late must not kill a node")
+DeadAfterS = Annotated[float, bounds(5, 0.2, 600, "s", "A peer silent for this long is dead.", _TWO_BEATS)]
+EvictAfterS = Annotated[
+    float, bounds(_HOUR_S, 1, 7 * _DAY_S, "s", "How long a dead member is known: late hearsay must not bring it back.")
+]
+JoinGraceS = Annotated[
+    float, bounds(3, 0, 600, "s", "How long to look for other nodes before this one counts as alone by design.")
+]
+MaxPeers = Annotated[int, bounds(1024, 1, 10_000, "nodes", "Other nodes.")]
+
+# Streams and their queues.
+AppHeartbeatIntervalS = Annotated[
+    float, bounds(15, 0.1, _HOUR_S, "s", "A stream silent for this long sends a heartbeat; three silent intervals end it.")
+]
+ConnectTimeoutS = Annotated[float, bounds(10, 0.1, 300, "s", "Time to answer the challenge.")]
+MaxSessions = Annotated[int, bounds(10_000, 1, 1_000_000, "streams", "App streams of one node at once.")]
+MaxUnauthenticatedStreams = Annotated[
+    int, bounds(256, 1, 100_000, "streams", "App streams that have not answered the challenge.")
+]
+MaxInvalidBatches = Annotated[int, bounds(64, 1, 1_000_000, "batches", "Malformed batches before a stream is ended.")]
+SessionQueueFrames = Annotated[
+    int, bounds(8192, MAX_BATCH_FRAMES, 1_000_000, "frames", "Frames waiting for one app; a slower reader is cut off.")
+]
+SessionQueueBytes = Annotated[int, bounds(16 * _MIB, MAX_BATCH_BYTES, 1024 * _MIB, "bytes", "Bytes waiting for one app.")]
+PeerQueueFrames = Annotated[int, bounds(65_536, MAX_BATCH_FRAMES, 10_000_000, "frames", "Frames waiting for one node.")]
+PeerQueueBytes = Annotated[int, bounds(64 * _MIB, MAX_BATCH_BYTES, 4096 * _MIB, "bytes", "Bytes waiting for one node.")]
+
+# The keystore. A forged header must not be able to ask for more of Argon2id than this.
+Argon2MemoryKib = Annotated[int, bounds(65_536, 8192, 1_048_576, "KiB", "Argon2id memory for a new keystore.")]
+Argon2TimeCost = Annotated[int, bounds(3, 1, 16, "passes", "Argon2id passes for a new keystore.")]
+Argon2Lanes = Annotated[int, bounds(1, 1, 16, "lanes", "Argon2id lanes for a new keystore.")]
+RotateIntervalS = Annotated[
+    float, bounds(_DAY_S, 0, _YEAR_S, "s", "Re-seal under a fresh generation key this often; 0: only after teardown bursts.")
+]
+RotateAfterDeletes = Annotated[
+    int, bounds(256, 1, 1_000_000, "chats", "Re-seal under a fresh generation key after this many deleted chats.")
+]

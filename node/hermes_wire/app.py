@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from hermes_core import limits
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
@@ -18,8 +19,8 @@ from hermes_proto.v1 import app_router_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
 
-MAX_BATCH_FRAMES: Final = 256
-MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+MAX_BATCH_FRAMES: Final = limits.MAX_BATCH_FRAMES
+MAX_BATCH_BYTES: Final = limits.MAX_BATCH_BYTES
 
 ClientMessage = ChatMessage | SessionMessage
 ServerMessage = ChatMessage | SessionMessage

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hermes_core import limits
+
 GROUP = "hermesmesh.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -20,9 +22,9 @@ ANNOTATION_RESTARTED = f"{GROUP}/restartedAt"
 
 CONTAINER = "hermes-node"
 VOLUME_CLAIM = "keystore"
-APP_PORT = 8443
-MESH_PORT = 7443
-ADMIN_PORT = 9090
+APP_PORT = limits.APP_PORT
+MESH_PORT = limits.MESH_PORT
+ADMIN_PORT = limits.ADMIN_PORT
 
 CONFIG_DIR = "/etc/hermes/config"
 TLS_DIR = "/etc/hermes/tls"

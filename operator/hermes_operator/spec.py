@@ -1,15 +1,35 @@
-"""The wanted mesh as frozen values, read from a HermesMesh object; defaults are those of the CRD."""
+"""The wanted mesh as frozen values, read from a HermesMesh object.
+
+Defaults and bounds are `hermes_core.limits`' and those stated here; `tools.generate_crd` writes both into the definition.
+Fields are called as in the manifest, in snake_case and with their unit: `maxKeyLifetime: 168h` is `max_key_lifetime_s`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, TypeVar
 
+from hermes_core import limits
+from hermes_core.bounds import Limited, LimitError, bounds, default, read_tunable, tunables_of
 from hermes_operator import names
-from hermes_operator.durations import parse_duration
+from hermes_operator.durations import format_duration, parse_duration
 
 Json = dict[str, Any]
+T = TypeVar("T")
+
+Replicas = Annotated[int, bounds(3, 1, 100, "nodes", "Number of nodes.")]
+MaxWaitS = Annotated[
+    int, bounds(600, 10, 86_400, "s", "How long one node may take to come back and prove its resume, before the rollout fails.")
+]
+_ROTATE = read_tunable(limits.RotateIntervalS)
+# A mesh always rotates, and not all the time: narrower than the node's own bounds.
+RotationIntervalS = Annotated[
+    float,
+    bounds(
+        _ROTATE.default, 60, _ROTATE.high, _ROTATE.unit, "How often a node re-seals its keystore under a fresh generation key."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,57 +37,77 @@ class SecretKeyRef:
     """One key of a Secret of the mesh's namespace."""
 
     name: str
-    key: str
+    key: str = names.PASSPHRASE_KEY
 
 
 @dataclass(frozen=True, slots=True)
-class KeystoreSpec:
+class Argon2Spec(Limited):
+    memory_kib: limits.Argon2MemoryKib = default(limits.Argon2MemoryKib)
+    time_cost: limits.Argon2TimeCost = default(limits.Argon2TimeCost)
+    lanes: limits.Argon2Lanes = default(limits.Argon2Lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class KeystoreSpec(Limited):
     size: str = "1Gi"
     storage_class_name: str | None = None
     retention_policy: str = "Retain"
     passphrase_secret_ref: SecretKeyRef | None = None
-    argon2_memory_kib: int = 65536
-    argon2_time_cost: int = 3
-    argon2_lanes: int = 1
-    rotation_interval_s: float = 86400.0
+    argon2: Argon2Spec = field(default_factory=Argon2Spec)
+    rotation_interval_s: RotationIntervalS = default(RotationIntervalS)
 
 
 @dataclass(frozen=True, slots=True)
-class CryptoSpec:
-    hash: str = "sha256"
-    window: int = 256
-    max_skip: int = 1024
-    max_key_lifetime_s: float = 604800.0
-    max_key_messages: int = 1000000
+class CryptoSpec(Limited):
+    """Fields are the node's settings of section [crypto]."""
+
+    hash: limits.Hash = default(limits.Hash)
+    window: limits.Window = default(limits.Window)
+    max_skip: limits.MaxSkip = default(limits.MaxSkip)
+    max_key_lifetime_s: limits.MaxKeyLifetimeS = default(limits.MaxKeyLifetimeS)
+    max_key_messages: limits.MaxKeyMessages = default(limits.MaxKeyMessages)
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsSpec:
-    max_sessions: int = 10000
-    max_chats: int = 200000
-    max_chats_per_app: int = 10000
-    max_handshakes_per_app: int = 200
+class LimitsSpec(Limited):
+    """Fields are the node's settings of section [limits]."""
+
+    max_sessions: limits.MaxSessions = default(limits.MaxSessions)
+    max_chats: limits.MaxChats = default(limits.MaxChats)
+    max_chats_per_app: limits.MaxChatsPerApp = default(limits.MaxChatsPerApp)
+    max_handshakes_per_app: limits.MaxHandshakesPerApp = default(limits.MaxHandshakesPerApp)
 
 
 @dataclass(frozen=True, slots=True)
-class CleanupSpec:
-    idle_timeout_s: float = 2592000.0
-    handshake_timeout_s: float = 30.0
-    churn_grace_s: float = 600.0
-    drain_timeout_s: float = 10.0
+class CleanupSpec(Limited):
+    idle_timeout_s: limits.IdleTimeoutS = default(limits.IdleTimeoutS)
+    handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
+    churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
+    drain_timeout_s: limits.DrainTimeoutS = default(limits.DrainTimeoutS)
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutSpec:
+class RolloutSpec(Limited):
     paused: bool = False
-    max_wait_s: int = 600
+    max_wait_s: MaxWaitS = default(MaxWaitS)
 
 
 @dataclass(frozen=True, slots=True)
 class PodMonitorSpec:
+    """`interval` stays the text it is: Prometheus reads it."""
+
     enabled: bool = True
-    interval: str = "30s"
+    interval: str = field(default="30s", metadata={"at_least_s": 1})
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        least_s = self.__dataclass_fields__["interval"].metadata["at_least_s"]
+        try:
+            if parse_duration(self.interval) >= least_s:
+                return
+        except ValueError as error:
+            raise LimitError("interval", str(error)) from None
+        raise LimitError("interval", f"{self.interval} is not at least {format_duration(least_s)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +129,14 @@ class PodSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class MeshSpec:
+class MeshSpec(Limited):
     """One HermesMesh: whose it is and what is wanted."""
 
     name: str
     namespace: str
     uid: str
     generation: int
-    replicas: int = 3
+    replicas: Replicas = default(Replicas)
     pod: PodSpec = field(default_factory=PodSpec)
     keystore: KeystoreSpec = field(default_factory=KeystoreSpec)
     crypto: CryptoSpec = field(default_factory=CryptoSpec)
@@ -113,7 +153,7 @@ class MeshSpec:
     @property
     def passphrase(self) -> SecretKeyRef:
         """Where the passphrase is: the named Secret, or the one that is generated."""
-        return self.keystore.passphrase_secret_ref or SecretKeyRef(names.passphrase_secret(self.name), names.PASSPHRASE_KEY)
+        return self.keystore.passphrase_secret_ref or SecretKeyRef(names.passphrase_secret(self.name))
 
     @property
     def pods(self) -> tuple[str, ...]:
@@ -121,41 +161,77 @@ class MeshSpec:
 
 
 def parse_mesh(body: Mapping[str, Any]) -> MeshSpec:
-    """Read a HermesMesh object as the API server stores it; what it lacks gets the CRD's default."""
+    """Read a HermesMesh object as the API server stores it; what it lacks gets its default.
+
+    LimitError, which is a ValueError, names the field that the definition would have refused: an older one may be installed.
+    """
     metadata, spec = body["metadata"], body.get("spec") or {}
     service, monitoring = spec.get("service") or {}, spec.get("monitoring") or {}
-    return MeshSpec(
+    given = {
+        "replicas": spec.get("replicas"),
+        "serviceType": service.get("type"),
+        "networkPolicy": (spec.get("networkPolicy") or {}).get("enabled"),
+    }
+    return _parse(
+        MeshSpec,
+        given,
+        "spec",
         name=metadata["name"],
         namespace=metadata["namespace"],
         uid=metadata.get("uid", ""),
         generation=metadata.get("generation", 0),
-        replicas=spec.get("replicas", 3),
         pod=_parse_pod(spec),
         keystore=_parse_keystore(spec.get("keystore") or {}),
-        crypto=_parse_crypto(spec.get("crypto") or {}),
-        limits=_parse_limits(spec.get("limits") or {}),
-        cleanup=_parse_cleanup(spec.get("cleanup") or {}),
-        rollout=_parse_rollout(spec.get("rollout") or {}),
-        service_type=service.get("type", "ClusterIP"),
+        crypto=_parse(CryptoSpec, spec.get("crypto") or {}, "spec.crypto"),
+        limits=_parse(LimitsSpec, spec.get("limits") or {}, "spec.limits"),
+        cleanup=_parse(CleanupSpec, spec.get("cleanup") or {}, "spec.cleanup"),
+        rollout=_parse(RolloutSpec, spec.get("rollout") or {}, "spec.rollout"),
         service_annotations=dict(service.get("annotations") or {}),
-        pod_monitor=_parse_pod_monitor(monitoring.get("podMonitor") or {}),
-        network_policy=(spec.get("networkPolicy") or {}).get("enabled", True),
+        pod_monitor=_parse(PodMonitorSpec, monitoring.get("podMonitor") or {}, "spec.monitoring.podMonitor"),
         restarted_at=(metadata.get("annotations") or {}).get(names.ANNOTATION_RESTARTED),
         deleted_at=metadata.get("deletionTimestamp"),
     )
 
 
+def manifest_name(kind: type, name: str) -> str:
+    """What a manifest calls a field: camelCase, a duration (which says its unit itself) without `_s`."""
+    first, *others = name.split("_")
+    if others and others[-1] == "s":
+        others[-1:] = [] if tunables_of(kind)[name].type is float else ["seconds"]
+    return first + "".join("KiB" if word == "kib" else word.capitalize() for word in others)
+
+
+def _parse(kind: type[T], given: Json, path: str, **more: Any) -> T:
+    """A part of the spec from the same part of the manifest; `more` is what the caller read already."""
+    values = dict(more)
+    for item in fields(kind):  # type: ignore[arg-type]  # a dataclass, which a TypeVar cannot say
+        name = manifest_name(kind, item.name)
+        if item.name not in more and given.get(name) is not None:
+            values[item.name] = _parse_value(kind, item.name, given[name], f"{path}.{name}")
+    try:
+        return kind(**values)
+    except LimitError as error:
+        raise error.renamed(lambda name: f"{path}.{manifest_name(kind, name)}") from None
+
+
+def _parse_value(kind: type, name: str, value: Any, path: str) -> Any:
+    tunable = tunables_of(kind).get(name)
+    if tunable is None or tunable.type is not float:
+        return value
+    try:
+        return parse_duration(str(value))
+    except ValueError as error:
+        raise LimitError(path, str(error)) from None
+
+
 def _parse_pod(spec: Json) -> PodSpec:
-    return PodSpec(
-        image=spec.get("image", "hermes:dev"),
-        image_pull_policy=spec.get("imagePullPolicy", "IfNotPresent"),
+    return _parse(
+        PodSpec,
+        spec,
+        "spec",
         image_pull_secrets=tuple(secret["name"] for secret in spec.get("imagePullSecrets") or []),
-        resources=spec.get("resources") or {},
-        node_selector=spec.get("nodeSelector") or {},
         tolerations=tuple(spec.get("tolerations") or []),
-        affinity=spec.get("affinity"),
         topology_spread_constraints=tuple(spec.get("topologySpreadConstraints") or []),
-        priority_class_name=spec.get("priorityClassName"),
         labels=spec.get("podLabels") or {},
         annotations=spec.get("podAnnotations") or {},
         env=tuple((variable["name"], variable.get("value", "")) for variable in spec.get("env") or []),
@@ -163,54 +239,11 @@ def _parse_pod(spec: Json) -> PodSpec:
 
 
 def _parse_keystore(keystore: Json) -> KeystoreSpec:
-    argon2, reference = keystore.get("argon2") or {}, keystore.get("passphraseSecretRef")
-    return KeystoreSpec(
-        size=keystore.get("size", "1Gi"),
-        storage_class_name=keystore.get("storageClassName"),
-        retention_policy=keystore.get("retentionPolicy", "Retain"),
-        passphrase_secret_ref=SecretKeyRef(reference["name"], reference.get("key", names.PASSPHRASE_KEY))
-        if reference
-        else None,
-        argon2_memory_kib=argon2.get("memoryKiB", 65536),
-        argon2_time_cost=argon2.get("timeCost", 3),
-        argon2_lanes=argon2.get("lanes", 1),
-        rotation_interval_s=parse_duration(keystore.get("rotationInterval", "24h")),
-    )
-
-
-def _parse_crypto(crypto: Json) -> CryptoSpec:
-    return CryptoSpec(
-        hash=crypto.get("hash", "sha256"),
-        window=crypto.get("window", 256),
-        max_skip=crypto.get("maxSkip", 1024),
-        max_key_lifetime_s=parse_duration(crypto.get("maxKeyLifetime", "168h")),
-        max_key_messages=crypto.get("maxKeyMessages", 1000000),
-    )
-
-
-def _parse_limits(limits: Json) -> LimitsSpec:
-    return LimitsSpec(
-        max_sessions=limits.get("maxSessions", 10000),
-        max_chats=limits.get("maxChats", 200000),
-        max_chats_per_app=limits.get("maxChatsPerApp", 10000),
-        max_handshakes_per_app=limits.get("maxHandshakesPerApp", 200),
-    )
-
-
-def _parse_cleanup(cleanup: Json) -> CleanupSpec:
-    return CleanupSpec(
-        idle_timeout_s=parse_duration(cleanup.get("idleTimeout", "720h")),
-        handshake_timeout_s=parse_duration(cleanup.get("handshakeTimeout", "30s")),
-        churn_grace_s=parse_duration(cleanup.get("churnGrace", "10m")),
-        drain_timeout_s=parse_duration(cleanup.get("drainTimeout", "10s")),
-    )
-
-
-def _parse_rollout(rollout: Json) -> RolloutSpec:
-    return RolloutSpec(paused=rollout.get("paused", False), max_wait_s=rollout.get("maxWaitSeconds", 600))
-
-
-def _parse_pod_monitor(monitor: Json) -> PodMonitorSpec:
-    return PodMonitorSpec(
-        enabled=monitor.get("enabled", True), interval=monitor.get("interval", "30s"), labels=monitor.get("labels") or {}
+    reference = keystore.get("passphraseSecretRef")
+    return _parse(
+        KeystoreSpec,
+        keystore,
+        "spec.keystore",
+        passphrase_secret_ref=_parse(SecretKeyRef, reference, "spec.keystore.passphraseSecretRef") if reference else None,
+        argon2=_parse(Argon2Spec, keystore.get("argon2") or {}, "spec.keystore.argon2"),
     )

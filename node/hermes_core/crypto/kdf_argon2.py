@@ -7,34 +7,24 @@ from typing import Final
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from hermes_core import limits
+from hermes_core.bounds import Limited, default
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import lib, pointer
 
 SALT_BYTES: Final = 16
 KEY_BYTES: Final = 32
 
-MIN_MEMORY_KIB: Final = 8 * 1024
-MAX_MEMORY_KIB: Final = 1024 * 1024  # 1 GiB: a forged header must not be able to ask for more
-MIN_TIME_COST: Final = 1
-MAX_TIME_COST: Final = 16
-MIN_LANES: Final = 1
-MAX_LANES: Final = 16
-
 _SMALLEST_MEMORY_BYTES: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Argon2Params:
-    """Costs of one derivation; ValueError names the field that is out of bounds."""
+class Argon2Params(Limited):
+    """Costs of one derivation; LimitError, which is a ValueError, names the field that is out of bounds."""
 
-    memory_kib: int = 64 * 1024
-    time_cost: int = 3
-    lanes: int = 1
-
-    def __post_init__(self) -> None:
-        _check_bounds("memory_kib", self.memory_kib, MIN_MEMORY_KIB, MAX_MEMORY_KIB)
-        _check_bounds("time_cost", self.time_cost, MIN_TIME_COST, MAX_TIME_COST)
-        _check_bounds("lanes", self.lanes, MIN_LANES, MAX_LANES)
+    memory_kib: limits.Argon2MemoryKib = default(limits.Argon2MemoryKib)
+    time_cost: limits.Argon2TimeCost = default(limits.Argon2TimeCost)
+    lanes: limits.Argon2Lanes = default(limits.Argon2Lanes)
 
 
 def derive_master_key(passphrase: SecretBytes, salt: bytes, params: Argon2Params) -> SecretBytes:
@@ -83,8 +73,3 @@ def _run_argon2id(out: bytearray, passphrase: bytearray, salt: bytes, passes: in
     algorithm = lib.crypto_pwhash_alg_argon2id13()
     if lib.crypto_pwhash(pointer(out), len(out), pointer(passphrase), len(passphrase), salt, passes, memory_bytes, algorithm):
         raise MemoryError("Argon2id could not get its working memory")
-
-
-def _check_bounds(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low} and {high}")

@@ -14,20 +14,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, NodeId
 from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
 from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
-
-
-@dataclass(frozen=True, slots=True)
-class MeshParams:
-    """Seconds of silence and bounds.
-
-    `evict_after_s` is how long a dead or left member is remembered, so that late hearsay does not resurrect it.
-    """
-
-    heartbeat_interval_s: float = 1.0
-    suspect_after_s: float = 3.0
-    dead_after_s: float = 8.0
-    evict_after_s: float = 3600.0
-    max_members: int = 1024
+from hermes_core.mesh.params import MeshParams
 
 
 @dataclass(frozen=True, slots=True)

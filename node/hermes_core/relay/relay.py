@@ -6,9 +6,9 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.relay.output import NodeOutput
-from hermes_core.relay.params import ChatParams
+from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.router import NodeChats
-from hermes_core.relay.sessions import SessionParams, Sessions
+from hermes_core.relay.sessions import Sessions
 
 
 class Relay:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
@@ -26,6 +25,7 @@ from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_core.relay import events
 from hermes_core.relay.neighbour import StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import StreamMessage
+from hermes_core.relay.params import SessionParams
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.session import Session
 
@@ -35,19 +35,6 @@ RETRY_LATER_MS: Final = 1000
 RETRY_WHEN_FULL_MS: Final = 5000
 
 _SESSION_MESSAGES: Final = (Heartbeat, FindApp, Connect)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionParams:
-    """Bounds of apps' streams; times in seconds."""
-
-    heartbeat_interval_s: float
-    connect_timeout_s: float
-    max_sessions: int
-    max_unproven: int
-    max_invalid_batches: int
-    window_frames: int
-    """What `Connected` tells an app it may have under way."""
 
 
 class Sessions:
@@ -91,7 +78,7 @@ class Sessions:
         self._unproven += 1
         if self._draining:
             self._refuse(session, ProtocolError(ErrorCode.DRAINING, "this node is leaving", retry_after_ms=RETRY_LATER_MS))
-        elif self._unproven > self._params.max_unproven:
+        elif self._unproven > self._params.max_unauthenticated_streams:
             detail = "too many streams have not answered their challenge"
             self._refuse(session, ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS))
         else:

@@ -14,13 +14,12 @@ from google.protobuf.message import Message
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_node.admin.view import AdminView, ProcessAnswers, SealedView
 from hermes_node.config.addresses import Address
+from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
 from hermes_node.errors import ListenError
 from hermes_node.logs.event_log import EventLog
 from hermes_proto.v1 import admin_pb2
 
 MAX_BODY_BYTES: Final = 64 * 1024
-MIN_TOKEN_BYTES: Final = 16
-MAX_TOKEN_BYTES: Final = 1024
 _STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400}
 """What an admin request can be refused with; any other code is a defect of ours: 500."""
 

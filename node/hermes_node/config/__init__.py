@@ -1,1 +1,1 @@
-"""The configuration: sections, sources, rules, reference."""
+"""The configuration: sections, sources, rules."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 
+from hermes_core.bounds import quote
 from hermes_core.errors import ConfigError
 
 MAX_PORT = 65535
+MAX_HOST_CHARS = 253
+
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?\Z")
+_DOTTED_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)+\Z")
+_PORT = re.compile(r"[0-9]{1,5}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +27,13 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def overlaps(self, other: Address) -> bool:
+        """Whether listening on both cannot work: the same port of one host, or of every host and one of them."""
+        any_host = "::" if ":" in self.host else "0.0.0.0"  # noqa: S104 - compared, not bound
+        same_family = (":" in self.host) == (":" in other.host)
+        same_host = self.host == other.host or (same_family and any_host in (self.host, other.host))
+        return same_host and self.port == other.port != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +47,15 @@ class Seed:
 def parse_address(text: str, field: str) -> Address:
     """Parse `host:port` or `[v6]:port`; ConfigError names `field`."""
     host, colon, port_text = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
         host = host[1:-1]
     elif ":" in host:
-        raise ConfigError(field, f"{text!r}: put an IPv6 address in brackets, as in [::1]:8443")
-    if not colon or not host or not port_text.isascii() or not port_text.isdigit() or int(port_text) > MAX_PORT:
-        raise ConfigError(field, f"{text!r} is not host:port")
+        raise ConfigError(field, f"{quote(text)}: put an IPv6 address in brackets, as in [::1]:8443")
+    if not colon or not host or not _PORT.match(port_text) or int(port_text) > MAX_PORT:
+        raise ConfigError(field, f"{quote(text)} is not host:port")
+    if not _is_host(host, bracketed=bracketed):
+        raise ConfigError(field, f"{quote(text)}: {quote(host)} is neither a host name nor an IP address")
     return Address(host, int(port_text))
 
 
@@ -45,5 +64,14 @@ def parse_seed(text: str, field: str) -> Seed:
     resolve_all = text.startswith("dns:")
     address = parse_address(text.removeprefix("dns:"), field)
     if address.port == 0:
-        raise ConfigError(field, f"{text!r} needs a port")
+        raise ConfigError(field, f"{quote(text)} needs a port")
     return Seed(address, resolve_all)
+
+
+def _is_host(host: str, *, bracketed: bool) -> bool:
+    if not bracketed and not _DOTTED_NUMBERS.match(host):
+        return len(host) <= MAX_HOST_CHARS and _NAME.match(host) is not None
+    try:
+        return isinstance(ipaddress.ip_address(host), ipaddress.IPv6Address) is bracketed
+    except ValueError:
+        return False

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.kdf_argon2 import Argon2Params
-from hermes_core.mesh.machine import MeshParams
+from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
 from hermes_core.ratchet.channel import ChannelParams
-from hermes_core.relay.params import ChatParams
-from hermes_core.relay.sessions import SessionParams
+from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_node.config.sections import Config, KeystoreSection
-
-SUSPECT_SHARE = 0.5
-"""A peer silent for this share of mesh.dead_after_s is suspect."""
 
 
 def build_chat_params(config: Config) -> ChatParams:
@@ -41,7 +37,7 @@ def build_session_params(config: Config) -> SessionParams:
         heartbeat_interval_s=config.app.heartbeat_interval_s,
         connect_timeout_s=limits.connect_timeout_s,
         max_sessions=limits.max_sessions,
-        max_unproven=limits.max_unauthenticated_streams,
+        max_unauthenticated_streams=limits.max_unauthenticated_streams,
         max_invalid_batches=limits.max_invalid_batches,
         window_frames=config.crypto.window,
     )

@@ -1,12 +1,15 @@
-"""What one field alone cannot say: required settings, addresses, and settings that only make sense together."""
+"""What one section alone cannot say: required settings, addresses, settings that only make sense together."""
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
+from hermes_core.bounds import LimitError, quote
 from hermes_core.errors import ConfigError, ProtocolError
 from hermes_core.ids import parse_node_id
 from hermes_node.config.addresses import parse_address, parse_seed
+from hermes_node.config.core_params import build_argon2_params, build_chat_params, build_mesh_params
 from hermes_node.config.sections import Config
 
 
@@ -15,7 +18,7 @@ def check_config(config: Config) -> None:
     _check_node(config)
     _check_addresses(config)
     _check_tls(config)
-    _check_timings(config)
+    _check_core_params(config)
 
 
 def _check_node(config: Config) -> None:
@@ -24,17 +27,22 @@ def _check_node(config: Config) -> None:
     try:
         parse_node_id(config.node.id)
     except ProtocolError as error:
-        raise ConfigError("node.id", f"{config.node.id!r}: {error.detail}") from None
+        raise ConfigError("node.id", f"{quote(config.node.id)}: {error.detail}") from None
+    if not config.keystore.path and not Path(config.node.data_dir).is_absolute():
+        raise ConfigError("node.data_dir", f"{quote(config.node.data_dir)} must be an absolute path")
 
 
 def _check_addresses(config: Config) -> None:
-    parse_address(config.app.listen, "app.listen")
-    parse_address(config.admin.listen, "admin.listen")
-    if config.mesh.listen:
-        parse_address(config.mesh.listen, "mesh.listen")
+    listening = {"app.listen": config.app.listen, "mesh.listen": config.mesh.listen, "admin.listen": config.admin.listen}
+    if not config.mesh_enabled:
+        del listening["mesh.listen"]
+    parsed = {field: parse_address(text, field) for field, text in listening.items()}
+    for (field, address), (other, taken) in combinations(parsed.items(), 2):
+        if address.overlaps(taken):
+            raise ConfigError(field, f"{str(address)!r} is taken by {other}")
     for field, text in (("app.advertise", config.app.advertise), ("mesh.advertise", config.mesh.advertise)):
         if text and parse_address(text, field).port == 0:
-            raise ConfigError(field, f"{text!r} needs a port")
+            raise ConfigError(field, f"{quote(text)} needs a port")
     for index, text in enumerate(config.mesh.seeds):
         parse_seed(text, f"mesh.seeds[{index}]")
 
@@ -56,13 +64,11 @@ def _check_tls(config: Config) -> None:
             )
 
 
-def _check_timings(config: Config) -> None:
-    if config.mesh.dead_after_s < 2 * config.mesh.heartbeat_interval_s:
-        raise ConfigError("mesh.dead_after_s", "must be at least twice mesh.heartbeat_interval_s")
-    if config.crypto.window > config.crypto.max_skip:
-        # A restarted side is up to `window` positions ahead of its peer, who must be able to follow.
-        raise ConfigError("crypto.window", "must not exceed crypto.max_skip")
-    if config.keystore.argon2_memory_kib < 8 * config.keystore.argon2_lanes:
-        raise ConfigError("keystore.argon2_memory_kib", "must be at least 8 for each of keystore.argon2_lanes")
-    if not config.keystore.path and not Path(config.node.data_dir).is_absolute():
-        raise ConfigError("node.data_dir", f"{config.node.data_dir!r} must be an absolute path")
+def _check_core_params(config: Config) -> None:
+    """The core judges what it is given once more; that must not happen when the keystore is made already."""
+    try:
+        build_chat_params(config)
+        build_mesh_params(config)
+        build_argon2_params(config.keystore)
+    except LimitError as error:
+        raise ConfigError(error.field, error.detail) from None

@@ -1,174 +1,158 @@
-"""The node's configuration: frozen dataclasses, one a section; every field has its unit in its name and a reason in its text.
+"""The node's configuration: frozen dataclasses, one a section. Numbers and words to choose from are `hermes_core.limits`'.
 
-`hermes_node.config.sources` fills them, `hermes_node.config.rules` judges them, `hermes_node.config.reference` documents them.
+`hermes_node.config.sources` fills them, `hermes_node.config.rules` judges them, `tools.generate_configuration` documents them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from hermes_core.crypto.kdf_argon2 import MAX_LANES, MAX_MEMORY_KIB, MAX_TIME_COST, MIN_MEMORY_KIB
+from msgspec import Meta
+
+from hermes_core import limits
+from hermes_core.bounds import Limited, choice, default
+from hermes_core.limits import ADMIN_PORT, APP_PORT, MESH_PORT
+
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], choice("info", "Least severe event that is written.")]
+LogFormat = Annotated[Literal["json", "text"], choice("json", "json for machines, text for people.")]
 
 
-def setting(
-    default: Any,
-    text: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    """A field with its description and, for numbers and words, what is allowed."""
-    metadata = {"text": text, "minimum": minimum, "maximum": maximum, "choices": choices}
-    return field(default=default, metadata=metadata)
+def text(meaning: str) -> Meta:
+    """The annotation of a setting that is neither a number nor a choice."""
+    return Meta(description=meaning)
 
 
 @dataclass(frozen=True)
-class NodeSection:
+class NodeSection(Limited):
     """Who this node is and where it keeps its files."""
 
-    id: str = setting("", "Name in the mesh: a DNS label of at most 63 characters; under Kubernetes the pod's name. Required.")
-    data_dir: str = setting("/var/lib/hermes", "Folder of the keystore; it must outlive restarts.")
-    ready_file: str = setting(
-        "", "Where to write the bound addresses and the pid as JSON once the node serves; empty: nowhere."
-    )
+    id: Annotated[
+        str, text("Name in the mesh: a DNS label of at most 63 characters; under Kubernetes the pod's name. Required.")
+    ] = ""
+    data_dir: Annotated[str, text("Folder of the keystore; it must outlive restarts.")] = "/var/lib/hermes"
+    ready_file: Annotated[
+        str, text("Where to write the bound addresses and the pid as JSON once the node serves; empty: nowhere.")
+    ] = ""
 
 
 @dataclass(frozen=True)
-class AppSection:
+class AppSection(Limited):
     """The AppRouter service, for apps."""
 
-    listen: str = setting("0.0.0.0:8443", "host:port for apps; port 0 asks the system.")
-    advertise: str = setting(
-        "", "host:port under which apps reach this node, for its log and ready file; empty: the bound address."
-    )
-    tls_cert: str = setting("", "Certificate chain (PEM). TLS is on when this is set; reloaded when the file changes.")
-    tls_key: str = setting("", "Private key (PEM) of the certificate.")
-    tls_client_ca: str = setting("", "CA bundle (PEM): when set, apps must show a certificate it signed.")
-    heartbeat_interval_s: float = setting(
-        15.0,
-        "A stream that sent nothing for this long sends a heartbeat; three silent intervals end it.",
-        minimum=0.1,
-        maximum=3600,
-    )
+    listen: Annotated[str, text("host:port for apps; port 0 asks the system.")] = f"0.0.0.0:{APP_PORT}"
+    advertise: Annotated[
+        str, text("host:port under which apps reach this node, for its log and ready file; empty: the bound address.")
+    ] = ""
+    tls_cert: Annotated[str, text("Certificate chain (PEM). TLS is on when this is set; reloaded when the file changes.")] = ""
+    tls_key: Annotated[str, text("Private key (PEM) of the certificate.")] = ""
+    tls_client_ca: Annotated[str, text("CA bundle (PEM): when set, apps must show a certificate it signed.")] = ""
+    heartbeat_interval_s: limits.AppHeartbeatIntervalS = default(limits.AppHeartbeatIntervalS)
 
 
 @dataclass(frozen=True)
-class MeshSection:
+class MeshSection(Limited):
     """The NodeMesh service, between nodes; always mutual TLS."""
 
-    listen: str = setting("0.0.0.0:7443", "host:port for other nodes; port 0 asks the system; empty: no mesh, a single node.")
-    advertise: str = setting("", "host:port that other nodes dial; empty: the bound address.")
-    seeds: tuple[str, ...] = setting(
-        (), "Nodes to join through: host:port, or dns:name:port for every address the name resolves to."
+    listen: Annotated[str, text("host:port for other nodes; port 0 asks the system; empty: no mesh, a single node.")] = (
+        f"0.0.0.0:{MESH_PORT}"
     )
-    tls_cert: str = setting("", "Certificate chain (PEM) with DNS:<node id> among its names. Required with mesh.listen.")
-    tls_key: str = setting("", "Private key (PEM) of the certificate.")
-    tls_ca: str = setting("", "CA bundle (PEM) that signs every node of the mesh.")
-    heartbeat_interval_s: float = setting(1.0, "How often a node tells each peer that it lives.", minimum=0.05, maximum=60)
-    dead_after_s: float = setting(5.0, "A peer silent for this long is dead.", minimum=0.2, maximum=600)
-    churn_grace_s: float = setting(
-        600.0, "Chats of a dead node are kept for this long, then closed with ROUTE_UNAVAILABLE.", minimum=0, maximum=604800
+    advertise: Annotated[str, text("host:port that other nodes dial; empty: the bound address.")] = ""
+    seeds: Annotated[
+        tuple[str, ...],
+        text("Nodes to join through: host:port, or dns:name:port for every address the name resolves to."),
+    ] = ()
+    tls_cert: Annotated[str, text("Certificate chain (PEM) with DNS:<node id> among its names. Required with mesh.listen.")] = (
+        ""
     )
-    join_grace_s: float = setting(
-        3.0, "How long to look for other nodes before this one counts as alone by design.", minimum=0, maximum=600
-    )
+    tls_key: Annotated[str, text("Private key (PEM) of the certificate.")] = ""
+    tls_ca: Annotated[str, text("CA bundle (PEM) that signs every node of the mesh.")] = ""
+    heartbeat_interval_s: limits.MeshHeartbeatIntervalS = default(limits.MeshHeartbeatIntervalS)
+    dead_after_s: limits.DeadAfterS = default(limits.DeadAfterS)
+    churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
+    join_grace_s: limits.JoinGraceS = default(limits.JoinGraceS)
 
 
 @dataclass(frozen=True)
-class AdminSection:
+class AdminSection(Limited):
     """The admin HTTP server: health, metrics, and what the operator asks."""
 
-    listen: str = setting("0.0.0.0:9090", "host:port for admin HTTP; port 0 asks the system.")
-    token_file: str = setting(
-        "", "File with the bearer token of the endpoints that act or tell more than health; empty: those answer 401."
-    )
+    listen: Annotated[str, text("host:port for admin HTTP; port 0 asks the system.")] = f"0.0.0.0:{ADMIN_PORT}"
+    token_file: Annotated[
+        str, text("File with the bearer token of the endpoints that act or tell more than health; empty: those answer 401.")
+    ] = ""
 
 
 @dataclass(frozen=True)
-class KeystoreSection:
+class KeystoreSection(Limited):
     """The sealed keystore."""
 
-    path: str = setting("", "File of the keystore; empty: <node.data_dir>/keystore.db.")
-    passphrase_file: str = setting(
-        "", "File with the passphrase; or give it as HERMES_KEYSTORE_PASSPHRASE. One trailing line end is dropped."
-    )
-    create: bool = setting(True, "Make the keystore when there is none. False: a missing file is an error.")
-    argon2_memory_kib: int = setting(
-        65536, "Argon2id memory for a new keystore, in KiB.", minimum=MIN_MEMORY_KIB, maximum=MAX_MEMORY_KIB
-    )
-    argon2_time_cost: int = setting(3, "Argon2id passes for a new keystore.", minimum=1, maximum=MAX_TIME_COST)
-    argon2_lanes: int = setting(1, "Argon2id lanes for a new keystore.", minimum=1, maximum=MAX_LANES)
-    rotate_interval_s: float = setting(
-        86400.0, "Re-seal under a fresh generation key this often; 0: only after teardown bursts.", minimum=0, maximum=31536000
-    )
-    rotate_after_deletes: int = setting(
-        256, "Re-seal under a fresh generation key after this many deleted chats.", minimum=1, maximum=1000000
-    )
+    path: Annotated[str, text("File of the keystore; empty: <node.data_dir>/keystore.db.")] = ""
+    passphrase_file: Annotated[
+        str,
+        text("File with the passphrase; or give it as HERMES_KEYSTORE_PASSPHRASE. One trailing line end is dropped."),
+    ] = ""
+    create: Annotated[bool, text("Make the keystore when there is none. False: a missing file is an error.")] = True
+    argon2_memory_kib: limits.Argon2MemoryKib = default(limits.Argon2MemoryKib)
+    argon2_time_cost: limits.Argon2TimeCost = default(limits.Argon2TimeCost)
+    argon2_lanes: limits.Argon2Lanes = default(limits.Argon2Lanes)
+    rotate_interval_s: limits.RotateIntervalS = default(limits.RotateIntervalS)
+    rotate_after_deletes: limits.RotateAfterDeletes = default(limits.RotateAfterDeletes)
 
 
 @dataclass(frozen=True)
-class CryptoSection:
+class CryptoSection(Limited):
     """Channels, ratchets and rekeys."""
 
-    hash: str = setting(
-        "sha256", "Hash of handshake and ratchet; both ends of a chat must use the same.", choices=("sha256", "sha512")
-    )
-    window: int = setting(256, "Positions reserved on disk ahead of use; 1 writes for every message.", minimum=1, maximum=65536)
-    max_skip: int = setting(1024, "Positions a receiver may skip forward.", minimum=1, maximum=65536)
-    overlap_s: float = setting(30.0, "The old epoch's keys live at most this long beside the new ones.", minimum=0, maximum=600)
-    max_key_lifetime_s: float = setting(604800.0, "An epoch older than this gets REKEY_REQUIRED.", minimum=10, maximum=31536000)
-    max_key_messages: int = setting(
-        1000000, "An epoch with more messages than this gets REKEY_REQUIRED.", minimum=16, maximum=2**40
-    )
-    rekey_grace_s: float = setting(
-        300.0, "After REKEY_REQUIRED, the chat is closed when no rekey came.", minimum=1, maximum=86400
-    )
-    rekey_burst: int = setting(5, "Rekeys a chat may ask for at once.", minimum=1, maximum=1000)
-    rekey_refill_s: float = setting(10.0, "Time for one more rekey of a chat.", minimum=0.01, maximum=3600)
+    hash: limits.Hash = default(limits.Hash)
+    window: limits.Window = default(limits.Window)
+    max_skip: limits.MaxSkip = default(limits.MaxSkip)
+    overlap_s: limits.OverlapS = default(limits.OverlapS)
+    max_key_lifetime_s: limits.MaxKeyLifetimeS = default(limits.MaxKeyLifetimeS)
+    max_key_messages: limits.MaxKeyMessages = default(limits.MaxKeyMessages)
+    rekey_grace_s: limits.RekeyGraceS = default(limits.RekeyGraceS)
+    rekey_burst: limits.RekeyBurst = default(limits.RekeyBurst)
+    rekey_refill_s: limits.RekeyRefillS = default(limits.RekeyRefillS)
 
 
 @dataclass(frozen=True)
-class LimitsSection:
+class LimitsSection(Limited):
     """Bounds of everything an outsider can grow."""
 
-    max_sessions: int = setting(10000, "App streams at once.", minimum=1, maximum=1000000)
-    max_unauthenticated_streams: int = setting(
-        256, "App streams that have not answered the challenge.", minimum=1, maximum=100000
-    )
-    connect_timeout_s: float = setting(10.0, "Time to answer the challenge.", minimum=0.1, maximum=300)
-    max_chats: int = setting(200000, "Chats on this node.", minimum=1, maximum=10000000)
-    max_chats_per_app: int = setting(10000, "Chats of one app on this node.", minimum=1, maximum=1000000)
-    max_handshakes_per_app: int = setting(200, "Chats an app may open at once.", minimum=1, maximum=100000)
-    handshake_refill_s: float = setting(0.1, "Time for one more chat opening of an app.", minimum=0.0001, maximum=3600)
-    max_invalid_batches: int = setting(64, "Malformed batches before a stream is ended.", minimum=1, maximum=1000000)
-    session_queue_frames: int = setting(
-        8192, "Frames waiting for one app; a reader slower than that is cut off.", minimum=256, maximum=1000000
-    )
-    session_queue_bytes: int = setting(16777216, "Bytes waiting for one app.", minimum=4194304, maximum=1073741824)
-    peer_queue_frames: int = setting(65536, "Frames waiting for one node.", minimum=256, maximum=10000000)
-    peer_queue_bytes: int = setting(67108864, "Bytes waiting for one node.", minimum=4194304, maximum=4294967296)
-    max_peers: int = setting(1024, "Other nodes.", minimum=1, maximum=10000)
+    max_sessions: limits.MaxSessions = default(limits.MaxSessions)
+    max_unauthenticated_streams: limits.MaxUnauthenticatedStreams = default(limits.MaxUnauthenticatedStreams)
+    connect_timeout_s: limits.ConnectTimeoutS = default(limits.ConnectTimeoutS)
+    max_chats: limits.MaxChats = default(limits.MaxChats)
+    max_chats_per_app: limits.MaxChatsPerApp = default(limits.MaxChatsPerApp)
+    max_handshakes_per_app: limits.MaxHandshakesPerApp = default(limits.MaxHandshakesPerApp)
+    handshake_refill_s: limits.HandshakeRefillS = default(limits.HandshakeRefillS)
+    max_invalid_batches: limits.MaxInvalidBatches = default(limits.MaxInvalidBatches)
+    session_queue_frames: limits.SessionQueueFrames = default(limits.SessionQueueFrames)
+    session_queue_bytes: limits.SessionQueueBytes = default(limits.SessionQueueBytes)
+    peer_queue_frames: limits.PeerQueueFrames = default(limits.PeerQueueFrames)
+    peer_queue_bytes: limits.PeerQueueBytes = default(limits.PeerQueueBytes)
+    max_peers: limits.MaxPeers = default(limits.MaxPeers)
 
 
 @dataclass(frozen=True)
-class CleanupSection:
+class CleanupSection(Limited):
     """When things end."""
 
-    idle_timeout_s: float = setting(2592000.0, "A chat without a message for this long expires.", minimum=1, maximum=315360000)
-    handshake_timeout_s: float = setting(30.0, "A chat that is not confirmed by then is dropped.", minimum=0.5, maximum=3600)
-    wipe_on_shutdown: bool = setting(False, "Close every chat with NODE_SHUTDOWN and erase the keystore when the node stops.")
-    drain_timeout_s: float = setting(10.0, "After SIGTERM, apps have this long to leave.", minimum=0, maximum=3600)
+    idle_timeout_s: limits.IdleTimeoutS = default(limits.IdleTimeoutS)
+    handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
+    wipe_on_shutdown: Annotated[
+        bool, text("Close every chat with NODE_SHUTDOWN and erase the keystore when the node stops.")
+    ] = False
+    drain_timeout_s: limits.DrainTimeoutS = default(limits.DrainTimeoutS)
 
 
 @dataclass(frozen=True)
-class LogSection:
+class LogSection(Limited):
     """What is written to standard error."""
 
-    level: str = setting("info", "Least severe event that is written.", choices=("debug", "info", "warning", "error"))
-    format: str = setting("json", "json for machines, text for people.", choices=("json", "text"))
+    level: LogLevel = default(LogLevel)
+    format: LogFormat = default(LogFormat)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import Field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from hermes_core.bounds import LimitError, quote
 from hermes_core.errors import ConfigError
 from hermes_node.config.rules import check_config
 from hermes_node.config.sections import SECTIONS, Config
@@ -20,16 +22,25 @@ MAX_FILE_BYTES = 1 << 20
 
 # Kubernetes puts these into every pod for every Service of the namespace; a Service may be called hermes-app.
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)\Z")
+# Control characters, line separators, and what is left of bytes that are no UTF-8.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 def load_config(path: Path | None, environment: Mapping[str, str]) -> Config:
-    """Read, merge and check. ConfigError names the dotted field."""
+    """Read, merge and check. ConfigError names the dotted field, and the variable where it came from one."""
     values = _read_file(path) if path is not None else {}
-    for section, name, text in _environment_settings(environment):
-        values.setdefault(section, {})[name] = text
-    config = Config(**{name: _build_section(name, values.get(name, {})) for name in SECTIONS})
-    check_config(config)
+    variables = _environment_settings(environment)
+    for (section, name), variable in variables.items():
+        values.setdefault(section, {})[name] = environment[variable]
+    try:
+        config = Config(**{name: _build_section(name, values.get(name, {})) for name in SECTIONS})
+        check_config(config)
+    except ConfigError as error:
+        section, _, name = error.field.partition("[")[0].partition(".")
+        if (section, name) in variables:
+            raise ConfigError(error.field, f"{error.problem} (from {variables[section, name]})") from None
+        raise
     return config
 
 
@@ -43,11 +54,11 @@ def _read_file(path: Path) -> dict[str, dict[str, Any]]:
         raise ConfigError("--config", f"{path} is larger than {MAX_FILE_BYTES} bytes")
     try:
         content = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number of thousands of digits
         raise ConfigError("--config", f"{path} is not TOML: {error}") from None
     for name, section in content.items():
         if name not in SECTIONS:
-            raise ConfigError(name, "unknown section" + _nearest(name, SECTIONS))
+            raise ConfigError(_one_line(name), "unknown section" + _nearest(name, SECTIONS))
         if not isinstance(section, dict):
             raise ConfigError(name, "must be a table, as in [" + name + "]")
         for key in section:
@@ -55,16 +66,17 @@ def _read_file(path: Path) -> dict[str, dict[str, Any]]:
     return content
 
 
-def _environment_settings(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    settings = []
-    for variable, text in sorted(environment.items()):
+def _environment_settings(environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Section and name of a setting to the variable that sets it."""
+    settings = {}
+    for variable in sorted(environment):
         section, _, name = variable.removeprefix(ENV_PREFIX).lower().partition("_")
         if not variable.startswith(ENV_PREFIX) or section not in SECTIONS or not name or variable == PASSPHRASE_ENV:
             continue
         if name not in _field_names(section) and _SERVICE_LINK.search(variable):
             continue
         _known_field(section, name, shown=variable)
-        settings.append((section, name, text))
+        settings[section, name] = variable
     return settings
 
 
@@ -75,7 +87,7 @@ def _field_names(section: str) -> list[str]:
 def _known_field(section: str, name: str, *, shown: str = "") -> None:
     if name not in _field_names(section):
         raise ConfigError(
-            shown or f"{section}.{name}", "unknown setting" + _nearest(name, _field_names(section), f"{section}.")
+            _one_line(shown or f"{section}.{name}"), "unknown setting" + _nearest(name, _field_names(section), f"{section}.")
         )
 
 
@@ -84,56 +96,74 @@ def _nearest(name: str, known: Any, prefix: str = "") -> str:
     return f"; did you mean {prefix}{close[0]}?" if close else f"; known: {', '.join(known)}"
 
 
+def _one_line(name: str) -> str:
+    """A name from outside, fit for the one line that tells of it."""
+    return quote(name) if _UNFIT.search(name) else name
+
+
 def _build_section(name: str, values: Mapping[str, Any]) -> Any:
     section = SECTIONS[name]
     hints = get_type_hints(section)
-    parsed = {
-        item.name: _parse_value(f"{name}.{item.name}", hints[item.name], item, values[item.name])
-        for item in fields(section)
-        if item.name in values
+    parsed = {key: _convert(f"{name}.{key}", hints[key], raw) for key, raw in values.items()}
+    try:
+        return section(**parsed)
+    except LimitError as error:
+        refused = error.renamed(lambda field: f"{name}.{field}")
+        raise ConfigError(refused.field, refused.detail) from None
+
+
+def _convert(dotted: str, kind: Any, raw: Any) -> Any:
+    """What a file or a variable says, as the setting's type; the section judges its range."""
+    converters: dict[Any, Callable[[str, Any], Any]] = {
+        bool: _convert_bool,
+        int: _convert_int,
+        float: _convert_float,
+        tuple[str, ...]: _convert_list,
     }
-    return section(**parsed)
+    convert: Callable[[str, Any], Any] = converters.get(kind, _require_text)
+    return convert(dotted, raw)
 
 
-def _parse_value(dotted: str, kind: Any, item: Field[Any], raw: Any) -> Any:
-    value = _convert(dotted, kind, raw)
-    choices = item.metadata["choices"]
-    if choices and value not in choices:
-        raise ConfigError(dotted, f"{value!r} is not one of {', '.join(choices)}")
-    minimum, maximum = item.metadata["minimum"], item.metadata["maximum"]
-    # `not (a <= b)` also refuses NaN.
-    if minimum is not None and not (minimum <= value <= maximum):
-        raise ConfigError(dotted, f"{value} is not between {minimum} and {maximum}")
-    return value
+def _convert_bool(dotted: str, raw: Any) -> bool:
+    if isinstance(raw, str) and raw.lower() in _TRUE + _FALSE:
+        return raw.lower() in _TRUE
+    return bool(_require(dotted, raw, bool, "true or false"))
 
 
-def _convert(dotted: str, kind: Any, raw: Any) -> Any:  # noqa: PLR0911 - one return a type reads best
-    if kind is bool:
-        if isinstance(raw, str) and raw.lower() in _TRUE + _FALSE:
-            return raw.lower() in _TRUE
-        return _require(dotted, raw, bool, "true or false")
-    if kind is str:
-        return _require(dotted, raw, str, "text")
-    if kind is int:
-        if isinstance(raw, str) and re.fullmatch(r"-?[0-9]{1,20}", raw):
-            return int(raw)
-        return _require(dotted, raw, int, "a whole number")
-    if kind is float:
-        if isinstance(raw, str):
-            try:
-                return float(raw)
-            except ValueError:
-                pass
-        return float(_require(dotted, raw, (int, float), "a number"))
+def _convert_int(dotted: str, raw: Any) -> int:
+    if isinstance(raw, str) and re.fullmatch(r"-?[0-9]{1,20}", raw):
+        return int(raw)
+    return int(_require(dotted, raw, int, "a whole number"))
+
+
+def _convert_float(dotted: str, raw: Any) -> float:
+    try:
+        return float(raw if isinstance(raw, str) else _require(dotted, raw, (int, float), "a number"))
+    except ValueError:
+        raise ConfigError(dotted, f"{quote(raw)} is not a number") from None
+    except OverflowError:
+        return math.inf  # a whole number that no float holds
+
+
+def _convert_list(dotted: str, raw: Any) -> tuple[str, ...]:
     if isinstance(raw, str):
-        return tuple(part.strip() for part in raw.split(",") if part.strip())
+        return tuple(part.strip() for part in _require_text(dotted, raw).split(",") if part.strip())
     items = _require(dotted, raw, list, "a list of texts")
-    return tuple(_require(dotted, part, str, "a list of texts") for part in items)
+    return tuple(_require_text(dotted, part, "a list of texts") for part in items)
+
+
+def _require_text(dotted: str, raw: Any, wanted: str = "text") -> str:
+    """Text that a path, an address and a line of a log can hold."""
+    text: str = _require(dotted, raw, str, wanted)
+    if _UNFIT.search(text):
+        raise ConfigError(dotted, f"{quote(text)} holds a control character or broken UTF-8")
+    return text
 
 
 def _require(dotted: str, raw: Any, kinds: Any, wanted: str) -> Any:
     if not isinstance(raw, kinds) or (isinstance(raw, bool) and kinds is not bool):
         raise ConfigError(
-            dotted, f"must be {wanted}, not {type(raw).__name__}" if not isinstance(raw, str) else f"{raw!r} is not {wanted}"
+            dotted,
+            f"must be {wanted}, not {type(raw).__name__}" if not isinstance(raw, str) else f"{quote(raw)} is not {wanted}",
         )
     return raw

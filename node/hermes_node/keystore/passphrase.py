@@ -24,7 +24,7 @@ def read_passphrase(path: str, environment: MutableMapping[str, str]) -> SecretB
         return _read_file(path)
     if not text:
         raise ConfigError("keystore.passphrase_file", f"is required (or set {PASSPHRASE_ENV})")
-    return _check(bytearray(text.encode()), PASSPHRASE_ENV)
+    return _check(bytearray(os.fsencode(text)), PASSPHRASE_ENV)
 
 
 def _read_file(path: str) -> SecretBytes:

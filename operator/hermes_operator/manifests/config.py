@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from hermes_operator import names
 from hermes_operator.manifests.objects import Manifest, build_metadata, canonical_hash
@@ -29,6 +30,7 @@ def config_hash(mesh: MeshSpec) -> str:
 def render_node_config(mesh: MeshSpec) -> str:
     """The node's TOML file. It depends on nothing but the spec, and not on the number of replicas."""
     peers = f"{names.headless_service(mesh.name)}.{mesh.namespace}.svc"
+    keystore, cleanup = mesh.keystore, mesh.cleanup
     sections: dict[str, dict[str, Setting]] = {
         "node": {"data_dir": names.DATA_DIR},
         "app": {"listen": f"0.0.0.0:{names.APP_PORT}"},
@@ -36,34 +38,23 @@ def render_node_config(mesh: MeshSpec) -> str:
             "listen": f"0.0.0.0:{names.MESH_PORT}",
             "seeds": [f"dns:{peers}:{names.MESH_PORT}"],
             "tls_ca": f"{names.TLS_DIR}/{names.CA_CERT_KEY}",
-            "churn_grace_s": mesh.cleanup.churn_grace_s,
+            "churn_grace_s": cleanup.churn_grace_s,
         },
         "admin": {"listen": f"0.0.0.0:{names.ADMIN_PORT}", "token_file": f"{names.ADMIN_DIR}/{names.TOKEN_KEY}"},
         "keystore": {
             "passphrase_file": f"{names.PASSPHRASE_DIR}/{names.PASSPHRASE_KEY}",
             "create": True,
-            "argon2_memory_kib": mesh.keystore.argon2_memory_kib,
-            "argon2_time_cost": mesh.keystore.argon2_time_cost,
-            "argon2_lanes": mesh.keystore.argon2_lanes,
-            "rotate_interval_s": mesh.keystore.rotation_interval_s,
+            "argon2_memory_kib": keystore.argon2.memory_kib,
+            "argon2_time_cost": keystore.argon2.time_cost,
+            "argon2_lanes": keystore.argon2.lanes,
+            "rotate_interval_s": keystore.rotation_interval_s,
         },
-        "crypto": {
-            "hash": mesh.crypto.hash,
-            "window": mesh.crypto.window,
-            "max_skip": mesh.crypto.max_skip,
-            "max_key_lifetime_s": mesh.crypto.max_key_lifetime_s,
-            "max_key_messages": mesh.crypto.max_key_messages,
-        },
-        "limits": {
-            "max_sessions": mesh.limits.max_sessions,
-            "max_chats": mesh.limits.max_chats,
-            "max_chats_per_app": mesh.limits.max_chats_per_app,
-            "max_handshakes_per_app": mesh.limits.max_handshakes_per_app,
-        },
+        "crypto": asdict(mesh.crypto),
+        "limits": asdict(mesh.limits),
         "cleanup": {
-            "idle_timeout_s": mesh.cleanup.idle_timeout_s,
-            "handshake_timeout_s": mesh.cleanup.handshake_timeout_s,
-            "drain_timeout_s": mesh.cleanup.drain_timeout_s,
+            "idle_timeout_s": cleanup.idle_timeout_s,
+            "handshake_timeout_s": cleanup.handshake_timeout_s,
+            "drain_timeout_s": cleanup.drain_timeout_s,
         },
         "log": {"format": "json"},
     }

@@ -29,9 +29,8 @@ from hermes_core.protocol.connect import build_connect
 from hermes_core.protocol.messages import Closed, Offer, PathState, Sealed
 from hermes_core.protocol.session import Challenge, Connected
 from hermes_core.relay.output import NodeOutput, StreamMessage
-from hermes_core.relay.params import ChatParams
+from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
-from hermes_core.relay.sessions import SessionParams
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.store import ChatStore
@@ -75,7 +74,7 @@ SESSIONS = SessionParams(
     heartbeat_interval_s=15.0,
     connect_timeout_s=10.0,
     max_sessions=100,
-    max_unproven=100,
+    max_unauthenticated_streams=100,
     max_invalid_batches=64,
     window_frames=256,
 )

@@ -108,11 +108,19 @@ def test_configuration_names_the_field(tmp_path: Path) -> None:
     expect_failure(settings, tmp_path, 78, "CONFIG_INVALID", "crypto.windou", "did you mean crypto.window?")
 
 
+def test_what_the_core_would_refuse_ends_the_node_before_the_keystore_is_made(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    settings["crypto"] = {"max_skip": 4097}
+    expect_failure(settings, tmp_path, 78, "CONFIG_INVALID", "crypto.max_skip: 4097 is not between 1 and 4096")
+    assert not (tmp_path / "keystore.db").exists()
+    assert run_node(settings, tmp_path, "--check-config").returncode == 78
+
+
 @pytest.mark.parametrize("setting", ["tls_cert", "tls_key", "tls_ca"])
 def test_unreadable_certificate_file(setting: str, tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     settings["mesh"][setting] = str(tmp_path / "nothing.pem")
-    expect_failure(settings, tmp_path, 81, "TLS_FILES", f"mesh.{setting}", "nothing.pem")
+    expect_failure(settings, tmp_path, 78, "CONFIG_INVALID", f"mesh.{setting}", "nothing.pem")
 
 
 def test_certificate_of_another_node(tmp_path: Path) -> None:
@@ -137,6 +145,7 @@ def test_port_in_use(tmp_path: Path) -> None:
             settings = make_settings(tmp_path)
             settings[section]["listen"] = f"127.0.0.1:{taken.getsockname()[1]}"
             expect_failure(settings, tmp_path, 80, "LISTEN_FAILED", f"{section}.listen")
+            assert not (tmp_path / "keystore.db").exists()
 
 
 def test_check_config_and_version(tmp_path: Path) -> None:

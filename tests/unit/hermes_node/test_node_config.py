@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+from hermes_core.bounds import LimitError, tunables_of
 from hermes_core.errors import ConfigError
-from hermes_node.config.reference import PAGE, build_page
+from hermes_node.config import rules
 from hermes_node.config.sections import SECTIONS, Config
 from hermes_node.config.sources import load_config
 
@@ -95,6 +97,24 @@ REFUSED = [
     (MINIMAL + '[log]\nlevel = "loud"\n', "log.level", "debug, info"),
     ('[node]\nid = "a"\ndata_dir = "here"\n[mesh]\n' + TLS, "node.data_dir", "absolute"),
     ("[node\n", "--config", "not TOML"),
+    ("a = " + "[" * 20_000, "--config", "not TOML"),
+    ("a = 1" + "0" * 5000, "--config", "not TOML"),
+    ('"a\\nb" = 1\n', "'a\\nb'", "unknown section"),
+    (MINIMAL + "[crypto]\nmax_skip = 4097\n", "crypto.max_skip", "not between 1 and 4096"),
+    (MINIMAL + "[crypto]\nwindow = 4097\nmax_skip = 4096\n", "crypto.window", "not between 1 and 4096"),
+    (MINIMAL + "[crypto]\nwindow = 0x" + "f" * 5000, "crypto.window", "a huge number is not between"),
+    (MINIMAL + "dead_after_s = 1" + "0" * 400, "mesh.dead_after_s", "inf is not between"),
+    (MINIMAL + '[app]\nlisten = "a b:1"\n', "app.listen", "neither a host name nor an IP address"),
+    (MINIMAL + '[app]\nlisten = "a..b:1"\n', "app.listen", "neither"),
+    (MINIMAL + f'[app]\nlisten = "{"a" * 64}:1"\n', "app.listen", "neither"),
+    (MINIMAL + '[app]\nlisten = "1.2.3.256:1"\n', "app.listen", "neither"),
+    (MINIMAL + '[app]\nlisten = "[localhost]:1"\n', "app.listen", "neither"),
+    (MINIMAL + f'[app]\nlisten = "h:{"0" * 5000}"\n', "app.listen", "host:port"),
+    (MINIMAL + '[app]\nlisten = "0.0.0.0:9090"\n', "app.listen", "taken by admin.listen"),
+    (MINIMAL + '[app]\nlisten = "10.0.0.1:7443"\n', "app.listen", "taken by mesh.listen"),
+    (MINIMAL + '[app]\nlisten = "h\\u0000:1"\n', "app.listen", "control character"),
+    (MINIMAL + '[keystore]\npath = "a\\nb"\n', "keystore.path", "control character"),
+    (MINIMAL + 'seeds = ["a:1", "\\u007f:1"]\n', "mesh.seeds", "control character"),
 ]
 
 
@@ -105,6 +125,28 @@ def test_refusals_name_the_field(text: str, field: str, words: str, tmp_path: Pa
     assert caught.value.field == field
     assert words in caught.value.detail
     assert "\n" not in caught.value.detail.strip()
+
+
+def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
+    for variable, field in (("HERMES_CRYPTO_WINDOW", "crypto.window"), ("HERMES_MESH_SEEDS", "mesh.seeds[0]")):
+        with pytest.raises(ConfigError, match=rf"\(from {variable}\)") as caught:
+            load(environment={variable: "0"}, tmp=tmp_path)
+        assert caught.value.field == field
+
+
+def test_what_the_core_alone_refuses_is_found_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Config) -> None:
+        raise LimitError("max_skip", "is too large for the core")
+
+    monkeypatch.setattr(rules, "build_chat_params", refuse)
+    with pytest.raises(ConfigError, match="max_skip: is too large for the core"):
+        load(tmp=tmp_path)
+
+
+def test_two_ports_of_one_machine_may_be_the_systems_choice(tmp_path: Path) -> None:
+    text = MINIMAL + 'listen = "127.0.0.1:0"\n[app]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "127.0.0.2:0"\n'
+    assert load(text, tmp=tmp_path).admin.listen == "127.0.0.2:0"
+    assert load(MINIMAL + 'listen = "127.0.0.1:8443"\n[app]\nlisten = "127.0.0.2:8443"\n', tmp=tmp_path).mesh_enabled
 
 
 def test_bounds_themselves_are_accepted(tmp_path: Path) -> None:
@@ -128,14 +170,10 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
         load(MINIMAL + "#" + "x" * (1 << 20), tmp=tmp_path)
 
 
-def test_every_setting_is_described_and_every_number_bounded() -> None:
+def test_every_setting_is_described_and_every_number_is_a_limit() -> None:
     for name, section in SECTIONS.items():
+        hints = get_type_hints(section, include_extras=True)
         for item in fields(section):
-            assert item.metadata["text"].endswith("."), f"{name}.{item.name}"
-            if isinstance(item.default, (int, float)) and not isinstance(item.default, bool):
-                low, high = item.metadata["minimum"], item.metadata["maximum"]
-                assert low <= item.default <= high, f"{name}.{item.name}"
-
-
-def test_the_reference_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == build_page(), "run: python -m hermes_node.config.reference"
+            plain, meta = get_args(hints[item.name])
+            assert meta.description.endswith("."), f"{name}.{item.name}"
+            assert (item.name in tunables_of(section)) == (plain not in (str, bool, tuple[str, ...])), f"{name}.{item.name}"

@@ -124,10 +124,11 @@ def test_passphrase_files_lose_one_line_end(ending: bytes, tmp_path: Path) -> No
     secret.wipe()
 
 
-def test_the_environments_passphrase_is_taken_out_of_it() -> None:
-    environment = {"HERMES_KEYSTORE_PASSPHRASE": "words"}
+@pytest.mark.parametrize("words", [b"words", b"no UTF-8: \xff"])
+def test_the_environments_passphrase_is_taken_out_of_it(words: bytes) -> None:
+    environment = {"HERMES_KEYSTORE_PASSPHRASE": os.fsdecode(words)}
     secret = read_passphrase("", environment)
-    assert bytes(secret.buffer) == b"words"
+    assert bytes(secret.buffer) == words
     assert environment == {}
     secret.wipe()
 

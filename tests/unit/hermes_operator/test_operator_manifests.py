@@ -91,7 +91,7 @@ def test_node_accepts_its_configuration(name: str, tmp_path: Path) -> None:
     assert config.app.tls_cert == config.mesh.tls_cert == "/etc/hermes/tls/demo-0.crt"
     assert config.crypto.window == mesh.crypto.window
     assert config.cleanup.drain_timeout_s == mesh.cleanup.drain_timeout_s
-    assert config.keystore.argon2_memory_kib == mesh.keystore.argon2_memory_kib
+    assert config.keystore.argon2_memory_kib == mesh.keystore.argon2.memory_kib
 
 
 def test_pod_has_time_to_drain() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreLockedError
-from hermes_operator.durations import parse_duration, parse_quantity
+from hermes_operator.durations import format_duration, parse_duration, parse_quantity
 from hermes_operator.observe.failures import MAX_MESSAGE_CHARS, read_failure
 from hermes_operator.observe.observed import read_pods, read_statefulset
 
@@ -134,13 +134,20 @@ def test_statefulset_is_settled_once_its_controller_saw_it() -> None:
         ("2m0s", 120),
         ("1us", 1e-6),
         ("1µs", 1e-6),
+        ("1μs", 1e-6),
+        ("+30s", 30),
     ],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "1", "1d", "1 h", "h", "-1s", "1h 30m", "1h30"])
+@pytest.mark.parametrize("text", ["0s", "1ms", "500ms", "1s", "90s", "2m", "1h", "168h", "87600h"])
+def test_a_duration_is_written_as_it_is_read(text: str) -> None:
+    assert format_duration(parse_duration(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "1", "1d", "+", "++1s", "٣s", "1 h", "h", "-1s", "1h 30m", "1h30"])
 def test_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)

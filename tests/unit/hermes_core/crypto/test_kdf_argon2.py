@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_core.crypto import kdf_argon2
 from hermes_core.crypto.kdf_argon2 import Argon2Params, derive_argon2id, derive_master_key
 from hermes_core.crypto.secret import SecretBytes
 
@@ -37,9 +36,9 @@ def test_master_key_depends_on_passphrase_salt_and_costs() -> None:
 @pytest.mark.parametrize(
     ("field", "low", "high"),
     [
-        ("memory_kib", kdf_argon2.MIN_MEMORY_KIB, kdf_argon2.MAX_MEMORY_KIB),
-        ("time_cost", kdf_argon2.MIN_TIME_COST, kdf_argon2.MAX_TIME_COST),
-        ("lanes", kdf_argon2.MIN_LANES, kdf_argon2.MAX_LANES),
+        ("memory_kib", 8192, 1 << 20),
+        ("time_cost", 1, 16),
+        ("lanes", 1, 16),
     ],
 )
 def test_bounds(field: str, low: int, high: int) -> None:

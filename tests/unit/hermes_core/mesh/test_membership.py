@@ -17,9 +17,9 @@ from hermes_core.mesh.machine import (
     IncarnationRaised,
     Membership,
     MemberStateChanged,
-    MeshParams,
 )
 from hermes_core.mesh.messages import DirectoryEntry, Hello, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.mesh.params import MeshParams
 
 PARAMS = MeshParams(heartbeat_interval_s=1, suspect_after_s=3, dead_after_s=8, evict_after_s=60, max_members=4)
 APP = AppId("a" * 32)

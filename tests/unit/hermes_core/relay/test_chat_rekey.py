@@ -235,7 +235,7 @@ def test_required_rekey_is_made_by_itself(params: ChatParams) -> None:
 
 
 def test_chat_that_is_not_rekeyed_fails_closed() -> None:
-    world = HonestWorld(params=ChatParams(max_key_lifetime_s=600.0, rekey_grace_s=60.0, rekey_refill_s=1e6, rekey_burst=1))
+    world = HonestWorld(params=ChatParams(max_key_lifetime_s=600.0, rekey_grace_s=60.0, rekey_refill_s=3600.0, rekey_burst=1))
     chat_id = world.open_chat()
     world.rekey(world.a, chat_id)  # uses up what the throttle allows
     world.run()

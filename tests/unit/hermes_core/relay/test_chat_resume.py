@@ -337,7 +337,7 @@ def test_rolled_back_store_is_noticed_and_healed_by_a_rekey(nodes: int, victim: 
 
 
 def test_quarantined_chat_lets_nothing_through() -> None:
-    world = HonestWorld(params=ChatParams(rekey_burst=1, rekey_refill_s=1e6))
+    world = HonestWorld(params=ChatParams(rekey_burst=1, rekey_refill_s=3600.0))
     chat_id = world.open_chat()
     world.rekey(world.a, chat_id)  # uses up what the throttle allows at node-1
     world.run()

@@ -14,15 +14,19 @@ from hermes_core.protocol.messages import ErrorNotice, PathState
 from hermes_core.protocol.session import AppFound, Challenge, Connect, Connected, FindApp, Heartbeat, NodeChange
 from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, SessionRefused, SessionReplaced
 from hermes_core.relay.output import End, NodeOutput, Send
-from hermes_core.relay.params import ChatParams
+from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
-from hermes_core.relay.sessions import SessionParams
 from tests.model.parties import make_identity
 from tests.support.random_sources import SeededRandom
 
 NODE = NodeId("node-0")
 PARAMS = SessionParams(
-    heartbeat_interval_s=5.0, connect_timeout_s=10.0, max_sessions=2, max_unproven=2, max_invalid_batches=3, window_frames=16
+    heartbeat_interval_s=5.0,
+    connect_timeout_s=10.0,
+    max_sessions=2,
+    max_unauthenticated_streams=2,
+    max_invalid_batches=3,
+    window_frames=16,
 )
 APPS = [make_identity(bytes([fill]) * 32) for fill in (1, 2, 3)]
 IDS = [derive_app_id(identity.public_key) for identity in APPS]
