@@ -17,6 +17,8 @@ from hermes_node.errors import ListenError
 
 MIN_TOKEN_BYTES: Final = 16
 MAX_TOKEN_BYTES: Final = 1024
+MAX_NAME_BYTES: Final = 240
+"""A name on Linux has at most 255 bytes, and drafts and logs of a file are called after it."""
 
 
 def check_surroundings(config: Config) -> None:
@@ -62,8 +64,12 @@ def _check_ready_file(path: str) -> None:
     folder = Path(path).parent
     if not os.access(folder, os.W_OK | os.X_OK) or not folder.is_dir():
         raise ConfigError("node.ready_file", f"cannot write to {folder}")
-    if Path(path).is_dir():
-        raise ConfigError("node.ready_file", f"{path} is a folder")
+    if not _can_be_a_file(Path(path)):
+        raise ConfigError("node.ready_file", f"{path} cannot be the name of a file")
+
+
+def _can_be_a_file(path: Path) -> bool:
+    return 0 < len(os.fsencode(path.name)) <= MAX_NAME_BYTES and not path.is_dir()
 
 
 def _check_keystore_path(config: Config) -> None:
@@ -71,8 +77,8 @@ def _check_keystore_path(config: Config) -> None:
     field, path = "keystore.path" if config.keystore.path else "node.data_dir", config.keystore_path
     with contextlib.suppress(PermissionError):
         try:
-            if path.is_dir():
-                raise ConfigError(field, f"{path} is a folder")
+            if not _can_be_a_file(path):
+                raise ConfigError(field, f"{path} cannot be the name of a file")
             above = next(folder for folder in path.absolute().parents if folder.exists())
         except OSError as error:
             raise error if isinstance(error, PermissionError) else ConfigError(field, f"{path}: {error.strerror}") from None

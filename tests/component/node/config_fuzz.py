@@ -44,7 +44,7 @@ ADDRESSES += [
     "ü:0",
     "a\nb:1",
 ]
-PATHS = ["", "/dev/null/x", "a\x00b", "a\nb", "x" * 5000, "missing/x", "ü"]
+PATHS = ["", "/dev/null/x", "a\x00b", "a\nb", "x" * 5000, "x" * 245, "missing/x", "ü"]
 WORDS = ["", "info", "loud", "sha512", "true", "yes", "maybe", "7", "{}", "'", '"']
 ODD = [True, -1, 0, 1, 2**63, 10**30, 0.5, float("nan"), float("inf"), "7", "", "x", [], ["x"], {}]
 
@@ -143,8 +143,9 @@ def run_case(seed: int) -> str:
         if exit_code == 0:
             return "served"
         assert set(folder.rglob("*")) == before, about
-        (line,) = [line for line in said.splitlines() if not line.startswith("{")] or [about]
-        code, field = line.removeprefix("hermes-node: ").split(": ")[:2]
+        lines = [line for line in said.splitlines() if not line.startswith("{")]
+        assert len(lines) == 1, about
+        code, field = lines[0].removeprefix("hermes-node: ").split(": ")[:2]
         assert (exit_code, code) in REFUSALS, about
         assert exit_code != 78 or field.partition("[")[0] in FIELDS, about
         return "refused"

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import ConfigError
-from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES, check_surroundings
+from hermes_node.config.preflight import MAX_NAME_BYTES, MAX_TOKEN_BYTES, MIN_TOKEN_BYTES, check_surroundings
 from hermes_node.config.sections import AdminSection, AppSection, Config, KeystoreSection, MeshSection, NodeSection
 from hermes_node.errors import ListenError
+from hermes_node.keystore import Keystore
 
 
 @pytest.fixture
@@ -84,6 +87,9 @@ def test_a_token_that_nobody_could_use(good: Config, tmp_path: Path) -> None:
         ("node.ready_file", "{}/missing/ready.json"),
         ("node.ready_file", "{}/cert/ready.json"),
         ("node.ready_file", "{}"),
+        ("node.ready_file", "{}/" + "x" * 241),
+        ("keystore.path", "{}/" + "x" * 241),
+        ("node.ready_file", "x" * 5000),
         ("keystore.path", "{}"),
         ("keystore.path", "{}/cert/keystore.db"),
         ("node.data_dir", "{}/cert/below"),
@@ -92,6 +98,14 @@ def test_a_token_that_nobody_could_use(good: Config, tmp_path: Path) -> None:
 )
 def test_a_place_where_nothing_can_be_written(field: str, value: str, good: Config, tmp_path: Path) -> None:
     assert refusal(change(good, field, value.format(tmp_path)), tmp_path).field == field
+
+
+def test_the_longest_name_can_be_used(good: Config, tmp_path: Path) -> None:
+    for field in ("node.ready_file", "keystore.path"):
+        check_surroundings(change(good, field, str(tmp_path / ("x" * MAX_NAME_BYTES))))
+    passphrase = SecretBytes.take(bytearray(b"words"))
+    with Keystore.create(tmp_path / ("x" * MAX_NAME_BYTES), passphrase, argon2=Argon2Params(8192, 1, 1)) as keystore:
+        keystore.rotate_generation()
 
 
 @pytest.mark.parametrize("field", ["app.listen", "mesh.listen", "admin.listen"])
