@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alerts.catalogue import ALERTS
-from alerts.model import GRAFANA_URL, RUNBOOKS_URL, Alert, Link
+from alerts.model import GRAFANA_URL, RUNBOOKS_URL, Alert, DashboardLink
 
 M = 'namespace="chat",mesh="a"'
 MESH = {"namespace": "chat", "mesh": "a"}
@@ -84,10 +84,10 @@ class Case:
         return next(found)
 
 
-def _link(link: Link, labels: dict[str, str]) -> str:
-    if link is Link.NONE:
+def _link(link: DashboardLink, labels: dict[str, str]) -> str:
+    if link is DashboardLink.NONE:
         return ""
-    names = ("namespace", "mesh", "pod") if link is Link.POD else ("namespace", "mesh")
+    names = ("namespace", "mesh", "pod") if link is DashboardLink.POD else ("namespace", "mesh")
     return "?" + "&".join(f"var-{name}={labels.get(name, '')}" for name in names)
 
 

@@ -12,7 +12,7 @@ from alerts.model import (
     THRESHOLD_MARK,
     VALUE,
     Alert,
-    Link,
+    DashboardLink,
     Severity,
     Threshold,
     risen,
@@ -98,6 +98,6 @@ ALERTS = (
         threshold=Threshold(0.05, "desynchronised share of resumes over 15 minutes"),
         lasting="2m",
         keep="15m",
-        link=Link.POD,
+        link=DashboardLink.POD,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.model import DURATION, MESH, POD, THRESHOLD_MARK, VALUE, Alert, Link, Recording, Severity, Threshold
+from alerts.model import DURATION, MESH, POD, THRESHOLD_MARK, VALUE, Alert, DashboardLink, Recording, Severity, Threshold
 
 DAY_S = 86400
 MISSING = "namespace_mesh:hermes_mesh_missing_replicas:max"
@@ -30,7 +30,7 @@ def _expiring(severity: Severity, days: int, variant: str) -> Alert:
         ),
         threshold=Threshold(days * DAY_S, "seconds until the certificate in use expires"),
         lasting="15m",
-        link=Link.POD,
+        link=DashboardLink.POD,
     )
 
 
@@ -115,7 +115,7 @@ ALERTS = (
             f" >= {THRESHOLD_MARK}"
         ),
         threshold=Threshold(3, "restarts of one node in 30 minutes"),
-        link=Link.POD,
+        link=DashboardLink.POD,
     ),
     Alert(
         name="HermesEventLoopLagHigh",
@@ -130,7 +130,7 @@ ALERTS = (
         ),
         threshold=Threshold(0.5, "seconds of lag at the 99th percentile over 5 minutes"),
         lasting="10m",
-        link=Link.POD,
+        link=DashboardLink.POD,
     ),
     _expiring(Severity.WARNING, 21, "Warning"),
     _expiring(Severity.CRITICAL, 7, "Critical"),

@@ -35,7 +35,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-class Link(StrEnum):
+class DashboardLink(StrEnum):
     """What the dashboard link can preselect, which is what the alert's labels say."""
 
     NONE = ""
@@ -70,7 +70,7 @@ class Alert:
     threshold: Threshold | None = None
     lasting: str = ""
     keep: str = ""
-    link: Link = Link.MESH
+    link: DashboardLink = DashboardLink.MESH
     labels: dict[str, str] = field(default_factory=dict)
     variant: str = ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.model import COUNT, DURATION, MESH, PERCENT, THRESHOLD_MARK, VALUE, Alert, Link, Severity, Threshold, risen
+from alerts.model import COUNT, DURATION, MESH, PERCENT, THRESHOLD_MARK, VALUE, Alert, DashboardLink, Severity, Threshold, risen
 
 _SINCE = "max by (namespace, mesh) (hermes_operator_rollout_in_progress_since_timestamp_seconds)"
 
@@ -53,7 +53,7 @@ ALERTS = (
         ),
         expr='absent(up{job="hermes-operator"} == 1)',
         lasting="10m",
-        link=Link.NONE,
+        link=DashboardLink.NONE,
     ),
     Alert(
         name="HermesOperatorNoLeader",
@@ -62,7 +62,7 @@ ALERTS = (
         description=f"{VALUE} of the operators that run holds the lease; meshes are not repaired.",
         expr='max(hermes_operator_leader{job="hermes-operator"}) == 0',
         lasting="10m",
-        link=Link.NONE,
+        link=DashboardLink.NONE,
     ),
     Alert(
         name="HermesOperatorReconcileErrors",
@@ -77,6 +77,6 @@ ALERTS = (
         ),
         threshold=Threshold(0.2, "failed share of passes over 10 minutes"),
         lasting="15m",
-        link=Link.NONE,
+        link=DashboardLink.NONE,
     ),
 )

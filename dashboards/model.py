@@ -12,7 +12,7 @@ POD = MESH + ',pod=~"$pod"'
 RATE = "[$__rate_interval]"
 
 
-class Kind(StrEnum):
+class PanelKind(StrEnum):
     STAT = "stat"
     LINES = "timeseries"
     TABLE = "table"
@@ -37,16 +37,16 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Step:
+class ColorStep:
     """From this value on a stat or line has this colour; None: from the start."""
 
     value: float | None
     color: str
 
 
-GOOD_WHEN_ZERO = (Step(None, "green"), Step(1, "red"))
-NEUTRAL = (Step(None, "blue"),)
-PLAIN = (Step(None, "green"),)
+GOOD_WHEN_ZERO = (ColorStep(None, "green"), ColorStep(1, "red"))
+NEUTRAL = (ColorStep(None, "blue"),)
+PLAIN = (ColorStep(None, "green"),)
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Panel:
     title: str
     description: str
     queries: tuple[Query, ...]
-    kind: Kind = Kind.LINES
+    kind: PanelKind = PanelKind.LINES
     unit: Unit = Unit.NUMBER
-    steps: tuple[Step, ...] = PLAIN
+    steps: tuple[ColorStep, ...] = PLAIN
     decimals: int | None = None
     minimum: float | None = 0
     maximum: float | None = None
@@ -79,7 +79,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Row:
+class PanelRow:
     title: str
     panels: tuple[Panel, ...]
 
@@ -109,7 +109,7 @@ class Dashboard:
     uid: str
     title: str
     description: str
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     variables: tuple[Variable, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     tags: tuple[str, ...] = ("hermes",)

@@ -9,16 +9,16 @@ from dashboards.model import (
     NEUTRAL,
     POD,
     RATE,
-    Kind,
+    ColorStep,
     Panel,
+    PanelKind,
+    PanelRow,
     Query,
-    Row,
-    Step,
     Unit,
 )
 
-_SHARE_STEPS = (Step(None, "red"), Step(0.99, "orange"), Step(0.999, "green"))
-_BUDGET_STEPS = (Step(None, "red"), Step(0, "orange"), Step(0.25, "green"))
+_SHARE_STEPS = (ColorStep(None, "red"), ColorStep(0.99, "orange"), ColorStep(0.999, "green"))
+_BUDGET_STEPS = (ColorStep(None, "red"), ColorStep(0, "orange"), ColorStep(0.25, "green"))
 
 
 def quantile(share: float, histogram: str, labels: str = "", filters: str = POD) -> str:
@@ -27,11 +27,11 @@ def quantile(share: float, histogram: str, labels: str = "", filters: str = POD)
 
 
 def _stat(title: str, description: str, expr: str, **how: object) -> Panel:
-    settings: dict[str, object] = {"kind": Kind.STAT, "width": 3, "height": 4, "steps": NEUTRAL, "minimum": None}
+    settings: dict[str, object] = {"kind": PanelKind.STAT, "width": 3, "height": 4, "steps": NEUTRAL, "minimum": None}
     return Panel(title, description, (Query(expr),), **(settings | how))  # type: ignore[arg-type]
 
 
-WELL = Row(
+WELL = PanelRow(
     "Is it well?",
     (
         _stat(
@@ -39,7 +39,7 @@ WELL = Row(
             "Share of wanted nodes that are ready, as the operator sees them.",
             f"sum(hermes_operator_mesh_ready_replicas{{{MESH}}}) / sum(hermes_operator_mesh_desired_replicas{{{MESH}}})",
             unit=Unit.SHARE,
-            steps=(Step(None, "red"), Step(0.5, "orange"), Step(1, "green")),
+            steps=(ColorStep(None, "red"), ColorStep(0.5, "orange"), ColorStep(1, "green")),
             alert="HermesMeshDegraded",
         ),
         _stat(
@@ -89,7 +89,7 @@ WELL = Row(
     ),
 )
 
-TRAFFIC = Row(
+TRAFFIC = PanelRow(
     "Traffic",
     (
         Panel(
@@ -144,7 +144,7 @@ TRAFFIC = Row(
     ),
 )
 
-CRYPTO = Row(
+CRYPTO = PanelRow(
     "Chats and keys",
     (
         Panel(

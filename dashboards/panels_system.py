@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.model import MESH, POD, RATE, Column, Kind, Panel, Query, Row, Step, Unit
+from dashboards.model import MESH, POD, RATE, ColorStep, Column, Panel, PanelKind, PanelRow, Query, Unit
 from dashboards.panels_service import quantile
 
 _PODS = "sum by (namespace, mesh, pod)"
@@ -10,7 +10,7 @@ _NODE = f'job="hermes-node",{POD}'
 _OPERATOR = 'job="hermes-operator"'
 DAY_S = 86400
 
-NODES = Row(
+NODES = PanelRow(
     "Nodes",
     (
         Panel(
@@ -27,7 +27,7 @@ NODES = Row(
                 Query(f"{_PODS} (hermes_keystore_generation{{{POD}}})"),
                 Query(f"{_PODS} (process_resident_memory_bytes{{{_NODE}}})"),
             ),
-            kind=Kind.TABLE,
+            kind=PanelKind.TABLE,
             width=24,
             height=8,
             minimum=None,
@@ -52,7 +52,7 @@ NODES = Row(
             "How late each node runs what is due. Everything it serves waits that long.",
             (Query(quantile(0.99, "hermes_event_loop_lag_seconds", "pod"), "{{pod}}"),),
             unit=Unit.SECONDS,
-            steps=(Step(None, "green"), Step(0.5, "red")),
+            steps=(ColorStep(None, "green"), ColorStep(0.5, "red")),
             alert="HermesEventLoopLagHigh",
         ),
         Panel(
@@ -97,7 +97,7 @@ NODES = Row(
     ),
 )
 
-KEYSTORES = Row(
+KEYSTORES = PanelRow(
     "Keystores and certificates",
     (
         Panel(
@@ -155,13 +155,13 @@ KEYSTORES = Row(
                 ),
             ),
             unit=Unit.SECONDS,
-            steps=(Step(None, "red"), Step(7 * DAY_S, "orange"), Step(21 * DAY_S, "green")),
+            steps=(ColorStep(None, "red"), ColorStep(7 * DAY_S, "orange"), ColorStep(21 * DAY_S, "green")),
             alert="HermesCertificateExpiring",
         ),
     ),
 )
 
-OPERATOR = Row(
+OPERATOR = PanelRow(
     "Operator and rollouts",
     (
         Panel(

@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from alerts.model import RUNBOOKS_URL
-from dashboards.model import GRID_COLUMNS, Annotation, Dashboard, Kind, Panel, Variable
+from dashboards.model import GRID_COLUMNS, Annotation, Dashboard, Panel, PanelKind, Variable
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 ALL = models.VariableOption(selected=True, text=["All"], value=["$__all"])
@@ -68,9 +68,9 @@ def _layout(dashboard: Dashboard) -> Iterator[PanelBuilder | builders.Row]:
 
 def _panel(panel: Panel, identifier: int, position: models.GridPos) -> PanelBuilder:
     builder: PanelBuilder
-    if panel.kind is Kind.STAT:
+    if panel.kind is PanelKind.STAT:
         builder = _stat()
-    elif panel.kind is Kind.TABLE:
+    elif panel.kind is PanelKind.TABLE:
         builder = _table(panel)
     else:
         builder = _lines(panel)
@@ -89,9 +89,9 @@ def _panel(panel: Panel, identifier: int, position: models.GridPos) -> PanelBuil
     return builder
 
 
-def _target(letter: str, expr: str, legend: str, kind: Kind) -> prometheus.Dataquery:
+def _target(letter: str, expr: str, legend: str, kind: PanelKind) -> prometheus.Dataquery:
     target = prometheus.Dataquery().ref_id(letter).expr(expr).legend_format(legend).datasource(DATASOURCE)
-    if kind is Kind.TABLE:
+    if kind is PanelKind.TABLE:
         return target.instant().format(PromQueryFormat.TABLE)
     return target.range()
 

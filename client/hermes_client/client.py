@@ -25,7 +25,7 @@ from hermes_client.backoff import Backoff
 from hermes_client.chat import Chat
 from hermes_client.driver import AppDriver
 from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
-from hermes_client.session import Session
+from hermes_client.session import HomeSession
 from hermes_client.signal import Signal
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
@@ -83,7 +83,7 @@ class HermesClient:
         self._backoff = backoff or Backoff()
         self._connect_timeout_s = connect_timeout_s
         self._driver: AppDriver | None = None
-        self._session: Session | None = None
+        self._session: HomeSession | None = None
         self._runner: asyncio.Task[None] | None = None
         self._last_error: HermesError | None = None
         self._changed = Signal()
@@ -227,7 +227,7 @@ class HermesClient:
     async def _serve_once(self) -> None:
         home = self.home if self.driver.live_chats() else None
         address = self._book.choose(home)
-        async with Session(address, self._tls, self._identity, self.driver) as session:
+        async with HomeSession(address, self._tls, self._identity, self.driver) as session:
             node_id = session.challenge.node_id
             self._book.record(address, node_id)
             if home is not None and node_id != home:

@@ -39,7 +39,7 @@ SILENT_INTERVALS: Final = 3  # a node silent for this many heartbeat intervals i
 CLOSE_GRACE_S: Final = 2.0
 
 
-class Session:
+class HomeSession:
     """`async with` opens the stream and reads the challenge; `connect` proves who we are; `serve` lasts until the end."""
 
     def __init__(self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: AppDriver) -> None:

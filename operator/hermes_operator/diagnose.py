@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hermes_operator.nodes.members import Member
+from hermes_operator.nodes.members import MemberRecord
 from hermes_operator.observe.observed import PodView
 from hermes_operator.plan.actions import Problem
-from hermes_operator.rollout.state import Rollout, Step
+from hermes_operator.rollout.state import Rollout, RolloutStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class Diagnosis:
 
 
 def diagnose(
-    rollout: Rollout, problems: Sequence[Problem] = (), pods: Iterable[PodView] = (), members: Iterable[Member] = ()
+    rollout: Rollout, problems: Sequence[Problem] = (), pods: Iterable[PodView] = (), members: Iterable[MemberRecord] = ()
 ) -> Diagnosis:
     """`pods`: those that the mesh wants. Problems come in the order in which they are to be cured."""
     failing = [pod for pod in pods if pod.failed]
     sealed = [pod for pod in failing if pod.failure is not None and pod.failure.keystore]
     return Diagnosis(
-        halted=Finding("RolloutHalted", rollout.message) if rollout.step is Step.HALTED else None,
+        halted=Finding("RolloutHalted", rollout.message) if rollout.step is RolloutStep.HALTED else None,
         problem=_first(problems),
         failing=_describe_failures(failing),
         bad=_describe_bad([member for member in members if member.bad]),
@@ -71,7 +71,7 @@ def _describe_failures(pods: Iterable[PodView]) -> Finding | None:
     return Finding(failures[0][1].reason, told) if failures else None
 
 
-def _describe_bad(members: Sequence[Member]) -> Finding | None:
+def _describe_bad(members: Sequence[MemberRecord]) -> Finding | None:
     told = "; ".join(f"{member.pod}: {member.verdict}, {member.detail}" for member in members)
     cure = "Put the newest volume back, or remove the member from the status to accept that its chats must rekey"
     return Finding("ResumeFailed", f"{told}. {cure}") if members else None

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hermes_client.scenario.admin_view import AdminView
+from hermes_client.scenario.admin_client import AdminClient
 from hermes_client.scenario.cli_options import add_report_options, write_reports
 from hermes_client.scenario.delivery import choose_delivery
 from hermes_client.scenario.kill import CutStreams, KilledFromOutside, Killer, KillWithKubectl, build_kubectl_kill
@@ -131,7 +131,7 @@ def build_reach(options: argparse.Namespace) -> MeshReach:
     urls = [url.rstrip("/") for url in options.admin.split(",") if url]
     if urls and options.admin_token_file is None:
         raise HermesError("--admin needs --admin-token-file")
-    admin = {url: AdminView.from_file(url, options.admin_token_file) for url in urls}
+    admin = {url: AdminClient.from_file(url, options.admin_token_file) for url in urls}
     return MeshReach(addresses, _build_tls(options), admin)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from hermes_client.scenario.admin_view import AdminView, count_chats
+from hermes_client.scenario.admin_client import AdminClient, count_chats
 from hermes_client.scenario.pair import BrokenPromiseError
 
 CLEAN_TIMEOUT_S = 15.0
 POLL_S = 0.1
 
 
-async def wait_nothing_left(admin: dict[str, AdminView], before: dict[str, int]) -> str:
+async def wait_nothing_left(admin: dict[str, AdminClient], before: dict[str, int]) -> str:
     """What the nodes hold now, in words; BrokenPromiseError when a record outlives its chat."""
     if not admin:
         return "the notice arrived; records not looked at (no admin server given)"

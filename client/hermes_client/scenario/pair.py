@@ -23,7 +23,7 @@ class BrokenPromiseError(HermesError):
     """Hermes did not keep what it promises; the text names it."""
 
 
-class End:
+class PairEnd:
     """One app's end of the chat: what it sends is counted by the other end's tally."""
 
     def __init__(self, name: str, client: HermesClient, chat: Chat, outgoing: Tally, incoming: Tally) -> None:
@@ -54,7 +54,7 @@ class End:
 class ChatPair:
     """Made by `ChatPair.establish`. `close` ends the receivers; the clients belong to the caller."""
 
-    def __init__(self, first: End, second: End, delivery: Delivery) -> None:
+    def __init__(self, first: PairEnd, second: PairEnd, delivery: Delivery) -> None:
         self.ends = (first, second)
         self.progress = Signal()
         self._receivers = [asyncio.create_task(self._receive(end, delivery)) for end in self.ends]
@@ -72,7 +72,7 @@ class ChatPair:
             await asyncio.gather(accepting, return_exceptions=True)
         run_id = secrets.token_hex(4)
         there, back = Tally(run_id, "a→b"), Tally(run_id, "b→a")
-        return cls(End("a", first, offered, there, back), End("b", second, accepted, back, there), delivery)
+        return cls(PairEnd("a", first, offered, there, back), PairEnd("b", second, accepted, back, there), delivery)
 
     @property
     def tallies(self) -> tuple[Tally, Tally]:
@@ -189,12 +189,12 @@ class ChatPair:
             task.cancel()
         await asyncio.gather(*self._receivers, return_exceptions=True)
 
-    async def _send_from(self, end: End, count: int, pace_s: float) -> None:
+    async def _send_from(self, end: PairEnd, count: int, pace_s: float) -> None:
         for _ in range(count):
             await end.send_next()
             await asyncio.sleep(pace_s)
 
-    async def _receive(self, end: End, delivery: Delivery) -> None:
+    async def _receive(self, end: PairEnd, delivery: Delivery) -> None:
         try:
             async for content in delivery(end.chat):
                 end.arrived(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hermes_client.client import HermesClient
-from hermes_client.scenario.admin_view import AdminView
+from hermes_client.scenario.admin_client import AdminClient
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_client.tls import PLAIN, ClientTls, PlainText
 
@@ -19,12 +19,12 @@ class MeshReach:
 
     addresses: tuple[str, ...]
     tls: ClientTls | PlainText = PLAIN
-    admin: dict[str, AdminView] = field(default_factory=dict)
+    admin: dict[str, AdminClient] = field(default_factory=dict)
 
     @classmethod
     def of_local(cls, mesh: LocalMesh) -> MeshReach:
         """A mesh of processes on this machine."""
-        admin = {node.node_id: AdminView(f"http://{node.admin}", mesh.admin_token) for node in mesh.nodes}
+        admin = {node.node_id: AdminClient(f"http://{node.admin}", mesh.admin_token) for node in mesh.nodes}
         tls = ClientTls(ca_file=mesh.ca_file) if mesh.app_tls else PLAIN
         return cls(tuple(node.app for node in mesh.nodes), tls, admin)
 

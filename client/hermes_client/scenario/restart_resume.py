@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from hermes_client.client import HermesClient
-from hermes_client.scenario.admin_view import Position, count_chats, find_lowered, place, read_positions
+from hermes_client.scenario.admin_client import Position, count_chats, find_lowered, place, read_positions
 from hermes_client.scenario.delivery import Delivery, deliver
 from hermes_client.scenario.kill import Apps, Killer
 from hermes_client.scenario.leftovers import wait_nothing_left
@@ -19,7 +19,7 @@ from hermes_client.scenario.pair import BrokenPromiseError, ChatPair
 from hermes_client.scenario.progress import Progress
 from hermes_client.scenario.reach import MeshReach
 from hermes_client.scenario.report import ScenarioReport
-from hermes_client.scenario.runner import Step, run_steps
+from hermes_client.scenario.runner import ScenarioStep, run_steps
 
 NAME = "restart-resume"
 STEP_TIMEOUT_S = 30.0
@@ -88,15 +88,15 @@ class RestartResume:
         """All steps; the report says whether every promise was kept."""
         quick, slow = self._step_timeout_s, self._restart_timeout_s
         steps = [
-            Step("connect two apps", self._connect, quick),
-            Step("handshake", self._handshake, quick),
-            Step("messages both ways", self._exchange, quick),
-            Step("forced rekey", self._rekey, quick),
-            Step("kill a node, messages in flight", self._kill, slow),
-            Step("chat resumes", self._resume, slow),
-            Step("messages after the restart", self._exchange_after, quick),
-            Step("teardown", self._teardown, quick),
-            Step("nothing is left", self._look_for_leftovers, quick),
+            ScenarioStep("connect two apps", self._connect, quick),
+            ScenarioStep("handshake", self._handshake, quick),
+            ScenarioStep("messages both ways", self._exchange, quick),
+            ScenarioStep("forced rekey", self._rekey, quick),
+            ScenarioStep("kill a node, messages in flight", self._kill, slow),
+            ScenarioStep("chat resumes", self._resume, slow),
+            ScenarioStep("messages after the restart", self._exchange_after, quick),
+            ScenarioStep("teardown", self._teardown, quick),
+            ScenarioStep("nothing is left", self._look_for_leftovers, quick),
         ]
         title = f"{NAME}: a chat over {len(self._reach.addresses)} node(s) survives the death of one"
         async with self._stack:

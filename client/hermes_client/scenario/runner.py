@@ -15,7 +15,7 @@ Watch = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScenarioStep:
     """`run` returns a detail worth showing; `timeout_s` bounds it."""
 
     name: str
@@ -26,7 +26,7 @@ class Step:
 async def run_steps(
     name: str,
     title: str,
-    steps: list[Step],
+    steps: list[ScenarioStep],
     progress: Progress,
     *,
     watch: Watch,
@@ -49,7 +49,7 @@ async def run_steps(
     return report
 
 
-async def _run_step(step: Step, result: StepResult, watch: Watch, backlog: Callable[[], str]) -> None:
+async def _run_step(step: ScenarioStep, result: StepResult, watch: Watch, backlog: Callable[[], str]) -> None:
     began = time.monotonic()
     work, watching = asyncio.ensure_future(step.run()), asyncio.ensure_future(watch())
     try:

@@ -9,15 +9,15 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from hermes_client.client import HermesClient
-from hermes_client.scenario.admin_view import count_chats
+from hermes_client.scenario.admin_client import count_chats
 from hermes_client.scenario.delivery import Delivery, deliver
 from hermes_client.scenario.kill import KilledFromOutside
 from hermes_client.scenario.leftovers import wait_nothing_left
-from hermes_client.scenario.pair import BrokenPromiseError, ChatPair, End
+from hermes_client.scenario.pair import BrokenPromiseError, ChatPair, PairEnd
 from hermes_client.scenario.progress import Progress
 from hermes_client.scenario.reach import MeshReach
 from hermes_client.scenario.report import ScenarioReport
-from hermes_client.scenario.runner import Step, run_steps
+from hermes_client.scenario.runner import ScenarioStep, run_steps
 
 NAME = "soak"
 STEP_TIMEOUT_S = 30.0
@@ -61,12 +61,12 @@ class Soak:
     async def run(self) -> ScenarioReport:
         quick = self._step_timeout_s
         steps = [
-            Step("connect the apps", self._connect, quick),
-            Step("handshakes", self._handshake, quick),
-            Step("messages flow", self._keep_flowing, self._duration_s + SETTLE_TIMEOUT_S),
-            Step("everything arrived", self._settle, SETTLE_TIMEOUT_S),
-            Step("teardown", self._teardown, quick),
-            Step("nothing is left", self._look_for_leftovers, quick),
+            ScenarioStep("connect the apps", self._connect, quick),
+            ScenarioStep("handshakes", self._handshake, quick),
+            ScenarioStep("messages flow", self._keep_flowing, self._duration_s + SETTLE_TIMEOUT_S),
+            ScenarioStep("everything arrived", self._settle, SETTLE_TIMEOUT_S),
+            ScenarioStep("teardown", self._teardown, quick),
+            ScenarioStep("nothing is left", self._look_for_leftovers, quick),
         ]
         title = f"{NAME}: {len(self._clients)} chat(s) for {self._duration_s:.0f} s"
         async with self._stack:
@@ -146,7 +146,7 @@ class Soak:
         stuck = [pair.describe_backlog() for pair in self._pairs if pair.unacknowledged]
         return "; ".join(stuck[:2])
 
-    def _ends(self) -> list[End]:
+    def _ends(self) -> list[PairEnd]:
         return [end for pair in self._pairs for end in pair.ends]
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from hermes_client.scenario.admin_view import AdminView
+from hermes_client.scenario.admin_client import AdminClient
 from hermes_ctl.output import add_output_option, format_table, print_data
 from hermes_ctl.terminal import say
 from hermes_proto.v1.admin_pb2 import MeshMembers, Ratchets
@@ -37,7 +37,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    view = AdminView.from_file(options.admin, options.token_file)
+    view = AdminClient.from_file(options.admin, options.token_file)
     readiness, members, resume, ratchets = asyncio.run(_ask(view))
     if options.output != "table":
         named = {"readiness": readiness, "members": members, "resume": resume, "ratchets": ratchets}
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _ask(view: AdminView) -> tuple[Any, Any, Any, Any]:
+async def _ask(view: AdminClient) -> tuple[Any, Any, Any, Any]:
     return await asyncio.gather(view.read_readiness(), view.read_members(), view.read_resume(), view.read_ratchets())
 
 

@@ -82,7 +82,7 @@ ACTIVE: Final[frozenset[type[AgreementState]]] = frozenset({Active, Wanted, Offe
 """Those in which keys are agreed on."""
 
 
-class Step(Enum):
+class AgreementStep(Enum):
     """What happens on the way to new keys."""
 
     ACCEPT = auto()  # the owner takes the offered chat
@@ -95,23 +95,23 @@ class Step(Enum):
     RETRY = auto()  # the pause is over
 
 
-STEPS: Final[dict[tuple[type[AgreementState], Step], type[AgreementState]]] = {
-    (Starting, Step.AGREE): Active,
-    (Offered, Step.ACCEPT): Accepted,
-    (Accepted, Step.AGREE): Active,
-    (Active, Step.AGREE): Active,
-    (Active, Step.WISH): Wanted,
-    (Wanted, Step.AGREE): Active,
-    (Wanted, Step.WISH): Wanted,
-    (Wanted, Step.OFFER): Offering,
-    (Offering, Step.AGREE): Active,
-    (Offering, Step.WISH): Offering,
-    (Offering, Step.YIELD): Wanted,
-    (Offering, Step.PAUSE): Paused,
-    (Offering, Step.DROP): Active,
-    (Paused, Step.AGREE): Active,
-    (Paused, Step.WISH): Paused,
-    (Paused, Step.OFFER): Offering,
-    (Paused, Step.RETRY): Wanted,
+STEPS: Final[dict[tuple[type[AgreementState], AgreementStep], type[AgreementState]]] = {
+    (Starting, AgreementStep.AGREE): Active,
+    (Offered, AgreementStep.ACCEPT): Accepted,
+    (Accepted, AgreementStep.AGREE): Active,
+    (Active, AgreementStep.AGREE): Active,
+    (Active, AgreementStep.WISH): Wanted,
+    (Wanted, AgreementStep.AGREE): Active,
+    (Wanted, AgreementStep.WISH): Wanted,
+    (Wanted, AgreementStep.OFFER): Offering,
+    (Offering, AgreementStep.AGREE): Active,
+    (Offering, AgreementStep.WISH): Offering,
+    (Offering, AgreementStep.YIELD): Wanted,
+    (Offering, AgreementStep.PAUSE): Paused,
+    (Offering, AgreementStep.DROP): Active,
+    (Paused, AgreementStep.AGREE): Active,
+    (Paused, AgreementStep.WISH): Paused,
+    (Paused, AgreementStep.OFFER): Offering,
+    (Paused, AgreementStep.RETRY): Wanted,
 }
 """A pair that is not here means nothing and changes nothing."""

@@ -10,13 +10,13 @@ from hermes_core.endpoint.agreement import (
     Accepted,
     Active,
     AgreementState,
+    AgreementStep,
     Offered,
     Offering,
     Paused,
     Rekeying,
     RekeyWish,
     Starting,
-    Step,
     Wanted,
 )
 from hermes_core.endpoint.channels import ChannelPair
@@ -54,7 +54,7 @@ class Handshake:
         if not self.active:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY)
 
-    def _move(self, step: Step, target: AgreementState) -> None:
+    def _move(self, step: AgreementStep, target: AgreementState) -> None:
         if STEPS.get((type(self.state), step)) is type(target):
             self.state = target
 
@@ -69,23 +69,23 @@ class Handshake:
     def accept(self, now: float) -> None:
         """Send the answer that was kept."""
         self._context.effects.send(self.require_offered().answer)
-        self._move(Step.ACCEPT, Accepted(now))
+        self._move(AgreementStep.ACCEPT, Accepted(now))
 
     # our rekey
 
     def wish(self, wish: RekeyWish) -> None:
         """Somebody wants new keys; a rekey under way is as good."""
         if isinstance(self.state, Rekeying):
-            self._move(Step.WISH, replace(self.state, wish=max(wish, self.state.wish)))
+            self._move(AgreementStep.WISH, replace(self.state, wish=max(wish, self.state.wish)))
         else:
-            self._move(Step.WISH, Wanted(wish))
+            self._move(AgreementStep.WISH, Wanted(wish))
 
     def try_offer(self, now: float) -> None:
         """The way is clear: offer a rekey that somebody wants, also before a pause is over."""
         if isinstance(self.state, Wanted | Paused):
             self._channels.repeat_confirm()  # a peer that lacks it would expect another epoch
             self._channels.offer()
-            self._move(Step.OFFER, Offering(self.state.wish, self.state.pause_s, now))
+            self._move(AgreementStep.OFFER, Offering(self.state.wish, self.state.pause_s, now))
 
     def interrupt(self) -> None:
         """The stream is gone, and our offer with it; the wish stays until the path is up again."""
@@ -99,7 +99,7 @@ class Handshake:
             self._channels.abandon_offer()
             params = self._context.params
             pause_s = min(max(2 * self.state.pause_s, params.rekey_retry_s), params.retransmit_max_s)
-            self._move(Step.PAUSE, Paused(self.state.wish, pause_s, now + max(pause_s, at_least_s)))
+            self._move(AgreementStep.PAUSE, Paused(self.state.wish, pause_s, now + max(pause_s, at_least_s)))
 
     def fail(self, code: ErrorCode, detail: str, now: float, at_least_s: float = 0.0) -> None:
         """Our offer was refused or not answered. The app hears of it; a rekey that the node asked for is tried again."""
@@ -107,17 +107,17 @@ class Handshake:
             self.repeat_later(now, at_least_s)
         elif self.offering:
             self._channels.abandon_offer()
-            self._move(Step.DROP, Active())  # not a first offer: with that the chat ends
+            self._move(AgreementStep.DROP, Active())  # not a first offer: with that the chat ends
             self._context.effects.report(ChatFailed(self._channels.chat_id, code, detail))
 
     def end_pause(self) -> None:
         """While the path is down, its coming up is what counts."""
         if isinstance(self.state, Paused):
-            self._move(Step.RETRY, Wanted(self.state.wish, self.state.pause_s))
+            self._move(AgreementStep.RETRY, Wanted(self.state.wish, self.state.pause_s))
 
     def _give_way(self) -> None:
         if isinstance(self.state, Offering):
-            self._move(Step.YIELD, Wanted(self.state.wish, self.state.pause_s))
+            self._move(AgreementStep.YIELD, Wanted(self.state.wish, self.state.pause_s))
 
     # the other app's rekey
 
@@ -185,7 +185,7 @@ class Handshake:
         self._context.effects.report(
             ChatRekeyed(chat_id, self._channels.end_to_end.epoch) if self.active else ChatReady(chat_id)
         )
-        self._move(Step.AGREE, Active())
+        self._move(AgreementStep.AGREE, Active())
 
     # deadlines
 

@@ -35,7 +35,7 @@ class End(NamedTuple):
     discard: bool
 
 
-Action = Send | End
+StreamAction = Send | End
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class NodeOutput:
     deletes: set[ChatId] = field(default_factory=set)
     tombstone_puts: dict[ChatId, Tombstone] = field(default_factory=dict)
     tombstone_deletes: set[ChatId] = field(default_factory=set)
-    actions: list[Action] = field(default_factory=list)
+    actions: list[StreamAction] = field(default_factory=list)
     events: list[NodeEvent] = field(default_factory=list)
     leg_frames: int = 0
     """Frames that came from apps and went to apps; `tieline_frames` the same for nodes."""

@@ -17,7 +17,7 @@ from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.protocol.messages import CloseReason, ErrorNotice, Sealed
 from hermes_core.relay.events import SessionEnded, SessionOpened
 from hermes_core.relay.neighbour import StreamId
-from hermes_core.relay.output import Action, NodeOutput, Send
+from hermes_core.relay.output import NodeOutput, Send, StreamAction
 from hermes_core.relay.relay import Relay
 from hermes_core.relay.router import NodeChats
 from hermes_node.chats.store import ChatStore
@@ -34,7 +34,7 @@ Input = Callable[[float], None]
 
 
 @dataclass(slots=True)
-class Pass:
+class ChatPass:
     """One pass: what came of it, and when each batch with sealed frames in it was read (perf_counter)."""
 
     output: NodeOutput
@@ -44,7 +44,7 @@ class Pass:
 class PassObserver(Protocol):
     """Turns what happened into logs and metrics."""
 
-    def observe(self, work: Pass) -> None: ...
+    def observe(self, work: ChatPass) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class ChatDriver:
             self._guard(handle, now)
         self._backlog.processed(frames)
         self._handle_timer(now)
-        work, self._read_at = Pass(self._relay.take_output(), self._read_at), []
+        work, self._read_at = ChatPass(self._relay.take_output(), self._read_at), []
         if work.output.needs_commit:
             try:
                 await self._store.commit(work.output)
@@ -227,7 +227,7 @@ class ChatDriver:
         self._timer_waits = False
         self._relay.handle_timer(now)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: StreamAction) -> None:
         sink = self._sinks.get(action.stream)
         if sink is None:
             return

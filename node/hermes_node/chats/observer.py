@@ -8,10 +8,10 @@ from typing import Final
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events
-from hermes_node.chats.driver import Pass
+from hermes_node.chats.driver import ChatPass
 from hermes_node.logs.event_log import EventLog, Level
 from hermes_node.metrics.events import record_node_event
-from hermes_node.metrics.labels import Channel, MessageDirection, MessageResult
+from hermes_node.metrics.labels import ChannelLabel, MessageDirection, MessageResult
 from hermes_node.metrics.registry import NodeMetrics
 
 LoggedChatEvent = (
@@ -46,15 +46,15 @@ class ChatObserver:
         self._metrics = metrics
         self.expired = 0
 
-    def observe(self, work: Pass) -> None:
+    def observe(self, work: ChatPass) -> None:
         """After a pass: everything in it is committed and handed out."""
         chats, output = self._metrics.chats, work.output
         chats.count_messages(MessageDirection.FORWARD, MessageResult.RELAYED, output.relayed_messages)
         chats.count_messages(MessageDirection.BACKWARD, MessageResult.RELAYED, output.relayed_acks)
         chats.count_messages(MessageDirection.FORWARD, MessageResult.DROPPED, output.dropped_messages)
         chats.count_reservations(len(output.puts))
-        chats.count_ratchet_advances(Channel.LEG, output.leg_frames)
-        chats.count_ratchet_advances(Channel.TIELINE, output.tieline_frames)
+        chats.count_ratchet_advances(ChannelLabel.LEG, output.leg_frames)
+        chats.count_ratchet_advances(ChannelLabel.TIELINE, output.tieline_frames)
         if work.read_at:
             now = time.perf_counter()
             for read_at in work.read_at:

@@ -26,7 +26,7 @@ from hermes_node.lifecycle.readiness import explain_unreadiness
 from hermes_node.lifecycle.ready_file import write_ready_file
 from hermes_node.lifecycle.serving_view import build_serving_view
 from hermes_node.lifecycle.start import StartContext, open_keystore, restore_chats, start_servers
-from hermes_node.lifecycle.steps import Opened, Restored, Sealed, Serving, Step, Wiped
+from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.registry import NodeMetrics
@@ -48,7 +48,7 @@ class Node:
         self._tasks = NodeTasks(log)
         self._closing = AsyncExitStack()
         self._ending = asyncio.Lock()
-        self._step: Step = Sealed()
+        self._step: NodeStep = SealedNode()
         self._draining = False
         process = ProcessAnswers(self._why_not_ready, self._metrics.exposition, self.begin_drain)
         self._admin = AdminServer(process, config.admin.token_file, log)
@@ -85,7 +85,7 @@ class Node:
         self._log.info("node_stopping", sessions=self._count_sessions())
         async with self._ending:
             if isinstance(self._step, Serving):
-                await self._end(self._step, Sealed(), wipe=self._config.cleanup.wipe_on_shutdown)
+                await self._end(self._step, SealedNode(), wipe=self._config.cleanup.wipe_on_shutdown)
         await self._closing.aclose()
         self._tasks.raise_failure()
 
@@ -114,7 +114,7 @@ class Node:
             await self._end(serving, Wiped(), wipe=True)
         return serving.chats.count_apps()
 
-    def _enter(self, step: Step) -> None:
+    def _enter(self, step: NodeStep) -> None:
         """The only place where the step changes: readiness follows it by itself, gauges and admin answers are set here."""
         self._step = step
         match step:
@@ -127,7 +127,7 @@ class Node:
                 self._admin.show(self._build_view(step))
                 if self._draining:  # asked for during the start
                     drain(step, self._config.cleanup.drain_timeout_s)
-            case Sealed() | Wiped():
+            case SealedNode() | Wiped():
                 self._metrics.keystore.unbind()
                 self._admin.show(SealedView(self._why_not_ready))
             case _:
@@ -162,7 +162,7 @@ class Node:
         if self._config.node.ready_file:
             write_ready_file(Path(self._config.node.ready_file), addresses)
 
-    async def _end(self, serving: Serving, after: Step, *, wipe: bool) -> None:
+    async def _end(self, serving: Serving, after: NodeStep, *, wipe: bool) -> None:
         """In the opposite order of the start; `after` is entered before its keystore goes."""
         if wipe:
             await close_chats(serving.restored.chats)

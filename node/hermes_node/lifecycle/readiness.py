@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from hermes_node.lifecycle.steps import Opened, Restored, Sealed, Serving, Step, Wiped
+from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
 from hermes_node.mesh.seeds import JoinState
 
 
-def explain_unreadiness(step: Step, *, draining: bool) -> list[str]:
+def explain_unreadiness(step: NodeStep, *, draining: bool) -> list[str]:
     """Why not, for people, the most basic first; empty when the node is ready."""
     leaving = ["the node is draining"] if draining else []
     match step:
-        case Sealed():
+        case SealedNode():
             return ["the keystore is sealed"]
         case Opened():
             return ["chats are being restored from the keystore"]

@@ -16,7 +16,7 @@ from hermes_node.streams.servers import Health
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedNode:
     """The process answers for its health; its keystore is not open, or not any more."""
 
 
@@ -65,4 +65,4 @@ class Wiped:
     """The keystore was erased on request; the process stays to answer for its health, never ready again."""
 
 
-Step = Sealed | Opened | Restored | Serving | Wiped
+NodeStep = SealedNode | Opened | Restored | Serving | Wiped

@@ -26,7 +26,7 @@ from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.backoff import BACKOFF_BASE_S, BACKOFF_CAP_S, DialState
-from hermes_node.mesh.handshake import LocalNode, ProvedPeer
+from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
 from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
@@ -78,8 +78,8 @@ class MeshDriver:
         self._locations: dict[AppId, NodeId] = {}
 
     @property
-    def local(self) -> LocalNode:
-        return LocalNode(self._identity, self._membership.descriptor, self._entropy)
+    def local(self) -> NodeCredentials:
+        return NodeCredentials(self._identity, self._membership.descriptor, self._entropy)
 
     @property
     def join_state(self) -> JoinState:

@@ -17,8 +17,8 @@ from hermes_core.protocol.messages import ErrorNotice
 
 M = TypeVar("M")
 
-Send = Callable[[Any], Awaitable[None]]
-Receive = Callable[[], Awaitable[Any]]
+SendMessage = Callable[[Any], Awaitable[None]]
+ReceiveMessage = Callable[[], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ProvedPeer:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalNode:
+class NodeCredentials:
     """What this node proves itself with; `random` is for challenges."""
 
     identity: Identity
@@ -41,7 +41,7 @@ class LocalNode:
         return Hello(self.descriptor, generate_bytes(CHALLENGE_BYTES, self.random))
 
 
-async def ask_name(local: LocalNode, send: Send, receive: Receive) -> NodeId:
+async def ask_name(local: NodeCredentials, send: SendMessage, receive: ReceiveMessage) -> NodeId:
     """Which node answers here; nothing is proved by it, the caller dials again with this name."""
     await send(local.build_hello())
     hello = expect(await receive(), Hello)
@@ -49,7 +49,7 @@ async def ask_name(local: LocalNode, send: Send, receive: Receive) -> NodeId:
     return hello.descriptor.node_id
 
 
-async def dial_handshake(local: LocalNode, expected: NodeId, send: Send, receive: Receive) -> ProvedPeer:
+async def dial_handshake(local: NodeCredentials, expected: NodeId, send: SendMessage, receive: ReceiveMessage) -> ProvedPeer:
     """The dialler's half; TLS has checked that the certificate names `expected`. Raise ProtocolError."""
     own = local.build_hello()
     await send(own)
@@ -62,7 +62,7 @@ async def dial_handshake(local: LocalNode, expected: NodeId, send: Send, receive
 
 
 async def accept_handshake(
-    local: LocalNode, certificate_names: frozenset[str], send: Send, receive: Receive
+    local: NodeCredentials, certificate_names: frozenset[str], send: SendMessage, receive: ReceiveMessage
 ) -> ProvedPeer | None:
     """The acceptor's half; None when the dialler only asked for our name. Raise ProtocolError."""
     peer = expect(await receive(), Hello)

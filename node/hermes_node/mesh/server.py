@@ -12,7 +12,7 @@ from hermes_core.errors import ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.handshake import LocalNode, ProvedPeer, accept_handshake
+from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, accept_handshake
 from hermes_node.mesh.links import GossipLink, MeshEvents, PeerInbox, run_route
 from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, gossip_stream, join_stream
 from hermes_node.streams.byte_stream import ByteStream, StreamEndedError, reset_stream, stream_handler
@@ -23,7 +23,7 @@ class MeshView(MeshEvents, Protocol):
     """What the server needs of the mesh driver."""
 
     @property
-    def local(self) -> LocalNode: ...
+    def local(self) -> NodeCredentials: ...
     def admit(self, peer: ProvedPeer) -> None: ...
     def build_welcome(self) -> MembershipUpdate: ...
 

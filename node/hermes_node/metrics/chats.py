@@ -11,7 +11,7 @@ from hermes_core.protocol.messages import CloseReason
 from hermes_node.metrics.codes import handshake_result
 from hermes_node.metrics.labels import (
     NO_REASON,
-    Channel,
+    ChannelLabel,
     ChatScope,
     ExpiryReason,
     HandshakeRole,
@@ -80,13 +80,13 @@ class ChatMetrics:
             registry,
             "hermes_ratchet_advances_total",
             "Steps of ratchet chains: one a frame sealed or opened.",
-            {"channel": Channel},
+            {"channel": ChannelLabel},
         )
         self._ratchet_failures = CounterSeries(
             registry,
             "hermes_ratchet_failures_total",
             "Frames and confirmations that a ratchet refused, replays apart.",
-            {"channel": Channel, "reason": RatchetFailure},
+            {"channel": ChannelLabel, "reason": RatchetFailure},
         )
         self._reservations = Counter(
             "hermes_ratchet_reservations_total",
@@ -97,7 +97,7 @@ class ChatMetrics:
             registry,
             "hermes_ratchet_skipped_positions_total",
             "Positions passed over by fast-forwarding after a restart.",
-            {"channel": Channel},
+            {"channel": ChannelLabel},
         )
         self._replays = CounterSeries(registry, "hermes_replay_rejections_total", "Replays refused.", {"kind": ReplayKind})
         self._rekeys = CounterSeries(
@@ -142,10 +142,10 @@ class ChatMetrics:
         """Once a batch, not once a message."""
         self._relay_seconds.observe(seconds)
 
-    def count_ratchet_advances(self, channel: Channel, amount: int) -> None:
+    def count_ratchet_advances(self, channel: ChannelLabel, amount: int) -> None:
         self._advances.count(channel, amount=amount)
 
-    def count_ratchet_failure(self, channel: Channel, reason: RatchetFailure) -> None:
+    def count_ratchet_failure(self, channel: ChannelLabel, reason: RatchetFailure) -> None:
         self._ratchet_failures.count(channel, reason)
 
     def count_reservations(self, amount: int) -> None:
@@ -153,7 +153,7 @@ class ChatMetrics:
         if amount:
             self._reservations.inc(amount)
 
-    def count_skipped_positions(self, channel: Channel, amount: int) -> None:
+    def count_skipped_positions(self, channel: ChannelLabel, amount: int) -> None:
         self._skipped.count(channel, amount=amount)
 
     def count_replay(self, kind: ReplayKind) -> None:

@@ -11,7 +11,7 @@ from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
 from hermes_node.metrics.codes import RATCHET_FAILURES, REPLAYS, RESUME_REFUSALS, THROTTLES
 from hermes_node.metrics.labels import (
-    Channel,
+    ChannelLabel,
     ChatScope,
     ExpiryReason,
     HandshakeRole,
@@ -26,8 +26,8 @@ from hermes_node.metrics.labels import (
 from hermes_node.metrics.registry import NodeMetrics
 
 
-def channel_of(kind: ChannelKind | None) -> Channel:
-    return Channel.TIELINE if kind is ChannelKind.TIELINE else Channel.LEG
+def channel_of(kind: ChannelKind | None) -> ChannelLabel:
+    return ChannelLabel.TIELINE if kind is ChannelKind.TIELINE else ChannelLabel.LEG
 
 
 def record_node_event(metrics: NodeMetrics, event: chat.NodeEvent) -> None:

@@ -12,7 +12,7 @@ class ChatScope(StrEnum):
     TIELINE = "tieline"
 
 
-class Channel(StrEnum):
+class ChannelLabel(StrEnum):
     """The hop channels a node holds; it has no part in the end-to-end one."""
 
     LEG = "leg"

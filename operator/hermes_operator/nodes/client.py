@@ -22,7 +22,7 @@ MAX_ANSWER_BYTES = 1 << 20
 M = TypeVar("M", bound=Message)
 
 
-class NodeError(Exception):
+class NodeRequestError(Exception):
     """A node could not be asked, or answered something unusable; the message says what, for people."""
 
 
@@ -72,13 +72,13 @@ class NodeClient:
         try:
             return json_format.Parse(answer, into, ignore_unknown_fields=True)
         except json_format.ParseError as error:
-            raise NodeError(f"{path} answered something that is not {into.DESCRIPTOR.name}: {error}") from None
+            raise NodeRequestError(f"{path} answered something that is not {into.DESCRIPTOR.name}: {error}") from None
 
     async def _request(
         self, method: str, ip: str, path: str, token: str, *, body: str | None = None, timeout_s: float = REQUEST_TIMEOUT_S
     ) -> bytes:
         if not ip:
-            raise NodeError("the pod has no address yet")
+            raise NodeRequestError("the pod has no address yet")
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
@@ -88,16 +88,16 @@ class NodeClient:
                 answer = await _read_bounded(response)
                 if response.status >= 300:
                     said = answer[:200].decode(errors="replace").strip()
-                    raise NodeError(f"{method} {path} answered {response.status}: {said}")
+                    raise NodeRequestError(f"{method} {path} answered {response.status}: {said}")
                 return answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise NodeError(f"{method} {path}: {str(error) or type(error).__name__}") from None
+            raise NodeRequestError(f"{method} {path}: {str(error) or type(error).__name__}") from None
 
 
 def _require_node(pod: str, node_id: str, identity: str) -> None:
     """An address may belong to another pod by now; an answer without an identity proves nothing."""
     if node_id != pod or not identity:
-        raise NodeError(f"expected {pod} at this address; {node_id or 'nobody'} answered")
+        raise NodeRequestError(f"expected {pod} at this address; {node_id or 'nobody'} answered")
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -105,7 +105,7 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(65536):
         answer += chunk
         if len(answer) > MAX_ANSWER_BYTES:
-            raise NodeError(f"{response.url.path} answered more than {MAX_ANSWER_BYTES} bytes")
+            raise NodeRequestError(f"{response.url.path} answered more than {MAX_ANSWER_BYTES} bytes")
     return bytes(answer)
 
 

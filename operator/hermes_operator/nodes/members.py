@@ -14,7 +14,7 @@ from hermes_operator.observe.observed import PodView
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class MemberRecord:
     """`verdict` is the name of a ResumeVerdict, perhaps of a newer operator's; empty before the node was ever asked."""
 
     pod: str
@@ -46,7 +46,9 @@ class Member:
         return self.pod_uid == pod.uid and self.restarts == pod.restarts
 
 
-def record_report(member: Member, pod: PodView, report: ResumeReport, judgement: ResumeJudgement, version: str) -> Member:
+def record_report(
+    member: MemberRecord, pod: PodView, report: ResumeReport, judgement: ResumeJudgement, version: str
+) -> MemberRecord:
     """A judged start of a node. The mark never falls: a node that lost its state stays suspect."""
     return replace(
         member,
@@ -64,7 +66,7 @@ def record_report(member: Member, pod: PodView, report: ResumeReport, judgement:
     )
 
 
-def refresh_member(member: Member, report: ResumeReport, version: str) -> Member:
+def refresh_member(member: MemberRecord, report: ResumeReport, version: str) -> MemberRecord:
     """A node that did not restart since: only what grows or comes and goes."""
     same = report.identity_fingerprint == member.identity_fingerprint
     return replace(
@@ -76,16 +78,16 @@ def refresh_member(member: Member, report: ResumeReport, version: str) -> Member
     )
 
 
-def parse_members(status: Mapping[str, Any]) -> dict[str, Member]:
+def parse_members(status: Mapping[str, Any]) -> dict[str, MemberRecord]:
     return {entry["pod"]: _parse_member(entry) for entry in status.get("members") or []}
 
 
-def render_members(members: Iterable[Member]) -> list[dict[str, Any]]:
+def render_members(members: Iterable[MemberRecord]) -> list[dict[str, Any]]:
     return [_render_member(member) for member in sorted(members, key=lambda m: names.pod_ordinal(m.pod))]
 
 
-def _parse_member(entry: Mapping[str, Any]) -> Member:
-    return Member(
+def _parse_member(entry: Mapping[str, Any]) -> MemberRecord:
+    return MemberRecord(
         pod=entry["pod"],
         pod_uid=entry.get("podUid", ""),
         restarts=entry.get("restarts", 0),
@@ -101,7 +103,7 @@ def _parse_member(entry: Mapping[str, Any]) -> Member:
     )
 
 
-def _render_member(member: Member) -> dict[str, Any]:
+def _render_member(member: MemberRecord) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "pod": member.pod,
         "podUid": member.pod_uid,

@@ -19,7 +19,7 @@ from hermes_operator.plan.wanted import build_objects, build_wanted_statefulset
 from hermes_operator.rollout.decisions import POLL_S
 from hermes_operator.rollout.machine import begin_rollout, plan_rollout
 from hermes_operator.rollout.rollout_input import RolloutInput
-from hermes_operator.rollout.state import Decision, Rollout, Step, parse_rollout
+from hermes_operator.rollout.state import Decision, Rollout, RolloutStep, parse_rollout
 from hermes_operator.spec import MeshSpec
 
 
@@ -47,7 +47,7 @@ def _plan_rollout(mesh: MeshSpec, seen: Observed, rollout: Rollout) -> Decision:
     wanted = build_wanted_statefulset(mesh, seen, mesh.replicas)
     change = describe_change(current.template, wanted, seen.objects.get(object_key(wanted)))
     if change:
-        if rollout.step is Step.WAITING and not rollout.target_revision and rollout.reason == change:
+        if rollout.step is RolloutStep.WAITING and not rollout.target_revision and rollout.reason == change:
             return Decision(rollout, recheck_s=POLL_S)  # stored, but not applied yet
         return begin_rollout(rollout, mesh.replicas, change, seen.now)
     if not current.settled or current.replicas != mesh.replicas:

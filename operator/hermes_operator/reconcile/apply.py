@@ -17,7 +17,7 @@ from hermes_operator.manifests.secrets import (
     build_passphrase_secret,
     build_tls_secret,
 )
-from hermes_operator.nodes.client import NodeError
+from hermes_operator.nodes.client import NodeRequestError
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.plan.actions import (
     Action,
@@ -94,7 +94,7 @@ async def _wipe(context: PassContext, seen: Observed, pods: tuple[PodView, ...])
     for pod, result in zip(pods, results, strict=True):
         if result is None:
             events.append(Event("KeystoreWiped", f"{pod.name} erased its keystore"))
-        elif isinstance(result, NodeError):
+        elif isinstance(result, NodeRequestError):
             message = f"{pod.name} did not erase its keystore ({result}); its volume is deleted all the same"
             events.append(Event("KeystoreNotWiped", message, warning=True))
         else:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hermes_operator.kube import kinds
-from hermes_operator.nodes.client import NodeError
-from hermes_operator.nodes.members import Member, record_report
+from hermes_operator.nodes.client import NodeRequestError
+from hermes_operator.nodes.members import MemberRecord, record_report
 from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.observe.observed import Observed, PodView
@@ -22,12 +22,12 @@ class EffectResult:
     """`decision`: the next one, None when nothing in the state changes. `member`, `check`: what a resume check learnt."""
 
     decision: Decision | None = None
-    member: Member | None = None
+    member: MemberRecord | None = None
     check: ResumeCheck | None = None
 
 
 async def run_effect(
-    context: PassContext, mesh: MeshSpec, seen: Observed, members: Mapping[str, Member], effect: Effect, rollout: Rollout
+    context: PassContext, mesh: MeshSpec, seen: Observed, members: Mapping[str, MemberRecord], effect: Effect, rollout: Rollout
 ) -> EffectResult:
     """Effects may come again after a crash: each does no harm a second time."""
     if isinstance(effect, DeletePod):
@@ -43,13 +43,13 @@ async def run_effect(
         case DrainPod():
             return EffectResult(await _drain(context, pod, token, rollout))
         case CheckResume():
-            return await _check_resume(context, pod, token, members.get(pod.name, Member(pod.name)), effect, rollout)
+            return await _check_resume(context, pod, token, members.get(pod.name, MemberRecord(pod.name)), effect, rollout)
 
 
 async def _take_witness(context: PassContext, pod: PodView, token: str, rollout: Rollout) -> Decision:
     try:
         witness = await context.nodes.take_witness(pod.name, pod.ip, token)
-    except NodeError as error:
+    except NodeRequestError as error:
         return record_witness(rollout, None, str(error), ready=pod.ready, now=context.clock())
     return record_witness(rollout, witness, "", ready=pod.ready, now=context.clock())
 
@@ -57,18 +57,18 @@ async def _take_witness(context: PassContext, pod: PodView, token: str, rollout:
 async def _drain(context: PassContext, pod: PodView, token: str, rollout: Rollout) -> Decision:
     try:
         await context.nodes.drain(pod.ip, token)
-    except NodeError as error:
+    except NodeRequestError as error:
         return record_drain(rollout, str(error), context.clock())
     return record_drain(rollout, "", context.clock())
 
 
 async def _check_resume(
-    context: PassContext, pod: PodView, token: str, member: Member, effect: CheckResume, rollout: Rollout
+    context: PassContext, pod: PodView, token: str, member: MemberRecord, effect: CheckResume, rollout: Rollout
 ) -> EffectResult:
     try:
         report = await context.nodes.check_resume(pod.name, pod.ip, token, effect.witness)
         version = await context.nodes.version(pod.ip, token)
-    except NodeError as error:
+    except NodeRequestError as error:
         return EffectResult(record_check(rollout, None, str(error), context.clock()))
     now = context.clock()
     judgement = judge_report(report, effect.witness, member.standing)

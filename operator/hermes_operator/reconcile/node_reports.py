@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hermes_operator.kube.event import Event
-from hermes_operator.nodes.client import NodeClient, NodeError
-from hermes_operator.nodes.members import Member, record_report, refresh_member
+from hermes_operator.nodes.client import NodeClient, NodeRequestError
+from hermes_operator.nodes.members import MemberRecord, record_report, refresh_member
 from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.nodes.resume_report import ResumeReport
@@ -24,12 +24,12 @@ class Reports:
     `unanswered`: pods that could not be asked, and why.
     """
 
-    members: tuple[Member, ...] = ()
+    members: tuple[MemberRecord, ...] = ()
     checks: tuple[ResumeCheck, ...] = ()
     unanswered: Mapping[str, str] = field(default_factory=dict)
 
 
-def find_due(seen: Observed, members: Mapping[str, Member], busy: str, *, refresh: bool) -> tuple[PodView, ...]:
+def find_due(seen: Observed, members: Mapping[str, MemberRecord], busy: str, *, refresh: bool) -> tuple[PodView, ...]:
     """Every ready pod that started since it was last asked; with `refresh` all ready ones.
 
     `busy`: the pod of a running rollout is left to the rollout, which knows its witness.
@@ -37,37 +37,39 @@ def find_due(seen: Observed, members: Mapping[str, Member], busy: str, *, refres
     return tuple(
         pod
         for pod in seen.pods
-        if pod.ready and pod.name != busy and (refresh or not members.get(pod.name, Member(pod.name)).describes(pod))
+        if pod.ready and pod.name != busy and (refresh or not members.get(pod.name, MemberRecord(pod.name)).describes(pod))
     )
 
 
-async def read_reports(nodes: NodeClient, seen: Observed, members: Mapping[str, Member], due: Iterable[PodView]) -> Reports:
+async def read_reports(
+    nodes: NodeClient, seen: Observed, members: Mapping[str, MemberRecord], due: Iterable[PodView]
+) -> Reports:
     """Ask all of them at once."""
     pods = tuple(due)
     answers = await asyncio.gather(*(_ask(nodes, pod, seen.secrets.bearer) for pod in pods))
-    told: list[Member] = []
+    told: list[MemberRecord] = []
     checks: list[ResumeCheck] = []
     unanswered: dict[str, str] = {}
     for pod, answer in zip(pods, answers, strict=True):
-        if isinstance(answer, NodeError):
+        if isinstance(answer, NodeRequestError):
             unanswered[pod.name] = str(answer)
             continue
-        member, check = _judge(members.get(pod.name, Member(pod.name)), pod, *answer, seen)
+        member, check = _judge(members.get(pod.name, MemberRecord(pod.name)), pod, *answer, seen)
         told.append(member)
         checks += [check] if check is not None else []
     return Reports(tuple(told), tuple(checks), unanswered)
 
 
-async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeReport, str] | NodeError:
+async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeReport, str] | NodeRequestError:
     try:
         return await nodes.check_resume(pod.name, pod.ip, token, None), await nodes.version(pod.ip, token)
-    except NodeError as error:
+    except NodeRequestError as error:
         return error
 
 
 def _judge(
-    member: Member, pod: PodView, report: ResumeReport, version: str, seen: Observed
-) -> tuple[Member, ResumeCheck | None]:
+    member: MemberRecord, pod: PodView, report: ResumeReport, version: str, seen: Observed
+) -> tuple[MemberRecord, ResumeCheck | None]:
     if member.describes(pod):
         return refresh_member(member, report, version), None
     judgement = judge_report(report, None, member.standing)

@@ -9,7 +9,7 @@ from hermes_core.keystore.resume_verdict import ResumeJudgement
 from hermes_operator.kube.event import Event
 from hermes_operator.nodes.resume_report import Witness
 from hermes_operator.rollout.decisions import enter_step, halt, restart_pod, wait
-from hermes_operator.rollout.state import Decision, Rollout, Step
+from hermes_operator.rollout.state import Decision, Rollout, RolloutStep
 
 
 def record_witness(rollout: Rollout, witness: Witness | None, problem: str, *, ready: bool, now: datetime) -> Decision:
@@ -19,7 +19,7 @@ def record_witness(rollout: Rollout, witness: Witness | None, problem: str, *, r
             f"{rollout.pod} holds {witness.live_chats} live chats; keystore generation {witness.generation}, "
             f"commit counter {witness.commit_counter}"
         )
-        taken = enter_step(rollout, Step.DRAIN, now, witness=witness)
+        taken = enter_step(rollout, RolloutStep.DRAIN, now, witness=witness)
         return Decision(taken, events=(Event("WitnessTaken", message),), recheck_s=0)
     if not ready:
         return restart_pod(rollout, now, f"no witness: {problem}")
@@ -37,6 +37,6 @@ def record_check(rollout: Rollout, judgement: ResumeJudgement | None, problem: s
         return wait(rollout, f"no resume report of {rollout.pod} yet: {problem}")
     if not judgement.good:
         return halt(rollout, now, f"{rollout.pod} failed its resume check ({judgement.verdict.name}): {judgement.detail}")
-    proven = enter_step(rollout, Step.WAITING, now, witness=None)
+    proven = enter_step(rollout, RolloutStep.WAITING, now, witness=None)
     proven = replace(proven, completed=(*rollout.completed, rollout.pod), pod="", pod_uid="")
     return Decision(proven, events=(Event("PodResumed", f"{rollout.pod}: {judgement.detail}"),), recheck_s=0)

@@ -21,7 +21,7 @@ from hermes_operator.rollout.state import (
     DeletePod,
     DrainPod,
     Rollout,
-    Step,
+    RolloutStep,
     TakeWitness,
 )
 
@@ -32,7 +32,7 @@ def begin_rollout(rollout: Rollout, replicas: int, reason: str, now: datetime) -
     """A new pod template: park the partition above all pods, whatever was going on. A newer spec always supersedes."""
     outcome = "superseded" if rollout.active else ""
     fresh = Rollout(
-        step=Step.WAITING,
+        step=RolloutStep.WAITING,
         partition=partition_gate.parked(replicas),
         reason=reason,
         started_at=now,
@@ -40,7 +40,7 @@ def begin_rollout(rollout: Rollout, replicas: int, reason: str, now: datetime) -
         finished_at=rollout.finished_at,
     )
     events = [Event("RolloutStarted", f"Restarting the nodes one by one: {reason}")]
-    if rollout.active or rollout.step is Step.HALTED:
+    if rollout.active or rollout.step is RolloutStep.HALTED:
         events.insert(0, Event("RolloutSuperseded", f"A newer spec replaces the rollout that was at {rollout.step.value}"))
     return Decision(fresh, events=tuple(events), recheck_s=POLL_S, outcome=outcome)
 
@@ -48,16 +48,16 @@ def begin_rollout(rollout: Rollout, replicas: int, reason: str, now: datetime) -
 def plan_rollout(rollout: Rollout, seen: RolloutInput, now: datetime) -> Decision:
     """The next step. Calling it again with the same arguments gives the same answer."""
     target = seen.statefulset.update_revision
-    if rollout.step is Step.IDLE:
+    if rollout.step is RolloutStep.IDLE:
         return _plan_idle(rollout, seen, now)
     if rollout.target_revision and rollout.target_revision != target:
         return begin_rollout(rollout, seen.replicas, UNTRACKED_REASON, now)
     rollout = replace(rollout, target_revision=target, partition=partition_gate.kept_within(rollout.partition, seen.replicas))
-    if rollout.step is Step.HALTED:
+    if rollout.step is RolloutStep.HALTED:
         return Decision(rollout)
-    if rollout.step is Step.REPLACE:
+    if rollout.step is RolloutStep.REPLACE:
         return _plan_replace(rollout, seen, now)
-    if rollout.step is Step.WAITING:
+    if rollout.step is RolloutStep.WAITING:
         return _plan_next(rollout, seen, now)
     return _plan_pod(rollout, seen, now)
 
@@ -77,12 +77,12 @@ def _plan_next(rollout: Rollout, seen: RolloutInput, now: datetime) -> Decision:
         return wait(rollout, "paused by spec.rollout.paused", recheck_s=None)
     if seen.nothing_to_lose():
         event = Event("PodsReplaced", "No node is ready and all have failed: they are replaced without waiting for each other")
-        return _plan_replace(enter_step(rollout, Step.REPLACE, now, partition=partition_gate.OPEN), seen, now, (event,))
+        return _plan_replace(enter_step(rollout, RolloutStep.REPLACE, now, partition=partition_gate.OPEN), seen, now, (event,))
     pod = outdated[-1]
     hold = partition_gate.find_hold(rollout, pod, seen, now)
     if hold:
         return wait(rollout, hold)
-    begun = enter_step(rollout, Step.WITNESS, now, pod=pod.name, pod_uid=pod.uid, witness=None)
+    begun = enter_step(rollout, RolloutStep.WITNESS, now, pod=pod.name, pod_uid=pod.uid, witness=None)
     return _plan_pod(begun, seen, now)
 
 
@@ -110,10 +110,10 @@ def _plan_completion(rollout: Rollout, seen: RolloutInput, now: datetime) -> Dec
 def _plan_replace(rollout: Rollout, seen: RolloutInput, now: datetime, events: tuple[Event, ...] = ()) -> Decision:
     outdated = seen.outdated()
     if not outdated:
-        return Decision(enter_step(rollout, Step.WAITING, now), events=events, recheck_s=POLL_S)
+        return Decision(enter_step(rollout, RolloutStep.WAITING, now), events=events, recheck_s=POLL_S)
     if any(pod.ready for pod in outdated):
         # One came up after all: from here on there is something to lose.
-        parked = enter_step(rollout, Step.WAITING, now, partition=partition_gate.parked(seen.replicas))
+        parked = enter_step(rollout, RolloutStep.WAITING, now, partition=partition_gate.parked(seen.replicas))
         return Decision(parked, events=events, recheck_s=POLL_S)
     doomed = tuple(DeletePod(pod.name, pod.uid) for pod in outdated if not pod.terminating)
     message = f"replacing {', '.join(pod.name for pod in outdated)}"
@@ -124,18 +124,20 @@ def _plan_replace(rollout: Rollout, seen: RolloutInput, now: datetime, events: t
 
 def _plan_pod(rollout: Rollout, seen: RolloutInput, now: datetime) -> Decision:
     pod = seen.pod(rollout.pod)
-    if rollout.step not in {Step.WITNESS, Step.DRAIN}:
+    if rollout.step not in {RolloutStep.WITNESS, RolloutStep.DRAIN}:
         return _plan_after(rollout, pod, seen, now)
     if pod is None:
-        return wait(enter_step(rollout, Step.WAITING, now), f"{rollout.pod} is gone; looking again")
+        return wait(enter_step(rollout, RolloutStep.WAITING, now), f"{rollout.pod} is gone; looking again")
     return _plan_before(rollout, pod, seen, now)
 
 
 def _plan_before(rollout: Rollout, pod: PodView, seen: RolloutInput, now: datetime) -> Decision:
     if pod.uid != rollout.pod_uid or pod.terminating:
         # Somebody else restarted it: its witness is no longer the newest truth.
-        return wait(enter_step(rollout, Step.WAITING, now, witness=None), f"{pod.name} restarted by itself; looking again")
-    if rollout.step is Step.DRAIN:
+        return wait(
+            enter_step(rollout, RolloutStep.WAITING, now, witness=None), f"{pod.name} restarted by itself; looking again"
+        )
+    if rollout.step is RolloutStep.DRAIN:
         return Decision(rollout, effects=(DrainPod(pod.name),), recheck_s=POLL_S)
     if pod.failed or not pod.running:
         why = pod.failure.message if pod.failure else "its container does not run"
@@ -147,16 +149,16 @@ def _plan_before(rollout: Rollout, pod: PodView, seen: RolloutInput, now: dateti
 
 def _plan_after(rollout: Rollout, pod: PodView | None, seen: RolloutInput, now: datetime) -> Decision:
     if names.pod_ordinal(rollout.pod) >= seen.replicas:
-        return wait(enter_step(rollout, Step.WAITING, now), f"{rollout.pod} was scaled away")
+        return wait(enter_step(rollout, RolloutStep.WAITING, now), f"{rollout.pod} was scaled away")
     fresh = pod is not None and pod.uid != rollout.pod_uid and pod.revision == seen.statefulset.update_revision
     if pod is not None and fresh and pod.failure is not None and pod.failure.permanent:
         return halt(rollout, now, f"{pod.name} did not come back: {pod.failure.message}")
     if seen.overdue(rollout, now):
         return halt(rollout, now, f"{rollout.pod} did not come back within {seen.max_wait_s:.0f} s: {_why(rollout, pod)}")
     if pod is not None and fresh and pod.ready:
-        verifying = rollout if rollout.step is Step.VERIFY else replace(rollout, step=Step.VERIFY, message="")
+        verifying = rollout if rollout.step is RolloutStep.VERIFY else replace(rollout, step=RolloutStep.VERIFY, message="")
         return Decision(verifying, effects=(CheckResume(pod.name, rollout.witness),), recheck_s=POLL_S)
-    restarting = replace(rollout, step=Step.RESTART, message=_why(rollout, pod))
+    restarting = replace(rollout, step=RolloutStep.RESTART, message=_why(rollout, pod))
     return Decision(restarting, recheck_s=POLL_S)
 
 
@@ -167,4 +169,4 @@ def _why(rollout: Rollout, pod: PodView | None) -> str:
         return pod.failure.message
     if pod.uid == rollout.pod_uid:
         return f"{pod.name} is ending"
-    return rollout.message if rollout.step is Step.VERIFY else f"{pod.name} is starting"
+    return rollout.message if rollout.step is RolloutStep.VERIFY else f"{pod.name} is starting"

@@ -13,7 +13,7 @@ from hermes_operator.nodes.resume_report import Witness
 from hermes_operator.times import format_time, parse_time
 
 
-class Step(StrEnum):
+class RolloutStep(StrEnum):
     IDLE = "Idle"  # nothing to do; the partition is parked at `replicas`
     WAITING = "Waiting"  # before the next pod: for the others to be well, or for a person to unpause
     WITNESS = "Witness"  # the pod is asked what it holds
@@ -28,7 +28,7 @@ class Step(StrEnum):
 class Rollout:
     """Everything a later operator process needs to go on."""
 
-    step: Step = Step.IDLE
+    step: RolloutStep = RolloutStep.IDLE
     partition: int = 0
     reason: str = ""
     target_revision: str = ""
@@ -43,7 +43,7 @@ class Rollout:
 
     @property
     def active(self) -> bool:
-        return self.step not in {Step.IDLE, Step.HALTED}
+        return self.step not in {RolloutStep.IDLE, RolloutStep.HALTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def parse_rollout(status: Mapping[str, Any], replicas: int) -> Rollout:
     """Read `status.rollout`; absent means idle, parked at `replicas`."""
     state = status.get("rollout") or {}
     return Rollout(
-        step=Step(state.get("step", Step.IDLE)),
+        step=RolloutStep(state.get("step", RolloutStep.IDLE)),
         partition=state.get("partition", replicas),
         reason=state.get("reason", ""),
         target_revision=state.get("targetRevision", ""),

@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes_operator import names
 from hermes_operator.diagnose import Diagnosis, diagnose
-from hermes_operator.nodes.members import Member, render_members
+from hermes_operator.nodes.members import MemberRecord, render_members
 from hermes_operator.nodes.resume_check import render_check
 from hermes_operator.rollout.state import render_rollout
 from hermes_operator.status.conditions import Condition, build_conditions, render_condition
@@ -61,7 +61,7 @@ def _build_counts(state: MeshState) -> dict[str, Any]:
     }
 
 
-def _summarise_resumed(members: Iterable[Member]) -> str:
+def _summarise_resumed(members: Iterable[MemberRecord]) -> str:
     resumed = lost = 0
     for member in members:
         resumed += member.resumed_chats

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hermes_operator.nodes.members import Member
+from hermes_operator.nodes.members import MemberRecord
 from hermes_operator.nodes.resume_check import ResumeCheck
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.plan.actions import Problem
-from hermes_operator.rollout.state import Rollout, Step
+from hermes_operator.rollout.state import Rollout, RolloutStep
 from hermes_operator.spec import MeshSpec
 
 
@@ -20,7 +20,7 @@ class MeshState:
     mesh: MeshSpec
     seen: Observed
     rollout: Rollout
-    members: Mapping[str, Member]
+    members: Mapping[str, MemberRecord]
     problems: tuple[Problem, ...] = ()
     last_check: ResumeCheck | None = None
 
@@ -46,9 +46,9 @@ class MeshState:
         """Every wanted node is ready, at the wanted revision, and proven."""
         settled = self.seen.statefulset is not None and self.seen.statefulset.settled
         everyone = self.ready == self.mesh.replicas == self.updated
-        return settled and everyone and self.rollout.step is Step.IDLE
+        return settled and everyone and self.rollout.step is RolloutStep.IDLE
 
     @property
     def paused(self) -> bool:
         """A rollout waits for a person."""
-        return self.mesh.rollout.paused and self.rollout.step is Step.WAITING
+        return self.mesh.rollout.paused and self.rollout.step is RolloutStep.WAITING

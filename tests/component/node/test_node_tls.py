@@ -21,7 +21,7 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import Hello, Proof
 from hermes_core.protocol.messages import ErrorNotice
-from hermes_node.mesh.handshake import LocalNode, dial_handshake
+from hermes_node.mesh.handshake import NodeCredentials, dial_handshake
 from hermes_node.mesh.streams import MeshStream, gossip_stream, join_stream
 from hermes_node.streams.byte_stream import ByteStream
 from tests.support.nodes import QUICK, ask_admin, wait_logged, wait_ready
@@ -48,10 +48,10 @@ def node_files(mesh: LocalMesh, node_id: str) -> CertificateFiles:
     return CertificateFiles(mesh.folder / f"{node_id}.crt", mesh.folder / f"{node_id}.key")
 
 
-def make_local(node_id: str, identity: Identity | None = None) -> LocalNode:
+def make_local(node_id: str, identity: Identity | None = None) -> NodeCredentials:
     identity = identity or Identity.generate()
     descriptor = sign_descriptor(identity, node_id=NodeId(node_id), address="127.0.0.1:1", incarnation=1, version="test")
-    return LocalNode(identity, descriptor, SYSTEM_RANDOM)
+    return NodeCredentials(identity, descriptor, SYSTEM_RANDOM)
 
 
 async def expect_tls_refusal(channel: grpc.aio.Channel) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.keystore.resume_verdict import ResumeVerdict
-from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeError
+from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeRequestError
 from hermes_operator.nodes.resume_judgement import judge_report
 
 
@@ -27,7 +27,7 @@ async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession)
         token, node = mesh.admin_token, mesh.nodes[0].node_id
         witness = await client.take_witness(node, "127.0.0.1", token)
         assert witness.node_id == node
-        with pytest.raises(NodeError, match=f"expected other at this address; {node} answered"):
+        with pytest.raises(NodeRequestError, match=f"expected other at this address; {node} answered"):
             await client.take_witness("other", "127.0.0.1", token)
         assert witness.witness_id
         assert await client.version("127.0.0.1", token)
@@ -43,7 +43,7 @@ async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession)
         stranger = replace(witness, identity_fingerprint="a" * 32)
         asked = await client.check_resume(node, "127.0.0.1", token, stranger)
         assert judge_report(asked, stranger, None).verdict.name == "IDENTITY_CHANGED"
-        with pytest.raises(NodeError, match=r"answered 40[13]"):
+        with pytest.raises(NodeRequestError, match=r"answered 40[13]"):
             await client.take_witness(node, "127.0.0.1", "wrong token")
         await client.wipe("127.0.0.1", token)
         assert not mesh.nodes[0].keystore_path.exists()
@@ -51,9 +51,9 @@ async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession)
 
 async def test_a_node_that_is_not_there(session: aiohttp.ClientSession, unused_port: int) -> None:
     client = NodeClient(session, port=unused_port)
-    with pytest.raises(NodeError, match="/resume"):
+    with pytest.raises(NodeRequestError, match="/resume"):
         await client.check_resume("demo-0", "127.0.0.1", "t", None)
-    with pytest.raises(NodeError, match="no address yet"):
+    with pytest.raises(NodeRequestError, match="no address yet"):
         await client.check_resume("demo-0", "", "t", None)
 
 
@@ -68,7 +68,7 @@ async def test_a_node_that_is_not_there(session: aiohttp.ClientSession, unused_p
 )
 async def test_nonsense_is_an_error_and_no_traceback(session: aiohttp.ClientSession, body: bytes, said: str) -> None:
     async with serving(body) as port:
-        with pytest.raises(NodeError, match=said):
+        with pytest.raises(NodeRequestError, match=said):
             await NodeClient(session, port=port).check_resume("demo-0", "127.0.0.1", "t", None)
 
 
@@ -77,7 +77,7 @@ async def test_an_endless_answer_is_cut_off(session: aiohttp.ClientSession) -> N
     async with serving(good.rjust(MAX_ANSWER_BYTES)) as port:
         await NodeClient(session, port=port).check_resume("demo-0", "127.0.0.1", "t", None)
     async with serving(good.rjust(MAX_ANSWER_BYTES + 1)) as port:
-        with pytest.raises(NodeError, match="more than"):
+        with pytest.raises(NodeRequestError, match="more than"):
             await NodeClient(session, port=port).check_resume("demo-0", "127.0.0.1", "t", None)
 
 

@@ -8,7 +8,7 @@ import io
 from hermes_client.scenario.pair import BrokenPromiseError
 from hermes_client.scenario.progress import PlainProgress
 from hermes_client.scenario.report import ScenarioReport
-from hermes_client.scenario.runner import Step, Watch, run_steps
+from hermes_client.scenario.runner import ScenarioStep, Watch, run_steps
 
 
 async def _fine() -> str:
@@ -28,24 +28,24 @@ async def _quiet() -> None:
     await asyncio.Event().wait()
 
 
-async def _run(*steps: Step, watch: Watch = _quiet) -> ScenarioReport:
+async def _run(*steps: ScenarioStep, watch: Watch = _quiet) -> ScenarioReport:
     return await run_steps("name", "title", list(steps), PlainProgress(io.StringIO()), watch=watch, backlog=lambda: "3 hang")
 
 
 async def test_all_steps_in_order() -> None:
-    report = await _run(Step("one", _fine, 5), Step("two", _fine, 5))
+    report = await _run(ScenarioStep("one", _fine, 5), ScenarioStep("two", _fine, 5))
     assert report.passed
     assert [(step.name, step.detail) for step in report.steps] == [("one", "fine"), ("two", "fine")]
 
 
 async def test_the_first_failure_ends_it() -> None:
-    report = await _run(Step("one", _fine, 5), Step("two", _broken, 5), Step("three", _fine, 5))
+    report = await _run(ScenarioStep("one", _fine, 5), ScenarioStep("two", _broken, 5), ScenarioStep("three", _fine, 5))
     assert [step.outcome for step in report.steps] == ["passed", "failed", "not run"]
     assert report.closing_line() == "FAIL name: step 2 two: message a→b #3 was lost"
 
 
 async def test_a_step_that_takes_too_long_says_what_hangs() -> None:
-    report = await _run(Step("one", _for_ever, 0.05))
+    report = await _run(ScenarioStep("one", _for_ever, 0.05))
     assert report.steps[0].detail == "not done after 0 s; 3 hang"
 
 
@@ -54,5 +54,5 @@ async def test_a_broken_promise_ends_a_step_that_has_not_noticed() -> None:
         await asyncio.sleep(0)
         raise BrokenPromiseError("message b→a #9 was duplicated")
 
-    report = await _run(Step("one", _for_ever, 5), watch=watch)
+    report = await _run(ScenarioStep("one", _for_ever, 5), watch=watch)
     assert report.steps[0].detail == "message b→a #9 was duplicated"

@@ -16,7 +16,7 @@ from hermes_node.admin.view import AdminView, SealedView
 from hermes_node.errors import NodeError
 from hermes_node.lifecycle.coalesced import Coalesced
 from hermes_node.lifecycle.readiness import explain_unreadiness
-from hermes_node.lifecycle.steps import Opened, Restored, Sealed, Serving, Step, Wiped
+from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.alone import LoneNode
@@ -37,8 +37,8 @@ def serving(mesh: Mesh) -> Serving:
 
 RESTORED = Restored(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 LEAVING = "the node is draining"
-STEPS: list[tuple[Step, list[str], list[str]]] = [
-    (Sealed(), ["the keystore is sealed"], []),
+STEPS: list[tuple[NodeStep, list[str], list[str]]] = [
+    (SealedNode(), ["the keystore is sealed"], []),
     (Opened(NOTHING, NOTHING), ["chats are being restored from the keystore"], []),
     (RESTORED, ["the app server does not listen yet"], [LEAVING]),
     (serving(Joining()), [JoinState.JOINING.value], [LEAVING]),
@@ -48,13 +48,13 @@ STEPS: list[tuple[Step, list[str], list[str]]] = [
 
 
 @pytest.mark.parametrize(("step", "reasons", "more"), STEPS, ids=lambda value: type(value).__name__)
-def test_readiness_names_what_is_missing(step: Step, reasons: list[str], more: list[str]) -> None:
+def test_readiness_names_what_is_missing(step: NodeStep, reasons: list[str], more: list[str]) -> None:
     assert explain_unreadiness(step, draining=False) == reasons
     assert explain_unreadiness(step, draining=True) == reasons + more
 
 
 def test_every_step_is_covered() -> None:
-    assert {type(step) for step, _, _ in STEPS} == set(get_args(Step))
+    assert {type(step) for step, _, _ in STEPS} == set(get_args(NodeStep))
 
 
 async def test_a_sealed_view_refuses_everything_with_the_first_reason() -> None:

@@ -24,7 +24,7 @@ from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
 from hermes_core.relay.output import NodeOutput
 from hermes_node.admin.server import _STATUS
-from hermes_node.chats.driver import Pass
+from hermes_node.chats.driver import ChatPass
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.config.sources import load_config
 from hermes_node.errors import NodeError, describe_failure
@@ -146,7 +146,7 @@ CHAT_EVENTS: list[chat.ChatEvent] = [
 def test_each_event_of_a_chat_is_one_line(event: chat.ChatEvent) -> None:
     stream = io.StringIO()
     log = EventLog(node_id="n", level="debug", stream=stream)
-    ChatObserver(log, NodeMetrics(version="test")).observe(Pass(NodeOutput(1, events=[event])))
+    ChatObserver(log, NodeMetrics(version="test")).observe(ChatPass(NodeOutput(1, events=[event])))
     (line,) = stream.getvalue().splitlines()
     record = json.loads(line)
     assert record["event"] == ("chat_error" if isinstance(event, chat.MessageRefused) else "chat_event")
@@ -173,7 +173,7 @@ SESSION_EVENTS: list[tuple[chat.SessionEvent, str]] = [
 def test_each_event_of_a_stream_is_one_line(event: chat.SessionEvent, name: str) -> None:
     stream = io.StringIO()
     log = EventLog(node_id="n", level="debug", stream=stream)
-    ChatObserver(log, NodeMetrics(version="test")).observe(Pass(NodeOutput(1, events=[event])))
+    ChatObserver(log, NodeMetrics(version="test")).observe(ChatPass(NodeOutput(1, events=[event])))
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line)["event"] == name
 

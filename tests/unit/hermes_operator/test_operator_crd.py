@@ -13,7 +13,7 @@ import yaml
 
 from hermes_operator import names
 from hermes_operator.nodes.members import render_members
-from hermes_operator.rollout.state import Step
+from hermes_operator.rollout.state import RolloutStep
 from hermes_operator.spec import parse_mesh
 from tests.unit.hermes_operator.golden_manifests import SPECS, render
 from tests.unit.hermes_operator.operator_samples import mesh_body
@@ -99,10 +99,10 @@ def test_the_example_is_valid() -> None:
 
 def test_status_that_is_written_is_in_the_schema() -> None:
     status = SCHEMA["properties"]["status"]
-    assert set(status["properties"]["rollout"]["properties"]["step"]["enum"]) == {step.value for step in Step}
-    from hermes_operator.nodes.members import Member
+    assert set(status["properties"]["rollout"]["properties"]["step"]["enum"]) == {step.value for step in RolloutStep}
+    from hermes_operator.nodes.members import MemberRecord
 
-    entry = render_members([Member("demo-0", "u", 1, "f", "v", 1, 1, 1, 1, 1, "RESUMED", "d")])[0]
+    entry = render_members([MemberRecord("demo-0", "u", 1, "f", "v", 1, 1, 1, 1, 1, "RESUMED", "d")])[0]
     assert set(entry) == set(status["properties"]["members"]["items"]["properties"])
 
 

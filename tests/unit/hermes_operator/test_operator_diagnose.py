@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 import pytest
 
 from hermes_operator.diagnose import Diagnosis, diagnose
-from hermes_operator.nodes.members import Member
+from hermes_operator.nodes.members import MemberRecord
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import PodView
 from hermes_operator.plan.actions import Problem
-from hermes_operator.rollout.state import Rollout, Step
+from hermes_operator.rollout.state import Rollout, RolloutStep
 from hermes_operator.status.document import build_status
 from hermes_operator.status.mesh_state import MeshState
 from tests.unit.hermes_operator.operator_samples import by_type, mesh_of, pod_of, settled
 
 MESH = mesh_of()
 SEEN = settled(MESH)
-HALTED = Rollout(Step.HALTED, 2, pod="demo-2", message="demo-2 did not come back")
+HALTED = Rollout(RolloutStep.HALTED, 2, pod="demo-2", message="demo-2 did not come back")
 IDLE = Rollout(partition=3)
 CONFLICT = Problem("NameTaken", "Service demo exists")
 LOST = Problem("PassphraseLost", "Secret demo-passphrase is gone", keystore=True)
 PULL = pod_of("demo-1", ready=False, failure=NodeFailure("ImagePullFailed", "no such image"))
 SEALED = pod_of("demo-0", ready=False, failure=NodeFailure("KeystoreTampered", "changed; restore it", 72, keystore=True))
-GOOD = Member("demo-0", verdict="RESUMED")
-BAD = Member("demo-2", verdict="ROLLED_BACK", detail="older")
+GOOD = MemberRecord("demo-0", verdict="RESUMED")
+BAD = MemberRecord("demo-2", verdict="ROLLED_BACK", detail="older")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Case:
     halted: bool
     problems: tuple[Problem, ...]
     pods: tuple[PodView, ...]
-    members: tuple[Member, ...]
+    members: tuple[MemberRecord, ...]
 
     @property
     def rollout(self) -> Rollout:

@@ -28,7 +28,7 @@ from hermes_operator.plan.actions import (
     WipePods,
 )
 from hermes_operator.plan.mesh_plan import plan_mesh
-from hermes_operator.rollout.state import Step, render_rollout
+from hermes_operator.rollout.state import RolloutStep, render_rollout
 from hermes_operator.spec import MeshSpec
 from tests.unit.hermes_operator.golden_manifests import SPECS
 from tests.unit.hermes_operator.operator_samples import (
@@ -63,7 +63,7 @@ def test_a_mesh_that_is_as_wanted_needs_nothing(name: str) -> None:
     mesh = mesh_of(SPECS[name])
     made = plan(mesh, settled(mesh))
     assert (made.actions, made.problems, made.decision.effects, made.decision.events) == ((), (), (), ())
-    assert made.decision.rollout.step is Step.IDLE
+    assert made.decision.rollout.step is RolloutStep.IDLE
     assert made.decision.recheck_s is None
 
 
@@ -137,7 +137,7 @@ def test_quantities_that_the_server_rewrites_are_no_drift() -> None:
     same = _edited(settled(mesh), ("StatefulSet", "demo"), path, {"cpu": "1", "memory": "1Gi"})
     assert plan(mesh, same).actions == ()
     other = _edited(settled(mesh), ("StatefulSet", "demo"), path, {"cpu": "2", "memory": "1Gi"})
-    assert plan(mesh, other).decision.rollout.step is Step.WAITING
+    assert plan(mesh, other).decision.rollout.step is RolloutStep.WAITING
 
 
 def test_the_budget_goes_with_the_second_node_but_nobody_elses() -> None:
@@ -188,7 +188,7 @@ def test_a_passphrase_that_changed_restarts_gated() -> None:
 def test_a_secret_that_somebody_deleted_restarts_nobody() -> None:
     mesh = mesh_of()
     made = plan(mesh, replace(settled(mesh), secrets=secrets_of(mesh, passphrase=None)))
-    assert made.decision.rollout.step is Step.IDLE
+    assert made.decision.rollout.step is RolloutStep.IDLE
     assert [problem.reason for problem in made.problems] == ["PassphraseLost"]
     assert CreatePassphrase() not in made.actions
 
@@ -256,8 +256,8 @@ def test_a_changed_number_of_nodes_is_applied_before_any_restart() -> None:
     seen = settled(mesh_of())
     assert seen.statefulset is not None
     outdated = replace(seen, statefulset=replace(seen.statefulset, update_revision="rev-2"))
-    assert plan(mesh_of(), outdated).decision.rollout.step is Step.WAITING
-    assert plan(mesh_of({"replicas": 2}), outdated).decision.rollout.step is Step.IDLE
+    assert plan(mesh_of(), outdated).decision.rollout.step is RolloutStep.WAITING
+    assert plan(mesh_of({"replicas": 2}), outdated).decision.rollout.step is RolloutStep.IDLE
 
 
 def test_a_damaged_ca_file_is_put_right() -> None:
@@ -279,7 +279,7 @@ def test_certificates_are_renewed_in_time_and_roll_nothing() -> None:
     assert plan(mesh, replace(seen, now=NOW + timedelta(days=59))).actions == ()
     made = plan(mesh, replace(seen, now=NOW + timedelta(days=61)))
     assert made.actions == (RenewCertificates(mesh.pods),)
-    assert made.decision.rollout.step is Step.IDLE
+    assert made.decision.rollout.step is RolloutStep.IDLE
 
 
 def test_an_unsettled_statefulset_is_waited_for() -> None:
@@ -287,7 +287,7 @@ def test_an_unsettled_statefulset_is_waited_for() -> None:
     seen = settled(mesh)
     assert seen.statefulset is not None
     made = plan(mesh, replace(seen, statefulset=replace(seen.statefulset, settled=False, update_revision="rev-9")))
-    assert made.decision.rollout.step is Step.IDLE
+    assert made.decision.rollout.step is RolloutStep.IDLE
     assert made.decision.recheck_s
 
 

@@ -17,7 +17,7 @@ from hermes_operator.metrics import OperatorMetrics
 from hermes_operator.process.http_server import serve_http
 from hermes_operator.process.logs import JsonFormatter
 from hermes_operator.process.run import await_definition
-from hermes_operator.rollout.state import Rollout, Step
+from hermes_operator.rollout.state import Rollout, RolloutStep
 
 
 def settings_of(*arguments: str) -> Any:
@@ -84,13 +84,13 @@ def test_series_of_a_mesh_start_at_zero_and_end_with_it() -> None:
     metrics = OperatorMetrics()
     metrics.track_mesh("chat", "demo")
     metrics.track_mesh("chat", "other")
-    rollout = Rollout(Step.WITNESS, started_at=datetime(2026, 1, 1, tzinfo=UTC))
+    rollout = Rollout(RolloutStep.WITNESS, started_at=datetime(2026, 1, 1, tzinfo=UTC))
     metrics.show_rollout("chat", "demo", rollout)
     value = metrics.registry.get_sample_value
     labels = {"namespace": "chat", "mesh": "demo"}
     assert value("hermes_operator_rollouts_total", labels | {"result": "halted"}) == 0
     assert value("hermes_operator_rollout_in_progress_since_timestamp_seconds", labels) == 1767225600
-    metrics.show_rollout("chat", "demo", Rollout(Step.HALTED, started_at=rollout.started_at))
+    metrics.show_rollout("chat", "demo", Rollout(RolloutStep.HALTED, started_at=rollout.started_at))
     assert value("hermes_operator_rollout_in_progress_since_timestamp_seconds", labels) is None
     metrics.forget_mesh("chat", "demo")
     left = [s for m in metrics.registry.collect() for s in m.samples if s.labels.get("mesh") == "demo"]

@@ -8,7 +8,7 @@ import pytest
 
 from hermes_core.keystore.resume_verdict import KeystoreStanding, ResumeVerdict
 from hermes_core.keystore.state import KeystoreMark
-from hermes_operator.nodes.members import Member, parse_members, record_report, refresh_member, render_members
+from hermes_operator.nodes.members import MemberRecord, parse_members, record_report, refresh_member, render_members
 from hermes_operator.nodes.resume_judgement import judge_report
 from tests.unit.hermes_operator.operator_samples import pod_of, report_of, witness_of
 
@@ -58,7 +58,7 @@ def test_first_start_has_nothing_to_be_compared_with() -> None:
 def test_members_keep_the_highest_they_ever_saw() -> None:
     pod = pod_of("demo-2")
     good = judge_report(report_of(), None, None)
-    member = record_report(Member("demo-2"), pod, report_of(), good, "1.0.0")
+    member = record_report(MemberRecord("demo-2"), pod, report_of(), good, "1.0.0")
     assert member.describes(pod)
     assert not member.describes(pod_of("demo-2", restarts=1))
     old = report_of(generation=3, commit_counter=5)
@@ -74,6 +74,8 @@ def test_members_keep_the_highest_they_ever_saw() -> None:
 
 
 def test_members_survive_the_status() -> None:
-    member = record_report(Member("demo-2"), pod_of("demo-2"), report_of(expired=1), judge_report(report_of(), None, None), "1")
+    member = record_report(
+        MemberRecord("demo-2"), pod_of("demo-2"), report_of(expired=1), judge_report(report_of(), None, None), "1"
+    )
     assert parse_members({"members": render_members([member])}) == {"demo-2": member}
-    assert [m["pod"] for m in render_members([Member("demo-10"), Member("demo-9")])] == ["demo-9", "demo-10"]
+    assert [m["pod"] for m in render_members([MemberRecord("demo-10"), MemberRecord("demo-9")])] == ["demo-9", "demo-10"]

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
-from hermes_operator.nodes.members import Member
+from hermes_operator.nodes.members import MemberRecord
 from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import Problem
-from hermes_operator.rollout.state import Rollout, Step
+from hermes_operator.rollout.state import Rollout, RolloutStep
 from hermes_operator.status.document import build_status
 from hermes_operator.status.mesh_state import MeshState
 from hermes_operator.status.transitions import transition_events
@@ -22,7 +22,9 @@ from tests.unit.hermes_operator.operator_samples import NOW, Json, by_type, mesh
 
 SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase; cure", 71, keystore=True, permanent=True)
 PULL = NodeFailure("ImagePullFailed", "no such image")
-GOOD = {name: Member(name, verdict="RESUMED", version="1.0.0", resumed_chats=4) for name in ("demo-0", "demo-1", "demo-2")}
+GOOD = {
+    name: MemberRecord(name, verdict="RESUMED", version="1.0.0", resumed_chats=4) for name in ("demo-0", "demo-1", "demo-2")
+}
 
 
 def status_of(seen: Observed | None = None, spec: Json | None = None, **given: Any) -> Json:
@@ -120,10 +122,15 @@ def test_a_problem_of_the_passphrase() -> None:
 @pytest.mark.parametrize(
     ("rollout", "paused", "phase", "progressing"),
     [
-        (Rollout(Step.RESTART, 2, pod="demo-2", message="demo-2 is starting"), False, "RollingOut", ("True", "RollingOut")),
-        (Rollout(Step.VERIFY, 2, pod="demo-2"), True, "RollingOut", ("True", "RollingOut")),
-        (Rollout(Step.WAITING, 3), True, "Paused", ("False", "Paused")),
-        (Rollout(Step.HALTED, 2, pod="demo-2", message="no"), False, "Halted", ("False", "RolloutHalted")),
+        (
+            Rollout(RolloutStep.RESTART, 2, pod="demo-2", message="demo-2 is starting"),
+            False,
+            "RollingOut",
+            ("True", "RollingOut"),
+        ),
+        (Rollout(RolloutStep.VERIFY, 2, pod="demo-2"), True, "RollingOut", ("True", "RollingOut")),
+        (Rollout(RolloutStep.WAITING, 3), True, "Paused", ("False", "Paused")),
+        (Rollout(RolloutStep.HALTED, 2, pod="demo-2", message="no"), False, "Halted", ("False", "RolloutHalted")),
     ],
 )
 def test_rollouts(rollout: Rollout, paused: bool, phase: str, progressing: tuple[str, str]) -> None:
@@ -132,11 +139,11 @@ def test_rollouts(rollout: Rollout, paused: bool, phase: str, progressing: tuple
     assert shown(status)["Progressing"] == progressing
     assert shown(status)["Ready"][0] == "False"
     assert shown(status)["RolloutPaused"][0] == str(paused)
-    assert shown(status)["Degraded"][0] == str(rollout.step is Step.HALTED)
+    assert shown(status)["Degraded"][0] == str(rollout.step is RolloutStep.HALTED)
 
 
 def test_a_node_that_lost_something_is_shown_until_it_is_accepted() -> None:
-    lost = GOOD | {"demo-1": Member("demo-1", verdict="ROLLED_BACK", detail="older", lost_chats=3, version="1.0.1")}
+    lost = GOOD | {"demo-1": MemberRecord("demo-1", verdict="ROLLED_BACK", detail="older", lost_chats=3, version="1.0.1")}
     status = status_of(members=lost)
     assert shown(status)["ResumeVerified"] == ("False", "ResumeFailed")
     assert shown(status)["Degraded"] == ("True", "ResumeFailed")
@@ -187,7 +194,7 @@ def test_events_are_told_once_and_only_of_what_changed() -> None:
     assert reasons(transition_events(good, broken)) == ["MeshNotReady", "KeystoreProblem"]
     assert reasons(transition_events(good, pulling)) == ["MeshNotReady", "NodeProblem"]
     assert reasons(transition_events(broken, good)) == ["MeshReady"]
-    rolling = status_of(seen, rollout=Rollout(Step.RESTART, 2, pod="demo-2"))
+    rolling = status_of(seen, rollout=Rollout(RolloutStep.RESTART, 2, pod="demo-2"))
     assert transition_events(good, rolling) == ()
-    lost = status_of(seen, members=GOOD | {"demo-1": Member("demo-1", verdict="ROLLED_BACK")})
+    lost = status_of(seen, members=GOOD | {"demo-1": MemberRecord("demo-1", verdict="ROLLED_BACK")})
     assert reasons(transition_events(good, lost)) == ["ResumeFailed"]

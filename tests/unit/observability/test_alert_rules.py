@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from alerts.catalogue import ALERTS, NAMES, RECORDINGS
-from alerts.model import GRAFANA_MARK, GRAFANA_URL, RUNBOOKS_MARK, RUNBOOKS_URL, THRESHOLD_MARK, Alert, Link, Severity
+from alerts.model import GRAFANA_MARK, GRAFANA_URL, RUNBOOKS_MARK, RUNBOOKS_URL, THRESHOLD_MARK, Alert, DashboardLink, Severity
 from tests.unit.observability.known_series import Known, complaints, known_series
 from tools import generate_alerts
 from tools.generated_files import ROOT
@@ -96,7 +96,11 @@ def test_alert_waits_or_stays(alert: Alert) -> None:
 @each_alert
 def test_links_use_labels_that_the_alert_has(alert: Alert) -> None:
     by = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", alert.expr))))
-    needed = {Link.NONE: set(), Link.MESH: {"namespace", "mesh"}, Link.POD: {"namespace", "mesh", "pod"}}[alert.link]
+    needed = {
+        DashboardLink.NONE: set(),
+        DashboardLink.MESH: {"namespace", "mesh"},
+        DashboardLink.POD: {"namespace", "mesh", "pod"},
+    }[alert.link]
     if not alert.expr.startswith("namespace_mesh:"):
         assert needed <= by
 

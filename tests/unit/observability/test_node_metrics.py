@@ -20,7 +20,7 @@ FREE_LABELS = {"version", "revision", "protocol"}  # of hermes_build_info: one s
 
 ALLOWED: dict[str, set[str]] = {
     "scope": {*labels.ChatScope, *labels.ThrottleScope},
-    "channel": set(labels.Channel),
+    "channel": set(labels.ChannelLabel),
     "role": set(labels.HandshakeRole),
     "direction": set(labels.MessageDirection),
     "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind},

@@ -13,12 +13,12 @@ from hermes_core.endpoint.agreement import (
     Accepted,
     Active,
     AgreementState,
+    AgreementStep,
     Offered,
     Offering,
     Paused,
     RekeyWish,
     Starting,
-    Step,
     Wanted,
 )
 from hermes_core.endpoint.channels import ChannelPair
@@ -30,7 +30,7 @@ from hermes_core.protocol.messages import Answer, Offer
 from tests.unit.hermes_core.endpoint.parts import HOME, NOW, PEER_KEY, Notebook, make_context, make_offered_chat
 
 STATES: tuple[type[AgreementState], ...] = (Starting, Offered, Accepted, Active, Wanted, Offering, Paused)
-# Rows: states; columns: steps in the order of Step. "." means nothing and changes nothing.
+# Rows: states; columns: steps in the order of AgreementStep. "." means nothing and changes nothing.
 EXPECTED = """
           ACCEPT    AGREE   WISH      OFFER     YIELD   PAUSE   DROP    RETRY
 Starting  .         Active  .         .         .       .       .       .
@@ -45,18 +45,18 @@ Paused    .         Active  Paused    Offering  .       .       .       Wanted
 
 def test_the_table_is_what_the_test_draws() -> None:
     head, *rows = EXPECTED.strip("\n").splitlines()
-    assert head.split() == [step.name for step in Step]
+    assert head.split() == [step.name for step in AgreementStep]
     assert [row.split()[0] for row in rows] == [state.__name__ for state in STATES]
     drawn = {
         (state, step): cell
         for state, row in zip(STATES, rows, strict=True)
-        for step, cell in zip(Step, row.split()[1:], strict=True)
+        for step, cell in zip(AgreementStep, row.split()[1:], strict=True)
     }
     assert {pair: cell for pair, cell in drawn.items() if cell != "."} == {pair: to.__name__ for pair, to in STEPS.items()}
 
 
 def test_keys_are_agreed_on_from_the_first_agreement_on() -> None:
-    assert {state for state in STATES if (state, Step.WISH) in STEPS} == ACTIVE
+    assert {state for state in STATES if (state, AgreementStep.WISH) in STEPS} == ACTIVE
     assert all(STEPS[pair] in ACTIVE for pair in STEPS if pair[0] in ACTIVE)
 
 

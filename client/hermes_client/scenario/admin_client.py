@@ -1,4 +1,4 @@
-"""What a node's admin server tells: ratchet positions, records held; for checking a promise from outside."""
+"""Asks a node's admin server for ratchet positions and records held, to check a promise from outside."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class AdminError(HermesError):
 
 
 @dataclass(frozen=True, slots=True)
-class AdminView:
+class AdminClient:
     """`url` such as http://127.0.0.1:9090, and the bearer token of the endpoints that tell more than health."""
 
     url: str
     token: str
 
     @classmethod
-    def from_file(cls, url: str, token_file: Path) -> AdminView:
+    def from_file(cls, url: str, token_file: Path) -> AdminClient:
         try:
             return cls(url.rstrip("/"), token_file.read_text().strip())
         except OSError as error:
@@ -113,13 +113,13 @@ def find_lowered(before: list[Position], after: list[Position]) -> list[str]:
     return found
 
 
-async def read_positions(views: dict[str, AdminView]) -> list[Position]:
+async def read_positions(views: dict[str, AdminClient]) -> list[Position]:
     """Positions of every node that answers, by node name."""
     reports = await asyncio.gather(*(view.read_ratchets() for view in views.values()))
     return [position for node, report in zip(views, reports, strict=True) for position in list_positions(node, report)]
 
 
-async def count_chats(views: dict[str, AdminView]) -> dict[str, int]:
+async def count_chats(views: dict[str, AdminClient]) -> dict[str, int]:
     """Chat records held by each node."""
     reports = await asyncio.gather(*(view.read_resume() for view in views.values()))
     return {node: report.live_chats for node, report in zip(views, reports, strict=True)}

@@ -1,4 +1,4 @@
-"""AdminView and the look for leftovers, against an admin server of aiohttp."""
+"""AdminClient and the look for leftovers, against an admin server of aiohttp."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from hermes_client.scenario import leftovers
-from hermes_client.scenario.admin_view import AdminError, AdminView, count_chats
+from hermes_client.scenario.admin_client import AdminClient, AdminError, count_chats
 from hermes_client.scenario.leftovers import wait_nothing_left
 from hermes_client.scenario.pair import BrokenPromiseError
 
@@ -48,43 +48,43 @@ async def _serve(node: FakeNode) -> AsyncIterator[str]:
 
 async def test_reads_and_ignores_what_a_later_node_adds() -> None:
     async with _serve(FakeNode([7])) as url:
-        assert await count_chats({"n": AdminView(url, TOKEN)}) == {"n": 7}
+        assert await count_chats({"n": AdminClient(url, TOKEN)}) == {"n": 7}
 
 
 async def test_refusals_say_the_cure() -> None:
     node = FakeNode([7])
     async with _serve(node) as url:
         with pytest.raises(AdminError, match="refuses the token"):
-            await AdminView(url, "wrong").read_resume()
+            await AdminClient(url, "wrong").read_resume()
         with pytest.raises(AdminError, match="answered 404"):
-            await AdminView(url, TOKEN).read_ratchets()
+            await AdminClient(url, TOKEN).read_ratchets()
         node.body = "<html>"
         with pytest.raises(AdminError, match="did not answer as an admin server does"):
-            await AdminView(url, TOKEN).read_resume()
+            await AdminClient(url, TOKEN).read_resume()
     with pytest.raises(AdminError, match="cannot reach"):
-        await AdminView(url, TOKEN).read_resume()
+        await AdminClient(url, TOKEN).read_resume()
 
 
 def test_a_token_file_is_read_without_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    assert AdminView.from_file("http://x/", tmp_path / "token") == AdminView("http://x", TOKEN)
+    assert AdminClient.from_file("http://x/", tmp_path / "token") == AdminClient("http://x", TOKEN)
 
 
 async def test_waits_until_the_records_are_gone() -> None:
     async with _serve(FakeNode([2, 1, 0])) as url:
-        assert await wait_nothing_left({"n": AdminView(url, TOKEN)}, {"n": 0}) == "chat records: n 0"
+        assert await wait_nothing_left({"n": AdminClient(url, TOKEN)}, {"n": 0}) == "chat records: n 0"
 
 
 async def test_chats_of_others_that_were_there_before_are_no_leftovers() -> None:
     async with _serve(FakeNode([5])) as url:
-        assert await wait_nothing_left({"n": AdminView(url, TOKEN)}, {"n": 5}) == "chat records: n 5"
+        assert await wait_nothing_left({"n": AdminClient(url, TOKEN)}, {"n": 5}) == "chat records: n 5"
 
 
 async def test_a_record_that_stays_breaks_the_promise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "CLEAN_TIMEOUT_S", 0.2)
     async with _serve(FakeNode([1])) as url:
         with pytest.raises(BrokenPromiseError, match="records left over: n 1"):
-            await wait_nothing_left({"n": AdminView(url, TOKEN)}, {"n": 0})
+            await wait_nothing_left({"n": AdminClient(url, TOKEN)}, {"n": 0})
 
 
 async def test_without_an_admin_server_it_says_that_nothing_was_looked_at() -> None:
