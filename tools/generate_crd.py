@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from hermes_core.bounds import Rule, Tunable, rules_of, tunables_of
+from hermes_core.bounds import Relation, Tunable, rules_of, tunables_of
 from hermes_operator import spec
 from hermes_operator.durations import format_duration
 from tools.generated_files import ROOT, Files, run
@@ -30,7 +30,7 @@ _MARK = re.compile(r"^(?P<indent> *)(?P<key>[\w-]+):(?P<value> .*?)? # from (?P<
 Schema = dict[str, Any]
 
 
-class _Dumper(yaml.SafeDumper):
+class _DefinitionDumper(yaml.SafeDumper):
     """Lists stand further in than their key, as in the rest of the file."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
@@ -66,7 +66,7 @@ def _is_below(line: str, margin: str) -> bool:
 
 
 def _dump(value: Any) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=4096, allow_unicode=True)
+    return yaml.dump(value, Dumper=_DefinitionDumper, sort_keys=False, width=4096, allow_unicode=True)
 
 
 def _fill_value(mark: re.Match[str]) -> str:
@@ -118,7 +118,7 @@ def _build_duration(tunable: Tunable) -> Schema:
     }
 
 
-def _build_rule(kind: type, field: str, rule: Rule, other: str) -> Schema:
+def _build_rule(kind: type, field: str, rule: Relation, other: str) -> Schema:
     """CEL reads whole numbers; a rule between durations would need more."""
     if {tunables_of(kind)[name].type for name in (field, other)} != {int}:
         raise TypeError(f"{kind.__name__}: no rule between {field} and {other} can be written")

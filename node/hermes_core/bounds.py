@@ -46,7 +46,7 @@ def quote(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Relation:
     """Holds a value to `factor` times that of another tunable, wherever one class has both; `words` and `why` are for people.
 
     `sign` is what stands between the two, as CEL writes it.
@@ -62,12 +62,12 @@ class Rule:
         return _COMPARE[self.sign](value, self.factor * other)
 
 
-def at_most(other: Any, why: str) -> Rule:
-    return Rule("<=", other, "must not exceed", why)
+def at_most(other: Any, why: str) -> Relation:
+    return Relation("<=", other, "must not exceed", why)
 
 
-def at_least_twice(other: Any, why: str) -> Rule:
-    return Rule(">=", other, "must be at least twice", why, factor=2)
+def at_least_twice(other: Any, why: str) -> Relation:
+    return Relation(">=", other, "must be at least twice", why, factor=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Tunable:
     high: float | None
     unit: str
     text: str
-    rule: Rule | None
+    rule: Relation | None
 
     @property
     def type(self) -> Any:
@@ -104,7 +104,7 @@ class Tunable:
         return ""
 
 
-def bounds(default: float, low: float, high: float, unit: str, text: str, rule: Rule | None = None) -> msgspec.Meta:
+def bounds(default: float, low: float, high: float, unit: str, text: str, rule: Relation | None = None) -> msgspec.Meta:
     """The annotation of a number; both `low` and `high` are allowed."""
     return msgspec.Meta(ge=low, le=high, description=text, extra={"default": default, "unit": unit, "rule": rule})
 
@@ -132,7 +132,7 @@ def tunables_of(kind: type) -> Mapping[str, Tunable]:
     return _read_class(kind)[0]
 
 
-def rules_of(kind: type) -> Sequence[tuple[str, Rule, str]]:
+def rules_of(kind: type) -> Sequence[tuple[str, Relation, str]]:
     """Field, rule and other field for each rule between two fields of a class."""
     return _read_class(kind)[1]
 
@@ -156,7 +156,7 @@ def _meta_of(hint: Any) -> Any:
 
 
 @cache
-def _read_class(kind: type) -> tuple[dict[str, Tunable], list[tuple[str, Rule, str]]]:
+def _read_class(kind: type) -> tuple[dict[str, Tunable], list[tuple[str, Relation, str]]]:
     hints = get_type_hints(kind, include_extras=True)
     tunables = {name: read_tunable(hint) for name, hint in hints.items() if getattr(_meta_of(hint), "extra", None)}
     names = [(name, other) for name in tunables for other in tunables]
