@@ -25,7 +25,7 @@ MADE = re.compile(
 )
 
 CHAINS: dict[str, list[list[str]]] = {
-    "A setting": [["max_chats", "overlap_s"]],
+    "A setting": [["MaxChatsPerApp", "RekeyRefillS"], ["max_chats", "overlap_s"]],
     "A CRD field": [["maxChatsPerApp", "maxKeyLifetime"], ["MeshSpec", "max_key_lifetime_s"]],
     "An error code": [[code.name for code in ErrorCode]],
     "A message": [["Answer", "Confirm", "Reject", "Resume", "PathState", "ClosedAck"], ["parse_reject", "parse_path"]],
