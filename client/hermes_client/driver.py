@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from typing import Final
 
 from hermes_client.chat import Chat
 from hermes_client.signal import Signal
@@ -20,6 +21,9 @@ from hermes_wire.app import ClientMessage
 
 _log = logging.getLogger("hermes.client")
 
+INPUT_TURNS: Final = 3
+"""Turns of the loop in which gRPC hands over what it has read: its poller's, the future's, the reading task's."""
+
 
 class AppDriver:
     """Everything here is plain code on one event loop. `wake` is set when the machine has something to send."""
@@ -27,7 +31,7 @@ class AppDriver:
     def __init__(self, identity: Identity, params: AppParams) -> None:
         self._machine = AppChats(identity=identity, params=params, random=SYSTEM_RANDOM)
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._to_acknowledge: dict[ChatId, int] = {}
         self._failures: dict[ChatId, ProtocolError] = {}
         self.outbound: deque[ClientMessage] = deque()
@@ -141,7 +145,11 @@ class AppDriver:
         if due is not None and not self.closed:
             self._timer = self._loop.call_at(due, self._fire)
 
-    def _fire(self) -> None:
+    def _fire(self, turns: int = INPUT_TURNS) -> None:
+        """What has arrived by now is handled before the timer: after a pause it may be what the timer waits for."""
+        if turns:
+            self._timer = self._loop.call_soon(self._fire, turns - 1)
+            return
         self._machine.handle_timer(self._loop.time())
         self._absorb()
 

@@ -54,7 +54,7 @@ class ResumeAnswers:
             # No pass between the snapshot and its commit: the mark that is returned stands for exactly this state.
             snapshot = build_snapshot(machine.describe())
             taken = await self.store.run(lambda keystore: take_witness(keystore, snapshot, self.random))
-            self.store.closed_value = await self.store.run(read_closed_value)
+            self.store.note_ended_with(await self.store.run(read_closed_value))
         self.log.info("resume_witness_taken", chats=taken.chats)
         return admin_pb2.ResumeWitness(
             node_id=self.node_id,

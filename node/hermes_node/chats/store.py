@@ -26,8 +26,7 @@ class ChatStore:
         self._executor = executor
         self._metrics = metrics
         self.deleted_since_rotation = 0
-        self.closed_value: bytes | None = None
-        """What to note for each chat that ends while a resume witness is outstanding (hermes_node.keystore.witness)."""
+        self._closed_value: bytes | None = None
 
     @property
     def mark(self) -> KeystoreMark:
@@ -36,6 +35,10 @@ class ChatStore:
     @property
     def keystore(self) -> Keystore:
         return self._keystore
+
+    def note_ended_with(self, value: bytes | None) -> None:
+        """What to note for each chat that ends while a resume witness is outstanding (hermes_core.keystore.witness)."""
+        self._closed_value = value
 
     async def run(self, work: Callable[[Keystore], T]) -> T:
         """Do something with the keystore in its thread."""
@@ -68,8 +71,8 @@ class ChatStore:
                 record.wipe()
             for chat_id, tombstone in output.tombstone_puts.items():
                 puts[Table.TOMBSTONE, chat_id] = encode_tombstone(tombstone)
-            if self.closed_value is not None:
-                puts.update({(Table.CLOSED, chat_id): self.closed_value for chat_id in output.deletes})
+            if self._closed_value is not None:
+                puts.update({(Table.CLOSED, chat_id): self._closed_value for chat_id in output.deletes})
             deletes = {(Table.CHAT, chat_id) for chat_id in output.deletes}
             deletes |= {(Table.TOMBSTONE, chat_id) for chat_id in output.tombstone_deletes}
             keystore.commit(puts, deletes)

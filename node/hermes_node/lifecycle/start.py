@@ -56,7 +56,7 @@ async def open_keystore(context: StartContext, environment: MutableMapping[str, 
     with context.metrics.keystore.operation(KeystoreOperation.UNSEAL):
         found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.random)
     store = ChatStore(found.keystore, context.worker, context.metrics.keystore)
-    store.closed_value = found.closed_value
+    store.note_ended_with(found.closed_value)
     context.closing.push_async_callback(_close_unflushed, store)
     _tell_opened(context, found)
     return Opened(store, found.stored), found
