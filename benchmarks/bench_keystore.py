@@ -18,8 +18,8 @@ from benchmarks.measure import Figure, build_cost_figure, interleave
 from benchmarks.one_chat import OneChat
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import _AAD_PLACE, RecordSealer
-from hermes_core.keystore.tables import RECORD_VERSIONS
 from hermes_node.keystore import Keystore, Table
 from tests.reference.keystore_reference import encode_chat_record, random_channel, random_chat_record, random_epoch
 

@@ -8,7 +8,7 @@ from hermes_core.endpoint.events import ChatOffered, MessageReceived
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId, NodeId
-from hermes_core.keystore.record import encode_chat_record
+from hermes_core.keystore.chat_record_codec import encode_chat_record
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats

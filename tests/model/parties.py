@@ -21,7 +21,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId, NodeId
 from hermes_core.keystore.chat_record import Tombstone
-from hermes_core.keystore.record import encode_chat_record, parse_chat_record
+from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.events import NodeEvent
@@ -205,7 +205,7 @@ class NodeParty:
 
     @property
     def tombstones(self) -> set[ChatId]:
-        return self.running._notices.ids()
+        return self.running._tombstones.ids()
 
     def check(self) -> None:
         chats = self.chats

@@ -13,9 +13,9 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Neighbour
-from hermes_core.relay.notices import Notices
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.router import NodeChats
+from hermes_core.relay.tombstones import Tombstones
 from tests.model.ledger import ViolationError
 from tests.model.parties import NodeParty
 from tests.model.runner import run_seed
@@ -91,7 +91,7 @@ def _confirm_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _forget_notices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Notices, "send_all", lambda *_: None)
+    monkeypatch.setattr(Tombstones, "send_all", lambda *_: None)
 
 
 def _never_send_again(monkeypatch: pytest.MonkeyPatch) -> None:

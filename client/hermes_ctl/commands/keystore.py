@@ -14,8 +14,9 @@ from rich.table import Table as RichTable
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
-from hermes_core.keystore.backend import PASSPHRASE_BACKEND_ID, PassphraseBackend
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.key_backend import PASSPHRASE_BACKEND_ID, PassphraseBackend
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.tables import Table
 from hermes_ctl.errors import CtlError
 from hermes_ctl.output import add_output_option, print_data
 from hermes_ctl.terminal import say

@@ -6,7 +6,7 @@ import struct
 from typing import Final
 
 from hermes_core.ids import MAX_EPOCH, MAX_POSITION, PUBLIC_KEY_BYTES, ChannelKind, Party, Role
-from hermes_core.keystore.record_layout import (
+from hermes_core.keystore.record_reader import (
     KEY_ID_BYTES,
     MAX_TIME_S,
     SECRET_BYTES,

@@ -21,7 +21,7 @@ from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreTamperedError, KeystoreUnsupportedVersionError
 from hermes_core.keystore import labels
-from hermes_core.keystore.backend import MAX_WRAPPED_BYTES, KeyBackend
+from hermes_core.keystore.key_backend import MAX_WRAPPED_BYTES, KeyBackend
 from hermes_core.keystore.keys import KEY_BYTES, MasterKeys
 from hermes_core.keystore.tables import FILE_ID_BYTES
 

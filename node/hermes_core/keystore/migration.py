@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from hermes_core.errors import KeystoreTamperedError
-from hermes_core.keystore.record import encode_chat_record, parse_chat_record
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.tables import Table
 
 
 def _rewrite_chat(value: bytearray) -> bytearray:

@@ -1,4 +1,4 @@
-"""Tables of the keystore, the record version each is written in, and the bounds of keys and values."""
+"""Tables of the keystore, and the bounds of keys and values."""
 
 from __future__ import annotations
 
@@ -20,14 +20,3 @@ class Table(IntEnum):
     WITNESS = 4
     META = 5
     CLOSED = 6
-
-
-RECORD_VERSIONS: Final[dict[Table, int]] = {
-    Table.IDENTITY: 1,
-    Table.CHAT: 2,
-    Table.TOMBSTONE: 1,
-    Table.WITNESS: 1,
-    Table.META: 1,
-    Table.CLOSED: 1,
-}
-"""The version records of a table are written in; older ones are migrated when a keystore is opened, newer ones refused."""

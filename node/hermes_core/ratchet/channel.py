@@ -107,7 +107,9 @@ class Channel:
         chain = epoch.recv
         ahead = position - chain.next
         if ahead < 0:
-            return epochs.open_skipped(epoch, position, frame, header + aad_suffix, now)
+            if (late := epochs.open_skipped(epoch, position, frame, header + aad_suffix, now)) is None:
+                raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
+            return late
         if ahead > self.params.max_skip:
             raise self._too_far(position)
         try:

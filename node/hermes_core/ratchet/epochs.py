@@ -144,11 +144,11 @@ class Epochs:
         for skipped in range(max(epoch.recv.next, position - limit), position):
             self.skipped.add(epoch.number, skipped, epoch.recv.message_key(skipped), now)
 
-    def open_skipped(self, epoch: Epoch, position: int, frame: bytes, aad: bytes, now: float) -> bytes:
-        """Open a frame with the key that was kept for its position; REPLAYED_FRAME without it."""
+    def open_skipped(self, epoch: Epoch, position: int, frame: bytes, aad: bytes, now: float) -> bytes | None:
+        """Open a frame with the key that was kept for its position; None when there is none."""
         key = None if self.skipped is None else self.skipped.find(epoch.number, position, now)
         if self.skipped is None or key is None:
-            raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
+            return None
         plaintext = open_frame(key, frame, HEADER_BYTES, aad)
         self.skipped.use(epoch.number, position)
         return plaintext

@@ -10,7 +10,7 @@ from hermes_core.ids import AppId
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
-from hermes_core.relay.throttle import TokenBucket
+from hermes_core.relay.token_bucket import TokenBucket
 
 MAX_THROTTLED_APPS: Final = 10_000
 """Apps whose recent handshakes are remembered; the one longest unseen is forgotten first."""

@@ -26,11 +26,11 @@ from hermes_core.relay.directory import Directory
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import HandshakeFailed, ResumeRefused
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
-from hermes_core.relay.notices import Notices
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.standing import ChatEnd
+from hermes_core.relay.tombstones import Tombstones
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +50,7 @@ class NodeChats:
         """Sessions put theirs here too, so that everything keeps the order in which it was decided."""
         self._index = ChatIndex()
         self._admission = Admission(params, self._index)
-        self._notices = Notices(params, self.effects)
+        self._tombstones = Tombstones(params, self.effects)
         party = node_party(node_id, identity.public_key)
         self._context = ChatContext(params, identity, party, random, self._links, self.effects, self._admission)
         self._chats: dict[ChatId, Chat] = {}
@@ -73,7 +73,7 @@ class NodeChats:
                     self._dead_at.setdefault(neighbour, now + self._params.churn_grace_s)
             self._index.schedule(row, chat.next_timer())
         for tombstone in sorted(tombstones, key=lambda tombstone: tombstone.created_at_s):
-            self._notices.restore(tombstone)
+            self._tombstones.restore(tombstone)
 
     # streams
 
@@ -83,7 +83,7 @@ class NodeChats:
             self.disconnected(neighbour, now)
         link = self._links[neighbour] = Link(neighbour, stream, public_key, binding, now)
         self._dead_at.pop(neighbour, None)
-        self._notices.send_all(neighbour)
+        self._tombstones.send_all(neighbour)
         rows = self._index.rows_of(neighbour)
         if neighbour.node_id is None:
             for row in rows:  # all down until it resumes them; one it no longer knows it deletes
@@ -143,7 +143,7 @@ class NodeChats:
         elif isinstance(message, m.Offer):
             self._receive_offer(source, message, now)
         elif isinstance(message, m.ClosedAck):
-            self._notices.acknowledge(source, message.chat_id)
+            self._tombstones.acknowledge(source, message.chat_id)
         else:
             self._receive_for_chat(source, message, now)
 
@@ -185,7 +185,7 @@ class NodeChats:
 
     def _refuse_unknown(self, source: Neighbour, chat_id: ChatId) -> None:
         """One answer for chats that are not here and chats of others; a party of an ended chat hears its end again."""
-        notice = self._notices.find(source, chat_id)
+        notice = self._tombstones.find(source, chat_id)
         if notice is not None:
             self.effects.answer(source, m.Closed(chat_id, notice.reason))
         else:
@@ -225,7 +225,7 @@ class NodeChats:
     def _start_chat(self, source: Neighbour, offer: m.Offer, now: float) -> None:
         """Everything that costs nothing is checked before anything that does."""
         self._admission.check_open()
-        if offer.chat_id in self._index or offer.chat_id in self._notices:
+        if offer.chat_id in self._index or offer.chat_id in self._tombstones:
             raise ProtocolError(ErrorCode.CHAT_EXISTS)
         initiator = derive_app_id(offer.initiator_key)
         if source.node_id is None and initiator != source.app_id:
@@ -263,7 +263,7 @@ class NodeChats:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
-        times = [self._index.next_due(), self._notices.next_due(), self._claims.next_due(), *self._dead_at.values()]
+        times = [self._index.next_due(), self._tombstones.next_due(), self._claims.next_due(), *self._dead_at.values()]
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -275,7 +275,7 @@ class NodeChats:
                     self._change(row, now, Chat.close, m.CloseReason.ROUTE_UNAVAILABLE)
         for row in self._index.pop_due(now):
             self._change(row, now, Chat.handle_timer, now)
-        self._notices.expire(now)
+        self._tombstones.expire(now)
 
     # what a change means
 
@@ -309,7 +309,7 @@ class NodeChats:
         if chat.standing.stored:
             self.effects.output.deletes.add(chat.chat_id)
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
-        self._notices.add(chat.chat_id, end.reason, receivers, now)
+        self._tombstones.add(chat.chat_id, end.reason, receivers, now)
 
     def _touch(self, row: Row) -> None:
         if row.touch():

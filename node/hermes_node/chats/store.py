@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from hermes_core.crypto.secret import wipe_buffer
-from hermes_core.keystore.record import encode_chat_record
-from hermes_core.keystore.tombstone import encode_tombstone
+from hermes_core.keystore.chat_record_codec import encode_chat_record
+from hermes_core.keystore.tombstone_codec import encode_tombstone
 from hermes_core.relay.output import NodeOutput
 from hermes_node.keystore import Keystore, KeystoreMark, Table
 from hermes_node.metrics.keystore import KeystoreMetrics

@@ -8,8 +8,8 @@ from pathlib import Path
 from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreExistsError, KeystoreIOError
-from hermes_core.keystore.backend import KeyBackend
 from hermes_core.keystore.header import Header, build_header, wrap_context
+from hermes_core.keystore.key_backend import KeyBackend
 from hermes_core.keystore.keys import GenerationKeys, generate_key
 from hermes_core.keystore.state import KeystoreState, seal_state
 from hermes_core.keystore.tables import FILE_ID_BYTES

@@ -11,12 +11,13 @@ from pathlib import Path
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import wipe_buffer
 from hermes_core.errors import KeystoreTamperedError
-from hermes_core.keystore.backend import PASSPHRASE_BACKEND_ID, KeyBackend, parse_costs
+from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.header import Header
-from hermes_core.keystore.record import parse_chat_record
+from hermes_core.keystore.key_backend import PASSPHRASE_BACKEND_ID, KeyBackend, parse_costs
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.state import KeystoreMark
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.tables import Table
 from hermes_node.keystore.database import (
     DATABASE_ERRORS,
     FILE_VERSION,

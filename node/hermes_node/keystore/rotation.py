@@ -8,13 +8,14 @@ from dataclasses import replace
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import wipe_buffer
-from hermes_core.keystore.backend import KeyBackend
 from hermes_core.keystore.header import build_header, open_generation, wrap_context
+from hermes_core.keystore.key_backend import KeyBackend
 from hermes_core.keystore.keys import GenerationKeys, generate_key
 from hermes_core.keystore.migration import migrate_value, needs_migration
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import RecordSealer, SealedRow
 from hermes_core.keystore.set_digest import SetDigest
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.tables import Table
 from hermes_node.keystore.rows import delete_row, find_row, list_row_keys, put_row, write_state
 from hermes_node.keystore.unsealing import RowCensus, Unsealed
 

@@ -12,10 +12,11 @@ from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreError, KeystoreIOError, KeystoreTamperedError
-from hermes_core.keystore.backend import KeyBackend, PassphraseBackend
+from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.state import KeystoreMark
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.tables import Table
 from hermes_node.keystore import wal
 from hermes_node.keystore.creation import write_new_keystore
 from hermes_node.keystore.database import (

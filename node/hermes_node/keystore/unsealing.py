@@ -10,14 +10,15 @@ from typing import Any
 
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreTamperedError, KeystoreUnsupportedVersionError
-from hermes_core.keystore.backend import KeyBackend
 from hermes_core.keystore.header import MAX_HEADER_BYTES, Header, open_generation, parse_header, unwrap_master
+from hermes_core.keystore.key_backend import KeyBackend
 from hermes_core.keystore.keys import GenerationKeys
 from hermes_core.keystore.migration import migrate_value, needs_migration
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, RecordSealer, SealedRow
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, open_state
-from hermes_core.keystore.tables import RECORD_VERSIONS, ROW_KEY_BYTES, Table
+from hermes_core.keystore.tables import ROW_KEY_BYTES, Table
 from hermes_node.keystore.database import (
     DATABASE_ERRORS,
     Connector,

@@ -10,8 +10,8 @@ from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
 from hermes_core.ids import NodeId
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
-from hermes_core.keystore.record import parse_chat_record
-from hermes_core.keystore.tombstone import parse_tombstone
+from hermes_core.keystore.chat_record_codec import parse_chat_record
+from hermes_core.keystore.tombstone_codec import parse_tombstone
 from hermes_node.config.core_params import build_argon2_params
 from hermes_node.config.sections import Config
 from hermes_node.keystore import Keystore, Table

@@ -17,8 +17,8 @@ from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
 from hermes_node.mesh.links import GossipLink, PeerInbox, run_route
 from hermes_node.mesh.server import MeshView
 from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_stream
-from hermes_node.streams.bounds import RECEIVE_SLACK_BYTES, GrpcOptions
 from hermes_node.streams.byte_stream import ByteStream
+from hermes_node.streams.grpc_options import RECEIVE_SLACK_BYTES, GrpcOptions
 from hermes_node.tls.files import ReloadingTls
 from hermes_wire.app import MAX_BATCH_BYTES
 

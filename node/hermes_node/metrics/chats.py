@@ -118,7 +118,7 @@ class ChatMetrics:
         self._notices = CounterSeries(
             registry,
             "hermes_teardown_notices_total",
-            "Notices of a chat's end that their receiver acknowledged.",
+            "Tombstones of a chat's end that their receiver acknowledged.",
             {"reason": CloseReason, "result": NoticeResult},
         )
         self._expired = CounterSeries(

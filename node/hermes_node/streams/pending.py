@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hermes_node.streams.bounds import MAX_PENDING_FRAMES
+from hermes_node.streams.grpc_options import MAX_PENDING_FRAMES
 
 
 class PendingFrames:

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from hermes_node.config.addresses import Address
 from hermes_node.config.sections import LimitsSection
 from hermes_node.errors import ListenError
-from hermes_node.streams.bounds import max_concurrent_rpcs, server_options
+from hermes_node.streams.grpc_options import max_concurrent_rpcs, server_options
 from hermes_proto.v1 import app_router_pb2
 
 _APP_SERVICE: Final[str] = app_router_pb2.DESCRIPTOR.services_by_name["AppRouter"].full_name

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
-from hermes_core.keystore.backend import PassphraseBackend
+from hermes_core.keystore.key_backend import PassphraseBackend
 from hermes_node.keystore import Keystore, Table
 
 CHEAP = Argon2Params(8192, 1, 1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hermes_core.errors import KeystoreTamperedError
-from hermes_core.keystore.tables import RECORD_VERSIONS
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_node.keystore import Keystore, KeystoreMark, Table
 from tests.component.keystore.crash_recorder import Disk, Recorder
 from tests.component.keystore.kit import content, memo_backend, open_store, secret, unchanged

@@ -19,7 +19,7 @@ from hermes_core.errors import (
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
-from hermes_core.keystore import tables
+from hermes_core.keystore import record_versions
 from hermes_node.keystore import Keystore, Table
 from tests.component.keystore.kit import CHEAP, RECORDS, content_at, copy_files, create, open_store, secret, unchanged
 
@@ -101,7 +101,7 @@ def test_a_newer_header_version(path: Path) -> None:
 def test_a_newer_record_version(tmp_path: Path, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keystore.db"
     with monkeypatch.context() as patch, create(path) as store:
-        patch.setitem(tables.RECORD_VERSIONS, table, 3)
+        patch.setitem(record_versions.RECORD_VERSIONS, table, 3)
         store.commit({(table, b"from the future"): b"\x03"})
     assert f"table {int(table)} has version 3" in refused(path, KeystoreUnsupportedVersionError).detail
 
@@ -109,7 +109,7 @@ def test_a_newer_record_version(tmp_path: Path, table: Table, monkeypatch: pytes
 def test_a_table_this_version_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keystore.db"
     with monkeypatch.context() as patch, create(path) as store:
-        patch.setitem(tables.RECORD_VERSIONS, 77, 1)  # type: ignore[misc]
+        patch.setitem(record_versions.RECORD_VERSIONS, 77, 1)  # type: ignore[misc]
         store.commit({(77, b"from the future"): b"?"})  # type: ignore[dict-item]
     refused(path, KeystoreUnsupportedVersionError)
 

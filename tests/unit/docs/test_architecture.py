@@ -16,8 +16,8 @@ DECIDED = {
     "HKDF labels": "node/hermes_core/crypto/labels.py",
     "REPLAYED_KEY": "node/hermes_core/handshake/statement.py",
     "REPLAYED_FRAME": "node/hermes_core/ratchet/epochs.py",
-    "throttle": "node/hermes_core/relay/throttle.py",
-    "tombstones": "node/hermes_core/relay/notices.py",
+    "throttle": "node/hermes_core/relay/token_bucket.py",
+    "tombstones": "node/hermes_core/relay/tombstones.py",
     "generations": "node/hermes_core/keystore/rotation.py",
     "re-sealing under a fresh key": "node/hermes_node/keystore/rotation.py",
     "witness verdict": "node/hermes_core/keystore/resume_verdict.py",
@@ -33,7 +33,7 @@ DECIDED = {
     "record versions": "node/hermes_core/keystore/tables.py",
     "alerts": "alerts/crypto.py",
     "commands": "client/hermes_ctl/commands",
-    "HSM": "node/hermes_core/keystore/backend.py",
+    "HSM": "node/hermes_core/keystore/key_backend.py",
     "panels": "dashboards/panels_service.py",
 }
 

@@ -18,7 +18,8 @@ from hermes_core.crypto.hashing import HashId
 from hermes_core.errors import DEFAULT_SCOPE, ConfigError, ErrorCode, HermesError, KeystoreError
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.keystore.migration import _REWRITERS
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.tables import Table
 from hermes_core.mesh.messages import MemberState
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat

@@ -22,7 +22,6 @@ from hermes_core.errors import (
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
-from hermes_core.keystore.backend import MAX_WRAPPED_BYTES, PassphraseBackend, parse_costs
 from hermes_core.keystore.header import (
     CHECKSUM_BYTES,
     MAX_HEADER_BYTES,
@@ -33,6 +32,7 @@ from hermes_core.keystore.header import (
     unwrap_master,
     wrap_context,
 )
+from hermes_core.keystore.key_backend import MAX_WRAPPED_BYTES, PassphraseBackend, parse_costs
 from hermes_core.keystore.keys import generate_key
 
 FILE_ID = bytes(range(16))
@@ -165,7 +165,7 @@ def test_forged_costs_are_refused_before_argon2_runs(costs: tuple[int, int, int]
     def must_not_run(*_: object) -> SecretBytes:
         raise AssertionError("Argon2 ran on forged costs")
 
-    monkeypatch.setattr("hermes_core.keystore.backend.derive_master_key", must_not_run)
+    monkeypatch.setattr("hermes_core.keystore.key_backend.derive_master_key", must_not_run)
     backend = PassphraseBackend(SecretBytes.take(bytearray(b"passphrase")))
     wrapped = struct.pack(">IIB", *costs) + bytes(16 + 24 + 48)
     with pytest.raises(KeystoreTamperedError, match="out of bounds"):
@@ -218,7 +218,7 @@ def test_memory_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     def out_of_memory(*_: object) -> SecretBytes:
         raise MemoryError
 
-    monkeypatch.setattr("hermes_core.keystore.backend.derive_master_key", out_of_memory)
+    monkeypatch.setattr("hermes_core.keystore.key_backend.derive_master_key", out_of_memory)
     with pytest.raises(KeystoreError, match="8192 KiB"):
         PassphraseBackend(SecretBytes.take(bytearray(b"p")), Argon2Params(8192, 1, 1)).wrap(
             generate_key(SYSTEM_RANDOM), b"", SYSTEM_RANDOM

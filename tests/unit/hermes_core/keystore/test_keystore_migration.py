@@ -7,9 +7,10 @@ import random
 import pytest
 
 from hermes_core.errors import KeystoreTamperedError
+from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.migration import migrate_value, needs_migration
-from hermes_core.keystore.record import parse_chat_record
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.tables import Table
 from tests.reference import keystore_reference as reference
 from tests.unit.hermes_core.keystore.record_samples import reveal
 

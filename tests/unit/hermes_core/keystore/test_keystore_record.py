@@ -15,7 +15,7 @@ from hermes_core.errors import KeystoreError, KeystoreTamperedError, KeystoreUns
 from hermes_core.ids import AppId, ChatId, NodeId, Party
 from hermes_core.keystore.channel_codec import MAX_SEEN_EPHEMERALS
 from hermes_core.keystore.chat_record import ChatRecord
-from hermes_core.keystore.record import encode_chat_record, parse_chat_record
+from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.keystore.tables import MAX_VALUE_BYTES
 from tests.unit.hermes_core.keystore.record_samples import build_epoch, build_record, reveal
 

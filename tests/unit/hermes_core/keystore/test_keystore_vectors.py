@@ -14,11 +14,11 @@ from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role
-from hermes_core.keystore.backend import PassphraseBackend
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
+from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.keystore.header import build_header, open_generation, parse_header, unwrap_master, wrap_context
+from hermes_core.keystore.key_backend import PassphraseBackend
 from hermes_core.keystore.keys import GenerationKeys, derive_subkey
-from hermes_core.keystore.record import encode_chat_record, parse_chat_record
 from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, open_state, seal_state

@@ -7,7 +7,7 @@ import pytest
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import Notice, Tombstone
-from hermes_core.keystore.tombstone import encode_tombstone, parse_tombstone
+from hermes_core.keystore.tombstone_codec import encode_tombstone, parse_tombstone
 from hermes_core.protocol.messages import CloseReason
 
 TOMBSTONES = [

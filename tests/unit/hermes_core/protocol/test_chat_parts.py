@@ -12,7 +12,7 @@ from hermes_core.endpoint.delivery import Incoming, Outgoing
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.protocol import payload
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
-from hermes_core.relay.throttle import TokenBucket
+from hermes_core.relay.token_bucket import TokenBucket
 
 
 def test_payloads_are_as_documented() -> None:

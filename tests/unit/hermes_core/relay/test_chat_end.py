@@ -28,7 +28,7 @@ def assert_nothing_left(world: HonestWorld) -> None:
         assert not node.chats
         assert not machine._index._rows
         assert not machine._index._by_neighbour
-        assert not machine._notices._by_receiver
+        assert not machine._tombstones._by_receiver
         assert not machine._admission._waiting
         assert not machine.live_tieline_chats()
         assert machine._index.next_due() is None
@@ -256,7 +256,7 @@ def test_acknowledgements_of_others_do_not_remove_a_notice() -> None:
     assert list(world.m.store.tombstones) == [chat_id]
 
 
-def test_notices_expire_and_are_bounded() -> None:
+def test_tombstones_expire_and_are_bounded() -> None:
     world = HonestWorld(params=ChatParams(max_tombstones=2, tombstone_ttl_s=1000.0))
     chats = [world.open_chat() for _ in range(3)]
     world.cut("app-1", "node-1")

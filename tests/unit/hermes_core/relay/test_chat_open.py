@@ -13,7 +13,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, derive_app_id
 from hermes_core.keystore.chat_record import ChatState
-from hermes_core.keystore.record import parse_chat_record
+from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.protocol.messages import (
     Answer,
     Closed,

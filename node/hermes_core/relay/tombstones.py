@@ -17,7 +17,7 @@ def receiver_of(notice: Notice) -> Neighbour:
     return Neighbour(notice.app_id, notice.node_id)
 
 
-class Notices:
+class Tombstones:
     """The owner of tombstones; they are kept in the order of their making, and never hold a secret."""
 
     def __init__(self, params: ChatParams, effects: Effects) -> None:

@@ -20,8 +20,9 @@ from hermes_core.ids import (
 )
 from hermes_core.keystore.channel_codec import encode_channel, parse_channel
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
-from hermes_core.keystore.record_layout import MAX_TIME_S, RecordReader, check_range, encode_short, join_parts, refuse_record
-from hermes_core.keystore.tables import RECORD_VERSIONS, Table
+from hermes_core.keystore.record_reader import MAX_TIME_S, RecordReader, check_range, encode_short, join_parts, refuse_record
+from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.tables import Table
 
 CHAT_RECORD_VERSION: Final = RECORD_VERSIONS[Table.CHAT]
 FIRST_CHAT_RECORD_VERSION: Final = 1
