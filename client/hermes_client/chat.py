@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from hermes_client.errors import ChatEndedError, ClientClosedError
 from hermes_client.signal import Signal
@@ -24,9 +24,6 @@ from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol.messages import CloseReason
 
-if TYPE_CHECKING:
-    from hermes_client.driver import AppDriver
-
 ORDERLY_ENDS = frozenset({CloseReason.DELETED, CloseReason.DELETED_BY_PEER})
 
 
@@ -38,6 +35,17 @@ class Message:
     content: bytes
 
 
+class ChatActions(Protocol):
+    """What a chat asks of the client it belongs to."""
+
+    @property
+    def closed(self) -> bool: ...
+    def try_send(self, chat_id: ChatId, content: bytes) -> int | None: ...
+    def acknowledge(self, chat_id: ChatId, seq: int) -> None: ...
+    def rekey(self, chat_id: ChatId) -> None: ...
+    def delete(self, chat_id: ChatId) -> None: ...
+
+
 class Chat:
     """One chat. Iterating yields each message exactly once, in order; taking one acknowledges it to the sender.
 
@@ -46,7 +54,7 @@ class Chat:
     that ceased, `resumes` how often the chat was resumed after its stream or its node had gone.
     """
 
-    def __init__(self, driver: AppDriver, chat_id: ChatId, peer: AppId) -> None:
+    def __init__(self, driver: ChatActions, chat_id: ChatId, peer: AppId) -> None:
         self.chat_id = chat_id
         self.peer = peer
         self.ready = False

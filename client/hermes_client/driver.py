@@ -41,11 +41,16 @@ class AppDriver:
         self.offered = Signal()
         self.ended = Signal()
         self.connected = False
-        self.closed = False
+        self._closed = False
 
     @property
     def app_id(self) -> AppId:
         return self._machine.app_id
+
+    @property
+    def closed(self) -> bool:
+        """Nothing works any more."""
+        return self._closed
 
     def connect(self, node_id: NodeId, node_key: bytes, binding: bytes) -> None:
         """A session stands: the machine resumes its chats over it."""
@@ -121,7 +126,7 @@ class AppDriver:
 
     def close(self) -> None:
         """Wake everyone who waits; nothing works afterwards."""
-        self.closed = True
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         self.offered.notify()
@@ -142,7 +147,7 @@ class AppDriver:
             self._timer.cancel()
             self._timer = None
         due = self._machine.next_timer()
-        if due is not None and not self.closed:
+        if due is not None and not self._closed:
             self._timer = self._loop.call_at(due, self._fire)
 
     def _fire(self, turns: int = INPUT_TURNS) -> None:
