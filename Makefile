@@ -32,10 +32,11 @@ demo: $(VENV)/.runtime ## See a chat survive SIGKILL: real nodes on loopback, un
 	@$(BIN)/python -m hermes_client.scenario.demo
 
 .PHONY: check
-check: $(VENV)/.dev ## Format, lint, types, import contracts, generated files up to date
+check: $(VENV)/.dev ## Format, lint, types, dead names, import contracts, generated files up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/vulture
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tools.generate --check
 

@@ -47,13 +47,6 @@ class Role(IntEnum):
         return Role(1 - self)
 
 
-def parse_chat_id(raw: bytes) -> ChatId:
-    """Raise INVALID_FRAME unless `raw` is 16 bytes."""
-    if len(raw) != CHAT_ID_BYTES:
-        raise ProtocolError(ErrorCode.INVALID_FRAME, "chat_id must be 16 bytes")
-    return ChatId(bytes(raw))
-
-
 def parse_app_id(text: str) -> AppId:
     """Raise INVALID_FRAME unless `text` is 32 characters of lowercase base32."""
     if not _APP_ID.match(text):

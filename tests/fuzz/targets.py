@@ -15,7 +15,8 @@ from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.claim import EpochClaim
-from hermes_core.ratchet.header import HEADER_BYTES, encode_header, parse_header
+from hermes_core.ratchet.header import HEADER_BYTES, parse_header
+from tests.support.frames import encode_header
 from tests.support.random_sources import ListedRandom
 from tests.unit.hermes_core.ratchet.pairs import ALICE, BINDING, BOB, CHAT, Pair, describe_state, make_pair
 

@@ -205,7 +205,7 @@ class NodeParty:
 
     @property
     def tombstones(self) -> set[ChatId]:
-        return self.running._tombstones.ids()
+        return set(self.running._tombstones._tombstones)
 
     def check(self) -> None:
         chats = self.chats

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 
 from nacl.bindings import (
-    crypto_aead_chacha20poly1305_ietf_decrypt,
     crypto_aead_chacha20poly1305_ietf_encrypt,
     crypto_scalarmult,
     crypto_scalarmult_base,
@@ -167,11 +166,6 @@ def seal(key: bytes, header: bytes, plaintext: bytes, seq: int | None) -> bytes:
     """`seq` end to end, None on legs and tielines."""
     aad = header if seq is None else header + u64(seq)
     return header + bytes(crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, aad, bytes(12), key))
-
-
-def open_sealed(key: bytes, frame: bytes, seq: int | None) -> bytes:
-    aad = frame[:31] if seq is None else frame[:31] + u64(seq)
-    return bytes(crypto_aead_chacha20poly1305_ietf_decrypt(frame[31:], aad, bytes(12), key))
 
 
 def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: int) -> bytes:

@@ -20,6 +20,7 @@ from hermes_client.scenario.progress import PlainProgress
 from hermes_client.scenario.reach import MeshReach
 from hermes_client.scenario.restart_resume import RestartResume
 from hermes_client.scenario.soak import Soak
+from tests.support.nodes import restart
 
 DEADLINE_S = 90
 PASSED = "PASS restart-resume: 9/9 steps, 400 messages, 0 lost, 0 duplicated, 0 reordered"
@@ -93,7 +94,7 @@ async def test_cut_streams_resume_and_a_kill_from_outside_is_noticed(tmp_path: P
         scenario = RestartResume(reach, KilledFromOutside(ready), PlainProgress(sys.stdout), messages=100)
         running = asyncio.create_task(scenario.run())
         await _appears(ready, running)
-        await mesh.restart(1)
+        await restart(mesh, 1)
         report = await running
     assert report.passed, report.closing_line()
     assert report.resumes == {"a": 0, "b": 1}

@@ -129,3 +129,9 @@ def running_node(settings: Mapping[str, Mapping[str, SettingValue]], folder: Pat
     finally:
         process.kill()
         process.wait()
+
+
+async def restart(mesh: LocalMesh, index: int) -> None:
+    """Kill and start: what a crash of one node looks like to the others."""
+    await mesh.kill(index)
+    await mesh.start(index)

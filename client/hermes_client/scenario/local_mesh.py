@@ -60,7 +60,6 @@ class LocalNode:
     mesh: str = ""
     admin: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    starts: int = 0
 
     @property
     def pid(self) -> int:
@@ -140,11 +139,6 @@ class LocalMesh:
         """SIGTERM; returns the exit code."""
         return await self._end(self.nodes[index], signal.SIGTERM)
 
-    async def restart(self, index: int) -> LocalNode:
-        """Kill and start: what a crash of one node looks like to the others."""
-        await self.kill(index)
-        return await self.start(index)
-
     async def close(self) -> None:
         """End every process by its pid and remove the directory."""
         running = [node for node in self.nodes if node.process is not None]
@@ -205,7 +199,6 @@ class LocalMesh:
                 env={name: value for name, value in os.environ.items() if not name.startswith("HERMES_")},
                 start_new_session=True,
             )
-        node.starts += 1
         try:
             await self._wait_ready(node, ready_file.exists)
         except BaseException:

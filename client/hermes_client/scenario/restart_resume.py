@@ -74,11 +74,6 @@ class RestartResume:
         self._positions: list[Position] = []
 
     @property
-    def clients(self) -> tuple[HermesClient, HermesClient]:
-        """The two apps; a killer that cuts their streams needs them."""
-        return self._clients
-
-    @property
     def pair(self) -> ChatPair:
         if self._pair is None:
             raise BrokenPromiseError("there is no chat yet")

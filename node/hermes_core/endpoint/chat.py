@@ -39,14 +39,13 @@ from hermes_core.protocol.timers import Timer, fire_due, next_due
 class AppChat:
     """`start` and `answer` make one. It changes nothing but itself; its parts are there to be looked at."""
 
-    __slots__ = ("_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "node_id", "over", "peer", "transfer")
+    __slots__ = ("_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "node_id", "over", "transfer")
 
     def __init__(
         self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: Starting | Offered
     ) -> None:
         self._context = context
         self.chat_id = channels.chat_id
-        self.peer = peer
         self.node_id = home.node_id
         self.end_to_end = channels.end_to_end
         self.leg = channels.leg

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from hermes_core.crypto.encoding import u64
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -117,9 +117,6 @@ class Incoming:
             return False
         self.acked = seq
         return True
-
-    def held(self) -> Iterable[int]:
-        return self._held.keys()
 
     def clear(self) -> None:
         self._held.clear()

@@ -18,18 +18,11 @@ _ACK: Final = struct.Struct(f">BQI{ACK_TAG_BYTES}s")
 ACK_PAYLOAD_BYTES: Final = _ACK.size
 _MIN_DATA_BYTES: Final = _DATA_HEAD.size + FRAME_OVERHEAD_BYTES  # an end-to-end frame of empty content
 _FRAME_CHAT_ID: Final = slice(2, 18)
-_FRAME_EPOCH: Final = struct.Struct(">I")
 
 
 def parse_frame_chat(frame: bytes) -> ChatId:
     """The chat a sealed frame says it belongs to; the frame's length was checked before."""
     return ChatId(frame[_FRAME_CHAT_ID])
-
-
-def parse_frame_epoch(frame: bytes) -> int:
-    """The epoch in a frame's header."""
-    epoch: int = _FRAME_EPOCH.unpack_from(frame, 18)[0]
-    return epoch
 
 
 def encode_data(seq: int, end_to_end_frame: bytes) -> bytes:

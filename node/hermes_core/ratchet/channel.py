@@ -58,7 +58,6 @@ class Channel:
         """`peer_public_key` may be None until the first handshake brings it; `random` gives the ephemerals."""
         self.kind = kind
         self.chat_id = chat_id
-        self.hash_id = params.hash_id
         self.local = local
         self.peer = peer
         self.params = params
@@ -197,7 +196,7 @@ class Channel:
     def resume(self, claims: tuple[EpochClaim, ...], binding: bytes, now: float) -> None:
         """Take up the highest common epoch and never lower a position.
 
-        RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED (RollbackDetectedError says whose), INVALID_FRAME.
+        RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED (the detail says whose), INVALID_FRAME.
         """
         context = ResumeContext.of(self._context, binding)
         self.epochs.resume(*check_claims(context, self.epochs.claimable(), claims, self.params.max_skip), now)

@@ -40,10 +40,6 @@ def encode_prefix(kind: ChannelKind, chat_id: ChatId, epoch: int, direction: Rol
     return _PREFIX.pack(FRAME_VERSION, kind, chat_id, epoch, direction)
 
 
-def encode_header(header: FrameHeader) -> bytes:
-    return encode_prefix(header.kind, header.chat_id, header.epoch, header.direction) + header.position.to_bytes(8, "big")
-
-
 def parse_header(frame: bytes) -> FrameHeader:
     """INVALID_FRAME unless `frame` starts with a well-formed header and is long enough and short enough for its kind."""
     if len(frame) < FRAME_OVERHEAD_BYTES:

@@ -19,14 +19,6 @@ from hermes_core.ratchet.epoch import Epoch
 MAX_CLAIMS: Final = 2
 
 
-class RollbackDetectedError(ProtocolError):
-    """One of the two stores is older than what the other side has seen; `own` says whether it is ours."""
-
-    def __init__(self, detail: str, *, own: bool) -> None:
-        super().__init__(ErrorCode.ROLLBACK_DETECTED, detail)
-        self.own = own
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResumeContext:
     """What the tag of a claim binds besides the claim: the channel and the stream (`binding`, 32 bytes)."""
@@ -78,9 +70,9 @@ def check_claims(
     if not equal_tags(expected, claim.tag):
         raise ProtocolError(ErrorCode.AUTH_FAILED, "resume claim is not authentic")
     if claim.recv_proven > epoch.send.next:
-        raise RollbackDetectedError("peer has authenticated positions beyond ours: this store was rolled back", own=True)
+        raise ProtocolError(ErrorCode.ROLLBACK_DETECTED, "peer has seen positions beyond ours: this store was rolled back")
     if claim.send_next < epoch.recv_proven:
-        raise RollbackDetectedError("peer claims positions it has already used: its store was rolled back", own=False)
+        raise ProtocolError(ErrorCode.ROLLBACK_DETECTED, "peer claims positions it has already used: its store was rolled back")
     if claim.recv_next - epoch.send.next > max_skip or claim.send_next - epoch.recv.next > max_skip:
         raise ProtocolError(ErrorCode.RATCHET_DESYNC, "peers are further apart than max_skip")
     return epoch, claim

@@ -30,14 +30,11 @@ class ChatDescription:
     chat_id: ChatId
     state: ChatState
     sides: tuple[HopDescription, HopDescription]
-    end_to_end_epoch: int
 
 
 def describe_chat(chat: Chat) -> ChatDescription:
     first, second = chat.hops.pair
-    return ChatDescription(
-        chat.chat_id, chat.state, (_describe_hop(first), _describe_hop(second)), chat.standing.end_to_end_epoch
-    )
+    return ChatDescription(chat.chat_id, chat.state, (_describe_hop(first), _describe_hop(second)))
 
 
 def _describe_hop(hop: Hop) -> HopDescription:

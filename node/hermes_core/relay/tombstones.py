@@ -32,9 +32,6 @@ class Tombstones:
     def __len__(self) -> int:
         return len(self._tombstones)
 
-    def ids(self) -> set[ChatId]:
-        return set(self._tombstones)
-
     def restore(self, tombstone: Tombstone) -> None:
         """Take up a stored tombstone; beyond the limit the oldest goes."""
         self._tombstones[tombstone.chat_id] = tombstone

@@ -180,12 +180,6 @@ class Keystore:
         self._check_usable()
         self._transact(lambda: rewrap_master(self._connection, self._unsealed, backend, self._random), truncate=True)
 
-    def truncate_log(self) -> None:
-        """Fold the write-ahead log in and cut it to nothing, as after a teardown burst."""
-        self._check_usable()
-        with self._fail_stop():
-            self._truncate_log()
-
     def wipe(self) -> None:
         """Close, overwrite and remove the file; nothing of this keystore can be opened afterwards."""
         if self._closed:

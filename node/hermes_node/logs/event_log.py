@@ -52,9 +52,6 @@ class EventLog:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float, int]] = {}  # event -> lines left, at, dropped
 
-    def debug(self, event: str, **fields: object) -> None:
-        self.write(Level.DEBUG, event, fields)
-
     def info(self, event: str, **fields: object) -> None:
         self.write(Level.INFO, event, fields)
 

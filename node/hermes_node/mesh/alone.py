@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import AppId
 from hermes_core.mesh.messages import MemberState
 from hermes_node.mesh.interface import MeshDescription
 from hermes_node.mesh.seeds import JoinState
@@ -12,9 +12,6 @@ class LoneNode:
     """A node that has no mesh: nobody else is there, and nobody has to be told."""
 
     join_state = JoinState.ALONE
-
-    def locate(self, app_id: AppId) -> NodeId | None:  # noqa: ARG002 - no app is at home elsewhere
-        return None
 
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
         pass

@@ -86,9 +86,6 @@ class MeshDriver:
         grace_over = self._now() - self._started_at >= self._settings.join_grace_s
         return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=bool(self._gossip))
 
-    def locate(self, app_id: AppId) -> NodeId | None:
-        return self._locations.get(app_id)
-
     def describe(self) -> MeshDescription:
         own, members = self._membership.descriptor, tuple(self._membership.members.values())
         counts = {state: self._membership.count(state) for state in MemberState}

@@ -46,10 +46,6 @@ class Outbox(Generic[T]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
     def put(self, message: T) -> bool:
         """Queue a message; False (and nothing queued) beyond a bound. After `close` messages are dropped."""
         if self._closed:

@@ -129,7 +129,6 @@ def _encode_witness(witness: Witness) -> admin_pb2.ResumeWitness:
 
 def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:
     return ResumeReport(
-        node_id=report.node_id,
         identity_fingerprint=report.identity_fingerprint,
         generation=report.keystore.generation,
         commit_counter=report.keystore.commit_counter,

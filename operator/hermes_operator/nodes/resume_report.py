@@ -29,7 +29,6 @@ class Witness:
 class ResumeReport:
     """What a node tells after its start (admin.proto, ResumeReport); `verdict` is its own comparison with the witness."""
 
-    node_id: str
     identity_fingerprint: str
     generation: int
     commit_counter: int

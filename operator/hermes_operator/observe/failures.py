@@ -64,7 +64,6 @@ class NodeFailure:
 
     reason: str
     message: str
-    exit_code: int = 0
     keystore: bool = False
     permanent: bool = False
 
@@ -84,9 +83,9 @@ def read_failure(phase: str, container: Mapping[str, Any]) -> NodeFailure | None
         detail = _last_line((state.get("waiting") or {}).get("message", "")).rpartition("ErrImagePull: ")[2] or waiting
         if waiting == "CrashLoopBackOff" and exit_code:
             detail = f"exit code {exit_code}: {_last_line(terminated.get('message', '')) or terminated.get('reason', '')}"
-        return NodeFailure(waiting, f"{detail}; {_WAITING_CURES[waiting]}", exit_code)
+        return NodeFailure(waiting, f"{detail}; {_WAITING_CURES[waiting]}")
     if phase == "Failed":
-        return NodeFailure("PodFailed", "the pod failed; look at its events", exit_code)
+        return NodeFailure("PodFailed", "the pod failed; look at its events")
     return None
 
 
@@ -94,10 +93,10 @@ def _node_failure(exit_code: int, terminated: Mapping[str, Any]) -> NodeFailure:
     said = _last_line(terminated.get("message", ""))
     permanent = exit_code in _PERMANENT
     if exit_code == ConfigError.exit_code:
-        return NodeFailure("NodeConfigInvalid", said or "the node refuses its configuration", exit_code, permanent=permanent)
+        return NodeFailure("NodeConfigInvalid", said or "the node refuses its configuration", permanent=permanent)
     error = _KEYSTORE_ERRORS[exit_code]
     message = said if error.cure in said else f"{said or error.code}; {error.cure}"
-    return NodeFailure(_camel_case(error.code), message, exit_code, keystore=True, permanent=permanent)
+    return NodeFailure(_camel_case(error.code), message, keystore=True, permanent=permanent)
 
 
 def _last_line(text: str) -> str:

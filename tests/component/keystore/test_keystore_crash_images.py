@@ -41,7 +41,7 @@ class Workload:
         store.rotate_generation()
         self._acknowledge(store)
         self._commits(store, 4)
-        store.truncate_log()
+        store._truncate_log()
         self._commits(store, 4)
         store.rewrap(memo_backend(NEW_PASSPHRASE))
         self._acknowledge(store)

@@ -59,7 +59,7 @@ def test_deleting_alone_leaves_sealed_copies_in_the_log(store: Keystore) -> None
 def test_a_teardown_burst_and_a_truncated_log_leave_no_deleted_record(store: Keystore) -> None:
     before = raw_rows(store)
     store.commit({}, DELETED)
-    store.truncate_log()
+    store._truncate_log()
     after = raw_rows(store)
     deleted = {row_key: row for row_key, row in before.items() if row_key not in after}
     assert len(deleted) == len(DELETED)
@@ -141,8 +141,8 @@ def test_a_checkpoint_that_fails_stops_the_keystore(tmp_path: Path) -> None:
     store = create(tmp_path / "keystore.db")
     cursor = store._connection.execute("SELECT row_key FROM records")
     assert cursor.fetchone()
-    with pytest.raises(KeystoreLockedError):
-        store.truncate_log()
+    with pytest.raises(KeystoreLockedError), store._fail_stop():
+        store._truncate_log()
     cursor.close()
     with pytest.raises(KeystoreIOError, match="stopped after an error"):
         store.commit({(Table.META, b"k"): b"v"})

@@ -43,8 +43,8 @@ def test_the_counter_counts_what_reaches_the_disk(recorder: Recorder) -> None:
         store.rotate_generation()
         assert store.fsyncs == syncs(recorder) - before
         store.commit({(Table.META, b"k"): b"v"}, [(Table.CHAT, b"1")])
-        store.truncate_log()
-        store.truncate_log()
+        store._truncate_log()
+        store._truncate_log()
         store.rotate_passphrase(secret(), argon2=CHEAP)
         assert store.fsyncs == syncs(recorder) - before
 

@@ -120,7 +120,7 @@ def test_rotation_keeps_content_and_raises_the_generation(path: Path) -> None:
 
 def test_a_new_passphrase_replaces_the_old_one_and_touches_no_record(path: Path) -> None:
     with create(path) as store:
-        store.truncate_log()
+        store._truncate_log()
         sealed = store._connection.execute("SELECT * FROM records").fetchall()
         store.rotate_passphrase(secret(b"new"), argon2=CHEAP)
         assert store._connection.execute("SELECT * FROM records").fetchall() == sealed
@@ -188,7 +188,6 @@ def test_a_closed_keystore_refuses_everything(path: Path) -> None:
         lambda: list(store.load(Table.META)),
         store.rotate_generation,
         lambda: store.rotate_passphrase(secret()),
-        store.truncate_log,
         store.wipe,
     ):
         with pytest.raises(KeystoreIOError, match="closed"):

@@ -85,7 +85,7 @@ def build_subject(folder: Path, *, with_log: bool) -> Subject:
         commit({(Table.CHAT, b"%d" % number): b"\x02" + b"%d" % number * 120 for number in range(4)})
         commit(RECORDS, ((Table.CHAT, b"1"), (Table.CHAT, b"2"), (Table.CHAT, b"3")))
         if with_log:
-            store.truncate_log()
+            store._truncate_log()
             commit({(Table.META, b"in the log"): b"1"})
             commit({(Table.META, b"in the log"): b"2"})
             commit({}, ((Table.META, b"in the log"),))

@@ -240,7 +240,7 @@ async def test_many_inputs_are_one_commit(bench: Bench) -> None:
     assert sum(isinstance(event, ChatReady) for event in events) == 60
     assert bench.store.commits <= 6
     assert bench.store.keystore.record_count(Table.CHAT) == 30
-    assert first.outbox.closed is False
+    assert not first.outbox._closed
 
 
 async def test_records_are_wiped_once_sealed(bench: Bench) -> None:

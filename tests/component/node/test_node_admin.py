@@ -15,7 +15,7 @@ from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatReady, ChatRe
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_proto.v1 import admin_pb2
-from tests.support.nodes import QUICK, ask_admin, wait_ready, wait_until
+from tests.support.nodes import QUICK, ask_admin, restart, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
 GUARDED = [
@@ -121,7 +121,7 @@ async def test_a_restart_resumes_every_chat_of_the_witness(solo: LocalMesh) -> N
         await two.wait_event(ChatEnded)
         await one.do(lambda now: one.chats.rekey(chats[1], now))
         await two.wait_event(ChatRekeyed)
-        await solo.restart(0)
+        await restart(solo, 0)
         await wait_ready(solo)
         report = await check(solo, witness)
         assert report["verdict"] == "RESUMED", report

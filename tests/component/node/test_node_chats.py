@@ -10,7 +10,7 @@ import pytest
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.endpoint.events import ChatEnded, ChatReady, ChatRekeyed, ChatResumed, PathChanged
 from hermes_core.protocol.messages import CloseReason
-from tests.support.nodes import QUICK, ask_admin, read_log, wait_ready, wait_until
+from tests.support.nodes import QUICK, ask_admin, read_log, restart, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
 
@@ -99,7 +99,7 @@ async def test_an_app_that_was_away_hears_of_the_end_even_after_its_node_was_kil
         await two.disconnect()
         await one.do(lambda now: one.chats.delete(chat, now))
         await wait_until(lambda: is_empty(mesh, 1))
-        await mesh.restart(1)
+        await restart(mesh, 1)
         await two.reconnect()
         assert (await two.wait_event(ChatEnded)).reason is CloseReason.DELETED_BY_PEER
 
@@ -109,7 +109,7 @@ async def test_chats_of_a_killed_node_are_all_restored_with_a_higher_incarnation
     async with RawApp(mesh.nodes[0].app, mesh.ca_file) as one, RawApp(mesh.nodes[0].app, mesh.ca_file) as two:
         chats = [await one.start_chat(two) for _ in range(20)]
         await two.wait(lambda: sum(isinstance(event, ChatReady) for event in two.events) == 20)
-        await mesh.restart(0)
+        await restart(mesh, 0)
         await one.reconnect()
         await two.reconnect()
         await one.wait(lambda: sum(isinstance(event, ChatResumed) for event in one.events) == 20)

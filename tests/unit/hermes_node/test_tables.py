@@ -47,7 +47,7 @@ from hermes_node.tls.setup import Section
 
 NODE = Path(__file__).parents[3] / "node" / "hermes_node"
 CHAT, LEG = ChatId(bytes(16)), ChannelKind.LEG
-LOG_METHODS = {"debug": 0, "info": 0, "warning": 0, "error": 0, "write": 1}
+LOG_METHODS = {"info": 0, "warning": 0, "error": 0, "write": 1}
 """Where the event's name stands among the arguments."""
 
 

@@ -19,7 +19,6 @@ from hermes_operator.manifests.secrets import (
     build_ca_secret,
     build_passphrase_secret,
     build_tls_secret,
-    secrets_hash,
 )
 from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_operator.observe.observed import Observed, PodView, StatefulSetView, read_statefulset
@@ -102,10 +101,6 @@ def _referred(mesh: MeshSpec) -> Json:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": where.name}, "data": data}
 
 
-def template_secrets_hash() -> str:
-    return secrets_hash(PASSPHRASE, TOKEN)
-
-
 def pod_of(name: str, revision: str = "rev-1", **changes: Any) -> PodView:
     values: Json = {
         "uid": f"{name}@{revision}",
@@ -144,7 +139,6 @@ def witness_of(pod: str = "demo-2", **changes: Any) -> Witness:
 
 def report_of(pod: str = "demo-2", **changes: Any) -> ResumeReport:
     values: Json = {
-        "node_id": pod,
         "identity_fingerprint": f"fp-{pod}",
         "generation": 4,
         "commit_counter": 101,

@@ -24,7 +24,7 @@ IDLE = Rollout(partition=3)
 CONFLICT = Problem("NameTaken", "Service demo exists")
 LOST = Problem("PassphraseLost", "Secret demo-passphrase is gone", keystore=True)
 PULL = pod_of("demo-1", ready=False, failure=NodeFailure("ImagePullFailed", "no such image"))
-SEALED = pod_of("demo-0", ready=False, failure=NodeFailure("KeystoreTampered", "changed; restore it", 72, keystore=True))
+SEALED = pod_of("demo-0", ready=False, failure=NodeFailure("KeystoreTampered", "changed; restore it", keystore=True))
 GOOD = MemberRecord("demo-0", verdict="RESUMED")
 BAD = MemberRecord("demo-2", verdict="ROLLED_BACK", detail="older")
 

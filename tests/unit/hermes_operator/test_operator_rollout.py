@@ -29,7 +29,7 @@ from tests.unit.hermes_operator.operator_samples import NOW, pod_of, reasons, st
 from tests.unit.hermes_operator.simulated_cluster import GOOD, SimulatedCluster
 
 BROKEN = NodeFailure("CrashLoopBackOff", "it crashes")
-SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase", 71, keystore=True, permanent=True)
+SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase", keystore=True, permanent=True)
 
 
 def at(step: RolloutStep, **changes: Any) -> Rollout:

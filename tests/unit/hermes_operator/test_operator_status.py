@@ -20,7 +20,7 @@ from hermes_operator.status.mesh_state import MeshState
 from hermes_operator.status.transitions import transition_events
 from tests.unit.hermes_operator.operator_samples import NOW, Json, by_type, mesh_of, pod_of, reasons, settled
 
-SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase; cure", 71, keystore=True, permanent=True)
+SEALED = NodeFailure("KeystoreBadPassphrase", "wrong passphrase; cure", keystore=True, permanent=True)
 PULL = NodeFailure("ImagePullFailed", "no such image")
 GOOD = {
     name: MemberRecord(name, verdict="RESUMED", version="1.0.0", resumed_chats=4) for name in ("demo-0", "demo-1", "demo-2")

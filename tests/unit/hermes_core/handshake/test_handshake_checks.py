@@ -41,7 +41,7 @@ def refuse(channel: Channel, code: ErrorCode, call: Callable[[], object]) -> Non
 def context(channel: Channel, *, initiator: Party, responder: Party) -> HandshakeContext:
     snapshot = channel.snapshot()
     previous = b"" if snapshot.current is None else snapshot.current.transcript_hash
-    return HandshakeContext(channel.kind, channel.hash_id, CHAT, channel.epoch + 1, initiator, responder, previous)
+    return HandshakeContext(channel.kind, channel.params.hash_id, CHAT, channel.epoch + 1, initiator, responder, previous)
 
 
 def sign_offer(channel: Channel, ephemeral: bytes) -> KeyStatement:

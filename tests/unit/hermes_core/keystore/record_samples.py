@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from hermes_core.crypto.secret import SecretBytes
-from hermes_core.ids import ChannelKind, Party, Role, derive_app_id, derive_fingerprint, parse_chat_id, parse_node_id
+from hermes_core.ids import ChannelKind, ChatId, Party, Role, derive_app_id, derive_fingerprint, parse_node_id
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 
@@ -18,7 +18,7 @@ def build_record(rng: random.Random, *, first_version: bool = False) -> ChatReco
     nodes = (None, None) if rng.random() < 0.5 else (None, parse_node_id(f"mesh-{rng.randrange(100)}"))
     sides = (build_channel(rng, ChannelKind.LEG, first_version), build_channel(rng, ChannelKind.TIELINE, first_version))
     return ChatRecord(
-        chat_id=parse_chat_id(rng.randbytes(16)),
+        chat_id=ChatId(rng.randbytes(16)),
         state=rng.choice(list(ChatState)),
         app_ids=(derive_app_id(keys[0]), derive_app_id(keys[1])),
         app_keys=(keys[0], rng.choice((keys[1], b""))),

@@ -36,7 +36,6 @@ from hermes_core.keystore.key_backend import MAX_WRAPPED_BYTES, PassphraseBacken
 from hermes_core.keystore.keys import generate_key
 
 FILE_ID = bytes(range(16))
-WRAPPED_AT = 29
 
 
 class TransparentBackend:

@@ -16,9 +16,9 @@ from hermes_core.ratchet.header import (
     MAX_CONTENT_BYTES,
     MAX_PLAINTEXT_BYTES,
     FrameHeader,
-    encode_header,
     parse_header,
 )
+from tests.support.frames import encode_header
 from tests.unit.hermes_core.ratchet.pairs import CHAT, make_ready_pair
 
 HEADER = FrameHeader(ChannelKind.LEG, CHAT, 1, Role.INITIATOR, 0)

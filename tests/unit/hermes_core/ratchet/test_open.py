@@ -10,7 +10,8 @@ import pytest
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Role
 from hermes_core.ratchet.channel import Channel, ChannelParams
-from hermes_core.ratchet.header import HEADER_BYTES, FrameHeader, encode_header
+from hermes_core.ratchet.header import HEADER_BYTES, FrameHeader
+from tests.support.frames import encode_header
 from tests.unit.hermes_core.ratchet.pairs import CHAT, Pair, describe_state, make_ready_pair
 
 

@@ -268,7 +268,7 @@ def test_reordered_messages_are_held_back() -> None:
     world.run()
     assert isinstance(lost, Sealed)
     assert world.ledger.chats[chat_id].received == {}
-    assert sorted(world.b.machine.chats[chat_id].transfer.incoming.held()) == [2, 3, 4]
+    assert sorted(world.b.machine.chats[chat_id].transfer.incoming._held) == [2, 3, 4]
     world.pass_time(6.0)
     assert [event.content for event in world.events_of(world.b, MessageReceived)] == contents
 
