@@ -14,7 +14,7 @@ from hermes_core.relay.standing import Standing
 class Lifetime:
     """The owner of a chat's age: when it was last active, how much its present keys have carried, and the grace for a rekey.
 
-    `counted_epochs`: the hops' epochs that `messages` counts in; it starts again when both have a newer one.
+    `_counted_epochs`: the hops' epochs that `messages` counts in; it starts again when both have a newer one.
     """
 
     __slots__ = (
