@@ -300,7 +300,7 @@ class Chat:
         Timer("channels", lambda chat: chat.hops.channels_due_at(), lambda chat, now: chat.hops.wipe_what_is_due(now)),
         Timer("idle", lambda chat: chat.lifetime.idle_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("unconfirmed", lambda chat: chat.handshake.unconfirmed_at(), lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
-        Timer("grace", lambda chat: chat.lifetime.rekey_deadline, lambda chat, now: chat.lifetime.end_grace(now)),
+        Timer("grace", lambda chat: chat.lifetime.grace_ends_at(), lambda chat, now: chat.lifetime.end_grace(now)),
         Timer("keys", lambda chat: chat.lifetime.keys_due_at(), lambda chat, now: chat.lifetime.ask_for_rekey(now)),
         Timer("claims", lambda chat: chat.hops.claims_due_at(), _repeat_claims),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind
-from hermes_core.protocol.messages import ChatMessage, Confirm, PathState, Resume
+from hermes_core.protocol.messages import ChatMessage, Confirm, ErrorNotice, PathState, Resume
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.effects import Effects
-from hermes_core.relay.events import ChannelRekeyed, ResumeRefused, SideResumed
+from hermes_core.relay.events import ChannelRekeyed, MessageRefused, ResumeRefused, SideResumed
 from hermes_core.relay.hop_states import HopInput, HopState, next_state
 from hermes_core.relay.neighbour import Neighbour
 from hermes_core.relay.rows import Row
@@ -66,10 +66,14 @@ class Hop:
         effects.send(row.neighbours[self._index], message, row.put_in)
 
     def refuse(self, error: ProtocolError) -> None:
-        self._effects.refuse(self.neighbour, self._row.chat_id, error)
+        """Answer with an error; what it ends was decided before."""
+        chat_id = self._row.chat_id
+        self._effects.report(MessageRefused(chat_id, self.channel.kind, error.code, error.detail))
+        self.send(ErrorNotice(error.code, error.scope, chat_id, error.detail, error.retry_after_ms))
 
     def refuse_frame(self, error: ProtocolError) -> None:
-        self._effects.refuse_frame(self.neighbour, self._row.chat_id, error)
+        """Answer a frame that was dropped: it ends nothing, whatever the code's usual scope."""
+        self.refuse(ProtocolError(error.code, error.detail, scope=ErrorScope.FRAME, retry_after_ms=error.retry_after_ms))
 
     def confirm(self) -> None:
         """Send our confirmation of the hop's epoch, unless its receiver has shown that it has it."""

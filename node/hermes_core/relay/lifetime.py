@@ -92,8 +92,12 @@ class Lifetime:
             ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.FRAME, chat_id, "the keys have served their time", 0)
         )
 
+    def grace_ends_at(self) -> float | None:
+        """The grace runs while both apps are there; when one goes it is over at once, and begins anew when it is back."""
+        return self.rekey_deadline if self._hops.lead_on or self.rekey_deadline is None else 0.0
+
     def end_grace(self, _now: float) -> None:
-        """No rekey came: the chat ends, unless an app is away; then the grace begins anew when it is back."""
+        """No rekey came: the chat ends, unless an app is away."""
         if self._hops.lead_on:
             self._standing.end(CloseReason.RATCHET_FAILED, ())
         else:

@@ -18,8 +18,8 @@ StreamMessage = ChatMessage | SessionMessage
 class Send(NamedTuple):
     """Put `message` on `stream`: the one its receiver had when it was decided, so that no later stream can get it.
 
-    It may leave once the outputs up to number `after` are durable. Messages of one chat ask for numbers that never fall, so
-    what may leave at once is always ahead of what may not.
+    It may leave once the outputs up to number `after` are durable. What a chat sends asks for numbers that never fall, so what
+    may leave at once is always ahead of what may not; an answer that speaks for the node may ask for more, and be overtaken.
     """
 
     stream: StreamId

@@ -133,13 +133,22 @@ class Sessions:
         else:
             self._chats.receive(session.link.neighbour, message, now)  # type: ignore[arg-type]
 
+    def heard_nothing(self, stream: StreamId, now: float) -> None:
+        """An empty batch: a sign of life, but no proof."""
+        session = self._sessions.get(stream)
+        if session is None or session.ending:
+            return
+        session.hear(now)
+        if session.link is None:
+            self._refuse(session, ProtocolError(ErrorCode.INVALID_FRAME, "the first frame must be Connect"))
+
     def _receive_for_session(self, session: Session, message: Heartbeat | FindApp | Connect, now: float) -> None:
         if isinstance(message, Heartbeat):
             if not message.reply:
-                self._effects.tell(session.stream, Heartbeat(message.sequence, reply=True))
+                self._tell(session, Heartbeat(message.sequence, reply=True), now)
         elif isinstance(message, FindApp):
             node_id = self._chats.locate(message.app_id)
-            self._effects.tell(session.stream, AppFound(message.app_id, online=node_id is not None, node_id=node_id))
+            self._tell(session, AppFound(message.app_id, online=node_id is not None, node_id=node_id), now)
         else:
             self.malformed(session.stream, ProtocolError(ErrorCode.INVALID_FRAME, "this stream is connected already"), now)
 
@@ -160,7 +169,7 @@ class Sessions:
         elif invalid > self._params.max_invalid_batches:
             self._end(session, error.code, "too many malformed batches", discard=False)
         else:
-            self._effects.tell(stream, ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, 0))
+            self._tell(session, ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, 0), now)
 
     def _prove(self, session: Session, message: StreamMessage, now: float) -> None:
         """The first message must answer our challenge; whatever else it is ends the stream."""
@@ -190,6 +199,7 @@ class Sessions:
         if older is not None:
             self._effects.report(events.SessionReplaced(app_id))
             self._end(older, ErrorCode.LIMIT_EXCEEDED, "a newer session of this app took over")
+            self._effects.report(events.SessionEnded(app_id, older.too_slow))
             del self._sessions[older.stream]
             self._timers.cancel(older.stream)
 
@@ -197,10 +207,10 @@ class Sessions:
 
     def node_dead(self, node_id: NodeId, now: float) -> None:
         """The mesh gave a node up: its stream ends, so that its chats resume on a new one when it is back."""
-        for session in list(self._sessions.values()):
-            if session.link is not None and session.link.neighbour == node_neighbour(node_id):
-                self._effects.end(session.stream, discard=True)
-                self.closed(session.stream, now)
+        link = self._chats.link_of(node_neighbour(node_id))
+        if link is not None:
+            self._effects.end(link.stream, discard=True)
+            self.closed(link.stream, now)
         self._chats.node_dead(node_id, now)
 
     def drain(self, leave_after_ms: int, now: float) -> None:
@@ -208,12 +218,19 @@ class Sessions:
         self._draining = True
         self._chats.drain(now)
         for session in self._apps.values():
-            self._effects.tell(session.stream, NodeChange(leave_after_ms))
+            if not session.ending:
+                self._tell(session, NodeChange(leave_after_ms), now)
 
     def end_all(self, code: ErrorCode, detail: str) -> None:
         """End every app's stream, after what waits for it."""
         for session in list(self._apps.values()):
             self._end(session, code, detail, discard=False)
+
+    def _tell(self, session: Session, message: StreamMessage, now: float) -> None:
+        """Something of the session itself; like anything that is sent it stands for a heartbeat."""
+        if session.link is not None:
+            session.link.note_sent(now)
+        self._effects.tell(session.stream, message)
 
     def _refuse(self, session: Session, error: ProtocolError) -> None:
         """End a stream on which nothing was proved."""
@@ -227,6 +244,8 @@ class Sessions:
 
     def _end(self, session: Session, code: ErrorCode, detail: str, *, discard: bool = True) -> None:
         """Say why and end the stream; the shell tells when it is gone."""
+        if session.ending:
+            return
         session.end()
         self._effects.end(session.stream, ErrorNotice(code, ErrorScope.STREAM, None, detail, 0), discard=discard)
 
@@ -238,6 +257,8 @@ class Sessions:
     def handle_timer(self, now: float) -> None:
         for stream in self._timers.pop_due(now):
             session = self._sessions[stream]
+            if session.ending:
+                continue
             fire_due(self._timer_table, session, now, over=lambda session: session.ending)
             self._schedule(session)
 
@@ -264,5 +285,4 @@ class Sessions:
     def _send_heartbeat(self, session: Session, now: float) -> None:
         """Nothing else was sent for an interval."""
         if session.link is not None:
-            session.link.note_sent(now)
-            self._effects.tell(session.stream, Heartbeat(session.next_heartbeat(), reply=False))
+            self._tell(session, Heartbeat(session.next_heartbeat(), reply=False), now)

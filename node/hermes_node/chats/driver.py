@@ -97,24 +97,28 @@ class ChatDriver:
 
     def open_app(self) -> Sink:
         """A stream of somebody who has not proved yet who they are."""
-        sink = self._add_sink(self._app_queue)
+        sink = self._add_sink(self._app_queue, stranger=True)
         self._post(lambda now: self._relay.sessions.opened(sink.stream, now))
         return sink
 
     def open_node(self, node_id: NodeId, public_key: bytes, binding: bytes) -> Sink:
         """A stream on which a node has proved who it is."""
-        sink = self._add_sink(self._node_queue)
+        sink = self._add_sink(self._node_queue, stranger=False)
         self._post(lambda now: self._relay.sessions.node_linked(sink.stream, node_id, public_key, binding, now))
         return sink
 
     def receive(self, sink: Sink, messages: list[Any]) -> None:
-        sink.pending.posted(len(messages))
+        """One batch; an empty one counts as a frame, or nothing would hold its sender."""
+        count = max(1, len(messages))
+        sink.pending.posted(count)
         read_at = time.perf_counter()
-        self._post(lambda now: self._receive(sink, messages, now, read_at), len(messages))
+        self._post(lambda now: self._receive(sink, messages, now, read_at), count)
 
     def malformed(self, sink: Sink, error: ProtocolError) -> None:
-        """Something came that is no batch."""
-        self._post(lambda now: self._relay.sessions.malformed(sink.stream, error, now))
+        """Something came that is no batch. Only what is said of it waits: a traceback would hold all that was read."""
+        told = ProtocolError(error.code, error.detail, scope=error.scope, retry_after_ms=error.retry_after_ms)
+        sink.pending.posted(1)
+        self._post(lambda now: self._refuse(sink, told, now), 1)
 
     def close(self, sink: Sink) -> None:
         """The stream is gone."""
@@ -232,13 +236,15 @@ class ChatDriver:
         if sink is None:
             return
         if isinstance(action, Send):
-            if not sink.outbox.put(action.message):
+            if not sink.offer(action.message):
                 self._post(lambda _: self._relay.sessions.stuck(sink.stream))
         else:
             sink.outbox.close(action.notice, discard=action.discard)
 
     def _receive(self, sink: Sink, messages: list[Any], now: float, read_at: float) -> None:
-        sink.pending.processed(len(messages))
+        sink.pending.processed(max(1, len(messages)))
+        if not messages:
+            self._relay.sessions.heard_nothing(sink.stream, now)
         if any(type(message) is Sealed for message in messages):
             self._read_at.append(read_at)
         receive, stream = self._relay.sessions.receive, sink.stream
@@ -248,12 +254,16 @@ class ChatDriver:
             except Exception as error:  # noqa: BLE001 - a defect must not stop the node for everybody else
                 self._tell_defect(error, sink)
 
+    def _refuse(self, sink: Sink, error: ProtocolError, now: float) -> None:
+        sink.pending.processed(1)
+        self._relay.sessions.malformed(sink.stream, error, now)
+
     def _close(self, sink: Sink, now: float) -> None:
         self._sinks.pop(sink.stream, None)
         self._relay.sessions.closed(sink.stream, now)
 
-    def _add_sink(self, bounds: QueueBounds) -> Sink:
-        sink = Sink(next(self._numbers), bounds.build_outbox())
+    def _add_sink(self, bounds: QueueBounds, *, stranger: bool) -> Sink:
+        sink = Sink(next(self._numbers), bounds.build_outbox(), stranger=stranger)
         self._sinks[sink.stream] = sink
         return sink
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -42,19 +43,28 @@ def _files(config: Config) -> Iterator[tuple[str, str]]:
     yield "keystore.passphrase_file", keystore.passphrase_file
 
 
-def _read_some(path: str, field: str, size: int = 1) -> bytes:
+def _read_some(path: str, field: str, size: int = 1) -> bytes | None:
+    """None of what is no regular file: what is read of a pipe is gone for whoever it is meant for."""
     if not path:
-        return b""
+        return None
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            _only_look(path, field)
+            return None
         with Path(path).open("rb", buffering=0) as stream:
             return stream.read(size)
     except OSError as error:
         raise ConfigError(field, f"cannot read {path}: {error.strerror}") from None
 
 
+def _only_look(path: str, field: str) -> None:
+    if Path(path).is_dir() or not os.access(path, os.R_OK):
+        raise ConfigError(field, f"cannot read {path}")
+
+
 def _check_token(path: str) -> None:
-    token = _read_some(path, "admin.token_file", MAX_TOKEN_BYTES + 1).strip()
-    if path and not MIN_TOKEN_BYTES <= len(token) <= MAX_TOKEN_BYTES:
+    token = _read_some(path, "admin.token_file", MAX_TOKEN_BYTES + 1)
+    if token is not None and not MIN_TOKEN_BYTES <= len(token.strip()) <= MAX_TOKEN_BYTES:
         raise ConfigError("admin.token_file", f"{path} must hold {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES} bytes")
 
 

@@ -104,9 +104,8 @@ async def _read_route(sink: Sink, node_id: NodeId, stream: RouteStream, mesh: Me
                 raise ProtocolError(ErrorCode.INVALID_FRAME, "this stream is proved already")  # noqa: TRY301
         except ProtocolError as error:
             chats.malformed(sink, error)
-            continue
-        mesh.heard(node_id)
-        if batch:
+        else:
+            mesh.heard(node_id)
             chats.receive(sink, batch)
         await sink.pending.wait_for_room()
         await chats.wait_for_room()

@@ -8,10 +8,14 @@ from hermes_node.streams.grpc_options import MAX_PENDING_FRAMES
 
 
 class PendingFrames:
-    """Counts what was posted and not processed yet. One flooding stream fills its own share, not the inbox of everybody."""
+    """Counts what was posted and not processed yet. One flooding stream fills its own share, not the inbox of everybody.
 
-    def __init__(self, limit: int = MAX_PENDING_FRAMES) -> None:
-        self._limit = limit
+    `stranger`: nothing more is read of a stream until the first that came was handled; then whoever sent it is known, or gone.
+    """
+
+    def __init__(self, limit: int = MAX_PENDING_FRAMES, *, stranger: bool = False) -> None:
+        self._limit = 0 if stranger else limit
+        self._later_limit = limit
         self._count = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -22,6 +26,7 @@ class PendingFrames:
             self._room.clear()
 
     def processed(self, frames: int) -> None:
+        self._limit = self._later_limit
         self._count -= frames
         if self._count <= self._limit:
             self._room.set()

@@ -10,11 +10,19 @@ from hermes_node.streams.pending import PendingFrames
 
 
 class Sink:
-    """The outbox's bounds are the stream's credits: what does not fit is not remembered."""
+    """The outbox's bounds are the stream's credits. Once something did not fit nothing more is taken: only its tail is lost."""
 
-    __slots__ = ("outbox", "pending", "stream")
+    __slots__ = ("_starved", "outbox", "pending", "stream")
 
-    def __init__(self, stream: StreamId, outbox: Outbox[Any]) -> None:
+    def __init__(self, stream: StreamId, outbox: Outbox[Any], *, stranger: bool) -> None:
         self.stream = stream
         self.outbox = outbox
-        self.pending = PendingFrames()
+        self.pending = PendingFrames(stranger=stranger)
+        self._starved = False
+
+    def offer(self, message: object) -> bool:
+        """Queue a message; False for the first that does not fit."""
+        if self._starved:
+            return True
+        self._starved = not self.outbox.put(message)
+        return not self._starved

@@ -7,6 +7,7 @@ import io
 import secrets
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +23,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered, ChatReady
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
-from hermes_core.errors import ErrorCode, KeystoreIOError
+from hermes_core.errors import ErrorCode, KeystoreIOError, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import ChatRecord
 from hermes_core.protocol.connect import build_connect
@@ -37,6 +38,7 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Keystore, Table
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.sink import Sink
 
 T = TypeVar("T")
@@ -303,3 +305,41 @@ async def test_a_turn_keeps_passes_out(bench: Bench) -> None:
         assert sealed_in(second) == 0
     await flushing
     assert sealed_in(second) == 1
+
+
+async def test_malformed_and_empty_batches_hold_their_sender_and_nothing_of_what_was_read(bench: Bench) -> None:
+    """While a commit takes its time, whoever sends what is no batch must not fill the memory with it."""
+    sink = bench.driver.open_app()
+    async with bench.driver.turn():
+        raw = bytearray(1 << 20)
+        kept = weakref.ref(read := Read(raw))
+        try:
+            read.refuse()
+        except ProtocolError as error:
+            bench.driver.malformed(sink, error)
+        del read
+        assert kept() is None
+        bench.driver.receive(sink, [])
+        waiting = asyncio.create_task(sink.pending.wait_for_room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await bench.driver.flush()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_stream_that_is_out_of_credit_loses_its_tail_alone(bench: Bench) -> None:
+    outbox: Outbox[Any] = Outbox(max_frames=100, max_bytes=2000)
+    sink = Sink(1, outbox, stranger=False)
+    sizes = [900, 900, 900, 10]
+    assert [sink.offer(Sealed(bytes(size))) for size in sizes] == [True, True, False, True]
+    assert [len(message.frame) for message in await outbox.take()] == [900, 900]
+
+
+class Read:
+    """What a reader holds while it decodes."""
+
+    def __init__(self, raw: bytearray) -> None:
+        self.raw = raw
+
+    def refuse(self) -> None:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"{len(self.raw)} bytes are no batch")

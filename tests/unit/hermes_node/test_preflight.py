@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -116,3 +117,18 @@ def test_addresses_to_listen_on(field: str, good: Config, tmp_path: Path) -> Non
         assert "cannot listen" in error.detail
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenError, match=field):
         check_surroundings(change(good, field, f"127.0.0.1:{taken.getsockname()[1]}"))
+
+
+def test_nothing_is_taken_from_a_pipe(tmp_path: Path) -> None:
+    """A passphrase may come through one; what is read here would be missing there."""
+    end, other = os.pipe()
+    try:
+        os.write(other, b"correct horse")
+        config = replace(Config(), keystore=KeystoreSection(path=str(tmp_path / "k.db"), passphrase_file=f"/dev/fd/{end}"))
+        config = replace(config, mesh=MeshSection(listen=""), app=AppSection(listen="127.0.0.1:0"))
+        config = replace(config, admin=AdminSection(listen="127.0.0.1:0"))
+        check_surroundings(config)
+        assert os.read(end, 100) == b"correct horse"
+    finally:
+        os.close(end)
+        os.close(other)

@@ -324,3 +324,24 @@ def test_confirmation_is_repeated_until_it_is_known_to_have_arrived() -> None:
     before = len(world.messages("app-0", "node-0", Confirm))
     world.pass_time(100.0)
     assert len(world.messages("app-0", "node-0", Confirm)) == before
+
+
+def test_grace_runs_while_both_apps_are_there_and_begins_anew() -> None:
+    """An app that was away for most of the grace must not find its chat gone when it is back."""
+    params = ChatParams(max_key_messages=16, rekey_grace_s=200.0, rekey_burst=1, rekey_refill_s=3600.0)
+    world = HonestWorld(params=params)
+    chat_id = world.open_chat()
+    world.rekey(world.a, chat_id)  # the one rekey there is
+    world.run()
+    for _ in range(20):
+        world.send(world.a, chat_id)
+        world.run()
+    assert world.chat_of(world.n, chat_id).lifetime.rekey_deadline is not None
+    world.cut("app-0", "node-0")
+    world.pass_time(190.0)
+    assert world.chat_of(world.n, chat_id).lifetime.rekey_deadline is None
+    world.reconnect()
+    world.pass_time(190.0)
+    assert chat_id in world.n.chats
+    world.pass_time(20.0)
+    assert chat_id not in world.n.chats

@@ -164,7 +164,7 @@ def test_a_newer_stream_replaces_the_older_and_outlives_its_end(desk: Desk) -> N
     desk.sessions.closed(1, desk.now)
     desk.take()
     assert desk.sessions.app_ids() == {IDS[0]}
-    assert not [event for event in desk.events if isinstance(event, SessionEnded)]
+    assert [event for event in desk.events if isinstance(event, SessionEnded)] == [SessionEnded(IDS[0], too_slow=False)]
     desk.sessions.closed(2, desk.now)
     desk.take()
     assert desk.sessions.app_ids() == frozenset()
@@ -253,6 +253,46 @@ def test_a_reader_that_stops_is_cut_off_once(desk: Desk) -> None:
     desk.sessions.closed(1, desk.now)
     desk.take()
     assert desk.events[-1] == SessionEnded(IDS[0], too_slow=True)
+
+
+def test_that_an_app_was_too_slow_is_told_even_when_it_is_back_first(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.sessions.stuck(1)
+    desk.connect(2, APPS[0])
+    assert SessionEnded(IDS[0], too_slow=True) in desk.events
+    assert [action for action in desk.take().actions if isinstance(action, End)] == []
+
+
+def test_an_empty_batch_is_a_sign_of_life_and_no_proof(desk: Desk) -> None:
+    desk.open(1)
+    desk.sessions.heard_nothing(1, desk.now)
+    desk.take()
+    assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, False)
+    desk.connect(2, APPS[0])
+    for _ in range(10):
+        desk.pass_time(4.0)
+        desk.sessions.heard_nothing(2, desk.now)
+    assert 2 not in desk.ended
+
+
+def test_whatever_is_sent_stands_for_a_heartbeat(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    for _ in range(8):
+        desk.pass_time(2.0)
+        desk.receive(1, Heartbeat(1, reply=False))
+    assert not [message for message in desk.said[1] if isinstance(message, Heartbeat) and not message.reply]
+
+
+def test_a_stream_that_was_ended_hears_no_more(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.sessions.stuck(1)
+    desk.take()
+    said = len(desk.said[1])
+    desk.sessions.drain(10, desk.now)
+    desk.sessions.end_all(ErrorCode.DRAINING, "this node stops")
+    desk.pass_time(60.0)
+    assert not desk.take().actions
+    assert len(desk.said[1]) == said
 
 
 def test_a_node_that_leaves_tells_its_apps_and_takes_no_more(desk: Desk) -> None:
