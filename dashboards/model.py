@@ -114,7 +114,3 @@ class Dashboard:
     annotations: tuple[Annotation, ...] = ()
     tags: tuple[str, ...] = ("hermes",)
     links: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def panels(self) -> tuple[Panel, ...]:
-        return tuple(panel for row in self.rows for panel in row.panels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from string import ascii_uppercase
+from typing import assert_never
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as builders
@@ -68,12 +69,15 @@ def _layout(dashboard: Dashboard) -> Iterator[PanelBuilder | builders.Row]:
 
 def _panel(panel: Panel, identifier: int, position: models.GridPos) -> PanelBuilder:
     builder: PanelBuilder
-    if panel.kind is PanelKind.STAT:
-        builder = _stat()
-    elif panel.kind is PanelKind.TABLE:
-        builder = _table(panel)
-    else:
-        builder = _lines(panel)
+    match panel.kind:
+        case PanelKind.STAT:
+            builder = _stat()
+        case PanelKind.TABLE:
+            builder = _table(panel)
+        case PanelKind.LINES:
+            builder = _lines(panel)
+        case _:
+            assert_never(panel.kind)
     builder.id(identifier).grid_pos(position).title(panel.title).description(panel.description).datasource(DATASOURCE)
     builder.unit(panel.unit.value).thresholds(_thresholds(panel))
     if panel.decimals is not None:

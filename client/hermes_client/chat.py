@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, assert_never
 
 from hermes_client.errors import ChatEndedError, ClientClosedError
 from hermes_client.signal import Signal
@@ -13,9 +13,11 @@ from hermes_core.endpoint.events import (
     AppEvent,
     ChatEnded,
     ChatFailed,
+    ChatOffered,
     ChatReady,
     ChatRekeyed,
     ChatResumed,
+    FrameRefused,
     MessageReceived,
     MessagesAcked,
     PathChanged,
@@ -140,6 +142,10 @@ class Chat:
                 self.ended, self.up = event.reason, False
             case ChatFailed():
                 self.failure = ProtocolError(event.code, event.detail)
+            case ChatOffered() | FrameRefused():
+                pass  # of no chat that has a handle; the driver keeps them
+            case _:
+                assert_never(event)
         self.changed.notify()
 
     def __aiter__(self) -> Self:

@@ -33,7 +33,6 @@ class AppDriver:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.Handle | None = None
         self._to_acknowledge: dict[ChatId, int] = {}
-        self._failures: dict[ChatId, ProtocolError] = {}
         self.outbound: deque[ClientMessage] = deque()
         self.wake = asyncio.Event()
         self.chats: dict[ChatId, Chat] = {}

@@ -7,7 +7,7 @@ there are, which are over, the stream to the home node, whose timer is next. Wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
@@ -29,6 +29,7 @@ from hermes_core.protocol.messages import (
     Offer,
     PathState,
     Reject,
+    Resume,
     Sealed,
 )
 from hermes_core.protocol.payload import parse_frame_chat
@@ -182,6 +183,10 @@ class AppChats:
                 self._effects.send(Delete(message.chat_id))  # the node holds a chat that is over here
             case Delete() | ClosedAck():
                 self._effects.report(FrameRefused(chat_id, ErrorCode.INVALID_FRAME))
+            case Offer() | Reject() | Resume() | PathState():
+                pass  # too late, or of a chat whose home is another node
+            case _:
+                assert_never(message)
 
     # time
 

@@ -5,7 +5,7 @@ The wire layer builds a message from decoded fields and passes it to `validate_m
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final, TypeVar, assert_never
 
 from hermes_core.crypto import x25519
 from hermes_core.crypto.signing import SIGNATURE_BYTES
@@ -181,6 +181,8 @@ def validate_message(message: ChatMessage) -> None:
             validate_resume(message)
         case Reject() | PathState() | Closed() | ClosedAck() | Delete():
             pass  # their only variable-length field is the chat id, checked below
+        case _:
+            assert_never(message)
     if not isinstance(message, Sealed) and message.chat_id is not None:  # an error may concern no chat
         _require_length(message.chat_id, CHAT_ID_BYTES, "chat_id")
 
@@ -211,3 +213,5 @@ def validate_session_message(message: SessionMessage) -> None:
             _require_range(message.drain_after_ms, 0, MAX_U32, "drain_after_ms")
         case Heartbeat():
             _require_range(message.sequence, 0, MAX_U64, "sequence")
+        case _:
+            assert_never(message)

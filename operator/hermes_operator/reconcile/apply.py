@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
+from typing import assert_never
 
 from hermes_operator.certificates.authority import build_ca
 from hermes_operator.certificates.renewal import renew_certificates
@@ -68,6 +69,8 @@ async def apply_action(context: PassContext, mesh: MeshSpec, seen: Observed, act
             await api.merge(kinds.MESHES, mesh.namespace, mesh.name, patch)
         case WipePods(pods):
             return await _wipe(context, seen, pods)
+        case _:
+            assert_never(action)
     return Applied()
 
 

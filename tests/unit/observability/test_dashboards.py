@@ -17,7 +17,7 @@ from tools import dashboard_queries, generate_dashboards
 from tools.generated_files import ROOT
 
 Json = dict[str, Any]
-PANELS = [(dashboard, panel) for dashboard in DASHBOARDS for panel in dashboard.panels]
+PANELS = [(dashboard, panel) for dashboard in DASHBOARDS for row in dashboard.rows for panel in row.panels]
 each_panel = pytest.mark.parametrize(("dashboard", "panel"), PANELS, ids=lambda v: getattr(v, "title", None))
 
 
