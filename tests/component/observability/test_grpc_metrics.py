@@ -132,12 +132,14 @@ async def test_a_stream_that_fails(registry: CollectorRegistry, metrics: GrpcSer
 
 async def test_a_cancelled_stream_is_no_fault(registry: CollectorRegistry, metrics: GrpcServerMetrics) -> None:
     async with serving(metrics) as channel:
-        for method, code in (("Echo", "OK"), ("Wait", "Canceled")):  # whether the handler was reading when it happened
+        # A handler that reads when it happens ends by itself, unless the loop was too busy for it to read again.
+        for method, codes in (("Echo", {"OK", "Canceled"}), ("Wait", {"Canceled"})):
             stream: Any = channel.stream_stream(f"/{SERVICE}/{method}")()
             await stream.write(b"a")
             assert await stream.read() in {b"a", b"ready"}
             stream.cancel()
-            await until(lambda method=method, code=code: handled(registry, method) == {code: 1})  # type: ignore[misc]
+            await until(lambda method=method: sum(handled(registry, method).values()) == 1)  # type: ignore[misc]
+            assert set(handled(registry, method)) <= codes
 
 
 async def test_unary_calls(registry: CollectorRegistry, metrics: GrpcServerMetrics) -> None:
