@@ -41,11 +41,11 @@ def _read_file(path: str) -> SecretBytes:
     secret = bytearray(length)
     memoryview(secret)[:] = memoryview(buffer)[:length]
     wipe_buffer(buffer)
-    return _check(secret, f"keystore.passphrase_file: {path}")
+    return _check(secret, path)
 
 
-def _check(secret: bytearray, where: str) -> SecretBytes:
+def _check(secret: bytearray, source: str) -> SecretBytes:
     if not 0 < len(secret) <= MAX_PASSPHRASE_BYTES:
         wipe_buffer(secret)
-        raise ConfigError("keystore.passphrase_file", f"{where} must hold 1 to {MAX_PASSPHRASE_BYTES} bytes")
+        raise ConfigError("keystore.passphrase_file", f"{source} must hold 1 to {MAX_PASSPHRASE_BYTES} bytes")
     return SecretBytes.take(secret)
