@@ -26,6 +26,7 @@ from hermes_core.ratchet.header import (
 )
 from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.params import ChannelParams
+from hermes_core.ratchet.replay import open_late
 from hermes_core.ratchet.resume import ResumeContext, build_claim, check_claims
 from hermes_core.ratchet.state import ChannelSnapshot
 
@@ -106,9 +107,7 @@ class Channel:
         chain = epoch.recv
         ahead = position - chain.next
         if ahead < 0:
-            if (late := epochs.open_skipped(epoch, position, frame, header + aad_suffix, now)) is None:
-                raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
-            return late
+            return open_late(epochs, epoch, position, frame, header + aad_suffix, now)
         if ahead > self.params.max_skip:
             raise self._too_far(position)
         try:
