@@ -30,7 +30,7 @@ DECIDED = {
     "tunables": "node/hermes_core/limits.py",
     "every wire code": "node/hermes_core/errors.py",
     "the protocol's messages": "node/hermes_core/protocol/messages.py",
-    "record versions": "node/hermes_core/keystore/tables.py",
+    "record versions": "node/hermes_core/keystore/record_versions.py",
     "alerts": "alerts/crypto.py",
     "commands": "client/hermes_ctl/commands",
     "HSM": "node/hermes_core/keystore/key_backend.py",

@@ -203,3 +203,14 @@ def test_the_first_test_fails_when_the_node_stays_dead(monkeypatch: pytest.Monke
     monkeypatch.setattr(HonestWorld, "revive", lambda *_: None)
     with pytest.raises(AssertionError):
         _run_first_test()
+
+
+def _pairs() -> list[tuple[str, str]]:
+    """A path and a name that the page says is in it: `path.py`: `NAME`, `NAME`."""
+    rows = re.findall(r"`([\w./-]+\.(?:py|proto|yaml))`: ((?:`\w+`(?:, | and )?)+)", PAGE)
+    return [(path, name) for path, names in rows for name in re.findall(r"`(\w+)`", names)]
+
+
+@pytest.mark.parametrize(("path", "name"), _pairs())
+def test_a_name_after_a_path_is_in_that_file(path: str, name: str) -> None:
+    assert re.search(rf"\b{name}\b", (ROOT / path).read_text())
