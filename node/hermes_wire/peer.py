@@ -11,7 +11,7 @@ from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_
 from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
-from hermes_core.protocol.validate import validate_message, validate_session_message
+from hermes_core.protocol.validate import require, validate_message, validate_session_message
 from hermes_proto.v1 import node_mesh_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
@@ -21,18 +21,13 @@ PeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
 GossipMessage = mesh.Hello | mesh.Proof | mesh.MembershipUpdate | session.Heartbeat | messages.ErrorNotice
 
 
-def _require(condition: bool, what: str) -> None:
-    if not condition:
-        raise ProtocolError(ErrorCode.INVALID_FRAME, what)
-
-
 def parse_descriptor(pb: node_mesh_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
     """Raise INVALID_FRAME unless every field is within its bound; the signature is not checked here."""
-    _require(len(pb.node_key) == PUBLIC_KEY_BYTES, "node_key must be 32 bytes")
-    _require(0 < len(pb.address) <= mesh.MAX_ADDRESS_CHARS, "address must have 1 to 300 characters")
-    _require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
-    _require(len(pb.version) <= mesh.MAX_VERSION_CHARS, "version must have at most 64 characters")
-    _require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
+    require(len(pb.node_key) == PUBLIC_KEY_BYTES, "node_key must be 32 bytes")
+    require(0 < len(pb.address) <= mesh.MAX_ADDRESS_CHARS, "address must have 1 to 300 characters")
+    require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
+    require(len(pb.version) <= mesh.MAX_VERSION_CHARS, "version must have at most 64 characters")
+    require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
     node_id = parse_node_id(pb.node_id)
     return mesh.NodeDescriptor(node_id, pb.node_key, pb.address, pb.incarnation, pb.version, pb.signature)
 
@@ -49,7 +44,7 @@ def build_descriptor(m: mesh.NodeDescriptor) -> node_mesh_pb2.NodeDescriptor:
 
 
 def parse_hello(pb: node_mesh_pb2.Hello) -> mesh.Hello:
-    _require(len(pb.challenge) == mesh.CHALLENGE_BYTES, "challenge must be 32 bytes")
+    require(len(pb.challenge) == mesh.CHALLENGE_BYTES, "challenge must be 32 bytes")
     return mesh.Hello(parse_descriptor(pb.descriptor), pb.challenge)
 
 
@@ -58,7 +53,7 @@ def build_hello(m: mesh.Hello) -> node_mesh_pb2.Hello:
 
 
 def parse_proof(pb: node_mesh_pb2.Proof) -> mesh.Proof:
-    _require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
+    require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
     return mesh.Proof(pb.signature)
 
 
@@ -67,8 +62,8 @@ def build_proof(m: mesh.Proof) -> node_mesh_pb2.Proof:
 
 
 def parse_update(pb: node_mesh_pb2.MembershipUpdate) -> mesh.MembershipUpdate:
-    _require(len(pb.members) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many members")
-    _require(len(pb.directory) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many directory entries")
+    require(len(pb.members) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many members")
+    require(len(pb.directory) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many directory entries")
     return mesh.MembershipUpdate(tuple(map(_parse_claim, pb.members)), tuple(map(_parse_entry, pb.directory)))
 
 
@@ -93,13 +88,13 @@ def _parse_claim(pb: node_mesh_pb2.Member) -> mesh.MemberClaim:
         state = mesh.MemberState(pb.state)
     except ValueError:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "unknown member state") from None
-    _require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
+    require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
     return mesh.MemberClaim(parse_descriptor(pb.descriptor), state, pb.incarnation)
 
 
 def _parse_entry(pb: node_mesh_pb2.DirectoryEntry) -> mesh.DirectoryEntry:
-    _require(len(pb.app_ids) <= mesh.MAX_APPS_PER_ENTRY, "too many apps in a directory entry")
-    _require(max(pb.incarnation, pb.version) <= MAX_POSITION, "incarnation or version is too large")
+    require(len(pb.app_ids) <= mesh.MAX_APPS_PER_ENTRY, "too many apps in a directory entry")
+    require(max(pb.incarnation, pb.version) <= MAX_POSITION, "incarnation or version is too large")
     return mesh.DirectoryEntry(parse_node_id(pb.node_id), pb.incarnation, pb.version, frozenset(map(parse_app_id, pb.app_ids)))
 
 
@@ -180,7 +175,7 @@ def build_join(item: mesh.Hello | mesh.Proof | mesh.MembershipUpdate | messages.
 
 def parse_peer_batch(batch: node_mesh_pb2.PeerBatch) -> list[PeerMessage]:
     """What a peer node sent on RouteChat; raise INVALID_FRAME."""
-    _require(len(batch.frames) <= MAX_BATCH_FRAMES, f"a batch holds at most {MAX_BATCH_FRAMES} frames")
+    require(len(batch.frames) <= MAX_BATCH_FRAMES, f"a batch holds at most {MAX_BATCH_FRAMES} frames")
     found: list[PeerMessage] = []
     for frame in batch.frames:
         field = frame.WhichOneof("body")

@@ -62,7 +62,8 @@ MAX_U64: Final = 2**64 - 1
 _T = TypeVar("_T", ErrorCode, ErrorScope, CloseReason)
 
 
-def _require(condition: bool, what: str) -> None:
+def require(condition: bool, what: str) -> None:
+    """Raise INVALID_FRAME with `what` unless the condition holds."""
     if not condition:
         raise ProtocolError(ErrorCode.INVALID_FRAME, what)
 
@@ -148,7 +149,7 @@ def _validate_tag(epoch: int, tag: bytes, what: str) -> None:
 
 
 def validate_confirm(message: Confirm) -> None:
-    _require(message.end_to_end_epoch != 0 or message.hop_epoch != 0, "a confirmation must confirm something")
+    require(message.end_to_end_epoch != 0 or message.hop_epoch != 0, "a confirmation must confirm something")
     _validate_tag(message.end_to_end_epoch, message.end_to_end_confirm, "end_to_end")
     _validate_tag(message.hop_epoch, message.hop_confirm, "hop")
 
@@ -160,7 +161,7 @@ def validate_resume(message: Resume) -> None:
 
 
 def validate_error(message: ErrorNotice) -> None:
-    _require(len(message.detail) <= MAX_DETAIL_CHARS, f"detail must be at most {MAX_DETAIL_CHARS} characters")
+    require(len(message.detail) <= MAX_DETAIL_CHARS, f"detail must be at most {MAX_DETAIL_CHARS} characters")
     _require_range(message.retry_after_ms, 0, MAX_U32, "retry_after_ms")
 
 
