@@ -9,7 +9,7 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId
-from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams

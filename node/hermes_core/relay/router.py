@@ -14,7 +14,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId, derive_app_id, node_party
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
-from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.relay.admission import Admission

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.keystore.resume_verdict import ResumeVerdict
 from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore

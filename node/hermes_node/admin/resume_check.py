@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.keystore.resume_verdict import (
+from hermes_core.keystore.witness import Comparison
+from hermes_core.keystore.witness_verdict import (
     KeystoreStanding,
     ResumeEvidence,
     ResumeJudgement,
     SnapshotMatch,
     judge_resume,
 )
-from hermes_core.keystore.witness import Comparison
 from hermes_node.keystore import KeystoreMark
 from hermes_proto.v1 import admin_pb2
 

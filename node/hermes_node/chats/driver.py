@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol.messages import CloseReason, ErrorNotice, Sealed
 from hermes_core.relay.events import SessionEnded, SessionOpened
 from hermes_core.relay.neighbour import StreamId

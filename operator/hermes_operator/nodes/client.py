@@ -9,7 +9,7 @@ import aiohttp
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
 from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_proto.v1 import admin_pb2

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hermes_core.keystore.resume_verdict import KeystoreStanding, ResumeJudgement, ResumeVerdict
 from hermes_core.keystore.state import KeystoreMark
+from hermes_core.keystore.witness_verdict import KeystoreStanding, ResumeJudgement, ResumeVerdict
 from hermes_operator import names
 from hermes_operator.nodes.resume_report import ResumeReport
 from hermes_operator.observe.observed import PodView

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from hermes_core.keystore.resume_verdict import ResumeJudgement
+from hermes_core.keystore.witness_verdict import ResumeJudgement
 from hermes_operator.times import format_time
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hermes_core.keystore.resume_verdict import (
+from hermes_core.keystore.state import KeystoreMark
+from hermes_core.keystore.witness_verdict import (
     KeystoreStanding,
     ResumeEvidence,
     ResumeJudgement,
     ResumeVerdict,
     judge_resume,
 )
-from hermes_core.keystore.state import KeystoreMark
 from hermes_operator.nodes.resume_report import ResumeReport, Witness
 
 

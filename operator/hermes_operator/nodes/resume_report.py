@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.keystore.resume_verdict import KeystoreStanding, ResumeVerdict
 from hermes_core.keystore.state import KeystoreMark
+from hermes_core.keystore.witness_verdict import KeystoreStanding, ResumeVerdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from hermes_core.keystore.resume_verdict import ResumeJudgement
+from hermes_core.keystore.witness_verdict import ResumeJudgement
 from hermes_operator.kube.event import Event
 from hermes_operator.nodes.resume_report import Witness
 from hermes_operator.rollout.decisions import enter_step, halt, restart_pod, wait

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from hermes_client.scenario.local_mesh import LocalMesh
-from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeRequestError
 from hermes_operator.nodes.resume_judgement import judge_report
 

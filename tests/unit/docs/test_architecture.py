@@ -20,7 +20,7 @@ DECIDED = {
     "tombstones": "node/hermes_core/relay/tombstones.py",
     "generations": "node/hermes_core/keystore/rotation.py",
     "re-sealing under a fresh key": "node/hermes_node/keystore/rotation.py",
-    "witness verdict": "node/hermes_core/keystore/resume_verdict.py",
+    "witness verdict": "node/hermes_core/keystore/witness_verdict.py",
     "partition gate": "operator/hermes_operator/rollout/partition_gate.py",
     "finalizer": "operator/hermes_operator/plan/finalizer.py",
     "certificate reload": "node/hermes_node/tls/files.py",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
 from hermes_operator.certificates.authority import build_ca
 from hermes_operator.certificates.renewal import renew_certificates

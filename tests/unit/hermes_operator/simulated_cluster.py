@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeJudgement, ResumeVerdict
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import PodView, StatefulSetView
 from hermes_operator.rollout.answers import record_check, record_drain, record_witness

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hermes_core.keystore.resume_verdict import KeystoreStanding, ResumeVerdict
 from hermes_core.keystore.state import KeystoreMark
+from hermes_core.keystore.witness_verdict import KeystoreStanding, ResumeVerdict
 from hermes_operator.nodes.members import MemberRecord, parse_members, record_report, refresh_member, render_members
 from hermes_operator.nodes.resume_judgement import judge_report
 from tests.unit.hermes_operator.operator_samples import pod_of, report_of, witness_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeJudgement, ResumeVerdict
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import PodView
 from hermes_operator.rollout.answers import record_check, record_drain, record_witness

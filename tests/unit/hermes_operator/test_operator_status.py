@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hermes_core.keystore.resume_verdict import ResumeJudgement, ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeJudgement, ResumeVerdict
 from hermes_operator.nodes.members import MemberRecord
 from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.observe.failures import NodeFailure

@@ -14,7 +14,7 @@ import pytest
 from hermes_core.crypto import hashing
 from hermes_core.errors import ErrorScope, KeystoreError, KeystoreExistsError
 from hermes_core.ids import ChannelKind
-from hermes_core.keystore.resume_verdict import _SNAPSHOT_FINDINGS, ResumeVerdict, SnapshotMatch
+from hermes_core.keystore.witness_verdict import _SNAPSHOT_FINDINGS, ResumeVerdict, SnapshotMatch
 from hermes_core.protocol.messages import ChatMessage, ClosedAck, Offer, Sealed
 from hermes_core.protocol.session import Connect, SessionMessage
 from hermes_core.ratchet.header import MAX_FRAME_BYTES, MAX_PLAINTEXT_BYTES

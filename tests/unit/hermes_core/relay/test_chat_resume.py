@@ -12,7 +12,7 @@ from hermes_core.endpoint.events import ChatEnded, ChatResumed, FrameRefused, Pa
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.keystore.chat_record import ChatState
-from hermes_core.keystore.resume_verdict import ResumeVerdict
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol.messages import (
     Closed,
     CloseReason,

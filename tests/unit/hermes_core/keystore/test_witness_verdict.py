@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from hermes_core.keystore.resume_verdict import (
+from hermes_core.keystore.state import KeystoreMark
+from hermes_core.keystore.witness_verdict import (
     KeystoreStanding,
     ResumeEvidence,
     ResumeVerdict,
     SnapshotMatch,
     judge_resume,
 )
-from hermes_core.keystore.state import KeystoreMark
 from hermes_proto.v1 import admin_pb2
 
 KNOWN = KeystoreStanding("fp", KeystoreMark(4, 100))
