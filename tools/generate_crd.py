@@ -1,4 +1,4 @@
-"""crds/: numbers, defaults and rules between fields of the HermesMesh definition, from `hermes_operator.spec` and the limits.
+"""crds/: numbers, defaults and rules between fields of the HermesMesh definition, from `hermes_operator.crd_spec`.
 
 The file is written by hand but for what a mark names: below `window: # from CryptoSpec.window` the whole schema of that field,
 before `# from KeystoreSpec.size` the value of that line, and below `x-kubernetes-validations: # from CryptoSpec` the rules
@@ -18,7 +18,7 @@ import msgspec
 import yaml
 
 from hermes_core.bounds import Relation, Tunable, rules_of, tunables_of
-from hermes_operator import spec
+from hermes_operator import crd_spec
 from hermes_operator.durations import format_duration
 from tools.generated_files import ROOT, Files, run
 
@@ -76,7 +76,7 @@ def _fill_value(mark: re.Match[str]) -> str:
 
 
 def _build(kind_name: str, field: str | None) -> Any:
-    kind = vars(spec)[kind_name]
+    kind = vars(crd_spec)[kind_name]
     if field is None:
         return [_build_rule(kind, *rule) for rule in rules_of(kind)]
     tunable = tunables_of(kind).get(field)
@@ -122,7 +122,7 @@ def _build_rule(kind: type, field: str, rule: Relation, other: str) -> Schema:
     """CEL reads whole numbers; a rule between durations would need more."""
     if {tunables_of(kind)[name].type for name in (field, other)} != {int}:
         raise TypeError(f"{kind.__name__}: no rule between {field} and {other} can be written")
-    name, bound = spec.manifest_name(kind, field), spec.manifest_name(kind, other)
+    name, bound = crd_spec.manifest_name(kind, field), crd_spec.manifest_name(kind, other)
     factor = "" if rule.factor == 1 else f"{rule.factor} * "
     return {
         "rule": f"!has(self.{name}) || !has(self.{bound}) || self.{name} {rule.sign} {factor}self.{bound}",

@@ -17,7 +17,7 @@ PAGE = "docs/reference/hermesmesh.md"
 _HEAD = """# HermesMesh
 
 Made by `python -m tools.generate_hermesmesh` from `{crd}`, which has its numbers from
-`node/hermes_core/limits.py` and `operator/hermes_operator/spec.py`.
+`node/hermes_core/limits.py` and `operator/hermes_operator/crd_spec.py`.
 
 `{api_version}`, kind `{kind}`, namespaced; `kubectl get {short}` is short for it. A smallest mesh is
 [docs/examples/hermesmesh.yaml](../examples/hermesmesh.yaml). The API server refuses an invalid manifest with the field's path;

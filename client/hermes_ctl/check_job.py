@@ -11,7 +11,7 @@ from hermes_ctl.errors import EXIT_BROKEN_PROMISE, CtlError
 from hermes_ctl.kube import Cluster, Json
 from hermes_ctl.terminal import say
 from hermes_operator import names
-from hermes_operator.spec import MeshSpec, parse_mesh
+from hermes_operator.crd_spec import MeshSpec, parse_mesh
 
 START_TIMEOUT_S: Final = 120.0
 JOB_TTL_S: Final = 600

@@ -15,9 +15,9 @@ from hermes_ctl.crd_check import find_problems, load_schema
 from hermes_ctl.errors import CtlError
 from hermes_ctl.kube import Json
 from hermes_operator import names
+from hermes_operator.crd_spec import parse_mesh
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.wanted import build_objects
-from hermes_operator.spec import parse_mesh
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 

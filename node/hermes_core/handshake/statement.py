@@ -1,18 +1,13 @@
-"""Signed ephemerals: making them, and the checks in the order the protocol page gives, before anything is allocated."""
+"""Signed ephemerals: making them, and the checks that need nothing but the statement and its context."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
 
 from hermes_core.crypto import x25519
 from hermes_core.crypto.signing import SIGNATURE_BYTES, Identity, verify_signature
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import PUBLIC_KEY_BYTES, Party, derive_fingerprint
-
-EPHEMERAL_ID_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +19,17 @@ class KeyStatement:
     signature: bytes
 
 
-def derive_ephemeral_id(ephemeral: bytes) -> bytes:
-    """The key id under which a channel remembers an ephemeral: 16 bytes."""
-    return hashlib.sha256(ephemeral).digest()[:EPHEMERAL_ID_BYTES]
-
-
 def sign_statement(identity: Identity, epoch: int, ephemeral: bytes, encoded: bytes) -> KeyStatement:
     """`encoded` is the offer or answer that carries `ephemeral`."""
     return KeyStatement(epoch, ephemeral, identity.sign(encoded))
 
 
-def check_statement(statement: KeyStatement, expected_epoch: int, seen: Collection[bytes]) -> None:
-    """The checks that need no cryptography: INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY."""
+def check_statement(statement: KeyStatement, expected_epoch: int) -> None:
+    """The checks that need no cryptography: INVALID_FRAME, KEY_VERSION_MISMATCH."""
     if len(statement.ephemeral) != x25519.KEY_BYTES or len(statement.signature) != SIGNATURE_BYTES:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "ephemeral must be 32 bytes, signature 64")
     if statement.epoch != expected_epoch:
         raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"epoch {statement.epoch}, expected {expected_epoch}")
-    if derive_ephemeral_id(statement.ephemeral) in seen:
-        raise ProtocolError(ErrorCode.REPLAYED_KEY, "ephemeral was used before in this channel")
 
 
 def check_party_key(party: Party, public_key: bytes) -> None:

@@ -6,8 +6,6 @@ as responder:  answer_offer ─► pending  ──check_confirm (or a resume in 
 
 from __future__ import annotations
 
-from typing import Final
-
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
@@ -15,15 +13,13 @@ from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.confirmation import check_confirm, compute_confirm
 from hermes_core.handshake.exchange import OutstandingOffer, build_answer, build_offer, complete_offer
-from hermes_core.handshake.statement import KeyStatement, check_statement, derive_ephemeral_id
+from hermes_core.handshake.statement import KeyStatement, check_statement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import MAX_EPOCH, Party, Role
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
-
-MAX_SEEN_EPHEMERALS: Final = 32
-"""Both sides' of the latest 16 exchanges. An older statement fails anyway: it names its epoch and the transcript before it."""
+from hermes_core.ratchet.replay import refuse_reused, remember
 
 
 class Negotiation:
@@ -61,7 +57,8 @@ class Negotiation:
 
     def answer_offer(self, offer: KeyStatement, now: float, *, peer_public_key: bytes | None) -> tuple[KeyStatement, bytes]:
         context = self._build_context(initiator=self._context.peer, responder=self._context.local)
-        check_statement(offer, context.epoch, self.seen)
+        check_statement(offer, context.epoch)
+        refuse_reused(offer.ephemeral, self.seen)
         key = self._peer_key(peer_public_key)
         ephemeral = generate_ephemeral(self._random)
         answer, keys = build_answer(context, self._identity, ephemeral, offer, key, self._previous_ratchet())
@@ -75,7 +72,8 @@ class Negotiation:
         offer = self.offer
         if offer is None:
             raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "no offer is outstanding")
-        check_statement(answer, offer.context.epoch, self.seen)
+        check_statement(answer, offer.context.epoch)
+        refuse_reused(answer.ephemeral, self.seen)
         key = self._peer_key(peer_public_key)
         keys = complete_offer(offer, answer, key, self._previous_ratchet())
         try:
@@ -130,5 +128,4 @@ class Negotiation:
     def _accept_statements(self, peer_public_key: bytes, *ephemerals: bytes) -> None:
         """A snapshot holds these too; the epoch that they bring is what makes it `dirty`."""
         self.peer_public_key = peer_public_key
-        seen = self.seen + tuple(derive_ephemeral_id(ephemeral) for ephemeral in ephemerals)
-        self.seen = seen[-MAX_SEEN_EPHEMERALS:]
+        self.seen = remember(self.seen, *ephemerals)

@@ -1,14 +1,37 @@
-"""A frame below the position that is next: opened with the key that was kept for it, or refused as a replay."""
+"""What was used before in a channel is refused: an ephemeral (REPLAYED_KEY), a position (REPLAYED_FRAME)."""
 
 from __future__ import annotations
+
+import hashlib
+from typing import Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 
+EPHEMERAL_ID_BYTES: Final = 16
+REMEMBERED_EPHEMERALS: Final = 32
+"""Both sides' of the latest 16 exchanges. An older statement fails anyway: it names its epoch and the transcript before it."""
+
+
+def derive_ephemeral_id(ephemeral: bytes) -> bytes:
+    """The key id under which a channel remembers an ephemeral: 16 bytes."""
+    return hashlib.sha256(ephemeral).digest()[:EPHEMERAL_ID_BYTES]
+
+
+def refuse_reused(ephemeral: bytes, seen: tuple[bytes, ...]) -> None:
+    """REPLAYED_KEY if `ephemeral` is among those that `seen` remembers."""
+    if derive_ephemeral_id(ephemeral) in seen:
+        raise ProtocolError(ErrorCode.REPLAYED_KEY, "ephemeral was used before in this channel")
+
+
+def remember(seen: tuple[bytes, ...], *ephemerals: bytes) -> tuple[bytes, ...]:
+    """`seen` with the ids of `ephemerals` behind it; the oldest fall out."""
+    return (seen + tuple(derive_ephemeral_id(ephemeral) for ephemeral in ephemerals))[-REMEMBERED_EPHEMERALS:]
+
 
 def open_late(epochs: Epochs, epoch: Epoch, position: int, frame: bytes, aad: bytes, now: float) -> bytes:
-    """The plaintext, if the position was skipped and its key kept; REPLAYED_FRAME otherwise: it was used before."""
+    """The plaintext of a position that was skipped and its key kept; REPLAYED_FRAME otherwise: it was used before."""
     plaintext = epochs.open_skipped(epoch, position, frame, aad, now)
     if plaintext is None:
         raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")

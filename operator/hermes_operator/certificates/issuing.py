@@ -20,7 +20,7 @@ from hermes_operator.certificates.key_pair import (
     encode_key,
     load_key,
 )
-from hermes_operator.spec import MeshSpec
+from hermes_operator.crd_spec import MeshSpec
 
 LEAF_LIFETIME = timedelta(days=90)
 

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from hermes_operator import names
 from hermes_operator.certificates.issuing import build_alternative_names, issue_node_certificate
 from hermes_operator.certificates.key_pair import RENEW_BEFORE, KeyPair, load_key
-from hermes_operator.spec import MeshSpec
+from hermes_operator.crd_spec import MeshSpec
 
 
 def find_stale(mesh: MeshSpec, files: Mapping[str, bytes], ca: KeyPair, now: datetime, cluster_domain: str) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.kube.api import Kube, KubeError
 from hermes_operator.kube.event import Event
-from hermes_operator.spec import MeshSpec
 from hermes_operator.times import format_time
 
 logger = logging.getLogger(__name__)

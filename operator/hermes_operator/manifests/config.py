@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.manifests.objects import Manifest, build_metadata, canonical_hash
-from hermes_operator.spec import MeshSpec
 
 Setting = str | int | float | bool | list[str]
 

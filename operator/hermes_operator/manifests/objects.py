@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hermes_operator import names
-from hermes_operator.spec import MeshSpec
+from hermes_operator.crd_spec import MeshSpec
 
 Manifest = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.manifests.objects import Manifest
-from hermes_operator.spec import MeshSpec
 
 # Readable by the pod's group only.
 _SECRET_MODE = 0o440

@@ -8,8 +8,8 @@ import hmac
 from collections.abc import Mapping
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.manifests.objects import Manifest, build_metadata
-from hermes_operator.spec import MeshSpec
 
 
 def build_passphrase_secret(mesh: MeshSpec, passphrase: bytes) -> Manifest:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.manifests.objects import Manifest, build_metadata
-from hermes_operator.spec import MeshSpec
 
 
 def build_headless_service(mesh: MeshSpec) -> Manifest:

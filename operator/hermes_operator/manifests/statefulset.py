@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.manifests.config import config_hash
 from hermes_operator.manifests.objects import Manifest, build_metadata
 from hermes_operator.manifests.pod import build_container, build_volumes
-from hermes_operator.spec import MeshSpec
 
 USER_ID = 65532
 # A node stops its listeners, seals and closes within this, after its apps had the drain timeout to leave.

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.kube import kinds
 from hermes_operator.kube.api import Kube
 from hermes_operator.kube.kinds import Kind
 from hermes_operator.manifests.objects import object_key
 from hermes_operator.observe.observed import Observed, read_pods, read_statefulset
 from hermes_operator.observe.secrets import owned_secrets, read_secrets
-from hermes_operator.spec import MeshSpec
 
 
 async def observe_mesh(api: Kube, mesh: MeshSpec, body: dict[str, Any], now: datetime, *, pod_monitor_api: bool) -> Observed:

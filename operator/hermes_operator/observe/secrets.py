@@ -9,7 +9,7 @@ from typing import Any
 
 from hermes_operator import names
 from hermes_operator.certificates.key_pair import KeyPair
-from hermes_operator.spec import MeshSpec
+from hermes_operator.crd_spec import MeshSpec
 
 Body = Mapping[str, Any]
 

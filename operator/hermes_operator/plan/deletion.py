@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import Action, DeleteObject, Plan, WipePods
 from hermes_operator.plan.finalizer import is_held, plan_release, wants_wipe
 from hermes_operator.rollout.decisions import POLL_S
 from hermes_operator.rollout.state import Decision, Rollout
-from hermes_operator.spec import MeshSpec
 from hermes_operator.times import parse_time
 
 # A mesh that is deleted is gone after this, wiped or not.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import SetFinalizers
-from hermes_operator.spec import MeshSpec
 
 
 def plan_finalizer(mesh: MeshSpec, seen: Observed) -> list[SetFinalizers]:

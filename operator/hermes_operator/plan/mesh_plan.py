@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.durations import parse_quantity
 from hermes_operator.manifests.objects import Manifest, object_key, stamp_applied
 from hermes_operator.observe.observed import Observed
@@ -20,7 +21,6 @@ from hermes_operator.rollout.decisions import POLL_S
 from hermes_operator.rollout.machine import begin_rollout, plan_rollout
 from hermes_operator.rollout.rollout_input import RolloutInput
 from hermes_operator.rollout.state import Decision, Rollout, RolloutStep, parse_rollout
-from hermes_operator.spec import MeshSpec
 
 
 def plan_mesh(mesh: MeshSpec, seen: Observed, cluster_domain: str) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hermes_operator import names
 from hermes_operator.certificates.authority import ca_is_good
 from hermes_operator.certificates.renewal import find_stale
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.observe.observed import Observed
 from hermes_operator.plan.actions import (
     Action,
@@ -15,7 +16,6 @@ from hermes_operator.plan.actions import (
     RenewCertificates,
     name_taken,
 )
-from hermes_operator.spec import MeshSpec
 
 
 def plan_secrets(mesh: MeshSpec, seen: Observed, cluster_domain: str) -> tuple[tuple[Action, ...], tuple[Problem, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.manifests.config import build_config
 from hermes_operator.manifests.objects import Manifest, canonical_hash
 from hermes_operator.manifests.policies import (
@@ -18,7 +19,6 @@ from hermes_operator.manifests.secrets import secrets_hash
 from hermes_operator.manifests.services import build_client_service, build_headless_service
 from hermes_operator.manifests.statefulset import build_statefulset
 from hermes_operator.observe.observed import Observed
-from hermes_operator.spec import MeshSpec
 
 
 def build_objects(mesh: MeshSpec, seen: Observed, partition: int) -> list[Manifest]:

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from hermes_operator.certificates.authority import build_ca
 from hermes_operator.certificates.renewal import renew_certificates
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.kube import kinds
 from hermes_operator.kube.event import Event
 from hermes_operator.manifests.objects import object_key
@@ -32,7 +33,6 @@ from hermes_operator.plan.actions import (
     WipePods,
 )
 from hermes_operator.reconcile.context import PassContext
-from hermes_operator.spec import MeshSpec
 
 # 256 bits: no guessing, whatever the cost of Argon2id.
 _SECRET_BYTES = 32

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hermes_operator.crd_spec import parse_mesh
 from hermes_operator.diagnose import diagnose
 from hermes_operator.kube import kinds
 from hermes_operator.plan.actions import Problem
 from hermes_operator.reconcile.context import PassContext
 from hermes_operator.rollout.state import parse_rollout
-from hermes_operator.spec import parse_mesh
 from hermes_operator.status.conditions import degraded, render_condition
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hermes_operator.crd_spec import MeshSpec, parse_mesh
 from hermes_operator.kube import kinds
 from hermes_operator.kube.event import Event
 from hermes_operator.nodes.members import parse_members
@@ -19,7 +20,6 @@ from hermes_operator.reconcile.node_effects import run_effect
 from hermes_operator.reconcile.node_reports import check_event, find_due, read_reports
 from hermes_operator.reconcile.prepare import prepare
 from hermes_operator.rollout.state import Decision, Rollout
-from hermes_operator.spec import MeshSpec, parse_mesh
 from hermes_operator.status.document import MeshStatus, build_status
 from hermes_operator.status.mesh_state import MeshState
 from hermes_operator.status.transitions import transition_events

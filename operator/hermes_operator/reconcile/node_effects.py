@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.kube import kinds
 from hermes_operator.nodes.client import NodeRequestError
 from hermes_operator.nodes.members import MemberRecord, record_report
@@ -14,7 +15,6 @@ from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.reconcile.context import PassContext
 from hermes_operator.rollout.answers import record_check, record_drain, record_witness
 from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
-from hermes_operator.spec import MeshSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.kube import kinds
 from hermes_operator.kube.api import Kube, KubeError
 from hermes_operator.kube.event import Event
@@ -12,7 +13,6 @@ from hermes_operator.manifests.objects import object_key
 from hermes_operator.observe.observed import Observed
 from hermes_operator.observe.secrets import carries_label
 from hermes_operator.plan.actions import Action, ApplyObject, GrowClaim, Plan, Problem, name_taken
-from hermes_operator.spec import MeshSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.nodes.members import MemberRecord
 from hermes_operator.nodes.resume_check import ResumeCheck
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.plan.actions import Problem
 from hermes_operator.rollout.state import Rollout, RolloutStep
-from hermes_operator.spec import MeshSpec
 
 
 @dataclass(frozen=True, slots=True)

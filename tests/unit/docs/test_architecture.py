@@ -14,7 +14,7 @@ DECIDED = {
     "signed ephemerals": "node/hermes_core/handshake/statement.py",
     "key schedule": "node/hermes_core/handshake/key_schedule.py",
     "HKDF labels": "node/hermes_core/crypto/labels.py",
-    "REPLAYED_KEY": "node/hermes_core/handshake/statement.py",
+    "REPLAYED_KEY": "node/hermes_core/ratchet/replay.py",
     "REPLAYED_FRAME": "node/hermes_core/ratchet/replay.py",
     "throttle": "node/hermes_core/relay/token_bucket.py",
     "tombstones": "node/hermes_core/relay/tombstones.py",

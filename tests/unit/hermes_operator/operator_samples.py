@@ -13,6 +13,7 @@ from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
 from hermes_operator.certificates.authority import build_ca
 from hermes_operator.certificates.renewal import renew_certificates
+from hermes_operator.crd_spec import MeshSpec, parse_mesh
 from hermes_operator.manifests.objects import object_key, stamp_applied
 from hermes_operator.manifests.secrets import (
     build_admin_secret,
@@ -24,7 +25,6 @@ from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_operator.observe.observed import Observed, PodView, StatefulSetView, read_statefulset
 from hermes_operator.observe.secrets import MeshSecrets, read_secrets
 from hermes_operator.plan.wanted import build_objects
-from hermes_operator.spec import MeshSpec, parse_mesh
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 UID = "0b1ad000-0000-4000-8000-000000000001"

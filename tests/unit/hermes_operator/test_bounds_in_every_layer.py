@@ -31,10 +31,10 @@ from hermes_node.config import sections
 from hermes_node.config.core_params import build_argon2_params, build_chat_params, build_mesh_params
 from hermes_node.config.sections import SECTIONS, Config
 from hermes_node.config.sources import load_config
-from hermes_operator import spec as operator_spec
+from hermes_operator import crd_spec as operator_spec
+from hermes_operator.crd_spec import parse_mesh
 from hermes_operator.durations import parse_duration
 from hermes_operator.manifests.config import render_node_config
-from hermes_operator.spec import parse_mesh
 from tests.unit.hermes_operator.operator_samples import mesh_body
 
 Manifest = dict[str, Any]

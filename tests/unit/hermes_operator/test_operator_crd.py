@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from hermes_operator import names
+from hermes_operator.crd_spec import parse_mesh
 from hermes_operator.nodes.members import render_members
 from hermes_operator.rollout.state import RolloutStep
-from hermes_operator.spec import parse_mesh
 from tests.unit.hermes_operator.golden_manifests import SPECS, render
 from tests.unit.hermes_operator.operator_samples import mesh_body
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hermes_operator import names
+from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.manifests.secrets import build_passphrase_secret
 from hermes_operator.observe.observed import Observed, read_statefulset
 from hermes_operator.observe.secrets import read_secrets
@@ -29,7 +30,6 @@ from hermes_operator.plan.actions import (
 )
 from hermes_operator.plan.mesh_plan import plan_mesh
 from hermes_operator.rollout.state import RolloutStep, render_rollout
-from hermes_operator.spec import MeshSpec
 from tests.unit.hermes_operator.golden_manifests import SPECS
 from tests.unit.hermes_operator.operator_samples import (
     CLUSTER_DOMAIN,

@@ -10,10 +10,11 @@ import pytest
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.handshake.statement import KeyStatement, derive_ephemeral_id
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext, encode_answer, encode_offer
 from hermes_core.ids import ChannelKind, ChatId, Party, app_party, derive_app_id
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.replay import derive_ephemeral_id
 from tests.unit.hermes_core.ratchet.pairs import (
     ALICE,
     BOB,
