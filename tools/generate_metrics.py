@@ -8,8 +8,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from hermes_node.metrics.family_types import ReadGaugeFamily
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.metrics.series import ReadGaugeFamily
 from hermes_operator.metrics import OperatorMetrics
 from tools.generated_files import Files, run
 

@@ -22,7 +22,7 @@ from hermes_node.keystore.witness import (
     take_witness,
 )
 from hermes_node.logs.event_log import EventLog
-from hermes_node.metrics.keystore import KeystoreMetrics
+from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import RollbackKind
 from hermes_proto.v1 import admin_pb2
 

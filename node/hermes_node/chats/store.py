@@ -12,7 +12,7 @@ from hermes_core.keystore.chat_record_codec import encode_chat_record
 from hermes_core.keystore.tombstone_codec import encode_tombstone
 from hermes_core.relay.output import NodeOutput
 from hermes_node.keystore import Keystore, KeystoreMark, Table
-from hermes_node.metrics.keystore import KeystoreMetrics
+from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import KeystoreOperation
 
 T = TypeVar("T")

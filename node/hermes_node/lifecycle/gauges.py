@@ -10,10 +10,10 @@ from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Table
 from hermes_node.lifecycle.steps import Serving
-from hermes_node.metrics.chats import ChatMetrics
-from hermes_node.metrics.keystore import KeystoreMetrics, KeystoreView
+from hermes_node.metrics.chats_series import ChatMetrics
+from hermes_node.metrics.keystore_series import KeystoreMetrics, KeystoreView
 from hermes_node.metrics.labels import CertificateKind, ChatScope
-from hermes_node.metrics.mesh import MeshMetrics
+from hermes_node.metrics.mesh_series import MeshMetrics
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.tls.files import TlsMaterial
 from hermes_node.tls.setup import Section

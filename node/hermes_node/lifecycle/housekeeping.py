@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from hermes_core.keystore.rotation import RotationTimer
+from hermes_core.keystore.rotation_timer import RotationTimer
 from hermes_node.chats.store import ChatStore
 from hermes_node.logs.event_log import EventLog
 from hermes_node.streams.servers import Health

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.keystore.rotation import RotationParams, RotationTimer
+from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
 from hermes_node.admin.server import AdminServer
 from hermes_node.admin.view import ProcessAnswers, SealedView, ServingView
 from hermes_node.clock import SteadyClock

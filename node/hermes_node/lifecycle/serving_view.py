@@ -12,7 +12,7 @@ from hermes_node.admin.resume import ResumeAnswers
 from hermes_node.admin.view import ServingView
 from hermes_node.lifecycle.steps import Serving
 from hermes_node.logs.event_log import EventLog
-from hermes_node.metrics.keystore import KeystoreMetrics
+from hermes_node.metrics.keystore_series import KeystoreMetrics
 
 
 def build_serving_view(

@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from hermes_core.handshake.transcript import PROTOCOL_VERSION
-from hermes_node.metrics.chats import ChatMetrics, SessionMetrics
+from hermes_node.metrics.chats_series import ChatMetrics, SessionMetrics
 from hermes_node.metrics.grpc_calls import GrpcServerMetrics
-from hermes_node.metrics.keystore import KeystoreMetrics
+from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.loop_lag import LoopLag
-from hermes_node.metrics.mesh import MeshMetrics
+from hermes_node.metrics.mesh_series import MeshMetrics
 
 GRPC_STREAMS = {
     "hermes.v1.AppRouter": ("Open",),

@@ -13,7 +13,7 @@ from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
 from hermes_node.metrics import labels
 from hermes_node.metrics.grpc_calls import CODES
-from hermes_node.metrics.keystore import KeystoreView
+from hermes_node.metrics.keystore_series import KeystoreView
 from hermes_node.metrics.registry import GRPC_STREAMS, NodeMetrics
 
 FREE_LABELS = {"version", "revision", "protocol"}  # of hermes_build_info: one series a process

@@ -10,8 +10,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from hermes_node.metrics.family_types import CounterSeries, HistogramSeries, ReadGauge
 from hermes_node.metrics.labels import KeystoreOperation, OperationResult, RollbackKind, TamperKind
-from hermes_node.metrics.series import CounterSeries, HistogramSeries, ReadGauge
 
 OPERATION_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from hermes_node.metrics.family_types import CounterSeries, ReadGauge, ReadGaugeFamily
 from hermes_node.metrics.labels import CertificateKind, MemberStateLabel, OperationResult
-from hermes_node.metrics.series import CounterSeries, ReadGauge, ReadGaugeFamily
 
 
 class MeshMetrics:

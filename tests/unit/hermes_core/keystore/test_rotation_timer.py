@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_core.keystore.rotation import RotationParams, RotationTimer
+from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
 
 START = 1_700_000_000.0
 PARAMS = RotationParams(interval_s=86400.0, after_deletes=256)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
 from hermes_node.metrics.codes import handshake_result
+from hermes_node.metrics.family_types import CounterSeries, HistogramSeries, ReadGauge, ReadGaugeFamily
 from hermes_node.metrics.labels import (
     NO_REASON,
     ChannelLabel,
@@ -26,7 +27,6 @@ from hermes_node.metrics.labels import (
     SessionResult,
     ThrottleScope,
 )
-from hermes_node.metrics.series import CounterSeries, HistogramSeries, ReadGauge, ReadGaugeFamily
 
 HANDSHAKE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 RELAY_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
