@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from tests.reference import make_vectors
 from tools import (
+    fill_crd_numbers,
     generate_alerts,
     generate_chart,
     generate_configuration,
-    generate_crd,
     generate_dashboards,
     generate_errors,
     generate_hermesmesh,
@@ -53,7 +53,7 @@ GENERATORS: dict[str, Generator] = {
     "vectors": _command(make_vectors.main, "tests/vectors"),
     "errors": _text(generate_errors.render),
     "hop-states": _text(generate_hop_states.render),
-    "crd": _text(generate_crd.render),
+    "crd": _text(fill_crd_numbers.render),
     "hermesmesh": _text(generate_hermesmesh.render),
     "metrics": _text(generate_metrics.render),
     "alerts": _text(generate_alerts.render),

@@ -1,6 +1,6 @@
 """The wanted mesh as frozen values, read from a HermesMesh object.
 
-Defaults and bounds are `hermes_core.limits`' and those stated here; `tools.generate_crd` writes both into the definition.
+Defaults and bounds are `hermes_core.limits`' and those stated here; `tools.fill_crd_numbers` writes both into the definition.
 Fields are called as in the manifest, in snake_case and with their unit: `maxKeyLifetime: 168h` is `max_key_lifetime_s`.
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import ErrorCode
-from tools import generate, generate_chart, generate_crd, generate_errors, generate_metrics, generated_files
+from tools import fill_crd_numbers, generate, generate_chart, generate_errors, generate_metrics, generated_files
 from tools.error_texts import CAUSE_AND_CURE
 
 
@@ -70,8 +70,8 @@ def test_a_copy_without_a_source_is_noticed_and_removed(elsewhere: Path, monkeyp
 
 
 def test_what_a_mark_names_is_written_into_the_definition_anew() -> None:
-    text = (generated_files.ROOT / generate_crd.CRD).read_text()
-    assert generate_crd.fill(text) == text
+    text = (generated_files.ROOT / fill_crd_numbers.CRD).read_text()
+    assert fill_crd_numbers.fill(text) == text
     for good, bad in (
         ("maximum: 4096", "maximum: 65536"),
         ("duration('87600h')", "duration('1h')"),
@@ -80,9 +80,9 @@ def test_what_a_mark_names_is_written_into_the_definition_anew() -> None:
         ("self.window <= self.maxSkip", "true"),
     ):
         assert good in text
-        assert generate_crd.fill(text.replace(good, bad)) == text
+        assert fill_crd_numbers.fill(text.replace(good, bad)) == text
     with pytest.raises(KeyError, match="NoSpec"):
-        generate_crd.fill("  a: # from NoSpec.field\n")
+        fill_crd_numbers.fill("  a: # from NoSpec.field\n")
 
 
 def test_an_unknown_generator_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
