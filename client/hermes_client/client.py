@@ -25,6 +25,7 @@ from hermes_client.backoff import Backoff
 from hermes_client.chat import Chat
 from hermes_client.driver import AppDriver
 from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
+from hermes_client.host import SYSTEM_HOST, ClientHost
 from hermes_client.session import HomeSession
 from hermes_client.signal import Signal
 from hermes_client.tls import ClientTls, PlainText
@@ -74,14 +75,16 @@ class HermesClient:
         params: AppParams | None = None,
         backoff: Backoff | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        host: ClientHost = SYSTEM_HOST,
     ) -> None:
         self._book = AddressBook(addresses)
         self._owns_identity = identity is None
-        self._identity = identity or Identity.generate()
+        self._identity = identity or Identity.generate(host.random)
         self._tls = tls or ClientTls()
         self._params = params or AppParams()
         self._backoff = backoff or Backoff()
         self._connect_timeout_s = connect_timeout_s
+        self._host = host
         self._driver: AppDriver | None = None
         self._session: HomeSession | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -91,7 +94,7 @@ class HermesClient:
         self.home: NodeId | None = None
 
     async def __aenter__(self) -> Self:
-        self._driver = AppDriver(self._identity, self._params)
+        self._driver = AppDriver(self._identity, self._params, self._host.random)
         self._runner = asyncio.create_task(self._run(), name="hermes-client")
         try:
             await self.wait_connected(self._connect_timeout_s)
@@ -227,7 +230,7 @@ class HermesClient:
     async def _serve_once(self) -> None:
         home = self.home if self.driver.live_chats() else None
         address = self._book.choose(home)
-        async with HomeSession(address, self._tls, self._identity, self.driver) as session:
+        async with HomeSession(address, self._tls, self._identity, self.driver, self._host) as session:
             node_id = session.challenge.node_id
             self._book.record(address, node_id)
             if home is not None and node_id != home:

@@ -9,7 +9,7 @@ from typing import Final
 
 from hermes_client.chat import Chat
 from hermes_client.signal import Signal
-from hermes_core.crypto.random import SYSTEM_RANDOM
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
 from hermes_core.endpoint.params import AppParams
@@ -28,8 +28,8 @@ INPUT_TURNS: Final = 3
 class AppDriver:
     """Everything here is plain code on one event loop. `wake` is set when the machine has something to send."""
 
-    def __init__(self, identity: Identity, params: AppParams) -> None:
-        self._machine = AppChats(identity=identity, params=params, random=SYSTEM_RANDOM)
+    def __init__(self, identity: Identity, params: AppParams, random: RandomSource) -> None:
+        self._machine = AppChats(identity=identity, params=params, random=random)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.Handle | None = None
         self._to_acknowledge: dict[ChatId, int] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import TracebackType
@@ -12,8 +11,10 @@ from typing import Any, Final, Self
 
 from hermes_client.driver import AppDriver
 from hermes_client.errors import StreamLostError
+from hermes_client.host import ClientHost
 from hermes_client.stream import AppStream, take_batch
 from hermes_client.tls import ClientTls, PlainText
+from hermes_core.crypto.random import generate_bytes
 from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity, check_public_key
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
@@ -42,8 +43,11 @@ CLOSE_GRACE_S: Final = 2.0
 class HomeSession:
     """`async with` opens the stream and reads the challenge; `connect` proves who we are; `serve` lasts until the end."""
 
-    def __init__(self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: AppDriver) -> None:
-        self._stream = AppStream.open(address, tls)
+    def __init__(
+        self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: AppDriver, host: ClientHost
+    ) -> None:
+        self._stream = AppStream.open(address, tls, host)
+        self._random = host.random
         self._identity = identity
         self._driver = driver
         self._control: deque[ClientMessage] = deque()
@@ -83,7 +87,7 @@ class HomeSession:
     async def connect(self) -> None:
         """Answer the challenge and hand the session to the chats."""
         challenge = self.challenge
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = generate_bytes(NONCE_BYTES, self._random)
         await self._stream.write([build_connect(self._identity, challenge, nonce)])
         connected = await self._read_first(Connected)
         if connected.app_id != self._driver.app_id:
@@ -219,8 +223,9 @@ async def _run_until_first_error(*work: Coroutine[Any, Any, None]) -> None:
     tasks = [asyncio.create_task(each) for each in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
+        for task in tasks:  # in their order: `done` is a set
+            if task in done:
+                task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -10,7 +10,7 @@ class Signal:
     """Like asyncio.Condition, without a lock: notify() is plain code of the same event loop, so nothing can slip between."""
 
     def __init__(self) -> None:
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: dict[asyncio.Future[None], None] = {}  # in the order of their coming
 
     def notify(self) -> None:
         for waiter in self._waiters:
@@ -21,8 +21,8 @@ class Signal:
         """Return as soon as `condition()` holds; it is looked at now and after every notify()."""
         while not condition():
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
+            self._waiters[waiter] = None
             try:
                 await waiter
             finally:
-                self._waiters.discard(waiter)
+                self._waiters.pop(waiter, None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 
 class SteadyClock:
     """Wall time at the start, moved on by the monotonic clock: a step of the system's time moves no timer."""
 
-    def __init__(self) -> None:
-        self._offset_s = time.time() - time.monotonic()
+    def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._offset_s = wall() - monotonic()
 
     def now(self) -> float:
-        return self._offset_s + time.monotonic()
+        return self._offset_s + self._monotonic()

@@ -36,3 +36,8 @@ def generate_bytes(length: int, random: RandomSource) -> bytes:
     buffer = bytearray(length)
     random.fill(buffer)
     return bytes(buffer)
+
+
+def generate_fraction(random: RandomSource) -> float:
+    """A number from 0 up to 1, for jitter."""
+    return int.from_bytes(generate_bytes(8, random), "big") / 2.0**64

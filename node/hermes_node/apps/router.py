@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, Protocol
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_node.logs.event_log import EventLog
-from hermes_node.streams.byte_stream import ByteStream, StreamEndedError, reset_stream, stream_handler
 from hermes_node.streams.outbox import StreamStuckError
 from hermes_node.streams.sink import Sink
+from hermes_node.streams.transport import ServedStream, StreamHandler, reset_stream
 from hermes_proto.v1.app_router_pb2 import ClientBatch
 from hermes_wire.app import MAX_BATCH_BYTES, ClientMessage, ServerMessage, build_server_batch, parse_client_batch
+from hermes_wire.byte_stream import ByteStream, StreamEndedError
 
 SERVICE: Final = "hermes.v1.AppRouter"
 
@@ -51,13 +51,11 @@ class AppRouter:
         self._streams = streams
         self._log = log
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """Raw bytes in and out: a malformed message is answered, not turned into a gRPC failure."""
-        return stream_handler(SERVICE, {"Open": self.open})
+    def handlers(self) -> dict[str, StreamHandler]:
+        return {"Open": self.open}
 
-    async def open(self, _requests: Any, context: Any) -> None:
+    async def open(self, stream: ServedStream) -> None:
         """One stream, from challenge to end."""
-        stream = ByteStream(context)
         sink = self._streams.open_app()
         reader = asyncio.create_task(self._read(sink, stream))
         try:

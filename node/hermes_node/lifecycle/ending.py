@@ -38,6 +38,6 @@ async def end_streams(serving: Serving) -> None:
     serving.chats.end_apps(ErrorCode.DRAINING, "this node stops")
     await serving.chats.flush()
     await serving.mesh.leave()
-    await asyncio.gather(*(listening.server.stop(STREAM_GRACE_S) for listening in serving.servers))
+    await asyncio.gather(*(server.stop(STREAM_GRACE_S) for server in serving.servers))
     await serving.mesh.close()
     await serving.chats.flush()

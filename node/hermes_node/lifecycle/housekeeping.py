@@ -9,7 +9,7 @@ from typing import Final
 from hermes_core.keystore.rotation_timer import RotationTimer
 from hermes_node.chats.store import ChatStore
 from hermes_node.logs.event_log import EventLog
-from hermes_node.streams.servers import Health
+from hermes_node.streams.transport import StreamServer
 from hermes_node.tls.setup import Certificates
 
 TICK_S: Final = 0.25
@@ -17,13 +17,13 @@ CERTIFICATE_CHECK_S: Final = 5.0
 
 
 class Housekeeping:
-    """One task that ticks; `why_not_ready` is followed by the log and by every health service."""
+    """One task that ticks; `why_not_ready` is followed by the log and by every server's health service."""
 
     def __init__(
         self,
         *,
         why_not_ready: Callable[[], list[str]],
-        healths: Sequence[Health],
+        servers: Sequence[StreamServer],
         certificates: Certificates,
         store: ChatStore,
         rotation: RotationTimer,
@@ -31,7 +31,7 @@ class Housekeeping:
         log: EventLog,
     ) -> None:
         self._why_not_ready = why_not_ready
-        self._healths = healths
+        self._servers = servers
         self._certificates = certificates
         self._store = store
         self._rotation = rotation
@@ -61,8 +61,8 @@ class Housekeeping:
             self._log.info("node_unready", reasons=reasons)
         else:
             self._log.info("node_ready")
-        for health in self._healths:
-            await health.follow(not reasons)
+        for server in self._servers:
+            await server.follow(not reasons)
 
     async def _rotate(self, now: float) -> None:
         self._rotation.begin(now)

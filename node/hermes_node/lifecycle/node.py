@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import assert_never
 
-from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
 from hermes_node.admin.server import AdminServer
@@ -19,6 +18,7 @@ from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address
 from hermes_node.config.sections import Config
 from hermes_node.errors import CertificateError
+from hermes_node.host import Host
 from hermes_node.lifecycle.ending import close_chats, drain, end_streams, wait_until_left
 from hermes_node.lifecycle.gauges import bind_chats, bind_keystore, bind_serving, show_expiry
 from hermes_node.lifecycle.housekeeping import Housekeeping
@@ -38,12 +38,12 @@ from hermes_node.version import read_version
 class Node:
     """`start`, `serve` until told to stop, `stop`; or `abandon` when it failed."""
 
-    def __init__(self, config: Config, environment: MutableMapping[str, str], log: EventLog, random: RandomSource) -> None:
+    def __init__(self, config: Config, environment: MutableMapping[str, str], log: EventLog, host: Host) -> None:
         self._config = config
         self._environment = environment
         self._log = log
-        self._random = random
-        self._now = SteadyClock().now
+        self._host = host
+        self._now = SteadyClock(host.wall, host.monotonic).now
         self._metrics = NodeMetrics(version=read_version(), revision=environment.get("HERMES_REVISION", ""))
         self._tasks = NodeTasks(log)
         self._closing = AsyncExitStack()
@@ -62,8 +62,9 @@ class Node:
         # Admin first: liveness has to answer while the keystore is still sealed.
         self._closing.push_async_callback(self._admin.stop)
         addresses = {"admin": await self._admin.start(parse_address(self._config.admin.listen, "admin.listen"))}
+        transport = self._host.build_transport(self._config.limits, (self._metrics.grpc,))
         context = StartContext(
-            self._config, self._log, self._now, self._metrics, self._random, worker, self._tasks, self._closing
+            self._config, self._log, self._now, self._metrics, self._host, transport, worker, self._tasks, self._closing
         )
         opened, found = await open_keystore(context, self._environment)
         self._enter(opened)
@@ -138,7 +139,7 @@ class Node:
             serving,
             node_id=self._config.node.id,
             now=self._now,
-            random=self._random,
+            random=self._host.random,
             log=self._log,
             metrics=self._metrics.keystore,
             erase=self.wipe,
@@ -150,7 +151,7 @@ class Node:
         keystore = self._config.keystore
         housekeeping = Housekeeping(
             why_not_ready=self._why_not_ready,
-            healths=[listening.health for listening in serving.servers],
+            servers=serving.servers,
             certificates=certificates,
             store=serving.restored.store,
             rotation=RotationTimer(RotationParams(keystore.rotate_interval_s, keystore.rotate_after_deletes), self._now()),

@@ -6,10 +6,10 @@ import asyncio
 import signal
 from collections.abc import MutableMapping
 
-from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import HermesError
 from hermes_node.config.sections import Config
 from hermes_node.errors import describe_failure, report_failure
+from hermes_node.host import SYSTEM_HOST
 from hermes_node.lifecycle.node import Node
 from hermes_node.logs.event_log import EventLog, capture_library_logs
 
@@ -27,7 +27,7 @@ async def _run(config: Config, environment: MutableMapping[str, str], log: Event
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    node = Node(config, environment, log, SYSTEM_RANDOM)
+    node = Node(config, environment, log, SYSTEM_HOST)
     try:
         await _start(node, stop)
         if not stop.is_set():

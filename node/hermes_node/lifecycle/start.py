@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import HermesError, KeystoreError
 from hermes_core.ids import NodeId
 from hermes_core.relay.relay import Relay
@@ -22,9 +21,10 @@ from hermes_node.config.addresses import Address
 from hermes_node.config.core_params import build_chat_params, build_session_params
 from hermes_node.config.sections import Config
 from hermes_node.errors import NodeError
+from hermes_node.host import Host
 from hermes_node.lifecycle.app_server import AppContext, start_app_server
 from hermes_node.lifecycle.mesh_news import MeshNews
-from hermes_node.lifecycle.steps import GrpcServer, Opened, Restored, Serving
+from hermes_node.lifecycle.steps import Opened, Restored, Serving
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.lifecycle.unseal import UnsealedNode, unseal_node
 from hermes_node.logs.event_log import EventLog
@@ -33,6 +33,7 @@ from hermes_node.mesh.interface import Mesh
 from hermes_node.mesh.setup import MeshContext, start_mesh
 from hermes_node.metrics.labels import KeystoreOperation, TamperKind
 from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.transport import StreamServer, Transport
 from hermes_node.tls.setup import Certificates
 
 
@@ -44,7 +45,8 @@ class StartContext:
     log: EventLog
     now: Callable[[], float]
     metrics: NodeMetrics
-    random: RandomSource
+    host: Host
+    transport: Transport
     worker: ThreadPoolExecutor
     tasks: NodeTasks
     closing: AsyncExitStack
@@ -54,7 +56,7 @@ async def open_keystore(context: StartContext, environment: MutableMapping[str, 
     """In the worker thread: the loop goes on answering health checks. Raises KeystoreError or ConfigError."""
     loop = asyncio.get_running_loop()
     with context.metrics.keystore.operation(KeystoreOperation.UNSEAL):
-        found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.random)
+        found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.host)
     store = ChatStore(found.keystore, context.worker, context.metrics.keystore)
     store.note_ended_with(found.closed_value)
     context.closing.push_async_callback(_close_unflushed, store)
@@ -69,7 +71,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         node_id=NodeId(context.config.node.id),
         chats=build_chat_params(context.config),
         sessions=build_session_params(context.config),
-        random=context.random,
+        random=context.host.random,
     )
     loop = asyncio.get_running_loop()
     with _collecting_later():
@@ -96,7 +98,7 @@ async def start_servers(
     context: StartContext, restored: Restored, certificates: Certificates
 ) -> tuple[Serving, dict[str, Address]]:
     """Listen for nodes, then for apps; what is served, and where. ListenError when an address cannot be had."""
-    servers: list[GrpcServer] = []
+    servers: list[StreamServer] = []
     addresses: dict[str, Address] = {}
     mesh: Mesh = LoneNode()
     if certificates.mesh is not None:
@@ -105,33 +107,34 @@ async def start_servers(
                 context.config,
                 restored.stored.identity,
                 restored.stored.incarnation,
+                context.transport,
                 certificates.mesh,
                 restored.chats,
                 MeshNews(restored.chats, restored.store, context.tasks.spawn),
                 context.now,
                 context.log,
                 context.metrics,
-                context.random,
+                context.host.random,
             )
         )
         context.closing.push_async_callback(part.driver.close)
         context.closing.push_async_callback(part.server.stop, 0)
         context.tasks.spawn(part.run, "mesh")
         mesh = part.driver
-        servers.append(GrpcServer(part.server, part.health))
-        addresses["mesh"] = part.address
+        servers.append(part.server)
+        addresses["mesh"] = part.server.address
     apps = await start_app_server(
         AppContext(
             context.config,
             restored.chats,
             mesh,
+            context.transport,
             certificates.app,
             context.log,
-            context.metrics,
         )
     )
-    context.closing.push_async_callback(apps.listening.server.stop, 0)
-    servers.append(apps.listening)
+    context.closing.push_async_callback(apps.server.stop, 0)
+    servers.append(apps.server)
     addresses["app"] = apps.address
     return Serving(restored, mesh, tuple(servers)), addresses
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import grpc.aio
-
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.mesh.interface import Mesh
-from hermes_node.streams.servers import Health
+from hermes_node.streams.transport import StreamServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +38,12 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
-class GrpcServer:
-    """A server that listens, and the health service that follows the node's readiness on it."""
-
-    server: grpc.aio.Server
-    health: Health
-
-
-@dataclass(frozen=True, slots=True)
 class Serving:
     """All servers listen: apps come and go. Without a mesh there is one server."""
 
     restored: Restored
     mesh: Mesh
-    servers: tuple[GrpcServer, ...]
+    servers: tuple[StreamServer, ...]
 
     @property
     def chats(self) -> ChatDriver:

@@ -16,13 +16,13 @@ class NodeTasks:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of their start
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Run a part; when it ends with an error the node fails."""
         task = asyncio.create_task(coroutine, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def fail(self, error: HermesError) -> None:
@@ -53,7 +53,7 @@ class NodeTasks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("unexpected_error", where=task.get_name(), exception=type(error).__name__)
             self.fail(error if isinstance(error, HermesError) else NodeError(f"{task.get_name()}: {type(error).__name__}"))

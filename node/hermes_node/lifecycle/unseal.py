@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 
-from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
 from hermes_core.ids import NodeId
@@ -14,6 +13,7 @@ from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.tombstone_codec import parse_tombstone
 from hermes_node.config.core_params import build_argon2_params
 from hermes_node.config.sections import Config
+from hermes_node.host import Host
 from hermes_node.keystore import Keystore, Table
 from hermes_node.keystore.identity import StoredIdentity, load_identity
 from hermes_node.keystore.passphrase import read_passphrase
@@ -33,15 +33,15 @@ class UnsealedNode:
     closed_value: bytes | None = None
 
 
-def unseal_node(config: Config, environment: MutableMapping[str, str], random: RandomSource) -> UnsealedNode:
+def unseal_node(config: Config, environment: MutableMapping[str, str], host: Host) -> UnsealedNode:
     """Blocking; for the keystore's worker thread. Raises KeystoreError, or ConfigError for passphrase and node id."""
     passphrase = read_passphrase(config.keystore.passphrase_file, environment)
     try:
-        keystore, created = _open(config, passphrase, random)
+        keystore, created = _open(config, passphrase, host)
     finally:
         passphrase.wipe()
     try:
-        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id), random), created)
+        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id), host.random), created)
         _read_chats(node)
         node.closed_value = read_closed_value(keystore)
     except BaseException:
@@ -50,10 +50,10 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], random: R
     return node
 
 
-def _open(config: Config, passphrase: SecretBytes, random: RandomSource) -> tuple[Keystore, bool]:
-    path = config.keystore_path
+def _open(config: Config, passphrase: SecretBytes, host: Host) -> tuple[Keystore, bool]:
+    path, backend = config.keystore_path, host.build_backend(passphrase, build_argon2_params(config.keystore))
     try:
-        return Keystore.open(path, passphrase, random=random), False
+        return Keystore.open(path, passphrase, backend=backend, connect=host.connect, random=host.random), False
     except KeystoreMissingError:
         if not config.keystore.create:
             raise
@@ -61,7 +61,7 @@ def _open(config: Config, passphrase: SecretBytes, random: RandomSource) -> tupl
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KeystoreIOError(f"cannot make {path.parent}: {error.strerror}") from None
-    return Keystore.create(path, passphrase, argon2=build_argon2_params(config.keystore), random=random), True
+    return Keystore.create(path, passphrase, backend=backend, connect=host.connect, random=host.random), True
 
 
 def _read_chats(node: UnsealedNode) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Final
+
+from hermes_core.crypto.random import RandomSource, generate_fraction
 
 BACKOFF_BASE_S: Final = 0.1
 BACKOFF_CAP_S: Final = 5.0
@@ -18,8 +19,8 @@ class DialState:
     failures: int = 0
     next_at: float = 0.0
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, random: RandomSource) -> None:
         # Full jitter: after a restart a node's peers come back spread out, not all at once.
-        delay_s = random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**self.failures))  # noqa: S311 - not a secret
+        delay_s = generate_fraction(random) * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**self.failures)
         self.failures = min(self.failures + 1, 16)
         self.next_at = now + delay_s

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
-
-import grpc
-import grpc.aio
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
@@ -17,27 +13,20 @@ from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
 from hermes_node.mesh.links import GossipLink, PeerInbox, run_route
 from hermes_node.mesh.server import MeshView
 from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_stream
-from hermes_node.streams.byte_stream import ByteStream
-from hermes_node.streams.grpc_options import RECEIVE_SLACK_BYTES, GrpcOptions
-from hermes_node.tls.files import ReloadingTls
-from hermes_wire.app import MAX_BATCH_BYTES
+from hermes_node.streams.transport import Connection
+from hermes_wire.byte_stream import DialledStream
 
-DIAL_OPTIONS: Final[GrpcOptions] = [
-    ("grpc.max_receive_message_length", MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES),
-    ("grpc.max_send_message_length", 2 * MAX_BATCH_BYTES),
-    # Each attempt is a connection of its own, with the certificates of now; the driver has its own backoff.
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_http_proxy", 0),
-]
+Connect = Callable[[str, str | None], Connection]
+"""From an address and the name that the certificate there must carry; None: the address's host."""
 
 
 class MeshDialer:
     """Opens streams to other nodes."""
 
-    def __init__(self, *, mesh: MeshView, chats: PeerInbox, tls: ReloadingTls, timeout_s: float) -> None:
+    def __init__(self, *, mesh: MeshView, chats: PeerInbox, connect: Connect, timeout_s: float) -> None:
         self._mesh = mesh
         self._chats = chats
-        self._tls = tls
+        self._connect = connect
         self._timeout_s = timeout_s
 
     async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]:
@@ -76,20 +65,16 @@ class MeshDialer:
             await _until_first_ends(tasks)
 
     @asynccontextmanager
-    async def _channel(self, address: str, server_name: str | None) -> AsyncIterator[grpc.aio.Channel]:
-        options = list(DIAL_OPTIONS)
-        if server_name is not None:
-            options.append(("grpc.ssl_target_name_override", server_name))
-        channel = grpc.aio.secure_channel(address, self._tls.channel_credentials(), options=options)
+    async def _channel(self, address: str, server_name: str | None) -> AsyncIterator[Connection]:
+        connection = self._connect(address, server_name)
         try:
-            yield channel
+            yield connection
         finally:
-            await channel.close()
+            await connection.close()
 
 
-def _open(channel: grpc.aio.Channel, method: str) -> ByteStream:
-    call: Any = channel.stream_stream(f"/{SERVICE}/{method}")
-    return ByteStream(call())
+def _open(connection: Connection, method: str) -> DialledStream:
+    return connection.open(f"/{SERVICE}/{method}")
 
 
 async def _until_first_ends(tasks: list[asyncio.Task[None]]) -> None:
@@ -100,5 +85,6 @@ async def _until_first_ends(tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    for task in done:
-        task.result()
+    for task in tasks:  # in their order: `done` is a set
+        if task in done:
+            task.result()

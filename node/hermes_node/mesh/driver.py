@@ -33,8 +33,8 @@ from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_
 from hermes_node.metrics.events import record_mesh_event
 from hermes_node.metrics.labels import OperationResult
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.streams.byte_stream import StreamEndedError
 from hermes_node.streams.outbox import StreamStuckError
+from hermes_wire.byte_stream import StreamEndedError
 
 REJOIN_INTERVAL_S: Final = 2.0
 MIN_TICK_S: Final = 0.01
@@ -229,7 +229,7 @@ class MeshDriver:
             self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
         if self._now() - started_at > BACKOFF_CAP_S:
             state.failures = 0
-        state.failed(self._now())
+        state.failed(self._now(), self._entropy)
 
     def _start_joins(self, now: float) -> None:
         if now < self._next_join_at or self._closing:

@@ -12,10 +12,10 @@ from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import Heartbeat
 from hermes_node.mesh.handshake import ProvedPeer
 from hermes_node.mesh.streams import MeshStream, RouteStream, estimate_update_bytes
-from hermes_node.streams.byte_stream import StreamEndedError
 from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.sink import Sink
 from hermes_wire.app import MAX_BATCH_BYTES
+from hermes_wire.byte_stream import StreamEndedError
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES

@@ -6,14 +6,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-import grpc.aio
-
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.machine import Membership
-from hermes_node.config.addresses import Address, parse_address
+from hermes_node.config.addresses import parse_address
 from hermes_node.config.core_params import build_mesh_params
 from hermes_node.config.sections import Config
 from hermes_node.logs.event_log import EventLog
@@ -22,8 +20,9 @@ from hermes_node.mesh.driver import MeshDriver
 from hermes_node.mesh.interface import MeshListener
 from hermes_node.mesh.links import PeerInbox
 from hermes_node.mesh.server import MeshServer
+from hermes_node.mesh.streams import SERVICE
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.streams.servers import Health, bind, build_mesh_server
+from hermes_node.streams.transport import StreamServer, Transport
 from hermes_node.tls.files import ReloadingTls
 from hermes_node.version import read_version
 
@@ -35,9 +34,7 @@ class MeshPart:
     """A started mesh server and its driver; `run` is the coroutine that ticks it."""
 
     driver: MeshDriver
-    server: grpc.aio.Server
-    health: Health
-    address: Address
+    server: StreamServer
     run: Coroutine[Any, Any, None]
 
 
@@ -48,6 +45,7 @@ class MeshContext:
     config: Config
     identity: Identity
     incarnation: int
+    transport: Transport
     tls: ReloadingTls
     chats: PeerInbox
     listener: MeshListener
@@ -60,14 +58,11 @@ class MeshContext:
 async def start_mesh(context: MeshContext) -> MeshPart:
     """Listen and serve. ListenError when the address cannot be had."""
     config = context.config
-    health = Health("hermes.v1.NodeMesh")
-    server = build_mesh_server(health, config.limits, (context.metrics.grpc,))
-    listen = parse_address(config.mesh.listen, "mesh.listen")
-    address = bind(server, listen, context.tls.server_credentials(require_client=True), "mesh.listen")
+    server = context.transport.listen_for_nodes(SERVICE, parse_address(config.mesh.listen, "mesh.listen"), context.tls)
     descriptor = sign_descriptor(
         context.identity,
         node_id=NodeId(config.node.id),
-        address=config.mesh.advertise or str(address),
+        address=config.mesh.advertise or str(server.address),
         incarnation=context.incarnation,
         version=read_version(),
     )
@@ -83,7 +78,11 @@ async def start_mesh(context: MeshContext) -> MeshPart:
     )
 
     serving = MeshServer(mesh=driver, chats=context.chats, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log)
-    dialer = MeshDialer(mesh=driver, chats=context.chats, tls=context.tls, timeout_s=HANDSHAKE_TIMEOUT_S)
-    server.add_generic_rpc_handlers((serving.handler(),))
-    await server.start()
-    return MeshPart(driver, server, health, address, driver.run(dialer))
+    dialer = MeshDialer(
+        mesh=driver,
+        chats=context.chats,
+        connect=lambda address, server_name: context.transport.connect(address, server_name, context.tls),
+        timeout_s=HANDSHAKE_TIMEOUT_S,
+    )
+    await server.start(serving.handlers())
+    return MeshPart(driver, server, driver.run(dialer))

@@ -9,9 +9,9 @@ from google.protobuf.message import DecodeError
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
-from hermes_node.streams.byte_stream import ByteStream
 from hermes_proto.v1.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
 from hermes_wire.app import MAX_BATCH_BYTES
+from hermes_wire.byte_stream import ByteStream
 from hermes_wire.peer import PeerMessage, build_gossip, build_join, build_peer_batch, parse_gossip, parse_peer_batch
 
 T = TypeVar("T")

@@ -21,6 +21,15 @@ MAX_PENDING_FRAMES: Final = 1024
 GrpcOptions = list[tuple[str, int | str]]
 
 
+DIAL_OPTIONS: Final[GrpcOptions] = [
+    ("grpc.max_receive_message_length", MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES),
+    ("grpc.max_send_message_length", 2 * MAX_BATCH_BYTES),
+    # Each attempt is a connection of its own, with the certificates of now; the driver has its own backoff.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
 def server_options(limits: LimitsSection) -> GrpcOptions:
     """Options of a gRPC server that faces outsiders."""
     return [

@@ -15,12 +15,12 @@ import aiohttp
 import pytest
 
 from hermes_client.scenario.local_mesh import render_toml
-from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.endpoint.events import ChatEnded, ChatReady
 from hermes_core.errors import HermesError, KeystoreIOError
 from hermes_node.config.sources import load_config
 from hermes_node.errors import ListenError, NodeError
+from hermes_node.host import SYSTEM_HOST
 from hermes_node.keystore import Keystore
 from hermes_node.lifecycle.ending import end_streams
 from hermes_node.lifecycle.node import Node
@@ -63,7 +63,7 @@ class Solo:
         (folder / "node.toml").write_text(render_toml(settings))
         self._stream = io.StringIO()
         log = EventLog(node_id="solo", stream=self._stream)
-        self.node = Node(load_config(folder / "node.toml", {}), {}, log, SYSTEM_RANDOM)
+        self.node = Node(load_config(folder / "node.toml", {}), {}, log, SYSTEM_HOST)
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from hermes_core.mesh.messages import Hello, Proof
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_node.mesh.handshake import NodeCredentials, dial_handshake
 from hermes_node.mesh.streams import MeshStream, gossip_stream, join_stream
-from hermes_node.streams.byte_stream import ByteStream
+from hermes_wire.byte_stream import GrpcStream
 from tests.support.nodes import QUICK, ask_admin, wait_logged, wait_ready
 from tests.support.raw_app import RawApp
 
@@ -41,7 +41,7 @@ def dial(mesh: LocalMesh, files: CertificateFiles | None, *, ca: Path | None = N
 
 def open_stream(channel: grpc.aio.Channel, method: str = "Join") -> MeshStream[Any]:
     call: Any = channel.stream_stream(f"/hermes.v1.NodeMesh/{method}")
-    return (join_stream if method == "Join" else gossip_stream)(ByteStream(call()))
+    return (join_stream if method == "Join" else gossip_stream)(GrpcStream(call()))
 
 
 def node_files(mesh: LocalMesh, node_id: str) -> CertificateFiles:
@@ -117,7 +117,7 @@ async def test_garbage_on_the_mesh_port_ends_only_its_stream(mesh: LocalMesh) ->
     async with dial(mesh, node_files(mesh, "local-1")) as channel:
         for method in ("Join", "Gossip", "RouteChat"):
             call: Any = channel.stream_stream(f"/hermes.v1.NodeMesh/{method}")
-            stream = ByteStream(call())
+            stream = GrpcStream(call())
             await stream.write(b"\xff\xff\xff")
             assert await stream.read() is not None  # the error
             assert await stream.read() is None

@@ -13,14 +13,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from hermes_node.metrics.grpc_calls import GrpcServerMetrics
-from hermes_node.streams.byte_stream import ByteStream, stream_handler
+from hermes_wire.byte_stream import GrpcStream
 
 SERVICE = "hermes.test.Echo"
 DEADLINE_S = 10.0
 
 
 async def echo(_requests: Any, context: Any) -> None:
-    stream = ByteStream(context)
+    stream = GrpcStream(context)
     while (data := await stream.read()) is not None:
         await stream.write(data)
 
@@ -55,7 +55,8 @@ async def serving(metrics: GrpcServerMetrics) -> AsyncIterator[grpc.aio.Channel]
     server = grpc.aio.server(interceptors=[metrics])
     streams = {"Echo": echo, "Refuse": refuse, "Wait": wait, "Crash": crash, "Generate": generate}
     one = grpc.method_handlers_generic_handler("hermes.test.One", {"Ask": grpc.unary_unary_rpc_method_handler(unary)})
-    server.add_generic_rpc_handlers((stream_handler(SERVICE, streams), one))
+    methods: dict[str, Any] = {name: grpc.stream_stream_rpc_method_handler(handler) for name, handler in streams.items()}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods), one))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

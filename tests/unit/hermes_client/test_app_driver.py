@@ -7,12 +7,13 @@ import asyncio
 import pytest
 
 from hermes_client.driver import AppDriver
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.params import AppParams
 
 
 async def test_inputs_that_wait_come_before_a_timer_that_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = AppDriver(Identity.generate(), AppParams())
+    driver = AppDriver(Identity.generate(), AppParams(), SYSTEM_RANDOM)
     order: list[str] = []
     arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -39,7 +40,7 @@ async def test_inputs_that_wait_come_before_a_timer_that_is_due(monkeypatch: pyt
 
 
 async def test_a_timer_that_was_replaced_does_not_fire(monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = AppDriver(Identity.generate(), AppParams())
+    driver = AppDriver(Identity.generate(), AppParams(), SYSTEM_RANDOM)
     fired: list[float] = []
     monkeypatch.setattr(driver._machine, "handle_timer", fired.append)
     monkeypatch.setattr(driver._machine, "next_timer", lambda: 0.0)

@@ -149,11 +149,9 @@ def test_a_directory_is_no_passphrase_file(tmp_path: Path) -> None:
         read_passphrase(str(tmp_path), {})
 
 
-def test_the_clock_ignores_a_step_of_the_systems_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_ignores_a_step_of_the_systems_time() -> None:
     wall, monotonic = [1000.0], [5.0]
-    monkeypatch.setattr("hermes_node.clock.time.time", lambda: wall[0])
-    monkeypatch.setattr("hermes_node.clock.time.monotonic", lambda: monotonic[0])
-    clock = SteadyClock()
+    clock = SteadyClock(lambda: wall[0], lambda: monotonic[0])
     wall[0], monotonic[0] = 10.0, 6.5
     assert clock.now() == 1001.5
 

@@ -1,0 +1,33 @@
+"""What a node takes from the machine it runs on: time, random bytes, the disk, the network. A simulation hands in its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
+from hermes_node.config.sections import LimitsSection
+from hermes_node.keystore.database import Connector, connect_sqlite
+from hermes_node.streams.grpc_transport import GrpcTransport
+from hermes_node.streams.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """`wall` and `monotonic` in seconds. `build_backend`: what wraps the master key, from passphrase and cost."""
+
+    random: RandomSource
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    connect: Connector
+    build_backend: Callable[[SecretBytes, Argon2Params], KeyBackend]
+    build_transport: Callable[[LimitsSection, tuple[Any, ...]], Transport]
+
+
+SYSTEM_HOST = Host(SYSTEM_RANDOM, time.time, time.monotonic, connect_sqlite, PassphraseBackend, GrpcTransport)
+"""The real one."""
