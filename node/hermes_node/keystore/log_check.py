@@ -1,8 +1,9 @@
 """Damage in the write-ahead log: SQLite drops the log from the first bad frame on, without a word; here it is told apart.
 
 After a crash the log may end in one torn transaction: the one that was being written, never acknowledged. Every earlier one
-was synced before the next began. So a second whole-looking commit after the first bad frame means that acknowledged commits
-were damaged, and opening would silently roll them back. Format: https://sqlite.org/fileformat2.html#the_write_ahead_log
+was synced before the next began, and the opening after a crash empties the log before anything is added to it. So a second
+whole-looking commit after the first bad frame means that acknowledged commits were damaged, and opening would silently roll
+them back. Format: https://sqlite.org/fileformat2.html#the_write_ahead_log
 """
 
 from __future__ import annotations

@@ -112,6 +112,8 @@ class Keystore:
         store = cls(path, lock, connection, unsealed, random)
         try:
             store._check_unchanged()
+            with store._fail_stop():
+                store._truncate_log()  # what a crash left: see wal.py
             if unsealed.census.outdated:
                 store.rotate_generation()
         except BaseException:

@@ -1,4 +1,9 @@
-"""The write-ahead log: when it is folded into the database, and the proof that it really was."""
+"""The write-ahead log: when it is folded into the database, and the proof that it really was.
+
+An opening folds in what a crash left, before anything else. Only then is what was found durable: a commit that was written and
+not synced is there for who opens the file, and gone after a power cut, when a witness may have been told of it. And a torn
+commit's frames stay behind the log's end, where those that the next crash leaves beside them would be taken for damage.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import pytest
 
 from hermes_node.keystore import creation, erasure, wal
 from hermes_node.keystore.database import connect_sqlite
+from tests.support.apsw_connection import ApswConnection
 
 SECTOR_BYTES = 512
 
@@ -118,50 +118,6 @@ class _RecordingFile(apsw.VFSFile):
     def xSync(self, flags: int) -> None:  # noqa: N802 - APSW's name
         super().xSync(flags)
         self._recorder.add("sync", self._path)
-
-
-class ApswConnection:
-    """As much of sqlite3.Connection as the keystore uses, on APSW."""
-
-    def __init__(self, uri: str) -> None:
-        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
-        self._connection = apsw.Connection(uri, flags=flags)
-        self.text_factory: object = bytearray
-
-    @property
-    def in_transaction(self) -> bool:
-        return bool(self._connection.in_transaction)
-
-    def execute(self, statement: str, parameters: Sequence[object] = ()) -> _Rows:
-        try:
-            return _Rows(list(self._connection.execute(statement, tuple(parameters))))
-        except apsw.Error as error:
-            translated = sqlite3.OperationalError(str(error))
-            translated.sqlite_errorcode = getattr(error, "extendedresult", 1)
-            raise translated from None
-
-    def setlimit(self, category: int, limit: int) -> int:
-        return int(self._connection.limit(category, limit))
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-class _Rows:
-    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self._rows)
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        return self._rows[0] if self._rows else None
-
-    def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
-        return self._rows[:size]
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self._rows
 
 
 class Disk:
