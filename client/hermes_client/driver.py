@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Final
 
 from hermes_client.chat import Chat
 from hermes_client.signal import Signal
@@ -18,11 +17,9 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import ChatMessage
 from hermes_wire.app import ClientMessage
+from hermes_wire.byte_stream import READ_TURNS
 
 _log = logging.getLogger("hermes.client")
-
-INPUT_TURNS: Final = 3
-"""Turns of the loop in which gRPC hands over what it has read: its poller's, the future's, the reading task's."""
 
 
 class AppDriver:
@@ -149,7 +146,7 @@ class AppDriver:
         if due is not None and not self._closed:
             self._timer = self._loop.call_at(due, self._fire)
 
-    def _fire(self, turns: int = INPUT_TURNS) -> None:
+    def _fire(self, turns: int = READ_TURNS) -> None:
         """What has arrived by now is handled before the timer: after a pause it may be what the timer waits for."""
         if turns:
             self._timer = self._loop.call_soon(self._fire, turns - 1)

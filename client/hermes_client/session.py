@@ -32,6 +32,7 @@ from hermes_core.protocol.session import (
     SessionMessage,
 )
 from hermes_wire.app import ClientMessage, ServerMessage
+from hermes_wire.byte_stream import let_inputs_arrive
 
 _log = logging.getLogger("hermes.client")
 
@@ -193,6 +194,7 @@ class HomeSession:
         sequence = 0
         while True:
             await asyncio.sleep(self._interval_s)
+            await let_inputs_arrive()
             silent_s = asyncio.get_running_loop().time() - self._heard_at
             if silent_s > SILENT_INTERVALS * self._interval_s:
                 raise StreamLostError(f"{self._stream.address}: silent for {silent_s:.1f} s")

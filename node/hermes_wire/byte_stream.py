@@ -11,6 +11,20 @@ import grpc.aio
 _ENDED: Final = (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
 
 
+READ_TURNS: Final = 3
+"""Turns of the loop in which gRPC hands over what it has read: its poller's, the future's, the reading task's."""
+
+
+async def let_inputs_arrive() -> None:
+    """What has come in by now reaches whoever reads it. Await this before acting on a timer.
+
+    After a pause (a suspended machine, a stopped process) everything is late at once, and what waits to be read may be what the
+    timer waits for.
+    """
+    for _ in range(READ_TURNS):
+        await asyncio.sleep(0)
+
+
 class StreamEndedError(Exception):
     """The stream broke or was ended by the other side; the text says how, for logs."""
 

@@ -335,6 +335,11 @@ class NodeChats:
             row.note_put(output.number)
         self._index.schedule(row, chat.next_timer())
 
+    def wipe(self) -> None:
+        """Zero every key in memory, for a node that ends; what is stored stays, and nothing of this can be used any more."""
+        for chat in self._chats.values():
+            chat.wipe()
+
     # what is shown
 
     def describe(self) -> Iterator[ChatDescription]:

@@ -25,6 +25,7 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.pending import PendingFrames
 from hermes_node.streams.sink import Sink
+from hermes_wire.byte_stream import READ_TURNS
 
 MAX_FRAMES_A_PASS: Final = 2048
 MAX_WAITING_FRAMES: Final = 16384
@@ -91,6 +92,8 @@ class ChatDriver:
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_waits = False
+        self._ripening = False
+        self._ripe = False
         self._failed = False
 
     # Streams. Each input is queued and handled in the order of arrival.
@@ -166,6 +169,11 @@ class ChatDriver:
     def live_tieline_chats(self) -> int:
         return self._relay.chats.live_tieline_chats()
 
+    def wipe(self) -> None:
+        """Zero every key of every chat in memory; nothing of this works afterwards."""
+        self._failed = True
+        self._relay.chats.wipe()
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[NodeChats]:
         """The chats between two passes: nothing changes them and nothing is half committed while this is held."""
@@ -219,8 +227,9 @@ class ChatDriver:
     def _handle_timer(self, now: float) -> None:
         """Timers come after the inputs that waited when they were due, however many passes those take, and before later."""
         due = self._relay.next_timer()
-        if due is None or due > now or self._timer_waits:
+        if due is None or due > now or self._timer_waits or not self._ripe:
             return
+        self._ripe = False
         if not self._inbox:
             self._guard(self._relay.handle_timer, now)
             return
@@ -289,9 +298,21 @@ class ChatDriver:
         self._wake.set()
 
     def _schedule_timer(self) -> None:
+        if self._ripening:
+            return
+        self._ripe = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         due = self._relay.next_timer()
         if due is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self._now()), self._wake.set)
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self._now()), self._ripen, READ_TURNS)
+
+    def _ripen(self, turns: int) -> None:
+        """What has come in by now reaches the inbox before the timer is handled (`let_inputs_arrive` says why)."""
+        self._ripening = turns > 0
+        if self._ripening:
+            asyncio.get_running_loop().call_soon(self._ripen, turns - 1)
+        else:
+            self._ripe = True
+            self._wake.set()

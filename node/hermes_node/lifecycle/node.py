@@ -170,6 +170,7 @@ class Node:
         await end_streams(serving)
         await self._tasks.cancel()
         self._enter(after)
+        serving.restored.wipe()
         await serving.restored.store.close(wipe=wipe)
         if wipe:
             self._log.info("keystore_wiped")

@@ -27,7 +27,14 @@ async def _run(config: Config, environment: MutableMapping[str, str], log: Event
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    node = Node(config, environment, log, SYSTEM_HOST)
+    exit_code, reason = await run_until_stopped(Node(config, environment, log, SYSTEM_HOST), stop, log)
+    if reason:
+        report_failure(reason)
+    return exit_code
+
+
+async def run_until_stopped(node: Node, stop: asyncio.Event, log: EventLog) -> tuple[int, str]:
+    """Exit code, and for a node that failed the line that says why."""
     try:
         await _start(node, stop)
         if not stop.is_set():
@@ -37,10 +44,9 @@ async def _run(config: Config, environment: MutableMapping[str, str], log: Event
         exit_code, line = describe_failure(error)
         log.error("node_failed", exit_code=exit_code, reason=line)  # noqa: TRY400 - told on one line, not traced
         await node.abandon()
-        report_failure(line)
-        return exit_code
+        return exit_code, line
     log.info("node_stopped")
-    return 0
+    return 0, ""
 
 
 async def _start(node: Node, stop: asyncio.Event) -> None:

@@ -60,6 +60,7 @@ async def open_keystore(context: StartContext, environment: MutableMapping[str, 
     store = ChatStore(found.keystore, context.worker, context.metrics.keystore)
     store.note_ended_with(found.closed_value)
     context.closing.push_async_callback(_close_unflushed, store)
+    context.closing.callback(found.stored.identity.wipe)
     _tell_opened(context, found)
     return Opened(store, found.stored), found
 
@@ -90,6 +91,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         log=context.log,
         on_failure=lambda error: _fail_commit(context, error),
     )
+    context.closing.callback(chats.wipe)
     context.tasks.spawn(chats.run(), "chats")
     return Restored(opened.store, opened.stored, chats, observer, counts)
 

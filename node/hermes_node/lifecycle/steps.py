@@ -36,6 +36,11 @@ class Restored:
     observer: ChatObserver
     counts: RestoredCounts
 
+    def wipe(self) -> None:
+        """Zero every secret that this node holds in memory besides its keystore's; harmless when repeated."""
+        self.chats.wipe()
+        self.stored.identity.wipe()
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:

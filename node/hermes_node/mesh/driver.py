@@ -25,7 +25,7 @@ from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState
 from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.backoff import BACKOFF_BASE_S, BACKOFF_CAP_S, DialState
+from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
 from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
 from hermes_node.mesh.links import GossipLink
@@ -34,7 +34,7 @@ from hermes_node.metrics.events import record_mesh_event
 from hermes_node.metrics.labels import OperationResult
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.outbox import StreamStuckError
-from hermes_wire.byte_stream import StreamEndedError
+from hermes_wire.byte_stream import StreamEndedError, let_inputs_arrive
 
 REJOIN_INTERVAL_S: Final = 2.0
 MIN_TICK_S: Final = 0.01
@@ -67,7 +67,7 @@ class MeshDriver:
         self._seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
         self._outcomes = SeedOutcomes(membership.descriptor.node_id)
         self._gossip: dict[NodeId, GossipLink] = {}
-        self._dials: dict[NodeId, DialState] = {}
+        self._dials = Dials()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._dialer: Dialer | None = None
         self._started_at = now()
@@ -140,17 +140,29 @@ class MeshDriver:
         """Tick until cancelled."""
         self._dialer = dialer
         while True:
+            if self._membership.next_timer() <= self._now():
+                await let_inputs_arrive()
             now = self._now()
             self._membership.handle_timer(now)
             self._flush()
             self._start_dials(now)
             self._start_joins(now)
             self._report()
-            wait_s = min(self._membership.next_timer() - self._now(), BACKOFF_BASE_S)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(MIN_TICK_S, wait_s)):
+                async with asyncio.timeout(max(MIN_TICK_S, self._next_due() - self._now())):
                     await self._wake.wait()
             self._wake.clear()
+
+    def _next_due(self) -> float:
+        """When `run` has something to do, unless news or a task that ended wake it before."""
+        due = min(self._membership.next_timer(), self._next_join_at)
+        grace_over = self._started_at + self._settings.join_grace_s
+        if grace_over > self._now():
+            due = min(due, grace_over)
+        for descriptor in self._membership.wanted_links():
+            if _link_task(descriptor.node_id) not in self._tasks:
+                due = min(due, self._dials.of(descriptor).next_at)
+        return due
 
     async def leave(self) -> None:
         """Tell every peer that this node goes, then end all streams."""
@@ -178,6 +190,7 @@ class MeshDriver:
                 link.send(send.update)
         for event in output.events:
             self._tell(event)
+            self._wake.set()  # whom it is about may have to be dialled
         if any(isinstance(event, DirectoryChanged) for event in output.events):
             self._locations = self._membership.locations()
             self._listener.directory_changed(self._locations)
@@ -186,7 +199,6 @@ class MeshDriver:
         record_mesh_event(self._metrics, event)
         match event:
             case MemberJoined(node_id):
-                self._wake.set()  # dial it now
                 self._log.info("peer_joined", peer=node_id)
             case MemberStateChanged(node_id, before, after):
                 self._log.info("peer_state", peer=node_id, before=before.name.lower(), after=after.name.lower())
@@ -213,12 +225,9 @@ class MeshDriver:
 
     def _start_dials(self, now: float) -> None:
         for descriptor in self._membership.wanted_links():
-            state = self._dials.get(descriptor.node_id)
-            if state is None or state.incarnation != descriptor.incarnation:
-                # A node that started anew has failed nothing yet.
-                state = self._dials[descriptor.node_id] = DialState(descriptor.incarnation)
+            state = self._dials.of(descriptor)
             if now >= state.next_at:
-                self._start(f"link {descriptor.node_id}", self._link(descriptor, state))
+                self._start(_link_task(descriptor.node_id), self._link(descriptor, state))
 
     async def _link(self, descriptor: NodeDescriptor, state: DialState) -> None:
         started_at = self._now()
@@ -284,6 +293,7 @@ class MeshDriver:
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)
+        self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("unexpected_error", where=name.split(maxsplit=1)[0], exception=type(error).__name__)
 
@@ -295,3 +305,7 @@ class MeshDriver:
                 self._log.info("mesh_joined")
             elif state is JoinState.ALONE:
                 self._log.info("mesh_alone")
+
+
+def _link_task(node_id: NodeId) -> str:
+    return f"link {node_id}"

@@ -126,5 +126,6 @@ async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
         if not reader.done():
             reader.cancel()
         await asyncio.wait([reader])
-    if not reader.cancelled() and (error := reader.exception()) is not None and not isinstance(error, StreamEndedError):
+        error = None if reader.cancelled() else reader.exception()  # asked for in any case, or asyncio reports it as forgotten
+    if error is not None and not isinstance(error, StreamEndedError):
         raise error

@@ -1,0 +1,151 @@
+"""An app of a simulated world: the real client library in a process of its own, doing what its list of operations says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from hermes_client import PLAIN, Backoff, Chat, HermesClient
+from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError
+from hermes_client.host import ClientHost
+from hermes_core.crypto.random import generate_secret
+from hermes_core.crypto.signing import SEED_BYTES, Identity
+from hermes_core.endpoint.params import AppParams
+from hermes_core.errors import ProtocolError
+from hermes_core.ids import AppId, derive_app_id
+from hermes_core.ratchet.params import ChannelParams
+from tests.simulation.draws import DrawnBytes, Draws
+from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.network import Network, SimConnection
+
+if TYPE_CHECKING:
+    from tests.simulation.ledger import Ledger
+    from tests.simulation.schedule import AppPlan, ChatPlan, Operation
+
+HANDSHAKE_TIMEOUT_S: Final = 60.0
+
+
+class App:
+    """`name` is its machine's as well. Its identity stays through its restarts, its chats do not."""
+
+    def __init__(self, plan: AppPlan, window: int, loop: VirtualLoop, network: Network, draws: Draws, ledger: Ledger) -> None:
+        self._window = window
+        self.name = name = plan.name
+        self._addresses = plan.addresses
+        self._loop = loop
+        self._network = network
+        self._draws = draws
+        self._ledger = ledger
+        self._seed = generate_secret(SEED_BYTES, DrawnBytes(draws, f"identity of {name}"))
+        self.app_id: AppId = derive_app_id(Identity.from_seed(self._seed.copy()).public_key)
+        self.starts = 0
+        self.process: Process | None = None
+        self.client: HermesClient | None = None
+        self.failures: list[str] = []
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None
+
+    def start(self) -> None:
+        self.starts += 1
+        self.process = Process(f"{self.name}#{self.starts}")
+        self._ledger.app_started(self.app_id, self.starts)
+        self._spawn(self._serve(), "offers")
+
+    def kill(self) -> None:
+        """Its chats are over: keys are in memory only."""
+        process, self.process, self.client = self.process, None, None
+        if process is not None:
+            self._loop.kill(process)
+            self._network.died(process)
+            self._ledger.app_died(self.app_id)
+
+    def run(self, plan: ChatPlan, peer: App) -> None:
+        """Begin a chat and do its operations, from this process."""
+        if self.process is not None:
+            self._spawn(self._begin(plan, peer), f"chat {plan.number}")
+
+    def reconnect(self) -> None:
+        if self.client is not None and self.process is not None:
+            self.process.context.run(self.client.reconnect)
+
+    async def close(self) -> None:
+        """An orderly end, from within its process."""
+        if self.client is not None:
+            await self.client.close()
+
+    # in its process
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        assert self.process is not None
+        return self._loop.create_task(self._guard(work), name=name, context=self.process.context)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (ChatEndedError, ClientClosedError, ConnectError, ProtocolError) as error:
+            self._ledger.told(self.app_id, error)
+
+    async def _serve(self) -> None:
+        host = ClientHost(
+            DrawnBytes(self._draws, f"{self.name}#{self.starts}"),
+            lambda address, _tls: SimConnection(self._network, address, frozenset(), None),
+        )
+        client = HermesClient(
+            self._addresses,
+            identity=Identity.from_seed(self._seed.copy()),
+            tls=PLAIN,
+            params=AppParams(leg=ChannelParams(window=self._window)),
+            backoff=Backoff(random=self._draws.of("backoff", f"{self.name}#{self.starts}")),
+            connect_timeout_s=600.0,
+            host=host,
+        )
+        self.client = client
+        async with client:
+            async for offer in client.offers():
+                self._spawn(self._accept(offer), "accept")
+
+    async def _accept(self, offer: Any) -> None:
+        chat = await offer.accept()
+        await self._talk(chat)
+
+    async def _begin(self, plan: ChatPlan, peer: App) -> None:
+        client = await self._connected()
+        await client.wait_for_app(peer.app_id, timeout_s=60.0)
+        chat = client.driver.start_chat(peer.app_id)
+        self._ledger.begun(plan, chat.chat_id, self.app_id, peer.app_id)
+        await self._talk(await client.finish_handshake(chat, HANDSHAKE_TIMEOUT_S))
+
+    async def _connected(self) -> HermesClient:
+        while self.client is None or not self.client.connected:  # noqa: ASYNC110 - virtual time, and the client may be a new one
+            await asyncio.sleep(0.05)
+        return self.client
+
+    async def _talk(self, chat: Chat) -> None:
+        """Read until the end; what this side has to do in the chat is looked up by the chat's id."""
+        self._ledger.joined(self.app_id, chat)
+        self._spawn(self._act(chat), "operations")
+        try:
+            async for message in chat:
+                self._ledger.received(self.app_id, chat.chat_id, message.content)
+        finally:
+            self._ledger.left(self.app_id, chat)
+
+    async def _act(self, chat: Chat) -> None:
+        for operation in self._ledger.operations_of(self.name, chat.chat_id):
+            await asyncio.sleep(max(0.0, operation.at_s - self._loop.time()))
+            await self._do(chat, operation)
+
+    async def _do(self, chat: Chat, operation: Operation) -> None:
+        match operation.kind:
+            case "send":
+                for _ in range(operation.count):
+                    content = self._ledger.next_content(self.app_id, chat.chat_id, operation.size)
+                    await chat.send(content)
+            case "rekey":
+                await chat.rekey()
+            case "delete":
+                self._ledger.deleting(chat.chat_id)
+                await chat.delete()

@@ -1,0 +1,48 @@
+"""Hands what instruments tell to the invariants that override it; an invariant that does not listen costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.invariants import ALL
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from tests.simulation.loop import Process
+    from tests.simulation.world import World
+
+
+class Hooks:
+    """`hermes` code's instruments and the world call these."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        invariants = [invariant(world) for invariant in ALL]
+
+        def listeners(name: str) -> Callable[..., None]:
+            heard = [getattr(it, name) for it in invariants if getattr(type(it), name) is not getattr(Invariant, name)]
+
+            def tell(*args: Any) -> None:
+                for hear in heard:
+                    hear(*args)
+
+            return tell
+
+        self._keystore_opened = listeners("keystore_opened")
+        self.committed = listeners("committed")
+        self.decided = listeners("decided")
+        self.app_decided = listeners("app_decided")
+        self.stream_numbered = listeners("stream_numbered")
+        self.written = listeners("written")
+        self.timer_fires = listeners("timer_fires")
+        self.sealed = listeners("sealed")
+        self.secret_made = listeners("secret_made")
+        self.process_ended = listeners("process_ended")
+        self.at_rest = listeners("at_rest")
+
+    def keystore_opened(self, process: Process, keystore: Any) -> None:
+        for machine in self.world.machines:
+            if machine.process is process:
+                machine.keystores.append(keystore)
+        self._keystore_opened(process, keystore)

@@ -1,0 +1,197 @@
+"""What invariants look at: hooks at the boundaries of real code (core, keystore, cryptography), told to the running world."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+from typing import Any, Final, Protocol
+
+from hermes_core.crypto.aead import KEY_BYTES
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.sodium import ffi
+from hermes_core.endpoint.output import AppOutput
+from hermes_core.endpoint.router import AppChats
+from hermes_core.mesh.machine import Membership
+from hermes_core.ratchet import channel
+from hermes_core.relay.output import NodeOutput
+from hermes_core.relay.relay import Relay
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.keystore import Keystore
+from hermes_node.lifecycle import housekeeping, node, start
+from hermes_node.metrics.loop_lag import LoopLag
+from hermes_node.metrics.registry import NodeMetrics
+from tests.simulation.loop import CURRENT, Process
+
+TICK_S: Final = 1.0
+"""Of housekeeping: how long readiness may lag."""
+
+
+class Listener(Protocol):
+    """A world."""
+
+    def keystore_opened(self, process: Process, keystore: Keystore) -> None: ...
+    def committed(self, process: Process, puts: Any, deletes: Any) -> None: ...
+    def decided(self, process: Process, output: NodeOutput) -> None: ...
+    def stream_numbered(self, process: Process, number: int) -> None: ...
+    def app_decided(self, process: Process, output: AppOutput) -> None: ...
+    def timer_fires(self, process: Process, late_s: float) -> None: ...
+    def sealed(self, process: Process | None, key: bytes, frame: bytes) -> None: ...
+    def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
+
+
+_listener: Listener | None = None
+_installed = False
+
+
+def listen(listener: Listener | None) -> None:
+    """The world that runs now; there is one at a time."""
+    global _listener  # noqa: PLW0603 - one world a process
+    _install()
+    _listener = listener
+
+
+def _install() -> None:
+    global _installed  # noqa: PLW0603 - patched once
+    if _installed:
+        return
+    _installed = True
+    sys.unraisablehook = _ignore_dead_coroutines
+    _leave_out()
+    _hook_keystore()
+    _hook_relay()
+    _hook_apps()
+    _hook_membership()
+    _hook_secrets()
+
+
+def _leave_out() -> None:
+    """What costs much and shows nothing under virtual time (docs/simulation.md lists it)."""
+    start._collecting_later = contextlib.nullcontext  # type: ignore[assignment]  # a world has no garbage collector
+    of_housekeeping: Any = housekeeping
+    of_housekeeping.TICK_S = TICK_S
+    LoopLag.sample = _sample_nothing  # type: ignore[method-assign]
+    of_node: Any = node
+    of_node.NodeMetrics = _metrics_of_machine
+
+
+async def _sample_nothing(self: LoopLag, interval_s: float = 0.0) -> None:
+    """The loop is never late."""
+
+
+@functools.cache
+def _build_metrics(_machine: str) -> NodeMetrics:
+    return NodeMetrics(version="simulated", revision="")
+
+
+def _metrics_of_machine(**_labels: str) -> NodeMetrics:
+    """Made once: hundreds of series take longer to make than a node to start."""
+    process = CURRENT.get()
+    return _build_metrics("" if process is None else process.machine)
+
+
+def _ignore_dead_coroutines(unraisable: Any) -> None:
+    """Coroutines of dead processes are closed with their world, and complain that no loop runs."""
+    if not inspect.iscoroutine(unraisable.object):
+        sys.__unraisablehook__(unraisable)
+
+
+def _hook_keystore() -> None:
+    real_init, real_commit = Keystore.__init__, Keystore.commit
+
+    def init(self: Keystore, *args: Any) -> None:
+        real_init(self, *args)
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.keystore_opened(process, self)
+
+    def commit(self: Keystore, puts: Any, deletes: Any = ()) -> Any:
+        mark = real_commit(self, puts, deletes)
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.committed(process, puts, deletes)
+        return mark
+
+    Keystore.__init__ = init  # type: ignore[method-assign, assignment]
+    Keystore.commit = commit  # type: ignore[method-assign]
+
+
+def _hook_relay() -> None:
+    real_take, real_timer, real_sink = Relay.take_output, Relay.handle_timer, ChatDriver._add_sink
+
+    def take_output(self: Relay) -> NodeOutput:
+        output = real_take(self)
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.decided(process, output)
+        return output
+
+    def handle_timer(self: Relay, now: float) -> None:
+        _tell_timer(self.next_timer(), now)
+        real_timer(self, now)
+
+    def add_sink(self: ChatDriver, *args: Any, **more: Any) -> Any:
+        sink = real_sink(self, *args, **more)
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.stream_numbered(process, sink.stream)
+        return sink
+
+    Relay.take_output = take_output  # type: ignore[method-assign]
+    Relay.handle_timer = handle_timer  # type: ignore[method-assign]
+    ChatDriver._add_sink = add_sink  # type: ignore[method-assign]
+
+
+def _tell_timer(due: float | None, now: float) -> None:
+    process = CURRENT.get()
+    if _listener is not None and process is not None and due is not None:
+        _listener.timer_fires(process, now - due)
+
+
+def _hook_apps() -> None:
+    real_take, real_timer = AppChats.take_output, AppChats.handle_timer
+
+    def take_output(self: AppChats) -> AppOutput:
+        output = real_take(self)
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.app_decided(process, output)
+        return output
+
+    def handle_timer(self: AppChats, now: float) -> None:
+        _tell_timer(self.next_timer(), now)
+        real_timer(self, now)
+
+    AppChats.take_output = take_output  # type: ignore[method-assign]
+    AppChats.handle_timer = handle_timer  # type: ignore[method-assign]
+
+
+def _hook_membership() -> None:
+    real_timer = Membership.handle_timer
+
+    def handle_timer(self: Membership, now: float) -> None:
+        if self.next_timer() <= now:
+            _tell_timer(self.next_timer(), now)
+        real_timer(self, now)
+
+    Membership.handle_timer = handle_timer  # type: ignore[method-assign]
+
+
+def _hook_secrets() -> None:
+    where: Any = channel
+    real_seal, real_init = where.seal_frame, SecretBytes.__init__
+
+    def seal_frame(key: Any, header: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        frame: bytes = real_seal(key, header, plaintext, aad)
+        if _listener is not None:
+            _listener.sealed(CURRENT.get(), ffi.buffer(key, KEY_BYTES)[:], frame)
+        return frame
+
+    def init(self: SecretBytes, length: int) -> None:
+        real_init(self, length)
+        if _listener is not None:
+            _listener.secret_made(CURRENT.get(), self)
+
+    where.seal_frame = seal_frame
+    SecretBytes.__init__ = init  # type: ignore[method-assign]

@@ -1,0 +1,29 @@
+"""What must hold in every world, each invariant a class of its own that listens at one boundary."""
+
+from __future__ import annotations
+
+from tests.simulation.invariants.base import Invariant
+from tests.simulation.invariants.codes import NoHonestPartyIsAccused
+from tests.simulation.invariants.commits import DiskAheadOfWire
+from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
+from tests.simulation.invariants.paths import PathsComeUp
+from tests.simulation.invariants.remains import NothingRemains
+from tests.simulation.invariants.reservations import PositionsAreReserved
+from tests.simulation.invariants.streams import FramesStayOnTheirStream
+from tests.simulation.invariants.timers import InputsBeforeTimers
+from tests.simulation.invariants.wiping import StoppedMeansWiped
+
+ALL: tuple[type[Invariant], ...] = (
+    DiskAheadOfWire,
+    PositionsAreReserved,
+    FramesStayOnTheirStream,
+    NoKeyForTwoPlaintexts,
+    InputsBeforeTimers,
+    NoHonestPartyIsAccused,
+    PathsComeUp,
+    EndsSayWhy,
+    StoppedMeansWiped,
+    NothingRemains,
+)
+"""The ledger (tests/simulation/ledger.py) holds the last one: exactly once, in order."""

@@ -1,0 +1,45 @@
+"""What an invariant may listen to; each overrides what it needs, and only that is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from hermes_core.crypto.secret import SecretBytes
+    from hermes_core.endpoint.output import AppOutput
+    from hermes_core.relay.output import NodeOutput
+    from hermes_node.keystore import Keystore
+    from tests.simulation.loop import Process
+    from tests.simulation.streams import SimStream
+    from tests.simulation.world import World
+
+
+class Invariant:
+    """`name` is what a violation is listed under."""
+
+    name: ClassVar[str]
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def violate(self, text: str) -> None:
+        self.world.violate(self.name, text)
+
+    # A process, None where code runs outside of any.
+
+    def keystore_opened(self, process: Process, keystore: Keystore) -> None: ...
+    def committed(self, process: Process, puts: Any, deletes: Any) -> None: ...
+    def decided(self, process: Process, output: NodeOutput) -> None: ...
+    def app_decided(self, process: Process, output: AppOutput) -> None: ...
+    def stream_numbered(self, process: Process, number: int) -> None: ...
+    def written(self, stream: SimStream, process: Process, messages: list[Any]) -> None:
+        """What a process puts on the wire, parsed; nothing for streams that carry no chats."""
+
+    def timer_fires(self, process: Process, late_s: float) -> None: ...
+    def sealed(self, process: Process | None, key: bytes, frame: bytes) -> None: ...
+    def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
+    def process_ended(self, process: Process, exit_code: int, reason: str) -> None:
+        """A node's process ended by itself."""
+
+    def at_rest(self) -> None:
+        """Everything was healed, and time enough has gone by."""

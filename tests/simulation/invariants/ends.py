@@ -1,0 +1,43 @@
+"""Whatever ends says why: chats end for the reason that holds, nodes end only by what was done to their disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hermes_core.protocol.messages import CloseReason
+from tests.simulation.invariants.base import Invariant
+from tests.simulation.settings import CHURN_GRACE_S
+
+if TYPE_CHECKING:
+    from tests.simulation.ledger import ChatEntry
+    from tests.simulation.loop import Process
+
+DELETED = frozenset({CloseReason.DELETED.name, CloseReason.DELETED_BY_PEER.name})
+
+
+class EndsSayWhy(Invariant):
+    name = "what ends says why"
+
+    def process_ended(self, process: Process, exit_code: int, reason: str) -> None:
+        if exit_code and not self.world.happened("fill_disk", "break_disk"):
+            self.violate(f"{process.name} ended with {exit_code}: {reason}")
+
+    def at_rest(self) -> None:
+        for text in self.world.loop.defects:
+            self.violate(text)
+        for entry in self.world.ledger.chats.values():
+            for app_id, reason in entry.ends.items():
+                self._look(entry, self.world.app_name(app_id), reason)
+
+    def _look(self, entry: ChatEntry, app: str, reason: str) -> None:
+        if reason in DELETED:
+            if not entry.deleted and not entry.orphaned:
+                self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and nobody deleted it")
+        elif reason == CloseReason.ROUTE_UNAVAILABLE.name:
+            if not self.world.happened("lose_volume") and self.world.longest_away_s < CHURN_GRACE_S:
+                self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and no node was away that long")
+        elif reason == CloseReason.RATCHET_FAILED.name:
+            if not self.world.happened("roll_back", "lose_volume"):  # what was lost may be beyond a rekey
+                self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and no volume was lost or put back")
+        elif reason != "client closed":
+            self.violate(f"chat {entry.plan.number}: {app} was told {reason}")

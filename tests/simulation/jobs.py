@@ -1,0 +1,66 @@
+"""The keystore's worker thread: its jobs take virtual time, one after the other, and a killed process never hears of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.simulation.loop import CURRENT, Process
+
+if TYPE_CHECKING:
+    from tests.simulation.loop import VirtualLoop
+    from tests.simulation.machines import Machine
+
+DELAYS_S: Final = (0.0001, 0.0005, 0.002, 0.02, 0.1)
+
+
+class KilledInTheActError(BaseException):
+    """The process died in the middle of a job; nothing of it is told to anybody."""
+
+
+class Worker:
+    """One process' thread. A job's effects happen some time after it was asked for, and are known some time after that."""
+
+    def __init__(self, loop: VirtualLoop, machine: Machine, process: Process) -> None:
+        self._loop = loop
+        self._machine = machine
+        self._process = process
+        self._free_at_s = 0.0
+        self._delays = machine.draws.of("disk", process.name)
+
+    def submit(self, job: Callable[[], Any]) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        choices = self._delays
+        start_s = max(self._loop.time(), self._free_at_s, self._machine.disk_hangs_until_s) + choices.choice(DELAYS_S)
+        told_s = start_s + choices.choice(DELAYS_S)
+        self._free_at_s = told_s
+        self._loop.deliver_at(start_s, self._do, job, future, told_s, context=self._process.context)
+        return future
+
+    def _do(self, job: Callable[[], Any], future: asyncio.Future[Any], told_s: float) -> None:
+        try:
+            result, error = job(), None
+        except KilledInTheActError:
+            self._machine.kill()
+            return
+        except Exception as raised:  # noqa: BLE001 - handed on, as an executor does
+            result, error = None, raised
+        self._loop.deliver_at(told_s, _tell, future, result, error, context=self._process.context)
+
+
+def _tell(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+def run_job(_executor: object, job: Callable[[], Any]) -> asyncio.Future[Any]:
+    """For `VirtualLoop`: the worker of the process that asks."""
+    process = CURRENT.get()
+    assert process is not None
+    worker: Worker = process.worker
+    return worker.submit(job)

@@ -1,0 +1,94 @@
+"""Links between machines: delay, loss (which TCP turns into delay), and cuts that hold back what is under way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tests.simulation.loop import Process, VirtualLoop
+    from tests.simulation.pipes import Pipe
+    from tests.simulation.streams import SimStream
+
+USUAL_DELAYS_S: Final = (0.0002, 0.0004, 0.001, 0.002, 0.02)
+RETRANSMIT_S: Final = 0.2
+EPSILON_S: Final = 1e-6
+
+
+class Link:
+    """Between two machines, both ways. Each message has its own delay, but none overtakes another of its stream."""
+
+    def __init__(self, loop: VirtualLoop, choices: random.Random) -> None:
+        self._loop = loop
+        self._choices = choices
+        self.blocked_since_s: float | None = None
+        self.loss = 0.0
+        self.extra_delay_s = 0.0
+        self._parked: list[tuple[Pipe, bytes | None]] = []
+        self._signals: list[tuple[Process, Callable[..., object], tuple[Any, ...]]] = []
+        self._openings: list[tuple[Process, Callable[..., object], SimStream]] = []
+        self.carried = 0
+
+    @property
+    def blocked(self) -> bool:
+        return self.blocked_since_s is not None
+
+    def draw_delay_s(self) -> float:
+        choices = self._choices
+        delay_s = choices.choice(USUAL_DELAYS_S) + self.extra_delay_s * choices.random()
+        wait_s = RETRANSMIT_S
+        while self.loss and choices.random() < self.loss:
+            delay_s += wait_s
+            wait_s = min(2 * wait_s, 3.0)
+        return delay_s
+
+    def carry(self, pipe: Pipe, data: bytes | None) -> None:
+        self.carried += 1
+        if self.blocked:
+            self._parked.append((pipe, data))
+            return
+        at_s = max(pipe.last_at_s + EPSILON_S, self._loop.time() + self.draw_delay_s())
+        pipe.last_at_s = at_s
+        self._loop.deliver_at(at_s, self._arrive, pipe, data, at_s, context=pipe.receiver_context().context)
+
+    def open(self, receiver: Process, accept: Callable[..., object], stream: SimStream) -> None:
+        """The first packet of a stream; what is written to it stays behind."""
+        if self.blocked:
+            self._openings.append((receiver, accept, stream))
+            return
+        at_s = self._loop.time() + self.draw_delay_s()
+        stream.up.last_at_s = at_s
+        self._loop.deliver_at(at_s, accept, stream, context=receiver.context)
+
+    def block(self) -> None:
+        if not self.blocked:
+            self.blocked_since_s = self._loop.time()
+
+    def heal(self) -> None:
+        """What was under way goes on: TCP sends it again."""
+        self.blocked_since_s = None
+        openings, self._openings = self._openings, []
+        for receiver, accept, stream in openings:
+            self.open(receiver, accept, stream)
+        parked, self._parked = self._parked, []
+        for pipe, data in parked:
+            self.carried -= 1
+            self.carry(pipe, data)
+        signals, self._signals = self._signals, []
+        for receiver, callback, args in signals:
+            self.signal(receiver, callback, *args)
+
+    def signal(self, receiver: Process, callback: Callable[..., object], *args: Any) -> None:
+        """What ends a stream travels as messages do, but waits behind none: a reset overtakes."""
+        if self.blocked:
+            self._signals.append((receiver, callback, args))
+            return
+        at_s = self._loop.time() + self.draw_delay_s()
+        self._loop.deliver_at(at_s, callback, *args, context=receiver.context)
+
+    def _arrive(self, pipe: Pipe, data: bytes | None, at_s: float) -> None:
+        if self.blocked:
+            self._parked.append((pipe, data))
+            return
+        pipe.arrive(data, at_s)

@@ -1,0 +1,201 @@
+"""A machine with a node on it: its volume, its clocks, and the process that runs there, which can be killed and started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import RandomSource, generate_bytes
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.xaead import NONCE_BYTES, InvalidTagError, open_xchacha, seal_xchacha
+from hermes_core.errors import KeystoreBadPassphraseError
+from hermes_node.host import Host
+from hermes_node.lifecycle.node import Node
+from hermes_node.lifecycle.run import run_until_stopped
+from hermes_node.logs.event_log import EventLog
+from tests.simulation.draws import DrawnBytes, Draws
+from tests.simulation.jobs import KilledInTheActError, Worker
+from tests.simulation.loop import START_S, Process, VirtualLoop
+from tests.simulation.network import Network, SimTransport
+from tests.simulation.settings import node_config, node_name, scratch_folder
+from tests.simulation.volume import Snapshot, Volume, abandon
+
+if TYPE_CHECKING:
+    from hermes_node.keystore import Keystore
+
+EPOCH_S: Final = 1_790_000_000.0
+"""The wall clocks' time when a world begins."""
+
+PASSPHRASE: Final = "the same in every world"
+
+
+class QuickBackend:
+    """A passphrase without Argon2, which would be all that a start costs."""
+
+    backend_id: Final = 200
+
+    def __init__(self, passphrase: SecretBytes, _costs: Argon2Params) -> None:
+        self._key = SecretBytes.take(bytearray(hashlib.sha256(passphrase.buffer).digest()))
+
+    def wrap(self, master: SecretBytes, context: bytes, random: RandomSource) -> bytes:
+        nonce = generate_bytes(NONCE_BYTES, random)
+        return nonce + seal_xchacha(self._key, nonce, master.buffer, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> SecretBytes:
+        try:
+            return SecretBytes.take(bytearray(open_xchacha(self._key, wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context)))
+        except InvalidTagError:
+            raise KeystoreBadPassphraseError("not this passphrase") from None
+
+
+class LogLines(io.StringIO):
+    """What a node logs, line by line; a stream for `EventLog`."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def write(self, text: str) -> int:
+        self._hear(text)
+        return len(text)
+
+
+class Watch(Protocol):
+    """Who watches the machines."""
+
+    def logged(self, process: str, line: str) -> None: ...
+    def node_ended(self, machine: Machine, process: Process, exit_code: int, reason: str) -> None: ...
+
+
+class Machine:
+    """`process` is the one that runs, or None. `wall_offset_s`: how far its wall clock is ahead, asked at each start."""
+
+    def __init__(self, number: int, window: int, loop: VirtualLoop, network: Network, draws: Draws, watch: Watch) -> None:
+        self.number = number
+        self.name = node_name(number)
+        self.draws = draws
+        self._loop = loop
+        self._network = network
+        self._watch = watch
+        folder = scratch_folder() / self.name
+        folder.mkdir(exist_ok=True)
+        self.volume = Volume(folder)
+        self.volume.lose()
+        self._config = node_config(number, folder, window)
+        self.wall_offset_s = 0.0
+        self.disk_hangs_until_s = 0.0
+        self.starts = 0
+        self.longest_down_s = 0.0
+        self._down_since_s = START_S
+        self.rolled_back = False
+        self.process: Process | None = None
+        self.node: Node | None = None
+        self.keystores: list[Keystore] = []
+        self.exit: tuple[int, str] | None = None
+        self._stop = asyncio.Event()
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None
+
+    def start(self) -> None:
+        """A process of its own on the same volume."""
+        assert self.process is None
+        self.starts += 1
+        self.exit = None
+        self.longest_down_s = max(self.longest_down_s, self._loop.time() - self._down_since_s)
+        process = self.process = Process(f"{self.name}#{self.starts}")
+        process.worker = Worker(self._loop, self, process)
+        self._stop = asyncio.Event()
+        process.context.run(self._loop.create_task, self._main(process), name=process.name)
+
+    def kill_at_write(self, number: int) -> None:
+        """SIGKILL in the middle of the next transaction, at this write of it; at once when none comes."""
+        left = [number]
+
+        def count() -> None:
+            left[0] -= 1
+            if left[0] <= 0:
+                self.volume.on_write = None
+                raise KilledInTheActError
+
+        self.volume.on_write = count
+
+    def roll_back(self, image: Snapshot) -> None:
+        """SIGKILL, an older image of the volume, and a start on it."""
+        if self.running:
+            self.kill()
+        self.volume.restore(image)
+        self.rolled_back = True
+        self.start()
+
+    def heal(self) -> None:
+        self.volume.full = self.volume.broken = False
+        self.disk_hangs_until_s = 0.0
+
+    @property
+    def killing(self) -> bool:
+        """A kill in the act waits for its act."""
+        return self.volume.on_write is not None
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._stop.set()
+
+    def kill(self) -> None:
+        """SIGKILL: the volume keeps what was written."""
+        self._die()
+        self.volume.on_write = None
+        self.volume.kill()
+
+    def cut_power(self, kept: float) -> None:
+        """The machine stops: of what was not synced only a part is there afterwards."""
+        self._die()
+        self.volume.on_write = None
+        self.volume.cut_power(self.draws.of("power", self.name), kept)
+
+    def _die(self) -> None:
+        process, self.process, self.node = self.process, None, None
+        if process is not None:
+            self._down_since_s = self._loop.time()
+            self._loop.kill(process)
+            self._network.died(process)
+            for keystore in self.keystores:
+                abandon(keystore)
+            self.keystores.clear()
+
+    async def _main(self, process: Process) -> None:
+        log = EventLog(
+            node_id=self.name,
+            level="warning",
+            stream=LogLines(lambda line: self._watch.logged(process.name, line)),
+            clock=self._wall,
+        )
+        host = Host(
+            random=DrawnBytes(self.draws, process.name),
+            wall=self._wall,
+            monotonic=self._loop.time,
+            connect=self.volume.connect,
+            build_backend=QuickBackend,
+            build_transport=lambda *_: SimTransport(self._network),
+        )
+        environment = {"HERMES_KEYSTORE_PASSPHRASE": PASSPHRASE}
+        self.node = Node(self._config, environment, log, host)
+        self.exit = await run_until_stopped(self.node, self._stop, log)
+        self._loop.call_soon(self._ended, process, context=contextvars.Context())
+
+    def _ended(self, process: Process) -> None:
+        """Outside of the process: the kernel closes what is still open, and who watches it hears how it ended."""
+        if self.process is not process or self.exit is None:
+            return
+        self._watch.node_ended(self, process, *self.exit)
+        self.node = None
+        self._die()
+
+    def _wall(self) -> float:
+        return EPOCH_S + self.wall_offset_s + self._loop.time()

@@ -1,0 +1,223 @@
+"""The simulated network: machines with addresses, links between each two, streams that are dialled and served."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from hermes_node.config.addresses import Address
+from hermes_node.errors import ListenError
+from hermes_node.streams.transport import StreamHandler
+from hermes_node.tls.files import ReloadingTls
+from tests.simulation.links import Link
+from tests.simulation.loop import CURRENT, Process, VirtualLoop
+from tests.simulation.streams import DialledEnd, SimStream
+
+if TYPE_CHECKING:
+    from tests.simulation.draws import Draws
+
+CONNECT_TIMEOUT_S: Final = 20.0
+"""How long a connection may take to come about, as gRPC's default."""
+
+KEEPALIVE_S: Final = 80.0
+"""After this long without a word the server's keepalive ends a connection."""
+
+SERVED: Final[contextvars.ContextVar[SimStream]] = contextvars.ContextVar("served stream")
+"""The stream that a handler serves, or that a dialler opened last: for who looks from inside."""
+
+
+class Network:
+    """`on_write` hears of every message that leaves a process, with the stream it leaves on."""
+
+    def __init__(self, loop: VirtualLoop, draws: Draws) -> None:
+        self.loop = loop
+        self.messages = 0
+        self.on_write: list[Callable[[SimStream, Process, bytes], None]] = []
+        self._draws = draws
+        self._links: dict[frozenset[str], Link] = {}
+        self._servers: dict[str, SimServer] = {}
+        self._streams: dict[int, SimStream] = {}
+        self._numbers = itertools.count(1)
+
+    # machines and links
+
+    def link(self, one: str, other: str) -> Link:
+        key = frozenset((one, other))
+        link = self._links.get(key)
+        if link is None:
+            link = self._links[key] = Link(self.loop, self._draws.of("delay", "-".join(sorted(key))))
+        return link
+
+    def streams_of(self, machine: str) -> list[SimStream]:
+        """Those that stand, by age."""
+        return [stream for stream in self._streams.values() if machine in (stream.dialler.machine, stream.server.machine)]
+
+    def streams_between(self, one: str, other: str) -> list[SimStream]:
+        return [s for s in self._streams.values() if {s.dialler.machine, s.server.machine} == {one, other}]
+
+    def died(self, process: Process) -> None:
+        """The kernel closes what a dead process had open: its peers hear of it."""
+        for address, server in list(self._servers.items()):
+            if server.process is process:
+                del self._servers[address]
+        for stream in list(self._streams.values()):
+            if process is stream.dialler:
+                stream.reset_by_dialler()
+            elif process is stream.server:
+                stream.reset_by_server()
+            else:
+                continue
+            self._streams.pop(stream.number, None)
+
+    def expire(self, link_ends: tuple[str, str]) -> None:
+        """A cut that lasts: keepalive ends the serving side of every stream across it."""
+        for stream in self.streams_between(*link_ends):
+            stream.break_locally()
+
+    def heal(self) -> None:
+        """Every link carries again, at its usual pace."""
+        for link in self._links.values():
+            link.loss = link.extra_delay_s = 0.0
+            if link.blocked:
+                link.heal()
+
+    # what streams report
+
+    def written(self, stream: SimStream, process: Process, data: bytes) -> None:
+        self.messages += 1
+        for hear in self.on_write:
+            hear(stream, process, data)
+
+    def ended(self, stream: SimStream) -> None:
+        self._streams.pop(stream.number, None)
+
+    # listening and dialling
+
+    def listen(self, server: SimServer) -> None:
+        address = str(server.address)
+        if address in self._servers:
+            raise ListenError(f"cannot listen on {address}")
+        self._servers[address] = server
+
+    def unlisten(self, server: SimServer) -> None:
+        if self._servers.get(str(server.address)) is server:
+            del self._servers[str(server.address)]
+
+    def dial(self, dialler: Process, address: str, path: str, names: frozenset[str], expected: str | None) -> SimStream:
+        """A stream whose other end comes about when the first packet arrives; until then writes wait on the way."""
+        machine = address.rpartition(":")[0]
+        link = self.link(dialler.machine, machine)
+        server = self._servers.get(address)
+        stream = SimStream(self, next(self._numbers), path, link, dialler, names)
+        if server is None:
+            nobody = Process("nobody")
+            stream.connect(nobody)
+            link.signal(dialler, stream.down.break_off, "UNAVAILABLE: connection refused")
+            return stream
+        stream.connect(server.process)
+        if expected is not None and expected not in server.names:
+            link.signal(dialler, stream.down.break_off, "UNAVAILABLE: the certificate has another name")
+            return stream
+        self._streams[stream.number] = stream
+        link.open(server.process, server.accept, stream)
+        self.loop.call_later(CONNECT_TIMEOUT_S, stream.give_up, context=dialler.context)
+        return stream
+
+
+class SimServer:
+    """`hermes_node.streams.transport.StreamServer` of the process that makes it."""
+
+    def __init__(self, network: Network, service: str, address: Address, names: frozenset[str]) -> None:
+        process = CURRENT.get()
+        assert process is not None
+        self.process = process
+        self.address = address
+        self.names = names
+        self._network = network
+        self._service = service
+        self._handlers: Mapping[str, StreamHandler] = {}
+        self._tasks: dict[asyncio.Task[None], SimStream] = {}
+        network.listen(self)
+
+    async def start(self, handlers: Mapping[str, StreamHandler]) -> None:
+        self._handlers = handlers
+
+    async def follow(self, ready: bool) -> None:
+        pass
+
+    async def stop(self, grace_s: float) -> None:
+        self._network.unlisten(self)
+        if grace_s and self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=grace_s)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def accept(self, stream: SimStream) -> None:
+        """Runs in the server's process."""
+        handler = self._handlers.get(stream.path.rpartition("/")[2])
+        if handler is None or self._network._servers.get(str(self.address)) is not self:
+            stream.reset_by_server("UNIMPLEMENTED")
+            return
+        stream.accepted = True
+        token = SERVED.set(stream)
+        task = self._network.loop.create_task(self._serve(handler, stream))
+        SERVED.reset(token)
+        stream.handler = task
+        self._tasks[task] = stream
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    async def _serve(self, handler: StreamHandler, stream: SimStream) -> None:
+        try:
+            await handler(stream.served)
+        except asyncio.CancelledError:
+            stream.reset_by_server("CANCELLED: by the server")
+            stream.up.break_off("reset", lose=True)
+        else:
+            stream.served.finish()
+        finally:
+            self._network.ended(stream)
+
+
+class SimTransport:
+    """`hermes_node.streams.transport.Transport` of one node."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> SimServer:  # noqa: ARG002 - apps use none
+        return SimServer(self._network, service, address, frozenset())
+
+    def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> SimServer:
+        return SimServer(self._network, service, address, tls.material.names)
+
+    def connect(self, address: str, server_name: str | None, tls: ReloadingTls) -> SimConnection:
+        return SimConnection(self._network, address, tls.material.names, server_name or address.rpartition(":")[0])
+
+
+class SimConnection:
+    """A connection of a node or a client."""
+
+    def __init__(self, network: Network, address: str, names: frozenset[str], expected: str | None) -> None:
+        self._network = network
+        self._address = address
+        self._names = names
+        self._expected = expected
+        self._opened: list[DialledEnd] = []
+
+    def open(self, path: str) -> DialledEnd:
+        process = CURRENT.get()
+        assert process is not None
+        stream = self._network.dial(process, self._address, path, self._names, self._expected)
+        SERVED.set(stream)
+        self._opened.append(stream.dialled)
+        return stream.dialled
+
+    async def close(self) -> None:
+        for stream in self._opened:
+            stream.cancel()

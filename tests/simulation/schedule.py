@@ -1,0 +1,112 @@
+"""Everything that happens to a world from outside, as explicit lists: chats with operations, and faults."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from tests.simulation.draws import Draws
+from tests.simulation.loop import START_S
+from tests.simulation.settings import APP_PORT, node_name
+
+NODES: Final = 5
+APPS: Final = 8
+CHATS: Final = 12
+ACTIVE_S: Final = 120.0
+"""How long apps talk; then everything is healed, and the world comes to rest."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`by`: the app. Kinds: send (`count` messages of `size` bytes), rekey, delete."""
+
+    at_s: float
+    by: str
+    kind: str
+    count: int = 1
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class ChatPlan:
+    number: int
+    at_s: float
+    initiator: str
+    acceptor: str
+    operations: list[Operation] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kind` names a function of tests.simulation.faults; `target` a machine or app, `other` a second one."""
+
+    at_s: float
+    kind: str
+    target: str
+    other: str = ""
+    for_s: float = 0.0
+    amount: float = 0.0
+
+
+@dataclass(frozen=True)
+class AppPlan:
+    name: str
+    addresses: list[str]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    seed: int
+    nodes: int
+    apps: list[AppPlan]
+    chats: list[ChatPlan]
+    faults: list[Fault]
+    active_s: float = ACTIVE_S
+    window: int = 16
+    """Positions that a reservation covers; a small one is crossed often."""
+
+    def to_json(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=1)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Schedule:
+        return msgspec.json.decode(data, type=cls)
+
+
+def draw_schedule(seed: int) -> Schedule:
+    """What the seed says happens. Each part has choices of its own, so that one more fault moves no operation."""
+    from tests.simulation.faults import draw_faults
+
+    draws = Draws(seed)
+    apps = [_draw_app(number, draws.of("app", str(number))) for number in range(APPS)]
+    chats = [_draw_chat(number, apps, draws.of("chat", str(number))) for number in range(CHATS)]
+    faults = draw_faults(draws, NODES, [app.name for app in apps])
+    return Schedule(seed, NODES, apps, chats, faults, window=draws.of("window").choice((4, 16, 32)))
+
+
+def _draw_app(number: int, choices: random.Random) -> AppPlan:
+    homes = choices.sample(range(NODES), choices.choice((1, 2, 3)))
+    return AppPlan(f"app-{number}", [f"{node_name(home)}:{APP_PORT}" for home in homes])
+
+
+def _draw_chat(number: int, apps: list[AppPlan], choices: random.Random) -> ChatPlan:
+    initiator, acceptor = choices.sample([app.name for app in apps], 2)
+    begin_s = START_S + 4.0 + 60.0 * choices.random() ** 3
+    plan = ChatPlan(number, begin_s, initiator, acceptor)
+    at_s = begin_s + 2.0
+    while at_s < START_S + ACTIVE_S:
+        plan.operations.append(_draw_operation(at_s, choices.choice((initiator, acceptor)), choices))
+        at_s += choices.choice((0.0, 0.02, 2.0, 15.0, 40.0, 70.0)) * (0.5 + choices.random())
+    if choices.random() < 0.25:
+        plan.operations.append(Operation(choices.uniform(begin_s + 5.0, START_S + ACTIVE_S), initiator, "delete"))
+        plan.operations.sort(key=lambda operation: operation.at_s)
+    return plan
+
+
+def _draw_operation(at_s: float, by: str, choices: random.Random) -> Operation:
+    if choices.random() < 0.08:
+        return Operation(at_s, by, "rekey")
+    return Operation(at_s, by, "send", choices.choice((1, 1, 1, 2, 5)), choices.choice((0, 10, 100, 1000)))

@@ -1,0 +1,75 @@
+"""The nodes of a simulated world: their names, certificates and configuration, made once a process."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from hermes_client.scenario.certificates import CertificateFiles, LocalAuthority
+from hermes_client.scenario.local_mesh import render_toml
+from hermes_node.config.sections import Config
+from hermes_node.config.sources import load_config
+
+APP_PORT: Final = 8443
+MESH_PORT: Final = 9443
+SEEDS: Final = 3
+"""The first nodes are everybody's seeds."""
+
+HEARTBEAT_S: Final = 8.0
+DEAD_AFTER_S: Final = 20.0
+CHURN_GRACE_S: Final = 30.0
+
+
+def node_name(number: int) -> str:
+    return f"hermes-{number}"
+
+
+@functools.cache
+def scratch_folder() -> Path:
+    """In memory where the machine has such a place; gone at the end of this process."""
+    shared = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="hermes-simulation-", dir=shared if shared.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def _authority() -> LocalAuthority:
+    folder = scratch_folder() / "certificates"
+    folder.mkdir()
+    return LocalAuthority(folder)
+
+
+@functools.cache
+def _certificate(number: int) -> CertificateFiles:
+    return _authority().issue_node(node_name(number))
+
+
+@functools.cache
+def node_config(number: int, data_dir: Path, window: int) -> Config:
+    """Through the real reader, so that every rule of a configuration holds."""
+    name, authority, files = node_name(number), _authority(), _certificate(number)
+    settings: dict[str, dict[str, Any]] = {
+        "node": {"id": name, "data_dir": str(data_dir)},
+        "app": {"listen": f"{name}:{APP_PORT}"},
+        "mesh": {
+            "listen": f"{name}:{MESH_PORT}",
+            "seeds": [f"{node_name(seed)}:{MESH_PORT}" for seed in range(SEEDS)],
+            "tls_cert": str(files.certificate),
+            "tls_key": str(files.key),
+            "tls_ca": str(authority.ca_file),
+            "heartbeat_interval_s": HEARTBEAT_S,
+            "dead_after_s": DEAD_AFTER_S,
+            "churn_grace_s": CHURN_GRACE_S,
+        },
+        "admin": {"listen": "127.0.0.1:9090"},
+        "log": {"level": "warning"},
+        "crypto": {"window": window},
+    }
+    path = scratch_folder() / f"{name}.toml"
+    path.write_text(render_toml(settings))
+    return load_config(path, {})
