@@ -17,7 +17,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import ChatMessage
 from hermes_wire.app import ClientMessage
-from hermes_wire.byte_stream import READ_TURNS
+from hermes_wire.late_timers import InputsFirst
 
 _log = logging.getLogger("hermes.client")
 
@@ -28,7 +28,7 @@ class AppDriver:
     def __init__(self, identity: Identity, params: AppParams, random: RandomSource) -> None:
         self._machine = AppChats(identity=identity, params=params, random=random)
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.Handle | None = None
+        self._timer = InputsFirst(self._loop.time, self._handle_timer)
         self._to_acknowledge: dict[ChatId, int] = {}
         self.outbound: deque[ClientMessage] = deque()
         self.wake = asyncio.Event()
@@ -123,8 +123,7 @@ class AppDriver:
     def close(self) -> None:
         """Wake everyone who waits; nothing works afterwards."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self.offered.notify()
         for chat in self.chats.values():
             chat.changed.notify()
@@ -136,21 +135,10 @@ class AppDriver:
         if self.connected and output.sends:
             self.outbound.extend(output.sends)
             self.wake.set()
-        self._set_timer()
+        if not self._closed:
+            self._timer.set(self._machine.next_timer())
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = self._machine.next_timer()
-        if due is not None and not self._closed:
-            self._timer = self._loop.call_at(due, self._fire)
-
-    def _fire(self, turns: int = READ_TURNS) -> None:
-        """What has arrived by now is handled before the timer: after a pause it may be what the timer waits for."""
-        if turns:
-            self._timer = self._loop.call_soon(self._fire, turns - 1)
-            return
+    def _handle_timer(self) -> None:
         self._machine.handle_timer(self._loop.time())
         self._absorb()
 

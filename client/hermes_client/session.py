@@ -32,7 +32,7 @@ from hermes_core.protocol.session import (
     SessionMessage,
 )
 from hermes_wire.app import ClientMessage, ServerMessage
-from hermes_wire.byte_stream import let_inputs_arrive
+from hermes_wire.late_timers import let_inputs_arrive
 
 _log = logging.getLogger("hermes.client")
 
@@ -191,11 +191,12 @@ class HomeSession:
 
     async def _beat(self) -> None:
         """Ask for a sign of life when the node was silent; a node that stays silent is gone."""
-        sequence = 0
+        loop, sequence = asyncio.get_running_loop(), 0
         while True:
+            due = loop.time() + self._interval_s
             await asyncio.sleep(self._interval_s)
-            await let_inputs_arrive()
-            silent_s = asyncio.get_running_loop().time() - self._heard_at
+            await let_inputs_arrive(loop.time() - due)
+            silent_s = loop.time() - self._heard_at
             if silent_s > SILENT_INTERVALS * self._interval_s:
                 raise StreamLostError(f"{self._stream.address}: silent for {silent_s:.1f} s")
             if silent_s >= self._interval_s / 2:

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
 import grpc
 import grpc.aio
 
-_ENDED: Final = (grpc.RpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError)
-
-
-READ_TURNS: Final = 3
-"""Turns of the loop in which gRPC hands over what it has read: its poller's, the future's, the reading task's."""
-
-
-async def let_inputs_arrive() -> None:
-    """What has come in by now reaches whoever reads it. Await this before acting on a timer.
-
-    After a pause (a suspended machine, a stopped process) everything is late at once, and what waits to be read may be what the
-    timer waits for.
-    """
-    for _ in range(READ_TURNS):
-        await asyncio.sleep(0)
+_ENDED: Final = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
+"""BaseError: what gRPC's own layer refuses, and, on the serving side, that the server has stopped."""
 
 
 class StreamEndedError(Exception):
@@ -60,26 +48,33 @@ class GrpcStream:
         self._end = end
 
     async def read(self) -> bytes | None:
-        try:
-            data = await self._end.read()
-        except _ENDED as error:
-            raise StreamEndedError(_describe(error)) from None
+        data = await self._call(self._end.read())
         return None if data is grpc.aio.EOF else bytes(data)
 
     async def write(self, data: bytes) -> None:
-        try:
-            await self._end.write(data)
-        except _ENDED as error:
-            raise StreamEndedError(_describe(error)) from None
+        await self._call(self._end.write(data))
 
     async def done_writing(self) -> None:
-        try:
-            await self._end.done_writing()
-        except _ENDED as error:
-            raise StreamEndedError(_describe(error)) from None
+        await self._call(self._end.done_writing())
 
     def cancel(self) -> None:
         self._end.cancel()
+
+    async def _call(self, operation: Awaitable[Any]) -> Any:
+        try:
+            return await operation
+        except _ENDED as error:
+            raise StreamEndedError(_describe(error)) from None
+        except asyncio.CancelledError:
+            # Of a stream that this end cancelled, gRPC says it like that, as if somebody had cancelled the task.
+            if _is_asked_to_end():
+                raise
+            raise StreamEndedError("CANCELLED: by this end") from None
+
+
+def _is_asked_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _describe(error: Exception) -> str:

@@ -180,6 +180,7 @@ def fill_disk(world: World, it: Fault) -> bool:
     """Nothing can be written for `for_s`."""
     volume = world.machine(it.target).volume
     volume.full = True
+    world.longest_cut_s = max(world.longest_cut_s, it.for_s)
     world.after(it.for_s, setattr, volume, "full", False)
     return True
 
@@ -197,6 +198,7 @@ def break_disk(world: World, it: Fault) -> bool:
     """Writes and syncs fail for `for_s`."""
     volume = world.machine(it.target).volume
     volume.broken = True
+    world.longest_cut_s = max(world.longest_cut_s, it.for_s)
     world.after(it.for_s, setattr, volume, "broken", False)
     return True
 

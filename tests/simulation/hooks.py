@@ -27,7 +27,7 @@ class Hooks:
                 for hear in heard:
                     hear(*args)
 
-            return tell
+            return heard[0] if len(heard) == 1 else tell
 
         self._keystore_opened = listeners("keystore_opened")
         self.committed = listeners("committed")

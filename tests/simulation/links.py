@@ -25,7 +25,7 @@ class Link:
         self.blocked_since_s: float | None = None
         self.loss = 0.0
         self.extra_delay_s = 0.0
-        self._parked: list[tuple[Pipe, bytes | None]] = []
+        self._parked: list[tuple[int, Pipe, bytes | None]] = []
         self._signals: list[tuple[Process, Callable[..., object], tuple[Any, ...]]] = []
         self._openings: list[tuple[Process, Callable[..., object], SimStream]] = []
         self.carried = 0
@@ -45,12 +45,15 @@ class Link:
 
     def carry(self, pipe: Pipe, data: bytes | None) -> None:
         self.carried += 1
+        self._send(self.carried, pipe, data)
+
+    def _send(self, number: int, pipe: Pipe, data: bytes | None) -> None:
         if self.blocked:
-            self._parked.append((pipe, data))
+            self._parked.append((number, pipe, data))
             return
         at_s = max(pipe.last_at_s + EPSILON_S, self._loop.time() + self.draw_delay_s())
         pipe.last_at_s = at_s
-        self._loop.deliver_at(at_s, self._arrive, pipe, data, at_s, context=pipe.receiver_context().context)
+        self._loop.deliver_at(at_s, self._arrive, number, pipe, data, at_s, context=pipe.receiver_context().context)
 
     def open(self, receiver: Process, accept: Callable[..., object], stream: SimStream) -> None:
         """The first packet of a stream; what is written to it stays behind."""
@@ -72,9 +75,8 @@ class Link:
         for receiver, accept, stream in openings:
             self.open(receiver, accept, stream)
         parked, self._parked = self._parked, []
-        for pipe, data in parked:
-            self.carried -= 1
-            self.carry(pipe, data)
+        for number, pipe, data in sorted(parked, key=lambda waiting: waiting[0]):  # in the order in which they were sent
+            self._send(number, pipe, data)
         signals, self._signals = self._signals, []
         for receiver, callback, args in signals:
             self.signal(receiver, callback, *args)
@@ -87,8 +89,9 @@ class Link:
         at_s = self._loop.time() + self.draw_delay_s()
         self._loop.deliver_at(at_s, callback, *args, context=receiver.context)
 
-    def _arrive(self, pipe: Pipe, data: bytes | None, at_s: float) -> None:
-        if self.blocked:
-            self._parked.append((pipe, data))
+    def _arrive(self, number: int, pipe: Pipe, data: bytes | None, at_s: float) -> None:
+        """At the machine; a process that stands still hears of it later, whatever has become of the link by then."""
+        if self.blocked_since_s is not None and at_s >= self.blocked_since_s:
+            self._parked.append((number, pipe, data))
             return
         pipe.arrive(data, at_s)

@@ -15,14 +15,18 @@ START_S: Final = 1_000.0
 MAX_CALLBACKS_AT_ONCE: Final = 200_000
 """More callbacks than this without time moving on are a busy loop."""
 
+READ_AFTER_PAUSE_S: Final = 0.05
+"""After a pause, until what waited in sockets reaches the loop (measured with grpc.aio: 13 to 2,000 turns)."""
+
 
 class Process:
     """What SIGSTOP and SIGKILL hit: every callback that runs in its context. `name` with the number of its start."""
 
-    __slots__ = ("alive", "context", "held", "held_timers", "name", "paused", "worker")
+    __slots__ = ("alive", "context", "held", "held_timers", "machine", "name", "paused", "worker")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.machine = name.partition("#")[0]
         self.alive = True
         self.paused = False
         self.held: list[Handle] = []
@@ -30,11 +34,6 @@ class Process:
         self.worker: Any = None
         self.context = contextvars.copy_context()
         self.context.run(CURRENT.set, self)
-
-    @property
-    def machine(self) -> str:
-        """The name of the machine it runs on."""
-        return self.name.partition("#")[0]
 
     def __repr__(self) -> str:
         return f"Process({self.name})"
@@ -46,7 +45,7 @@ CURRENT: contextvars.ContextVar[Process | None] = contextvars.ContextVar("proces
 class Handle:
     """A callback that is due; asyncio only ever cancels it."""
 
-    __slots__ = ("args", "callback", "cancelled_", "context", "process", "timer", "when_s")
+    __slots__ = ("args", "callback", "cancelled_", "context", "outside", "process", "timer", "when_s")
 
     def __init__(
         self,
@@ -63,6 +62,7 @@ class Handle:
         self.process = context.get(CURRENT)
         self.when_s = when_s
         self.timer = timer
+        self.outside = False
         self.cancelled_ = False
 
     def cancel(self) -> None:
@@ -122,9 +122,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def deliver_at(self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context) -> None:
-        """Like call_at for what comes from outside a process: after a pause it is found before timers, as by a selector."""
+        """Like call_at for what comes from outside a process."""
         handle = self.call_at(when, callback, *args, context=context)
-        handle.timer = False
+        handle.timer, handle.outside = False, True
 
     # processes
 
@@ -132,11 +132,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         process.paused = True
 
     def resume(self, process: Process) -> None:
-        """What came from outside first, then what became due meanwhile: the order in which an event loop takes them up."""
+        """Timers that became due come at once; what came from outside is read by gRPC's threads first, which takes a while."""
         process.paused = False
         held = process.held + sorted(process.held_timers, key=lambda handle: handle.when_s)
         process.held, process.held_timers = [], []
-        self._ready.extend(held)
+        for handle in held:
+            if handle.outside:
+                heapq.heappush(self._timers, (self._now_s + READ_AFTER_PAUSE_S, next(self._numbers), handle))
+            else:
+                self._ready.append(handle)
 
     def kill(self, process: Process) -> None:
         """Nothing of it runs ever again: no `finally`, no callback."""
@@ -169,23 +173,25 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         now = self._now_s
         while timers and timers[0][0] <= now:
             ready.append(heapq.heappop(timers)[2])
+        self._at_once += len(ready)
+        if self._at_once > MAX_CALLBACKS_AT_ONCE:
+            raise BusyLoopError(f"time stands still; the next callback: {ready[0].callback!r}")
         for _ in range(len(ready)):
-            self._call(ready.popleft())
+            handle = ready.popleft()
+            if not handle.cancelled_ and self._may_run(handle):
+                self._call(handle)
+
+    def _may_run(self, handle: Handle) -> bool:
+        process = handle.process
+        if process is None:
+            return True
+        if process.alive and process.paused:
+            (process.held_timers if handle.timer else process.held).append(handle)
+            return False
+        return process.alive
 
     def _call(self, handle: Handle) -> None:
-        if handle.cancelled_:
-            return
-        process = handle.process
-        if process is not None:
-            if not process.alive:
-                return
-            if process.paused:
-                (process.held_timers if handle.timer else process.held).append(handle)
-                return
         self.steps += 1
-        self._at_once += 1
-        if self._at_once > MAX_CALLBACKS_AT_ONCE:
-            raise BusyLoopError(f"time stands still; the last callback: {handle.callback!r}")
         try:
             handle.context.run(handle.callback, *handle.args)
         except (SystemExit, KeyboardInterrupt):

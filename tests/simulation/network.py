@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from hermes_node.config.addresses import Address
@@ -14,6 +15,7 @@ from hermes_node.streams.transport import StreamHandler
 from hermes_node.tls.files import ReloadingTls
 from tests.simulation.links import Link
 from tests.simulation.loop import CURRENT, Process, VirtualLoop
+from tests.simulation.pipes import READ_TURNS
 from tests.simulation.streams import DialledEnd, SimStream
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S: Final = 20.0
 """How long a connection may take to come about, as gRPC's default."""
+
+REFUSED: Final = "UNAVAILABLE: connection refused"
+
+STOP_TURNS: Final = range(READ_TURNS + 2, READ_TURNS + 8)
+"""Turns of the loop between the end of a server's last stream and its stop's return: handlers are then at their end, or not."""
 
 KEEPALIVE_S: Final = 80.0
 """After this long without a word the server's keepalive ends a connection."""
@@ -103,8 +110,15 @@ class Network:
         self._servers[address] = server
 
     def unlisten(self, server: SimServer) -> None:
-        if self._servers.get(str(server.address)) is server:
+        if self.listens(server):
             del self._servers[str(server.address)]
+
+    def listens(self, server: SimServer) -> bool:
+        return self._servers.get(str(server.address)) is server
+
+    def draw(self, purpose: str, choices: Sequence[int]) -> int:
+        """Where gRPC's threads run a race with the process's loop."""
+        return self._draws.of("race", purpose).choice(choices)
 
     def dial(self, dialler: Process, address: str, path: str, names: frozenset[str], expected: str | None) -> SimStream:
         """A stream whose other end comes about when the first packet arrives; until then writes wait on the way."""
@@ -113,13 +127,13 @@ class Network:
         server = self._servers.get(address)
         stream = SimStream(self, next(self._numbers), path, link, dialler, names)
         if server is None:
-            nobody = Process("nobody")
-            stream.connect(nobody)
-            link.signal(dialler, stream.down.break_off, "UNAVAILABLE: connection refused")
+            stream.connect(Process("nobody"))
+            link.signal(dialler, stream.fail_dialler, REFUSED)
+            self.loop.call_later(CONNECT_TIMEOUT_S, stream.give_up, context=dialler.context)
             return stream
         stream.connect(server.process)
         if expected is not None and expected not in server.names:
-            link.signal(dialler, stream.down.break_off, "UNAVAILABLE: the certificate has another name")
+            link.signal(dialler, stream.fail_dialler, "UNAVAILABLE: the certificate has another name")
             return stream
         self._streams[stream.number] = stream
         link.open(server.process, server.accept, stream)
@@ -139,7 +153,10 @@ class SimServer:
         self._network = network
         self._service = service
         self._handlers: Mapping[str, StreamHandler] = {}
-        self._tasks: dict[asyncio.Task[None], SimStream] = {}
+        self._streams: dict[int, SimStream] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.stopped = False
         network.listen(self)
 
     async def start(self, handlers: Mapping[str, StreamHandler]) -> None:
@@ -149,39 +166,55 @@ class SimServer:
         pass
 
     async def stop(self, grace_s: float) -> None:
+        """Waits for streams, not for handlers: one that left without a status holds it up, one that cleans up does not."""
         self._network.unlisten(self)
-        if grace_s and self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=grace_s)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace_s)
+        for stream in list(self._streams.values()):
+            stream.stop_server()
+        for _ in range(self._network.draw("stop", STOP_TURNS)):
+            await asyncio.sleep(0)
+        self.stopped = True
 
     def accept(self, stream: SimStream) -> None:
         """Runs in the server's process."""
-        handler = self._handlers.get(stream.path.rpartition("/")[2])
-        if handler is None or self._network._servers.get(str(self.address)) is not self:
-            stream.reset_by_server("UNIMPLEMENTED")
+        if stream.server_over:
+            return  # the dialler's reset overtook it
+        if stream.dialler_over:
+            stream.end_server()  # cancelled before there was a connection: nothing but the connection came
             return
-        stream.accepted = True
+        if not self._network.listens(self):
+            stream.link.signal(stream.dialler, stream.fail_dialler, REFUSED)
+            stream.end_server()
+            return
+        stream.accepted()
+        handler = self._handlers.get(stream.path.rpartition("/")[2])
+        if handler is None:
+            stream.served.finish("UNIMPLEMENTED: Method not found!")
+            return
+        stream.served_by = self
+        self._streams[stream.number] = stream
+        self._idle.clear()
         token = SERVED.set(stream)
-        task = self._network.loop.create_task(self._serve(handler, stream))
+        stream.handler = self._network.loop.create_task(self._serve(handler, stream))
         SERVED.reset(token)
-        stream.handler = task
-        self._tasks[task] = stream
-        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    def ended(self, stream: SimStream) -> None:
+        """One of its streams; the handler may still run."""
+        self._streams.pop(stream.number, None)
+        if not self._streams:
+            self._idle.set()
 
     async def _serve(self, handler: StreamHandler, stream: SimStream) -> None:
         try:
             await handler(stream.served)
         except asyncio.CancelledError:
-            stream.reset_by_server("CANCELLED: by the server")
-            stream.up.break_off("reset", lose=True)
+            pass  # gRPC sends no status then: a dialler that did not cancel goes on waiting
+        except Exception as error:  # noqa: BLE001 - as gRPC does; it is a defect all the same
+            self._network.loop.call_exception_handler({"message": f"handler of {stream}", "exception": error})
+            stream.served.finish(f"UNKNOWN: Unexpected {type(error)}: {error}")
         else:
             stream.served.finish()
-        finally:
-            self._network.ended(stream)
 
 
 class SimTransport:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from tests.simulation.links import Link
@@ -20,30 +21,38 @@ END: Final = None
 """What a reader gets when everything was said."""
 
 
-class Arrival:
+class Arrival(NamedTuple):
     """One message, or the end; `at_s` when it reached the receiver's machine."""
 
-    __slots__ = ("at_s", "data")
+    data: bytes | None
+    at_s: float
 
-    def __init__(self, data: bytes | None, at_s: float) -> None:
-        self.data = data
-        self.at_s = at_s
+
+class Held(NamedTuple):
+    """The write that waits for room, and who waits for it; nobody, once that task was cancelled."""
+
+    data: bytes
+    left: asyncio.Future[None]
 
 
 class Pipe:
-    """`broken` says why nothing more comes; `ended` that the writer said everything."""
+    """`broken`: why nothing more can be read; `status`: how the writer ended, None in order. `on_end`: when the end arrives."""
 
-    def __init__(self, loop: VirtualLoop, link: Link, receiver: Process) -> None:
+    def __init__(self, loop: VirtualLoop, link: Link, receiver: Process, on_end: Callable[[], None]) -> None:
         self._loop = loop
         self._link = link
         self._receiver = receiver
+        self._on_end = on_end
         self._arrived: deque[Arrival] = deque()
         self._unread_bytes = 0
         self._reader: asyncio.Future[None] | None = None
-        self._writers: deque[asyncio.Future[None]] = deque()
+        self._lost_read = False
+        self._held: Held | None = None
+        self._end_waits = False
         self._waking = False
         self.last_at_s = 0.0
         self.broken: str | None = None
+        self.status: str | None = None
 
     @property
     def oldest_arrival_s(self) -> float | None:
@@ -55,27 +64,63 @@ class Pipe:
         """The end has arrived, whatever is still to be read before it."""
         return bool(self._arrived) and self._arrived[-1].data is END
 
+    @property
+    def at_end(self) -> bool:
+        """Everything was read but the end."""
+        return bool(self._arrived) and self._arrived[0].data is END
+
     # the writing end
 
+    @property
+    def busy(self) -> bool:
+        """A write waits for room, perhaps one whose task was cancelled."""
+        return self._held is not None
+
     async def write(self, data: bytes) -> None:
-        """Returns when there is room. The caller looks whether the stream still stands."""
-        while self._unread_bytes and self._unread_bytes + len(data) > WINDOW_BYTES and self.broken is None:
-            room: asyncio.Future[None] = self._loop.create_future()
-            self._writers.append(room)
-            await room
-        self.put(data)
+        """Returns when there was room. Once begun it is not taken back, even when the task is cancelled: gRPC's core has it."""
+        assert self._held is None, "two writes at once"
+        if self._has_room(data):
+            self.put(data)
+            return
+        self._held = Held(data, self._loop.create_future())
+        await self._held.left
+
+    def end(self, status: str | None = None) -> None:
+        """Everything was said, behind a write that waits."""
+        self.status = status
+        if self._held is not None:
+            self._end_waits = True
+        else:
+            self.put(END)
+
+    def release(self, error: Exception | None = None) -> None:
+        """The write that waits waits no longer: its message is lost, and `error` (or nothing) is what it gets."""
+        held, self._held = self._held, None
+        if held is None or held.left.done():
+            return
+        if error is None:
+            held.left.set_result(None)
+        else:
+            held.left.set_exception(error)
 
     def put(self, data: bytes | None) -> None:
         self._unread_bytes += len(data or b"")
         self._link.carry(self, data)
 
+    def _has_room(self, data: bytes) -> bool:
+        return not self._unread_bytes or self._unread_bytes + len(data) <= WINDOW_BYTES
+
     # the link's
 
     def arrive(self, data: bytes | None, at_s: float) -> None:
         """Runs in the receiver's process."""
-        if self.broken is None:
-            self._arrived.append(Arrival(data, at_s))
-            self._wake_reader()
+        if self.broken is not None:
+            return
+        self._arrived.append(Arrival(data, at_s))
+        self._feed_lost_read()
+        self._wake_reader()
+        if data is END:
+            self._on_end()
 
     def receiver_context(self) -> Process:
         return self._receiver
@@ -83,31 +128,62 @@ class Pipe:
     # the reading end
 
     async def read(self) -> bytes | None:
-        """The next message; END at the end, and when it broke (the caller looks at `broken`)."""
+        """The next message; END at the end, and when it broke (the caller looks at `broken`).
+
+        A read whose task was cancelled still takes the next message, which is lost, and END until it has: gRPC's core has it.
+        """
+        if self._lost_read:
+            return END
+        at_hand = bool(self._arrived)
         while not self._arrived:
             if self.broken is not None:
                 return END
             self._reader = self._loop.create_future()
             try:
                 await self._reader
+            except asyncio.CancelledError:
+                self._lost_read = self.broken is None
+                self._feed_lost_read()
+                raise
             finally:
                 self._reader = None
-        arrival = self._arrived[0]
-        if arrival.data is not END:
-            self._arrived.popleft()
-            self._unread_bytes -= len(arrival.data)
-            self._wake_writers()
-        return arrival.data
+        data = self._take()
+        if at_hand:
+            await asyncio.sleep(0)
+        return data
 
-    def break_off(self, reason: str, *, lose: bool = False) -> None:
-        """Nothing more comes; with `lose` what was not read yet is lost as well."""
+    def break_off(self, reason: str) -> None:
+        """Nothing more comes, and what was not read yet is lost."""
         if self.broken is not None:
             return
         self.broken = reason
-        if lose:
-            self._arrived.clear()
+        self._lost_read = False
+        self._arrived.clear()
         self._wake_reader()
-        self._wake_writers()
+
+    def _take(self) -> bytes | None:
+        data = self._arrived[0].data
+        if data is not END:
+            self._arrived.popleft()
+            self._unread_bytes -= len(data)
+            self._let_held_leave()
+        return data
+
+    def _feed_lost_read(self) -> None:
+        if self._lost_read and self._arrived:
+            self._lost_read = False
+            self._take()
+
+    def _let_held_leave(self) -> None:
+        held = self._held
+        if held is None or not self._has_room(held.data):
+            return
+        self._held = None
+        self.put(held.data)
+        if self._end_waits:
+            self.put(END)
+        if not held.left.done():
+            held.left.set_result(None)
 
     def _wake_reader(self, turns: int = READ_TURNS) -> None:
         if turns and self._reader is not None:
@@ -119,9 +195,3 @@ class Pipe:
         self._waking = False
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
-
-    def _wake_writers(self) -> None:
-        while self._writers:
-            writer = self._writers.popleft()
-            if not writer.done():
-                writer.set_result(None)

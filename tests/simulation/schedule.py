@@ -107,6 +107,6 @@ def _draw_chat(number: int, apps: list[AppPlan], choices: random.Random) -> Chat
 
 
 def _draw_operation(at_s: float, by: str, choices: random.Random) -> Operation:
-    if choices.random() < 0.08:
+    if choices.random() < 0.06:
         return Operation(at_s, by, "rekey")
     return Operation(at_s, by, "send", choices.choice((1, 1, 1, 2, 5)), choices.choice((0, 10, 100, 1000)))

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hermes_wire.byte_stream import StreamEndedError
-from tests.simulation.pipes import Pipe
+from tests.simulation.pipes import READ_TURNS, Pipe
 
 if TYPE_CHECKING:
     from tests.simulation.links import Link
     from tests.simulation.loop import Process, VirtualLoop
-    from tests.simulation.network import Network
+    from tests.simulation.network import Network, SimServer
+
+CANCEL_TURNS: Final = (0, READ_TURNS + 1, READ_TURNS + 1, READ_TURNS + 1)
+"""Turns of the loop until the handler of a reset stream is cancelled; a pending read returns after READ_TURNS."""
+
+TAKEN_OF_CANCELLED: Final = (True, False, False, False)
+"""Whether a write that waits under an own cancel counts as taken; mostly it says that the stream has ended."""
 
 UNAVAILABLE: Final = "UNAVAILABLE: connection lost"
+CANCELLED: Final = "CANCELLED: by this end"
+INTERNAL: Final = "INTERNAL: Internal error from Core"
+STOPPED: Final = "UNAVAILABLE: Cancelling all calls"
 
 
 class SimStream:
@@ -25,70 +35,132 @@ class SimStream:
         self.path = path
         self.link = link
         self.dialler = dialler
-        self.down = Pipe(network.loop, link, dialler)
+        self.down = Pipe(network.loop, link, dialler, self._end_arrived)
         self.served = ServedEnd(self, names)
         self.dialled = DialledEnd(self)
-        self.accepted = False
+        self.connected = asyncio.Event()
+        self.served_by: SimServer | None = None
         self.handler: asyncio.Task[None] | None = None
+        self.dialler_over = False
+        self._server_over = False
 
     def connect(self, server: Process) -> None:
         """Who is at the other end; said once, before anything is written."""
         self.server = server
-        self.up = Pipe(self.loop, self.link, server)
+        self.up = Pipe(self.loop, self.link, server, lambda: None)
 
     def give_up(self) -> None:
         """The connection did not come about in time; harmless once it has."""
-        if not self.accepted:
-            self.down.break_off("UNAVAILABLE: connection timed out", lose=False)
+        if not self.connected.is_set():
+            self.fail_dialler("UNAVAILABLE: connection timed out")
+            self.link.signal(self.server, self.reset_server)
 
     @property
     def loop(self) -> VirtualLoop:
         return self.network.loop
 
-    def peer_of(self, process: Process) -> Process:
-        return self.server if process is self.dialler else self.dialler
-
     @property
     def carries_chats(self) -> bool:
         return self.path.endswith(("/Open", "/RouteChat"))
 
+    @property
+    def server_over(self) -> bool:
+        """For the serving end: it ended the stream, or heard of its end."""
+        return self._server_over
+
     def __repr__(self) -> str:
         return f"stream {self.number} ({self.dialler.name} to {self.server.name}, {self.path.rpartition('/')[2]})"
+
+    def peer_of(self, process: Process) -> Process:
+        return self.server if process is self.dialler else self.dialler
 
     # how it ends; each word travels to the other side
 
     def reset_by_dialler(self) -> None:
         """A cancelled call, or a dialler that died: the handler is cancelled, as gRPC does."""
-        self.down.break_off("CANCELLED: locally", lose=True)
-        self.link.signal(self.server, self._reset_server)
-        self.network.ended(self)
+        taken = self.network.draw("write", TAKEN_OF_CANCELLED)
+        self._end_dialler(CANCELLED, None if taken else StreamEndedError(CANCELLED))
+        self.link.signal(self.server, self.reset_server)
 
-    def reset_by_server(self, reason: str = UNAVAILABLE) -> None:
-        """A server that died, or that ends a stream by force."""
-        self.link.signal(self.dialler, self.down.break_off, reason)
+    def reset_by_server(self) -> None:
+        """A server that died: nothing that it still had to say leaves."""
+        self.down.release()
+        self.link.signal(self.dialler, self.fail_dialler, UNAVAILABLE)
 
     def break_both(self) -> None:
         """The connection between them is gone: each side finds out by itself."""
-        self.link.signal(self.server, self._reset_server)
-        self.link.signal(self.dialler, self._break_dialler)
+        self.link.signal(self.server, self.reset_server)
+        self.link.signal(self.dialler, self.fail_dialler, UNAVAILABLE)
 
     def break_locally(self) -> None:
         """The server's keepalive found nobody; the dialler hears of it when it is there again."""
-        self._reset_server()
+        self.reset_server()
         self.reset_by_server()
 
     def half_open(self, for_s: float) -> None:
         """The dialler's end is gone; the server hears of it `for_s` later."""
-        self._break_dialler()
-        self.loop.call_later(for_s, self.link.signal, self.server, self._reset_server)
+        self.fail_dialler(UNAVAILABLE)
+        self.loop.call_later(for_s, self.link.signal, self.server, self.reset_server)
 
-    def _break_dialler(self) -> None:
-        self.down.break_off(UNAVAILABLE, lose=False)
+    def fail_dialler(self, reason: str) -> None:
+        """Its connection is gone, or never was. An end that had arrived stays one."""
+        if not self.down.said_everything:
+            self._end_dialler(reason, StreamEndedError(INTERNAL))
 
-    def _reset_server(self) -> None:
-        self.up.break_off("reset", lose=True)
-        if self.handler is not None:
+    def reset_server(self) -> None:
+        """The dialler is gone, for the server: calls that wait return, and the handler is cancelled, mostly afterwards."""
+        if self._server_over:
+            return
+        self.up.break_off("reset")
+        self.down.release(StreamEndedError("ExecuteBatchError"))
+        self._after_turns(self.network.draw("cancel", CANCEL_TURNS), self._cancel_handler)
+        self.end_server()
+
+    def stop_server(self) -> None:
+        """The server ends it by force; what it had written stays readable, unlike after a lost connection."""
+        if not self._server_over:
+            self.reset_server()
+            self.down.end(STOPPED)
+
+    def end_server(self) -> None:
+        self._server_over = True
+        if self.served_by is not None:
+            self.served_by.ended(self)
+        self._leave_network()
+
+    def accepted(self) -> None:
+        """Both ends stand; the dialler hears of it. Nothing it writes leaves before."""
+        self.link.signal(self.dialler, self.connected.set)
+
+    def _end_dialler(self, reason: str, error: StreamEndedError | None) -> None:
+        self.down.break_off(reason)
+        self.up.release(error)
+        self._dialler_heard()
+
+    def _end_arrived(self) -> None:
+        """The handler has ended: a write that waited counts as sent, and goes nowhere."""
+        self.up.release()
+        self._dialler_heard()
+
+    def _dialler_heard(self) -> None:
+        self.connected.set()
+        self.dialler_over = True
+        self._leave_network()
+
+    def _leave_network(self) -> None:
+        if self.dialler_over and self._server_over:
+            self.network.ended(self)
+
+    def _cancel_handler(self) -> None:
+        if self.handler is not None and not self.served.finished:
             self.handler.cancel()
+
+    def _after_turns(self, turns: int, callback: Callable[[], None]) -> None:
+        """Runs in the server's process."""
+        if turns:
+            self.loop.call_soon(self._after_turns, turns - 1, callback, context=self.server.context)
+        else:
+            callback()
 
 
 class ServedEnd:
@@ -103,25 +175,35 @@ class ServedEnd:
         return self._names
 
     async def read(self) -> bytes | None:
-        if self.finished:
-            raise StreamEndedError("UsageError")
-        return await self._stream.up.read()
+        """None as well when the dialler is gone: only the handler is told the difference, by its cancellation."""
+        self._check()
+        data = await self._stream.up.read()
+        self._check()
+        return data
 
     async def write(self, data: bytes) -> None:
         stream = self._stream
-        if self.finished or stream.up.broken is not None:
-            raise StreamEndedError("UsageError")
+        self._check()
+        if stream.server_over or stream.down.busy:
+            raise StreamEndedError("ExecuteBatchError")
         stream.network.written(stream, stream.server, data)
         await stream.down.write(data)
         await asyncio.sleep(0)
 
-    def finish(self) -> None:
-        """The handler returned: everything was said."""
-        if not self.finished:
-            self.finished = True
-            if self._stream.up.broken is None:
-                self._stream.down.put(None)
-            self._stream.up.break_off("served", lose=True)
+    def finish(self, status: str | None = None) -> None:
+        """The handler returned, or failed: everything was said."""
+        self.finished = True
+        if not self._stream.server_over:
+            self._stream.down.end(status)
+            self._stream.up.break_off("served")
+            self._stream.end_server()
+
+    def _check(self) -> None:
+        server = self._stream.served_by
+        if self.finished:
+            raise StreamEndedError("UsageError")
+        if server is not None and server.stopped:
+            raise StreamEndedError("_ServerStoppedError")
 
 
 class DialledEnd:
@@ -130,23 +212,27 @@ class DialledEnd:
     def __init__(self, stream: SimStream) -> None:
         self._stream = stream
         self._done_writing = False
-        self._cancelled = False
 
     async def read(self) -> bytes | None:
+        down = self._stream.down
         try:
-            data = await self._stream.down.read()
+            data = await down.read()
         except asyncio.CancelledError:
             self.cancel()
             raise
-        if data is None and self._stream.down.broken is not None:
-            if self._cancelled:
-                raise asyncio.CancelledError
-            raise StreamEndedError(self._stream.down.broken)
+        if data is None and (reason := down.broken or down.status) is not None:
+            raise StreamEndedError(reason)
         return data
 
     async def write(self, data: bytes) -> None:
-        self._check_open()
+        if self._over or self._done_writing:
+            raise StreamEndedError("the stream has ended")
+        await self._wait_connected()
         stream = self._stream
+        if stream.down.said_everything:
+            # gRPC's Python takes the refused write for the call's end, and forgets the real one and what was not read yet.
+            stream.down.break_off(INTERNAL)
+            raise StreamEndedError(INTERNAL)
         stream.network.written(stream, stream.dialler, data)
         try:
             await stream.up.write(data)
@@ -156,17 +242,21 @@ class DialledEnd:
             raise
 
     async def done_writing(self) -> None:
-        self._check_open()
-        if not self._done_writing:
+        if not self._over and not self._done_writing:
             self._done_writing = True
-            self._stream.up.put(None)
+            self._stream.up.end()
 
     def cancel(self) -> None:
-        if not self._cancelled:
-            self._cancelled = True
+        if not self._over:
             self._stream.reset_by_dialler()
 
-    def _check_open(self) -> None:
-        down = self._stream.down
-        if self._cancelled or self._done_writing or down.broken is not None or down.said_everything:
-            raise StreamEndedError("the stream has ended")
+    @property
+    def _over(self) -> bool:
+        """How it ended is known, which it is not before all messages are read."""
+        return self._stream.down.broken is not None or self._stream.down.at_end
+
+    async def _wait_connected(self) -> None:
+        """A task that is cancelled here leaves the stream as it is."""
+        await self._stream.connected.wait()
+        if (reason := self._stream.down.broken) is not None:
+            raise StreamEndedError(reason)

@@ -25,7 +25,7 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.pending import PendingFrames
 from hermes_node.streams.sink import Sink
-from hermes_wire.byte_stream import READ_TURNS
+from hermes_wire.late_timers import InputsFirst
 
 MAX_FRAMES_A_PASS: Final = 2048
 MAX_WAITING_FRAMES: Final = 16384
@@ -90,9 +90,8 @@ class ChatDriver:
         self._read_at: list[float] = []
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = InputsFirst(now, self._timer_came)
         self._timer_waits = False
-        self._ripening = False
         self._ripe = False
         self._failed = False
 
@@ -183,7 +182,8 @@ class ChatDriver:
     async def run(self) -> None:
         """Until cancelled, or the keystore fails: then nothing more is handled or sent."""
         while not self._failed:
-            self._schedule_timer()
+            self._ripe = False
+            self._timer.set(self._relay.next_timer())
             await self._wake.wait()
             self._wake.clear()
             await self.flush()
@@ -297,22 +297,6 @@ class ChatDriver:
         self._backlog.posted(frames)
         self._wake.set()
 
-    def _schedule_timer(self) -> None:
-        if self._ripening:
-            return
-        self._ripe = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        due = self._relay.next_timer()
-        if due is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self._now()), self._ripen, READ_TURNS)
-
-    def _ripen(self, turns: int) -> None:
-        """What has come in by now reaches the inbox before the timer is handled (`let_inputs_arrive` says why)."""
-        self._ripening = turns > 0
-        if self._ripening:
-            asyncio.get_running_loop().call_soon(self._ripen, turns - 1)
-        else:
-            self._ripe = True
-            self._wake.set()
+    def _timer_came(self) -> None:
+        self._ripe = True
+        self._wake.set()

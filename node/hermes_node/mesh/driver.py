@@ -34,7 +34,8 @@ from hermes_node.metrics.events import record_mesh_event
 from hermes_node.metrics.labels import OperationResult
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.outbox import StreamStuckError
-from hermes_wire.byte_stream import StreamEndedError, let_inputs_arrive
+from hermes_wire.byte_stream import StreamEndedError
+from hermes_wire.late_timers import let_inputs_arrive
 
 REJOIN_INTERVAL_S: Final = 2.0
 MIN_TICK_S: Final = 0.01
@@ -140,8 +141,9 @@ class MeshDriver:
         """Tick until cancelled."""
         self._dialer = dialer
         while True:
-            if self._membership.next_timer() <= self._now():
-                await let_inputs_arrive()
+            late_s = self._now() - self._membership.next_timer()
+            if late_s >= 0:
+                await let_inputs_arrive(late_s)
             now = self._now()
             self._membership.handle_timer(now)
             self._flush()

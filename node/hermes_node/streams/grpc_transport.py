@@ -87,9 +87,14 @@ class GrpcServer:
 class GrpcServedStream(GrpcStream):
     """A stream that gRPC serves."""
 
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        # Asked now: once the stream has ended and its handler is gone, gRPC dereferences a null pointer for an answer.
+        names = context.auth_context().get("x509_subject_alternative_name", ())
+        self._peer_names = frozenset(name.decode("ascii", "replace") for name in names)
+
     def peer_names(self) -> frozenset[str]:
-        names = self._end.auth_context().get("x509_subject_alternative_name", ())
-        return frozenset(name.decode("ascii", "replace") for name in names)
+        return self._peer_names
 
 
 class GrpcConnection:
