@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from hermes_client import PLAIN, Backoff, Chat, HermesClient
@@ -12,8 +13,8 @@ from hermes_client.host import ClientHost
 from hermes_core.crypto.random import generate_secret
 from hermes_core.crypto.signing import SEED_BYTES, Identity
 from hermes_core.endpoint.params import AppParams
-from hermes_core.errors import ProtocolError
-from hermes_core.ids import AppId, derive_app_id
+from hermes_core.errors import HermesError, ProtocolError
+from hermes_core.ids import AppId, ChatId, derive_app_id
 from hermes_core.ratchet.params import ChannelParams
 from tests.simulation.draws import DrawnBytes, Draws
 from tests.simulation.loop import Process, VirtualLoop
@@ -108,7 +109,8 @@ class App:
                 self._spawn(self._accept(offer), "accept")
 
     async def _accept(self, offer: Any) -> None:
-        chat = await offer.accept()
+        with self._giving_up(offer._event.chat_id):
+            chat = await offer.accept()
         await self._talk(chat)
 
     async def _begin(self, plan: ChatPlan, peer: App) -> None:
@@ -116,7 +118,18 @@ class App:
         await client.wait_for_app(peer.app_id, timeout_s=60.0)
         chat = client.driver.start_chat(peer.app_id)
         self._ledger.begun(plan, chat.chat_id, self.app_id, peer.app_id)
-        await self._talk(await client.finish_handshake(chat, HANDSHAKE_TIMEOUT_S))
+        with self._giving_up(chat.chat_id):
+            await client.finish_handshake(chat, HANDSHAKE_TIMEOUT_S)
+        await self._talk(chat)
+
+    @contextmanager
+    def _giving_up(self, chat_id: ChatId) -> Iterator[None]:
+        """The library deletes a chat whose handshake took too long, and the other app hears of that."""
+        try:
+            yield
+        except HermesError:
+            self._ledger.deleting(chat_id)
+            raise
 
     async def _connected(self) -> HermesClient:
         while self.client is None or not self.client.connected:  # noqa: ASYNC110 - virtual time, and the client may be a new one

@@ -189,6 +189,7 @@ def fill_disk(world: World, it: Fault) -> bool:
 def hang_disk(world: World, it: Fault) -> bool:
     """Nothing is written before `for_s` are over."""
     machine = world.machine(it.target)
+    world.longest_cut_s = max(world.longest_cut_s, it.for_s)
     machine.disk_hangs_until_s = world.loop.time() + it.for_s
     return machine.running
 
@@ -209,6 +210,18 @@ def roll_back(world: World, it: Fault) -> bool:
     machine = world.machine(it.target)
     image = machine.volume.snapshot()
     if not machine.running or not image.files:
+        return False
+    world.after(it.for_s, machine.roll_back, image)
+    return True
+
+
+@fault
+def roll_back_unseen(world: World, it: Fault) -> bool:
+    """The same, while no other node hears this one: what it sent to them since then is lost, so that they cannot notice."""
+    machine = world.machine(it.target)
+    image = machine.volume.snapshot()
+    pairs = [(machine.name, other.name) for other in world.machines if other is not machine]
+    if not machine.running or not image.files or not world.cut(pairs, it.for_s + 0.5):
         return False
     world.after(it.for_s, machine.roll_back, image)
     return True
@@ -261,6 +274,7 @@ _WEIGHTS: Final = {
     "hang_disk": 3,
     "break_disk": 1,
     "roll_back": 2,
+    "roll_back_unseen": 1,
     "lose_volume": 1,
     "set_clock": 2,
 }

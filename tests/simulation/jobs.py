@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.simulation.loop import VirtualLoop
     from tests.simulation.machines import Machine
 
+HANG_CHECK_S: Final = 0.25
 DELAYS_S: Final = (0.0001, 0.0005, 0.002, 0.02, 0.1)
 
 
@@ -32,13 +33,17 @@ class Worker:
     def submit(self, job: Callable[[], Any]) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
         choices = self._delays
-        start_s = max(self._loop.time(), self._free_at_s, self._machine.disk_hangs_until_s) + choices.choice(DELAYS_S)
+        start_s = max(self._loop.time(), self._free_at_s) + choices.choice(DELAYS_S)
         told_s = start_s + choices.choice(DELAYS_S)
         self._free_at_s = told_s
         self._loop.deliver_at(start_s, self._do, job, future, told_s, context=self._process.context)
         return future
 
     def _do(self, job: Callable[[], Any], future: asyncio.Future[Any], told_s: float) -> None:
+        if self._machine.disk_hangs_until_s > self._loop.time():
+            self._loop.call_later(HANG_CHECK_S, self._do, job, future, told_s, context=self._process.context)
+            return
+        told_s = max(told_s, self._loop.time())
         try:
             result, error = job(), None
         except KilledInTheActError:

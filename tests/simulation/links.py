@@ -68,6 +68,10 @@ class Link:
         if not self.blocked:
             self.blocked_since_s = self._loop.time()
 
+    def forget(self, pipe: Pipe) -> None:
+        """What is held back of this direction never arrives."""
+        self._parked = [waiting for waiting in self._parked if waiting[1] is not pipe]
+
     def heal(self) -> None:
         """What was under way goes on: TCP sends it again."""
         self.blocked_since_s = None

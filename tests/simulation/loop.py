@@ -22,13 +22,14 @@ READ_AFTER_PAUSE_S: Final = 0.05
 class Process:
     """What SIGSTOP and SIGKILL hit: every callback that runs in its context. `name` with the number of its start."""
 
-    __slots__ = ("alive", "context", "held", "held_timers", "machine", "name", "paused", "worker")
+    __slots__ = ("alive", "context", "held", "held_timers", "machine", "name", "paused", "reads_at_s", "worker")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.machine = name.partition("#")[0]
         self.alive = True
         self.paused = False
+        self.reads_at_s = 0.0
         self.held: list[Handle] = []
         self.held_timers: list[Handle] = []
         self.worker: Any = None
@@ -136,11 +137,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         process.paused = False
         held = process.held + sorted(process.held_timers, key=lambda handle: handle.when_s)
         process.held, process.held_timers = [], []
+        process.reads_at_s = self._now_s + READ_AFTER_PAUSE_S
         for handle in held:
             if handle.outside:
-                heapq.heappush(self._timers, (self._now_s + READ_AFTER_PAUSE_S, next(self._numbers), handle))
+                self._read_later(handle, process)
             else:
                 self._ready.append(handle)
+
+    def _read_later(self, handle: Handle, process: Process) -> None:
+        heapq.heappush(self._timers, (process.reads_at_s, next(self._numbers), handle))
 
     def kill(self, process: Process) -> None:
         """Nothing of it runs ever again: no `finally`, no callback."""
@@ -187,6 +192,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             return True
         if process.alive and process.paused:
             (process.held_timers if handle.timer else process.held).append(handle)
+            return False
+        if handle.outside and process.alive and self._now_s < process.reads_at_s:
+            self._read_later(handle, process)  # behind what waits since the pause
             return False
         return process.alive
 

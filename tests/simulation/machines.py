@@ -129,7 +129,9 @@ class Machine:
     def roll_back(self, image: Snapshot) -> None:
         """SIGKILL, an older image of the volume, and a start on it."""
         if self.running:
-            self.kill()
+            self._die(lose=True)
+            self.volume.kill()
+        self.volume.on_write = None
         self.volume.restore(image)
         self.rolled_back = True
         self.start()
@@ -155,16 +157,17 @@ class Machine:
 
     def cut_power(self, kept: float) -> None:
         """The machine stops: of what was not synced only a part is there afterwards."""
-        self._die()
+        self._die(lose=True)
         self.volume.on_write = None
         self.volume.cut_power(self.draws.of("power", self.name), kept)
 
-    def _die(self) -> None:
+    def _die(self, *, lose: bool = False) -> None:
+        """With `lose` what its sockets still had to send goes with it."""
         process, self.process, self.node = self.process, None, None
         if process is not None:
             self._down_since_s = self._loop.time()
             self._loop.kill(process)
-            self._network.died(process)
+            self._network.died(process, lose=lose)
             for keystore in self.keystores:
                 abandon(keystore)
             self.keystores.clear()

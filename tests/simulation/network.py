@@ -65,18 +65,22 @@ class Network:
     def streams_between(self, one: str, other: str) -> list[SimStream]:
         return [s for s in self._streams.values() if {s.dialler.machine, s.server.machine} == {one, other}]
 
-    def died(self, process: Process) -> None:
+    def died(self, process: Process, *, lose: bool = False) -> None:
         """The kernel closes what a dead process had open: its peers hear of it."""
         for address, server in list(self._servers.items()):
             if server.process is process:
                 del self._servers[address]
         for stream in list(self._streams.values()):
             if process is stream.dialler:
+                unsent = stream.up
                 stream.reset_by_dialler()
             elif process is stream.server:
+                unsent = stream.down
                 stream.reset_by_server()
             else:
                 continue
+            if lose:
+                stream.link.forget(unsent)
             self._streams.pop(stream.number, None)
 
     def expire(self, link_ends: tuple[str, str]) -> None:
