@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from tests.simulation.adversary import ABILITIES
 from tests.simulation.draws import Draws
 from tests.simulation.loop import START_S
 from tests.simulation.schedule import ACTIVE_S, Fault
@@ -172,6 +173,22 @@ def half_open(world: World, it: Fault) -> bool:
     return bool(streams)
 
 
+@fault
+def hostile_middle(world: World, it: Fault) -> bool:
+    """Somebody between an app and a node does what `how` says to their messages; then the connection is cut."""
+    link = world.network.link(it.target, it.other)
+    link.middle = ABILITIES[it.how](world.draws.of("middle", f"{it.target} {it.other} {it.at_s}"))
+    world.after(it.for_s, _end_middle, world, it)
+    return True
+
+
+def _end_middle(world: World, it: Fault) -> None:
+    """Whoever was in the middle goes with the connection."""
+    world.network.link(it.target, it.other).middle = None
+    for stream in world.network.streams_between(it.target, it.other):
+        stream.break_both()
+
+
 # the disk
 
 
@@ -270,6 +287,7 @@ _WEIGHTS: Final = {
     "slow": 4,
     "reset": 6,
     "half_open": 5,
+    "hostile_middle": 2,
     "fill_disk": 1,
     "hang_disk": 3,
     "break_disk": 1,
@@ -311,6 +329,9 @@ def _draw(choices: random.Random, nodes: int, apps: list[str]) -> Fault:
         target = ""
     elif kind in {"cut", "reset", "half_open", "lossy", "slow"}:
         other = choices.choice((other_node, app))
+    elif kind == "hostile_middle":
+        other = app
     for_s = short_s if kind in {"kill_app", "reconnect", "set_clock", "mass_restart"} else long_s
     amounts = _AMOUNTS.get(kind, (0.0,))
-    return Fault(at_s, kind, target, other, for_s, choices.choice(amounts))
+    how = choices.choice(sorted(ABILITIES)) if kind == "hostile_middle" else ""
+    return Fault(at_s, kind, target, other, for_s, choices.choice(amounts), how)

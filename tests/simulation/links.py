@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tests.simulation.adversary import Middle
     from tests.simulation.loop import Process, VirtualLoop
     from tests.simulation.pipes import Pipe
     from tests.simulation.streams import SimStream
@@ -24,6 +25,7 @@ class Link:
         self._choices = choices
         self.blocked_since_s: float | None = None
         self.loss = 0.0
+        self.middle: Middle | None = None
         self.extra_delay_s = 0.0
         self._parked: list[tuple[int, Pipe, bytes | None]] = []
         self._signals: list[tuple[Process, Callable[..., object], tuple[Any, ...]]] = []
@@ -42,6 +44,10 @@ class Link:
             delay_s += wait_s
             wait_s = min(2 * wait_s, 3.0)
         return delay_s
+
+    def pass_on(self, data: bytes) -> list[bytes]:
+        """What a hostile middle makes of a message."""
+        return [data] if self.middle is None else self.middle(data)
 
     def carry(self, pipe: Pipe, data: bytes | None) -> None:
         self.carried += 1

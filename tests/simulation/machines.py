@@ -90,6 +90,7 @@ class Machine:
         self.wall_offset_s = 0.0
         self.disk_hangs_until_s = 0.0
         self.starts = 0
+        self.failures = 0
         self.longest_down_s = 0.0
         self._down_since_s = START_S
         self.rolled_back = False

@@ -92,6 +92,7 @@ class Network:
         """Every link carries again, at its usual pace."""
         for link in self._links.values():
             link.loss = link.extra_delay_s = 0.0
+            link.middle = None
             if link.blocked:
                 link.heal()
 

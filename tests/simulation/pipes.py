@@ -104,8 +104,9 @@ class Pipe:
             held.left.set_exception(error)
 
     def put(self, data: bytes | None) -> None:
-        self._unread_bytes += len(data or b"")
-        self._link.carry(self, data)
+        for passed in [END] if data is END else self._link.pass_on(data):
+            self._unread_bytes += len(passed or b"")
+            self._link.carry(self, passed)
 
     def _has_room(self, data: bytes) -> bool:
         return not self._unread_bytes or self._unread_bytes + len(data) <= WINDOW_BYTES

@@ -49,6 +49,7 @@ class Fault:
     other: str = ""
     for_s: float = 0.0
     amount: float = 0.0
+    how: str = ""
 
 
 @dataclass(frozen=True)

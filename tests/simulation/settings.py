@@ -22,6 +22,7 @@ SEEDS: Final = 3
 HEARTBEAT_S: Final = 8.0
 DEAD_AFTER_S: Final = 20.0
 CHURN_GRACE_S: Final = 30.0
+HANDSHAKE_TIMEOUT_S: Final = 30.0
 
 
 def node_name(number: int) -> str:
@@ -68,6 +69,7 @@ def node_config(number: int, data_dir: Path, window: int) -> Config:
         },
         "admin": {"listen": "127.0.0.1:9090"},
         "log": {"level": "warning"},
+        "cleanup": {"handshake_timeout_s": HANDSHAKE_TIMEOUT_S},
         "crypto": {"window": window},
     }
     path = scratch_folder() / f"{name}.toml"

@@ -33,7 +33,8 @@ SETTLE_S: Final = 40.0
 """Longer than the longest of the protocol's own waits (a retransmission, a silent session)."""
 
 RESTART_S: Final = 2.0
-"""How soon a node that ended by itself is started again, as a kubelet does."""
+LONGEST_RESTART_S: Final = 16.0
+"""A node that ended by itself is started again after the first, twice as long each time up to the second: as a kubelet does."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,9 @@ class World:
 
     def node_ended(self, machine: Machine, process: Process, exit_code: int, reason: str) -> None:
         self.hooks.process_ended(process, exit_code, reason)
-        self.loop.call_later(RESTART_S, self.start_node, machine, context=contextvars.Context())
+        wait_s = min(RESTART_S * 2.0**machine.failures, LONGEST_RESTART_S)
+        machine.failures = machine.failures + 1 if exit_code else 0
+        self.loop.call_later(wait_s, self.start_node, machine, context=contextvars.Context())
 
     def logged(self, process: str, line: str) -> None:
         if "unexpected_error" in line:

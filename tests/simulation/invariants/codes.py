@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ACCUSING: Final = frozenset({ErrorCode.AUTH_FAILED, ErrorCode.REPLAYED_FRAME, ErrorCode.RATCHET_DESYNC, ErrorCode.REPLAYED_KEY})
 
-EXPLAINING: Final = ("roll_back", "roll_back_unseen", "lose_volume")
-"""A node that is not what it was, or not who it was, is told so."""
+EXPLAINING: Final = ("roll_back", "roll_back_unseen", "lose_volume", "hostile_middle")
+"""A node that is not what it was, or not who it was, is told so; and who gets what a middle made of a frame says so."""
 
 
 class NoHonestPartyIsAccused(Invariant):

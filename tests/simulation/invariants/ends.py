@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hermes_core.protocol.messages import CloseReason
 from tests.simulation.invariants.base import Invariant
-from tests.simulation.settings import CHURN_GRACE_S
+from tests.simulation.settings import CHURN_GRACE_S, HANDSHAKE_TIMEOUT_S
 
 if TYPE_CHECKING:
     from tests.simulation.ledger import ChatEntry
@@ -38,5 +38,8 @@ class EndsSayWhy(Invariant):
         elif reason == CloseReason.ROUTE_UNAVAILABLE.name:
             if self.world.longest_away_s < CHURN_GRACE_S:
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and no node was away that long")
+        elif reason == CloseReason.EXPIRED.name:
+            if self.world.longest_away_s < HANDSHAKE_TIMEOUT_S:  # a confirmation that nobody could carry in time
+                self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and its handshake was not held up that long")
         elif reason != "client closed":
             self.violate(f"chat {entry.plan.number}: {app} was told {reason}")
