@@ -54,6 +54,10 @@ class NodeTasks:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("unexpected_error", where=task.get_name(), exception=type(error).__name__)
-            self.fail(error if isinstance(error, HermesError) else NodeError(f"{task.get_name()}: {type(error).__name__}"))
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, HermesError):
+            self.fail(error)  # it says by itself what is wrong
+            return
+        self._log.error("unexpected_error", where=task.get_name(), exception=type(error).__name__)
+        self.fail(NodeError(f"{task.get_name()}: {type(error).__name__}"))

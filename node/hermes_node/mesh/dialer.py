@@ -84,7 +84,7 @@ async def _until_first_ends(tasks: list[asyncio.Task[None]]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)  # every error is taken, or asyncio reports it as forgotten
     for task in tasks:  # in their order: `done` is a set
         if task in done:
             task.result()
