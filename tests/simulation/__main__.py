@@ -22,7 +22,9 @@ from tests.simulation.world import World
 
 BUILD = Path("build/simulation")
 TOLD = 20
-"""Failing seeds that are told in full."""
+"""Failing seeds that are told, as they come."""
+
+VIOLATIONS_TOLD = 8
 
 
 def main() -> int:
@@ -50,23 +52,25 @@ def main() -> int:
 
 def _run_many(first: int, seeds: int, jobs: int) -> int:
     began = time.monotonic()
-    shown_at = [began]
+    shown_at, shown = [began], [0]
 
     def tell(total: Total) -> None:
         now = time.monotonic()
+        for outcome in total.failed[shown[0] : TOLD]:
+            print(f"\nFAIL seed {outcome.seed}    make sim SEED={outcome.seed} TRACE=1    make sim-shrink SEED={outcome.seed}")
+            print("\n".join(outcome.violations[:VIOLATIONS_TOLD]), flush=True)
+        shown[0] = len(total.failed)
         if now - shown_at[0] >= 10:
             shown_at[0] = now
             print(f"{total.worlds}/{seeds} worlds, {total.messages:,} messages, {len(total.failed)} failed", flush=True)
 
     total = sum_up(run_seeds(range(first, first + seeds), jobs), tell)
-    for outcome in sorted(total.failed, key=lambda failed: failed.seed)[:TOLD]:
-        print(f"\nFAIL seed {outcome.seed}    make sim SEED={outcome.seed} TRACE=1    make sim-shrink SEED={outcome.seed}")
-        print("\n".join(outcome.violations[:8]))
     for issue, worlds in sorted(total.known.items()):
         print(f"known, until {issue}: in {worlds} worlds")
     spent = time.monotonic() - began
     print(
-        f"{total.worlds} worlds, {total.messages:,} wire messages, {total.delivered:,} delivered, "
+        f"{total.worlds} worlds, {total.messages:,} wire messages (at least {total.fewest_messages:,} a world), "
+        f"{total.delivered:,} delivered, "
         f"{total.effective} of {total.faults} faults took effect, {len(total.failed)} worlds failed; "
         f"{spent:.0f} s on {jobs} cores, {1000 * total.cpu_s / max(1, total.worlds):.0f} ms a world"
     )

@@ -98,7 +98,10 @@ class App:
             self._addresses,
             identity=Identity.from_seed(self._seed.copy()),
             tls=PLAIN,
-            params=AppParams(leg=ChannelParams(window=self._window)),
+            params=AppParams(
+                leg=ChannelParams(window=self._window),
+                end_to_end=ChannelParams(window=self._window, max_skipped_keys=0),
+            ),
             backoff=Backoff(random=self._draws.of("backoff", f"{self.name}#{self.starts}")),
             connect_timeout_s=600.0,
             host=host,

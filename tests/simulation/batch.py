@@ -76,12 +76,14 @@ class Total:
     effective: int = 0
     cpu_s: float = 0.0
     slowest_set_up_s: float = 0.0
+    fewest_messages: int = 1 << 60
     known: Counter[str] = field(default_factory=Counter)
     failed: list[Outcome] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         self.worlds += 1
         self.messages += outcome.messages
+        self.fewest_messages = min(self.fewest_messages, outcome.messages)
         self.delivered += outcome.delivered
         self.faults += outcome.faults
         self.effective += outcome.effective

@@ -41,6 +41,8 @@ EXPECTED: Final[tuple[Expected, ...]] = (
     Expected("no key and nonce for two plaintexts", "", ROLLBACKS, "issue 10", "reused-nonce-after-a-rollback.json"),
     # An epoch that the old volume does not know cannot be healed by a rekey, which would have to prove it.
     Expected(ENDS, "RATCHET_FAILED", ROLLBACKS, "issue 10", "chats-end-with-a-rollback.json"),
+    # A chat that ended comes back with an old volume; its apps do not know it any more, and nobody ever asks.
+    Expected("nothing remains of what ended", "", ROLLBACKS, "issue 10", "a-rollback-brings-back-a-deleted-chat.json"),
     # A middle that turns a bit of a handshake's message ends the chat by it.
     Expected(ENDS, "RATCHET_FAILED", ("hostile_middle",), "issue 10", "a-flipped-bit-ends-a-chat.json"),
     # An answer to an offer that was made again meanwhile does not fit the new one, and is taken for a forgery.

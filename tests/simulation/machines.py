@@ -93,7 +93,6 @@ class Machine:
         self.failures = 0
         self.longest_down_s = 0.0
         self._down_since_s = START_S
-        self.rolled_back = False
         self.process: Process | None = None
         self.node: Node | None = None
         self.keystores: list[Keystore] = []
@@ -134,7 +133,6 @@ class Machine:
             self.volume.kill()
         self.volume.on_write = None
         self.volume.restore(image)
-        self.rolled_back = True
         self.start()
 
     def heal(self) -> None:

@@ -100,7 +100,7 @@ def _draw_chat(number: int, apps: list[AppPlan], choices: random.Random) -> Chat
     at_s = begin_s + 2.0
     while at_s < START_S + ACTIVE_S:
         plan.operations.append(_draw_operation(at_s, choices.choice((initiator, acceptor)), choices))
-        at_s += choices.choice((0.0, 0.02, 2.0, 15.0, 40.0, 70.0)) * (0.5 + choices.random())
+        at_s += choices.choice((0.0, 0.02, 2.0, 20.0, 50.0, 80.0)) * (0.5 + choices.random())
     if choices.random() < 0.25:
         plan.operations.append(Operation(choices.uniform(begin_s + 5.0, START_S + ACTIVE_S), initiator, "delete"))
         plan.operations.sort(key=lambda operation: operation.at_s)

@@ -29,7 +29,7 @@ from tests.simulation.network import KEEPALIVE_S, Network
 from tests.simulation.schedule import Fault, Schedule
 from tests.simulation.streams import SimStream
 
-SETTLE_S: Final = 40.0
+SETTLE_S: Final = 35.0
 """Longer than the longest of the protocol's own waits (a retransmission, a silent session)."""
 
 RESTART_S: Final = 2.0

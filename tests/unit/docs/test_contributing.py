@@ -39,6 +39,7 @@ CHAINS: dict[str, list[list[str]]] = {
     "A condition": [[*CONDITIONS]],
     "An object that a mesh owns": [["build_disruption_budget"], ["poddisruptionbudgets", "statefulsets"]],
     "A key backend": [["PassphraseBackend", "hermes_core"], ["TransparentBackend"]],
+    "A fault or an invariant of the simulation": [["hostile_middle", "half_open"], ["InputsBeforeTimers", "EndsSayWhy"]],
     "A state or input of a hop": [["READY_ONWARD"], ["GIVE_UP_CLAIM", "ONWARD_DOWN"]],
     "A timer of a chat": [["rekey_deadline"], ["claims_due_at"]],
     "A rule of a stream": [["max_invalid_batches", "SessionParams"]],

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import pytest
 
 from tests.simulation.batch import run_seed
 from tests.simulation.expected import EXPECTED, Expected, sort_out
+from tests.simulation.faults import KINDS
 from tests.simulation.loop import BusyLoopError, DeadlockError, Process, VirtualLoop
 from tests.simulation.schedule import Fault, Schedule, draw_schedule
+from tests.simulation.shrink import Shrinker
 from tests.simulation.trace import Tracer
 from tests.simulation.world import World
 
@@ -145,3 +148,26 @@ def test_a_busy_loop_and_a_deadlock_are_told() -> None:
         loop.run(spin())
     with pytest.raises(DeadlockError):
         build_loop().run(wait())
+
+
+def test_shrinking_leaves_what_matters() -> None:
+    schedule = next(found for seed in range(50) if len((found := draw_schedule(seed)).faults) >= 5)
+    needed, chat = schedule.faults[2], schedule.chats[4]
+
+    def fails(candidate: Schedule) -> bool:
+        operations = next((it.operations for it in candidate.chats if it.number == chat.number), [])
+        return needed in candidate.faults and chat.operations[1] in operations
+
+    small = Shrinker(fails, time.monotonic() + 60.0).shrink(schedule)
+    assert small.faults == [needed]
+    assert [(it.number, it.operations) for it in small.chats] == [(chat.number, [chat.operations[1]])]
+    assert {app.name for app in small.apps} <= {chat.initiator, chat.acceptor, needed.target, needed.other}
+
+
+def test_every_fault_is_drawn_and_takes_effect() -> None:
+    drawn = {fault.kind for seed in range(400) for fault in draw_schedule(seed).faults}
+    assert drawn == set(KINDS)
+    seed = next(seed for seed in range(400) if len(draw_schedule(seed).faults) >= 7)
+    report = World(draw_schedule(seed)).run()
+    assert any(effect for _, effect in report.effects)
+    assert len(report.effects) == len(draw_schedule(seed).faults)
