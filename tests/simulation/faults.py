@@ -22,6 +22,9 @@ KINDS: dict[str, Effect] = {}
 FIRST_S: Final = 3.0
 LAST_S: Final = ACTIVE_S - 25.0
 SHORT_S: Final = (0.05, 0.5, 2.0, 6.0)
+NO_HANDSHAKE_S: Final = 1.0
+"""Nodes that are that far apart do not come through their handshake in time: as good as cut."""
+
 LONG_S: Final = (0.5, 3.0, 8.0, 15.0, 22.0, 60.0)
 
 
@@ -151,6 +154,8 @@ def slow(world: World, it: Fault) -> bool:
     """Up to `amount` seconds more on a link, so that streams overtake one another."""
     link = world.network.link(it.target, it.other)
     link.extra_delay_s = it.amount
+    if it.amount >= NO_HANDSHAKE_S:
+        world.longest_cut_s = max(world.longest_cut_s, it.for_s)
     world.after(it.for_s, setattr, link, "extra_delay_s", 0.0)
     return True
 

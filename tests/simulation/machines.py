@@ -17,6 +17,7 @@ from hermes_core.errors import KeystoreBadPassphraseError
 from hermes_node.host import Host
 from hermes_node.lifecycle.node import Node
 from hermes_node.lifecycle.run import run_until_stopped
+from hermes_node.lifecycle.steps import Serving
 from hermes_node.logs.event_log import EventLog
 from tests.simulation.draws import DrawnBytes, Draws
 from tests.simulation.jobs import KilledInTheActError, Worker
@@ -103,6 +104,10 @@ class Machine:
     def running(self) -> bool:
         return self.process is not None
 
+    @property
+    def serving(self) -> bool:
+        return self.node is not None and isinstance(self.node._step, Serving)
+
     def start(self) -> None:
         """A process of its own on the same volume."""
         assert self.process is None
@@ -162,9 +167,11 @@ class Machine:
 
     def _die(self, *, lose: bool = False) -> None:
         """With `lose` what its sockets still had to send goes with it."""
-        process, self.process, self.node = self.process, None, None
+        process, self.process = self.process, None
         if process is not None:
-            self._down_since_s = self._loop.time()
+            if self.serving or self.exit == (0, ""):  # one that only tried to start was down all the time
+                self._down_since_s = self._loop.time()
+            self.node = None
             self._loop.kill(process)
             self._network.died(process, lose=lose)
             for keystore in self.keystores:
@@ -196,7 +203,6 @@ class Machine:
         if self.process is not process or self.exit is None:
             return
         self._watch.node_ended(self, process, *self.exit)
-        self.node = None
         self._die()
 
     def _wall(self) -> float:
