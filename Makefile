@@ -66,6 +66,10 @@ sim: $(VENV)/.dev ## The whole of Hermes under one clock: worlds of SEEDS=20 see
 sim-shrink: $(VENV)/.dev ## The smallest schedule that still breaks what the world of SEED=S breaks, as JSON
 	$(BIN)/python -m tests.simulation --shrink $(SEED)
 
+.PHONY: sim-mutants
+sim-mutants: $(VENV)/.dev ## Faults put into the product on purpose: the simulation must catch each; NAME=late-offer: only that one
+	$(BIN)/python -m tests.simulation.mutants $(if $(NAME),--name $(NAME))
+
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of every parser, FUZZ_SECONDS=60 for each
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 HANDSHAKE_TIMEOUT_S: Final = 60.0
 
+SLOW_S: Final = (0.0, 0.0, 0.0, 0.25)
+"""How long an app works on a message before it takes the next one."""
+
 
 class App:
     """`name` is its machine's as well. Its identity stays through its restarts, its chats do not."""
@@ -40,6 +43,7 @@ class App:
         self._ledger = ledger
         self._seed = generate_secret(SEED_BYTES, DrawnBytes(draws, f"identity of {name}"))
         self.app_id: AppId = derive_app_id(Identity.from_seed(self._seed.copy()).public_key)
+        self._slow_s = draws.of("slow", name).choice(SLOW_S)
         self.starts = 0
         self.process: Process | None = None
         self.client: HermesClient | None = None
@@ -146,6 +150,8 @@ class App:
         try:
             async for message in chat:
                 self._ledger.received(self.app_id, chat.chat_id, message.content)
+                if self._slow_s:
+                    await asyncio.sleep(self._slow_s)
         finally:
             self._ledger.left(self.app_id, chat)
 

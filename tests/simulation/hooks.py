@@ -33,6 +33,8 @@ class Hooks:
         self.committed = listeners("committed")
         self.decided = listeners("decided")
         self.app_decided = listeners("app_decided")
+        self.app_connected = listeners("app_connected")
+        self.app_wrote = listeners("app_wrote")
         self.stream_numbered = listeners("stream_numbered")
         self.written = listeners("written")
         self.timer_fires = listeners("timer_fires")

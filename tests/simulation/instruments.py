@@ -36,6 +36,7 @@ class Listener(Protocol):
     def decided(self, process: Process, output: NodeOutput) -> None: ...
     def stream_numbered(self, process: Process, number: int) -> None: ...
     def app_decided(self, process: Process, output: AppOutput) -> None: ...
+    def app_connected(self, process: Process) -> None: ...
     def timer_fires(self, process: Process, late_s: float) -> None: ...
     def sealed(self, process: Process | None, key: bytes, frame: bytes) -> None: ...
     def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
@@ -150,7 +151,13 @@ def _tell_timer(due: float | None, now: float) -> None:
 
 
 def _hook_apps() -> None:
-    real_take, real_timer = AppChats.take_output, AppChats.handle_timer
+    real_take, real_timer, real_connected = AppChats.take_output, AppChats.handle_timer, AppChats.connected
+
+    def connected(self: AppChats, *home: Any) -> None:
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.app_connected(process)
+        real_connected(self, *home)
 
     def take_output(self: AppChats) -> AppOutput:
         output = real_take(self)
@@ -163,6 +170,7 @@ def _hook_apps() -> None:
         _tell_timer(self.next_timer(), now)
         real_timer(self, now)
 
+    AppChats.connected = connected  # type: ignore[method-assign, assignment]
     AppChats.take_output = take_output  # type: ignore[method-assign]
     AppChats.handle_timer = handle_timer  # type: ignore[method-assign]
 

@@ -147,6 +147,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _read_later(self, handle: Handle, process: Process) -> None:
         heapq.heappush(self._timers, (process.reads_at_s, next(self._numbers), handle))
 
+    def waits_in_sockets_since(self, process: Process) -> float | None:
+        """When the oldest of what has come to a process, and its loop has not heard of since a pause, came."""
+        waiting = [it.when_s for _, _, it in self._timers if it.outside and it.process is process and it.when_s < self._now_s]
+        return min(waiting, default=None)
+
     def kill(self, process: Process) -> None:
         """Nothing of it runs ever again: no `finally`, no callback."""
         process.alive = False

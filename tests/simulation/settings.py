@@ -75,3 +75,9 @@ def node_config(number: int, data_dir: Path, window: int) -> Config:
     path = scratch_folder() / f"{name}.toml"
     path.write_text(render_toml(settings))
     return load_config(path, {})
+
+
+def settle_apart() -> None:
+    """For a forked process: what its parent made stays the parent's, and is made anew here in a folder of its own."""
+    for made_once in (scratch_folder, _authority, _certificate, node_config):
+        made_once.cache_clear()

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hermes_core.ids import AppId, ChatId
-from hermes_proto.v1.app_router_pb2 import ServerBatch
+from hermes_proto.v1.app_router_pb2 import ClientBatch, ServerBatch
 from hermes_proto.v1.node_mesh_pb2 import PeerBatch
-from hermes_wire.app import parse_server_batch
+from hermes_wire.app import parse_client_batch, parse_server_batch
 from hermes_wire.peer import parse_peer_batch
 from tests.simulation import faults, instruments, jobs
 from tests.simulation.apps import App
@@ -203,8 +203,12 @@ class World:
     def _written(self, stream: SimStream, process: Process, data: bytes) -> None:
         self._trace.update(b"%.6f %d %s" % (self.loop.time(), stream.number, process.name.encode()))
         self._trace.update(data)
-        if stream.carries_chats and self.is_node(process):
+        if not stream.carries_chats:
+            return
+        if self.is_node(process):
             self.hooks.written(stream, process, parse_batch(stream, data))
+        else:
+            self.hooks.app_wrote(stream, process, parse_client_batch(ClientBatch.FromString(data)))
 
     # what invariants ask
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.simulation.invariants.acknowledgements import AcknowledgedMeansTaken
 from tests.simulation.invariants.base import Invariant
 from tests.simulation.invariants.codes import NoHonestPartyIsAccused
 from tests.simulation.invariants.commits import DiskAheadOfWire
@@ -25,5 +26,6 @@ ALL: tuple[type[Invariant], ...] = (
     EndsSayWhy,
     StoppedMeansWiped,
     NothingRemains,
+    AcknowledgedMeansTaken,
 )
 """The ledger (tests/simulation/ledger.py) holds the last one: exactly once, in order."""

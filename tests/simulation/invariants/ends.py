@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hermes_core.protocol.messages import CloseReason
 from tests.simulation.invariants.base import Invariant
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tests.simulation.ledger import ChatEntry
     from tests.simulation.loop import Process
 
+OF_THE_DISK: Final = "KEYSTORE_"
+"""How the line begins with which a node says that its disk failed: a code that people and the operator act on."""
+
 ROLLED_BACK = ("roll_back", "roll_back_unseen")
 DELETED = frozenset({CloseReason.DELETED.name, CloseReason.DELETED_BY_PEER.name})
 
@@ -20,7 +23,8 @@ class EndsSayWhy(Invariant):
     name = "what ends says why"
 
     def process_ended(self, process: Process, exit_code: int, reason: str) -> None:
-        if exit_code and not self.world.happened("fill_disk", "break_disk"):
+        explained = self.world.happened("fill_disk", "break_disk") and reason.startswith(OF_THE_DISK)
+        if exit_code and not explained:
             self.violate(f"{process.name} ended with {exit_code}: {reason}")
 
     def at_rest(self) -> None:

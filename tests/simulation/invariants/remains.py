@@ -1,13 +1,17 @@
-"""Nothing remains of what ended, and nothing piles up: records, chats and streams of a node are those that live."""
+"""Nothing remains of what ended, and nothing piles up: records, notices, chats and streams are those that live."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hermes_core.errors import KeystoreError
 from hermes_core.keystore.tables import Table
+from hermes_core.keystore.tombstone_codec import parse_tombstone
+from hermes_node.lifecycle.steps import Serving
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
+    from hermes_node.keystore import Keystore
     from tests.simulation.machines import Machine
 
 
@@ -15,13 +19,45 @@ class NothingRemains(Invariant):
     name = "nothing remains of what ended"
 
     def at_rest(self) -> None:
-        alive = {entry.chat_id for entry in self.world.ledger.chats.values() if entry.handles}
+        entries = self.world.ledger.chats.values()
+        for entry in entries:
+            if entry.ends and entry.handles:
+                held = ", ".join(self.world.app_name(app_id) for app_id in entry.handles)
+                self.violate(f"chat {entry.plan.number} has ended, and {held} was not told")
+        alive = {bytes(entry.chat_id) for entry in entries if entry.handles}
         for machine in self.world.machines:
             if machine.running and machine.keystores:
-                self._look(machine, {bytes(chat_id) for chat_id in alive})
+                self._look(machine, machine.keystores[-1], alive)
 
-    def _look(self, machine: Machine, alive: set[bytes]) -> None:
-        records = {key for key, _ in machine.keystores[-1].load(Table.CHAT)}
+    def _look(self, machine: Machine, keystore: Keystore, alive: set[bytes]) -> None:
+        try:
+            self._look_at_records(machine, keystore, alive)
+            self._look_at_notices(machine, keystore)
+        except KeystoreError as error:
+            self.violate(f"{machine.name} runs, and its keystore cannot be read: {error}")
+        self._look_at_streams(machine)
+
+    def _look_at_records(self, machine: Machine, keystore: Keystore, alive: set[bytes]) -> None:
+        records = {key for key, _ in keystore.load(Table.CHAT)}
         for chat_id in sorted(records - alive):
             if not self.world.was_orphaned(chat_id):
                 self.violate(f"{machine.name} keeps the record of chat {self.world.chat_number(chat_id)}, which has ended")
+
+    def _look_at_notices(self, machine: Machine, keystore: Keystore) -> None:
+        """Those for nodes, which are all there; an app may have its home elsewhere now.
+
+        A node that lost its volume is another one under an old name, which its peers do not let in for a while.
+        """
+        if self.world.happened("lose_volume"):
+            return
+        for _, value in keystore.load(Table.TOMBSTONE):
+            for notice in parse_tombstone(value).notices:
+                if notice.node_id is not None:
+                    self.violate(f"{machine.name} keeps a notice for {notice.node_id}, which is there")
+
+    def _look_at_streams(self, machine: Machine) -> None:
+        node, standing = machine.node, self.world.network.streams_of(machine.name)
+        if node is not None and isinstance(node._step, Serving):
+            sinks, streams = len(node._step.chats._sinks), sum(stream.carries_chats for stream in standing)
+            if sinks > streams:
+                self.violate(f"{machine.name} keeps {sinks} streams, and {streams} stand")

@@ -1,0 +1,13 @@
+"""Every mutant there is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.mutants.clients import CLIENTS
+from tests.simulation.mutants.core import CORE
+from tests.simulation.mutants.keystore import KEYSTORE
+from tests.simulation.mutants.mutant import Mutant
+from tests.simulation.mutants.shells import SHELLS
+
+ALL: Final[tuple[Mutant, ...]] = (*SHELLS, *CLIENTS, *CORE, *KEYSTORE)

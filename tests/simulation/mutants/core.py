@@ -1,0 +1,188 @@
+"""Mutants in the core: what a node's and an app's machines decide, and the ratchet beneath them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hermes_core.crypto.aead import KEY_BYTES
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.sodium import ffi
+from hermes_core.endpoint.transfer import Transfer
+from hermes_core.protocol.messages import Closed, CloseReason
+from hermes_core.protocol.timers import TimerHeap
+from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
+from hermes_core.ratchet.epoch import Epoch
+from hermes_core.ratchet.epochs import Epochs
+from hermes_core.ratchet.state import DirectionSnapshot
+from hermes_core.relay.chat import Chat
+from hermes_core.relay.hops import Hops
+from hermes_core.relay.neighbour import StreamId
+from hermes_core.relay.router import NodeChats
+from hermes_core.relay.sessions import Sessions
+from hermes_core.relay.standing import Standing
+from hermes_core.relay.tombstones import Tombstones
+from tests.simulation.invariants.codes import NoHonestPartyIsAccused
+from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
+from tests.simulation.invariants.paths import PathsComeUp
+from tests.simulation.invariants.remains import NothingRemains
+from tests.simulation.invariants.reservations import PositionsAreReserved
+from tests.simulation.mutants.mutant import NO_DEFECT, Catalogue, Patches, Room, do_nothing
+
+CORE = Catalogue(Room.CORE)
+
+# positions and keys
+
+
+@CORE.add(
+    "reservation-unsaved", "A chain crosses into a new window, and its record is not stored anew.", PositionsAreReserved.name
+)
+def _(patches: Patches) -> None:
+    patches.set(Epochs, "reserve", lambda self, chain, position, now: chain.reserve(position, self._params.window, now))
+
+
+@CORE.add("reused-nonce", "A record says the position in use, where a restart then begins again.", PositionsAreReserved.name)
+def _(patches: Patches) -> None:
+    def snapshot(self: Chain) -> DirectionSnapshot:
+        key = SecretBytes(CHAIN_KEY_BYTES)
+        key.buffer[:] = self._key
+        return DirectionSnapshot(self.next, key)
+
+    patches.set(Chain, "snapshot", snapshot)
+
+
+@CORE.add("short-keys", "A message key has one byte of its chain's, so that positions share keys.", NoKeyForTwoPlaintexts.name)
+def _(patches: Patches) -> None:
+    def message_key(self: Chain, position: int) -> Any:
+        key = former(self, position)
+        ffi.memmove(key + 1, bytes(KEY_BYTES - 1), KEY_BYTES - 1)
+        return key
+
+    former = patches.set(Chain, "message_key", message_key)
+
+
+@CORE.add(
+    "resume-ignores-peer",
+    "A resume does not skip the positions that the peer passed over.",
+    NoHonestPartyIsAccused.name,
+    starts_at=11,
+)
+def _(patches: Patches) -> None:
+    def fast_forward(self: Epoch, claim: Any) -> bool:
+        self.prove()
+        return False
+
+    patches.set(Epoch, "fast_forward", fast_forward)
+
+
+# sessions
+
+
+@CORE.add(
+    "replaced-session-heard",
+    "An app's older stream is listened to after a newer one came.",
+    PathsComeUp.name,
+    starts_at=13,
+)
+def _(patches: Patches) -> None:
+    def replace(self: Sessions, app_id: Any) -> None:
+        older = self._apps.get(app_id)
+        former(self, app_id)
+        if older is not None:
+            older.ending = False
+            self._sessions[older.stream] = older
+
+    former = patches.set(Sessions, "_replace", replace)
+
+
+@CORE.add("former-link-ends-new", "The end of a node's former stream ends its new one.", PathsComeUp.name, starts_at=9)
+def _(patches: Patches) -> None:
+    def node_linked(self: Sessions, stream: Any, node_id: Any, *proved: Any) -> None:
+        sessions = dict(self._sessions)
+        former(self, stream, node_id, *proved)
+        for number, session in sessions.items():
+            self._sessions.setdefault(number, session)
+
+    former = patches.set(Sessions, "node_linked", node_linked)
+
+
+@CORE.add("timers-of-the-gone", "The timers of a stream that is gone stay.", NO_DEFECT, starts_at=1)
+def _(patches: Patches) -> None:
+    class Timers(TimerHeap[StreamId]):
+        """Forgets nothing."""
+
+        def cancel(self, key: StreamId) -> None:
+            pass
+
+    def init(self: Sessions, *args: Any, **more: Any) -> None:
+        former(self, *args, **more)
+        self._timers = Timers()
+
+    former = patches.set(Sessions, "__init__", init)
+
+
+# paths
+
+
+@CORE.add(
+    "quarantine-untold",
+    "A node that finds a rollback does not tell its apps.",
+    PathsComeUp.name,
+    history="9fd34a7",
+    starts_at=305,
+)
+def _(patches: Patches) -> None:
+    patches.set(Hops, "refuse_apps", do_nothing)
+
+
+@CORE.add("nothing-sent-again", "After a resume an app sends nothing again.", PathsComeUp.name, starts_at=1)
+def _(patches: Patches) -> None:
+    def send_all(self: Transfer, now: float) -> None:
+        self._channels.repeat_confirm()
+        self.expect_ack(now)
+
+    patches.set(Transfer, "send_all", send_all)
+
+
+# ends
+
+
+@CORE.add("always-deleted", "A chat that ends says that it was deleted, whatever the reason.", EndsSayWhy.name, starts_at=1)
+def _(patches: Patches) -> None:
+    def end(self: Standing, _reason: Any, silent: Any) -> None:
+        former(self, CloseReason.DELETED, silent)
+
+    former = patches.set(Standing, "end", end)
+
+
+@CORE.add("ends-untold", "Whoever is away when a chat ends is not told when it is back.", EndsSayWhy.name, starts_at=2)
+def _(patches: Patches) -> None:
+    def add(self: Tombstones, chat_id: Any, reason: Any, receivers: Any, now: float) -> None:
+        for receiver in receivers:
+            self._effects.answer(receiver, Closed(chat_id, reason))
+
+    patches.set(Tombstones, "add", add)
+
+
+@CORE.add("peers-untold", "A chat that an app deletes ends without a word to the other.", NothingRemains.name, starts_at=1)
+def _(patches: Patches) -> None:
+    patches.set(Tombstones, "add", do_nothing)
+
+
+@CORE.add("records-outlive-chats", "The record of a chat that ended stays in the keystore.", NothingRemains.name)
+def _(patches: Patches) -> None:
+    def remove(self: NodeChats, chat: Any, end: Any, now: float) -> None:
+        chat.standing.stored = False
+        former(self, chat, end, now)
+
+    former = patches.set(NodeChats, "_remove", remove)
+
+
+@CORE.add("notices-for-ever", "A notice of an end is kept after its receiver acknowledged it.", NothingRemains.name)
+def _(patches: Patches) -> None:
+    patches.set(Tombstones, "acknowledge", do_nothing)
+
+
+@CORE.add("hop-not-lost", "A hop counts as ready after its stream has gone.", PathsComeUp.name, starts_at=1)
+def _(patches: Patches) -> None:
+    patches.set(Chat, "lose", do_nothing)

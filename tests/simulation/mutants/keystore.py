@@ -1,0 +1,45 @@
+"""Mutants in the keystore: what it promises of the disk."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from hermes_node.keystore import Keystore, Table
+from hermes_node.keystore import store as keystore_store
+from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.remains import NothingRemains
+from tests.simulation.invariants.wiping import StoppedMeansWiped
+from tests.simulation.mutants.mutant import Catalogue, Patches, Room
+
+KEYSTORE = Catalogue(Room.KEYSTORE)
+
+
+@KEYSTORE.add("commits-lost", "Every second commit is answered as durable, and nothing was written.", NothingRemains.name)
+def _(patches: Patches) -> None:
+    count = itertools.count()
+
+    def transact(self: Keystore, write: Any, *, truncate: bool = False) -> None:
+        if next(count) % 2 == 0 or not self.record_count(Table.CHAT):
+            former(self, write, truncate=truncate)
+
+    former = patches.set(Keystore, "_transact", transact)
+
+
+@KEYSTORE.add("commits-unsynced", "A commit is answered before it is synced.", EndsSayWhy.name, starts_at=9)
+def _(patches: Patches) -> None:
+    def open_for_writing(path: Any, connect: Any) -> Any:
+        connection = former(path, connect)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    former = patches.set(keystore_store, "open_for_writing", open_for_writing)
+
+
+@KEYSTORE.add("keys-not-wiped", "A keystore that is closed leaves its keys in memory.", StoppedMeansWiped.name, starts_at=6)
+def _(patches: Patches) -> None:
+    def close(self: Keystore) -> None:
+        self._closed = True
+        self._connection.close()
+
+    patches.set(Keystore, "_close_database", close)

@@ -1,0 +1,157 @@
+"""Mutants in the shells: drivers, streams and timers of a node, and its life from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+from hermes_core.relay.output import Send
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.store import ChatStore
+from hermes_node.keystore import store as keystore_store
+from hermes_node.mesh import driver as mesh_driver
+from hermes_node.mesh.backoff import DialState
+from hermes_wire import late_timers
+from hermes_wire.byte_stream import StreamEndedError
+from hermes_wire.late_timers import InputsFirst
+from tests.simulation.invariants.commits import DiskAheadOfWire
+from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.paths import PathsComeUp
+from tests.simulation.invariants.remains import NothingRemains
+from tests.simulation.invariants.streams import FramesStayOnTheirStream
+from tests.simulation.invariants.timers import InputsBeforeTimers
+from tests.simulation.invariants.wiping import StoppedMeansWiped
+from tests.simulation.mutants.mutant import NO_DEFECT, Catalogue, Patches, Room, do_nothing
+
+SHELLS = Catalogue(Room.SHELL)
+
+
+@SHELLS.add(
+    "late-sinks",
+    "What was decided for a stream that has gone by then is bound to its receiver's next stream.",
+    FramesStayOnTheirStream.name,
+    history="4cc88d4",
+    starts_at=6,
+)
+def _(patches: Patches) -> None:
+    def act(self: ChatDriver, action: Any) -> None:
+        names, waiting = vars(self).setdefault("_names", {}), vars(self).setdefault("_waiting", {})
+        names.update({link.stream: neighbour for neighbour, link in self._relay.chats._links.items()})
+        neighbour, sink = names.get(action.stream), self._sinks.get(action.stream)
+        if neighbour is None or not isinstance(action, Send):
+            former(self, action)
+        elif sink is None or sink.outbox._closed:
+            waiting.setdefault(neighbour, []).append(action.message)
+        else:
+            for message in waiting.pop(neighbour, ()):
+                sink.offer(message)
+            former(self, action)
+
+    former = patches.set(ChatDriver, "_act", act)
+
+
+@SHELLS.add("acts-before-commit", "A pass hands out what it sends, and then commits.", DiskAheadOfWire.name)
+def _(patches: Patches) -> None:
+    class Eager:
+        """A store that gives way to its driver."""
+
+        def __init__(self, driver: ChatDriver, store: ChatStore) -> None:
+            self.driver = driver
+            self.store = store
+
+        async def commit(self, output: Any) -> None:
+            for action in output.actions:
+                self.driver._act(action)
+            output.actions.clear()
+            await self.store.commit(output)
+
+    def init(self: ChatDriver, **parts: Any) -> None:
+        former(self, **parts)
+        self._store = Eager(self, self._store)  # type: ignore[assignment]
+
+    former = patches.set(ChatDriver, "__init__", init)
+
+
+@SHELLS.add("ends-not-awaited", "A commit that only deletes is not waited for.", DiskAheadOfWire.name)
+def _(patches: Patches) -> None:
+    running: set[asyncio.Task[None]] = set()
+
+    async def commit(self: ChatStore, output: Any) -> None:
+        if output.puts:
+            await former(self, output)
+        else:
+            running.add(asyncio.create_task(former(self, output)))
+
+    former = patches.set(ChatStore, "commit", commit)
+
+
+@SHELLS.add("commits-fail-unseen", "A commit that failed is taken for one that succeeded.", DiskAheadOfWire.name, starts_at=2)
+def _(patches: Patches) -> None:
+    async def commit(self: ChatStore, output: Any) -> None:
+        try:
+            await former(self, output)
+        except Exception:  # noqa: BLE001 - this is the fault
+            return
+
+    former = patches.set(ChatStore, "commit", commit)
+
+
+@SHELLS.add("sinks-pile-up", "The driver keeps the sink of a stream that is gone.", NothingRemains.name, starts_at=1)
+def _(patches: Patches) -> None:
+    def close(self: ChatDriver, sink: Any, now: float) -> None:
+        self._relay.sessions.closed(sink.stream, now)
+
+    patches.set(ChatDriver, "_close", close)
+
+
+@SHELLS.add("closed-streams-stay", "The core is not told of a stream that is gone.", NothingRemains.name, starts_at=1)
+def _(patches: Patches) -> None:
+    patches.set(ChatDriver, "_close", do_nothing)
+
+
+@SHELLS.add("driver-not-wiped", "A node that stops leaves the chats' keys in memory.", StoppedMeansWiped.name, starts_at=11)
+def _(patches: Patches) -> None:
+    patches.set(ChatDriver, "wipe", lambda self: setattr(self, "_failed", True))
+
+
+@SHELLS.add(
+    "timers-first",
+    "A timer that has come is handled at once, whatever waits to be read.",
+    InputsBeforeTimers.name,
+    history="54f8c31",
+    starts_at=13,
+)
+def _(patches: Patches) -> None:
+    def come(self: InputsFirst, due: float) -> None:
+        self._handle = None
+        self._act()
+
+    patches.set(InputsFirst, "_come", come)
+
+
+@SHELLS.add(
+    "timers-after-turns",
+    "A late timer gives inputs some turns of the loop, which gRPC's threads do not keep to.",
+    InputsBeforeTimers.name,
+    history="eccf344",
+    starts_at=3,
+)
+def _(patches: Patches) -> None:
+    patches.set(late_timers, "LATE_S", math.inf)
+
+
+@SHELLS.add("never-redials", "A peer whose stream was lost once is not dialled again.", PathsComeUp.name, starts_at=8)
+def _(patches: Patches) -> None:
+    patches.set(DialState, "failed", lambda self, *_: setattr(self, "next_at", math.inf))
+
+
+@SHELLS.add("disk-errors-raw", "What SQLite raises in a commit leaves the keystore untranslated.", EndsSayWhy.name, starts_at=2)
+def _(patches: Patches) -> None:
+    patches.set(keystore_store, "as_keystore_error", do_nothing)
+
+
+@SHELLS.add("dial-ends-are-defects", "A dialled stream that ends is taken for a defect.", NO_DEFECT, history="c288c83")
+def _(patches: Patches) -> None:
+    known = tuple(error for error in mesh_driver._DIAL_FAILURES if error is not StreamEndedError)
+    patches.set(mesh_driver, "_DIAL_FAILURES", known)
