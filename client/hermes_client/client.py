@@ -228,13 +228,14 @@ class HermesClient:
             self._changed.notify()
 
     async def _serve_once(self) -> None:
-        home = self.home if self.driver.live_chats() else None
-        address = self._book.choose(home)
+        bound = bool(self.driver.live_chats())
+        # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
+        address = self._book.choose(self.home if bound or self.driver.owes_delete else None)
         async with HomeSession(address, self._tls, self._identity, self.driver, self._host) as session:
             node_id = session.challenge.node_id
             self._book.record(address, node_id)
-            if home is not None and node_id != home:
-                raise StreamLostError(f"{address} is {node_id}; the chats are at home on {home}")
+            if bound and self.home is not None and node_id != self.home:
+                raise StreamLostError(f"{address} is {node_id}; the chats are at home on {self.home}")
             await session.connect()
             self._book.connected()
             self._backoff.reset()

@@ -37,6 +37,8 @@ class AppDriver:
         self.offered = Signal()
         self.ended = Signal()
         self.connected = False
+        self.owes_delete = False
+        """A chat was deleted since the last session began: whether its node heard of it, nobody says."""
         self._closed = False
 
     @property
@@ -52,6 +54,7 @@ class AppDriver:
         """A session stands: the machine resumes its chats over it."""
         self.outbound.clear()
         self.connected = True
+        self.owes_delete = False
         self._machine.connected(node_id, node_key, binding, self._loop.time())
         self._absorb()
 
@@ -114,6 +117,7 @@ class AppDriver:
         self._absorb()
 
     def delete(self, chat_id: ChatId) -> None:
+        self.owes_delete = True
         self._machine.delete(chat_id, self._loop.time())
         self._absorb()
 
