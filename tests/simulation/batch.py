@@ -10,9 +10,11 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.simulation.expected import sort_out
 from tests.simulation.schedule import draw_schedule
+from tests.simulation.settings import scratch_folder, settle_apart
 from tests.simulation.world import World
 
 WORLDS_A_PROCESS = 40
@@ -57,8 +59,13 @@ def run_seed(seed: int) -> Outcome:
 def run_seeds(seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
     """As they come, on `jobs` processes."""
     context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
-    with context.Pool(jobs, gc.disable, maxtasksperchild=WORLDS_A_PROCESS) as pool:
+    with context.Pool(jobs, _settle, (scratch_folder(),), maxtasksperchild=WORLDS_A_PROCESS) as pool:
         yield from pool.imap_unordered(run_seed, seeds)
+
+
+def _settle(parent: Path) -> None:
+    settle_apart(parent)
+    gc.disable()
 
 
 def count_cores() -> int:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import sys
+import warnings
 from typing import Any, Final, Protocol
 
 from hermes_core.crypto.aead import KEY_BYTES
@@ -59,6 +60,7 @@ def _install() -> None:
         return
     _installed = True
     sys.unraisablehook = _ignore_dead_coroutines
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # of processes that were killed
     _leave_out()
     _hook_keystore()
     _hook_relay()

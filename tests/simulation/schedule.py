@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from tests.simulation.settings import APP_PORT, node_name
 NODES: Final = 5
 APPS: Final = 8
 CHATS: Final = 12
+SCHEDULES: Final = Path(__file__).parent / "schedules"
 ACTIVE_S: Final = 120.0
 """How long apps talk; then everything is healed, and the world comes to rest."""
 

@@ -31,11 +31,16 @@ def node_name(number: int) -> str:
 
 @functools.cache
 def scratch_folder() -> Path:
-    """In memory where the machine has such a place; gone at the end of this process."""
+    """In memory where the machine has such a place; gone at the end of this process, or of the one that it was forked from."""
+    if _parents:
+        return Path(tempfile.mkdtemp(dir=_parents[-1]))
     shared = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="hermes-simulation-", dir=shared if shared.is_dir() else None))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+_parents: list[Path] = []
 
 
 @functools.cache
@@ -77,7 +82,8 @@ def node_config(number: int, data_dir: Path, window: int) -> Config:
     return load_config(path, {})
 
 
-def settle_apart() -> None:
-    """For a forked process: what its parent made stays the parent's, and is made anew here in a folder of its own."""
+def settle_apart(parent: Path) -> None:
+    """For a process of many: what another made stays the other's, and is made anew here in a folder below `parent`."""
+    _parents.append(parent)
     for made_once in (scratch_folder, _authority, _certificate, node_config):
         made_once.cache_clear()

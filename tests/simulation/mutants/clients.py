@@ -9,6 +9,7 @@ from hermes_client.driver import AppDriver
 from hermes_core.endpoint.events import ChatResumed, MessageReceived
 from hermes_core.protocol.messages import Offer
 from tests.simulation.invariants.acknowledgements import AcknowledgedMeansTaken
+from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.streams import FramesStayOnTheirStream
 from tests.simulation.mutants.mutant import EXACTLY_ONCE, Catalogue, Patches, Room
 
@@ -36,6 +37,17 @@ def _(patches: Patches) -> None:
         former(self, event)
 
     former = patches.set(Chat, "apply", apply)
+
+
+@CLIENTS.add(
+    "delete-forgotten",
+    "A client without chats goes to any node, although a Delete may have gone down with its stream.",
+    NothingRemains.name,
+    history="f8c16a8",
+    schedule="mended-a-delete-goes-down-with-its-stream.json",
+)
+def _(patches: Patches) -> None:
+    patches.set(AppDriver, "owes_delete", property(lambda _: False, lambda _self, _value: None))
 
 
 @CLIENTS.add(

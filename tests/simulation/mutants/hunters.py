@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Final
 
-from tests.simulation.mutants.hunt import order_seeds, run_mutant
+from tests.simulation.mutants.hunt import order_worlds, run_mutant
 from tests.simulation.mutants.mutant import Mutant
 from tests.simulation.settings import scratch_folder, settle_apart
 
@@ -41,7 +42,7 @@ class Hunter:
         context: Any = multiprocessing.get_context("fork")
         self.ear, mouth = context.Pipe(duplex=False)
         self._finding = Finding(mutant)
-        self._process: BaseProcess = context.Process(target=_hunt, args=(mutant, seeds, mouth), daemon=True)
+        self._process: BaseProcess = context.Process(target=_hunt, args=(mutant, seeds, scratch_folder(), mouth), daemon=True)
         self._process.start()
         mouth.close()
         self.deadline_s = time.monotonic() + WORLD_S
@@ -96,15 +97,15 @@ def hunt_all(mutants: Sequence[Mutant], seeds: int, jobs: int) -> Iterator[Findi
                 yield hunter.give_up()
 
 
-def _hunt(mutant: Mutant, seeds: int, mouth: Connection) -> None:
-    settle_apart()
+def _hunt(mutant: Mutant, seeds: int, parent: Path, mouth: Connection) -> None:
+    settle_apart(parent)
     gc.disable()
     try:
-        for seed in order_seeds(mutant, seeds):
-            mouth.send((seed, None))
-            broken = run_mutant(mutant, seed)
+        for schedule in order_worlds(mutant, seeds):
+            mouth.send((schedule.seed, None))
+            broken = run_mutant(mutant, schedule)
             if broken:
-                mouth.send((seed, tuple(sorted(broken))))
+                mouth.send((schedule.seed, tuple(sorted(broken))))
                 return
         mouth.send((None, None))
     finally:

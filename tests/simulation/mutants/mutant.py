@@ -12,6 +12,8 @@ from tests.simulation import instruments
 
 EXACTLY_ONCE: Final = "exactly once, in order"
 NO_DEFECT: Final = "no defect"
+MISSING: Final = object()
+"""What an attribute was that only instances have."""
 
 
 class Room(StrEnum):
@@ -34,7 +36,7 @@ class Patches:
 
     def set(self, owner: Any, name: str, value: Any) -> Any:
         """Replace an attribute of a module or class, and return what it was; of a class as it stands there, unbound."""
-        former = vars(owner)[name]
+        former = vars(owner).get(name, MISSING)
         self._former.append((owner, name, former))
         setattr(owner, name, value)
         return former
@@ -42,14 +44,18 @@ class Patches:
     def undo(self) -> None:
         while self._former:
             owner, name, former = self._former.pop()
-            setattr(owner, name, former)
+            if former is MISSING:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, former)
 
 
 @dataclass(frozen=True)
 class Mutant:
     """`breaks` says in one sentence what is wrong with it. `invariant` is the one it was made for.
 
-    `starts_at`: a seed that is known to show it, tried first. `history`: the commit that cured this fault when it was real.
+    `starts_at`: a seed that is known to show it, tried first; or `schedule`, a file of tests/simulation/schedules. `history`:
+    the commit that cured this fault when it was real.
     """
 
     name: str
@@ -59,6 +65,7 @@ class Mutant:
     put_in: Callable[[Patches], None]
     starts_at: int = 0
     history: str = ""
+    schedule: str = ""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -80,11 +87,11 @@ class Catalogue(list[Mutant]):
         self.room = room
 
     def add(
-        self, name: str, breaks: str, invariant: str, *, starts_at: int = 0, history: str = ""
+        self, name: str, breaks: str, invariant: str, *, starts_at: int = 0, history: str = "", schedule: str = ""
     ) -> Callable[[Callable[[Patches], None]], None]:
         """Decorate the function that puts a fault in."""
 
         def keep(put_in: Callable[[Patches], None]) -> None:
-            self.append(Mutant(name, self.room, breaks, invariant, put_in, starts_at, history))
+            self.append(Mutant(name, self.room, breaks, invariant, put_in, starts_at, history, schedule))
 
         return keep

@@ -10,6 +10,7 @@ from hermes_core.relay.output import Send
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import store as keystore_store
+from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.mesh import driver as mesh_driver
 from hermes_node.mesh.backoff import DialState
 from hermes_wire import late_timers
@@ -110,7 +111,13 @@ def _(patches: Patches) -> None:
     patches.set(ChatDriver, "_close", do_nothing)
 
 
-@SHELLS.add("driver-not-wiped", "A node that stops leaves the chats' keys in memory.", StoppedMeansWiped.name, starts_at=11)
+@SHELLS.add(
+    "driver-not-wiped",
+    "A node that stops leaves the chats' keys in memory.",
+    StoppedMeansWiped.name,
+    history="ba101b0",
+    starts_at=11,
+)
 def _(patches: Patches) -> None:
     patches.set(ChatDriver, "wipe", lambda self: setattr(self, "_failed", True))
 
@@ -155,3 +162,19 @@ def _(patches: Patches) -> None:
 def _(patches: Patches) -> None:
     known = tuple(error for error in mesh_driver._DIAL_FAILURES if error is not StreamEndedError)
     patches.set(mesh_driver, "_DIAL_FAILURES", known)
+
+
+@SHELLS.add(
+    "failures-are-defects",
+    "A part of a node that ends with a failure that has a name is logged as something unexpected.",
+    NO_DEFECT,
+    history="edb5c46",
+    schedule="mended-a-disk-fails-while-an-incarnation-is-kept.json",
+)
+def _(patches: Patches) -> None:
+    def ended(self: NodeTasks, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("unexpected_error", where=task.get_name(), exception=type(error).__name__)
+        former(self, task)
+
+    former = patches.set(NodeTasks, "_ended", ended)
