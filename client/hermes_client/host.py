@@ -33,7 +33,7 @@ class ClientHost:
     connect: Callable[[str, ClientTls | PlainText], ClientConnection]
 
 
-class GrpcConnection:
+class ClientChannel:
     """A channel of its own, with the certificates of now."""
 
     def __init__(self, address: str, tls: ClientTls | PlainText) -> None:
@@ -47,5 +47,5 @@ class GrpcConnection:
         await self._channel.close()
 
 
-SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, GrpcConnection)
+SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, ClientChannel)
 """The real one."""

@@ -42,7 +42,7 @@ class DialledStream(ByteStream, Protocol):
 
 
 class GrpcStream:
-    """Wraps a `ServicerContext` or a `StreamStreamCall` that has no (de)serialisers."""
+    """Wraps grpc.aio's servicer context, or its call that has no (de)serialisers."""
 
     def __init__(self, end: Any) -> None:
         self._end = end

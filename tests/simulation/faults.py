@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.adversary import ABILITIES
-from tests.simulation.draws import Draws
-from tests.simulation.loop import START_S
-from tests.simulation.schedule import ACTIVE_S, Fault
-from tests.simulation.settings import node_name
+from tests.simulation.schedule import Fault
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -19,13 +15,8 @@ Effect = Callable[["World", Fault], bool]
 KINDS: dict[str, Effect] = {}
 """Every kind by its name; `fault` puts a function here."""
 
-FIRST_S: Final = 3.0
-LAST_S: Final = ACTIVE_S - 25.0
-SHORT_S: Final = (0.05, 0.5, 2.0, 6.0)
 NO_HANDSHAKE_S: Final = 1.0
 """Nodes that are that far apart do not come through their handshake in time: as good as cut."""
-
-LONG_S: Final = (0.5, 3.0, 8.0, 15.0, 22.0, 60.0)
 
 
 def fault(effect: Effect) -> Effect:
@@ -273,70 +264,3 @@ def set_clock(world: World, it: Fault) -> bool:
         machine.kill()
         world.after(it.for_s, world.start_node, machine)
     return True
-
-
-# drawing
-
-_WEIGHTS: Final = {
-    "kill": 6,
-    "kill_in_the_act": 3,
-    "cut_power": 3,
-    "pause": 5,
-    "drain": 3,
-    "mass_restart": 1,
-    "kill_app": 2,
-    "reconnect": 5,
-    "cut": 5,
-    "split": 2,
-    "lossy": 3,
-    "slow": 4,
-    "reset": 6,
-    "half_open": 5,
-    "hostile_middle": 2,
-    "fill_disk": 1,
-    "hang_disk": 3,
-    "break_disk": 1,
-    "roll_back": 2,
-    "roll_back_unseen": 1,
-    "lose_volume": 1,
-    "set_clock": 2,
-}
-
-_AMOUNTS: Final[dict[str, tuple[float, ...]]] = {
-    "lossy": (0.05, 0.3),
-    "slow": (0.05, 0.5, 3.0),
-    "kill_in_the_act": (1, 2, 3, 4, 5, 6, 7),
-    "cut_power": (0.0, 0.5, 0.9),
-    "set_clock": (-86_400.0, -60.0, 60.0, 3_600.0),
-}
-
-
-def draw_faults(draws: Draws, nodes: int, apps: list[str]) -> list[Fault]:
-    """None in one world of ten, otherwise one to nine."""
-    how_many = draws.of("faults").choice((0, 1, 2, 3, 3, 4, 5, 6, 7, 9))
-    faults = [_draw(draws.of("fault", str(number)), nodes, apps) for number in range(how_many)]
-    return sorted(faults, key=lambda it: it.at_s)
-
-
-def _draw(choices: random.Random, nodes: int, apps: list[str]) -> Fault:
-    kind = choices.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
-    at_s = START_S + choices.uniform(FIRST_S, LAST_S)
-    names = [node_name(number) for number in range(nodes)]
-    node, other_node = choices.sample(names, 2)
-    app = choices.choice(apps)
-    short_s, long_s = choices.choice(SHORT_S), choices.choice(LONG_S)
-    target, other = node, ""
-    if kind in {"kill_app", "reconnect"} or (kind == "pause" and choices.random() < 0.5):
-        target = app
-    elif kind == "split":
-        target = ",".join(sorted(choices.sample(names, choices.choice((1, 2)))))
-    elif kind == "mass_restart":
-        target = ""
-    elif kind in {"cut", "reset", "half_open", "lossy", "slow"}:
-        other = choices.choice((other_node, app))
-    elif kind == "hostile_middle":
-        other = app
-    for_s = short_s if kind in {"kill_app", "reconnect", "set_clock", "mass_restart"} else long_s
-    amounts = _AMOUNTS.get(kind, (0.0,))
-    how = choices.choice(sorted(ABILITIES)) if kind == "hostile_middle" else ""
-    return Fault(at_s, kind, target, other, for_s, choices.choice(amounts), how)

@@ -81,7 +81,7 @@ class Schedule:
 
 def draw_schedule(seed: int) -> Schedule:
     """What the seed says happens. Each part has choices of its own, so that one more fault moves no operation."""
-    from tests.simulation.faults import draw_faults
+    from tests.simulation.fault_draws import draw_faults
 
     draws = Draws(seed)
     apps = [_draw_app(number, draws.of("app", str(number))) for number in range(APPS)]

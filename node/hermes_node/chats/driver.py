@@ -169,7 +169,7 @@ class ChatDriver:
         return self._relay.chats.live_tieline_chats()
 
     def wipe(self) -> None:
-        """Zero every key of every chat in memory; nothing of this works afterwards."""
+        """Zero every chat's keys in memory; nothing of this works afterwards."""
         self._failed = True
         self._relay.chats.wipe()
 
@@ -225,7 +225,7 @@ class ChatDriver:
             self._on_apps()
 
     def _handle_timer(self, now: float) -> None:
-        """Timers come after the inputs that waited when they were due, however many passes those take, and before later."""
+        """After the inputs that waited when it was due, however many passes those take, and before later ones."""
         due = self._relay.next_timer()
         if due is None or due > now or self._timer_waits or not self._ripe:
             return

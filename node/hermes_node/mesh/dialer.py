@@ -16,14 +16,14 @@ from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_s
 from hermes_node.streams.transport import Connection
 from hermes_wire.byte_stream import DialledStream
 
-Connect = Callable[[str, str | None], Connection]
+Opens = Callable[[str, str | None], Connection]
 """From an address and the name that the certificate there must carry; None: the address's host."""
 
 
 class MeshDialer:
     """Opens streams to other nodes."""
 
-    def __init__(self, *, mesh: MeshView, chats: PeerInbox, connect: Connect, timeout_s: float) -> None:
+    def __init__(self, *, mesh: MeshView, chats: PeerInbox, connect: Opens, timeout_s: float) -> None:
         self._mesh = mesh
         self._chats = chats
         self._connect = connect

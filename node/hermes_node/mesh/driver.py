@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, assert_never
+from collections.abc import Callable
+from typing import Final, assert_never
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
@@ -26,6 +26,7 @@ from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
+from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
 from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
 from hermes_node.mesh.links import GossipLink
@@ -69,12 +70,11 @@ class MeshDriver:
         self._outcomes = SeedOutcomes(membership.descriptor.node_id)
         self._gossip: dict[NodeId, GossipLink] = {}
         self._dials = Dials()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._dialer: Dialer | None = None
         self._started_at = now()
         self._next_join_at = self._started_at
-        self._closing = False
         self._wake = asyncio.Event()
+        self._tasks = DialTasks(log, self._wake.set)
         self._reported = JoinState.JOINING
         self._locations: dict[AppId, NodeId] = {}
 
@@ -168,7 +168,7 @@ class MeshDriver:
 
     async def leave(self) -> None:
         """Tell every peer that this node goes, then end all streams."""
-        self._closing = True
+        self._tasks.closing = True
         self._membership.leave()
         self._flush()
         for link in self._gossip.values():
@@ -177,11 +177,7 @@ class MeshDriver:
 
     async def close(self) -> None:
         """End every dialling task."""
-        self._closing = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _flush(self) -> None:
         """Hand out what the machine wants sent, and tell what happened."""
@@ -229,7 +225,7 @@ class MeshDriver:
         for descriptor in self._membership.wanted_links():
             state = self._dials.of(descriptor)
             if now >= state.next_at:
-                self._start(_link_task(descriptor.node_id), self._link(descriptor, state))
+                self._tasks.start(_link_task(descriptor.node_id), self._link(descriptor, state))
 
     async def _link(self, descriptor: NodeDescriptor, state: DialState) -> None:
         started_at = self._now()
@@ -243,13 +239,13 @@ class MeshDriver:
         state.failed(self._now(), self._entropy)
 
     def _start_joins(self, now: float) -> None:
-        if now < self._next_join_at or self._closing:
+        if now < self._next_join_at or self._tasks.closing:
             return
         joined = self._outcomes.joined or not self._seeds
         self._next_join_at = now + (
             REJOIN_INTERVAL_S if joined else min(REJOIN_INTERVAL_S, self._settings.heartbeat_interval_s)
         )
-        self._start("seeds", self._join_all())
+        self._tasks.start("seeds", self._join_all())
 
     async def _join_all(self) -> None:
         """Join through every seed whose node is not linked, and ask members that seem dead whether they are back."""
@@ -263,12 +259,12 @@ class MeshDriver:
         alive.add(self._membership.descriptor.node_id)
         for target in targets:
             if self._outcomes.node_at(target.address) not in alive:
-                self._start(f"join {target.address}", self._join(target))
+                self._tasks.start(f"join {target.address}", self._join(target))
         known = {target.address for target in targets}
         for member in self._membership.members.values():
             address = member.descriptor.address
             if member.state is MemberState.DEAD and address not in known:
-                self._start(f"join {address}", self._join(SeedTarget(address, member.descriptor.node_id)))
+                self._tasks.start(f"join {address}", self._join(SeedTarget(address, member.descriptor.node_id)))
 
     async def _join(self, target: SeedTarget) -> None:
         if self._dialer is None:
@@ -284,20 +280,6 @@ class MeshDriver:
         if welcome is not None:
             self._metrics.mesh.count_join(OperationResult.SUCCESS)
             self.receive_update(node_id, welcome)
-
-    def _start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
-        if name in self._tasks or self._closing:
-            coroutine.close()
-            return
-        task = asyncio.create_task(coroutine, name=name)
-        self._tasks[name] = task
-        task.add_done_callback(lambda done: self._ended(name, done))
-
-    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(name, None)
-        self._wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("unexpected_error", where=name.split(maxsplit=1)[0], exception=type(error).__name__)
 
     def _report(self) -> None:
         state = self.join_state

@@ -8,7 +8,7 @@ from typing import Final
 
 import grpc.aio
 
-from hermes_client.host import GrpcConnection
+from hermes_client.host import ClientChannel
 from hermes_client.tls import PLAIN
 from hermes_node.streams.grpc_transport import stream_handler
 from hermes_node.streams.transport import Connection, ServedStream, StreamHandler
@@ -58,7 +58,7 @@ async def serve() -> None:
 async def main() -> None:
     """With an address the client, without one the server."""
     if sys.argv[1:]:
-        await dial(GrpcConnection(sys.argv[1], PLAIN))
+        await dial(ClientChannel(sys.argv[1], PLAIN))
     else:
         await serve()
 

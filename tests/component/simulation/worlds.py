@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import grpc.aio
 
-from hermes_client.host import GrpcConnection
+from hermes_client.host import ClientChannel
 from hermes_client.tls import PLAIN
 from hermes_node.config.addresses import Address
 from hermes_node.streams.grpc_transport import stream_handler
@@ -38,7 +38,7 @@ class RealWorld:
         self._server: grpc.aio.Server | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._port = 1  # nobody listens there
-        self._connections: list[GrpcConnection] = []
+        self._connections: list[ClientChannel] = []
 
     async def serve(self, handlers: dict[str, StreamHandler]) -> None:
         self._server = grpc.aio.server()
@@ -61,8 +61,8 @@ class RealWorld:
         )
         return self._process
 
-    def connect(self) -> GrpcConnection:
-        connection = GrpcConnection(f"127.0.0.1:{self._port}", PLAIN)
+    def connect(self) -> ClientChannel:
+        connection = ClientChannel(f"127.0.0.1:{self._port}", PLAIN)
         self._connections.append(connection)
         return connection
 
