@@ -39,15 +39,19 @@ class InputsFirst:
         self._act = act
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.Handle | None = None
+        self._due: float | None = None
         self._letting_in = False
 
     def set(self, due: float | None) -> None:
         """Instead of what was set before; None: not at all. Once inputs are let in `act` comes in any case, and soon."""
-        if self._letting_in:
+        if self._letting_in or (self._handle is not None and due == self._due):
             return
         self.cancel()
+        self._due = due
         if due is not None:
-            self._handle = self._loop.call_later(max(0.0, due - self._now()), self._come, due)
+            now = self._now()
+            # What is due already when it is set is not late by that: its owner was busy, not the process held up.
+            self._handle = self._loop.call_later(max(0.0, due - now), self._come, max(due, now))
 
     def cancel(self) -> None:
         if self._handle is not None:

@@ -182,8 +182,7 @@ class ChatDriver:
     async def run(self) -> None:
         """Until cancelled, or the keystore fails: then nothing more is handled or sent."""
         while not self._failed:
-            self._ripe = False
-            self._timer.set(self._relay.next_timer())
+            self._arm()
             await self._wake.wait()
             self._wake.clear()
             await self.flush()
@@ -193,6 +192,7 @@ class ChatDriver:
         while not self._failed:
             async with self._turn:
                 await self._pass()
+            self._arm()  # under load this goes on for ever
             if not self._inbox:
                 return
             await asyncio.sleep(0)  # the writers' turn, after a full pass
@@ -226,10 +226,12 @@ class ChatDriver:
 
     def _handle_timer(self, now: float) -> None:
         """After the inputs that waited when it was due, however many passes those take, and before later ones."""
-        due = self._relay.next_timer()
-        if due is None or due > now or self._timer_waits or not self._ripe:
+        if self._timer_waits or not self._ripe:
             return
         self._ripe = False
+        due = self._relay.next_timer()
+        if due is None or due > now:
+            return
         if not self._inbox:
             self._guard(self._relay.handle_timer, now)
             return
@@ -296,6 +298,13 @@ class ChatDriver:
         self._inbox.append((frames, handle))
         self._backlog.posted(frames)
         self._wake.set()
+
+    def _arm(self) -> None:
+        """One that came while a pass committed is the next pass' own."""
+        if self._ripe:
+            self._wake.set()
+        else:
+            self._timer.set(self._relay.next_timer())
 
     def _timer_came(self) -> None:
         self._ripe = True
