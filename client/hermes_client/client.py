@@ -227,6 +227,11 @@ class HermesClient:
                 self._driver.close()  # nobody may wait for ever for what cannot come
             self._changed.notify()
 
+    def _leave(self, address: str) -> None:
+        """The node goes: it has heard what was said to it, and is not to be asked again."""
+        self.driver.owes_delete = False
+        self._book.avoid(address)
+
     async def _serve_once(self) -> None:
         bound = bool(self.driver.live_chats())
         # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
@@ -243,7 +248,7 @@ class HermesClient:
             self.connections += 1
             self._changed.notify()
             try:
-                await session.serve(self._book.avoid)
+                await session.serve(self._leave)
             finally:
                 self._session = None
                 self._changed.notify()

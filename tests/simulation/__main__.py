@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -38,7 +39,20 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="tell who told whom what")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="make a failing world small")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaves no folder and no worker behind
+    try:
+        return _run(parser, options)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except (OSError, ValueError) as error:  # msgspec's errors of a schedule are ValueErrors
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.seeds is not None:
+        if options.seeds < 1 or options.jobs < 1:
+            raise ValueError("--seeds and --jobs are at least 1")
         return _run_many(options.first, options.seeds, options.jobs)
     if options.shrink is not None:
         return _shrink(options.shrink)
@@ -87,7 +101,7 @@ def _run_one(schedule: Schedule, *, trace: bool) -> int:
         print(f"FAIL {violation.at_s:10.4f} s  {violation.invariant}: {violation.text}")
     for violation, entry in known:
         print(f"known, until {entry.issue}: {violation.invariant}: {violation.text}")
-    took = ", ".join(f"{kind}{'' if effect else ' (no effect)'}" for kind, effect in report.effects)
+    took = ", ".join(f"{it.fault.kind}{'' if it.took else ' (no effect)'}" for it in report.effects)
     print(f"seed {report.seed}: {report.messages:,} wire messages, {report.delivered} delivered, faults: {took or 'none'}")
     print(f"{report.wall_s:.2f} s, set up in {report.set_up_s * 1000:.0f} ms, trace {report.digest}")
     return 1 if unknown else 0
@@ -103,9 +117,10 @@ def _shrink(seed: int) -> int:
     path = BUILD / f"{seed}.json"
     path.write_bytes(schedule.to_json() + b"\n")
     operations = sum(len(chat.operations) for chat in schedule.chats)
-    print(
-        f"{path}: {len(schedule.faults)} faults, {len(schedule.chats)} chats, {operations} operations still break: {invariant}"
-    )
+    left = f"{len(schedule.faults)} faults, {len(schedule.chats)} chats, {operations} operations"
+    print(f"{path}: {left} still break: {invariant}")
+    print(f"look at it: python -m tests.simulation --schedule {path} --trace")
+    print("keep it: as mended-….json in tests/simulation/schedules, with a mutant that puts the fault back")
     return 0
 
 

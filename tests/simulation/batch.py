@@ -49,7 +49,7 @@ def run_seed(seed: int) -> Outcome:
     unknown, known = sort_out(report)
     outcome.messages, outcome.delivered, outcome.digest = report.messages, report.delivered, report.digest
     outcome.set_up_s = report.set_up_s
-    outcome.faults, outcome.effective = len(report.effects), sum(effect for _, effect in report.effects)
+    outcome.faults, outcome.effective = len(report.effects), sum(effect.took for effect in report.effects)
     outcome.violations = [f"{violation.at_s:10.4f} s  {violation.invariant}: {violation.text}" for violation in unknown]
     outcome.known = [entry.issue for _, entry in known]
     outcome.cpu_s = time.process_time() - began

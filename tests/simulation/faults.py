@@ -11,17 +11,17 @@ from tests.simulation.schedule import Fault
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-Effect = Callable[["World", Fault], bool]
-KINDS: dict[str, Effect] = {}
-"""Every kind by its name; `fault` puts a function here."""
+Inflict = Callable[["World", Fault], bool | Callable[[], bool]]
+KINDS: dict[str, Inflict] = {}
+"""Every kind by its name; `fault` puts a function here. Its result says whether it took effect, or can be asked later."""
 
 NO_HANDSHAKE_S: Final = 1.0
 """Nodes that are that far apart do not come through their handshake in time: as good as cut."""
 
 
-def fault(effect: Effect) -> Effect:
-    KINDS[effect.__name__] = effect
-    return effect
+def fault(inflict: Inflict) -> Inflict:
+    KINDS[inflict.__name__] = inflict
+    return inflict
 
 
 # processes
@@ -132,23 +132,25 @@ def split(world: World, it: Fault) -> bool:
 
 
 @fault
-def lossy(world: World, it: Fault) -> bool:
+def lossy(world: World, it: Fault) -> Callable[[], bool]:
     """The share `amount` of packets is lost on a link, and sent again by TCP."""
     link = world.network.link(it.target, it.other)
     link.loss = it.amount
+    before = link.lost
     world.after(it.for_s, setattr, link, "loss", 0.0)
-    return True
+    return lambda: link.lost > before
 
 
 @fault
-def slow(world: World, it: Fault) -> bool:
+def slow(world: World, it: Fault) -> Callable[[], bool]:
     """Up to `amount` seconds more on a link, so that streams overtake one another."""
     link = world.network.link(it.target, it.other)
     link.extra_delay_s = it.amount
     if it.amount >= NO_HANDSHAKE_S:
         world.longest_cut_s = max(world.longest_cut_s, it.for_s)
+    before = link.slowed
     world.after(it.for_s, setattr, link, "extra_delay_s", 0.0)
-    return True
+    return lambda: link.slowed > before
 
 
 @fault
@@ -170,12 +172,13 @@ def half_open(world: World, it: Fault) -> bool:
 
 
 @fault
-def hostile_middle(world: World, it: Fault) -> bool:
+def hostile_middle(world: World, it: Fault) -> Callable[[], bool]:
     """Somebody between an app and a node does what `how` says to their messages; then the connection is cut."""
     link = world.network.link(it.target, it.other)
     link.middle = ABILITIES[it.how](world.draws.of("middle", f"{it.target} {it.other} {it.at_s}"))
+    before = link.changed
     world.after(it.for_s, _end_middle, world, it)
-    return True
+    return lambda: link.changed > before
 
 
 def _end_middle(world: World, it: Fault) -> None:
@@ -218,26 +221,28 @@ def break_disk(world: World, it: Fault) -> bool:
 
 
 @fault
-def roll_back(world: World, it: Fault) -> bool:
+def roll_back(world: World, it: Fault) -> bool | Callable[[], bool]:
     """The volume is put back to what it was `for_s` ago (an older snapshot), and the node started on it."""
     machine = world.machine(it.target)
     image = machine.volume.snapshot()
     if not machine.running or not image.files:
         return False
+    before = machine.rollbacks
     world.after(it.for_s, machine.roll_back, image)
-    return True
+    return lambda: machine.rollbacks > before
 
 
 @fault
-def roll_back_unseen(world: World, it: Fault) -> bool:
+def roll_back_unseen(world: World, it: Fault) -> bool | Callable[[], bool]:
     """The same, while no other node hears this one: what it sent to them since then is lost, so that they cannot notice."""
     machine = world.machine(it.target)
     image = machine.volume.snapshot()
     pairs = [(machine.name, other.name) for other in world.machines if other is not machine]
     if not machine.running or not image.files or not world.cut(pairs, it.for_s + 0.5):
         return False
+    before = machine.rollbacks
     world.after(it.for_s, machine.roll_back, image)
-    return True
+    return lambda: machine.rollbacks > before
 
 
 @fault

@@ -31,6 +31,8 @@ class Link:
         self._signals: list[tuple[Process, Callable[..., object], tuple[Any, ...]]] = []
         self._openings: list[tuple[Process, Callable[..., object], SimStream]] = []
         self.carried = 0
+        self.lost = self.slowed = self.changed = 0
+        """How often a fault of this link was felt."""
 
     @property
     def blocked(self) -> bool:
@@ -39,15 +41,19 @@ class Link:
     def draw_delay_s(self) -> float:
         choices = self._choices
         delay_s = choices.choice(USUAL_DELAYS_S) + self.extra_delay_s * choices.random()
+        self.slowed += self.extra_delay_s > 0
         wait_s = RETRANSMIT_S
         while self.loss and choices.random() < self.loss:
             delay_s += wait_s
+            self.lost += 1
             wait_s = min(2 * wait_s, 3.0)
         return delay_s
 
     def pass_on(self, data: bytes) -> list[bytes]:
         """What a hostile middle makes of a message."""
-        return [data] if self.middle is None else self.middle(data)
+        passed = [data] if self.middle is None else self.middle(data)
+        self.changed += passed != [data]
+        return passed
 
     def carry(self, pipe: Pipe, data: bytes | None) -> None:
         self.carried += 1

@@ -92,6 +92,7 @@ class Machine:
         self.disk_hangs_until_s = 0.0
         self.starts = 0
         self.failures = 0
+        self.rollbacks = 0
         self.longest_down_s = 0.0
         self._down_since_s = START_S
         self.process: Process | None = None
@@ -138,6 +139,7 @@ class Machine:
             self.volume.kill()
         self.volume.on_write = None
         self.volume.restore(image)
+        self.rollbacks += 1
         self.start()
 
     def heal(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ NODES: Final = 5
 APPS: Final = 8
 CHATS: Final = 12
 SCHEDULES: Final = Path(__file__).parent / "schedules"
+OPERATIONS: Final = ("send", "rekey", "delete")
 ACTIVE_S: Final = 120.0
 """How long apps talk; then everything is healed, and the world comes to rest."""
 
@@ -76,7 +78,34 @@ class Schedule:
 
     @classmethod
     def from_json(cls, data: bytes) -> Schedule:
-        return msgspec.json.decode(data, type=cls)
+        """ValueError says what is wrong with it."""
+        found = msgspec.json.decode(data, type=cls)
+        found.check()
+        return found
+
+    def check(self) -> None:
+        """ValueError when something is named that is not there: it would happen to nobody."""
+        from tests.simulation.adversary import ABILITIES
+        from tests.simulation.faults import KINDS
+
+        apps = {app.name for app in self.apps}
+        machines = apps | {node_name(number) for number in range(self.nodes)}
+        for fault in self.faults:
+            _check(fault.kind, KINDS, "fault")
+            for name in filter(None, (*fault.target.split(","), fault.other)):
+                _check(name, machines, "machine")
+            if fault.how:
+                _check(fault.how, ABILITIES, "ability")
+        for chat in self.chats:
+            for name in (chat.initiator, chat.acceptor, *(operation.by for operation in chat.operations)):
+                _check(name, apps, "app")
+            for operation in chat.operations:
+                _check(operation.kind, OPERATIONS, "operation")
+
+
+def _check(name: str, known: Collection[str], what: str) -> None:
+    if name not in known:
+        raise ValueError(f"there is no {what} {name!r}; there are {', '.join(sorted(known))}")
 
 
 def draw_schedule(seed: int) -> Schedule:

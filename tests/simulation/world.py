@@ -46,13 +46,26 @@ class Violation:
     text: str
 
 
+@dataclass(frozen=True)
+class Effect:
+    """What became of a fault: `effect` says whether it took effect, or can be asked at the end."""
+
+    fault: Fault
+    at_s: float
+    effect: bool | Callable[[], bool]
+
+    @property
+    def took(self) -> bool:
+        return self.effect if isinstance(self.effect, bool) else self.effect()
+
+
 @dataclass
 class Report:
     """What became of a world."""
 
     seed: int
     violations: list[Violation] = field(default_factory=list)
-    effects: list[tuple[str, bool]] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
     messages: int = 0
     delivered: int = 0
     steps: int = 0
@@ -129,13 +142,15 @@ class World:
         await asyncio.sleep(START_S + self.schedule.active_s - self.loop.time())
         self._heal()
         await asyncio.sleep(SETTLE_S)
+        for text in self.loop.defects:
+            self.violate("no defect", text)
         self.hooks.at_rest()
 
     # faults
 
     def inflict(self, fault: Fault) -> None:
         effect = faults.KINDS[fault.kind](self, fault)
-        self.report.effects.append((fault.kind, effect))
+        self.report.effects.append(Effect(fault, self.loop.time() - START_S, effect))
 
     def after(self, delay_s: float, do: Callable[..., object], *args: Any) -> None:
         """Unless everything is healed by then."""
@@ -235,7 +250,7 @@ class World:
 
     def happened(self, *kinds: str) -> bool:
         """Whether a fault of one of these kinds took effect until now."""
-        return any(kind in kinds and effect for kind, effect in self.report.effects)
+        return any(effect.fault.kind in kinds and effect.took for effect in self.report.effects)
 
 
 def parse_batch(stream: SimStream, data: bytes) -> list[Any]:

@@ -40,4 +40,5 @@ class NoHonestPartyIsAccused(Invariant):
 
     def _look(self, process: Process, what: object, code: ErrorCode | None) -> None:
         if code in ACCUSING and not self.world.happened(*EXPLAINING):
-            self.violate(f"{process.name} says {code.name} ({type(what).__name__})")
+            of_chat = " of a chat" if getattr(what, "chat_id", None) is not None else ""
+            self.violate(f"{process.name} says {code.name} ({type(what).__name__}{of_chat})")

@@ -28,8 +28,6 @@ class EndsSayWhy(Invariant):
             self.violate(f"{process.name} ended with {exit_code}: {reason}")
 
     def at_rest(self) -> None:
-        for text in self.world.loop.defects:
-            self.violate(text)
         for entry in self.world.ledger.chats.values():
             for app_id, reason in entry.ends.items():
                 self._look(entry, self.world.app_name(app_id), reason)

@@ -169,5 +169,32 @@ def test_every_fault_is_drawn_and_takes_effect() -> None:
     assert drawn == set(KINDS)
     seed = next(seed for seed in range(400) if len(draw_schedule(seed).faults) >= 7)
     report = World(draw_schedule(seed)).run()
-    assert any(effect for _, effect in report.effects)
+    assert any(effect.took for effect in report.effects)
     assert len(report.effects) == len(draw_schedule(seed).faults)
+
+
+GOOD = replace(draw_schedule(3), faults=[Fault(1_010.0, "kill", "hermes-1")])
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"", "Input data was truncated"),
+        (b'{"seed": 1}', "missing required field"),
+        (
+            replace(GOOD, faults=[Fault(1_010.0, "earthquake", "hermes-1")]).to_json(),
+            "there is no fault 'earthquake'; there are ",
+        ),
+        (replace(GOOD, faults=[Fault(1_010.0, "kill", "hermes-99")]).to_json(), "there is no machine 'hermes-99'; there"),
+    ],
+    ids=["empty", "incomplete", "fault", "machine"],
+)
+def test_a_schedule_that_cannot_be_is_refused_in_a_line(tmp_path: Path, written: bytes, told: str) -> None:
+    path = tmp_path / "schedule.json"
+    path.write_bytes(written)
+    command = [sys.executable, "-m", "tests.simulation", "--schedule", str(path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
