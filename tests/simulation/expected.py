@@ -66,6 +66,14 @@ EXPECTED: Final[tuple[Expected, ...]] = (
     ),
     # A clock that is ahead at a restart makes a chat that waits for its confirmation look old.
     Expected(ENDS, TOLD + "EXPIRED.*", ("set_clock",), "issue 10", "clock-ahead-expires-a-pending-chat.json"),
+    # Nobody acknowledges a Delete: one that meets a home that is away is forgotten once the app is at home elsewhere.
+    Expected(
+        "nothing remains of what ended",
+        r"chat \d+ has ended, and app-\d+ was not told",
+        (),
+        "issue 11",
+        "a-delete-meets-a-home-that-is-away.json",
+    ),
     # A node that lost its volume takes the chats at home there with it.
     Expected(
         ENDS, TOLD + "(RATCHET_FAILED|ROUTE_UNAVAILABLE.*)", ("lose_volume",), "issue 11", "chats-end-with-a-lost-volume.json"

@@ -156,6 +156,8 @@ class AppChat:
         if confirm.end_to_end_epoch:
             if self.handshake.confirm_end_to_end(confirm, now):
                 self._follow_epoch(now)
+            else:
+                self._hear_of_path(now)  # it was passed on, which says that the path is up, also when it is said again
             self.transfer.owe_ack()
 
     def _take_reject(self, reject: Reject, now: float) -> None:
@@ -184,9 +186,14 @@ class AppChat:
                 self._give_up(CloseReason.RATCHET_FAILED)
 
     def _take_path(self, path: PathState, now: float) -> None:
-        if not path.up:
+        if path.up:
+            self._hear_of_path(now)
+        else:
             self.hop.apply(HopInput.PATH_DOWN)
-        elif self.hop.apply(HopInput.PATH_UP):
+
+    def _hear_of_path(self, now: float) -> None:
+        """It is up."""
+        if self.hop.apply(HopInput.PATH_UP):
             self.transfer.restart_wait()
             if self.can_send:
                 self.transfer.send_all(now)

@@ -6,9 +6,11 @@ from typing import Any
 
 from hermes_client.chat import Chat, Message
 from hermes_client.driver import AppDriver
+from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.events import ChatResumed, MessageReceived
-from hermes_core.protocol.messages import Offer
+from hermes_core.protocol.messages import Confirm, Offer
 from tests.simulation.invariants.acknowledgements import AcknowledgedMeansTaken
+from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.streams import FramesStayOnTheirStream
 from tests.simulation.mutants.mutant import EXACTLY_ONCE, Catalogue, Patches, Room
@@ -48,6 +50,32 @@ def _(patches: Patches) -> None:
 )
 def _(patches: Patches) -> None:
     patches.set(AppDriver, "owes_delete", property(lambda _: False, lambda _self, _value: None))
+
+
+@CLIENTS.add(
+    "confirm-says-no-path",
+    "A confirmation that comes again does not tell an app that its path is up, and nobody else does.",
+    PathsComeUp.name,
+    history="PATHHASH",
+    schedule="mended-a-path-is-never-told-to-be-up.json",
+)
+def _(patches: Patches) -> None:
+    inside: list[Confirm] = []
+
+    def take_confirm(self: AppChat, confirm: Confirm, now: float) -> None:
+        inside.append(confirm)
+        try:
+            former(self, confirm, now)
+        finally:
+            inside.clear()
+
+    def hear_of_path(self: AppChat, now: float) -> None:
+        if not inside:
+            former_hear(self, now)
+
+    former = AppChat._HANDLERS[Confirm]
+    patches.set(AppChat, "_HANDLERS", {**AppChat._HANDLERS, Confirm: take_confirm})
+    former_hear = patches.set(AppChat, "_hear_of_path", hear_of_path)
 
 
 @CLIENTS.add(
