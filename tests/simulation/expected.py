@@ -33,6 +33,10 @@ class Expected:
 
 ENDS: Final = "what ends says why"
 TOLD: Final = r"chat \d+: app-\d+ was told "
+AWAY: Final = (
+    *("kill", "kill_in_the_act", "cut_power", "drain", "mass_restart", "set_clock", "lose_volume"),
+    *("cut", "split", "fill_disk", "break_disk", "hang_disk"),
+)
 ROLLBACKS: Final = ("roll_back", "roll_back_unseen")
 
 EXPECTED: Final[tuple[Expected, ...]] = (
@@ -70,7 +74,7 @@ EXPECTED: Final[tuple[Expected, ...]] = (
     Expected(
         "nothing remains of what ended",
         r"chat \d+ has ended, and app-\d+ was not told",
-        (),
+        AWAY,
         "issue 11",
         "a-delete-meets-a-home-that-is-away.json",
     ),

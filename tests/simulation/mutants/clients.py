@@ -56,7 +56,7 @@ def _(patches: Patches) -> None:
     "confirm-says-no-path",
     "A confirmation that comes again does not tell an app that its path is up, and nobody else does.",
     PathsComeUp.name,
-    history="PATHHASH",
+    history="cfdd77a",
     schedule="mended-a-path-is-never-told-to-be-up.json",
 )
 def _(patches: Patches) -> None:
@@ -73,8 +73,8 @@ def _(patches: Patches) -> None:
         if not inside:
             former_hear(self, now)
 
-    former = AppChat._HANDLERS[Confirm]
-    patches.set(AppChat, "_HANDLERS", {**AppChat._HANDLERS, Confirm: take_confirm})
+    former = AppChat.TAKES[Confirm]
+    patches.set(AppChat, "TAKES", {**AppChat.TAKES, Confirm: take_confirm})
     former_hear = patches.set(AppChat, "_hear_of_path", hear_of_path)
 
 
