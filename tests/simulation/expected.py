@@ -63,7 +63,7 @@ EXPECTED: Final[tuple[Expected, ...]] = (
     # An answer to an offer that was made again meanwhile does not fit the new one, and is taken for a forgery.
     Expected(
         "no honest party is accused",
-        r"hermes-\S+ says AUTH_FAILED \((MessageRefused|ErrorNotice) of a chat\)",
+        r"\S+ says AUTH_FAILED \((MessageRefused|ErrorNotice|FrameRefused) of a chat\)",
         (),
         "issue 10",
         "late-answer-after-a-reconnect.json",
