@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from hermes_client.tls import ClientTls, PlainText, open_channel
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
-from hermes_wire.byte_stream import DialledStream, GrpcStream
+from hermes_wire.byte_stream import Connection, GrpcConnection
 
 OPEN_METHOD = "/hermes.v1.AppRouter/Open"
-
-
-class ClientConnection(Protocol):
-    """To one node, for one stream."""
-
-    def open(self, path: str) -> DialledStream:
-        """`path`: /service/method."""
-        ...
-
-    async def close(self) -> None:
-        """Ends the stream."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +17,13 @@ class ClientHost:
     """`connect`: from an address ("host:port") and how it is secured; it costs nothing until the stream is opened."""
 
     random: RandomSource
-    connect: Callable[[str, ClientTls | PlainText], ClientConnection]
+    connect: Callable[[str, ClientTls | PlainText], Connection]
 
 
-class ClientChannel:
+def connect_grpc(address: str, tls: ClientTls | PlainText) -> GrpcConnection:
     """A channel of its own, with the certificates of now."""
-
-    def __init__(self, address: str, tls: ClientTls | PlainText) -> None:
-        self._channel = open_channel(address, tls)
-
-    def open(self, path: str) -> GrpcStream:
-        call: Any = self._channel.stream_stream(path)
-        return GrpcStream(call())
-
-    async def close(self) -> None:
-        await self._channel.close()
+    return GrpcConnection(open_channel(address, tls))
 
 
-SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, ClientChannel)
+SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, connect_grpc)
 """The real one."""

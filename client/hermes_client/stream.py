@@ -8,13 +8,13 @@ from typing import Final, Self
 from google.protobuf.message import DecodeError
 
 from hermes_client.errors import StreamLostError
-from hermes_client.host import OPEN_METHOD, ClientConnection, ClientHost
+from hermes_client.host import OPEN_METHOD, ClientHost
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.protocol.messages import Sealed
 from hermes_proto.v1.app_router_pb2 import ServerBatch
 from hermes_wire.app import MAX_BATCH_FRAMES, ClientMessage, ServerMessage, build_client_batch, parse_server_batch
-from hermes_wire.byte_stream import StreamEndedError
+from hermes_wire.byte_stream import Connection, StreamEndedError
 
 MAX_BATCH_BYTES: Final = 3 * 1024 * 1024  # below the protocol's 4 MiB, with room for protobuf and control frames
 CONTROL_FRAME_BYTES: Final = 1024  # no control frame is larger
@@ -23,7 +23,7 @@ CONTROL_FRAME_BYTES: Final = 1024  # no control frame is larger
 class AppStream:
     """A stream that stands. `write` returns when the transport took the batch, which is the client's backpressure."""
 
-    def __init__(self, address: str, connection: ClientConnection) -> None:
+    def __init__(self, address: str, connection: Connection) -> None:
         self.address = address
         self._connection = connection
         self._stream = connection.open(OPEN_METHOD)

@@ -41,6 +41,18 @@ class DialledStream(ByteStream, Protocol):
         ...
 
 
+class Connection(Protocol):
+    """To one node; it costs nothing until the first stream is opened over it."""
+
+    def open(self, path: str) -> DialledStream:
+        """`path`: /service/method."""
+        ...
+
+    async def close(self) -> None:
+        """Ends every stream on it."""
+        ...
+
+
 class GrpcStream:
     """Wraps grpc.aio's servicer context, or its call that has no (de)serialisers."""
 
@@ -70,6 +82,20 @@ class GrpcStream:
             if _is_asked_to_end():
                 raise
             raise StreamEndedError("CANCELLED: by this end") from None
+
+
+class GrpcConnection:
+    """A channel of its own, so that each attempt shows the certificates of now."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    def open(self, path: str) -> GrpcStream:
+        call: Any = self._channel.stream_stream(path)
+        return GrpcStream(call())
+
+    async def close(self) -> None:
+        await self._channel.close()
 
 
 def _is_asked_to_end() -> bool:

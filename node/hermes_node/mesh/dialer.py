@@ -13,8 +13,7 @@ from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
 from hermes_node.mesh.links import GossipLink, PeerInbox, run_route
 from hermes_node.mesh.server import MeshView
 from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_stream
-from hermes_node.streams.transport import Connection
-from hermes_wire.byte_stream import DialledStream
+from hermes_wire.byte_stream import Connection, DialledStream
 
 Opens = Callable[[str, str | None], Connection]
 """From an address and the name that the certificate there must carry; None: the address's host."""

@@ -18,7 +18,7 @@ from hermes_node.errors import ListenError
 from hermes_node.streams.grpc_options import DIAL_OPTIONS, max_concurrent_rpcs, server_options
 from hermes_node.streams.transport import StreamHandler
 from hermes_node.tls.files import ReloadingTls
-from hermes_wire.byte_stream import GrpcStream
+from hermes_wire.byte_stream import GrpcConnection, GrpcStream
 
 GrpcMethod = Callable[[Any, Any], Awaitable[None]]
 
@@ -95,20 +95,6 @@ class GrpcServedStream(GrpcStream):
 
     def peer_names(self) -> frozenset[str]:
         return self._peer_names
-
-
-class GrpcConnection:
-    """A channel of its own, so that each attempt shows the certificates of now."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
-
-    def open(self, path: str) -> GrpcStream:
-        call: Any = self._channel.stream_stream(path)
-        return GrpcStream(call())
-
-    async def close(self) -> None:
-        await self._channel.close()
 
 
 def stream_handler(service: str, handlers: Mapping[str, StreamHandler]) -> grpc.GenericRpcHandler:

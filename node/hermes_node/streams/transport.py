@@ -8,7 +8,7 @@ from typing import NoReturn, Protocol
 
 from hermes_node.config.addresses import Address
 from hermes_node.tls.files import ReloadingTls
-from hermes_wire.byte_stream import ByteStream, DialledStream
+from hermes_wire.byte_stream import ByteStream, Connection
 
 
 class ServedStream(ByteStream, Protocol):
@@ -39,18 +39,6 @@ class StreamServer(Protocol):
 
     async def stop(self, grace_s: float) -> None:
         """No new streams; those that stand have `grace_s` to end by themselves, then they are ended."""
-        ...
-
-
-class Connection(Protocol):
-    """To one node; it costs nothing until the first stream is opened over it."""
-
-    def open(self, path: str) -> DialledStream:
-        """`path`: /service/method."""
-        ...
-
-    async def close(self) -> None:
-        """Ends every stream on it."""
         ...
 
 

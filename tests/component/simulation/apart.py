@@ -8,10 +8,11 @@ from typing import Final
 
 import grpc.aio
 
-from hermes_client.host import ClientChannel
+from hermes_client.host import connect_grpc
 from hermes_client.tls import PLAIN
 from hermes_node.streams.grpc_transport import stream_handler
-from hermes_node.streams.transport import Connection, ServedStream, StreamHandler
+from hermes_node.streams.transport import ServedStream, StreamHandler
+from hermes_wire.byte_stream import Connection
 
 SERVICE: Final = "hermes.test.Contract"
 
@@ -58,7 +59,7 @@ async def serve() -> None:
 async def main() -> None:
     """With an address the client, without one the server."""
     if sys.argv[1:]:
-        await dial(ClientChannel(sys.argv[1], PLAIN))
+        await dial(connect_grpc(sys.argv[1], PLAIN))
     else:
         await serve()
 

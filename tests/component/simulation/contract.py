@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from hermes_node.streams.transport import Connection, StreamHandler
-from hermes_wire.byte_stream import ByteStream, DialledStream, StreamEndedError
+from hermes_node.streams.transport import StreamHandler
+from hermes_wire.byte_stream import ByteStream, Connection, DialledStream, StreamEndedError
 
 CHUNK: Final = b"c" * 64 * 1024
 MAX_CHUNKS: Final = 1024

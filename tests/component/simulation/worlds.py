@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import grpc.aio
 
-from hermes_client.host import ClientChannel
+from hermes_client.host import connect_grpc
 from hermes_client.tls import PLAIN
 from hermes_node.config.addresses import Address
 from hermes_node.streams.grpc_transport import stream_handler
-from hermes_node.streams.transport import Connection, StreamHandler
+from hermes_node.streams.transport import StreamHandler
+from hermes_wire.byte_stream import Connection, GrpcConnection
 from tests.component.simulation.apart import HANDLERS, SERVICE, dial, echo
 from tests.component.simulation.contract import Notes, Script
 from tests.simulation.draws import Draws
@@ -38,7 +39,7 @@ class RealWorld:
         self._server: grpc.aio.Server | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._port = 1  # nobody listens there
-        self._connections: list[ClientChannel] = []
+        self._connections: list[GrpcConnection] = []
 
     async def serve(self, handlers: dict[str, StreamHandler]) -> None:
         self._server = grpc.aio.server()
@@ -61,8 +62,8 @@ class RealWorld:
         )
         return self._process
 
-    def connect(self) -> ClientChannel:
-        connection = ClientChannel(f"127.0.0.1:{self._port}", PLAIN)
+    def connect(self) -> GrpcConnection:
+        connection = connect_grpc(f"127.0.0.1:{self._port}", PLAIN)
         self._connections.append(connection)
         return connection
 
