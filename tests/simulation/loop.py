@@ -54,7 +54,6 @@ class Handle:
         args: tuple[Any, ...],
         context: contextvars.Context,
         when_s: float,
-        *,
         timer: bool,
     ) -> None:
         self.callback = callback
@@ -104,7 +103,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> Handle:
-        handle = Handle(callback, args, contextvars.copy_context() if context is None else context, self._now_s, timer=False)
+        handle = Handle(callback, args, contextvars.copy_context() if context is None else context, self._now_s, False)
         self._ready.append(handle)
         return handle
 
@@ -113,7 +112,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> Handle:
-        handle = Handle(callback, args, contextvars.copy_context() if context is None else context, when, timer=True)
+        handle = Handle(callback, args, contextvars.copy_context() if context is None else context, when, True)
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
 
@@ -188,29 +187,32 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             raise BusyLoopError(f"time stands still; the next callback: {ready[0].callback!r}")
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle.cancelled_ and self._may_run(handle):
-                self._call(handle)
+            process = handle.process
+            if handle.cancelled_ or (
+                process is not None
+                and (handle.outside or process.paused or not process.alive)
+                and self._must_not_run(handle, process)
+            ):
+                continue
+            self.steps += 1
+            try:
+                handle.context.run(handle.callback, *handle.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - what asyncio does with a callback's error
+                self.call_exception_handler({"message": "callback", "exception": error})
 
-    def _may_run(self, handle: Handle) -> bool:
-        process = handle.process
-        if process is None:
+    def _must_not_run(self, handle: Handle, process: Process) -> bool:
+        """Not now, or never: then it is put where it waits."""
+        if not process.alive:
             return True
-        if process.alive and process.paused:
+        if process.paused:
             (process.held_timers if handle.timer else process.held).append(handle)
-            return False
-        if handle.outside and process.alive and self._now_s < process.reads_at_s:
+            return True
+        if handle.outside and self._now_s < process.reads_at_s:
             self._read_later(handle, process)  # behind what waits since the pause
-            return False
-        return process.alive
-
-    def _call(self, handle: Handle) -> None:
-        self.steps += 1
-        try:
-            handle.context.run(handle.callback, *handle.args)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - what asyncio does with a callback's error
-            self.call_exception_handler({"message": "callback", "exception": error})
+            return True
+        return False
 
     _at_once = 0
 
