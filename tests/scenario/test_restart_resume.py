@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from hermes_client.scenario.soak import Soak
 from tests.support.nodes import restart
 
 DEADLINE_S = 90
+STILL_S = 5.0  # less than what makes an app give its node up
 PASSED = "PASS restart-resume: 9/9 steps, 400 messages, 0 lost, 0 duplicated, 0 reordered"
 
 pytestmark = pytest.mark.timeout(DEADLINE_S)
@@ -98,6 +100,34 @@ async def test_cut_streams_resume_and_a_kill_from_outside_is_noticed(tmp_path: P
         report = await running
     assert report.passed, report.closing_line()
     assert report.resumes == {"a": 0, "b": 1}
+
+
+async def test_a_node_that_stood_still_and_lost_nothing_broke_no_promise(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    async with LocalMesh(2) as mesh:
+        scenario = RestartResume(MeshReach.of_local(mesh), KilledFromOutside(ready), PlainProgress(sys.stdout), messages=100)
+        running = asyncio.create_task(scenario.run())
+        await _appears(ready, running)
+        os.kill(mesh.nodes[1].pid, signal.SIGSTOP)
+        await asyncio.sleep(STILL_S)
+        os.kill(mesh.nodes[1].pid, signal.SIGCONT)
+        report = await running
+    assert report.passed, report.closing_line()
+    assert report.resumes == {"a": 0, "b": 0}
+    assert "no path lost, an app was silent for" in report.steps[4].detail
+    assert max(report.longest_pause_s.values()) > STILL_S - 1
+    assert "longest pause of a" in report.closing_line()
+
+
+async def test_a_check_to_which_nothing_was_done_has_proven_nothing(tmp_path: Path) -> None:
+    async with LocalMesh(2) as mesh:
+        killer = KilledFromOutside(tmp_path / "ready")
+        scenario = RestartResume(
+            MeshReach.of_local(mesh), killer, PlainProgress(sys.stdout), messages=100, restart_timeout_s=2.0
+        )
+        report = await scenario.run()
+    assert not report.passed
+    assert "not done after 2 s; no path was lost and no app silent for longer than" in report.closing_line()
 
 
 async def test_messages_flow_through_a_rolling_restart(tmp_path: Path) -> None:

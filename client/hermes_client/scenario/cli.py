@@ -60,7 +60,8 @@ def add_scenario_options(parser: argparse.ArgumentParser, more_kills: Sequence[s
         "--kill",
         choices=("none", "external", "operator", *more_kills),
         default="none",
-        help="none: cut the apps' own streams; external, operator: somebody else does it once READY is printed; "
+        help="none: cut the apps' own streams; external, operator: somebody else does it once READY is printed (a freeze that "
+        "cost no message passes, and is told); "
         "kubectl: delete a pod",
     )
     kill.add_argument("--wait-for-kill", action="store_true", help="the same as --kill external")

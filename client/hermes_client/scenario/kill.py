@@ -14,20 +14,32 @@ from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.errors import HermesError
 
 KUBECTL_TIMEOUT_S = 60.0
+SILENCE_S = 3.0
+"""Shorter ones a busy machine makes by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Apps:
-    """What a killer may ask of the apps: `path_lost` returns when one noticed, `cut_streams` breaks their streams off."""
+    """What a killer may ask of the apps.
+
+    `path_lost` returns when one noticed, `cut_streams` breaks their streams off, `silence_over` returns once an app hears
+    again that had heard nothing for so many seconds, and says for how long.
+    """
 
     path_lost: Callable[[], Awaitable[None]]
     cut_streams: Callable[[], None]
+    silence_over: Callable[[float], Awaitable[float]]
 
 
 class Killer(Protocol):
-    """How a scenario hurts the mesh. `announcement` is said before, for whoever kills from outside."""
+    """How a scenario hurts the mesh. `announcement` is said before, for whoever kills from outside.
+
+    `certain`: a path is lost for sure, so that a run in which no chat resumed has proven nothing. Where that is open, messages
+    flow until the harm was seen.
+    """
 
     announcement: str
+    certain: bool
 
     async def kill(self, apps: Apps) -> str:
         """Kill now (or wait until somebody did); returns what died, in words."""
@@ -43,6 +55,7 @@ class KillLocalNode:
     mesh: LocalMesh
     index: int = 0
     announcement: str = ""
+    certain: bool = True
 
     async def kill(self, apps: Apps) -> str:
         node = self.mesh.nodes[self.index]
@@ -61,6 +74,7 @@ class KillWithKubectl:
 
     command: Sequence[str]
     announcement: str = ""
+    certain: bool = True
 
     async def kill(self, apps: Apps) -> str:
         await run_command(self.command)
@@ -73,14 +87,17 @@ class KillWithKubectl:
 
 @dataclass(slots=True)
 class KilledFromOutside:
-    """Somebody else kills (a test harness, the operator's rolling restart): say that messages flow, and wait.
+    """Somebody else does it (a test harness, the operator's rolling restart): say that messages flow, and wait.
 
-    `ready_file` is written when the kill may come; a soak ends early once `stop_file` exists.
+    A node that stands still and goes on (a machine that is frozen) may cost nobody a path: then a silence of at least
+    SILENCE_S that has ended is what was seen. `ready_file` is written when the kill may come; a soak ends early once
+    `stop_file` exists.
     """
 
     ready_file: Path | None = None
     stop_file: Path | None = None
     announcement: str = "READY: messages are flowing, kill or restart a node now"
+    certain: bool = False
 
     def announce(self) -> None:
         if self.ready_file is not None:
@@ -92,8 +109,10 @@ class KilledFromOutside:
     async def kill(self, apps: Apps) -> str:
         self.announce()
         since = time.monotonic()
-        await apps.path_lost()
-        return f"path lost {time.monotonic() - since:.1f} s after the announcement"
+        silent_s = await _first(apps.path_lost(), apps.silence_over(SILENCE_S))
+        if silent_s is None:
+            return f"path lost {time.monotonic() - since:.1f} s after the announcement"
+        return f"no path lost, an app was silent for {silent_s:.1f} s"
 
     async def wait_back(self) -> None:
         """Whoever killed it sees to that."""
@@ -104,6 +123,7 @@ class CutStreams:
     """Harm no node: break the apps' own streams off, so that they must resume (`--kill none`)."""
 
     announcement: str = ""
+    certain: bool = True
 
     async def kill(self, apps: Apps) -> str:
         apps.cut_streams()
@@ -112,6 +132,18 @@ class CutStreams:
 
     async def wait_back(self) -> None:
         """Nothing to bring back."""
+
+
+async def _first(*waits: Awaitable[float | None]) -> float | None:
+    """What the first of them gives; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task in done).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def build_kubectl_kill(namespace: str | None, pod: str, *, context: str | None = None) -> list[str]:

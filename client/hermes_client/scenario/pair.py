@@ -11,6 +11,7 @@ from hermes_client.client import HermesClient
 from hermes_client.errors import ChatEndedError, ClientClosedError
 from hermes_client.scenario.delivery import Delivery
 from hermes_client.scenario.report import ScenarioReport
+from hermes_client.scenario.silence import Silence
 from hermes_client.scenario.tally import Tally, Violation
 from hermes_client.signal import Signal
 from hermes_core.errors import HermesError
@@ -32,23 +33,14 @@ class PairEnd:
         self.chat = chat
         self.outgoing = outgoing
         self.incoming = incoming
-        self.longest_pause_s = 0.0
-        self._last_arrival: float | None = None
+        self.silence = Silence()
 
     async def send_next(self) -> None:
         await self.chat.send(self.outgoing.build_next())
 
     def arrived(self, content: bytes) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._last_arrival is not None:
-            self.longest_pause_s = max(self.longest_pause_s, now - self._last_arrival)
-        self._last_arrival = now
+        self.silence.heard()
         self.incoming.record(content)
-
-    def measure_pauses(self) -> None:
-        """Forget earlier pauses: traffic flows without a break from now on."""
-        self.longest_pause_s = 0.0
-        self._last_arrival = asyncio.get_running_loop().time()
 
 
 class ChatPair:
@@ -136,6 +128,19 @@ class ChatPair:
         for end in self.ends:
             end.client.reconnect()
 
+    def measure_silences(self) -> None:
+        """Forget earlier ones: messages flow without a break from now on."""
+        for end in self.ends:
+            end.silence.measure()
+
+    def stop_measuring(self) -> None:
+        for end in self.ends:
+            end.silence.stop()
+
+    @property
+    def longest_silence_s(self) -> float:
+        return max(end.silence.longest_s or 0.0 for end in self.ends)
+
     async def wait_up(self) -> None:
         """Wait until both apps see the whole path."""
         for end in self.ends:
@@ -175,6 +180,8 @@ class ChatPair:
         report.violations += [str(found) + (f" (chat {suffix})" if suffix else "") for found in self.violations(complete=True)]
         for end in self.ends:
             report.resumes[end.name + suffix] = end.chat.resumes
+            if end.silence.longest_s is not None:
+                report.longest_pause_s[end.name + suffix] = round(end.silence.longest_s, 3)
 
     def describe_backlog(self) -> str:
         """Where messages hang, for a step that ran out of time."""

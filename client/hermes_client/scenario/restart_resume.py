@@ -25,6 +25,7 @@ NAME = "restart-resume"
 STEP_TIMEOUT_S = 30.0
 RESTART_TIMEOUT_S = 120.0
 OUTAGE_PACE_S = 0.01  # messages go on being sent while the node is down
+OPEN_PACE_S = 0.1  # and for as long as nobody can say whether one is
 MIN_MESSAGES = 64
 
 
@@ -70,6 +71,7 @@ class RestartResume:
         self._stack = AsyncExitStack()
         self._pair: ChatPair | None = None
         self._flow: asyncio.Task[None] | None = None
+        self._harm_over = asyncio.Event()
         self._records_before: dict[str, int] = {}
         self._positions: list[Position] = []
 
@@ -137,13 +139,13 @@ class RestartResume:
         pair, each = self.pair, self._plan.in_flight
         burst = each // 2
         self._positions = await read_positions(self._reach.admin)
-        apps = Apps(pair.watch_path(), pair.cut_streams)
+        apps = Apps(pair.watch_path(), pair.cut_streams, self._silence_over)
         received = pair.received
         await pair.send(burst)
         await pair.wait(lambda: pair.received > received)
         in_flight = pair.unacknowledged
         # What follows is sent into the outage, and must come through all the same.
-        self._flow = asyncio.create_task(pair.send(each - burst, OUTAGE_PACE_S))
+        self._flow = asyncio.create_task(self._flow_on(each - burst))
         if self._killer.announcement:
             self._progress.announce(self._killer.announcement)
         killed = await self._killer.kill(apps)
@@ -153,12 +155,27 @@ class RestartResume:
         pair = self.pair
         await self._killer.wait_back()
         await pair.wait_up()
+        self._harm_over.set()
         if self._flow is not None:
             await self._flow
         await pair.settle()
-        if not pair.resumes:
+        pair.stop_measuring()
+        if not pair.resumes and self._killer.certain:
             raise BrokenPromiseError("no chat was resumed: the kill hit neither app's path")
         return f"{pair.resumes} resume(s), {await self._compare_positions()}"
+
+    async def _flow_on(self, each: int) -> None:
+        """`each` messages both ways; where nobody can know when harm is done, and whether, more of them until it was seen."""
+        await self.pair.send(each, OUTAGE_PACE_S)
+        if self._killer.certain:
+            return
+        self.pair.measure_silences()
+        while not self._harm_over.is_set():
+            await self.pair.send(1, OPEN_PACE_S)
+
+    async def _silence_over(self, at_least_s: float) -> float:
+        await self.pair.wait(lambda: self.pair.longest_silence_s >= at_least_s)
+        return self.pair.longest_silence_s
 
     async def _exchange_after(self) -> str:
         await self.pair.send(self._plan.after)
@@ -191,7 +208,12 @@ class RestartResume:
         await self.pair.wait_broken()
 
     def _backlog(self) -> str:
-        return "" if self._pair is None else self._pair.describe_backlog()
+        if self._pair is None:
+            return ""
+        unseen = ""
+        if self._flow is not None and not self._killer.certain and not self._harm_over.is_set():
+            unseen = f"no path was lost and no app silent for longer than {self._pair.longest_silence_s:.1f} s; "
+        return unseen + self._pair.describe_backlog()
 
     async def _end_flow(self) -> None:
         if self._flow is not None:

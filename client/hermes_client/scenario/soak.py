@@ -13,7 +13,7 @@ from hermes_client.scenario.admin_client import count_chats
 from hermes_client.scenario.delivery import Delivery, deliver
 from hermes_client.scenario.kill import KilledFromOutside
 from hermes_client.scenario.leftovers import wait_nothing_left
-from hermes_client.scenario.pair import BrokenPromiseError, ChatPair, PairEnd
+from hermes_client.scenario.pair import BrokenPromiseError, ChatPair
 from hermes_client.scenario.progress import Progress
 from hermes_client.scenario.reach import MeshReach
 from hermes_client.scenario.report import ScenarioReport
@@ -89,8 +89,8 @@ class Soak:
         return f"{len(self._pairs)} chat(s)"
 
     async def _keep_flowing(self) -> str:
-        for end in self._ends():
-            end.measure_pauses()
+        for pair in self._pairs:
+            pair.measure_silences()
         self._flow.announce()
         self._progress.announce(self._flow.announcement)
         loop = asyncio.get_running_loop()
@@ -114,7 +114,7 @@ class Soak:
             done, pending = await asyncio.wait(pending, timeout=NOTE_INTERVAL_S)
             for task in done:
                 task.result()
-            pauses = max(end.longest_pause_s for end in self._ends())
+            pauses = max(pair.longest_silence_s for pair in self._pairs)
             sent = sum(pair.messages for pair in self._pairs)
             self._progress.note(f"{sent} messages, {self.resumes} resumes, longest pause {pauses:.1f} s")
 
@@ -146,9 +146,6 @@ class Soak:
         stuck = [pair.describe_backlog() for pair in self._pairs if pair.unacknowledged]
         return "; ".join(stuck[:2])
 
-    def _ends(self) -> list[PairEnd]:
-        return [end for pair in self._pairs for end in pair.ends]
-
     @property
     def resumes(self) -> int:
         """Chats resumed so far, counted at every app."""
@@ -158,5 +155,3 @@ class Soak:
         for index, pair in enumerate(self._pairs, 1):
             suffix = "" if len(self._pairs) == 1 else str(index)
             pair.fill(report, suffix)
-            for end in pair.ends:
-                report.longest_pause_s[end.name + suffix] = round(end.longest_pause_s, 3)
