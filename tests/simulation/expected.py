@@ -50,6 +50,8 @@ EXPECTED: Final[tuple[Expected, ...]] = (
     ),
     # An epoch that the old volume does not know cannot be healed by a rekey, which would have to prove it.
     Expected(ENDS, TOLD + "RATCHET_FAILED", ROLLBACKS, "issue 10", "chats-end-with-a-rollback.json"),
+    # A chat that waited for its confirmation when the old volume was the new one has waited too long when it is put back.
+    Expected(ENDS, TOLD + "EXPIRED.*", ROLLBACKS, "issue 10", "a-rollback-expires-a-confirmed-chat.json"),
     # A chat that ended comes back with an old volume; its apps do not know it any more, and nobody ever asks.
     Expected(
         "nothing remains of what ended",
