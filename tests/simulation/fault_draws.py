@@ -15,6 +15,9 @@ FIRST_S: Final = 3.0
 LAST_S: Final = ACTIVE_S - 25.0
 SHORT_S: Final = (0.05, 0.5, 2.0, 6.0)
 LONG_S: Final = (0.5, 3.0, 8.0, 15.0, 22.0, 60.0)
+SLOWER_S: Final = (0.06, 0.4, 1.0, 3.0)
+SLOW_DISKS: Final = 0.25
+"""Drawn apart from the other faults, which stay what they were before there were slow disks."""
 
 _WEIGHTS: Final = {
     "kill": 6,
@@ -51,9 +54,13 @@ _AMOUNTS: Final[dict[str, tuple[float, ...]]] = {
 
 
 def draw_faults(draws: Draws, nodes: int, apps: list[str]) -> list[Fault]:
-    """None in one world of ten, otherwise one to nine."""
+    """None in one world of ten, otherwise one to nine; besides, a disk is slow in some worlds."""
     how_many = draws.of("faults").choice((0, 1, 2, 3, 3, 4, 5, 6, 7, 9))
     faults = [_draw(draws.of("fault", str(number)), nodes, apps) for number in range(how_many)]
+    slow = draws.of("slow disk")
+    if slow.random() < SLOW_DISKS:
+        node, at_s = node_name(slow.randrange(nodes)), START_S + slow.uniform(FIRST_S, LAST_S)
+        faults.append(Fault(at_s, "slow_disk", node, for_s=slow.choice(LONG_S), amount=slow.choice(SLOWER_S)))
     return sorted(faults, key=lambda it: it.at_s)
 
 

@@ -211,6 +211,15 @@ def hang_disk(world: World, it: Fault) -> bool:
 
 
 @fault
+def slow_disk(world: World, it: Fault) -> bool:
+    """Every commit takes `amount` seconds longer for `for_s`."""
+    machine = world.machine(it.target)
+    machine.disk_slower_s = it.amount
+    world.after(it.for_s, setattr, machine, "disk_slower_s", 0.0)
+    return machine.running
+
+
+@fault
 def break_disk(world: World, it: Fault) -> bool:
     """Writes and syncs fail for `for_s`."""
     volume = world.machine(it.target).volume

@@ -34,7 +34,7 @@ class Worker:
         future: asyncio.Future[Any] = self._loop.create_future()
         choices = self._delays
         start_s = max(self._loop.time(), self._free_at_s) + choices.choice(DELAYS_S)
-        told_s = start_s + choices.choice(DELAYS_S)
+        told_s = start_s + choices.choice(DELAYS_S) + self._machine.disk_slower_s
         self._free_at_s = told_s
         self._loop.deliver_at(start_s, self._do, job, future, told_s, context=self._process.context)
         return future

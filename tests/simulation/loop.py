@@ -22,10 +22,11 @@ READ_AFTER_PAUSE_S: Final = 0.05
 class Process:
     """What SIGSTOP and SIGKILL hit: every callback that runs in its context. `name` with the number of its start."""
 
-    __slots__ = ("alive", "context", "held", "held_timers", "machine", "name", "paused", "reads_at_s", "worker")
+    __slots__ = ("alive", "context", "held", "held_timers", "machine", "name", "paused", "reads_at_s", "started_s", "worker")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, started_s: float = START_S) -> None:
         self.name = name
+        self.started_s = started_s
         self.machine = name.partition("#")[0]
         self.alive = True
         self.paused = False

@@ -90,6 +90,7 @@ class Machine:
         self._config = node_config(number, folder, window)
         self.wall_offset_s = 0.0
         self.disk_hangs_until_s = 0.0
+        self.disk_slower_s = 0.0
         self.starts = 0
         self.failures = 0
         self.rollbacks = 0
@@ -109,13 +110,21 @@ class Machine:
     def serving(self) -> bool:
         return self.node is not None and isinstance(self.node._step, Serving)
 
+    @property
+    def overdue_s(self) -> float:
+        """For how long the first timer of its chats has been due, in seconds; below 0: it is to come, or there is none."""
+        if self.node is None or not isinstance(self.node._step, Serving):
+            return -1.0
+        due = self.node._step.chats._relay.next_timer()
+        return -1.0 if due is None else self.node._now() - due
+
     def start(self) -> None:
         """A process of its own on the same volume."""
         assert self.process is None
         self.starts += 1
         self.exit = None
         self.longest_down_s = max(self.longest_down_s, self._loop.time() - self._down_since_s)
-        process = self.process = Process(f"{self.name}#{self.starts}")
+        process = self.process = Process(f"{self.name}#{self.starts}", self._loop.time())
         process.worker = Worker(self._loop, self, process)
         self._stop = asyncio.Event()
         process.context.run(self._loop.create_task, self._main(process), name=process.name)
@@ -144,7 +153,7 @@ class Machine:
 
     def heal(self) -> None:
         self.volume.full = self.volume.broken = False
-        self.disk_hangs_until_s = 0.0
+        self.disk_hangs_until_s = self.disk_slower_s = 0.0
 
     @property
     def killing(self) -> bool:

@@ -125,7 +125,7 @@ async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
     finally:
         if not reader.done():
             reader.cancel()
-        await asyncio.wait([reader])
-        error = None if reader.cancelled() else reader.exception()  # asked for in any case, or asyncio reports it as forgotten
-    if error is not None and not isinstance(error, StreamEndedError):
+        # gather takes the error in any case, also when this task is cancelled meanwhile, or asyncio reports it as forgotten
+        await asyncio.gather(reader, return_exceptions=True)
+    if not reader.cancelled() and (error := reader.exception()) is not None and not isinstance(error, StreamEndedError):
         raise error

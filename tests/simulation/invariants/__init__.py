@@ -12,7 +12,7 @@ from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.reservations import PositionsAreReserved
 from tests.simulation.invariants.streams import FramesStayOnTheirStream
-from tests.simulation.invariants.timers import InputsBeforeTimers
+from tests.simulation.invariants.timers import InputsBeforeTimers, TimersCome
 from tests.simulation.invariants.wiping import StoppedMeansWiped
 
 ALL: tuple[type[Invariant], ...] = (
@@ -21,6 +21,7 @@ ALL: tuple[type[Invariant], ...] = (
     FramesStayOnTheirStream,
     NoKeyForTwoPlaintexts,
     InputsBeforeTimers,
+    TimersCome,
     NoHonestPartyIsAccused,
     PathsComeUp,
     EndsSayWhy,

@@ -1,4 +1,4 @@
-"""Inputs that wait come before timers: what had arrived when a timer was due is handled before the timer."""
+"""Inputs that wait come before timers, and timers come: at the latest with the commits that were under way."""
 
 from __future__ import annotations
 
@@ -6,11 +6,52 @@ from typing import TYPE_CHECKING, Final
 
 from hermes_wire.late_timers import LATE_S
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.loop import START_S
 
 if TYPE_CHECKING:
     from tests.simulation.loop import Process
 
 SLACK_S: Final = 1e-3
+
+
+IN_TIME_S: Final = 1.0
+"""A timer's way through a process that runs, with a disk that answers: two commits and what a late one leaves to inputs."""
+
+COMMITS: Final = 3
+"""One under way, one of the inputs that wait, and another job of the same disk between them."""
+
+STARTED_S: Final = 5.0
+"""Until a node that starts has opened, restored and serves; what was due before comes then."""
+
+STAND_STILL: Final = ("pause", "hang_disk", "fill_disk", "break_disk")
+
+
+class TimersCome(Invariant):
+    name = "timers come in time"
+
+    def timer_fires(self, process: Process, late_s: float) -> None:
+        late_s = min(late_s, self.world.loop.time() - process.started_s - STARTED_S)
+        if late_s > IN_TIME_S and late_s > IN_TIME_S + self._excused_s(process, late_s):
+            self.violate(f"{process.name}: a timer fires {late_s:.3f} s late")
+
+    def at_rest(self) -> None:
+        for machine in self.world.machines:
+            if machine.overdue_s > IN_TIME_S:
+                self.violate(f"{machine.name}: a timer that was due {machine.overdue_s:.3f} s ago has not come")
+
+    def _excused_s(self, process: Process, late_s: float) -> float:
+        """How long, since the timer was due, the process stood still, its disk hung or took longer."""
+        excused_s, due_s = 0.0, self.world.loop.time() - START_S - late_s
+        for effect in self.world.report.effects:
+            fault = effect.fault
+            if fault.target != process.machine:
+                continue
+            end_s = effect.at_s + fault.for_s
+            if fault.kind in STAND_STILL and end_s > due_s:
+                excused_s += end_s - max(due_s, effect.at_s)
+            elif fault.kind == "slow_disk" and end_s + fault.amount > due_s:
+                excused_s += COMMITS * fault.amount
+        return excused_s
 
 
 class InputsBeforeTimers(Invariant):

@@ -82,7 +82,7 @@ def _(patches: Patches) -> None:
     "replaced-session-heard",
     "An app's older stream is listened to after a newer one came.",
     PathsComeUp.name,
-    starts_at=13,
+    starts_at=32,
 )
 def _(patches: Patches) -> None:
     def replace(self: Sessions, app_id: Any) -> None:

@@ -12,7 +12,9 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import store as keystore_store
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.mesh import driver as mesh_driver
+from hermes_node.mesh import links
 from hermes_node.mesh.backoff import DialState
+from hermes_node.streams.outbox import Outbox
 from hermes_wire import late_timers
 from hermes_wire.byte_stream import StreamEndedError
 from hermes_wire.late_timers import InputsFirst
@@ -21,7 +23,7 @@ from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.streams import FramesStayOnTheirStream
-from tests.simulation.invariants.timers import InputsBeforeTimers
+from tests.simulation.invariants.timers import InputsBeforeTimers, TimersCome
 from tests.simulation.invariants.wiping import StoppedMeansWiped
 from tests.simulation.mutants.mutant import NO_DEFECT, Catalogue, Patches, Room, do_nothing
 
@@ -138,6 +140,21 @@ def _(patches: Patches) -> None:
 
 
 @SHELLS.add(
+    "timers-forgotten",
+    "A timer that comes while a pass commits is set again, and late by then: under a slow disk none ever comes.",
+    TimersCome.name,
+    history="108baa8",
+    starts_at=73,
+)
+def _(patches: Patches) -> None:
+    def arm(self: ChatDriver) -> None:
+        self._ripe = False
+        self._timer.set(self._relay.next_timer())
+
+    patches.set(ChatDriver, "_arm", arm)
+
+
+@SHELLS.add(
     "timers-after-turns",
     "A late timer gives inputs some turns of the loop, which gRPC's threads do not keep to.",
     InputsBeforeTimers.name,
@@ -178,3 +195,29 @@ def _(patches: Patches) -> None:
         former(self, task)
 
     former = patches.set(NodeTasks, "_ended", ended)
+
+
+@SHELLS.add(
+    "readers-forgotten",
+    "A link that is cancelled while its reader ends forgets what the reader raised.",
+    NO_DEFECT,
+    history="1bcccb4",
+    schedule="mended-a-link-is-cancelled-while-its-reader-ends.json",
+)
+def _(patches: Patches) -> None:
+    async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
+        reader = asyncio.create_task(reading)
+        reader.add_done_callback(lambda _: outbox.close())
+        try:
+            await writing
+        except StreamEndedError:
+            pass
+        finally:
+            if not reader.done():  # else: cancelling it would already take its error
+                reader.cancel()
+            await asyncio.wait([reader])
+            error = None if reader.cancelled() else reader.exception()
+        if error is not None and not isinstance(error, StreamEndedError):
+            raise error
+
+    patches.set(links, "run_both", run_both)
