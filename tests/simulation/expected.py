@@ -62,6 +62,14 @@ EXPECTED: Final[tuple[Expected, ...]] = (
     ),
     # A middle that turns a bit of a handshake's message ends the chat by it.
     Expected(ENDS, TOLD + "RATCHET_FAILED", ("hostile_middle",), "issue 10", "a-flipped-bit-ends-a-chat.json"),
+    # Whoever gives the chat up for it deletes it, which is what the other end is told.
+    Expected(
+        ENDS,
+        TOLD + "DELETED_BY_PEER, and nobody deleted it",
+        ("hostile_middle",),
+        "issue 10",
+        "a-flipped-bit-deletes-a-chat.json",
+    ),
     # An answer to an offer that was made again meanwhile does not fit the new one, and is taken for a forgery.
     Expected(
         "no honest party is accused",
@@ -79,6 +87,13 @@ EXPECTED: Final[tuple[Expected, ...]] = (
         AWAY,
         "issue 11",
         "a-delete-meets-a-home-that-is-away.json",
+    ),
+    Expected(
+        "nothing remains of what ended",
+        r"chat \d+ has ended, and app-\d+ was not told",
+        ("pause",),
+        "issue 11",
+        "a-delete-meets-a-home-that-stands-still.json",
     ),
     # A node that lost its volume takes the chats at home there with it.
     Expected(
