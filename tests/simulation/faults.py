@@ -68,7 +68,7 @@ def pause(world: World, it: Fault) -> bool:
         return False
     world.loop.pause(process)
     world.after(it.for_s, world.loop.resume, process)
-    world.longest_cut_s = max(world.longest_cut_s, it.for_s)
+    world.away_for(it.for_s)
     return True
 
 
@@ -147,7 +147,7 @@ def slow(world: World, it: Fault) -> Callable[[], bool]:
     link = world.network.link(it.target, it.other)
     link.extra_delay_s = it.amount
     if it.amount >= NO_HANDSHAKE_S:
-        world.longest_cut_s = max(world.longest_cut_s, it.for_s)
+        world.away_for(it.for_s)
     before = link.slowed
     world.after(it.for_s, setattr, link, "extra_delay_s", 0.0)
     return lambda: link.slowed > before
@@ -196,7 +196,7 @@ def fill_disk(world: World, it: Fault) -> bool:
     """Nothing can be written for `for_s`."""
     volume = world.machine(it.target).volume
     volume.full = True
-    world.longest_cut_s = max(world.longest_cut_s, it.for_s)
+    world.away_for(it.for_s)
     world.after(it.for_s, setattr, volume, "full", False)
     return True
 
@@ -205,7 +205,7 @@ def fill_disk(world: World, it: Fault) -> bool:
 def hang_disk(world: World, it: Fault) -> bool:
     """Nothing is written before `for_s` are over."""
     machine = world.machine(it.target)
-    world.longest_cut_s = max(world.longest_cut_s, it.for_s)
+    world.away_for(it.for_s)
     machine.disk_hangs_until_s = world.loop.time() + it.for_s
     return machine.running
 
@@ -224,7 +224,7 @@ def break_disk(world: World, it: Fault) -> bool:
     """Writes and syncs fail for `for_s`."""
     volume = world.machine(it.target).volume
     volume.broken = True
-    world.longest_cut_s = max(world.longest_cut_s, it.for_s)
+    world.away_for(it.for_s)
     world.after(it.for_s, setattr, volume, "broken", False)
     return True
 

@@ -94,7 +94,7 @@ class Machine:
         self.starts = 0
         self.failures = 0
         self.rollbacks = 0
-        self.longest_down_s = 0.0
+        self.downs: list[tuple[float, float]] = []
         self._down_since_s = START_S
         self.process: Process | None = None
         self.node: Node | None = None
@@ -123,7 +123,7 @@ class Machine:
         assert self.process is None
         self.starts += 1
         self.exit = None
-        self.longest_down_s = max(self.longest_down_s, self._loop.time() - self._down_since_s)
+        self.downs.append((self._down_since_s, self._loop.time()))
         process = self.process = Process(f"{self.name}#{self.starts}", self._loop.time())
         process.worker = Worker(self._loop, self, process)
         self._stop = asyncio.Event()

@@ -27,10 +27,14 @@ from tests.simulation.loop import START_S, Process, VirtualLoop
 from tests.simulation.machines import Machine
 from tests.simulation.network import KEEPALIVE_S, Network
 from tests.simulation.schedule import Fault, Schedule
+from tests.simulation.settings import HEARTBEAT_S
 from tests.simulation.streams import SimStream
 
 SETTLE_S: Final = 35.0
 """Longer than the longest of the protocol's own waits (a retransmission, a silent session)."""
+
+FOUND_S: Final = HEARTBEAT_S + 2.0
+"""Until all have heard that a node is back, and have a link to it: what befalls it before finds it away still."""
 
 RESTART_S: Final = 2.0
 LONGEST_RESTART_S: Final = 16.0
@@ -93,7 +97,7 @@ class World:
             plan.name: App(plan, schedule.window, self.loop, self.network, self.draws, self.ledger) for plan in schedule.apps
         }
         self.hooks = Hooks(self)
-        self.longest_cut_s = 0.0
+        self._away: list[tuple[float, float]] = []
         self.healed = False
         self._trace = hashlib.blake2b(digest_size=16)
         self.network.on_write.append(self._written)
@@ -186,8 +190,12 @@ class World:
             self.after(for_s, link.heal)
             if for_s > KEEPALIVE_S:
                 self.after(KEEPALIVE_S, self.network.expire, pair)
-        self.longest_cut_s = max(self.longest_cut_s, for_s)
+        self.away_for(for_s)
         return True
+
+    def away_for(self, for_s: float) -> None:
+        """From now on somebody cannot be reached for so long."""
+        self._away.append((self.loop.time(), self.loop.time() + for_s))
 
     def _heal(self) -> None:
         """Whatever was done is undone; who is down is started."""
@@ -245,8 +253,14 @@ class World:
 
     @property
     def longest_away_s(self) -> float:
-        """How long any node was away from any other one, by whatever was done."""
-        return max(self.longest_cut_s, *(machine.longest_down_s for machine in self.machines))
+        """How long any node can have been away from any other one, by whatever was done: before it was found again as well."""
+        longest_s = begin_s = end_s = 0.0
+        for from_s, to_s in sorted([*self._away, *(down for machine in self.machines for down in machine.downs)]):
+            if from_s > end_s + FOUND_S:
+                begin_s = from_s
+            end_s = max(end_s, to_s)
+            longest_s = max(longest_s, end_s - begin_s)
+        return longest_s
 
     def happened(self, *kinds: str) -> bool:
         """Whether a fault of one of these kinds took effect until now."""
