@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLUSTER ?= local
+NODES ?= 1
 MINUTES ?= 5
 FUZZ_SECONDS ?= 60
 SEEDS ?= 20
@@ -88,9 +89,13 @@ bench: $(VENV)/.dev ## Ratios against peers, side by side in one run: build/benc
 image: $(VENV)/.dev ## Build the container image hermes:dev
 	$(BIN)/python -m tests.e2e.cluster build-image --cluster $(CLUSTER) --tag docker.io/library/hermes:dev
 
+.PHONY: kind-node-image
+kind-node-image: $(VENV)/.dev ## Make the image that kind's nodes run, with no registry; does nothing when it is in the cache
+	$(BIN)/python -m tests.e2e.cluster kind-node-image
+
 .PHONY: e2e
-e2e: $(VENV)/.dev ## The whole path on a real Kubernetes (CLUSTER=local|kind|existing)
-	$(BIN)/python -m tests.e2e.run --cluster $(CLUSTER) $(ARGS)
+e2e: $(VENV)/.dev ## The whole path on a real Kubernetes (CLUSTER=local|kind|existing; with kind NODES=3 are several machines)
+	$(BIN)/python -m tests.e2e.run --cluster $(CLUSTER) --nodes $(NODES) $(ARGS)
 
 .PHONY: e2e-down
 e2e-down: $(VENV)/.dev ## End exactly what `make e2e` started

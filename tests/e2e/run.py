@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import shutil
 import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.e2e.harness.choose import KINDS, choose_cluster
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.lock import refuse_second
 from tests.e2e.harness.paths import CHECKOUT, cache_root
 from tests.e2e.harness.progress import say
 from tests.e2e.phases import diagnostics
@@ -33,10 +32,10 @@ from tests.e2e.phases.runner import FAILED, Phase, format_results, run_phases, w
 from tests.e2e.phases.scenario_job import survive_sigkill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
-OUT = CHECKOUT / "build" / "e2e"
+OUT = CHECKOUT / "build" / "e2e"  # a folder in it for each kind of cluster
 
 PHASES = (
     Phase("cluster up", start_cluster),
@@ -63,10 +62,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.e2e.run",
         description=__doc__,
-        epilog=f"phases:\n{listed}\n\nWhat was found out is in {OUT.relative_to(CHECKOUT)}/.",
+        epilog=f"phases:\n{listed}\n\nWhat was found out is in {OUT.relative_to(CHECKOUT)}/CLUSTER/.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cluster", choices=KINDS, default="local", help="kind of cluster (default: local)")
+    parser.add_argument("--nodes", type=int, default=1, help="how many nodes (kind only; default: 1)")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end, also after a failure")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a value for the chart")
     return parser.parse_args(argv)
@@ -77,35 +77,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     signal.signal(signal.SIGTERM, _on_term)  # so that a run that is told to end takes its cluster down
     try:
-        with _alone():
+        # A second run would fill, and end, the cluster of the first; one of another kind has nothing in common with it.
+        lock = cache_root() / f"e2e-run-{options.cluster}.lock"
+        with refuse_second(lock, f"another end-to-end run on {options.cluster}"):
             return _run(options)
     except HarnessError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep a second run of this machine out: it would fill, and end, the cluster of the first."""
-    path = cache_root() / "e2e-run.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HarnessError("another end-to-end run is at work on this machine", "wait for it to end") from None
-        yield
-
-
 def _run(options: argparse.Namespace) -> int:
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-    run = Run(choose_cluster(options.cluster), OUT, tuple(options.values))
+    out = OUT / options.cluster
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    run = Run(choose_cluster(options.cluster, options.nodes), out, tuple(options.values))
     phases = PHASES if options.keep else (*PHASES, END)
     results = run_phases(run, phases, _dump)
     if options.keep:
         say(f"kept: export KUBECONFIG={run.cluster.kubeconfig}; end it with `make e2e-down CLUSTER={options.cluster}`")
-    write_junit(results, OUT / "junit.xml")
+    write_junit(results, out / "junit.xml")
     table = format_results(results)
     run.write("result.txt", table)
     sys.stdout.write(table + "\n")

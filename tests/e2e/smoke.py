@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.faults import await_restart, kill_container
+from tests.e2e.harness.leftovers import find_leftovers
 from tests.e2e.harness.local_cluster import LocalCluster
 from tests.e2e.harness.monitoring import pod_scrape_config, start_alertmanager, start_prometheus
 from tests.e2e.harness.progress import phase, say
@@ -192,7 +193,7 @@ def smoke() -> None:
                 step(cluster)
     finally:
         cluster.down()
-    left = cluster.leftovers()
+    left = find_leftovers(cluster.looks())
     if left:
         raise HarnessError(f"left behind: {', '.join(left)}", "see teardown.py")
 

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .apt_sources import debian_mirror
 from .buildah import Buildah, remove_tree
 from .commands import run
 from .paths import Cache
@@ -16,7 +17,7 @@ from .versions import BASE_IMAGE, PAUSE_IMAGE
 SUITE = BASE_IMAGE.rpartition(":")[2]
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 DEBOOTSTRAP_TIMEOUT_S = 900.0
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
+WASTE = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
 
 # Holds the pod's namespaces open, reaps what is re-parented to it, and ends when asked.
 _PAUSE_C = """\
@@ -67,9 +68,7 @@ class BaseImages:
         with tempfile.TemporaryDirectory(dir=self.cache.images) as scratch:
             root = Path(scratch) / "root"
             root.mkdir()
-            source = Path(scratch) / "pause.c"
-            source.write_text(_PAUSE_C)
-            run(["gcc", "-Os", "-static", "-s", "-o", root / "pause", source], cure="install gcc and libc6-dev")
+            build_pause(root / "pause")
             buildah.commit_folder(root, PAUSE_IMAGE, "--entrypoint", '["/pause"]', "--user", "65535")
             buildah.save(PAUSE_IMAGE, self.pause)
 
@@ -77,11 +76,11 @@ class BaseImages:
         root = self.cache.images / f"base-{SUITE}.{os.getpid()}"
         try:
             run(
-                ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, root, debian_mirror()],
+                ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, root, debian_mirror(SUITE)],
                 timeout_s=DEBOOTSTRAP_TIMEOUT_S,
                 cure="run it by hand, and read debootstrap/debootstrap.log in its folder",
             )
-            for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+            for waste in WASTE:
                 remove_tree(root / waste)
             (root / "var/lib/apt/lists/partial").mkdir(parents=True)
             buildah.commit_folder(root, BASE_IMAGE, "--cmd", "python3", "--env", "LANG=C.UTF-8")
@@ -90,11 +89,7 @@ class BaseImages:
             remove_tree(root)
 
 
-def debian_mirror() -> str:
-    """Return the mirror that this machine's apt uses for the suite, or Debian's own."""
-    form = "$(SITE) $(CODENAME) $(COMPONENT)"
-    listed = run(
-        ["apt-get", "indextargets", "--format", form, "Created-By: Packages"], cure="needs a Debian system"
-    ).splitlines()
-    mirrors = [line.split()[0] for line in listed if line.split()[1:] == [SUITE, "main"]]
-    return mirrors[0] if mirrors else DEFAULT_MIRROR
+def build_pause(target: Path) -> None:
+    """Compile the program of the pause image."""
+    compiler: list[str | Path] = ["gcc", "-Os", "-static", "-s", "-x", "c", "-o", target, "-"]
+    run(compiler, stdin=_PAUSE_C, cure="install gcc and libc6-dev")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .errors import HarnessError
 from .existing_cluster import ExistingCluster
+from .kind.configuration import MOST_NODES
 from .kind_cluster import KindCluster
 from .local_cluster import LocalCluster
 
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 KINDS = ("local", "kind", "existing")
 
 
-def choose_cluster(kind: str) -> Cluster:
-    """Return the cluster of a kind."""
+def choose_cluster(kind: str, nodes: int = 1) -> Cluster:
+    """Return the cluster of a kind; only kind can have several nodes."""
+    if nodes not in range(1, MOST_NODES + 1):
+        raise HarnessError(f"a cluster of {nodes} nodes", f"choose 1 to {MOST_NODES}")
+    if nodes != 1 and kind != "kind":
+        raise HarnessError(f"{nodes} nodes on {kind}", "only CLUSTER=kind has more than one")
     if kind == "local":
         return LocalCluster()
     if kind == "kind":
-        return KindCluster()
+        return KindCluster(nodes)
     if kind == "existing":
         return ExistingCluster()
     raise HarnessError(f"no kind of cluster is called {kind}", f"choose one of {', '.join(KINDS)}")

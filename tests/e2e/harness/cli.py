@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from .choose import KINDS, choose_cluster
 from .errors import HarnessError
 from .faults import kill_container
+from .kind_cluster import build_node_image
+from .leftovers import describe_clean, find_leftovers
 from .paths import CHECKOUT, Cache
 from .tools import PACKAGES, Tools
 from .versions import PROJECT_IMAGE
@@ -31,12 +33,13 @@ COMMANDS = {
     "kill": "SIGKILL a container's main process: kill NAMESPACE POD CONTAINER",
     "verify-clean": "fail when anything of a cluster is left on the machine",
     "tools": "build all programs into the cache",
+    "kind-node-image": "make the image of kind's nodes, unless it is in the cache",
 }
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    listed = "\n".join(f"  {name:13} {text}" for name, text in COMMANDS.items())
+    listed = "\n".join(f"  {name:15} {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="cluster.py",
         description="A Kubernetes for the end-to-end tests.",
@@ -46,6 +49,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     parser.add_argument("words", nargs="*", metavar="WORD", help="what load-image and kill act on")
     parser.add_argument("--cluster", choices=KINDS, default="local", help="kind of cluster (default: local)")
+    parser.add_argument("--nodes", type=int, default=1, help="how many nodes (kind only; default: 1)")
     parser.add_argument("--tag", default=PROJECT_IMAGE, help="image tag (default: %(default)s)")
     parser.add_argument("--context", type=Path, default=CHECKOUT, help="build context (default: the checkout)")
     parser.add_argument("--verify-clean", action="store_true", help="after `down`, fail when something is left")
@@ -57,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     signal.signal(signal.SIGTERM, _on_term)  # so that an `up` that is told to end cleans up like one that fails
     try:
-        return _run(options, choose_cluster(options.cluster))
+        return _run(options, choose_cluster(options.cluster, options.nodes))
     except HarnessError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -90,6 +94,8 @@ def _run(options: argparse.Namespace, cluster: Cluster) -> int:
         _kill(cluster, options.words)
     elif command == "tools":
         _build_tools()
+    elif command == "kind-node-image":
+        build_node_image(Cache.default())
     return 0
 
 
@@ -108,10 +114,11 @@ def _build_tools() -> None:
 
 
 def _verify_clean(cluster: Cluster) -> int:
-    left = cluster.leftovers()
+    looks = cluster.looks()
+    left = find_leftovers(looks)
     for line in left:
         sys.stderr.write(f"left: {line}\n")
-    sys.stderr.write("NOT clean\n" if left else "clean: nothing is left\n")
+    sys.stderr.write("NOT clean\n" if left else f"clean: {describe_clean(looks)}\n")
     return 1 if left else 0
 
 

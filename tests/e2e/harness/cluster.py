@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .kubectl import Kubectl
+    from .leftovers import Looks
+    from .paths import RunDir
 
 
 class Cluster(Protocol):
@@ -22,6 +24,10 @@ class Cluster(Protocol):
     @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
+
+    @property
+    def run_dir(self) -> RunDir:
+        """Where processes that watch the cluster live."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -50,8 +56,11 @@ class Cluster(Protocol):
     def load_image(self, image: str) -> None:
         """Make an image (a tag that was built, or an archive file) usable by pods."""
 
-    def leftovers(self) -> list[str]:
-        """Return what a finished `down` has left behind; empty when clean."""
+    def looks(self) -> Looks:
+        """Return what a finished `down` is checked for, and how each is looked for."""
+
+    def collect_logs(self, folder: Path) -> list[str]:
+        """Copy the logs of nodes and cluster into a folder, and return what kube-proxy complained of."""
 
     def run_on_node(self, node: str, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a program on a node, outside any pod, as root."""

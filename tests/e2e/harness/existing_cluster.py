@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,15 @@ from typing import TYPE_CHECKING
 from .commands import attempt, run
 from .errors import HarnessError
 from .kubectl import Kubectl
-from .paths import Cache
+from .paths import Cache, RunDir
+from .processes import Processes
 from .progress import say
 from .tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .leftovers import Looks
 
 LOAD_COMMAND = "HERMES_E2E_LOAD_COMMAND"
 NODE_COMMAND = "HERMES_E2E_NODE_COMMAND"
@@ -34,6 +38,7 @@ class ExistingCluster:
     """Implements `Cluster` on a cluster of somebody else's."""
 
     cache: Cache = field(default_factory=Cache.default)
+    run_dir: RunDir = field(default_factory=lambda: RunDir.default("-existing"))
     name: str = "existing"
 
     @property
@@ -60,13 +65,26 @@ class ExistingCluster:
     def up(self) -> None:
         """Check that the cluster answers."""
         self.kubectl.run("version")
+        self.run_dir.make()
 
     def down(self) -> None:
-        """Leave the cluster as it is."""
+        """End what watched the cluster from here, and leave the cluster as it is."""
+        processes = Processes(self.run_dir)
+        for name in processes.names():
+            processes.stop(name)
+        shutil.rmtree(self.run_dir.root, ignore_errors=True)
         say("an existing cluster is not ours to end")
 
-    def leftovers(self) -> list[str]:
-        """Return nothing: nothing on this machine is ours."""
+    def looks(self) -> Looks:
+        """Return only what watched it from here: the rest on this machine is not ours."""
+        return {
+            "process": lambda: [identity.pid for identity in Processes(self.run_dir).marked()],
+            "folder": lambda: [self.run_dir.root] if self.run_dir.root.exists() else [],
+        }
+
+    def collect_logs(self, folder: Path) -> list[str]:
+        """Return nothing: where its nodes keep their logs only the owner knows."""
+        say(f"no logs of nodes in {folder.name}: this cluster is somebody else's")
         return []
 
     def status(self) -> list[str]:

@@ -24,7 +24,7 @@ SETTINGS = (
     "kernel/keys/root_maxbytes",
 )
 _SYS = Path("/proc/sys")
-# Paths that kubelet, containerd and the CNI library have compiled in. Those absent before are removed after,
+# Paths that kubelet, containerd, Docker and the CNI library have compiled in. Those absent before are removed after,
 # the folders only when empty: should somebody else have come to use one, it stays.
 FIXED_FILES = ("/var/lib/kubelet/device-plugins/kubelet.sock",)
 FIXED_FOLDERS = (
@@ -35,6 +35,8 @@ FIXED_FOLDERS = (
     "/var/log/containers",
     "/run/containerd/s",
     "/run/containerd",
+    "/run/docker/plugins",
+    "/run/docker",
 )
 
 
@@ -43,10 +45,17 @@ def _read() -> dict[str, str]:
 
 
 def remember(run: RunDir) -> None:
-    """Write down what is there, unless a crashed run left its own, older and so truer, record."""
-    if not run.host_settings.exists():
-        absent = [path for path in (*FIXED_FILES, *FIXED_FOLDERS) if not Path(path).exists()]
-        run.host_settings.write_text(json.dumps({"settings": _read(), "absent": absent}, indent=1))
+    """Write down what is there, unless a crashed run left its own, older and so truer, record.
+
+    A cluster that runs beside this one has changed the machine already: its record is taken over.
+    """
+    if run.host_settings.exists():
+        return
+    for other in _others(run):
+        run.host_settings.write_text(other.read_text())
+        return
+    absent = [path for path in (*FIXED_FILES, *FIXED_FOLDERS) if not Path(path).exists()]
+    run.host_settings.write_text(json.dumps({"settings": _read(), "absent": absent}, indent=1))
 
 
 def allow_forwarding() -> None:
@@ -57,12 +66,21 @@ def allow_forwarding() -> None:
 
 
 def put_back(run: RunDir) -> None:
-    """Restore what differs from the record, and forget the record."""
+    """Restore what differs from the record, and forget the record; while another cluster runs that is left to it."""
     with suppress(FileNotFoundError, json.JSONDecodeError):
+        if _others(run):
+            run.host_settings.unlink()
+            return
         before = json.loads(run.host_settings.read_text())
         _put_back_settings(before["settings"])
         _remove_paths(before["absent"])
     run.host_settings.unlink(missing_ok=True)
+
+
+def _others(run: RunDir) -> list[Path]:
+    """Return the records of other clusters on this machine: their run folders lie beside this one."""
+    records = run.root.parent.glob(f"*/{run.host_settings.name}")
+    return [record for record in records if record != run.host_settings]
 
 
 def _put_back_settings(before: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from .base_images import BaseImages
 from .buildah import Buildah
 from .commands import attempt
+from .lock import wait_turn
 from .paths import CHECKOUT, Cache
 from .progress import phase
 from .versions import BASE_IMAGE, PROJECT_IMAGE
@@ -23,6 +24,7 @@ from .versions import BASE_IMAGE, PROJECT_IMAGE
 SECRET_CONFIG = "pip_conf"
 SECRET_CERTIFICATES = "pip_ca"
 CERTIFICATES_IN_BUILD = "/run/secrets/pip_ca"
+WHO = "another build of an image"
 PASSED_ON = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
 CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -30,23 +32,38 @@ SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 @dataclass(frozen=True)
 class ImageBuilder:
-    """Builds images into oci-archives in the cache."""
+    """Builds images into oci-archives in the cache; each kind of cluster has its own, so that none loads another's."""
 
     cache: Cache
+    cluster: str
 
     def archive(self, tag: str) -> Path:
         """Return the archive file of a tag."""
-        return self.cache.images / (tag.replace("/", "_").replace(":", "_") + ".tar")
+        return self.cache.images / self.cluster / (tag.replace("/", "_").replace(":", "_") + ".tar")
 
     def build_image(self, context: Path = CHECKOUT, tag: str = PROJECT_IMAGE, *, dockerfile: Path | None = None) -> Path:
         """Build a Dockerfile on the base image, and return the oci-archive."""
-        BaseImages(self.cache).ensure()
+        with wait_turn(self._lock, WHO):
+            BaseImages(self.cache).ensure()
+            return self._build(context, tag, dockerfile)
+
+    def ensure_base(self) -> None:
+        """Make what every image stands on."""
+        with wait_turn(self._lock, WHO):
+            BaseImages(self.cache).ensure()
+
+    @property
+    def _lock(self) -> Path:
+        """The storage of images is one for all clusters, and a tag in it belongs to the build that is at work."""
+        return self.cache.root / "image-build.lock"
+
+    def _build(self, context: Path, tag: str, dockerfile: Path | None) -> Path:
         buildah = Buildah(self.cache)
         with phase(f"build image {tag}"), tempfile.TemporaryDirectory() as scratch:
             config = Path(scratch) / "pip.conf"
             config.write_text(pip_config())
             buildah.build(
-                self.cache.root / "logs" / "image-build.log",
+                self.cache.root / "logs" / f"image-build-{self.cluster}.log",
                 "--layers=false",
                 "--pull=never",
                 "--format=oci",

@@ -1,34 +1,60 @@
-"""The `kind` cluster: for machines with Docker and a registry, such as hosted CI."""
+"""The `kind` cluster: one or several nodes, each a container of an engine of our own; no registry, no other Docker."""
 
 from __future__ import annotations
 
-import subprocess
+import json
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .commands import attempt, run
-from .images import build_labels
-from .kubectl import Kubectl
-from .paths import Cache, cache_root
+from . import host_settings
+from .commands import run
+from .errors import HarnessError
+from .images import ImageBuilder
+from .kind.configuration import build_configuration
+from .kind.engine import Engine
+from .kind.node_image import TAG, NodeImage, kind_module
+from .kind.node_logs import collect_engine_logs, collect_node_logs, collect_system_pods
+from .kind.release_archive import helper_tag
+from .kind.subnets import Subnets, free_subnets
+from .kind.teardown import KindTeardown
+from .kubectl import Kubectl, is_ready
+from .lock import refuse_second
+from .machine import require_root, use_system_path
+from .packages import DOCKER_CLIENT, IMAGES, KIND, ensure_packages
+from .paths import Cache, RunDir
+from .probe import prove_usable
+from .processes import Processes
 from .progress import phase, say
 from .tools import KIND_TOOLS, Tools
-from .versions import CLUSTER_NAME
+from .versions import API_SERVER_PORT, CLUSTER_DOMAIN, CLUSTER_NAME
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
 
+    from .kubectl import Manifest
+    from .leftovers import Looks
+
 CREATE_S = 600.0
-BUILD_S = 1200.0
+READY = "300s"
+NETWORK = "kind"  # kind takes a network of that name when it is there
+CONTROL_PLANE = f"{CLUSTER_NAME}-control-plane"
+LABEL = f"label=io.x-k8s.kind.cluster={CLUSTER_NAME}"
+LOOKUP = ("nslookup", f"kubernetes.default.svc.{CLUSTER_DOMAIN}")
+AT_WORK = "another `up` or `down` of the kind cluster"
 
 
 @dataclass(frozen=True)
 class KindCluster:
-    """Implements `Cluster` with kind."""
+    """Implements `Cluster` with the run folder as its only state, so any process can take it over."""
 
+    nodes: int = 1
     cache: Cache = field(default_factory=Cache.default)
+    run_dir: RunDir = field(default_factory=lambda: RunDir.default("-kind"))
     name: str = "kind"
-    pods_reachable_from_host: bool = False
+    pods_reachable_from_host: bool = True
 
     @property
     def tools(self) -> Tools:
@@ -37,82 +63,192 @@ class KindCluster:
 
     @property
     def kubeconfig(self) -> Path:
-        """The kubeconfig that kind writes."""
-        return cache_root() / "kind.kubeconfig"
+        """The administrator's kubeconfig."""
+        return self.run_dir.kubeconfig
 
     @property
     def kubectl(self) -> Kubectl:
         """kubectl pointed at this cluster."""
-        return Kubectl(self.tools.ensured("kubectl"), self.kubeconfig)
+        return Kubectl(self.tools.path("kubectl"), self.kubeconfig)
 
     @property
     def helm(self) -> Path:
         """The helm program."""
-        return self.tools.ensured("helm")
+        return self.tools.path("helm")
+
+    @property
+    def engine(self) -> Engine:
+        """The engine whose containers are the nodes."""
+        return Engine(self.run_dir)
 
     def up(self) -> None:
-        """Create the cluster unless it is there."""
-        run(["docker", "version"], cure="start Docker, or use --cluster local on a Debian machine")
-        self.tools.ensure(KIND_TOOLS)
-        if self._is_up():
-            return
-        with phase("kind create cluster"):
-            run(
-                self._kind("create", "cluster", "--name", CLUSTER_NAME, "--kubeconfig", self.kubeconfig, "--wait", "120s"),
-                timeout_s=CREATE_S,
-                cure="see `docker ps -a` and `kind export logs`",
-            )
+        """Start the cluster; on any failure take it down again, but keep the logs."""
+        self._prepare()
+        with refuse_second(self.run_dir.lock, AT_WORK):
+            if self._is_up():
+                self._require_number()
+                say("the cluster is up already")
+                return
+            ensure_kind_packages()
+            self.tools.ensure(KIND_TOOLS)
+            NodeImage.default(self.cache).ensure()
+            if self.run_dir.root.exists():
+                with phase("clean up after an earlier run"):
+                    self._teardown().all()
+            with phase(f"cluster up, {self.nodes} nodes"):
+                try:
+                    self._start(free_subnets())
+                except BaseException:
+                    self._keep_node_logs()
+                    self._teardown().all()
+                    say(f"logs kept in {self.run_dir.kept_logs}")
+                    raise
 
     def down(self) -> None:
-        """Delete the cluster."""
-        self.tools.ensure(KIND_TOOLS)
-        run(
-            self._kind("delete", "cluster", "--name", CLUSTER_NAME, "--kubeconfig", self.kubeconfig),
-            timeout_s=CREATE_S,
-            cure=f"remove the containers that `docker ps --filter label=io.x-k8s.kind.cluster={CLUSTER_NAME}` shows",
-        )
-        self.kubeconfig.unlink(missing_ok=True)
+        """End the cluster and its engine."""
+        self._prepare()
+        with refuse_second(self.run_dir.lock, AT_WORK), phase("cluster down"):
+            self._teardown().all()
 
-    def leftovers(self) -> list[str]:
-        """Return the node containers that are still there."""
-        label = f"label=io.x-k8s.kind.cluster={CLUSTER_NAME}"
-        done = attempt(["docker", "ps", "-a", "--filter", label, "--format", "{{.Names}}"])
-        return [f"container: {name}" for name in done.stdout.split()]
+    def looks(self) -> Looks:
+        """Return what `down` is checked for."""
+        use_system_path()
+        return self._teardown().looks()
 
     def status(self) -> list[str]:
-        """Return node and pods."""
-        return self.kubectl.attempt("get", "nodes,pods", "-A", "-o", "wide").stdout.splitlines()
+        """Return the engine's processes, and what Kubernetes says of nodes and pods."""
+        processes = Processes(self.run_dir)
+        lines = [f"{'runs' if processes.alive(name) else 'GONE'}  {name}" for name in processes.names()]
+        if not lines:
+            return ["no cluster; start one with `cluster.py up --cluster kind`"]
+        lines += self.kubectl.attempt("get", "nodes,pods", "-A", "-o", "wide").stdout.splitlines()
+        return [*lines, f"engine: DOCKER_HOST=unix://{self.engine.socket}", f"kubeconfig: {self.kubeconfig}"]
 
     def build_and_load(self, context: Path, tag: str) -> None:
-        """Build with Docker, and load into the nodes when the cluster is up."""
-        with phase(f"docker build {tag}"):
-            run(
-                ["docker", "build", "--tag", tag, *build_labels(context), context],
-                env={"DOCKER_BUILDKIT": "1"},
-                timeout_s=BUILD_S,
-                cure="run `docker build .` to see all of it",
-            )
+        """Build with buildah, and load into the nodes when the cluster is up."""
+        self._prepare()
+        ensure_packages(IMAGES)
+        archive = self._builder.build_image(context, tag)
         if self._is_up():
-            self.load_image(tag)
+            self.load_image(str(archive))
         else:
-            say(f"no cluster is up; built {tag}")
+            say(f"no cluster is up; built {archive}")
 
     def load_image(self, image: str) -> None:
-        """Load a tag or an archive file into the nodes."""
-        verb = "image-archive" if Path(image).is_file() else "docker-image"
-        with phase(f"kind load {verb} {image}"):
-            run(self._kind("load", verb, image, "--name", CLUSTER_NAME), timeout_s=CREATE_S, cure="is the cluster up?")
+        """Load an archive file, or the archive of a tag that `build_image` made, into every node."""
+        archive = Path(image) if Path(image).is_file() else self._builder.archive(image)
+        if not archive.is_file():
+            raise HarnessError(f"no archive for {image}", "run `cluster.py build-image --cluster kind` first")
+        with phase(f"load {archive.name} into {len(self.node_names())} nodes"):
+            self._kind("load", "image-archive", archive, "--name", CLUSTER_NAME)
+
+    def collect_logs(self, folder: Path) -> list[str]:
+        """Collect the logs of the engine, of every node and of Kubernetes' own pods."""
+        collect_engine_logs(self.run_dir, folder)
+        if not Processes(self.run_dir).alive("dockerd"):
+            return []
+        collect_node_logs(self.engine, self.node_names(), folder)
+        return collect_system_pods(self.kubectl, folder)
 
     def run_on_node(self, node: str, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a program in a node's container."""
-        return attempt(["docker", "exec", node, *argv])
+        return self.engine.attempt("exec", node, *argv)
 
     def ctr(self) -> list[str]:
         """Return the beginning of a ctr command inside a node."""
         return ["ctr", "--namespace", "k8s.io"]
 
-    def _is_up(self) -> bool:
-        return CLUSTER_NAME in attempt(self._kind("get", "clusters")).stdout.split()
+    def node_names(self) -> list[str]:
+        """Return the names of the nodes, which are those of their containers."""
+        return sorted(self.engine.attempt("ps", "--all", "--filter", LABEL, "--format", "{{.Names}}").stdout.split())
 
-    def _kind(self, *words: str | Path) -> list[str | Path]:
-        return [self.tools.path("kind"), *words]
+    @property
+    def _builder(self) -> ImageBuilder:
+        return ImageBuilder(self.cache, self.name)
+
+    def _start(self, subnets: Subnets) -> None:
+        self.run_dir.make()
+        host_settings.remember(self.run_dir)
+        with phase("engine"):
+            self.engine.start()
+            self.engine.namespace.connect(subnets)
+            self.engine.run("network", "create", "--subnet", str(subnets.nodes), NETWORK)
+        with phase("load the node image"):
+            self.engine.run("load", "--quiet", "--input", NodeImage.default(self.cache).archive)
+        with phase(f"kind create cluster, {self.nodes} nodes"):
+            self._create(subnets)
+        with phase("on every node a pod runs and resolves names"):
+            self._lead_to_nodes()
+            prove_usable(self.kubectl, self.node_names(), helper_tag(kind_module()), LOOKUP)
+
+    def _create(self, subnets: Subnets) -> None:
+        config = self.run_dir.conf / "kind.json"
+        config.write_text(json.dumps(build_configuration(subnets, self.nodes), indent=1))
+        words: list[str | Path] = ["--name", CLUSTER_NAME, "--image", TAG, "--config", config, "--kubeconfig", self.kubeconfig]
+        self._kind("create", "cluster", *words, "--wait", READY, "--retain")
+        # kind's own address is in the engine's namespace; the node's is reachable from there and from here.
+        address = self._addresses()[CONTROL_PLANE]
+        context = f"kind-{CLUSTER_NAME}"
+        self.kubectl.run("config", "set-cluster", context, f"--server=https://{address}:{API_SERVER_PORT}")
+
+    def _lead_to_nodes(self) -> None:
+        for node in self._kubernetes_nodes():
+            addresses = {entry["type"]: entry["address"] for entry in node["status"]["addresses"]}
+            self.engine.namespace.lead_to_pods(IPv4Network(node["spec"]["podCIDR"]), IPv4Address(addresses["InternalIP"]))
+
+    def _addresses(self) -> dict[str, str]:
+        form = "{{.NetworkSettings.Networks." + NETWORK + ".IPAddress}}"
+        return {name: self.engine.run("inspect", "--format", form, name) for name in self.node_names()}
+
+    def _kubernetes_nodes(self) -> list[Manifest]:
+        nodes: list[Manifest] = (self.kubectl.get("nodes") or {"items": []})["items"]
+        return nodes
+
+    def _is_up(self) -> bool:
+        processes = Processes(self.run_dir)
+        if not processes.alive("dockerd"):
+            return False
+        nodes = self._kubernetes_nodes()
+        return bool(nodes) and all(is_ready(node) for node in nodes)
+
+    def _require_number(self) -> None:
+        found = len(self._kubernetes_nodes())
+        if found != self.nodes:
+            raise HarnessError(
+                f"a cluster with NODES={found} is up, not {self.nodes}", "run `make e2e-down CLUSTER=kind` first"
+            )
+
+    def _kind(self, *words: str | Path) -> None:
+        run(
+            self.engine.namespace.argv(self.tools.path("kind"), *words),
+            env={**self.engine.environment, "TMPDIR": str(self.run_dir.conf)},
+            timeout_s=CREATE_S,
+            cure=f"read the logs of the nodes in {self.run_dir.kept_logs}",
+        )
+
+    def _keep_node_logs(self) -> None:
+        if Processes(self.run_dir).alive("dockerd"):
+            collect_node_logs(self.engine, self.node_names(), self.run_dir.logs)
+
+    def _teardown(self) -> KindTeardown:
+        return KindTeardown(self.run_dir, owns_link=True)
+
+    def _prepare(self) -> None:
+        require_root()
+        use_system_path()
+
+
+def ensure_kind_packages() -> None:
+    """Install what engine and node image need."""
+    ensure_packages(KIND)
+    ensure_packages(DOCKER_CLIENT)
+
+
+def build_node_image(cache: Cache) -> None:
+    """Make everything that a cluster needs, so that the next `up` only starts it."""
+    require_root()
+    use_system_path()
+    ensure_kind_packages()
+    Tools(cache).ensure(KIND_TOOLS)
+    image = NodeImage.default(cache)
+    say(f"{'built' if image.ensure() else 'there already:'} {image.archive}")

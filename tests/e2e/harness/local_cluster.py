@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,29 +11,34 @@ from typing import TYPE_CHECKING
 from . import host_settings, network, storage
 from .base_images import BaseImages
 from .commands import attempt
+from .complaints import complaints
 from .container_runtime import ContainerRuntime
 from .control_plane import ControlPlane
 from .dns import Dns
 from .errors import HarnessError
 from .images import ImageBuilder
 from .kubectl import Kubectl, is_ready
+from .lock import refuse_second
+from .machine import require_root, require_short_path, use_system_path
 from .node import Node
-from .packages import SYSTEM_PATH, ensure_packages
+from .packages import IMAGES, LOCAL, ensure_packages
 from .paths import Cache, RunDir
-from .probe import prove_usable
+from .probe import LOOKUP, prove_usable
 from .processes import Processes
 from .progress import phase, say
 from .teardown import Teardown
 from .tools import LOCAL_TOOLS, Tools
-from .versions import NODE_NAME
+from .versions import BASE_IMAGE, NODE_NAME
 from .wait import until
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from .leftovers import Looks
 
 NODE_READY_S = 60.0
-SOCKET_PATH_LIMIT = 107
+AT_WORK = "another `up` or `down` of the local cluster"
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,16 @@ class LocalCluster:
 
     def up(self) -> None:
         """Start the cluster; on any failure take it down again, but keep the logs."""
-        _require_root()
-        _use_system_path()
-        self._require_short_paths()
-        with self._lock():
+        require_root()
+        use_system_path()
+        require_short_path(self.run_dir.kubelet / "device-plugins" / "kubelet.sock.0123456789")
+        with refuse_second(self.run_dir.lock, AT_WORK):
             if self._is_up():
                 say("the cluster is up already")
                 return
-            ensure_packages()
+            ensure_packages(LOCAL)
             self.tools.ensure(LOCAL_TOOLS)
-            BaseImages(self.cache).ensure()
+            self._builder.ensure_base()
             if self.run_dir.root.exists():
                 with phase("clean up after an earlier run"):
                     Teardown(self.run_dir).all()
@@ -98,15 +101,24 @@ class LocalCluster:
 
     def down(self) -> None:
         """End the cluster."""
-        _require_root()
-        _use_system_path()
-        with self._lock(), phase("cluster down"):
+        require_root()
+        use_system_path()
+        with refuse_second(self.run_dir.lock, AT_WORK), phase("cluster down"):
             Teardown(self.run_dir).all()
 
-    def leftovers(self) -> list[str]:
-        """Return what is still there."""
-        _use_system_path()
-        return Teardown(self.run_dir).leftovers()
+    def looks(self) -> Looks:
+        """Return what `down` is checked for."""
+        use_system_path()
+        return Teardown(self.run_dir).looks()
+
+    def collect_logs(self, folder: Path) -> list[str]:
+        """Copy the logs; those of a cluster that did not come up have been moved aside already."""
+        logs = next((path for path in (self.run_dir.logs, self.run_dir.kept_logs) if path.is_dir()), None)
+        if logs is None:
+            return []
+        shutil.copytree(logs, folder, dirs_exist_ok=True, symlinks=True)
+        proxy = folder / "kube-proxy.log"
+        return complaints(proxy.read_text(errors="replace")) if proxy.is_file() else []
 
     def status(self) -> list[str]:
         """Return the processes, and what Kubernetes says of node and pods."""
@@ -119,10 +131,10 @@ class LocalCluster:
 
     def build_and_load(self, context: Path, tag: str) -> None:
         """Build with buildah, and import when the cluster is up."""
-        _require_root()
-        _use_system_path()
-        ensure_packages()
-        archive = ImageBuilder(self.cache).build_image(context, tag)
+        require_root()
+        use_system_path()
+        ensure_packages(IMAGES)
+        archive = self._builder.build_image(context, tag)
         if self._is_up():
             self.load_image(str(archive))
         else:
@@ -130,7 +142,7 @@ class LocalCluster:
 
     def load_image(self, image: str) -> None:
         """Import an archive file, or the archive of a tag that `build_image` made."""
-        archive = Path(image) if Path(image).is_file() else ImageBuilder(self.cache).archive(image)
+        archive = Path(image) if Path(image).is_file() else self._builder.archive(image)
         if not archive.is_file():
             raise HarnessError(f"no archive for {image}", "run `cluster.py build-image` first")
         with phase(f"import {archive.name}"):
@@ -145,6 +157,10 @@ class LocalCluster:
     def ctr(self) -> list[str]:
         """Return the beginning of a ctr command."""
         return self.runtime.ctr()
+
+    @property
+    def _builder(self) -> ImageBuilder:
+        return ImageBuilder(self.cache, self.name)
 
     def _start(self) -> None:
         self.run_dir.make()
@@ -165,7 +181,7 @@ class LocalCluster:
                 self._await_node()
             imports.result()
         with phase("a pod runs and resolves names"):
-            prove_usable(self.kubectl)
+            prove_usable(self.kubectl, [NODE_NAME], BASE_IMAGE, LOOKUP)
 
     def _import_base_images(self) -> None:
         images = BaseImages(self.cache)
@@ -186,31 +202,3 @@ class LocalCluster:
         processes = Processes(self.run_dir)
         names = processes.names()
         return "kubelet" in names and all(processes.alive(n) for n in names) and is_ready(self.kubectl.get("node", NODE_NAME))
-
-    def _require_short_paths(self) -> None:
-        longest = self.run_dir.kubelet / "device-plugins" / "kubelet.sock.0123456789"
-        if len(str(longest)) > SOCKET_PATH_LIMIT:
-            raise HarnessError(f"{self.run_dir.root} is too long for unix sockets", "set HERMES_E2E_RUN_DIR shorter")
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Let one `up` or `down` work at a time; the lock ends with the process, whatever happens."""
-        self.run_dir.root.parent.mkdir(parents=True, exist_ok=True)
-        with self.run_dir.root.with_suffix(".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise HarnessError("another `up` or `down` is at work", "wait for it to end") from None
-            os.set_inheritable(lock.fileno(), False)
-            yield
-
-
-def _require_root() -> None:
-    if os.geteuid() != 0:
-        raise HarnessError("a local cluster makes network namespaces and mounts", "run it as root, or use --cluster kind")
-
-
-def _use_system_path() -> None:
-    """Find iptables, ip and runc although a user's PATH seldom has the sbin folders."""
-    present = os.environ.get("PATH", "").split(":")
-    os.environ["PATH"] = ":".join([*present, *[p for p in SYSTEM_PATH.split(":") if p not in present]])

@@ -1,4 +1,4 @@
-"""Prometheus and Alertmanager as host processes that watch the pods of a local cluster.
+"""Prometheus and Alertmanager as host processes that watch the pods of a cluster, whichever kind it is.
 
 They are recorded in the run folder like every other process, so `down` ends them even if the test does not.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from .local_cluster import LocalCluster
+    from .cluster import Cluster
     from .paths import RunDir
 
 START_S = 30.0
@@ -74,7 +74,7 @@ class Monitor:
         Processes(self.run_dir).stop(self.name)
 
 
-def pod_scrape_config(cluster: LocalCluster, namespace: str, job: str = "hermes", port_name: str = "metrics") -> Json:
+def pod_scrape_config(cluster: Cluster, namespace: str, job: str = "hermes", port_name: str = "metrics") -> Json:
     """Return a scrape configuration for the pods of a namespace that have a port of that name, now and later."""
     targets = start_scrape_targets(cluster.run_dir, cluster.kubectl, namespace, port_name)
     return {
@@ -129,7 +129,7 @@ def start_alertmanager(run_dir: RunDir, *, config: Json | None = None) -> Monito
 
 def _start(run_dir: RunDir, name: str, argv: list[str], address: str) -> Monitor:
     if not run_dir.conf.is_dir():
-        raise HarnessError(f"{name} lives in the run folder of a local cluster", "run `cluster.py up` first")
+        raise HarnessError(f"{name} lives in the run folder of a cluster", "run `cluster.py up` first")
     processes = Processes(run_dir)
     if processes.alive(name):
         raise HarnessError(f"{name} runs already", "call its stop() first")

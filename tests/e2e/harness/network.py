@@ -100,15 +100,17 @@ def cni_results(run_dir: RunDir) -> list[Path]:
     return [path for path in sorted(CNI_RESULTS.iterdir()) if path.is_file() and ours in path.read_text(errors="replace")]
 
 
-def leftovers(run_dir: RunDir) -> list[str]:
-    """Return a line for each part of the network that is still there."""
-    found = [f"packet rules: {' '.join(chain)}" for chain in _our_chains()]
+def left_rules() -> list[str]:
+    """Return the packet rules that are still there."""
+    found = [" ".join(chain) for chain in _our_chains()]
     if attempt(["iptables", "-w", "-C", "FORWARD", *STAY_HERE]).returncode == 0:
-        found.append("packet rules: the FORWARD rule of the bridge")
-    if bridge_exists():
-        found.append(f"network: bridge {BRIDGE}")
-    found += [f"network: {path}" for path in cni_results(run_dir)]
+        found.append("the FORWARD rule of the bridge")
     return found
+
+
+def left_bridges() -> list[str]:
+    """Return our bridge when it is still there."""
+    return [BRIDGE] if bridge_exists() else []
 
 
 def _bridge_ports() -> list[str]:

@@ -1,4 +1,4 @@
-"""Debian packages the local cluster stands on: installs only what is missing, and starts none of their daemons."""
+"""Debian packages the clusters stand on: installs only what is missing, and starts none of their daemons."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .commands import attempt, run
 from .errors import HarnessError
+from .machine import SYSTEM_PATH
 from .progress import phase
 
 if TYPE_CHECKING:
@@ -18,40 +19,43 @@ if TYPE_CHECKING:
 
 APT_TIMEOUT_S = 900.0
 POLICY = Path("/usr/sbin/policy-rc.d")
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
 class Needed:
-    """A package and the file that tells whether it is there."""
+    """A package, and the program or file that tells whether it is there; a program may lie anywhere in the system's path."""
 
     package: str
     proof: str
 
+    def is_there(self) -> bool:
+        """Say whether it is there, from this package or from another."""
+        return shutil.which(self.proof, path=SYSTEM_PATH) is not None or Path(f"/{self.proof}").is_file()
 
-NEEDED = (
-    Needed("etcd-server", "/usr/bin/etcd"),
-    Needed("containerd", "/usr/bin/containerd"),
-    Needed("runc", "/usr/sbin/runc"),
-    Needed("containernetworking-plugins", "/usr/lib/cni/bridge"),
-    Needed("iptables", "/usr/sbin/iptables"),
-    Needed("conntrack", "/usr/sbin/conntrack"),
-    Needed("iproute2", "/usr/sbin/ip"),
-    Needed("debootstrap", "/usr/sbin/debootstrap"),
-    Needed("buildah", "/usr/bin/buildah"),
-    Needed("prometheus", "/usr/bin/prometheus"),
-    Needed("prometheus-alertmanager", "/usr/bin/prometheus-alertmanager"),
+
+IMAGES = (Needed("debootstrap", "debootstrap"), Needed("buildah", "buildah"))
+CLUSTER = (
+    *IMAGES,
+    Needed("containerd", "containerd"),
+    Needed("runc", "runc"),
+    Needed("iptables", "iptables"),
+    Needed("iproute2", "ip"),
+    Needed("prometheus", "prometheus"),
+    Needed("prometheus-alertmanager", "prometheus-alertmanager"),
 )
+LOCAL = (
+    *CLUSTER,
+    Needed("etcd-server", "etcd"),
+    Needed("containernetworking-plugins", "usr/lib/cni/bridge"),
+    Needed("conntrack", "conntrack"),
+)
+KIND = (*CLUSTER, Needed("docker.io", "dockerd"))
+DOCKER_CLIENT = (Needed("docker-cli", "docker"),)  # a package of its own since Debian 13; before, it came with docker.io
 
 
-def missing_packages() -> list[str]:
-    """Return the packages whose proof file is absent."""
-    return [needed.package for needed in NEEDED if not Path(needed.proof).exists()]
-
-
-def ensure_packages() -> None:
+def ensure_packages(wanted: tuple[Needed, ...]) -> None:
     """Install what is missing; needs root and a Debian system only when something is."""
-    missing = missing_packages()
+    missing = [needed.package for needed in wanted if not needed.is_there()]
     if not missing:
         return
     by_hand = f"run `apt-get update && apt-get install --no-install-recommends {' '.join(missing)}` as root"

@@ -53,9 +53,10 @@ class RunDir:
     root: Path
 
     @classmethod
-    def default(cls) -> RunDir:
-        """Return the run folder; HERMES_E2E_RUN_DIR moves it."""
-        return cls(Path(os.environ.get("HERMES_E2E_RUN_DIR") or cache_root() / "run"))
+    def default(cls, suffix: str = "") -> RunDir:
+        """Return the run folder; HERMES_E2E_RUN_DIR moves it. Each kind of cluster has a suffix, so that they share nothing."""
+        root = Path(os.environ.get("HERMES_E2E_RUN_DIR") or cache_root() / "run")
+        return cls(root.with_name(f"{root.name}{suffix}"))
 
     @property
     def pki(self) -> Path:
@@ -76,6 +77,11 @@ class RunDir:
     def kept_logs(self) -> Path:
         """The logs of the cluster that ended last."""
         return self.root.with_name(f"{self.root.name}-last-logs")
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one `up` or `down` that works on this folder."""
+        return self.root.with_suffix(".lock")
 
     @property
     def conf(self) -> Path:

@@ -1,6 +1,6 @@
 """Tells Prometheus which pods to scrape, through a file: Debian's Prometheus is built without Kubernetes discovery.
 
-Run as a process of its own (`python -m tests.e2e.harness.scrape_targets RUN_DIR KUBECTL FILE NAMESPACE PORT_NAME`).
+Run as a process of its own (`python -m tests.e2e.harness.scrape_targets KUBECTL KUBECONFIG FILE NAMESPACE PORT_NAME`).
 The labels are those that a PodMonitor gives, and the pod's own labels under the names that Kubernetes discovery gives them,
 for relabelling.
 """
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import HarnessError
 from .kubectl import Kubectl
-from .paths import CHECKOUT, RunDir
+from .paths import CHECKOUT
 from .processes import Processes
 from .service_loop import repeat_until_term
 
 if TYPE_CHECKING:
     from .kubectl import Manifest
+    from .paths import RunDir
 
 POLL_S = 1.0
 REFRESH_INTERVAL = "2s"
@@ -33,7 +34,7 @@ def start_scrape_targets(run_dir: RunDir, kubectl: Kubectl, namespace: str, port
     processes = Processes(run_dir)
     if not processes.alive(name):
         module = [sys.executable, "-m", "tests.e2e.harness.scrape_targets"]
-        words: list[str | Path] = [run_dir.root, kubectl.program, path, namespace, port_name]
+        words: list[str | Path] = [kubectl.program, kubectl.kubeconfig, path, namespace, port_name]
         processes.start(name, [*module, *words], env={"PYTHONPATH": str(CHECKOUT)})
     return path
 
@@ -73,8 +74,8 @@ def write_targets(kubectl: Kubectl, path: Path, namespace: str, port_name: str) 
 
 def main() -> None:
     """Keep the file up to date until told to end."""
-    root, program, path, namespace, port_name = sys.argv[1:]
-    kubectl = Kubectl(Path(program), RunDir(Path(root)).kubeconfig)
+    program, kubeconfig, path, namespace, port_name = sys.argv[1:]
+    kubectl = Kubectl(Path(program), Path(kubeconfig))
     repeat_until_term(lambda: write_targets(kubectl, Path(path), namespace, port_name), every_s=POLL_S)
 
 

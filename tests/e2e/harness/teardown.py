@@ -13,6 +13,7 @@ from .commands import run
 from .processes import Identity, Processes, all_pids, command_line, descendants, identify, kill
 
 if TYPE_CHECKING:
+    from .leftovers import Looks
     from .paths import RunDir
 
 # Those that would restart or recreate things go first; etcd goes after the apiserver, which would wait for it.
@@ -60,18 +61,18 @@ class Teardown:
         self._keep_logs()
         shutil.rmtree(self.run_dir.root, ignore_errors=True)
 
-    def leftovers(self) -> list[str]:
-        """Return one line for each thing that is still there."""
-        processes = Processes(self.run_dir)
-        found = [f"process: {name}" for name in processes.names() if processes.alive(name)]
-        found += [f"process: {pid} {' '.join(command_line(pid))[:120]}" for pid in self.strays()]
-        found += [f"mount: {mount}" for mount in self.mounts()]
-        found += network.leftovers(self.run_dir)
-        found += [f"cgroup: {folder}" for folder in self.cgroups()]
-        found += [f"log link: {link}" for link in self.log_links()]
-        if self.run_dir.root.exists():
-            found.append(f"folder: {self.run_dir.root}")
-        return found
+    def looks(self) -> Looks:
+        """Return what is looked for, and how."""
+        return {
+            "process": lambda: [f"{pid} {' '.join(command_line(pid))[:120]}" for pid in self.strays()],
+            "mount": self.mounts,
+            "bridge": network.left_bridges,
+            "packet rule": network.left_rules,
+            "record of a pod's network": lambda: network.cni_results(self.run_dir),
+            "cgroup": self.cgroups,
+            "log link": self.log_links,
+            "folder": lambda: [self.run_dir.root] if self.run_dir.root.exists() else [],
+        }
 
     def strays(self) -> list[int]:
         """Return processes that carry our mark, or whose command line names a path in the run folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -29,7 +30,12 @@ PACKAGES = {
     "helm": "helm.sh/helm/v3/cmd/helm",
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform",
     "kind": "sigs.k8s.io/kind",
+    "kubeadm": "k8s.io/kubernetes/cmd/kubeadm",
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+    "kindnetd": "./kindnetd",
 }
+OWN = ("kindnetd",)  # their sources are here
 LOCAL_TOOLS = (
     "kube-apiserver",
     "kube-controller-manager",
@@ -40,7 +46,7 @@ LOCAL_TOOLS = (
     "coredns",
     "helm",
 )
-KIND_TOOLS = ("kind", "kubectl", "helm")
+KIND_TOOLS = (*LOCAL_TOOLS, "kind", "kubeadm", "etcd", "local-path-provisioner", "kindnetd")
 EXISTING_TOOLS = ("kubectl", "helm")
 
 
@@ -51,8 +57,11 @@ class Tools:
     cache: Cache
 
     def path(self, name: str) -> Path:
-        """Return where a program is, or will be."""
-        return self.cache.bin / name
+        """Return where a program is, or will be; one of our own has the key of its sources in its name."""
+        if name not in OWN:
+            return self.cache.bin / name
+        digest = hashlib.sha256(b"".join(source.read_bytes() for source in own_sources(name)))
+        return self.cache.bin / f"{name}-{digest.hexdigest()[:12]}"
 
     def ensure(self, names: tuple[str, ...]) -> None:
         """Build those programs that are not in the cache yet."""
@@ -73,7 +82,7 @@ class Tools:
 
     def _build(self, name: str) -> None:
         # The name is made unique by the pid: two runs may build at the same time, and a rename is atomic.
-        partial = self.path(f".{name}.{os.getpid()}")
+        partial = self.cache.bin / f".{name}.{os.getpid()}"
         try:
             run(
                 ["go", "build", "-trimpath", "-mod=readonly", "-ldflags", ldflags(), "-o", partial, PACKAGES[name]],
@@ -85,6 +94,11 @@ class Tools:
             partial.rename(self.path(name))
         finally:
             partial.unlink(missing_ok=True)
+
+
+def own_sources(name: str) -> list[Path]:
+    """Return the sources of a program of our own, but for its tests."""
+    return sorted(path for path in (TOOLS_MODULE / name).glob("*.go") if not path.name.endswith("_test.go"))
 
 
 def ldflags() -> str:

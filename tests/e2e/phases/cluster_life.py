@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.leftovers import describe_clean, find_leftovers
 from tests.e2e.harness.paths import CHECKOUT
 from tests.e2e.phases.context import IMAGE
 
@@ -29,7 +30,8 @@ def build_image(run: Run) -> str:
 def end_cluster(run: Run) -> str:
     """End the cluster and look for anything of it on the machine."""
     run.cluster.down()
-    left = run.cluster.leftovers()
+    looks = run.cluster.looks()
+    left = find_leftovers(looks)
     if left:
-        raise HarnessError(f"left on this machine: {'; '.join(left[:5])}", "see tests/e2e/harness/teardown.py")
-    return "no process, mount, bridge, cgroup or folder left"
+        raise HarnessError(f"left on this machine: {'; '.join(left[:5])}", "`python -m tests.e2e.cluster down` once more")
+    return describe_clean(looks)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.e2e.harness.local_cluster import LocalCluster
 from tests.e2e.harness.progress import say
 from tests.e2e.phases.context import CONTAINER, NAMESPACES, OPERATOR_NAMESPACE
 
@@ -36,11 +35,9 @@ def dump(run: Run) -> None:
     _print_tail("warnings", [line for line in run_in["events.txt"].stdout.splitlines() if " Warning " in line])
     for namespace in NAMESPACES:
         _dump_pods(run, namespace)
-    if isinstance(run.cluster, LocalCluster):
-        # A cluster that did not come up has already moved its logs aside.
-        logs = next((path for path in (run.cluster.run_dir.logs, run.cluster.run_dir.kept_logs) if path.is_dir()), None)
-        if logs is not None:
-            shutil.copytree(logs, folder / "cluster-logs", dirs_exist_ok=True, symlinks=True)
+    complained = run.cluster.collect_logs(folder / "cluster-logs")
+    (folder / "kube-proxy-complaints.txt").write_text("".join(f"{line}\n" for line in complained))
+    _print_tail("what kube-proxy complained of", complained)
     say(f"all of it is in {folder}")
 
 

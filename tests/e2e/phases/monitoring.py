@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.harness.local_cluster import LocalCluster
 from tests.e2e.harness.monitoring import pod_scrape_config, start_prometheus
 from tests.e2e.harness.processes import Processes
 from tests.e2e.harness.wait import until
@@ -17,6 +16,7 @@ from tests.e2e.phases.monitoring_api import rule_file, scrape_configs
 from tests.e2e.phases.runner import SkipPhase
 
 if TYPE_CHECKING:
+    from tests.e2e.harness.cluster import Cluster
     from tests.e2e.harness.monitoring import Monitor
     from tests.e2e.harness.paths import RunDir
     from tests.e2e.phases.context import Run
@@ -28,7 +28,7 @@ UNREACHABLE = "a Prometheus on this machine does not reach the pods of such a cl
 def start_monitoring(run: Run) -> str:
     """Start Prometheus with the PodMonitors and the PrometheusRule that chart and operator put into the cluster."""
     cluster = run.cluster
-    if not isinstance(cluster, LocalCluster):
+    if not cluster.pods_reachable_from_host:
         raise SkipPhase(UNREACHABLE)
     rules = run.kubectl.get("prometheusrule", "-n", OPERATOR_NAMESPACE, RELEASE)
     require(rules, "the chart delivered no PrometheusRule", "look at templates/prometheusrule.yaml")
@@ -40,7 +40,7 @@ def start_monitoring(run: Run) -> str:
     return f"{sum(len(group['rules']) for group in groups)} rules, {len(_targets(run.prometheus))} targets"
 
 
-def _configs(run: Run, cluster: LocalCluster) -> Iterator[dict[str, Any]]:
+def _configs(run: Run, cluster: Cluster) -> Iterator[dict[str, Any]]:
     for namespace, name in ((OPERATOR_NAMESPACE, RELEASE), (NAMESPACE, MESH)):
         monitor = run.kubectl.get("podmonitor", "-n", namespace, name)
         require(monitor, f"no PodMonitor {namespace}/{name}", "look at the chart, or at spec.monitoring of the mesh")

@@ -1,0 +1,88 @@
+"""The network namespace of the engine: its bridges and packet rules never touch the machine's, and go when it goes.
+
+One pair of virtual devices leads into it, so that programs of this machine reach nodes and pods; nothing leads out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.e2e.harness.commands import attempt, run
+
+from .subnets import parse_routes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ipaddress import IPv4Address, IPv4Network
+
+    from tests.e2e.harness.paths import RunDir
+
+    from .subnets import Subnets
+
+HOST_DEVICE = "hermes-kind0"
+INNER_DEVICE = "uplink"
+NEED_ROOT = "run as root on a machine with network namespaces"
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The namespace of one run folder: a file there holds it."""
+
+    run_dir: RunDir
+
+    @property
+    def path(self) -> Path:
+        """The file that it is mounted on."""
+        return self.run_dir.root / "netns"
+
+    def argv(self, *words: str | Path) -> list[str | Path]:
+        """Return a command that runs inside."""
+        return ["nsenter", f"--net={self.path}", "--", *words]
+
+    def create(self) -> None:
+        """Make it, with nothing but loopback."""
+        self.path.touch()
+        run(["unshare", f"--net={self.path}", "ip", "link", "set", "lo", "up"], cure=NEED_ROOT)
+
+    def connect(self, subnets: Subnets) -> None:
+        """Lead this machine to the whole block; what is inside may answer, and begin nothing."""
+        inner: list[str | Path] = ["peer", "name", INNER_DEVICE, "netns", self.path]
+        run(["ip", "link", "add", HOST_DEVICE, "type", "veth", *inner], cure="run `cluster.py down --cluster kind` first")
+        self._raise_end([], HOST_DEVICE, f"{subnets.host_end}/{subnets.link_prefix}")
+        self._raise_end(self.argv(), INNER_DEVICE, f"{subnets.namespace_end}/{subnets.link_prefix}")
+        run(["ip", "route", "add", str(subnets.block), "via", str(subnets.namespace_end)], cure="see `ip route`")
+        accept = ["-i", INNER_DEVICE, "-j", "ACCEPT"]
+        refuse = ["-o", INNER_DEVICE, "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"]
+        # The engine drops what is addressed to containers directly (newer ones already in the raw table), so ours come first.
+        for rule in (["-t", "raw", "-I", "PREROUTING", *accept], ["-I", "FORWARD", *accept], ["-I", "FORWARD", *refuse]):
+            run(self.argv("iptables", "-w", *rule), cure=NEED_ROOT)
+        run(self.argv("iptables", "-w", "-I", "OUTPUT", *refuse), cure=NEED_ROOT)
+
+    def _raise_end(self, inside: Sequence[str | Path], device: str, address: str) -> None:
+        run([*inside, "ip", "address", "add", address, "dev", device], cure=NEED_ROOT)
+        run([*inside, "ip", "link", "set", device, "up"], cure=NEED_ROOT)
+
+    def lead_to_pods(self, pods: IPv4Network, node: IPv4Address) -> None:
+        """Add the one route that a node's pods need."""
+        run(self.argv("ip", "route", "replace", str(pods), "via", str(node)), cure=f"is {node} in the engine's network?")
+
+    def remove(self) -> None:
+        """Remove the link and the namespace; safe to repeat."""
+        if host_device_exists():
+            run(["ip", "link", "delete", HOST_DEVICE], cure=NEED_ROOT)
+        if self.path.exists():
+            attempt(["umount", self.path])
+            self.path.unlink(missing_ok=True)
+
+
+def host_device_exists() -> bool:
+    """Say whether the machine's end of the link is there."""
+    return (Path("/sys/class/net") / HOST_DEVICE).exists()
+
+
+def routes_by_device() -> list[IPv4Network]:
+    """Return the routes that go through the link."""
+    listed = attempt(["ip", "-json", "-4", "route", "show", "table", "all", "dev", HOST_DEVICE])
+    return parse_routes(listed.stdout) if listed.returncode == 0 else []
