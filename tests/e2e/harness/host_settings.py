@@ -7,7 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .lock import wait_turn
+
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from .paths import RunDir
 
 # The first two are ours; the others are set by kubelet and kube-proxy without being asked.
@@ -49,13 +53,14 @@ def remember(run: RunDir) -> None:
 
     A cluster that runs beside this one has changed the machine already: its record is taken over.
     """
-    if run.host_settings.exists():
-        return
-    for other in _others(run):
-        run.host_settings.write_text(other.read_text())
-        return
-    absent = [path for path in (*FIXED_FILES, *FIXED_FOLDERS) if not Path(path).exists()]
-    run.host_settings.write_text(json.dumps({"settings": _read(), "absent": absent}, indent=1))
+    with _turn(run):
+        if run.host_settings.exists():
+            return
+        for other in _others(run):
+            run.host_settings.write_text(other.read_text())
+            return
+        absent = [path for path in (*FIXED_FILES, *FIXED_FOLDERS) if not Path(path).exists()]
+        run.host_settings.write_text(json.dumps({"settings": _read(), "absent": absent}, indent=1))
 
 
 def allow_forwarding() -> None:
@@ -67,14 +72,20 @@ def allow_forwarding() -> None:
 
 def put_back(run: RunDir) -> None:
     """Restore what differs from the record, and forget the record; while another cluster runs that is left to it."""
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        if _others(run):
-            run.host_settings.unlink()
-            return
-        before = json.loads(run.host_settings.read_text())
-        _put_back_settings(before["settings"])
-        _remove_paths(before["absent"])
-    run.host_settings.unlink(missing_ok=True)
+    if not run.host_settings.exists():
+        return
+    with _turn(run):
+        if not _others(run):
+            with suppress(json.JSONDecodeError):
+                before = json.loads(run.host_settings.read_text())
+                _put_back_settings(before["settings"])
+                _remove_paths(before["absent"])
+        run.host_settings.unlink()
+
+
+def _turn(run: RunDir) -> AbstractContextManager[None]:
+    """Let one cluster at a time look whether it is the first or the last."""
+    return wait_turn(run.root.parent / "host-settings.lock", "another cluster that starts or ends")
 
 
 def _others(run: RunDir) -> list[Path]:

@@ -14,6 +14,7 @@ from .errors import HarnessError
 from .images import ImageBuilder
 from .kind.configuration import build_configuration
 from .kind.engine import Engine
+from .kind.names import keep_names_inside
 from .kind.node_image import TAG, NodeImage, kind_module
 from .kind.node_logs import collect_engine_logs, collect_node_logs, collect_system_pods
 from .kind.release_archive import helper_tag
@@ -179,6 +180,7 @@ class KindCluster:
             self._create(subnets)
         with phase("on every node a pod runs and resolves names"):
             self._lead_to_nodes()
+            keep_names_inside(self.kubectl)
             prove_usable(self.kubectl, self.node_names(), helper_tag(kind_module()), LOOKUP)
 
     def _create(self, subnets: Subnets) -> None:

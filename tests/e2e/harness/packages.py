@@ -33,7 +33,11 @@ class Needed:
         return shutil.which(self.proof, path=SYSTEM_PATH) is not None or Path(f"/{self.proof}").is_file()
 
 
-IMAGES = (Needed("debootstrap", "debootstrap"), Needed("buildah", "buildah"))
+IMAGES = (
+    Needed("debootstrap", "debootstrap"),
+    Needed("debian-archive-keyring", "usr/share/keyrings/debian-archive-keyring.gpg"),  # absent on relatives of Debian
+    Needed("buildah", "buildah"),
+)
 CLUSTER = (
     *IMAGES,
     Needed("containerd", "containerd"),

@@ -6,9 +6,11 @@ can name many, has to come before `manifest.json`, of which it would take the fi
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,7 @@ from tests.e2e.harness.machine import architecture
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BLOCK = 1 << 20
+COMPRESSION = 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def make_image(tag: str, content: Content, scratch: Path) -> Image:
         for name, target in content.links.items():
             add_link(tar, name, target)
     digest = _digest(partial)
-    layer = partial.rename(scratch / f"{digest}.tar")
+    layer = scratch / f"{digest}.tar"
+    _compress(partial, layer)
     config = {
         "architecture": architecture(),
         "os": "linux",
@@ -118,6 +122,17 @@ def add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.mode = tarfile.SYMTYPE, target, 0o777
     tar.addfile(info)
+
+
+def _compress(source: Path, target: Path) -> None:
+    """Compress a layer, quickly rather than well: every node has a copy of it, which is made and deleted with the cluster."""
+    with (
+        source.open("rb") as content,
+        target.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=COMPRESSION, mtime=0) as packed,
+    ):
+        shutil.copyfileobj(content, packed, BLOCK)
+    source.unlink()
 
 
 def _digest(path: Path) -> str:
