@@ -172,8 +172,8 @@ class KindCluster:
         host_settings.remember(self.run_dir)
         with phase("engine"):
             self.engine.start()
-            self.engine.namespace.connect(subnets)
             self.engine.run("network", "create", "--subnet", str(subnets.nodes), NETWORK)
+            self.engine.namespace.connect(subnets)
         with phase("load the node image"):
             self.engine.run("load", "--quiet", "--input", NodeImage.default(self.cache).archive)
         with phase(f"kind create cluster, {self.nodes} nodes"):

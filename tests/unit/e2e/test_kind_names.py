@@ -17,12 +17,15 @@ BEFORE = """\
 }
 """
 AFTER = """\
-.:53 {
+cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
     ready
-    template ANY ANY {
-       rcode NXDOMAIN
-    }
     cache 30
+}
+.:53 {
+    errors
+    template ANY ANY {
+        rcode NXDOMAIN
+    }
 }
 """
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.versions import CLUSTER_DOMAIN
 
 if TYPE_CHECKING:
     from tests.e2e.harness.kubectl import Kubectl
@@ -14,16 +15,28 @@ NAMESPACE = "kube-system"
 CONFIG_MAP = "coredns"
 PODS = "k8s-app=kube-dns"
 
-_FORWARD = re.compile(r"^(?P<indent>[ \t]*)forward \. [^\n{]*(\{[^}]*\})?[ \t]*$", re.MULTILINE)
-_REFUSAL = "{indent}template ANY ANY {{\n{indent}   rcode NXDOMAIN\n{indent}}}"
+_ZONE = re.compile(r"^\.:(?P<port>\d+) \{", re.MULTILINE)
+_FORWARD = re.compile(r"^[ \t]*forward \. [^\n{]*(\{[^}]*\})?[ \t]*\n", re.MULTILINE)
+INSIDE = (CLUSTER_DOMAIN, "in-addr.arpa", "ip6.arpa")
+# A block of its own: in the block of the cluster it would answer before the cluster does.
+_BEYOND = """\
+.:{port} {{
+    errors
+    template ANY ANY {{
+        rcode NXDOMAIN
+    }}
+}}
+"""
 
 
 def refuse_beyond(corefile: str) -> str:
-    """Return the configuration of CoreDNS with the refusal in the place of the way out."""
-    found = _FORWARD.search(corefile)
-    if found is None:
-        raise HarnessError("CoreDNS forwards nothing in kubeadm's configuration", f"read it: {corefile[:200]!r}")
-    return corefile[: found.start()] + _REFUSAL.format(indent=found["indent"]) + corefile[found.end() :]
+    """Return the configuration of CoreDNS with its one block for the cluster's names only, and a refusal of all others."""
+    zone = _ZONE.search(corefile)
+    if zone is None or _FORWARD.search(corefile) is None:
+        raise HarnessError("kubeadm's configuration of CoreDNS is not as it was", f"read it: {corefile[:200]!r}")
+    inside = " ".join(f"{name}:{zone['port']}" for name in INSIDE) + " {"
+    narrowed = corefile[: zone.start()] + inside + corefile[zone.end() :]
+    return _FORWARD.sub("", narrowed).rstrip("\n") + "\n" + _BEYOND.format(port=zone["port"])
 
 
 def keep_names_inside(kubectl: Kubectl) -> None:

@@ -47,7 +47,10 @@ class Namespace:
         run(["unshare", f"--net={self.path}", "ip", "link", "set", "lo", "up"], cure=NEED_ROOT)
 
     def connect(self, subnets: Subnets) -> None:
-        """Lead this machine to the whole block; what is inside may answer, and begin nothing."""
+        """Lead this machine to the whole block; what is inside may answer, and begin nothing.
+
+        To be called once the engine's networks are there: it puts rules for each before all others.
+        """
         inner: list[str | Path] = ["peer", "name", INNER_DEVICE, "netns", self.path]
         run(["ip", "link", "add", HOST_DEVICE, "type", "veth", *inner], cure="run `cluster.py down --cluster kind` first")
         self._raise_end([], HOST_DEVICE, f"{subnets.host_end}/{subnets.link_prefix}")
@@ -55,7 +58,7 @@ class Namespace:
         run(["ip", "route", "add", str(subnets.block), "via", str(subnets.namespace_end)], cure="see `ip route`")
         accept = ["-i", INNER_DEVICE, "-j", "ACCEPT"]
         refuse = ["-o", INNER_DEVICE, "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"]
-        # The engine drops what is addressed to containers directly (newer ones already in the raw table), so ours come first.
+        # Before those of the engine: they let containers out, and drop what is addressed to them (newer ones in the raw table).
         for rule in (["-t", "raw", "-I", "PREROUTING", *accept], ["-I", "FORWARD", *accept], ["-I", "FORWARD", *refuse]):
             run(self.argv("iptables", "-w", *rule), cure=NEED_ROOT)
         run(self.argv("iptables", "-w", "-I", "OUTPUT", *refuse), cure=NEED_ROOT)
@@ -69,12 +72,16 @@ class Namespace:
         run(self.argv("ip", "route", "replace", str(pods), "via", str(node)), cure=f"is {node} in the engine's network?")
 
     def remove(self) -> None:
-        """Remove the link and the namespace; safe to repeat."""
-        if host_device_exists():
-            run(["ip", "link", "delete", HOST_DEVICE], cure=NEED_ROOT)
+        """Let the namespace go, with everything in it; safe to repeat."""
         if self.path.exists():
             attempt(["umount", self.path])
             self.path.unlink(missing_ok=True)
+
+
+def remove_link() -> None:
+    """Remove the link of this machine to the cluster, and with it the routes; safe to repeat."""
+    if host_device_exists():
+        run(["ip", "link", "delete", HOST_DEVICE], cure=NEED_ROOT)
 
 
 def host_device_exists() -> bool:

@@ -13,7 +13,7 @@ from tests.e2e.harness.processes import Processes, all_pids, command_line, desce
 
 from . import cgroups
 from .engine import Engine
-from .namespace import HOST_DEVICE, host_device_exists, routes_by_device
+from .namespace import HOST_DEVICE, host_device_exists, remove_link, routes_by_device
 
 if TYPE_CHECKING:
     from tests.e2e.harness.leftovers import Looks
@@ -46,8 +46,9 @@ class KindTeardown:
         for stray in (*self._members(), *processes.marked()):
             kill(stray, "a process that was not recorded", group=False)
         self._unmount()
-        if self.owns_link or self.run_dir.root.exists():
-            engine.namespace.remove()
+        if self.owns_link:
+            remove_link()
+        engine.namespace.remove()
         cgroups.remove(self.run_dir)
         for socket in sockets:
             socket.unlink(missing_ok=True)
