@@ -15,9 +15,9 @@ from .images import ImageBuilder
 from .kind.configuration import build_configuration
 from .kind.engine import Engine
 from .kind.names import keep_names_inside
-from .kind.node_image import TAG, NodeImage, kind_module
+from .kind.node_image import TAG, NodeImage
 from .kind.node_logs import collect_engine_logs, collect_node_logs, collect_system_pods
-from .kind.release_archive import helper_tag
+from .kind.release_archive import HELPER, find_tag
 from .kind.subnets import Subnets, free_subnets
 from .kind.teardown import KindTeardown
 from .kubectl import Kubectl, is_ready
@@ -181,7 +181,7 @@ class KindCluster:
         with phase("on every node a pod runs and resolves names"):
             self._lead_to_nodes()
             keep_names_inside(self.kubectl)
-            prove_usable(self.kubectl, self.node_names(), helper_tag(kind_module()), LOOKUP)
+            prove_usable(self.kubectl, self.node_names(), self._helper_image(), LOOKUP)
 
     def _create(self, subnets: Subnets) -> None:
         config = self.run_dir.conf / "kind.json"
@@ -197,6 +197,10 @@ class KindCluster:
         for node in self._kubernetes_nodes():
             addresses = {entry["type"]: entry["address"] for entry in node["status"]["addresses"]}
             self.engine.namespace.lead_to_pods(IPv4Network(node["spec"]["podCIDR"]), IPv4Address(addresses["InternalIP"]))
+
+    def _helper_image(self) -> str:
+        listed = self.run_on_node(CONTROL_PLANE, [*self.ctr(), "images", "list", "--quiet"])
+        return find_tag(listed.stdout.split(), HELPER)
 
     def _addresses(self) -> dict[str, str]:
         form = "{{.NetworkSettings.Networks." + NETWORK + ".IPAddress}}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.e2e.harness import apt_sources
 from tests.e2e.harness.apt_sources import MIRROR, Source, choose_mirror, debian_mirror, parse_sources
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.paths import E2E_DIR
 
 SECURITY = Source("http://mirror.invalid/security", "bookworm-security", "bookworm-security", "main", "Debian-Security")
 NEWER = Source("https://mirror.invalid/debian", "trixie", "stable", "main", "Debian")
@@ -43,3 +46,9 @@ def test_a_machine_without_debian_is_told_what_to_set(monkeypatch: pytest.Monkey
         debian_mirror("bookworm")
     monkeypatch.setenv(MIRROR, "file:/srv/debian")
     assert debian_mirror("bookworm") == "file:/srv/debian"
+
+
+def test_the_harness_names_no_host_of_the_world() -> None:
+    sources = {path: path.read_text() for path in (E2E_DIR / "harness").rglob("*.py")}
+    found = {(path.name, host) for path, text in sources.items() for host in re.findall(r"https?://([\w.-]+)", text)}
+    assert {host for _, host in found} <= {"127.0.0.1", "kubernetes.default.svc."}, found

@@ -107,6 +107,9 @@ def test_the_end_of_an_engine_is_checked_for_each_kind_of_thing(tmp_path: Path) 
 
 def test_kube_proxy_s_errors_are_complaints_and_its_information_is_not() -> None:
     log = "I0101 10:00:00.000000 1 server.go] fine\nE0101 10:00:00.000000 1 proxier.go] no libm\n  a line in between\n"
+    log += (
+        'E0101 10:00:00.000000 1 server.go] "Kube-proxy configuration may be incomplete" err="nodePortAddresses is unset; x"\n'
+    )
     assert complaints(log) == ["E0101 10:00:00.000000 1 proxier.go] no libm"]
 
 

@@ -31,6 +31,7 @@ IPTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6ta
 # What the storage's helper does to folders, and a look-up of names for the probe of `up`.
 BUSYBOX_NAMES = ("sh", "mkdir", "rm", "chmod", "ls", "cat", "sleep", "nslookup")
 TMP = ("tmp",)
+HELPER = "local-path-helper"  # the storage's: the image with a shell that every node has
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class ReleaseArchive:
             image_tag(self.kind_module, "storageProvisionerImage"): Content(
                 {"usr/bin/local-path-provisioner": path("local-path-provisioner")}, folders=TMP
             ),
-            helper_tag(self.kind_module): Content(
+            image_tag(self.kind_module, "storageHelperImage"): Content(
                 {"bin/busybox": self.root / "bin/busybox"}, links={f"bin/{name}": "busybox" for name in BUSYBOX_NAMES}
             ),
         }
@@ -101,7 +102,7 @@ def find_tag(tags: list[str], word: str) -> str:
     """Return the tag of the image of that name."""
     found = next((tag for tag in tags if f"/{word}:" in tag), None)
     if found is None:
-        raise HarnessError(f"kubeadm names no image {word}", "see `kubeadm config images list`")
+        raise HarnessError(f"no image {word} among {', '.join(tags) or 'none'}", "see what the pinned version calls it")
     return found
 
 
@@ -109,11 +110,6 @@ def image_tag(kind_module: Path, constant: str) -> str:
     """Return the tag that a constant of kind's sources gives to an image."""
     sources = "".join(path.read_text() for path in sorted((kind_module / "pkg/build/nodeimage").glob("const_*.go")))
     return _required(rf'{constant}\s*=\s*"([^"]+)"', sources, constant)
-
-
-def helper_tag(kind_module: Path) -> str:
-    """Return the tag of the storage's helper: an image with a shell that every node has."""
-    return image_tag(kind_module, "storageHelperImage")
 
 
 def sandbox_tag(kind_module: Path) -> str:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -23,6 +24,8 @@ const (
 	resync = 30 * time.Second
 	// After a failure, such as a node whose address is not known yet.
 	retry = time.Second
+	// How soon to ask again for an API server that is not reachable: it is so once kube-proxy has set its rules.
+	poll = 200 * time.Millisecond
 )
 
 func main() {
@@ -47,6 +50,9 @@ func main() {
 
 // run keeps this node as the nodes of the cluster want it, until it is told to end.
 func run(ctx context.Context, client kubernetes.Interface, host string) error {
+	if err := awaitServer(ctx, client); err != nil {
+		return nil // told to end before it came
+	}
 	factory := informers.NewSharedInformerFactory(client, 0)
 	nodes := factory.Core().V1().Nodes()
 	changed := make(chan struct{}, 1)
@@ -67,21 +73,29 @@ func run(ctx context.Context, client kubernetes.Interface, host string) error {
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	for {
-		wait := resync
+		pause := resync
 		if listed, err := nodes.Lister().List(labels.Everything()); err != nil {
 			log.Print(err)
-			wait = retry
+			pause = retry
 		} else if err := apply(planFor(host, listed)); err != nil {
 			log.Print(err)
-			wait = retry
+			pause = retry
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-time.After(wait):
+		case <-time.After(pause):
 		}
 	}
+}
+
+// awaitServer returns when the API server answers. An informer would wait longer after each failure, up to half a minute.
+func awaitServer(ctx context.Context, client kubernetes.Interface) error {
+	return wait.PollUntilContextCancel(ctx, poll, true, func(context.Context) (bool, error) {
+		_, err := client.Discovery().ServerVersion()
+		return err == nil, nil
+	})
 }
 
 // apply brings the node to the plan; it may be repeated.
