@@ -37,6 +37,8 @@ IMAGES = (
     Needed("debootstrap", "debootstrap"),
     Needed("debian-archive-keyring", "usr/share/keyrings/debian-archive-keyring.gpg"),  # absent on relatives of Debian
     Needed("buildah", "buildah"),
+    Needed("gcc", "gcc"),
+    Needed("libc6-dev", "usr/include/stdlib.h"),
 )
 CLUSTER = (
     *IMAGES,
