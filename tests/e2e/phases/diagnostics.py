@@ -45,8 +45,8 @@ def _dump_pods(run: Run, namespace: str) -> None:
     folder = run.out / "failure"
     for pod in (run.kubectl.get("pods", "-n", namespace) or {"items": []})["items"]:
         name = pod["metadata"]["name"]
-        place = folder / f"{namespace}.{name}"
-        place.with_suffix(".describe.txt").write_text(run.kubectl.attempt("describe", "pod", "-n", namespace, name).stdout)
+        described = run.kubectl.attempt("describe", "pod", "-n", namespace, name).stdout
+        (folder / f"{namespace}.{name}.describe.txt").write_text(described)
         log = run.kubectl.attempt("logs", "-n", namespace, name, "--all-containers").stdout
         (folder / f"{namespace}.{name}.log").write_text(log)
         earlier = run.kubectl.attempt("logs", "-n", namespace, name, "--all-containers", "--previous")
