@@ -237,7 +237,7 @@ class KindCluster:
             collect_node_logs(self.engine, self.node_names(), self.run_dir.logs)
 
     def _teardown(self) -> KindTeardown:
-        return KindTeardown(self.run_dir, owns_link=True)
+        return KindTeardown(self.run_dir)
 
     def _prepare(self) -> None:
         require_root()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,11 @@ class RunDir:
     def kept_logs(self) -> Path:
         """The logs of the cluster that ended last."""
         return self.root.with_name(f"{self.root.name}-last-logs")
+
+    @property
+    def mark(self) -> str:
+        """Seven letters that are this folder's alone: names outside it that hold them belong to no cluster of another cache."""
+        return hashlib.sha256(str(self.root).encode()).hexdigest()[:7]
 
     @property
     def lock(self) -> Path:

@@ -89,6 +89,13 @@ def test_control_groups_are_found_in_both_versions(tmp_path: Path) -> None:
     assert tmp_path / name in cgroups.parents(run_dir, tmp_path)
 
 
+def test_names_outside_the_run_folder_are_of_it_alone() -> None:
+    one, other = (Engine(RunDir(Path(cache) / "hermes-e2e" / "run-kind")) for cache in ("/here", "/there"))
+    assert cgroups.parent_name(one.run_dir) != cgroups.parent_name(other.run_dir)
+    assert one.namespace.device != other.namespace.device
+    assert len(one.namespace.device) <= 15
+
+
 def test_a_report_names_just_what_was_looked_for() -> None:
     looks = {"process": lambda: [7], "mount": list}
     assert find_leftovers(looks) == ["process: 7"]

@@ -15,8 +15,8 @@ SHARES = {"cpu.shares": "8192", "cpu.weight": "800"}
 
 
 def parent_name(run_dir: RunDir) -> str:
-    """Return the name of the parent."""
-    return f"hermes-e2e-{run_dir.root.name}"
+    """Return the name of the parent; whatever is in it is killed at the end, so it must be of this run folder alone."""
+    return f"hermes-e2e-{run_dir.root.name}-{run_dir.mark}"
 
 
 def parents(run_dir: RunDir, root: Path = ROOT) -> list[Path]:

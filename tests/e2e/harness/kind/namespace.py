@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from .subnets import Subnets
 
-HOST_DEVICE = "hermes-kind0"
 INNER_DEVICE = "uplink"
 NEED_ROOT = "run as root on a machine with network namespaces"
 
@@ -36,6 +35,11 @@ class Namespace:
     def path(self) -> Path:
         """The file that it is mounted on."""
         return self.run_dir.root / "netns"
+
+    @property
+    def device(self) -> str:
+        """This machine's end of the link; such a name holds fifteen letters."""
+        return f"hermes-{self.run_dir.mark}"
 
     def argv(self, *words: str | Path) -> list[str | Path]:
         """Return a command that runs inside."""
@@ -52,8 +56,8 @@ class Namespace:
         To be called once the engine's networks are there: it puts rules for each before all others.
         """
         inner: list[str | Path] = ["peer", "name", INNER_DEVICE, "netns", self.path]
-        run(["ip", "link", "add", HOST_DEVICE, "type", "veth", *inner], cure="run `cluster.py down --cluster kind` first")
-        self._raise_end([], HOST_DEVICE, f"{subnets.host_end}/{subnets.link_prefix}")
+        run(["ip", "link", "add", self.device, "type", "veth", *inner], cure="run `cluster.py down --cluster kind` first")
+        self._raise_end([], self.device, f"{subnets.host_end}/{subnets.link_prefix}")
         self._raise_end(self.argv(), INNER_DEVICE, f"{subnets.namespace_end}/{subnets.link_prefix}")
         run(["ip", "route", "add", str(subnets.block), "via", str(subnets.namespace_end)], cure="see `ip route`")
         accept = ["-i", INNER_DEVICE, "-j", "ACCEPT"]
@@ -71,25 +75,19 @@ class Namespace:
         """Add the one route that a node's pods need."""
         run(self.argv("ip", "route", "replace", str(pods), "via", str(node)), cure=f"is {node} in the engine's network?")
 
+    def is_connected(self) -> bool:
+        """Say whether the link is there."""
+        return (Path("/sys/class/net") / self.device).exists()
+
+    def routes(self) -> list[IPv4Network]:
+        """Return this machine's routes through the link."""
+        listed = attempt(["ip", "-json", "-4", "route", "show", "table", "all", "dev", self.device])
+        return parse_routes(listed.stdout) if listed.returncode == 0 else []
+
     def remove(self) -> None:
-        """Let the namespace go, with everything in it; safe to repeat."""
+        """Remove the link, and with it its routes, and let the namespace go with everything in it; safe to repeat."""
+        if self.is_connected():
+            run(["ip", "link", "delete", self.device], cure=NEED_ROOT)
         if self.path.exists():
             attempt(["umount", self.path])
             self.path.unlink(missing_ok=True)
-
-
-def remove_link() -> None:
-    """Remove the link of this machine to the cluster, and with it the routes; safe to repeat."""
-    if host_device_exists():
-        run(["ip", "link", "delete", HOST_DEVICE], cure=NEED_ROOT)
-
-
-def host_device_exists() -> bool:
-    """Say whether the machine's end of the link is there."""
-    return (Path("/sys/class/net") / HOST_DEVICE).exists()
-
-
-def routes_by_device() -> list[IPv4Network]:
-    """Return the routes that go through the link."""
-    listed = attempt(["ip", "-json", "-4", "route", "show", "table", "all", "dev", HOST_DEVICE])
-    return parse_routes(listed.stdout) if listed.returncode == 0 else []

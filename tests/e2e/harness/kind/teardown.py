@@ -13,7 +13,6 @@ from tests.e2e.harness.processes import Processes, all_pids, command_line, desce
 
 from . import cgroups
 from .engine import Engine
-from .namespace import HOST_DEVICE, host_device_exists, remove_link, routes_by_device
 
 if TYPE_CHECKING:
     from tests.e2e.harness.leftovers import Looks
@@ -26,10 +25,9 @@ NAMESPACE_FILES = "nsfs"
 
 @dataclass(frozen=True)
 class KindTeardown:
-    """Knows everything an engine can leave on the machine; `owns_link`: this machine's link to it is of this run folder."""
+    """Knows everything an engine can leave on the machine."""
 
     run_dir: RunDir
-    owns_link: bool = False
 
     def all(self) -> None:
         """End and remove everything; safe to repeat, and to call when there is nothing."""
@@ -46,8 +44,6 @@ class KindTeardown:
         for stray in (*self._members(), *processes.marked()):
             kill(stray, "a process that was not recorded", group=False)
         self._unmount()
-        if self.owns_link:
-            remove_link()
         engine.namespace.remove()
         cgroups.remove(self.run_dir)
         for socket in sockets:
@@ -58,12 +54,12 @@ class KindTeardown:
 
     def looks(self) -> Looks:
         """Return what is looked for, and how."""
-        mounts = self._mounts
+        mounts, namespace = self._mounts, Engine(self.run_dir).namespace
         return {
             "process": self._strays,
             "container": lambda: [identity.pid for identity in (*self._shims(), *self._members())],
-            "network": lambda: [HOST_DEVICE] if self.owns_link and host_device_exists() else [],
-            "route": lambda: routes_by_device() if self.owns_link else [],
+            "network": lambda: [namespace.device] if namespace.is_connected() else [],
+            "route": namespace.routes,
             "network namespace": lambda: [point for point, kind in mounts() if kind == NAMESPACE_FILES],
             "mount": lambda: [point for point, kind in mounts() if kind != NAMESPACE_FILES],
             "volume": lambda: _entries(Engine(self.run_dir).folder / "data" / "volumes"),
