@@ -1,11 +1,14 @@
-"""What a cluster changes outside its own folders: kernel settings and a few fixed paths, put back after."""
+"""What a cluster changes outside its own folders: kernel settings and a few fixed paths, put back after.
+
+The records of all clusters lie together, whatever cache they are of, and only until a reboot, as the settings do.
+"""
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .lock import wait_turn
 
@@ -28,6 +31,8 @@ SETTINGS = (
     "kernel/keys/root_maxbytes",
 )
 _SYS = Path("/proc/sys")
+_RECORDS = Path("/run/hermes-e2e")
+_LOCK = Path("/run/lock/hermes-e2e.lock")
 # Paths that kubelet, containerd, Docker and the CNI library have compiled in. Those absent before are removed after,
 # the folders only when empty: should somebody else have come to use one, it stays.
 FIXED_FILES = ("/var/lib/kubelet/device-plugins/kubelet.sock",)
@@ -51,16 +56,17 @@ def _read() -> dict[str, str]:
 def remember(run: RunDir) -> None:
     """Write down what is there, unless a crashed run left its own, older and so truer, record.
 
-    A cluster that runs beside this one has changed the machine already: its record is taken over.
+    A cluster that runs beside this one has changed the machine already: what it wrote down is taken over.
     """
-    with _turn(run):
-        if run.host_settings.exists():
+    with _turn():
+        if _record(run).exists():
             return
-        for other in _others(run):
-            run.host_settings.write_text(other.read_text())
-            return
-        absent = [path for path in (*FIXED_FILES, *FIXED_FOLDERS) if not Path(path).exists()]
-        run.host_settings.write_text(json.dumps({"settings": _read(), "absent": absent}, indent=1))
+        before = next(iter(_others(run)), None)
+        if before is None:
+            absent = [path for path in (*FIXED_FILES, *FIXED_FOLDERS) if not Path(path).exists()]
+            before = {"settings": _read(), "absent": absent}
+        _RECORDS.mkdir(mode=0o700, exist_ok=True)
+        _record(run).write_text(json.dumps({**before, "root": str(run.root)}, indent=1))
 
 
 def allow_forwarding() -> None:
@@ -72,26 +78,40 @@ def allow_forwarding() -> None:
 
 def put_back(run: RunDir) -> None:
     """Restore what differs from the record, and forget the record; while another cluster runs that is left to it."""
-    if not run.host_settings.exists():
+    if not _record(run).exists():
         return
-    with _turn(run):
+    with _turn():
         if not _others(run):
-            with suppress(json.JSONDecodeError):
-                before = json.loads(run.host_settings.read_text())
+            before = _parse(_record(run))
+            if before is not None:
                 _put_back_settings(before["settings"])
                 _remove_paths(before["absent"])
-        run.host_settings.unlink()
+        _record(run).unlink()
+        with suppress(OSError):  # not empty: the record of another cluster
+            _RECORDS.rmdir()
 
 
-def _turn(run: RunDir) -> AbstractContextManager[None]:
+def _turn() -> AbstractContextManager[None]:
     """Let one cluster at a time look whether it is the first or the last."""
-    return wait_turn(run.root.parent / "host-settings.lock", "another cluster that starts or ends")
+    return wait_turn(_LOCK, "another cluster that starts or ends")
 
 
-def _others(run: RunDir) -> list[Path]:
-    """Return the records of other clusters on this machine: their run folders lie beside this one."""
-    records = run.root.parent.glob(f"*/{run.host_settings.name}")
-    return [record for record in records if record != run.host_settings]
+def _record(run: RunDir) -> Path:
+    return _RECORDS / f"{run.mark}.json"
+
+
+def _others(run: RunDir) -> list[dict[str, Any]]:
+    """Return the records of other clusters on this machine; one whose run folder somebody has deleted counts no more."""
+    parsed = [_parse(path) for path in sorted(_RECORDS.glob("*.json")) if path != _record(run)]
+    return [record for record in parsed if record is not None and Path(record["root"]).exists()]
+
+
+def _parse(path: Path) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return record
 
 
 def _put_back_settings(before: dict[str, str]) -> None:

@@ -119,11 +119,6 @@ class RunDir:
         """The administrator's kubeconfig."""
         return self.root / "kubeconfig"
 
-    @property
-    def host_settings(self) -> Path:
-        """What the machine looked like before, to be put back."""
-        return self.root / "host.json"
-
     def make(self) -> None:
         """Create the folders, closed to other users."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)

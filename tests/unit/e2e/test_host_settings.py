@@ -1,4 +1,4 @@
-"""Two clusters at once: the second takes over what the first wrote down, and only the last puts anything back."""
+"""Two clusters at once, of one cache or of two: what the first wrote down is taken over, and only the last puts back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.parent.mkdir(parents=True)
     path.write_text("1")
     monkeypatch.setattr(host_settings, "_SYS", tmp_path / "sys")
+    monkeypatch.setattr(host_settings, "_RECORDS", tmp_path / "records")
+    monkeypatch.setattr(host_settings, "_LOCK", tmp_path / "lock")
     monkeypatch.setattr(host_settings, "SETTINGS", ("kernel/panic",))
     monkeypatch.setattr(host_settings, "FIXED_FILES", ())
     monkeypatch.setattr(host_settings, "FIXED_FOLDERS", (str(tmp_path / "fixed"),))
@@ -24,7 +26,7 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _run_dirs(tmp_path: Path) -> tuple[RunDir, RunDir]:
-    pair = RunDir(tmp_path / "runs" / "one"), RunDir(tmp_path / "runs" / "two")
+    pair = RunDir(tmp_path / "here" / "run"), RunDir(tmp_path / "there" / "run")
     for run_dir in pair:
         run_dir.root.mkdir(parents=True)
     return pair
@@ -43,6 +45,17 @@ def test_the_last_one_puts_back_what_was_before_both(tmp_path: Path, setting: Pa
     host_settings.put_back(last)
     assert setting.read_text() == "1"
     assert not (tmp_path / "fixed").exists()
+    assert not (tmp_path / "records").exists()
+
+
+def test_a_cluster_whose_folder_was_deleted_keeps_nobody_from_putting_back(tmp_path: Path, setting: Path) -> None:
+    one, two = _run_dirs(tmp_path)
+    host_settings.remember(one)
+    host_settings.remember(two)
+    setting.write_text("10")
+    one.root.rmdir()
+    host_settings.put_back(two)
+    assert setting.read_text() == "1"
 
 
 def test_a_record_of_a_crashed_run_is_truer_than_the_machine(tmp_path: Path, setting: Path) -> None:
