@@ -9,6 +9,7 @@ NODES ?= 1
 MINUTES ?= 5
 FUZZ_SECONDS ?= 60
 SEEDS ?= 20
+MACHINES ?= 4
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help
@@ -96,6 +97,10 @@ kind-node-image: $(VENV)/.dev ## Make the image that kind's nodes run, with no r
 .PHONY: e2e
 e2e: $(VENV)/.dev ## The whole path on a real Kubernetes (CLUSTER=local|kind|existing; with kind NODES=3 are several machines)
 	$(BIN)/python -m tests.e2e.run --cluster $(CLUSTER) --nodes $(NODES) $(ARGS)
+
+.PHONY: e2e-machines
+e2e-machines: $(VENV)/.dev ## What only several machines show: one is drained, reboots, stands still, is lost (kind)
+	$(BIN)/python -m tests.e2e.run --cluster kind --nodes $(MACHINES) --plan machines $(ARGS)
 
 .PHONY: e2e-down
 e2e-down: $(VENV)/.dev ## End exactly what `make e2e` started

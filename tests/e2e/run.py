@@ -17,6 +17,11 @@ from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.lock import refuse_second
 from tests.e2e.harness.paths import CHECKOUT, cache_root
 from tests.e2e.harness.progress import say
+from tests.e2e.machines.drain import drain_machine
+from tests.e2e.machines.freeze import freeze_machine
+from tests.e2e.machines.loss import lose_machine
+from tests.e2e.machines.mesh import spread_mesh
+from tests.e2e.machines.reboot import reboot_machine
 from tests.e2e.phases import diagnostics
 from tests.e2e.phases.bad_input import seal_with_wrong_passphrase, tamper_with_keystore
 from tests.e2e.phases.bad_manifests import refuse_bad_manifests
@@ -53,20 +58,32 @@ PHASES = (
     Phase("mesh deleted, nothing left", delete_mesh),
     Phase("helm uninstall, nothing left", uninstall_operator),
 )
+MACHINE_PHASES = (
+    Phase("cluster up", start_cluster),
+    Phase("build and load the image", build_image),
+    Phase("helm install, operator ready", install_operator),
+    Phase("mesh spread over the machines", spread_mesh),
+    Phase("a machine is drained", drain_machine),
+    Phase("a machine reboots", reboot_machine),
+    Phase("a machine stands still", freeze_machine),
+    Phase("a machine is lost for good", lose_machine),
+)
+PLANS = {"whole": PHASES, "machines": MACHINE_PHASES}
 END = Phase("cluster down, machine clean", end_cluster, always=True)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    listed = "\n".join(f"  {phase.name}" for phase in (*PHASES, END))
+    listed = "\n".join(f"{plan}:\n" + "\n".join(f"  {it.name}" for it in (*phases, END)) for plan, phases in PLANS.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.e2e.run",
         description=__doc__,
-        epilog=f"phases:\n{listed}\n\nWhat was found out is in {OUT.relative_to(CHECKOUT)}/CLUSTER/.",
+        epilog=f"phases of each plan\n\n{listed}\n\nWhat was found out is in {OUT.relative_to(CHECKOUT)}/CLUSTER/.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cluster", choices=KINDS, default="local", help="kind of cluster (default: local)")
     parser.add_argument("--nodes", type=int, default=1, help="how many nodes (kind only; default: 1)")
+    parser.add_argument("--plan", choices=tuple(PLANS), default="whole", help="which phases (default: whole)")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end, also after a failure")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a value for the chart")
     return parser.parse_args(argv)
@@ -91,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     run = Run(choose_cluster(options.cluster, options.nodes), out, tuple(options.values))
-    phases = PHASES if options.keep else (*PHASES, END)
+    phases = PLANS[options.plan] if options.keep else (*PLANS[options.plan], END)
     results = run_phases(run, phases, _dump)
     if options.keep:
         say(f"kept: export KUBECONFIG={run.cluster.kubeconfig}; end it with `make e2e-down CLUSTER={options.cluster}`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from hermes_ctl.check_job import build_job
@@ -43,12 +44,20 @@ def build_soak(mesh: Manifest, min_resumes: int) -> dict[str, Any]:
     return job
 
 
+Adapt = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _as_it_is(job: dict[str, Any]) -> dict[str, Any]:
+    return job
+
+
 class SoakJob:
     """The running Job. It is deleted when the block is left, its log kept."""
 
-    def __init__(self, run: Run, *, min_resumes: int = REPLICAS - 1) -> None:
+    def __init__(self, run: Run, *, min_resumes: int = REPLICAS - 1, adapt: Adapt = _as_it_is, log: str = LOG) -> None:
         self._run = run
-        self._job = build_soak(run.mesh(), min_resumes)
+        self._log = log
+        self._job = adapt(build_soak(run.mesh(), min_resumes))
         self._name = self._job["metadata"]["name"]
 
     def __enter__(self) -> Self:
@@ -56,7 +65,7 @@ class SoakJob:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._run.write(LOG, self.log() or "(no output)")
+        self._run.write(self._log, self.log() or "(no output)")
         self._run.kubectl.attempt("delete", "job", "-n", NAMESPACE, self._name, "--cascade=foreground", "--timeout=60s")
 
     def await_flow(self) -> None:
@@ -67,7 +76,7 @@ class SoakJob:
             self._run.note = lines[-1] if lines else "the soak starts"
             verdict = next((line for line in lines if VERDICT.match(line)), None)
             if verdict is not None:
-                raise HarnessError(f"the soak ended before it began: {verdict}", f"read {self._run.out / LOG}")
+                raise HarnessError(f"the soak ended before it began: {verdict}", f"read {self._run.out / self._log}")
             return any(line.startswith("READY") for line in lines)
 
         until("messages of the soak", flows, within_s=START_S, cure=f"kubectl describe job -n {NAMESPACE}", poll_s=0.5)
@@ -76,6 +85,10 @@ class SoakJob:
         """Tell it to stop, and return its verdict once every message has arrived or is known to be lost."""
         pod = self._pod()
         self._run.kubectl.run("exec", "-n", NAMESPACE, pod, "--", "touch", STOP_FILE)
+        return self.await_verdict(within_s=SETTLE_S)
+
+    def await_verdict(self, *, within_s: float) -> str:
+        """Return its verdict once it has ended, by itself or because it was told to."""
 
         def verdict() -> str | None:
             lines = self.log().splitlines()
@@ -83,7 +96,11 @@ class SoakJob:
             return next((line for line in lines if VERDICT.match(line)), None)
 
         return until(
-            "the verdict of the soak", verdict, within_s=SETTLE_S, cure=f"kubectl logs -n {NAMESPACE} {pod}", poll_s=0.5
+            "the verdict of the soak",
+            verdict,
+            within_s=within_s,
+            cure=f"kubectl logs -n {NAMESPACE} job/{self._name}",
+            poll_s=0.5,
         )
 
     def log(self) -> str:

@@ -1,0 +1,1 @@
+"""What only several machines show: `make e2e-machines`."""
