@@ -21,6 +21,7 @@ from tests.e2e.machines.drain import drain_machine
 from tests.e2e.machines.freeze import freeze_machine
 from tests.e2e.machines.loss import lose_machine
 from tests.e2e.machines.mesh import spread_mesh
+from tests.e2e.machines.policies import enforce_policies
 from tests.e2e.machines.reboot import reboot_machine
 from tests.e2e.phases import diagnostics
 from tests.e2e.phases.bad_input import seal_with_wrong_passphrase, tamper_with_keystore
@@ -63,6 +64,7 @@ MACHINE_PHASES = (
     Phase("build and load the image", build_image),
     Phase("helm install, operator ready", install_operator),
     Phase("mesh spread over the machines", spread_mesh),
+    Phase("network policies enforced", enforce_policies),
     Phase("a machine is drained", drain_machine),
     Phase("a machine reboots", reboot_machine),
     Phase("a machine stands still", freeze_machine),

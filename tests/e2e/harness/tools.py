@@ -34,6 +34,7 @@ PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner",
     "kindnetd": "./kindnetd",
+    "kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
 }
 OWN = ("kindnetd",)  # their sources are here
 LOCAL_TOOLS = (
@@ -47,6 +48,7 @@ LOCAL_TOOLS = (
     "helm",
 )
 KIND_TOOLS = (*LOCAL_TOOLS, "kind", "kubeadm", "etcd", "local-path-provisioner", "kindnetd")
+POLICY_TOOLS = ("kube-router",)
 EXISTING_TOOLS = ("kubectl", "helm")
 
 

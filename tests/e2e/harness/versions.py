@@ -19,6 +19,7 @@ def read_version(module: str, go_mod: Path = _GO_MOD) -> str:
 
 KUBERNETES_VERSION = read_version("k8s.io/kubernetes")
 KIND_VERSION = read_version("sigs.k8s.io/kind")
+KUBE_ROUTER_VERSION = read_version("github.com/cloudnativelabs/kube-router/v2")
 
 CLUSTER_NAME = "hermes-e2e"
 NODE_NAME = "hermes-e2e"

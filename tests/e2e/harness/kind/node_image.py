@@ -19,7 +19,7 @@ from tests.e2e.harness.progress import phase
 from tests.e2e.harness.tools import KIND_TOOLS, Tools, own_sources
 from tests.e2e.harness.versions import KIND_VERSION, KUBERNETES_VERSION
 
-from . import base_image, image_archive, libraries, release_archive, root_filesystem
+from . import base_image, image_archive, libraries, packet_filter, release_archive, root_filesystem
 from .base_image import BaseImage
 from .engine import Engine
 from .release_archive import ReleaseArchive
@@ -35,7 +35,7 @@ TAG = f"localhost/hermes-e2e-node:{KUBERNETES_VERSION}"
 BUILD_S = 600.0
 KEPT = 2  # archives: two checkouts that differ may take turns
 # The files that decide what is in the image. kind's and Kubernetes' own are decided by their versions.
-MAKERS = (base_image, image_archive, libraries, release_archive, root_filesystem)
+MAKERS = (base_image, image_archive, libraries, packet_filter, release_archive, root_filesystem)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.versions import KUBERNETES_VERSION
 
 from .image_archive import Content, Image, add_bytes, add_file, make_image, write_archive
-from .libraries import with_libraries
+from .packet_filter import with_packet_filter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 SERVER_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 NODE_PROGRAMS = ("kubeadm", "kubelet", "kubectl")
-PROXY_PROGRAMS = ["/usr/sbin/xtables-nft-multi", "/usr/sbin/conntrack", "/bin/kmod", "/usr/sbin/nft"]
-IPTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 # What the storage's helper does to folders, and a look-up of names for the probe of `up`.
 BUSYBOX_NAMES = ("sh", "mkdir", "rm", "chmod", "ls", "cat", "sleep", "nslookup")
 TMP = ("tmp",)
@@ -80,14 +78,7 @@ class ReleaseArchive:
         return [make_image(tag, content, scratch) for tag, content in contents.items()]
 
     def _proxy(self) -> Content:
-        # iptables loads its matches at run time. What those need in turn (libm) is in no list of the programs, and without
-        # it everything looks Ready while services with two endpoints are dead.
-        folder = next(self.root.glob("usr/lib/*/xtables"))
-        matches = [f"/{path.relative_to(self.root)}" for path in sorted(folder.iterdir())]
-        files = with_libraries(self.root, [*PROXY_PROGRAMS, *matches])
-        links = {f"usr/sbin/{name}": "xtables-nft-multi" for name in IPTABLES} | {"sbin/modprobe": "/bin/kmod"}
-        proxy = {"usr/local/bin/kube-proxy": self.tools.path("kube-proxy")}
-        return Content({**files, **proxy}, links, ("tmp", "run"))
+        return with_packet_filter(self.root, {"usr/local/bin/kube-proxy": self.tools.path("kube-proxy")})
 
     def _needed(self, word: str) -> str:
         """Return the tag under which kubeadm expects an image."""

@@ -30,6 +30,7 @@ PACKAGES = (
     "curl",
     "ethtool",
     "iproute2",
+    "ipset",
     "iptables",
     "jq",
     "kmod",
