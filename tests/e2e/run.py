@@ -59,6 +59,16 @@ PHASES = (
     Phase("mesh deleted, nothing left", delete_mesh),
     Phase("helm uninstall, nothing left", uninstall_operator),
 )
+# What another kind of cluster shows that the whole run passed on: its own life, and a chat that survives there.
+SCENARIO_PHASES = (
+    Phase("cluster up", start_cluster),
+    Phase("build and load the image", build_image),
+    Phase("helm install, operator ready", install_operator),
+    Phase("example mesh of three ready", start_mesh),
+    Phase("scenario Job survives SIGKILL", survive_sigkill),
+    Phase("mesh deleted, nothing left", delete_mesh),
+    Phase("helm uninstall, nothing left", uninstall_operator),
+)
 MACHINE_PHASES = (
     Phase("cluster up", start_cluster),
     Phase("build and load the image", build_image),
@@ -70,7 +80,7 @@ MACHINE_PHASES = (
     Phase("a machine stands still", freeze_machine),
     Phase("a machine is lost for good", lose_machine),
 )
-PLANS = {"whole": PHASES, "machines": MACHINE_PHASES}
+PLANS = {"whole": PHASES, "scenario": SCENARIO_PHASES, "machines": MACHINE_PHASES}
 END = Phase("cluster down, machine clean", end_cluster, always=True)
 
 
