@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.e2e.harness.choose import KINDS, choose_cluster
+from tests.e2e.harness.choose import FAMILIES, KINDS, choose_cluster
 from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.lock import refuse_second
 from tests.e2e.harness.paths import CHECKOUT, cache_root
@@ -95,6 +95,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--cluster", choices=KINDS, default="local", help="kind of cluster (default: local)")
     parser.add_argument("--nodes", type=int, default=1, help="how many nodes (kind only; default: 1)")
+    parser.add_argument("--family", choices=FAMILIES, default="ipv4", help="of addresses (kind only; default: ipv4)")
     parser.add_argument("--plan", choices=tuple(PLANS), default="whole", help="which phases (default: whole)")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end, also after a failure")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a value for the chart")
@@ -119,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
     out = OUT / options.cluster
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    run = Run(choose_cluster(options.cluster, options.nodes), out, tuple(options.values))
+    run = Run(choose_cluster(options.cluster, options.nodes, options.family), out, tuple(options.values))
     phases = PLANS[options.plan] if options.keep else (*PLANS[options.plan], END)
     results = run_phases(run, phases, _dump)
     if options.keep:

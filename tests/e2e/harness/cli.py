@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .choose import KINDS, choose_cluster
+from .choose import FAMILIES, KINDS, choose_cluster
 from .errors import HarnessError
 from .faults import kill_container
 from .kind_cluster import build_node_image
@@ -50,6 +50,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("words", nargs="*", metavar="WORD", help="what load-image and kill act on")
     parser.add_argument("--cluster", choices=KINDS, default="local", help="kind of cluster (default: local)")
     parser.add_argument("--nodes", type=int, default=1, help="how many nodes (kind only; default: 1)")
+    parser.add_argument("--family", choices=FAMILIES, default="ipv4", help="of addresses (kind only; default: ipv4)")
     parser.add_argument("--tag", default=PROJECT_IMAGE, help="image tag (default: %(default)s)")
     parser.add_argument("--context", type=Path, default=CHECKOUT, help="build context (default: the checkout)")
     parser.add_argument("--verify-clean", action="store_true", help="after `down`, fail when something is left")
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     signal.signal(signal.SIGTERM, _on_term)  # so that an `up` that is told to end cleans up like one that fails
     try:
-        return _run(options, choose_cluster(options.cluster, options.nodes))
+        return _run(options, choose_cluster(options.cluster, options.nodes, options.family))
     except HarnessError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

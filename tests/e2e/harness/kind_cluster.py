@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from .errors import HarnessError
 from .images import ImageBuilder
 from .kind.configuration import build_configuration
 from .kind.engine import Engine
+from .kind.family import Family, family_of
 from .kind.names import keep_names_inside
 from .kind.node_image import TAG, NodeImage
 from .kind.node_logs import collect_engine_logs, collect_node_logs, collect_system_pods
@@ -52,6 +53,7 @@ class KindCluster:
     """Implements `Cluster` with the run folder as its only state, so any process can take it over."""
 
     nodes: int = 1
+    family: Family = Family.IPV4
     cache: Cache = field(default_factory=Cache.default)
     run_dir: RunDir = field(default_factory=lambda: RunDir.default("-kind"))
     name: str = "kind"
@@ -87,7 +89,7 @@ class KindCluster:
         self._prepare()
         with refuse_second(self.run_dir.lock, AT_WORK):
             if self._is_up():
-                self._require_number()
+                self._require_same()
                 say("the cluster is up already")
                 return
             ensure_kind_packages()
@@ -96,9 +98,10 @@ class KindCluster:
             if self.run_dir.root.exists():
                 with phase("clean up after an earlier run"):
                     self._teardown().all()
-            with phase(f"cluster up, {self.nodes} nodes"):
+            with phase(f"cluster up, {self.nodes} nodes, {self.family}"):
                 try:
-                    self._start(free_subnets())
+                    # The engine's networks and the link have version 4 in any case.
+                    self._start([free_subnets(version) for version in sorted({4, *self.family.versions})])
                 except BaseException:
                     self._keep_node_logs()
                     self._teardown().all()
@@ -167,44 +170,54 @@ class KindCluster:
     def _builder(self) -> ImageBuilder:
         return ImageBuilder(self.cache, self.name)
 
-    def _start(self, subnets: Subnets) -> None:
+    def _start(self, blocks: list[Subnets]) -> None:
         self.run_dir.make()
         host_settings.remember(self.run_dir)
         with phase("engine"):
             self.engine.start()
-            self.engine.run("network", "create", "--subnet", str(subnets.nodes), NETWORK)
-            self.engine.namespace.connect(subnets)
+            self._create_network(blocks)
+            self.engine.namespace.connect(blocks)
         with phase("load the node image"):
             self.engine.run("load", "--quiet", "--input", NodeImage.default(self.cache).archive)
         with phase(f"kind create cluster, {self.nodes} nodes"):
-            self._create(subnets)
+            self._create(blocks)
         with phase("on every node a pod runs and resolves names"):
             self._lead_to_nodes()
             keep_names_inside(self.kubectl)
             prove_usable(self.kubectl, self.node_names(), self._helper_image(), LOOKUP)
 
-    def _create(self, subnets: Subnets) -> None:
+    def _create_network(self, blocks: list[Subnets]) -> None:
+        words = [word for subnets in blocks for word in ("--subnet", str(subnets.nodes))]
+        version_6 = ["--ipv6"] if 6 in self.family.versions else []
+        self.engine.run("network", "create", *version_6, *words, NETWORK)
+
+    def _create(self, blocks: list[Subnets]) -> None:
         config = self.run_dir.conf / "kind.json"
-        config.write_text(json.dumps(build_configuration(subnets, self.nodes), indent=1))
+        config.write_text(json.dumps(build_configuration(blocks, self.nodes, self.family), indent=1))
         words: list[str | Path] = ["--name", CLUSTER_NAME, "--image", TAG, "--config", config, "--kubeconfig", self.kubeconfig]
         self._kind("create", "cluster", *words, "--wait", READY, "--retain")
         # kind's own address is in the engine's namespace; the node's is reachable from there and from here.
-        address = self._addresses()[CONTROL_PLANE]
         context = f"kind-{CLUSTER_NAME}"
-        self.kubectl.run("config", "set-cluster", context, f"--server=https://{address}:{API_SERVER_PORT}")
+        server = f"https://{self._address_for_url(CONTROL_PLANE)}:{API_SERVER_PORT}"
+        self.kubectl.run("config", "set-cluster", context, f"--server={server}")
 
     def _lead_to_nodes(self) -> None:
         for node in self._kubernetes_nodes():
-            addresses = {entry["type"]: entry["address"] for entry in node["status"]["addresses"]}
-            self.engine.namespace.lead_to_pods(IPv4Network(node["spec"]["podCIDR"]), IPv4Address(addresses["InternalIP"]))
+            listed = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
+            addresses = {address.version: address for address in map(ip_address, listed)}
+            for pods in map(ip_network, node["spec"]["podCIDRs"]):
+                self.engine.namespace.lead_to_pods(pods, addresses[pods.version])
 
     def _helper_image(self) -> str:
         listed = self.run_on_node(CONTROL_PLANE, [*self.ctr(), "images", "list", "--quiet"])
         return find_tag(listed.stdout.split(), HELPER)
 
-    def _addresses(self) -> dict[str, str]:
-        form = "{{.NetworkSettings.Networks." + NETWORK + ".IPAddress}}"
-        return {name: self.engine.run("inspect", "--format", form, name) for name in self.node_names()}
+    def _address_for_url(self, node: str) -> str:
+        """Return a node's address of the cluster's first version."""
+        version = self.family.versions[0]
+        form = "{{.NetworkSettings.Networks." + NETWORK + (".IPAddress}}" if version == 4 else ".GlobalIPv6Address}}")
+        address = self.engine.run("inspect", "--format", form, node)
+        return address if version == 4 else f"[{address}]"
 
     def _kubernetes_nodes(self) -> list[Manifest]:
         nodes: list[Manifest] = (self.kubectl.get("nodes") or {"items": []})["items"]
@@ -217,12 +230,13 @@ class KindCluster:
         nodes = self._kubernetes_nodes()
         return bool(nodes) and all(is_ready(node) for node in nodes)
 
-    def _require_number(self) -> None:
-        found = len(self._kubernetes_nodes())
-        if found != self.nodes:
-            raise HarnessError(
-                f"a cluster with NODES={found} is up, not {self.nodes}", "run `make e2e-down CLUSTER=kind` first"
-            )
+    def _require_same(self) -> None:
+        """The cluster that is up is what was asked for."""
+        nodes = self._kubernetes_nodes()
+        family = family_of(tuple(ip_network(pods).version for pods in nodes[0]["spec"]["podCIDRs"]))
+        if (len(nodes), family) != (self.nodes, self.family):
+            found, wanted = f"NODES={len(nodes)} and {family}", f"NODES={self.nodes} and {self.family}"
+            raise HarnessError(f"a cluster with {found} is up, not {wanted}", "run `make e2e-down CLUSTER=kind` first")
 
     def _kind(self, *words: str | Path) -> None:
         run(

@@ -1,59 +1,18 @@
-"""The engine beside another one: addresses nobody uses, settings of its own, and what its end is checked for."""
+"""The engine beside another one: settings of its own, and what its end is checked for."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from pathlib import Path
-
-import pytest
 
 from tests.e2e.harness.choose import choose_cluster
 from tests.e2e.harness.complaints import complaints
-from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.kind import cgroups
-from tests.e2e.harness.kind.configuration import build_configuration
 from tests.e2e.harness.kind.engine import Engine, build_settings, major_version
 from tests.e2e.harness.kind.oci_runtime import SYS_RESOURCE, may_have
-from tests.e2e.harness.kind.subnets import CANDIDATES, Subnets, choose_subnets, parse_routes
 from tests.e2e.harness.kind.teardown import KindTeardown
 from tests.e2e.harness.leftovers import describe_clean, find_leftovers
 from tests.e2e.harness.paths import RunDir
 from tests.e2e.harness.probe import build_probe, other_versions
-from tests.e2e.harness.versions import POD_CIDR, SERVICE_CIDR
-
-ROUTES = '[{"dst":"default","gateway":"192.0.2.1"},{"dst":"192.0.2.0/24"},{"type":"local","dst":"10.200.0.7"}]'
-
-
-def test_routes_are_read_without_the_default() -> None:
-    assert parse_routes(ROUTES) == [IPv4Network("192.0.2.0/24"), IPv4Network("10.200.0.7/32")]
-    assert parse_routes("") == []
-
-
-def test_a_block_in_use_is_passed_over_however_small_the_part() -> None:
-    assert choose_subnets(parse_routes(ROUTES)).block == CANDIDATES[1]
-    with pytest.raises(HarnessError, match="every block"):
-        choose_subnets([IPv4Network("10.0.0.0/8")])
-
-
-def test_the_parts_of_a_block_are_apart_and_apart_from_the_local_cluster() -> None:
-    subnets = Subnets(CANDIDATES[0])
-    link = IPv4Network(f"{subnets.host_end}/{subnets.link_prefix}", strict=False)
-    assert subnets.namespace_end in link
-    parts = [subnets.pods, subnets.services, subnets.nodes, link]
-    assert all(part.subnet_of(subnets.block) for part in parts)
-    assert not any(one.overlaps(other) for one in parts for other in parts if one is not other)
-    assert not any(block.overlaps(IPv4Network(other)) for block in CANDIDATES for other in (POD_CIDR, SERVICE_CIDR))
-
-
-def test_one_control_plane_and_the_rest_workers() -> None:
-    config = build_configuration(Subnets(CANDIDATES[0]), 3)
-    assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
-
-
-@pytest.mark.parametrize(("kind", "nodes"), [("local", 3), ("existing", 2), ("kind", 0), ("kind", 10)])
-def test_a_number_of_nodes_that_cannot_be_is_refused(kind: str, nodes: int) -> None:
-    with pytest.raises(HarnessError):
-        choose_cluster(kind, nodes)
 
 
 def test_the_kinds_have_no_folder_in_common() -> None:

@@ -6,6 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .family import Family
     from .subnets import Subnets
 
 MOST_NODES = 9
@@ -19,12 +22,17 @@ _KUBELET = {
 }
 
 
-def build_configuration(subnets: Subnets, nodes: int) -> dict[str, Any]:
-    """Return kind's configuration: one control plane, the other nodes workers."""
+def build_configuration(blocks: Sequence[Subnets], nodes: int, family: Family) -> dict[str, Any]:
+    """Return kind's configuration: one control plane, the other nodes workers; of the blocks those of the family."""
+    used = [next(subnets for subnets in blocks if subnets.version == version) for version in family.versions]
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "networking": {"ipFamily": "ipv4", "podSubnet": str(subnets.pods), "serviceSubnet": str(subnets.services)},
+        "networking": {
+            "ipFamily": str(family),
+            "podSubnet": ",".join(str(subnets.pods) for subnets in used),
+            "serviceSubnet": ",".join(str(subnets.services) for subnets in used),
+        },
         "nodes": [{"role": "control-plane"}, *[{"role": "worker"}] * (nodes - 1)],
         "kubeadmConfigPatches": [json.dumps(_KUBELET)],
     }

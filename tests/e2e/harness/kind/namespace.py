@@ -15,13 +15,14 @@ from .subnets import parse_routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from ipaddress import IPv4Address, IPv4Network
 
     from tests.e2e.harness.paths import RunDir
 
-    from .subnets import Subnets
+    from .subnets import Address, Network, Subnets
 
 INNER_DEVICE = "uplink"
+PACKET_RULES = {4: "iptables", 6: "ip6tables"}
+"""The program that sets the packet rules of each version."""
 NEED_ROOT = "run as root on a machine with network namespaces"
 
 
@@ -50,28 +51,36 @@ class Namespace:
         self.path.touch()
         run(["unshare", f"--net={self.path}", "ip", "link", "set", "lo", "up"], cure=NEED_ROOT)
 
-    def connect(self, subnets: Subnets) -> None:
-        """Lead this machine to the whole block; what is inside may answer, and begin nothing.
+    def connect(self, blocks: Sequence[Subnets]) -> None:
+        """Lead this machine to whole blocks; what is inside may answer, and begin nothing.
 
         To be called once the engine's networks are there: it puts rules for each before all others.
         """
         inner: list[str | Path] = ["peer", "name", INNER_DEVICE, "netns", self.path]
         run(["ip", "link", "add", self.device, "type", "veth", *inner], cure="run `cluster.py down --cluster kind` first")
-        self._raise_end([], self.device, f"{subnets.host_end}/{subnets.link_prefix}")
-        self._raise_end(self.argv(), INNER_DEVICE, f"{subnets.namespace_end}/{subnets.link_prefix}")
-        run(["ip", "route", "add", str(subnets.block), "via", str(subnets.namespace_end)], cure="see `ip route`")
+        for subnets in blocks:
+            self._add_address([], self.device, f"{subnets.host_end}/{subnets.link_prefix}")
+            self._add_address(self.argv(), INNER_DEVICE, f"{subnets.namespace_end}/{subnets.link_prefix}")
+        run(["ip", "link", "set", self.device, "up"], cure=NEED_ROOT)
+        run(self.argv("ip", "link", "set", INNER_DEVICE, "up"), cure=NEED_ROOT)
+        for subnets in blocks:
+            run(["ip", "route", "add", str(subnets.block), "via", str(subnets.namespace_end)], cure="see `ip route`")
+            self._let_nothing_out(PACKET_RULES[subnets.version])
+
+    def _add_address(self, inside: Sequence[str | Path], device: str, address: str) -> None:
+        # Of version 6 an address serves only after a second of asking whether anybody has it; there is nobody on this link.
+        certain = ["nodad"] if ":" in address else []
+        run([*inside, "ip", "address", "add", address, "dev", device, *certain], cure=NEED_ROOT)
+
+    def _let_nothing_out(self, program: str) -> None:
         accept = ["-i", INNER_DEVICE, "-j", "ACCEPT"]
         refuse = ["-o", INNER_DEVICE, "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"]
         # Before those of the engine: they let containers out, and drop what is addressed to them (newer ones in the raw table).
         for rule in (["-t", "raw", "-I", "PREROUTING", *accept], ["-I", "FORWARD", *accept], ["-I", "FORWARD", *refuse]):
-            run(self.argv("iptables", "-w", *rule), cure=NEED_ROOT)
-        run(self.argv("iptables", "-w", "-I", "OUTPUT", *refuse), cure=NEED_ROOT)
+            run(self.argv(program, "-w", *rule), cure=NEED_ROOT)
+        run(self.argv(program, "-w", "-I", "OUTPUT", *refuse), cure=NEED_ROOT)
 
-    def _raise_end(self, inside: Sequence[str | Path], device: str, address: str) -> None:
-        run([*inside, "ip", "address", "add", address, "dev", device], cure=NEED_ROOT)
-        run([*inside, "ip", "link", "set", device, "up"], cure=NEED_ROOT)
-
-    def lead_to_pods(self, pods: IPv4Network, node: IPv4Address) -> None:
+    def lead_to_pods(self, pods: Network, node: Address) -> None:
         """Add the one route that a node's pods need."""
         run(self.argv("ip", "route", "replace", str(pods), "via", str(node)), cure=f"is {node} in the engine's network?")
 
@@ -79,10 +88,13 @@ class Namespace:
         """Say whether the link is there."""
         return (Path("/sys/class/net") / self.device).exists()
 
-    def routes(self) -> list[IPv4Network]:
+    def routes(self) -> list[Network]:
         """Return this machine's routes through the link."""
-        listed = attempt(["ip", "-json", "-4", "route", "show", "table", "all", "dev", self.device])
-        return parse_routes(listed.stdout) if listed.returncode == 0 else []
+        found: list[Network] = []
+        for version in PACKET_RULES:
+            listed = attempt(["ip", "-json", f"-{version}", "route", "show", "table", "all", "dev", self.device])
+            found += parse_routes(listed.stdout, version) if listed.returncode == 0 else []
+        return found
 
     def remove(self) -> None:
         """Remove the link, and with it its routes, and let the namespace go with everything in it; safe to repeat."""
