@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,9 @@ from hermes_proto.v1 import admin_pb2
 MAX_BODY_BYTES: Final = 64 * 1024
 _STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400}
 """What an admin request can be refused with; any other code is a defect of ours: 500."""
+
+ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - compared
+"""Every address of the machine, those of IPv6 too: so gRPC takes it for the ports of apps and nodes."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,16 +50,22 @@ class AdminServer:
     async def start(self, address: Address) -> Address:
         """Listen; the bound address. ListenError when that is not possible."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, address.host, address.port)
         try:
-            await site.start()
+            await self._site(address).start()
         except OSError as error:
             raise ListenError(f"admin.listen: {address}: {error.strerror}") from None
         host, port = self._runner.addresses[0][:2]
-        return Address(host, port)
+        return Address(ANY_HOST if address.host == ANY_HOST else host, port)
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+
+    def _site(self, address: Address) -> web.BaseSite:
+        if address.host == ANY_HOST:
+            with suppress(OSError, ValueError):  # no IPv6 here
+                both = socket.create_server(("::", address.port), family=socket.AF_INET6, dualstack_ipv6=True)
+                return web.SockSite(self._runner, both)
+        return web.TCPSite(self._runner, address.host, address.port)
 
     def _routes(self) -> list[web.RouteDef]:
         return [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,6 +80,31 @@ async def test_health_and_metrics_over_http() -> None:
     ):
         assert series in text
     assert "_created" not in text
+
+
+@pytest.mark.parametrize("with_ipv6", [True, False])
+async def test_every_address_answers_those_of_ipv6_too_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, *, with_ipv6: bool
+) -> None:
+    if not with_ipv6:
+        monkeypatch.setattr(socket, "create_server", _refuse_ipv6)
+    runner, port = await serve_http(settings_of().http_host, 0, OperatorMetrics(), lambda: "")
+    reached = {host for host in ("127.0.0.1", "::1") if await _answers(host, port)}
+    await runner.cleanup()
+    assert reached == ({"127.0.0.1", "::1"} if with_ipv6 and socket.has_dualstack_ipv6() else {"127.0.0.1"})
+
+
+def _refuse_ipv6(*_: object, **__: object) -> None:
+    raise OSError(errno.EADDRNOTAVAIL, "no such address")
+
+
+async def _answers(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def test_series_of_a_mesh_start_at_zero_and_end_with_it() -> None:
