@@ -14,10 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.e2e.harness.choose import FAMILIES, KINDS, choose_cluster
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.kind.family import Family
 from tests.e2e.harness.lock import refuse_second
 from tests.e2e.harness.paths import CHECKOUT, cache_root
 from tests.e2e.harness.progress import say
 from tests.e2e.machines.drain import drain_machine
+from tests.e2e.machines.families import reach_in_each_family, reach_mesh_in_each_family
 from tests.e2e.machines.freeze import freeze_machine
 from tests.e2e.machines.loss import lose_machine
 from tests.e2e.machines.mesh import spread_mesh
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-OUT = CHECKOUT / "build" / "e2e"  # a folder in it for each kind of cluster
+OUT = CHECKOUT / "build" / "e2e"  # a folder in it for each kind of cluster, and family but IPv4
 
 PHASES = (
     Phase("cluster up", start_cluster),
@@ -80,7 +82,16 @@ MACHINE_PHASES = (
     Phase("a machine stands still", freeze_machine),
     Phase("a machine is lost for good", lose_machine),
 )
-PLANS = {"whole": PHASES, "scenario": SCENARIO_PHASES, "machines": MACHINE_PHASES}
+FAMILY_PHASES = (
+    Phase("cluster up", start_cluster),
+    Phase("build and load the image", build_image),
+    Phase("pods, Services, names in each family", reach_in_each_family),
+    Phase("helm install, operator ready", install_operator),
+    Phase("example mesh of three ready", start_mesh),
+    Phase("the mesh answers in each family", reach_mesh_in_each_family),
+    Phase("scenario Job survives SIGKILL", survive_sigkill),
+)
+PLANS = {"whole": PHASES, "scenario": SCENARIO_PHASES, "machines": MACHINE_PHASES, "families": FAMILY_PHASES}
 END = Phase("cluster down, machine clean", end_cluster, always=True)
 
 
@@ -116,8 +127,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def name_folder(cluster: str, family: str) -> str:
+    """Return the folder for what a run finds out; runs of several families, one after the other, keep theirs."""
+    return cluster if family == Family.IPV4 else f"{cluster}-{family}"
+
+
 def _run(options: argparse.Namespace) -> int:
-    out = OUT / options.cluster
+    out = OUT / name_folder(options.cluster, options.family)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     run = Run(choose_cluster(options.cluster, options.nodes, options.family), out, tuple(options.values))

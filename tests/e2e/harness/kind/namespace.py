@@ -5,6 +5,7 @@ One pair of virtual devices leads into it, so that programs of this machine reac
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,12 @@ class Namespace:
     def lead_to_pods(self, pods: Network, node: Address) -> None:
         """Add the one route that a node's pods need."""
         run(self.argv("ip", "route", "replace", str(pods), "via", str(node)), cure=f"is {node} in the engine's network?")
+
+    def host_address(self, version: int) -> str:
+        """Return this machine's address on the link."""
+        listed = run(["ip", "-json", f"-{version}", "address", "show", "dev", self.device, "scope", "global"], cure=NEED_ROOT)
+        address: str = json.loads(listed)[0]["addr_info"][0]["local"]
+        return address
 
     def is_connected(self) -> bool:
         """Say whether the link is there."""
