@@ -99,8 +99,10 @@ e2e: $(VENV)/.dev ## The whole path on a real Kubernetes (CLUSTER=local|kind|exi
 	$(BIN)/python -m tests.e2e.run --cluster $(CLUSTER) --nodes $(NODES) $(ARGS)
 
 .PHONY: e2e-machines
-e2e-machines: $(VENV)/.dev ## What only several machines show: one is drained, reboots, stands still, is lost (kind)
+e2e-machines: $(VENV)/.dev ## What only several machines show: one is drained, reboots, stands still, is lost; then IPv6-only and dual-stack (kind)
 	$(BIN)/python -m tests.e2e.run --cluster kind --nodes $(MACHINES) --plan machines $(ARGS)
+	$(BIN)/python -m tests.e2e.run --cluster kind --nodes 2 --family ipv6 --plan families --built $(ARGS)
+	$(BIN)/python -m tests.e2e.run --cluster kind --nodes 2 --family dual --plan families --built $(ARGS)
 
 .PHONY: e2e-down
 e2e-down: $(VENV)/.dev ## End exactly what `make e2e` started

@@ -108,6 +108,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, default=1, help="how many nodes (kind only; default: 1)")
     parser.add_argument("--family", choices=FAMILIES, default="ipv4", help="of addresses (kind only; default: ipv4)")
     parser.add_argument("--plan", choices=tuple(PLANS), default="whole", help="which phases (default: whole)")
+    parser.add_argument("--built", action="store_true", help="take the image that the run before built, and build none")
     parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end, also after a failure")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a value for the chart")
     return parser.parse_args(argv)
@@ -136,7 +137,8 @@ def _run(options: argparse.Namespace) -> int:
     out = OUT / name_folder(options.cluster, options.family)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    run = Run(choose_cluster(options.cluster, options.nodes, options.family), out, tuple(options.values))
+    cluster = choose_cluster(options.cluster, options.nodes, options.family)
+    run = Run(cluster, out, tuple(options.values), built=options.built)
     phases = PLANS[options.plan] if options.keep else (*PLANS[options.plan], END)
     results = run_phases(run, phases, _dump)
     if options.keep:

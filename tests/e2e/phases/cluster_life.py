@@ -22,7 +22,10 @@ def start_cluster(run: Run) -> str:
 
 
 def build_image(run: Run) -> str:
-    """Build the image of this checkout and load it."""
+    """Build the image of this checkout, unless the run before did, and load it."""
+    if run.built:
+        run.cluster.load_image(IMAGE)
+        return f"{IMAGE}, as it was built before"
     run.cluster.build_and_load(CHECKOUT, IMAGE)
     return IMAGE
 

@@ -37,11 +37,15 @@ LABEL_MESH = "hermesmesh.io/mesh"
 
 @dataclass
 class Run:
-    """One run. `note` is what the live line shows behind the name of the phase; `chart_values` are KEY=VALUE for helm."""
+    """One run. `note` is what the live line shows behind the name of the phase; `chart_values` are KEY=VALUE for helm.
+
+    `built`: the image is there already, of a run before this one.
+    """
 
     cluster: Cluster
     out: Path
     chart_values: tuple[str, ...] = ()
+    built: bool = False
     note: str = ""
     prometheus: Monitor | None = None
     began_s: float = field(default_factory=time.time)
