@@ -41,7 +41,7 @@ class NodeSection(Limited):
 class AppSection(Limited):
     """The AppRouter service, for apps."""
 
-    listen: Annotated[str, text("host:port for apps; port 0 asks the system.")] = f"0.0.0.0:{APP_PORT}"
+    listen: Annotated[str, text("host:port for apps; port 0 asks the system; 0.0.0.0 is IPv6 as well.")] = f"0.0.0.0:{APP_PORT}"
     advertise: Annotated[
         str, text("host:port under which apps reach this node, for its log and ready file; empty: the bound address.")
     ] = ""
@@ -55,7 +55,7 @@ class AppSection(Limited):
 class MeshSection(Limited):
     """The NodeMesh service, between nodes; always mutual TLS."""
 
-    listen: Annotated[str, text("host:port for other nodes; port 0 asks the system; empty: no mesh, a single node.")] = (
+    listen: Annotated[str, text("host:port for other nodes, as app.listen; empty: no mesh, a single node.")] = (
         f"0.0.0.0:{MESH_PORT}"
     )
     advertise: Annotated[str, text("host:port that other nodes dial; empty: the bound address.")] = ""
@@ -78,7 +78,7 @@ class MeshSection(Limited):
 class AdminSection(Limited):
     """The admin HTTP server: health, metrics, and what the operator asks."""
 
-    listen: Annotated[str, text("host:port for admin HTTP; port 0 asks the system.")] = f"0.0.0.0:{ADMIN_PORT}"
+    listen: Annotated[str, text("host:port for admin HTTP, as app.listen.")] = f"0.0.0.0:{ADMIN_PORT}"
     token_file: Annotated[
         str, text("File with the bearer token of the endpoints that act or tell more than health; empty: those answer 401.")
     ] = ""
