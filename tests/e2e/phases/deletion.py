@@ -27,7 +27,7 @@ def delete_mesh(run: Run) -> str:
     run.write("describe-hm.txt", told)
     lines = told[told.index("Events:") :].splitlines()
     say("\n  ".join([f"kubectl describe hm {MESH}:", *lines[: SHOWN_EVENTS + 3]]))
-    require("RolloutCompleted" in told, "kubectl describe hm does not show the rollout", "look at the operator's Events")
+    require("MeshReady" in told, "kubectl describe hm does not tell that the mesh was ready", "look at the operator's Events")
     run.note = "deleting the mesh"
     run.kubectl.run("delete", "hm", "-n", NAMESPACE, MESH, f"--timeout={GONE_S:.0f}s", timeout_s=GONE_S + 10.0)
     run.kubectl.attempt("delete", "hm", "-n", SEALED_NAMESPACE, "--all", f"--timeout={GONE_S:.0f}s", timeout_s=GONE_S + 10.0)

@@ -63,3 +63,5 @@ def _require_story(run: Run, before: set[str]) -> None:
     require(reasons == STORY, f"the Events tell {reasons}", f"expected {STORY}")
     resumed = [event["message"].partition(":")[0] for event in told if event["reason"] == "PodResumed"]
     require(resumed == PODS[::-1], f"the Events name {resumed}", "highest ordinal first")
+    shown = run.kubectl.run("describe", "hm", "-n", NAMESPACE, MESH)
+    require("RolloutCompleted" in shown, "kubectl describe hm does not show the rollout", "look at the operator's Events")
