@@ -242,7 +242,12 @@ class Chat:
     # paths
 
     def _receive_path(self, index: int, message: m.PathState, _now: float) -> None:
-        """The node behind a tieline says whether its own onward path is up."""
+        """The node behind a tieline says whether its own onward path is up.
+
+        One that says again that it is dropped what came while it was not, and never said so: who sent that is told again too.
+        """
+        if message.up:
+            self.hops.pair[1 - index].note_told(up=False)
         self.hops[index].apply(HopInput.ONWARD_UP if message.up else HopInput.ONWARD_DOWN)
 
     def tell_paths(self) -> None:

@@ -8,13 +8,14 @@ from hermes_core.crypto.aead import KEY_BYTES
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi
 from hermes_core.endpoint.transfer import Transfer
-from hermes_core.protocol.messages import Closed, CloseReason
+from hermes_core.protocol.messages import Closed, CloseReason, PathState
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.state import DirectionSnapshot
 from hermes_core.relay.chat import Chat
+from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.hops import Hops
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.router import NodeChats
@@ -93,6 +94,20 @@ def _(patches: Patches) -> None:
             self._sessions[older.stream] = older
 
     former = patches.set(Sessions, "_replace", replace)
+
+
+@CORE.add(
+    "path-not-told-again",
+    "A node that says again that its path is up, since it dropped frames meanwhile, is not passed on.",
+    PathsComeUp.name,
+    starts_at=515241,
+    history="bcdae24",
+)
+def _(patches: Patches) -> None:
+    def receive_path(self: Chat, index: int, message: PathState, _now: float) -> None:
+        self.hops[index].apply(HopInput.ONWARD_UP if message.up else HopInput.ONWARD_DOWN)
+
+    patches.set(Chat, "_HANDLERS", {**Chat._HANDLERS, PathState: receive_path})
 
 
 @CORE.add("former-link-ends-new", "The end of a node's former stream ends its new one.", PathsComeUp.name, starts_at=9)

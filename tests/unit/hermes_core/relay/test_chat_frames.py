@@ -110,6 +110,17 @@ def test_frames_under_way_when_the_path_goes_down() -> None:
     assert world.ledger.chats[chat_id].received == {"app-1": 5}
 
 
+def test_a_path_that_a_node_says_again_is_up_is_told_on() -> None:
+    """What it dropped while it was not is sent again only so: it never said that it was down."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    world.run()
+    assert not world.messages("node-0", "app-0", PathState)
+    world.inject("node-1", "node-0", PathState(chat_id, up=True))
+    world.run()
+    assert world.messages("node-0", "app-0", PathState) == [PathState(chat_id, up=True)]
+
+
 def test_broken_frames_change_nothing() -> None:
     world = HonestWorld()
     chat_id = world.open_chat()
