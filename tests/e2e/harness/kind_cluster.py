@@ -22,15 +22,16 @@ from .kind.release_archive import HELPER, find_tag
 from .kind.subnets import Subnets, free_subnets
 from .kind.teardown import KindTeardown
 from .kubectl import Kubectl, is_ready
+from .leftovers import both
 from .lock import refuse_second
 from .machine import require_root, use_system_path
 from .packages import DOCKER_CLIENT, IMAGES, KIND, ensure_packages
 from .paths import Cache, RunDir
-from .probe import prove_usable
+from .probe import other_versions, prove_usable
 from .processes import Processes
 from .progress import phase, say
 from .tools import KIND_TOOLS, Tools
-from .versions import API_SERVER_PORT, CLUSTER_DOMAIN, CLUSTER_NAME
+from .versions import API_SERVER_PORT, CLUSTER_DOMAIN, CLUSTER_NAME, KUBERNETES_VERSION
 
 if TYPE_CHECKING:
     import subprocess
@@ -113,11 +114,13 @@ class KindCluster:
         self._prepare()
         with refuse_second(self.run_dir.lock, AT_WORK), phase("cluster down"):
             self._teardown().all()
+            NodeImage.default(self.cache).clean_up()
 
     def looks(self) -> Looks:
         """Return what `down` is checked for."""
         use_system_path()
-        return self._teardown().looks()
+        of_the_image = KindTeardown(NodeImage.default(self.cache).run_dir).looks()
+        return both(self._teardown().looks(), of_the_image)
 
     def status(self) -> list[str]:
         """Return the engine's processes, and what Kubernetes says of nodes and pods."""
@@ -237,6 +240,9 @@ class KindCluster:
         if (len(nodes), family) != (self.nodes, self.family):
             found, wanted = f"NODES={len(nodes)} and {family}", f"NODES={self.nodes} and {self.family}"
             raise HarnessError(f"a cluster with {found} is up, not {wanted}", "run `make e2e-down CLUSTER=kind` first")
+        others = other_versions(nodes, KUBERNETES_VERSION)
+        if others:
+            raise HarnessError(f"not {KUBERNETES_VERSION}: {', '.join(others)}", "run `make e2e-down CLUSTER=kind` first")
 
     def _kind(self, *words: str | Path) -> None:
         run(
@@ -249,6 +255,7 @@ class KindCluster:
     def _keep_node_logs(self) -> None:
         if Processes(self.run_dir).alive("dockerd"):
             collect_node_logs(self.engine, self.node_names(), self.run_dir.logs)
+            collect_system_pods(self.kubectl, self.run_dir.logs)
 
     def _teardown(self) -> KindTeardown:
         return KindTeardown(self.run_dir)

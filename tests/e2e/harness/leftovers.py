@@ -12,6 +12,15 @@ def find_leftovers(looks: Looks) -> list[str]:
     return [f"{kind}: {found}" for kind, look in looks.items() for found in look()]
 
 
+def both(one: Looks, other: Looks) -> Looks:
+    """Return looks for what either of two looks for."""
+
+    def joined(kind: str) -> Callable[[], Iterable[object]]:
+        return lambda: [found for looks in (one, other) if kind in looks for found in looks[kind]()]
+
+    return {kind: joined(kind) for kind in {**one, **other}}
+
+
 def describe_clean(looks: Looks) -> str:
     """Return the line for when nothing was found."""
     if not looks:

@@ -87,7 +87,7 @@ class RunDir:
     @property
     def lock(self) -> Path:
         """Held by the one `up` or `down` that works on this folder."""
-        return self.root.with_suffix(".lock")
+        return self.root.with_name(f"{self.root.name}.lock")
 
     @property
     def conf(self) -> Path:

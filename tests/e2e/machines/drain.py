@@ -39,7 +39,7 @@ def drain_machine(run: Run) -> str:
         run.kubectl.wait_pod_ready(NAMESPACE, FIRST, within_s=DRAIN_S)
         return f"{FIRST} waited for its machine ({why}), a second drain was refused"
 
-    return under_chat(run, event, min_resumes=1)
+    return under_chat(run, event, log="drain-soak.log", min_resumes=1)
 
 
 def _waits_because(run: Run) -> str | None:

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.e2e.machines.place import FIRST, machine_of, machines
-from tests.e2e.machines.silence import READY_S, tell_silences
-from tests.e2e.phases.context import MESH, NAMESPACE, holds
+from tests.e2e.machines.silence import READY_S, read_silences, tell_silences
+from tests.e2e.phases.context import MESH, NAMESPACE, holds, require
 from tests.e2e.phases.hermesctl import Hermesctl, require_clean_verdict
 
 if TYPE_CHECKING:
@@ -36,5 +36,7 @@ def freeze_machine(run: Run) -> str:
             seen = next((line.partition(" s  ")[2] for line in check.lines if "kill a node" in line), "")
     finally:
         run.kubectl.run("uncordon", machine)
+    longest_s = max(read_silences(verdict).values(), default=0.0)
+    require(longest_s > FROZEN_S / 2, f"nobody was silent for longer than {longest_s:.1f} s", "was the machine frozen at all?")
     run.await_mesh("Ready after the freeze", lambda mesh: holds(mesh, "Ready"), within_s=READY_S)
     return f"{machine} stood still for {FROZEN_S:.0f} s ({seen}); {tell_silences(verdict)}"

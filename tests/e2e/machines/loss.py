@@ -24,7 +24,7 @@ def lose_machine(run: Run) -> str:
     """Lose the machine of the node between: chats elsewhere notice nothing, those at home there end and say why."""
     machine = machine_of(run, MIDDLE)
     with (
-        SoakJob(run, min_resumes=0, adapt=keep_from_harm) as elsewhere,
+        SoakJob(run, min_resumes=0, adapt=keep_from_harm, log="loss-soak-elsewhere.log") as elsewhere,
         SoakJob(run, min_resumes=0, adapt=_at_home_in_the_middle, log="soak-of-the-lost.log") as of_the_lost,
     ):
         elsewhere.await_flow()

@@ -20,7 +20,14 @@ STRANGER = "hermes-e2e-stranger"
 STRANGERS_NAMESPACE = "default"
 ENFORCED_S = 60.0
 READY_S = 120.0
-_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
+_CONNECT = """\
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)
+    print("reached")
+except OSError:
+    print("refused")
+"""
 
 
 def enforce_policies(run: Run) -> str:
@@ -73,4 +80,6 @@ def _start_stranger(run: Run) -> None:
 def _reaches(run: Run, port: int) -> bool:
     address = str(run.kubectl.wait_pod_ready(NAMESPACE, MIDDLE)["status"]["podIP"])
     words = ("exec", "-n", STRANGERS_NAMESPACE, STRANGER, "--", "python3", "-c", _CONNECT, address, str(port))
-    return run.kubectl.attempt(*words).returncode == 0
+    answer = run.kubectl.run(*words).strip()
+    require(answer in ("reached", "refused"), f"the stranger says {answer!r}", "it must try, whatever comes of it")
+    return answer == "reached"

@@ -39,4 +39,4 @@ def reboot_machine(run: Run) -> str:
         require(after["metadata"]["uid"] == before["metadata"]["uid"], f"{FIRST} is another pod", "a reboot evicts nobody")
         return f"{FIRST} was back {time.monotonic() - since:.0f} s after its machine went down"
 
-    return under_chat(run, event, min_resumes=1)
+    return under_chat(run, event, log="reboot-soak.log", min_resumes=1)

@@ -29,9 +29,9 @@ def tell_silences(verdict: str) -> str:
     return f"silent at most: {told}" if told else "no silence was measured"
 
 
-def under_chat(run: Run, event: Callable[[], str], *, min_resumes: int = 0) -> str:
+def under_chat(run: Run, event: Callable[[], str], *, log: str, min_resumes: int = 0) -> str:
     """Let `event` happen under a busy chat, wait until the mesh is whole again; returns what both have to tell."""
-    with SoakJob(run, min_resumes=min_resumes, adapt=keep_from_harm) as soak:
+    with SoakJob(run, min_resumes=min_resumes, adapt=keep_from_harm, log=log) as soak:
         soak.await_flow()
         told = event()
         run.await_mesh("Ready again", lambda mesh: holds(mesh, "Ready"), within_s=READY_S)

@@ -96,7 +96,7 @@ def format_results(results: Sequence[Result]) -> str:
 
 
 def _describe(result: Result) -> str:
-    return f"{result.outcome}  {result.detail}" if result.outcome in (FAILED, SKIPPED) else result.outcome
+    return f"{result.outcome}  {result.detail}".rstrip()
 
 
 def write_junit(results: Sequence[Result], path: Path) -> None:
@@ -116,4 +116,6 @@ def write_junit(results: Sequence[Result], path: Path) -> None:
             ET.SubElement(case, "failure", message=result.detail)
         elif result.outcome != PASSED:
             ET.SubElement(case, "skipped", message=result.detail or result.outcome)
+        elif result.detail:
+            ET.SubElement(case, "system-out").text = result.detail
     ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)

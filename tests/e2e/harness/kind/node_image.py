@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.harness import host_settings
+from tests.e2e.harness import base_images, host_settings, tools, versions
 from tests.e2e.harness.base_images import build_pause
 from tests.e2e.harness.commands import run
 from tests.e2e.harness.errors import HarnessError
-from tests.e2e.harness.lock import wait_turn
+from tests.e2e.harness.lock import refuse_second, wait_turn
 from tests.e2e.harness.paths import TOOLS_MODULE, RunDir
 from tests.e2e.harness.progress import phase
 from tests.e2e.harness.tools import KIND_TOOLS, Tools, own_sources
@@ -35,7 +35,7 @@ TAG = f"localhost/hermes-e2e-node:{KUBERNETES_VERSION}"
 BUILD_S = 600.0
 KEPT = 2  # archives: two checkouts that differ may take turns
 # The files that decide what is in the image. kind's and Kubernetes' own are decided by their versions.
-MAKERS = (base_image, image_archive, libraries, packet_filter, release_archive, root_filesystem)
+MAKERS = (base_image, base_images, image_archive, libraries, packet_filter, release_archive, root_filesystem, tools, versions)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class NodeImage:
         """Build it unless it is there, and say whether it had to be."""
         if self.archive.exists():
             return False
-        with wait_turn(self.run_dir.root.with_suffix(".lock"), "another build of the node image"):
+        with wait_turn(self.run_dir.lock, "another build of the node image"):
             if self.archive.exists():
                 return False
             Tools(self.cache).ensure(KIND_TOOLS)
@@ -68,6 +68,12 @@ class NodeImage:
                 self._build()
             _keep_newest(self.cache.images)
         return True
+
+    def clean_up(self) -> None:
+        """Take down what a build that was killed has left; one that is at work is left alone."""
+        if self.run_dir.root.exists():
+            with refuse_second(self.run_dir.lock, "a build of the node image"):
+                KindTeardown(self.run_dir).all()
 
     def _build(self) -> None:
         teardown = KindTeardown(self.run_dir)
@@ -131,7 +137,7 @@ def build_key(ingredients: Iterable[tuple[str, bytes]]) -> str:
 
 
 def _ingredients() -> list[tuple[str, bytes]]:
-    makers = [Path(str(module.__file__)) for module in MAKERS]
+    makers = [Path(__file__), *(Path(str(module.__file__)) for module in MAKERS)]
     versions = f"{KUBERNETES_VERSION} {KIND_VERSION}"
     files = [*makers, *own_sources("kindnetd"), TOOLS_MODULE / "go.mod"]
     return [("versions", versions.encode()), *((path.name, path.read_bytes()) for path in files)]
