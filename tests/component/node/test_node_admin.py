@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import json
 import shutil
 import socket
@@ -20,6 +18,7 @@ from hermes_core.ids import ChatId
 from hermes_node.admin.server import ANY_HOST, AdminServer
 from hermes_node.config.addresses import Address
 from hermes_proto.v1 import admin_pb2
+from tests.support.every_address import expected_loopbacks, find_answering, refuse_ipv6
 from tests.support.nodes import QUICK, ask_admin, restart, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
@@ -66,31 +65,18 @@ async def test_every_address_answers_those_of_ipv6_too_where_there_are_any(
     monkeypatch: pytest.MonkeyPatch, *, with_ipv6: bool
 ) -> None:
     if not with_ipv6:
-        monkeypatch.setattr(socket, "create_server", _refuse_ipv6)
+        monkeypatch.setattr(socket, "create_server", refuse_ipv6)
     server = AdminServer(cast("Any", _Unready()), "", cast("Any", None))
     bound = await server.start(Address(ANY_HOST, 0))
-    reached = {host for host in ("127.0.0.1", "::1") if await _answers(host, bound.port)}
+    reached = await find_answering(bound.port)
     await server.stop()
-    assert reached == ({"127.0.0.1", "::1"} if with_ipv6 and socket.has_dualstack_ipv6() else {"127.0.0.1"})
+    assert reached == expected_loopbacks(with_ipv6=with_ipv6)
     assert bound.host == ANY_HOST  # as it was told
 
 
 class _Unready:
     def why_not_ready(self) -> list[str]:
         return ["it only listens"]
-
-
-def _refuse_ipv6(*_: object, **__: object) -> None:
-    raise OSError(errno.EADDRNOTAVAIL, "no such address")
-
-
-async def _answers(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 async def test_members_name_both_nodes(mesh: LocalMesh) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import logging
 import socket
@@ -20,6 +19,7 @@ from hermes_operator.process.http_server import serve_http
 from hermes_operator.process.logs import JsonFormatter
 from hermes_operator.process.run import await_definition
 from hermes_operator.rollout.state import Rollout, RolloutStep
+from tests.support.every_address import expected_loopbacks, find_answering, refuse_ipv6
 
 
 def settings_of(*arguments: str) -> Any:
@@ -87,24 +87,11 @@ async def test_every_address_answers_those_of_ipv6_too_where_there_are_any(
     monkeypatch: pytest.MonkeyPatch, *, with_ipv6: bool
 ) -> None:
     if not with_ipv6:
-        monkeypatch.setattr(socket, "create_server", _refuse_ipv6)
+        monkeypatch.setattr(socket, "create_server", refuse_ipv6)
     runner, port = await serve_http(settings_of().http_host, 0, OperatorMetrics(), lambda: "")
-    reached = {host for host in ("127.0.0.1", "::1") if await _answers(host, port)}
+    reached = await find_answering(port)
     await runner.cleanup()
-    assert reached == ({"127.0.0.1", "::1"} if with_ipv6 and socket.has_dualstack_ipv6() else {"127.0.0.1"})
-
-
-def _refuse_ipv6(*_: object, **__: object) -> None:
-    raise OSError(errno.EADDRNOTAVAIL, "no such address")
-
-
-async def _answers(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+    assert reached == expected_loopbacks(with_ipv6=with_ipv6)
 
 
 def test_series_of_a_mesh_start_at_zero_and_end_with_it() -> None:
