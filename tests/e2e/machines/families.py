@@ -7,10 +7,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from hermes_operator import names
-from tests.e2e.harness.errors import HarnessError
-from tests.e2e.harness.kind_cluster import KindCluster
 from tests.e2e.harness.versions import CLUSTER_DOMAIN
 from tests.e2e.harness.wait import until
+from tests.e2e.machines.place import kind_cluster
 from tests.e2e.phases.context import IMAGE, MESH, NAMESPACE, REPLICAS, require
 
 if TYPE_CHECKING:
@@ -83,13 +82,6 @@ def reach_mesh_in_each_family(run: Run) -> str:
     found = {service["metadata"]["name"]: service["spec"]["ipFamilies"] for service in services}
     require(found and all(families == first for families in found.values()), f"Services of {found}", f"expected {first} only")
     return f"ports {', '.join(map(str, ports))} at {len(versions)} address(es) of each pod; Services of {first[0]} alone"
-
-
-def kind_cluster(run: Run) -> KindCluster:
-    """Return the cluster of this run, which knows its family."""
-    if not isinstance(run.cluster, KindCluster):
-        raise HarnessError(f"a {run.cluster.name} cluster has the family that it has", "use --cluster kind")
-    return run.cluster
 
 
 def addresses_of(pod: Manifest) -> dict[int, str]:

@@ -19,11 +19,16 @@ FIRST, MIDDLE, LAST = (f"{MESH}-{number}" for number in range(REPLICAS))
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
+def kind_cluster(run: Run) -> KindCluster:
+    """Return the cluster of this run, which has machines and a network of its own."""
+    if not isinstance(run.cluster, KindCluster):
+        raise HarnessError(f"a {run.cluster.name} cluster has no machines and no network of its own", "use --cluster kind")
+    return run.cluster
+
+
 def machines(run: Run) -> Machines:
     """Return what the machines of this run are harmed with."""
-    if not isinstance(run.cluster, KindCluster):
-        raise HarnessError(f"a {run.cluster.name} cluster has no machines to harm", "use --cluster kind")
-    return Machines(run.cluster.engine)
+    return Machines(kind_cluster(run).engine)
 
 
 def machine_of(run: Run, pod: str) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hermes_operator import names
-from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.kind.policy_controller import PolicyController
-from tests.e2e.harness.kind_cluster import KindCluster
 from tests.e2e.harness.wait import until
-from tests.e2e.machines.place import MIDDLE
+from tests.e2e.machines.place import MIDDLE, kind_cluster
 from tests.e2e.phases.context import IMAGE, NAMESPACE, holds, require
 
 if TYPE_CHECKING:
@@ -52,12 +50,11 @@ def enforce_policies(run: Run) -> str:
 
 
 def _start_controller(run: Run) -> None:
-    if not isinstance(run.cluster, KindCluster):
-        raise HarnessError(f"a {run.cluster.name} cluster has a network of its own", "use --cluster kind")
-    controller = PolicyController(run.cluster.cache)
-    run.cluster.load_image(str(controller.ensure()))
+    cluster = kind_cluster(run)
+    controller = PolicyController(cluster.cache)
+    cluster.load_image(str(controller.ensure()))
     ranges = run.kubectl.get("servicecidr", "kubernetes") or {}
-    controller.start(run.kubectl, ",".join(ranges["spec"]["cidrs"]), run.cluster.nodes)
+    controller.start(run.kubectl, ",".join(ranges["spec"]["cidrs"]), cluster.nodes)
 
 
 def _start_stranger(run: Run) -> None:
