@@ -17,7 +17,7 @@ from tests.simulation.schedule import draw_schedule
 from tests.simulation.settings import scratch_folder, settle_apart
 from tests.simulation.world import World
 
-WORLDS_A_PROCESS = 40
+WORLDS_A_PROCESS = 100
 """A process ends after so many, and all their garbage with it: looking for it costs a fifth of a world."""
 
 
