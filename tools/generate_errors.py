@@ -11,11 +11,11 @@ from tools.error_texts import CAUSE_AND_CURE
 from tools.generated_files import ROOT, Files, run
 
 PAGE = "docs/reference/errors.md"
-PROTO = "proto/hermes_proto/v1/errors.proto"
+PROTO = "proto/hermes_proto/v2/errors.proto"
 
 _HEAD = """# Error codes
 
-Made by `python -m tools.generate_errors` from `proto/hermes_proto/v1/errors.proto`, `node/hermes_core/errors.py` and
+Made by `python -m tools.generate_errors` from `proto/hermes_proto/v2/errors.proto`, `node/hermes_core/errors.py` and
 `tools/error_texts.py`.
 
 The same input always gets the same code. An error says what it ends: only the *frame* that caused it, the *chat* it names, or

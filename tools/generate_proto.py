@@ -1,4 +1,4 @@
-"""Generate the protobuf modules in proto/hermes_proto/v1 from the .proto files, or check that they are up to date."""
+"""Generate the protobuf modules in proto/hermes_proto/v2 from the .proto files, or check that they are up to date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
-PACKAGE = "hermes_proto/v1"
+PACKAGE = "hermes_proto/v2"
 
 
 def _generate(out: Path) -> None:

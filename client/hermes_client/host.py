@@ -9,7 +9,7 @@ from hermes_client.tls import ClientTls, PlainText, open_channel
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_wire.byte_stream import Connection, GrpcConnection
 
-OPEN_METHOD = "/hermes.v1.AppRouter/Open"
+OPEN_METHOD = "/hermes.v2.AppRouter/Open"
 
 
 @dataclass(frozen=True, slots=True)

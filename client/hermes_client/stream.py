@@ -12,7 +12,7 @@ from hermes_client.host import OPEN_METHOD, ClientHost
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.protocol.messages import Sealed
-from hermes_proto.v1.app_router_pb2 import ServerBatch
+from hermes_proto.v2.app_router_pb2 import ServerBatch
 from hermes_wire.app import MAX_BATCH_FRAMES, ClientMessage, ServerMessage, build_client_batch, parse_server_batch
 from hermes_wire.byte_stream import Connection, StreamEndedError
 

@@ -9,7 +9,7 @@ MAX_DETAIL_CHARS = 256
 
 
 class ErrorCode(IntEnum):
-    """Wire codes; numbers equal `hermes.v1.ErrorCode` and never change meaning. Those left out are reserved there."""
+    """Wire codes; numbers equal `hermes.v2.ErrorCode` and never change meaning. Those left out are reserved there."""
 
     INVALID_FRAME = 1
     AUTH_FAILED = 2
@@ -38,7 +38,7 @@ class ErrorCode(IntEnum):
 
 
 class ErrorScope(IntEnum):
-    """What an error ends; numbers equal `hermes.v1.ErrorScope`."""
+    """What an error ends; numbers equal `hermes.v2.ErrorScope`."""
 
     FRAME = 1
     CHAT = 2

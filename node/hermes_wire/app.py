@@ -15,7 +15,7 @@ from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.protocol.session import SessionMessage
 from hermes_core.protocol.validate import validate_message, validate_session_message
-from hermes_proto.v1 import app_router_pb2
+from hermes_proto.v2 import app_router_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
 

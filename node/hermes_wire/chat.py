@@ -7,7 +7,7 @@ from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol import messages as core
 from hermes_core.protocol.validate import parse_close_reason, parse_error_code, parse_error_scope
 from hermes_core.ratchet.claim import EpochClaim
-from hermes_proto.v1 import chat_pb2, errors_pb2
+from hermes_proto.v2 import chat_pb2, errors_pb2
 
 
 def parse_statement(pb: chat_pb2.KeyStatement) -> KeyStatement:

@@ -12,7 +12,7 @@ from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.protocol.validate import require, validate_message, validate_session_message
-from hermes_proto.v1 import node_mesh_pb2
+from hermes_proto.v2 import node_mesh_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
 from hermes_wire.app import MAX_BATCH_FRAMES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_core.ids import AppId, NodeId
 from hermes_core.protocol import session as core
-from hermes_proto.v1 import app_router_pb2, chat_pb2
+from hermes_proto.v2 import app_router_pb2, chat_pb2
 
 
 def parse_challenge(pb: app_router_pb2.Challenge) -> core.Challenge:

@@ -14,7 +14,7 @@ from hermes_core.errors import KeystoreError, ProtocolError
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.keystore.header import parse_header
 from hermes_core.protocol import payload
-from hermes_proto.v1 import app_router_pb2, node_mesh_pb2
+from hermes_proto.v2 import app_router_pb2, node_mesh_pb2
 from hermes_wire.app import parse_client_batch, parse_server_batch
 from hermes_wire.peer import parse_gossip, parse_peer_batch
 

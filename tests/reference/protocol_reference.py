@@ -93,12 +93,12 @@ def node_party(node_id: str, key: bytes) -> str:
 
 
 def connect_data(challenge: bytes, nonce: bytes, node: str, app_key: bytes) -> bytes:
-    return lp(b"hermes/v1 connect") + challenge + nonce + lp(node.encode()) + app_key
+    return lp(b"hermes/v2 connect") + challenge + nonce + lp(node.encode()) + app_key
 
 
 def session_binding(first: bytes, second: bytes) -> bytes:
     """Of challenge and nonce on an app's stream, of both challenges (dialer's first) between nodes."""
-    return hashlib.sha256(lp(b"hermes/v1 session") + first + second).digest()
+    return hashlib.sha256(lp(b"hermes/v2 session") + first + second).digest()
 
 
 # Handshake
@@ -106,19 +106,19 @@ def session_binding(first: bytes, second: bytes) -> bytes:
 
 def head(h: str, kind: int, chat_id: bytes, epoch: int, initiator: str, responder: str) -> bytes:
     parties = lp(initiator.encode()) + lp(responder.encode())
-    return u8(1) + u8(kind) + u8(HASH_IDS[h]) + chat_id + u32(epoch) + parties
+    return u8(2) + u8(kind) + u8(HASH_IDS[h]) + chat_id + u32(epoch) + parties
 
 
 def offer(head_bytes: bytes, ephemeral: bytes, previous_transcript_hash: bytes) -> bytes:
-    return lp(b"hermes/v1 offer") + head_bytes + ephemeral + lp(previous_transcript_hash)
+    return lp(b"hermes/v2 offer") + head_bytes + ephemeral + lp(previous_transcript_hash)
 
 
 def answer(h: str, head_bytes: bytes, ephemeral: bytes, offer_bytes: bytes) -> bytes:
-    return lp(b"hermes/v1 answer") + head_bytes + ephemeral + lp(digest(h, offer_bytes))
+    return lp(b"hermes/v2 answer") + head_bytes + ephemeral + lp(digest(h, offer_bytes))
 
 
 def transcript_hash(h: str, offer_bytes: bytes, answer_bytes: bytes) -> bytes:
-    return digest(h, lp(b"hermes/v1 transcript") + lp(offer_bytes) + lp(answer_bytes))
+    return digest(h, lp(b"hermes/v2 transcript") + lp(offer_bytes) + lp(answer_bytes))
 
 
 def ephemeral_public(private: bytes) -> bytes:
@@ -130,16 +130,16 @@ def shared_secret(private: bytes, peer_public: bytes) -> bytes:
 
 
 def epoch_keys(h: str, shared: bytes, transcript: bytes, previous_ratchet: bytes | None) -> dict[str, bytes]:
-    salt = digest(h, b"hermes/v1 kdf") if previous_ratchet is None else previous_ratchet
+    salt = digest(h, b"hermes/v2 kdf") if previous_ratchet is None else previous_ratchet
     prk = mac(h, salt, shared)
     keys = {"salt": salt, "prk": prk}
     for purpose in ("i2r", "r2i", "mac", "ratchet"):
-        keys[purpose] = hkdf_expand(h, prk, lp(b"hermes/v1 keys") + lp(transcript) + lp(purpose.encode()), 32)
+        keys[purpose] = hkdf_expand(h, prk, lp(b"hermes/v2 keys") + lp(transcript) + lp(purpose.encode()), 32)
     return keys
 
 
 def confirm(h: str, mac_key: bytes, role: int, transcript: bytes) -> bytes:
-    return mac(h, mac_key, lp(b"hermes/v1 confirm") + u8(role) + transcript)
+    return mac(h, mac_key, lp(b"hermes/v2 confirm") + u8(role) + transcript)
 
 
 # Ratchet
@@ -147,7 +147,7 @@ def confirm(h: str, mac_key: bytes, role: int, transcript: bytes) -> bytes:
 
 def step(h: str, chain_key: bytes) -> tuple[bytes, bytes]:
     """(next chain key, message key)."""
-    okm = hkdf_expand(h, chain_key, b"hermes/v1 chain", 64)
+    okm = hkdf_expand(h, chain_key, b"hermes/v2 chain", 64)
     return okm[:32], okm[32:]
 
 
@@ -159,7 +159,7 @@ def message_key(h: str, chain_key: bytes, position: int) -> bytes:
 
 
 def frame_header(kind: int, chat_id: bytes, epoch: int, direction: int, position: int) -> bytes:
-    return u8(1) + u8(kind) + chat_id + u32(epoch) + u8(direction) + u64(position)
+    return u8(2) + u8(kind) + chat_id + u32(epoch) + u8(direction) + u64(position)
 
 
 def seal(key: bytes, header: bytes, plaintext: bytes, seq: int | None) -> bytes:
@@ -169,7 +169,7 @@ def seal(key: bytes, header: bytes, plaintext: bytes, seq: int | None) -> bytes:
 
 
 def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: int) -> bytes:
-    return mac(h, mac_key, lp(b"hermes/v1 ack") + chat_id + u32(epoch) + u8(role) + u64(seq))[:16]
+    return mac(h, mac_key, lp(b"hermes/v2 ack") + chat_id + u32(epoch) + u8(role) + u64(seq))[:16]
 
 
 # Resume
@@ -180,5 +180,5 @@ def claim(epoch: int, transcript: bytes, send_next: int, recv_next: int, recv_pr
 
 
 def claim_tag(h: str, mac_key: bytes, kind: int, chat_id: bytes, role: int, claim_bytes: bytes, binding: bytes) -> bytes:
-    data = lp(b"hermes/v1 resume") + u8(1) + u8(kind) + chat_id + u8(role) + claim_bytes + lp(binding)
+    data = lp(b"hermes/v2 resume") + u8(2) + u8(kind) + chat_id + u8(role) + claim_bytes + lp(binding)
     return mac(h, mac_key, data)

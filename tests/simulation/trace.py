@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermes_core.protocol.messages import Sealed
 from hermes_core.ratchet.header import parse_header
-from hermes_proto.v1.app_router_pb2 import ClientBatch
+from hermes_proto.v2.app_router_pb2 import ClientBatch
 from hermes_wire.app import parse_client_batch
 from tests.simulation import faults
 from tests.simulation.loop import START_S

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hermes_core.ids import AppId, ChatId
-from hermes_proto.v1.app_router_pb2 import ClientBatch, ServerBatch
-from hermes_proto.v1.node_mesh_pb2 import PeerBatch
+from hermes_proto.v2.app_router_pb2 import ClientBatch, ServerBatch
+from hermes_proto.v2.node_mesh_pb2 import PeerBatch
 from hermes_wire.app import parse_client_batch, parse_server_batch
 from hermes_wire.peer import parse_peer_batch
 from tests.simulation import faults, instruments, jobs

@@ -24,11 +24,11 @@ from hermes_core.ids import ChatId
 from hermes_core.protocol.connect import build_connect
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
-from hermes_proto.v1.app_router_pb2 import ServerBatch
+from hermes_proto.v2.app_router_pb2 import ServerBatch
 from hermes_wire.app import ClientMessage, ServerMessage, build_client_batch, parse_server_batch
 
 DEADLINE_S = 20.0
-METHOD = "/hermes.v1.AppRouter/Open"
+METHOD = "/hermes.v2.AppRouter/Open"
 _SESSION = (AppFound, Challenge, Connected, Heartbeat, NodeChange)
 T = TypeVar("T")
 

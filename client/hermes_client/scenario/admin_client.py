@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message as ProtoMessage
 
 from hermes_core.errors import HermesError
-from hermes_proto.v1.admin_pb2 import MeshMembers, Ratchets, Readiness, ResumeReport
+from hermes_proto.v2.admin_pb2 import MeshMembers, Ratchets, Readiness, ResumeReport
 
 REQUEST_TIMEOUT_S: Final = 5.0
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from hermes_client.scenario.admin_client import AdminClient
 from hermes_ctl.output import add_output_option, format_table, print_data
 from hermes_ctl.terminal import say
-from hermes_proto.v1.admin_pb2 import MeshMembers, Ratchets
+from hermes_proto.v2.admin_pb2 import MeshMembers, Ratchets
 
 _EPILOG = """examples:
   kubectl port-forward demo-0 9090 &

@@ -10,7 +10,7 @@ from hermes_core.crypto.encoding import lp, u8, u32
 from hermes_core.crypto.hashing import HashId, hash_bytes
 from hermes_core.ids import ChannelKind, ChatId, Party
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ CHALLENGE_BYTES = 32
 
 
 class MemberState(IntEnum):
-    """Numbers equal `hermes.v1.MemberState`; at equal incarnation the higher one stands."""
+    """Numbers equal `hermes.v2.MemberState`; at equal incarnation the higher one stands."""
 
     ALIVE = 1
     SUSPECT = 2

@@ -15,7 +15,7 @@ from hermes_core.ratchet.claim import EpochClaim
 
 
 class CloseReason(IntEnum):
-    """Why a chat ended; numbers equal `hermes.v1.CloseReason`."""
+    """Why a chat ended; numbers equal `hermes.v2.CloseReason`."""
 
     DELETED = 1
     DELETED_BY_PEER = 2

@@ -10,7 +10,7 @@ from hermes_core.crypto.aead import TAG_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Role
 
-FRAME_VERSION: Final = 1
+FRAME_VERSION: Final = 2
 PREFIX_BYTES: Final = 23
 """What all frames of one epoch and direction share; the position follows."""
 HEADER_BYTES: Final = 31

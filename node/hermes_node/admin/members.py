@@ -10,7 +10,7 @@ from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MemberState
 from hermes_node.mesh.interface import Mesh
 from hermes_node.version import read_version
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 
 @dataclass(frozen=True, slots=True)

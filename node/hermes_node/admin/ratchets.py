@@ -8,7 +8,7 @@ from typing import Final
 
 from hermes_core.relay.describe import ChatDescription, HopDescription
 from hermes_node.chats.driver import ChatDriver
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 MAX_SHOWN_CHATS: Final = 1000
 

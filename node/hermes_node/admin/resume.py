@@ -24,7 +24,7 @@ from hermes_node.keystore.witness import (
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import RollbackKind
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hermes_core.keystore.witness_verdict import (
     judge_resume,
 )
 from hermes_node.keystore import KeystoreMark
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from hermes_node.config.addresses import Address
 from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
 from hermes_node.errors import ListenError
 from hermes_node.logs.event_log import EventLog
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 MAX_BODY_BYTES: Final = 64 * 1024
 _STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400}

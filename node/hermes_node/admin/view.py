@@ -10,7 +10,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_node.admin.members import MemberAnswers
 from hermes_node.admin.ratchets import RatchetAnswers
 from hermes_node.admin.resume import ResumeAnswers
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.streams.outbox import StreamStuckError
 from hermes_node.streams.sink import Sink
 from hermes_node.streams.transport import ServedStream, StreamHandler, reset_stream
-from hermes_proto.v1.app_router_pb2 import ClientBatch
+from hermes_proto.v2.app_router_pb2 import ClientBatch
 from hermes_wire.app import MAX_BATCH_BYTES, ClientMessage, ServerMessage, build_server_batch, parse_client_batch
 from hermes_wire.byte_stream import ByteStream, StreamEndedError
 
-SERVICE: Final = "hermes.v1.AppRouter"
+SERVICE: Final = "hermes.v2.AppRouter"
 
 
 class AppStreams(Protocol):
@@ -45,7 +45,7 @@ def encode_server_batch(messages: list[ServerMessage]) -> bytes:
 
 
 class AppRouter:
-    """Serves `hermes.v1.AppRouter`; one coroutine writes and one task reads for each stream, none for a frame."""
+    """Serves `hermes.v2.AppRouter`; one coroutine writes and one task reads for each stream, none for a frame."""
 
     def __init__(self, *, streams: AppStreams, log: EventLog) -> None:
         self._streams = streams

@@ -28,7 +28,7 @@ class MeshView(MeshEvents, Protocol):
 
 
 class MeshServer:
-    """Serves `hermes.v1.NodeMesh` to nodes whose certificate the mesh's CA signed (gRPC refuses all others)."""
+    """Serves `hermes.v2.NodeMesh` to nodes whose certificate the mesh's CA signed (gRPC refuses all others)."""
 
     def __init__(self, *, mesh: MeshView, chats: PeerInbox, handshake_timeout_s: float, log: EventLog) -> None:
         self._mesh = mesh

@@ -9,14 +9,14 @@ from google.protobuf.message import DecodeError
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
-from hermes_proto.v1.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
+from hermes_proto.v2.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import ByteStream
 from hermes_wire.peer import PeerMessage, build_gossip, build_join, build_peer_batch, parse_gossip, parse_peer_batch
 
 T = TypeVar("T")
 
-SERVICE: Final = "hermes.v1.NodeMesh"
+SERVICE: Final = "hermes.v2.NodeMesh"
 MEMBER_BYTES: Final = 640
 APP_BYTES: Final = 40
 

@@ -17,8 +17,8 @@ from hermes_node.metrics.loop_lag import LoopLag
 from hermes_node.metrics.mesh_series import MeshMetrics
 
 GRPC_STREAMS = {
-    "hermes.v1.AppRouter": ("Open",),
-    "hermes.v1.NodeMesh": ("Join", "Gossip", "RouteChat"),
+    "hermes.v2.AppRouter": ("Open",),
+    "hermes.v2.NodeMesh": ("Join", "Gossip", "RouteChat"),
 }
 
 

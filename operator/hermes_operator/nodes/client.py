@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
 from hermes_operator.nodes.resume_report import ResumeReport, Witness
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 REQUEST_TIMEOUT_S = 5.0
 # A wipe overwrites the whole file.

@@ -17,7 +17,7 @@ from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_node.admin.server import ANY_HOST, AdminServer
 from hermes_node.config.addresses import Address
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 from tests.support.every_address import expected_loopbacks, find_answering, refuse_ipv6
 from tests.support.nodes import QUICK, ask_admin, restart, wait_ready, wait_until
 from tests.support.raw_app import RawApp

@@ -20,11 +20,11 @@ from hermes_core.protocol.connect import build_connect
 from hermes_core.protocol.messages import ErrorNotice, Sealed
 from hermes_core.protocol.session import Connect, Heartbeat
 from hermes_core.protocol.validate import MIN_SEALED_BYTES
-from hermes_proto.v1.app_router_pb2 import ClientBatch, ClientFrame
-from hermes_proto.v1.app_router_pb2 import Connect as PbConnect
-from hermes_proto.v1.app_router_pb2 import FindApp as PbFindApp
-from hermes_proto.v1.chat_pb2 import DeleteChat
-from hermes_proto.v1.chat_pb2 import Heartbeat as PbHeartbeat
+from hermes_proto.v2.app_router_pb2 import ClientBatch, ClientFrame
+from hermes_proto.v2.app_router_pb2 import Connect as PbConnect
+from hermes_proto.v2.app_router_pb2 import FindApp as PbFindApp
+from hermes_proto.v2.chat_pb2 import DeleteChat
+from hermes_proto.v2.chat_pb2 import Heartbeat as PbHeartbeat
 from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES
 from tests.support.nodes import wait_logged
 from tests.support.raw_app import RawApp
@@ -179,11 +179,11 @@ async def test_find_app_knows_both_nodes(mesh: LocalMesh) -> None:
 async def test_health_and_reflection_are_served(mesh: LocalMesh) -> None:
     credentials = grpc.ssl_channel_credentials(mesh.ca_file.read_bytes())
     async with grpc.aio.secure_channel(mesh.nodes[0].app, credentials) as channel:
-        for service in ("", "hermes.v1.AppRouter"):
+        for service in ("", "hermes.v2.AppRouter"):
             answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         asked = reflection_pb2.ServerReflectionRequest(list_services="")
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         async for response in stub.ServerReflectionInfo(iter([asked])):
             names = {service.name for service in response.list_services_response.service}
-            assert {"hermes.v1.AppRouter", "grpc.health.v1.Health"} <= names
+            assert {"hermes.v2.AppRouter", "grpc.health.v1.Health"} <= names

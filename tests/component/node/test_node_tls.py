@@ -40,7 +40,7 @@ def dial(mesh: LocalMesh, files: CertificateFiles | None, *, ca: Path | None = N
 
 
 def open_stream(channel: grpc.aio.Channel, method: str = "Join") -> MeshStream[Any]:
-    call: Any = channel.stream_stream(f"/hermes.v1.NodeMesh/{method}")
+    call: Any = channel.stream_stream(f"/hermes.v2.NodeMesh/{method}")
     return (join_stream if method == "Join" else gossip_stream)(GrpcStream(call()))
 
 
@@ -56,7 +56,7 @@ def make_local(node_id: str, identity: Identity | None = None) -> NodeCredential
 
 async def expect_tls_refusal(channel: grpc.aio.Channel) -> None:
     async with channel:
-        call: Any = channel.stream_stream("/hermes.v1.NodeMesh/Join")
+        call: Any = channel.stream_stream("/hermes.v2.NodeMesh/Join")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call().read()
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -116,7 +116,7 @@ async def test_a_wrong_proof_is_refused(mesh: LocalMesh) -> None:
 async def test_garbage_on_the_mesh_port_ends_only_its_stream(mesh: LocalMesh) -> None:
     async with dial(mesh, node_files(mesh, "local-1")) as channel:
         for method in ("Join", "Gossip", "RouteChat"):
-            call: Any = channel.stream_stream(f"/hermes.v1.NodeMesh/{method}")
+            call: Any = channel.stream_stream(f"/hermes.v2.NodeMesh/{method}")
             stream = GrpcStream(call())
             await stream.write(b"\xff\xff\xff")
             assert await stream.read() is not None  # the error

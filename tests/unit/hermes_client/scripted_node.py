@@ -14,7 +14,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.ids import AppId, NodeId
 from hermes_core.protocol.connect import verify_connect
 from hermes_core.protocol.session import Challenge, Connect, Connected
-from hermes_proto.v1.app_router_pb2_grpc import AppRouterServicer, add_AppRouterServicer_to_server
+from hermes_proto.v2.app_router_pb2_grpc import AppRouterServicer, add_AppRouterServicer_to_server
 from hermes_wire.app import ClientMessage, ServerMessage, build_server_batch, parse_client_batch
 
 Script = Callable[["Link"], Awaitable[None]]

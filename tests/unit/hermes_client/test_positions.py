@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from hermes_client.scenario.admin_client import Position, find_lowered, list_positions
-from hermes_proto.v1.admin_pb2 import Ratchets
+from hermes_proto.v2.admin_pb2 import Ratchets
 
 OLD = Position("node-0", "ref", 0, "leg", "send", epoch=2, position=100)
 

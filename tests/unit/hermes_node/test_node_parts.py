@@ -17,7 +17,7 @@ from hermes_node.errors import CertificateError, ListenError, NodeError, describ
 from hermes_node.keystore import KeystoreMark
 from hermes_node.keystore.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 OWN = NodeId("hermes-0")
 

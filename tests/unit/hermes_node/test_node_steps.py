@@ -21,7 +21,7 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.alone import LoneNode
 from hermes_node.mesh.interface import Mesh
 from hermes_node.mesh.seeds import JoinState
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 NOTHING = cast("Any", None)  # parts that readiness does not look at
 

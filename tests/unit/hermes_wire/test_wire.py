@@ -18,7 +18,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.protocol.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
 from hermes_core.ratchet.claim import EpochClaim
-from hermes_proto.v1 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
+from hermes_proto.v2 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
 from hermes_wire import app, peer
 
 CHAT = ChatId(b"c" * 16)

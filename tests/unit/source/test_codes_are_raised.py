@@ -10,7 +10,7 @@ from google.protobuf.descriptor import Descriptor
 
 from hermes_core.errors import ConfigError, ErrorCode, KeystoreError
 from hermes_node.errors import NodeError
-from hermes_proto.v1 import admin_pb2, app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
+from hermes_proto.v2 import admin_pb2, app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
 from tests.unit.source.product import PRODUCT, ROOT, name_of, subclasses, walk
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -87,7 +87,7 @@ def test_every_field_of_the_wire_is_read_or_written() -> None:
 def test_a_number_that_was_struck_stays_reserved() -> None:
     """Another use of it would be misread by an older peer."""
     numbers = sorted(number for _, number in errors_pb2.ErrorCode.items())
-    text = (ROOT / "proto" / "hermes_proto" / "v1" / "errors.proto").read_text()
+    text = (ROOT / "proto" / "hermes_proto" / "v2" / "errors.proto").read_text()
     body = text[text.index("enum ErrorCode") :]
     reserved = [int(number) for number in re.findall(r"^ *reserved (\d+);", body[: body.index("}")], re.MULTILINE)]
     assert sorted(numbers + reserved) == list(range(numbers[-1] + 1))

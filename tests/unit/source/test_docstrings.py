@@ -15,8 +15,8 @@ from tests.unit.source.product import GENERATORS, PRODUCT, ROOT, read_trees
 FOLDERS = (*PRODUCT, *GENERATORS, "benchmarks")
 TOP = sorted({*FOLDERS, "tests", "docs", "proto", "crds", "charts"})
 
-ELSEWHERE = {"ServicerContext", "increase", "hermes", "v1", "NodeMesh"}
-"""Of grpc and of Prometheus; the service `hermes.v1.NodeMesh` of the proto files."""
+ELSEWHERE = {"ServicerContext", "increase", "hermes", "v2", "NodeMesh"}
+"""Of grpc and of Prometheus; the service `hermes.v2.NodeMesh` of the proto files."""
 
 
 @cache

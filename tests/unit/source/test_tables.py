@@ -22,7 +22,7 @@ from hermes_core.relay import router
 from hermes_core.relay.chat import Chat
 from hermes_node.metrics.grpc_calls import _KINDS
 from hermes_operator.observe.failures import _KEYSTORE_ERRORS, KEYSTORE_REASONS
-from hermes_proto.v1 import admin_pb2, app_router_pb2, errors_pb2, node_mesh_pb2
+from hermes_proto.v2 import admin_pb2, app_router_pb2, errors_pb2, node_mesh_pb2
 from hermes_wire import app, peer
 from tools.generate_errors import _SCOPES
 

@@ -15,7 +15,7 @@ from hermes_core.keystore.witness_verdict import (
     SnapshotMatch,
     judge_resume,
 )
-from hermes_proto.v1 import admin_pb2
+from hermes_proto.v2 import admin_pb2
 
 KNOWN = KeystoreStanding("fp", KeystoreMark(4, 100))
 SAME = ResumeEvidence(KNOWN, SnapshotMatch.SAME)

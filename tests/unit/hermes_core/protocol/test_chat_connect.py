@@ -60,6 +60,6 @@ def test_identity_point_is_refused() -> None:
 
 
 def test_binding_is_as_documented() -> None:
-    label = b"hermes/v1 session"
+    label = b"hermes/v2 session"
     expected = hashlib.sha256(len(label).to_bytes(4, "big") + label + CHALLENGE.challenge + NONCE).digest()
     assert derive_session_binding(CHALLENGE.challenge, NONCE) == expected

@@ -63,7 +63,7 @@ def change(place: int, value: int) -> bytes:
     return bytes(frame)
 
 
-@pytest.mark.parametrize(("place", "value"), [(0, 0), (0, 2), (1, 0), (1, 4), (22, 2), (22, 255), (23, 0x80)])
+@pytest.mark.parametrize(("place", "value"), [(0, 0), (0, 1), (0, 3), (1, 0), (1, 4), (22, 2), (22, 255), (23, 0x80)])
 def test_unknown_values(place: int, value: int) -> None:
     refuse(change(place, value))
 

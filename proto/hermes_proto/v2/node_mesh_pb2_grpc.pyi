@@ -5,7 +5,7 @@ How nodes form a mesh and route chats between each other; always mutual TLS."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from hermes_proto.v1 import node_mesh_pb2 as _node_mesh_pb2
+from hermes_proto.v2 import node_mesh_pb2 as _node_mesh_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys

@@ -7,8 +7,8 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from hermes_proto.v1 import chat_pb2 as _chat_pb2
-from hermes_proto.v1 import errors_pb2 as _errors_pb2
+from hermes_proto.v2 import chat_pb2 as _chat_pb2
+from hermes_proto.v2 import errors_pb2 as _errors_pb2
 import builtins as _builtins
 import sys
 import typing as _typing

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from hermes_proto.v1 import app_router_pb2 as hermes__proto_dot_v1_dot_app__router__pb2
+from hermes_proto.v2 import app_router_pb2 as hermes__proto_dot_v2_dot_app__router__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in hermes_proto/v1/app_router_pb2_grpc.py depends on'
+        + ' but the generated code in hermes_proto/v2/app_router_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -35,9 +35,9 @@ class AppRouterStub:
             channel: A grpc.Channel.
         """
         self.Open = channel.stream_stream(
-                '/hermes.v1.AppRouter/Open',
-                request_serializer=hermes__proto_dot_v1_dot_app__router__pb2.ClientBatch.SerializeToString,
-                response_deserializer=hermes__proto_dot_v1_dot_app__router__pb2.ServerBatch.FromString,
+                '/hermes.v2.AppRouter/Open',
+                request_serializer=hermes__proto_dot_v2_dot_app__router__pb2.ClientBatch.SerializeToString,
+                response_deserializer=hermes__proto_dot_v2_dot_app__router__pb2.ServerBatch.FromString,
                 _registered_method=True)
 
 
@@ -56,14 +56,14 @@ def add_AppRouterServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Open': grpc.stream_stream_rpc_method_handler(
                     servicer.Open,
-                    request_deserializer=hermes__proto_dot_v1_dot_app__router__pb2.ClientBatch.FromString,
-                    response_serializer=hermes__proto_dot_v1_dot_app__router__pb2.ServerBatch.SerializeToString,
+                    request_deserializer=hermes__proto_dot_v2_dot_app__router__pb2.ClientBatch.FromString,
+                    response_serializer=hermes__proto_dot_v2_dot_app__router__pb2.ServerBatch.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'hermes.v1.AppRouter', rpc_method_handlers)
+            'hermes.v2.AppRouter', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('hermes.v1.AppRouter', rpc_method_handlers)
+    server.add_registered_method_handlers('hermes.v2.AppRouter', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
@@ -84,9 +84,9 @@ class AppRouter:
         return grpc.experimental.stream_stream(
             request_iterator,
             target,
-            '/hermes.v1.AppRouter/Open',
-            hermes__proto_dot_v1_dot_app__router__pb2.ClientBatch.SerializeToString,
-            hermes__proto_dot_v1_dot_app__router__pb2.ServerBatch.FromString,
+            '/hermes.v2.AppRouter/Open',
+            hermes__proto_dot_v2_dot_app__router__pb2.ClientBatch.SerializeToString,
+            hermes__proto_dot_v2_dot_app__router__pb2.ServerBatch.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from hermes_proto.v1 import node_mesh_pb2 as hermes__proto_dot_v1_dot_node__mesh__pb2
+from hermes_proto.v2 import node_mesh_pb2 as hermes__proto_dot_v2_dot_node__mesh__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in hermes_proto/v1/node_mesh_pb2_grpc.py depends on'
+        + ' but the generated code in hermes_proto/v2/node_mesh_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -35,19 +35,19 @@ class NodeMeshStub:
             channel: A grpc.Channel.
         """
         self.Join = channel.stream_stream(
-                '/hermes.v1.NodeMesh/Join',
-                request_serializer=hermes__proto_dot_v1_dot_node__mesh__pb2.JoinMessage.SerializeToString,
-                response_deserializer=hermes__proto_dot_v1_dot_node__mesh__pb2.JoinMessage.FromString,
+                '/hermes.v2.NodeMesh/Join',
+                request_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.JoinMessage.SerializeToString,
+                response_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.JoinMessage.FromString,
                 _registered_method=True)
         self.Gossip = channel.stream_stream(
-                '/hermes.v1.NodeMesh/Gossip',
-                request_serializer=hermes__proto_dot_v1_dot_node__mesh__pb2.GossipMessage.SerializeToString,
-                response_deserializer=hermes__proto_dot_v1_dot_node__mesh__pb2.GossipMessage.FromString,
+                '/hermes.v2.NodeMesh/Gossip',
+                request_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.GossipMessage.SerializeToString,
+                response_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.GossipMessage.FromString,
                 _registered_method=True)
         self.RouteChat = channel.stream_stream(
-                '/hermes.v1.NodeMesh/RouteChat',
-                request_serializer=hermes__proto_dot_v1_dot_node__mesh__pb2.PeerBatch.SerializeToString,
-                response_deserializer=hermes__proto_dot_v1_dot_node__mesh__pb2.PeerBatch.FromString,
+                '/hermes.v2.NodeMesh/RouteChat',
+                request_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.SerializeToString,
+                response_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.FromString,
                 _registered_method=True)
 
 
@@ -80,24 +80,24 @@ def add_NodeMeshServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Join': grpc.stream_stream_rpc_method_handler(
                     servicer.Join,
-                    request_deserializer=hermes__proto_dot_v1_dot_node__mesh__pb2.JoinMessage.FromString,
-                    response_serializer=hermes__proto_dot_v1_dot_node__mesh__pb2.JoinMessage.SerializeToString,
+                    request_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.JoinMessage.FromString,
+                    response_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.JoinMessage.SerializeToString,
             ),
             'Gossip': grpc.stream_stream_rpc_method_handler(
                     servicer.Gossip,
-                    request_deserializer=hermes__proto_dot_v1_dot_node__mesh__pb2.GossipMessage.FromString,
-                    response_serializer=hermes__proto_dot_v1_dot_node__mesh__pb2.GossipMessage.SerializeToString,
+                    request_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.GossipMessage.FromString,
+                    response_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.GossipMessage.SerializeToString,
             ),
             'RouteChat': grpc.stream_stream_rpc_method_handler(
                     servicer.RouteChat,
-                    request_deserializer=hermes__proto_dot_v1_dot_node__mesh__pb2.PeerBatch.FromString,
-                    response_serializer=hermes__proto_dot_v1_dot_node__mesh__pb2.PeerBatch.SerializeToString,
+                    request_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.FromString,
+                    response_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'hermes.v1.NodeMesh', rpc_method_handlers)
+            'hermes.v2.NodeMesh', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('hermes.v1.NodeMesh', rpc_method_handlers)
+    server.add_registered_method_handlers('hermes.v2.NodeMesh', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
@@ -118,9 +118,9 @@ class NodeMesh:
         return grpc.experimental.stream_stream(
             request_iterator,
             target,
-            '/hermes.v1.NodeMesh/Join',
-            hermes__proto_dot_v1_dot_node__mesh__pb2.JoinMessage.SerializeToString,
-            hermes__proto_dot_v1_dot_node__mesh__pb2.JoinMessage.FromString,
+            '/hermes.v2.NodeMesh/Join',
+            hermes__proto_dot_v2_dot_node__mesh__pb2.JoinMessage.SerializeToString,
+            hermes__proto_dot_v2_dot_node__mesh__pb2.JoinMessage.FromString,
             options,
             channel_credentials,
             insecure,
@@ -145,9 +145,9 @@ class NodeMesh:
         return grpc.experimental.stream_stream(
             request_iterator,
             target,
-            '/hermes.v1.NodeMesh/Gossip',
-            hermes__proto_dot_v1_dot_node__mesh__pb2.GossipMessage.SerializeToString,
-            hermes__proto_dot_v1_dot_node__mesh__pb2.GossipMessage.FromString,
+            '/hermes.v2.NodeMesh/Gossip',
+            hermes__proto_dot_v2_dot_node__mesh__pb2.GossipMessage.SerializeToString,
+            hermes__proto_dot_v2_dot_node__mesh__pb2.GossipMessage.FromString,
             options,
             channel_credentials,
             insecure,
@@ -172,9 +172,9 @@ class NodeMesh:
         return grpc.experimental.stream_stream(
             request_iterator,
             target,
-            '/hermes.v1.NodeMesh/RouteChat',
-            hermes__proto_dot_v1_dot_node__mesh__pb2.PeerBatch.SerializeToString,
-            hermes__proto_dot_v1_dot_node__mesh__pb2.PeerBatch.FromString,
+            '/hermes.v2.NodeMesh/RouteChat',
+            hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.SerializeToString,
+            hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,7 @@ How apps talk to their home node."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from hermes_proto.v1 import app_router_pb2 as _app_router_pb2
+from hermes_proto.v2 import app_router_pb2 as _app_router_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys

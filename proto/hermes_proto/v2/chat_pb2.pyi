@@ -8,7 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from hermes_proto.v1 import errors_pb2 as _errors_pb2
+from hermes_proto.v2 import errors_pb2 as _errors_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
