@@ -17,12 +17,19 @@ from hermes_proto.v2.admin_pb2 import MeshMembers, Ratchets, Readiness, ResumeRe
 
 REQUEST_TIMEOUT_S: Final = 5.0
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+FIRST_ANSWER_S: Final = 20.0
+"""Network policies let a pod through by its address, which whatever enforces them learns a while after the pod started."""
+ASK_AGAIN_S: Final = 0.5
 
 _M = TypeVar("_M", bound=ProtoMessage)
 
 
 class AdminError(HermesError):
     """The admin server could not be asked; the text says the cure."""
+
+
+class AdminUnreachableError(AdminError):
+    """Nobody answered, which may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class AdminClient:
                     raise AdminError(f"{self.url}{path} answered {response.status}")
                 json_format.Parse(body, into, ignore_unknown_fields=True)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AdminError(f"cannot reach {self.url}: {error or 'no answer in time'}") from error
+            raise AdminUnreachableError(f"cannot reach {self.url}: {error or 'no answer in time'}") from error
         except json_format.ParseError as error:
             raise AdminError(f"{self.url}{path} did not answer as an admin server does: {error}") from error
         return into
@@ -117,6 +124,19 @@ async def read_positions(views: dict[str, AdminClient]) -> list[Position]:
     """Positions of every node that answers, by node name."""
     reports = await asyncio.gather(*(view.read_ratchets() for view in views.values()))
     return [position for node, report in zip(views, reports, strict=True) for position in list_positions(node, report)]
+
+
+async def count_chats_at_first(views: dict[str, AdminClient], patience_s: float = FIRST_ANSWER_S) -> dict[str, int]:
+    """As `count_chats`, for a process that has just started: a server that cannot be reached is asked again meanwhile."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience_s
+    while True:
+        try:
+            return await count_chats(views)
+        except AdminUnreachableError:
+            if loop.time() + ASK_AGAIN_S > deadline:
+                raise
+        await asyncio.sleep(ASK_AGAIN_S)
 
 
 async def count_chats(views: dict[str, AdminClient]) -> dict[str, int]:

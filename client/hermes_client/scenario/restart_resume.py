@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from hermes_client.client import HermesClient
-from hermes_client.scenario.admin_client import Position, count_chats, find_lowered, place, read_positions
+from hermes_client.scenario.admin_client import Position, count_chats_at_first, find_lowered, place, read_positions
 from hermes_client.scenario.delivery import Delivery, deliver
 from hermes_client.scenario.kill import Apps, Killer
 from hermes_client.scenario.leftovers import wait_nothing_left
@@ -106,7 +106,7 @@ class RestartResume:
 
     async def _connect(self) -> str:
         await asyncio.gather(*(self._stack.enter_async_context(client) for client in self._clients))
-        self._records_before = await count_chats(self._reach.admin)
+        self._records_before = await count_chats_at_first(self._reach.admin)
         homes = [client.home or "?" for client in self._clients]
         return f"a at {homes[0]}, b at {homes[1]}"
 

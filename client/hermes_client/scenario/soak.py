@@ -9,7 +9,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from hermes_client.client import HermesClient
-from hermes_client.scenario.admin_client import count_chats
+from hermes_client.scenario.admin_client import count_chats_at_first
 from hermes_client.scenario.delivery import Delivery, deliver
 from hermes_client.scenario.kill import KilledFromOutside
 from hermes_client.scenario.leftovers import wait_nothing_left
@@ -78,7 +78,7 @@ class Soak:
     async def _connect(self) -> str:
         clients = [client for pair in self._clients for client in pair]
         await asyncio.gather(*(self._stack.enter_async_context(client) for client in clients))
-        self._records_before = await count_chats(self._reach.admin)
+        self._records_before = await count_chats_at_first(self._reach.admin)
         return f"homes: {', '.join(sorted({client.home or '?' for client in clients}))}"
 
     async def _handshake(self) -> str:

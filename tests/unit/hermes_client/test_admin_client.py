@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from hermes_client.scenario import leftovers
-from hermes_client.scenario.admin_client import AdminClient, AdminError, count_chats
+from hermes_client.scenario.admin_client import AdminClient, AdminError, count_chats, count_chats_at_first
 from hermes_client.scenario.leftovers import wait_nothing_left
 from hermes_client.scenario.pair import BrokenPromiseError
 
@@ -32,18 +34,23 @@ class FakeNode:
 
 
 @contextlib.asynccontextmanager
-async def _serve(node: FakeNode) -> AsyncIterator[str]:
+async def _run(node: FakeNode) -> AsyncIterator[web.AppRunner]:
     app = web.Application()
     app.router.add_get("/resume", node.resume)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
     try:
-        host, port = runner.addresses[0]
-        yield f"http://{host}:{port}"
+        yield runner
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _serve(node: FakeNode) -> AsyncIterator[str]:
+    async with _run(node) as runner:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0]
+        yield f"http://{host}:{port}"
 
 
 async def test_reads_and_ignores_what_a_later_node_adds() -> None:
@@ -63,6 +70,27 @@ async def test_refusals_say_the_cure() -> None:
             await AdminClient(url, TOKEN).read_resume()
     with pytest.raises(AdminError, match="cannot reach"):
         await AdminClient(url, TOKEN).read_resume()
+
+
+async def test_a_server_that_cannot_be_reached_yet_is_asked_again() -> None:
+    node = FakeNode([7])
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))  # refuses until somebody listens
+        host, port = sock.getsockname()
+        asked = asyncio.create_task(count_chats_at_first({"n": AdminClient(f"http://{host}:{port}", TOKEN)}))
+        await asyncio.sleep(0.1)
+        assert not asked.done()
+        async with _run(node) as runner:
+            await web.SockSite(runner, sock).start()
+            assert await asked == {"n": 7}
+
+
+async def test_patience_ends_and_a_refusal_is_no_reason_for_it() -> None:
+    async with _serve(FakeNode([7])) as url:
+        with pytest.raises(AdminError, match="refuses the token"):
+            await asyncio.wait_for(count_chats_at_first({"n": AdminClient(url, "wrong")}, patience_s=600), 60)
+    with pytest.raises(AdminError, match="cannot reach"):
+        await count_chats_at_first({"n": AdminClient(url, TOKEN)}, patience_s=0)
 
 
 def test_a_token_file_is_read_without_its_line_end(tmp_path: Path) -> None:
