@@ -84,7 +84,13 @@ class KeystoreError(HermesError):
 
     code: ClassVar[str] = "KEYSTORE_ERROR"
     exit_code: ClassVar[int] = 70
-    cure: ClassVar[str] = ""
+    cure: str = ""
+
+    def __init__(self, detail: str = "", *, cure: str = "") -> None:
+        """`cure`: what to do about this very case, when it is not what the class says."""
+        super().__init__(detail)
+        if cure:
+            self.cure = cure
 
 
 class KeystoreBadPassphraseError(KeystoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from hermes_core.errors import (
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
+from hermes_node.keystore.place import check_beside, check_regular
 
 APPLICATION_ID: Final = 0x484B5331  # "HKS1"
 FILE_VERSION: Final = 1
@@ -111,15 +113,16 @@ def check_files(path: Path) -> None:
     """Refuse what must not reach SQLite: no file, no regular file, an empty one, or a journal that would be played back."""
     orphans = [sidecar for sidecar in (wal_path(path), journal_path(path)) if sidecar.exists()]
     try:
-        size = path.stat().st_size
+        found = path.stat()
     except FileNotFoundError:
         if orphans:
             raise KeystoreTamperedError(f"{path} is gone, but {orphans[0].name} is there") from None
         raise KeystoreMissingError(f"there is no keystore at {path}") from None
     except OSError as error:
         raise KeystoreIOError(f"cannot read {path}: {error.strerror}") from None
-    if not path.is_file():
-        raise KeystoreIOError(f"{path} is not a file")
+    check_regular(path, found)
+    check_beside(wal_path(path))
+    size = found.st_size
     if size == 0:
         raise KeystoreTamperedError(f"{path} is empty")
     if size % SMALLEST_PAGE_BYTES:
@@ -216,6 +219,15 @@ def check_schema(connection: sqlite3.Connection) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if _text(verdict) != "ok":
         raise KeystoreTamperedError("the keystore's pages do not fit together")
+
+
+def leave_open(connection: sqlite3.Connection) -> None:
+    """Never close this connection: the process's end does, which removes nothing.
+
+    SQLite removes the log by its name when the last connection closes, and another keystore's may bear that name by now.
+    (Connection.setconfig could forbid it, from Python 3.12 on.)
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 def _harden(connection: sqlite3.Connection) -> None:

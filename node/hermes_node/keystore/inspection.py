@@ -28,6 +28,7 @@ from hermes_node.keystore.database import (
 )
 from hermes_node.keystore.lock import lock_for_reading
 from hermes_node.keystore.log_check import check_log
+from hermes_node.keystore.place import resolve_path
 from hermes_node.keystore.unsealing import SELECT_ROWS, Unsealed, check_row, read_header, unseal
 from hermes_node.keystore.wal import log_bytes
 
@@ -57,6 +58,7 @@ class Audit:
 
 def inspect_file(path: Path) -> Inspection:
     """Raise a KeystoreError when the file is not whole; no passphrase is needed."""
+    path = resolve_path(path)
     with _checking(path) as connection:
         check_schema(connection)
         header = read_header(connection)
@@ -75,7 +77,7 @@ def inspect_file(path: Path) -> Inspection:
 
 def audit_file(path: Path, backend: KeyBackend) -> Audit:
     """Everything opening checks, and besides that every box opened and every chat record parsed."""
-    with _checking(path) as connection:
+    with _checking(resolve_path(path)) as connection:
         unsealed = unseal(connection, backend)
         try:
             _open_every_record(connection, unsealed)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hermes_core.errors import KeystoreIOError, KeystoreLockedError
+from hermes_node.keystore.place import check_beside
 
 _ATTEMPTS = 16
 
@@ -79,7 +80,8 @@ def _acquire(sidecar: Path) -> int:
 
 def _open_sidecar(sidecar: Path) -> int:
     try:
-        return os.open(sidecar, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        check_beside(sidecar)
+        return os.open(sidecar, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
             raise KeystoreIOError(f"cannot write to {sidecar.parent}: {error.strerror}") from None

@@ -26,12 +26,15 @@ from hermes_node.keystore.database import (
     as_keystore_error,
     check_files,
     connect_sqlite,
+    leave_open,
     open_for_writing,
     translate_error,
     translated,
+    wal_path,
 )
 from hermes_node.keystore.erasure import erase_file
 from hermes_node.keystore.lock import KeystoreLock
+from hermes_node.keystore.place import OpenFiles, resolve_path
 from hermes_node.keystore.rotation import rewrap_master, rotate_rows
 from hermes_node.keystore.rows import apply_rows, find_row, read_rows
 from hermes_node.keystore.unsealing import Unsealed, read_header, read_state, verify_file
@@ -48,12 +51,19 @@ class Keystore:
     """
 
     def __init__(
-        self, path: Path, lock: KeystoreLock, connection: sqlite3.Connection, unsealed: Unsealed, random: RandomSource
+        self,
+        path: Path,
+        lock: KeystoreLock,
+        connection: sqlite3.Connection,
+        unsealed: Unsealed,
+        random: RandomSource,
+        files: OpenFiles,
     ) -> None:
         """For `create` and `open`."""
         self.path = path
         self.fsyncs = 0
         self._lock = lock
+        self._files = files
         self._connection = connection
         self._unsealed = unsealed
         self._random = random
@@ -75,7 +85,7 @@ class Keystore:
         random: RandomSource = SYSTEM_RANDOM,
     ) -> Self:
         """Make a new keystore and open it. KeystoreExistsError when there is one: it is never overwritten."""
-        path, backend = Path(path), backend or PassphraseBackend(passphrase, argon2)
+        path, backend = resolve_path(Path(path)), backend or PassphraseBackend(passphrase, argon2)
         with _locked(path) as lock:
             write_new_keystore(path, backend, page_bytes, connect, random)
             return cls._open_locked(path, lock, backend, connect, random)
@@ -91,7 +101,7 @@ class Keystore:
         random: RandomSource = SYSTEM_RANDOM,
     ) -> Self:
         """Verify everything, then open, and migrate older records. On any KeystoreError no byte of the file was changed."""
-        path = Path(path)
+        path = resolve_path(Path(path))
         check_files(path)
         with _locked(path) as lock:
             return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect, random)
@@ -102,6 +112,7 @@ class Keystore:
     ) -> Self:
         unsealed = verify_file(path, backend, connect)
         try:
+            files = OpenFiles(path, wal_path(path))
             connection = open_for_writing(path, connect)
         except DATABASE_ERRORS as error:
             unsealed.wipe()
@@ -109,8 +120,9 @@ class Keystore:
         except BaseException:
             unsealed.wipe()
             raise
-        store = cls(path, lock, connection, unsealed, random)
+        store = cls(path, lock, connection, unsealed, random, files)
         try:
+            files.pin_log()
             store._check_unchanged()
             with store._fail_stop():
                 store._truncate_log()  # what a crash left: see wal.py
@@ -186,6 +198,8 @@ class Keystore:
         """Close, overwrite and remove the file; nothing of this keystore can be opened afterwards."""
         if self._closed:
             raise KeystoreIOError("the keystore is closed")
+        with self._fail_stop():
+            self._files.check()
         self._close_database()
         try:
             erase_file(self.path)
@@ -215,6 +229,11 @@ class Keystore:
     def _close_database(self) -> None:
         self._closed = True
         self._unsealed.wipe()
+        try:
+            self._files.check()
+        except KeystoreIOError:
+            leave_open(self._connection)
+            return
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
@@ -235,9 +254,11 @@ class Keystore:
     def _transact(self, write: Callable[[], Unsealed], *, truncate: bool = False) -> None:
         """Run `write` in a transaction and adopt its result only when that is durable."""
         with self._fail_stop():
+            self._files.check()
             self._connection.execute("BEGIN IMMEDIATE")
             renewed = write()
             self._connection.execute("COMMIT")
+            self._files.check()  # or it is durable where nobody looks for it
             self.fsyncs += wal.FSYNCS_OF_A_COMMIT + (wal.FSYNCS_OF_A_NEW_LOG if self._log_is_new else 0)
             self._log_is_new = False
             self._adopt(renewed)
@@ -254,6 +275,7 @@ class Keystore:
         self._unsealed = renewed
 
     def _truncate_log(self) -> None:
+        self._files.check()
         if wal.log_bytes(self.path):
             wal.truncate_log(self._connection, self.path)
             self.fsyncs += wal.FSYNCS_OF_A_CHECKPOINT

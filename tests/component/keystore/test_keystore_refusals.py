@@ -187,13 +187,6 @@ def test_a_log_of_another_keystore(path: Path, tmp_path: Path) -> None:
     refused(path, KeystoreTamperedError)
 
 
-def test_a_directory_in_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "keystore.db"
-    path.mkdir()
-    with pytest.raises(KeystoreIOError, match="not a file"):
-        open_store(path)
-
-
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(KeystoreIOError):
         Keystore.create(tmp_path / "nowhere" / "keystore.db", secret(), argon2=CHEAP)
