@@ -22,7 +22,7 @@ from hermes_ctl.output import add_output_option, print_data
 from hermes_ctl.terminal import say
 from hermes_node.keystore import Keystore
 from hermes_node.keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
-from hermes_node.keystore.passphrase import read_passphrase
+from hermes_node.keystore.passphrase import read_passphrase, take_passphrase
 
 _FROM_ENVIRONMENT = "HERMES_KEYSTORE_PASSPHRASE"
 
@@ -169,11 +169,9 @@ def _read_passphrase(path: Path | None, what: str, *, twice: bool = False, new: 
         flag = "--new-passphrase-file" if new else f"--passphrase-file or {_FROM_ENVIRONMENT}"
         raise CtlError(f"the {what} is needed: give {flag}")
     typed = getpass.getpass(f"{what}: ")
-    if not typed:
-        raise CtlError("a passphrase has at least one character")
     if twice and getpass.getpass(f"{what} again: ") != typed:
         raise CtlError("the two do not match; nothing was changed")
-    return SecretBytes.take(bytearray(typed.encode()))
+    return take_passphrase(bytearray(typed.encode()), f"the {what}")
 
 
 def _describe_inspection(found: Inspection) -> dict[str, Any]:

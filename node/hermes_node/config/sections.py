@@ -91,7 +91,7 @@ class KeystoreSection(Limited):
     path: Annotated[str, text("File of the keystore; empty: <node.data_dir>/keystore.db.")] = ""
     passphrase_file: Annotated[
         str,
-        text("File with the passphrase; or give it as HERMES_KEYSTORE_PASSPHRASE. One trailing line end is dropped."),
+        text("File or pipe with the passphrase, one line; or give it as HERMES_KEYSTORE_PASSPHRASE. One line end is dropped."),
     ] = ""
     create: Annotated[bool, text("Make the keystore when there is none. False: a missing file is an error.")] = True
     argon2_memory_kib: limits.Argon2MemoryKib = default(limits.Argon2MemoryKib)

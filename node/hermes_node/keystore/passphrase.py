@@ -1,7 +1,8 @@
-"""The passphrase of the keystore, from a file or the environment, in memory that is wiped."""
+"""The passphrase of the keystore, from a file, a pipe, the environment or a terminal, in memory that is wiped."""
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -12,40 +13,76 @@ from hermes_core.errors import ConfigError
 from hermes_node.config.sources import PASSPHRASE_ENV
 
 MAX_PASSPHRASE_BYTES: Final = 4096
+_FIELD: Final = "keystore.passphrase_file"
+_LINE_ENDS: Final = (b"\r\n", b"\n")
+_LONGEST: Final = MAX_PASSPHRASE_BYTES + max(map(len, _LINE_ENDS))
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "begins with a byte order mark"),
+    (codecs.BOM_UTF16_LE, "is UTF-16"),
+    (codecs.BOM_UTF16_BE, "is UTF-16"),
+)
+_AS_PLAIN: Final = "save it as plain UTF-8 without a byte order mark (`printf %s 'the passphrase' > FILE`)"
 
 
 def read_passphrase(path: str, environment: MutableMapping[str, str]) -> SecretBytes:
     """From `path` when it is set, else from HERMES_KEYSTORE_PASSPHRASE, which is removed from the environment.
 
-    ConfigError names the setting. The environment's copy cannot be wiped; prefer the file.
+    A pipe is read to its end. ConfigError names the setting. The environment's copy cannot be wiped; prefer the file.
     """
     text = environment.pop(PASSPHRASE_ENV, None)
     if path:
-        return _read_file(path)
+        return take_passphrase(_read_file(path), path)
     if not text:
-        raise ConfigError("keystore.passphrase_file", f"is required (or set {PASSPHRASE_ENV})")
-    return _check(bytearray(os.fsencode(text)), PASSPHRASE_ENV)
+        raise ConfigError(_FIELD, f"is required (or set {PASSPHRASE_ENV})")
+    return take_passphrase(bytearray(os.fsencode(text)), PASSPHRASE_ENV)
 
 
-def _read_file(path: str) -> SecretBytes:
-    buffer = bytearray(MAX_PASSPHRASE_BYTES + 2)
+def take_passphrase(found: bytearray, source: str) -> SecretBytes:
+    """One rule wherever it came from: a line end is dropped, and what an editor or a shell may have done to it is refused.
+
+    Wipes `found`. ConfigError says what is wrong with `source` and how to cure it; never a byte of it.
+    """
+    length = len(found)
+    ending = next((ending for ending in _LINE_ENDS if found.endswith(ending)), b"")
+    try:
+        problem = _find_problem(found, length - len(ending))
+        if problem:
+            raise ConfigError(_FIELD, f"{source} {problem}")
+        secret = SecretBytes(length - len(ending))
+        secret.buffer[:] = memoryview(found)[: len(secret)]
+        return secret
+    finally:
+        wipe_buffer(found)
+
+
+def _find_problem(found: bytearray, length: int) -> str | None:
+    for mark, name in _MARKS:
+        if found.startswith(mark):
+            return f"{name}: {_AS_PLAIN}"
+    if not 0 < length <= MAX_PASSPHRASE_BYTES:
+        return f"must hold 1 to {MAX_PASSPHRASE_BYTES} bytes besides one line end"
+    if found.find(b"\0", 0, length) >= 0:
+        return f"holds a NUL, as UTF-16 does: {_AS_PLAIN}"
+    if found.find(b"\n", 0, length) >= 0 or found.find(b"\r", 0, length) >= 0:
+        return "has more than one line: it must be the passphrase alone, on one line"
+    return None
+
+
+def _read_file(path: str) -> bytearray:
+    """Everything there is, up to one byte more than can be right; the caller wipes it."""
+    buffer = bytearray(_LONGEST + 1)
+    length = 0
     try:
         with Path(path).open("rb", buffering=0) as stream:
-            length = stream.readinto(buffer) or 0
+            while length < len(buffer):
+                more = stream.readinto(memoryview(buffer)[length:])
+                if not more:
+                    break
+                length += more
     except OSError as error:
-        raise ConfigError("keystore.passphrase_file", f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
-    for ending in (b"\r\n", b"\n"):
-        if buffer[:length].endswith(ending):
-            length -= len(ending)
-            break
-    secret = bytearray(length)
-    memoryview(secret)[:] = memoryview(buffer)[:length]
+        wipe_buffer(buffer)
+        raise ConfigError(_FIELD, f"cannot read {path}: {os.strerror(error.errno or 0)}") from None
+    found = bytearray(length)
+    memoryview(found)[:] = memoryview(buffer)[:length]
     wipe_buffer(buffer)
-    return _check(secret, path)
-
-
-def _check(secret: bytearray, source: str) -> SecretBytes:
-    if not 0 < len(secret) <= MAX_PASSPHRASE_BYTES:
-        wipe_buffer(secret)
-        raise ConfigError("keystore.passphrase_file", f"{source} must hold 1 to {MAX_PASSPHRASE_BYTES} bytes")
-    return SecretBytes.take(secret)
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address, parse_seed
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
 from hermes_node.keystore import KeystoreMark
-from hermes_node.keystore.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_proto.v2 import admin_pb2
 
@@ -113,40 +111,6 @@ def test_the_gravest_finding_is_the_verdict(changes: dict[str, object], verdict:
     judged = judge_by_witness(witness, facts(**changes))
     assert judged.verdict == verdict
     assert judged.detail
-
-
-@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
-def test_passphrase_files_lose_one_line_end(ending: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "p"
-    path.write_bytes(b" two words\n" + ending if ending else b" two words")
-    secret = read_passphrase(str(path), {"HERMES_KEYSTORE_PASSPHRASE": "weaker"})
-    assert bytes(secret.buffer) == (b" two words\n" if ending else b" two words")
-    secret.wipe()
-
-
-@pytest.mark.parametrize("words", [b"words", b"no UTF-8: \xff"])
-def test_the_environments_passphrase_is_taken_out_of_it(words: bytes) -> None:
-    environment = {"HERMES_KEYSTORE_PASSPHRASE": os.fsdecode(words)}
-    secret = read_passphrase("", environment)
-    assert bytes(secret.buffer) == words
-    assert environment == {}
-    secret.wipe()
-
-
-@pytest.mark.parametrize("size", [0, MAX_PASSPHRASE_BYTES + 1])
-def test_passphrases_out_of_bounds_are_refused(size: int, tmp_path: Path) -> None:
-    path = tmp_path / "p"
-    path.write_bytes(b"x" * size)
-    with pytest.raises(ConfigError) as caught:
-        read_passphrase(str(path), {})
-    assert caught.value.field == "keystore.passphrase_file"
-    path.write_bytes(b"x" * MAX_PASSPHRASE_BYTES)
-    assert len(read_passphrase(str(path), {})) == MAX_PASSPHRASE_BYTES
-
-
-def test_a_directory_is_no_passphrase_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=os.strerror(21)):
-        read_passphrase(str(tmp_path), {})
 
 
 def test_the_clock_ignores_a_step_of_the_systems_time() -> None:
