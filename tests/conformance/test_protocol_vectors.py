@@ -18,7 +18,7 @@ from hermes_core.crypto.sodium import ffi
 from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.confirmation import compute_confirm
-from hermes_core.handshake.exchange import build_answer, build_offer, complete_offer
+from hermes_core.handshake.exchange import build_answer, build_offer, complete_offer, verify_offer
 from hermes_core.handshake.key_schedule import EpochKeys
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext
@@ -109,7 +109,8 @@ def test_handshake(case: dict[str, Any]) -> None:
     offer, outstanding = build_offer(context, initiator, ephemerals[0])
     assert offer == KeyStatement(case["epoch"], case["initiator_ephemeral"], case["offer_signature"])
     assert outstanding.encoded == case["offer"]
-    answer, keys = build_answer(context, responder, ephemerals[1], offer, initiator.public_key, previous_ratchet(case))
+    encoded = verify_offer(context, offer, initiator.public_key)
+    answer, keys = build_answer(context, responder, ephemerals[1], offer, encoded, previous_ratchet(case))
     assert answer == KeyStatement(case["epoch"], case["responder_ephemeral"], case["answer_signature"])
     assert_keys(case, keys)
     assert_keys(case, complete_offer(outstanding, answer, responder.public_key, previous_ratchet(case)))

@@ -39,5 +39,15 @@ class EphemeralKey:
         self._private.wipe()
 
 
+_ANY_SCALAR: Final = bytes(KEY_BYTES)
+"""Clamped it is a multiple of 8, which takes every point of small order to the neutral one, and no other."""
+
+
+def refuse_small_order(public: bytes) -> None:
+    """INVALID_KEY for a point of small order, with which no exchange can be made; no secret takes part in it."""
+    if lib.crypto_scalarmult(pointer(bytearray(KEY_BYTES)), _ANY_SCALAR, public):
+        raise ProtocolError(ErrorCode.INVALID_KEY, "ephemeral is a point of small order")
+
+
 def generate_ephemeral(random: RandomSource) -> EphemeralKey:
     return EphemeralKey(generate_secret(KEY_BYTES, random))

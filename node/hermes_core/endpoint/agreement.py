@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from typing import Final
 
-from hermes_core.protocol.messages import Answer
+from hermes_core.endpoint.channels import OfferedPair
 
 
 class RekeyWish(IntEnum):
@@ -33,9 +33,9 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The other app offered; this answer waits for our owner's decision."""
+    """The other app offered; nothing is answered, and nothing secret made, before our owner has decided."""
 
-    answer: Answer
+    offered: OfferedPair
 
 
 @dataclass(frozen=True, slots=True)

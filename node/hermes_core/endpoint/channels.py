@@ -1,12 +1,23 @@
-"""The two channels of a chat, end to end and leg: offered, answered and confirmed together."""
+"""The two channels of a chat, end to end and leg: offered, answered and confirmed together, both or none."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, app_party
 from hermes_core.protocol.messages import Answer, Confirm, Offer
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.prepared import PreparedEpoch, VerifiedOffer
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPair:
+    """Both halves of an offer that may be answered."""
+
+    end_to_end: VerifiedOffer
+    leg: VerifiedOffer
 
 
 class ChannelPair:
@@ -48,15 +59,54 @@ class ChannelPair:
         self.end_to_end.abandon_offer()
         self.leg.abandon_offer()
 
-    def answer(self, offer: Offer, now: float) -> Answer:
-        """The end-to-end offer is checked first: no node can make this app move without the other app."""
-        end_to_end = self.end_to_end.answer_offer(offer.end_to_end, now, peer_public_key=offer.initiator_key)
+    def verify(self, offer: Offer) -> OfferedPair:
+        """Both halves of an offer, checked; raises what `Channel.verify_offer` does."""
+        end_to_end = self.end_to_end.verify_offer(offer.end_to_end, peer_public_key=offer.initiator_key)
+        return OfferedPair(end_to_end, self.leg.verify_offer(offer.hop))
+
+    def answer(self, offered: OfferedPair, now: float) -> Answer:
+        """Answer both halves, or none; raises what `Channel.prepare_answer` does."""
+        end_to_end = self.end_to_end.prepare_answer(offered.end_to_end, now)
         try:
-            hop = self.leg.answer_offer(offer.hop, now)
+            leg = self.leg.prepare_answer(offered.leg, now)
         except ProtocolError:
-            self.end_to_end.drop_pending()  # the answer never leaves
+            end_to_end.wipe()
             raise
-        return Answer(self.chat_id, self._context.identity.public_key, *end_to_end, *hop)
+        self.end_to_end.adopt_answer(end_to_end)
+        self.leg.adopt_answer(leg)
+        return Answer(self.chat_id, self._context.identity.public_key, end_to_end.answer, end_to_end.tag, leg.answer, leg.tag)
+
+    def prepare_leg(self, answer: Answer, now: float) -> PreparedEpoch:
+        """The leg's half of an answer, checked; raises what `Channel.prepare_epoch` does."""
+        return self.leg.prepare_epoch(answer.hop, answer.hop_confirm, now)
+
+    def complete(self, answer: Answer, leg: PreparedEpoch, now: float) -> Confirm:
+        """Check the other half too and use both, or none: then `leg` is wiped. Raises what `Channel.prepare_epoch` does."""
+        try:
+            end_to_end = self.end_to_end.prepare_epoch(
+                answer.end_to_end, answer.end_to_end_confirm, now, peer_public_key=answer.responder_key
+            )
+        except ProtocolError:
+            leg.wipe()
+            raise
+        self.end_to_end.adopt_epoch(end_to_end, now)
+        self.leg.adopt_epoch(leg, now)
+        return Confirm(self.chat_id, self.end_to_end.epoch, end_to_end.tag, self.leg.epoch, leg.tag)
+
+    def confirm(self, confirm: Confirm, now: float) -> tuple[bool, bool]:
+        """Check the halves that are there, then use both: (the end-to-end epoch is a new one, the leg's is).
+
+        KEY_MISMATCH and KEY_VERSION_MISMATCH for either, and nothing changes.
+        """
+        end_to_end = leg = None
+        if confirm.end_to_end_epoch:
+            end_to_end = self.end_to_end.verify_confirm(confirm.end_to_end_epoch, confirm.end_to_end_confirm)
+        if confirm.hop_epoch:
+            leg = self.leg.verify_confirm(confirm.hop_epoch, confirm.hop_confirm)
+        return (
+            end_to_end is not None and self.end_to_end.adopt_confirmed(end_to_end, now),
+            leg is not None and self.leg.adopt_confirmed(leg, now),
+        )
 
     def repeat_confirm(self) -> None:
         """Send our confirmations, until both receivers have shown that they have them."""

@@ -62,13 +62,13 @@ class AppChat:
         return cls(context, peer, home, channels, Starting(now))
 
     @classmethod
-    def answer(cls, context: ChatContext, offer: Offer, home: HomeStream, now: float) -> AppChat:
-        """Check an offer and answer it at once; the answer is kept until the owner decides."""
+    def receive_first(cls, context: ChatContext, offer: Offer, home: HomeStream) -> AppChat:
+        """Check an offer; it is answered when the owner accepts it."""
         peer = derive_app_id(offer.initiator_key)
         channels = ChannelPair(context, offer.chat_id, peer, home)
-        answer = channels.answer(offer, now)
+        offered = channels.verify(offer)
         context.effects.report(ChatOffered(offer.chat_id, peer))
-        return cls(context, peer, home, channels, Offered(answer))
+        return cls(context, peer, home, channels, Offered(offered))
 
     @property
     def can_send(self) -> bool:
@@ -136,25 +136,26 @@ class AppChat:
         self._context.effects.report(FrameRefused(self.chat_id, code))
 
     def _take_answer(self, answer: Answer, now: float) -> None:
-        hop_tag = self.handshake.complete_leg(answer, now)
-        self.hop.apply(HopInput.RENEW)
+        leg = self.handshake.prepare_leg(answer, now)
         try:
-            self.handshake.complete_end_to_end(answer, hop_tag, now)
-        except ProtocolError as error:
+            self.handshake.complete(answer, leg, now)
+        except ProtocolError as error:  # what the home node vouches for, the other app does not: the attempt is over
             self._refuse(error.code)
             self.handshake.fail(error.code, "the other app's answer cannot be used", now)
             if isinstance(self.handshake.state, Starting):
                 self._give_up(CloseReason.RATCHET_FAILED)
         else:
+            self.hop.apply(HopInput.RENEW)
             self._follow_epoch(now)
 
     def _take_confirm(self, confirm: Confirm, now: float) -> None:
         """Either half may come alone, and again."""
-        if self.handshake.confirm_leg(confirm, now):
+        end_to_end, leg = self.handshake.confirm(confirm, now)
+        if leg:
             self.hop.apply(HopInput.RENEW)
             self.handshake.repeat_later(now)
         if confirm.end_to_end_epoch:
-            if self.handshake.confirm_end_to_end(confirm, now):
+            if end_to_end:
                 self._follow_epoch(now)
             else:
                 self._hear_of_path(now)  # it was passed on, which says that the path is up, also when it is said again

@@ -25,7 +25,7 @@ from hermes_core.endpoint.events import ChatFailed, ChatReady, ChatRekeyed
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, derive_app_id
 from hermes_core.protocol.messages import Answer, Confirm, Offer
-from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.prepared import PreparedEpoch
 
 
 class Handshake:
@@ -67,8 +67,8 @@ class Handshake:
         return self.state
 
     def accept(self, now: float) -> None:
-        """Send the answer that was kept."""
-        self._context.effects.send(self.require_offered().answer)
+        """Answer; raises what `ChannelPair.answer` does."""
+        self._context.effects.send(self._channels.answer(self.require_offered().offered, now))
         self._move(AgreementStep.ACCEPT, Accepted(now))
 
     # our rekey
@@ -122,7 +122,7 @@ class Handshake:
     # the other app's rekey
 
     def answer(self, offer: Offer, now: float) -> None:
-        """Answer a rekey; CHAT_NOT_READY before the first epoch, and what Channel.answer_offer raises."""
+        """Answer a rekey; CHAT_NOT_READY before the first epoch, and what `ChannelPair.verify` and `answer` raise."""
         context = self._context
         self.require_active()
         if derive_app_id(offer.initiator_key) != self._peer or offer.target != context.app_id:
@@ -133,51 +133,37 @@ class Handshake:
         if offer.end_to_end.epoch <= self._channels.end_to_end.epoch:
             # The peer lacks our confirmation, which is on its way again. Another code than that of a hop whose epochs differ.
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "this end-to-end epoch is complete already")
-        answer = self._channels.answer(offer, now)
+        answer = self._channels.answer(self._channels.verify(offer), now)
         self._give_way()
         context.effects.send(answer)
 
     # answers and confirmations
 
-    def complete_leg(self, answer: Answer, now: float) -> bytes:
-        """An answer to our offer: the leg has new keys. The tag that confirms them."""
+    def prepare_leg(self, answer: Answer, now: float) -> PreparedEpoch:
+        """An answer to our offer, as far as the home node vouches for it: the leg's half, checked."""
         if not self.offering:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY)
         if derive_app_id(answer.responder_key) != self._peer:
             raise ProtocolError(ErrorCode.INVALID_KEY, "responder_key is another app's")
-        return self._channels.leg.complete(answer.hop, answer.hop_confirm, now)
+        return self._channels.prepare_leg(answer, now)
 
-    def complete_end_to_end(self, answer: Answer, hop_tag: bytes, now: float) -> None:
-        """The other half. Both are confirmed; the leg alone when the end-to-end answer is no good, which is raised."""
-        chat_id, end_to_end, leg = self._channels.chat_id, self._channels.end_to_end, self._channels.leg
-        try:
-            tag = end_to_end.complete(answer.end_to_end, answer.end_to_end_confirm, now, peer_public_key=answer.responder_key)
-        except ProtocolError:
-            self._context.effects.send(Confirm(chat_id, 0, b"", leg.epoch, hop_tag))
-            raise
-        self._context.effects.send(Confirm(chat_id, end_to_end.epoch, tag, leg.epoch, hop_tag))
+    def complete(self, answer: Answer, leg: PreparedEpoch, now: float) -> None:
+        """Both halves are used and confirmed; neither when the end-to-end answer is no good, which is raised."""
+        self._context.effects.send(self._channels.complete(answer, leg, now))
         self._agree()
 
-    def confirm_leg(self, confirm: Confirm, now: float) -> bool:
-        """The initiator's tag, which may come again, or not at all; True when the leg has new keys."""
-        if not confirm.hop_epoch:
-            return False
-        return self._confirm(self._channels.leg, confirm.hop_epoch, confirm.hop_confirm, now)
+    def confirm(self, confirm: Confirm, now: float) -> tuple[bool, bool]:
+        """The initiator's tags, which may come again: (the end-to-end epoch is new, the leg's is).
 
-    def confirm_end_to_end(self, confirm: Confirm, now: float) -> bool:
-        """As `confirm_leg`, for the other half; what we offered meanwhile is void."""
-        if not self._confirm(self._channels.end_to_end, confirm.end_to_end_epoch, confirm.end_to_end_confirm, now):
-            return False
-        self._channels.abandon_offer()
-        self._agree()
-        return True
-
-    def _confirm(self, channel: Channel, epoch: int, tag: bytes, now: float) -> bool:
+        What we offered meanwhile is void with a new end-to-end epoch.
+        """
         if isinstance(self.state, Offered):
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "nobody has our answer yet")
-        before = channel.epoch
-        channel.check_confirm(epoch, tag, now)
-        return channel.epoch != before
+        end_to_end, leg = self._channels.confirm(confirm, now)
+        if end_to_end:
+            self._channels.abandon_offer()
+            self._agree()
+        return end_to_end, leg
 
     def _agree(self) -> None:
         """The end-to-end channel uses a new epoch."""

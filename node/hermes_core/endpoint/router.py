@@ -148,11 +148,11 @@ class AppChats:
         if chat is not None:
             chat.receive(message, now)
         elif isinstance(message, Offer):
-            self._take_offer(message, self._home, now)
+            self._take_offer(message, self._home)
         else:
             self._receive_stray(message, chat_id)
 
-    def _take_offer(self, offer: Offer, home: HomeStream, now: float) -> None:
+    def _take_offer(self, offer: Offer, home: HomeStream) -> None:
         """A chat that is not known here, or not at this home."""
         try:
             if offer.end_to_end.epoch != 1:
@@ -163,7 +163,7 @@ class AppChats:
             if offer.target != self.app_id:
                 raise ProtocolError(ErrorCode.TARGET_NOT_FOUND)  # noqa: TRY301
             self._require_room()
-            self._add(AppChat.answer(self._context, offer, home, now))
+            self._add(AppChat.receive_first(self._context, offer, home))
         except ProtocolError as error:
             self._effects.report(FrameRefused(offer.chat_id, error.code))
             self._effects.send(Reject(offer.chat_id, error.code))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
-from hermes_core.crypto.x25519 import EphemeralKey
+from hermes_core.crypto.x25519 import EphemeralKey, refuse_small_order
 from hermes_core.handshake.key_schedule import EpochKeys, derive_epoch_keys
 from hermes_core.handshake.statement import KeyStatement, sign_statement, verify_statement
 from hermes_core.handshake.transcript import HandshakeContext, encode_answer, encode_offer, hash_transcript
@@ -32,18 +32,24 @@ def build_offer(
     return statement, OutstandingOffer(context, ephemeral, encoded)
 
 
+def verify_offer(context: HandshakeContext, offer: KeyStatement, peer_public_key: bytes) -> bytes:
+    """As responder, and before anything secret is made: what the offer signed. INVALID_KEY, AUTH_FAILED."""
+    encoded = encode_offer(context, offer.ephemeral)
+    verify_statement(offer, context.initiator, peer_public_key, encoded)
+    refuse_small_order(offer.ephemeral)
+    return encoded
+
+
 def build_answer(
     context: HandshakeContext,
     identity: Identity,
     ephemeral: EphemeralKey,
     offer: KeyStatement,
-    peer_public_key: bytes,
+    encoded_offer: bytes,
     previous_ratchet: SecretBytes | None,
 ) -> tuple[KeyStatement, EpochKeys]:
-    """As responder: verify the offer, sign the answer, derive the keys. The ephemeral is wiped, also on failure."""
+    """As responder: sign the answer to a verified offer, derive the keys. The ephemeral is wiped, also on failure."""
     try:
-        encoded_offer = encode_offer(context, offer.ephemeral)
-        verify_statement(offer, context.initiator, peer_public_key, encoded_offer)
         shared = ephemeral.exchange(offer.ephemeral)
     finally:
         public = ephemeral.public

@@ -16,6 +16,7 @@ from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Party
 from hermes_core.ratchet.ack import ACK_TAG_BYTES, check_ack_tag, compute_ack_tag
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
+from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.header import (
     FRAME_OVERHEAD_BYTES,
@@ -26,6 +27,7 @@ from hermes_core.ratchet.header import (
 )
 from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.params import ChannelParams
+from hermes_core.ratchet.prepared import PreparedAnswer, PreparedEpoch, VerifiedOffer
 from hermes_core.ratchet.replay import open_late
 from hermes_core.ratchet.resume import ResumeContext, build_claim, check_claims
 from hermes_core.ratchet.state import ChannelSnapshot
@@ -148,30 +150,69 @@ class Channel:
         """As initiator: the statement for the next epoch; it replaces an outstanding own offer."""
         return self.negotiation.start_offer()
 
+    def verify_offer(self, offer: KeyStatement, *, peer_public_key: bytes | None = None) -> VerifiedOffer:
+        """As responder: whether an offer is to be answered; nothing changes, and nothing secret is made.
+
+        `peer_public_key` is needed once, if the constructor did not get it.
+        INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, INVALID_KEY, AUTH_FAILED.
+        """
+        return self.negotiation.verify_offer(offer, peer_public_key=peer_public_key)
+
+    def prepare_answer(self, offer: VerifiedOffer, now: float) -> PreparedAnswer:
+        """As responder: the answer, and the epoch that it leads to; nothing changes before `adopt_answer`.
+
+        KEY_VERSION_MISMATCH and REPLAYED_KEY when the channel has moved on since the offer was verified.
+        """
+        return self.negotiation.prepare_answer(offer, now)
+
+    def adopt_answer(self, prepared: PreparedAnswer) -> None:
+        """The answer is about to leave: its epoch is pending. An older pending epoch and an own outstanding offer are dropped.
+
+        It was prepared by this channel, which nothing has changed since.
+        """
+        self.negotiation.adopt_answer(prepared)
+
     def answer_offer(
         self, offer: KeyStatement, now: float, *, peer_public_key: bytes | None = None
     ) -> tuple[KeyStatement, bytes]:
-        """As responder: (answer, own confirmation tag); the new epoch is pending.
+        """(answer, own confirmation tag): all three, for a channel that stands alone."""
+        prepared = self.prepare_answer(self.verify_offer(offer, peer_public_key=peer_public_key), now)
+        self.adopt_answer(prepared)
+        return prepared.answer, prepared.tag
 
-        An older pending epoch and an own outstanding offer are dropped. `peer_public_key` is needed once, if the constructor
-        did not get it. INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, INVALID_KEY, AUTH_FAILED.
+    def prepare_epoch(
+        self, answer: KeyStatement, confirm: bytes, now: float, *, peer_public_key: bytes | None = None
+    ) -> PreparedEpoch:
+        """As initiator: check answer and tag; the new epoch and our own tag. Nothing changes before `adopt_epoch`.
+
+        KEY_VERSION_MISMATCH when no offer is outstanding; INVALID_FRAME, REPLAYED_KEY, INVALID_KEY, AUTH_FAILED, KEY_MISMATCH.
         """
-        return self.negotiation.answer_offer(offer, now, peer_public_key=peer_public_key)
+        return self.negotiation.prepare_epoch(answer, confirm, now, peer_public_key=peer_public_key)
+
+    def adopt_epoch(self, prepared: PreparedEpoch, now: float) -> None:
+        """Use the epoch from now on; nothing has changed this channel since it was prepared."""
+        self.negotiation.adopt_epoch(prepared, now)
 
     def complete(self, answer: KeyStatement, confirm: bytes, now: float, *, peer_public_key: bytes | None = None) -> bytes:
-        """As initiator: check answer and tag, begin to use the new epoch, return the own confirmation tag.
+        """Both, for a channel that stands alone; the own confirmation tag. After an error the offer is still outstanding."""
+        prepared = self.prepare_epoch(answer, confirm, now, peer_public_key=peer_public_key)
+        self.adopt_epoch(prepared, now)
+        return prepared.tag
 
-        After an error the offer is still outstanding. KEY_VERSION_MISMATCH when none is; INVALID_FRAME, REPLAYED_KEY,
-        INVALID_KEY, AUTH_FAILED, KEY_MISMATCH.
+    def verify_confirm(self, epoch: int, tag: bytes) -> Epoch:
+        """As responder: the epoch that the initiator's tag confirms, now or again; nothing changes before `adopt_confirmed`.
+
+        KEY_MISMATCH for a wrong tag, KEY_VERSION_MISMATCH for any other epoch.
         """
-        return self.negotiation.complete(answer, confirm, now, peer_public_key=peer_public_key)
+        return self.negotiation.verify_confirm(epoch, tag)
 
-    def check_confirm(self, epoch: int, tag: bytes, now: float) -> None:
-        """As responder: the initiator's tag; the pending epoch becomes the one in use. Idempotent.
+    def adopt_confirmed(self, epoch: Epoch, now: float) -> bool:
+        """The pending epoch becomes the one in use; False for one that is in use already."""
+        return self.negotiation.adopt_confirmed(epoch, now)
 
-        KEY_MISMATCH for a wrong tag (the caller drops the epoch), KEY_VERSION_MISMATCH for any other epoch.
-        """
-        self.negotiation.check_confirm(epoch, tag, now)
+    def check_confirm(self, epoch: int, tag: bytes, now: float) -> bool:
+        """Both, for a channel that stands alone."""
+        return self.adopt_confirmed(self.verify_confirm(epoch, tag), now)
 
     def confirm_tag(self) -> tuple[int, bytes] | None:
         """As initiator: (epoch, tag) to repeat until the peer has shown that it uses the epoch; None afterwards."""

@@ -1,7 +1,9 @@
 """How the epochs of a channel begin: offer, answer, confirmation.
 
-as initiator:  start_offer ──► offering ──complete──► the new epoch is in use
-as responder:  answer_offer ─► pending  ──check_confirm (or a resume in it)──► the new epoch is in use
+as initiator:  start_offer ──► offering ──adopt_epoch──► the new epoch is in use
+as responder:  adopt_answer ─► pending  ──adopt_confirmed (or a resume in it)──► the new epoch is in use
+
+What can be refused is apart from what changes something: `verify_…` and `prepare_…` change nothing, `adopt_…` does not fail.
 """
 
 from __future__ import annotations
@@ -12,20 +14,21 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.confirmation import check_confirm, compute_confirm
-from hermes_core.handshake.exchange import OutstandingOffer, build_answer, build_offer, complete_offer
+from hermes_core.handshake.exchange import OutstandingOffer, build_answer, build_offer, complete_offer, verify_offer
 from hermes_core.handshake.statement import KeyStatement, check_statement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import MAX_EPOCH, Party, Role
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
+from hermes_core.ratchet.prepared import PreparedAnswer, PreparedEpoch, VerifiedOffer
 from hermes_core.ratchet.replay import refuse_reused, remember
 
 
 class Negotiation:
     """Agrees on the next epoch of `epochs`; owns the offer under way, the ephemerals seen, and the peer's identity key.
 
-    `Channel` says what each method does for its caller; none changes anything when it raises.
+    `Channel` says what each method does for its caller.
     """
 
     __slots__ = ("_context", "_epochs", "_identity", "_random", "offer", "peer_public_key", "seen")
@@ -55,25 +58,39 @@ class Negotiation:
         self.offer = offer
         return statement
 
-    def answer_offer(self, offer: KeyStatement, now: float, *, peer_public_key: bytes | None) -> tuple[KeyStatement, bytes]:
-        context = self._build_context(initiator=self._context.peer, responder=self._context.local)
-        check_statement(offer, context.epoch)
-        refuse_reused(offer.ephemeral, self.seen)
-        key = self._peer_key(peer_public_key)
-        ephemeral = generate_ephemeral(self._random)
-        answer, keys = build_answer(context, self._identity, ephemeral, offer, key, self._previous_ratchet())
-        epoch = Epoch.begin(self._context, context.epoch, Role.RESPONDER, keys, now)
-        self.abandon_offer()
-        self._accept_statements(key, offer.ephemeral, answer.ephemeral)
-        self._epochs.await_confirm(epoch)
-        return answer, self._own_tag(epoch)
+    # as responder
 
-    def complete(self, answer: KeyStatement, confirm: bytes, now: float, *, peer_public_key: bytes | None) -> bytes:
+    def verify_offer(self, offer: KeyStatement, *, peer_public_key: bytes | None) -> VerifiedOffer:
+        context = self._answer_context()
+        self._refuse_stale(offer, context.epoch)
+        key = self._peer_key(peer_public_key)
+        return VerifiedOffer(context, offer, verify_offer(context, offer, key), key)
+
+    def prepare_answer(self, offer: VerifiedOffer, now: float) -> PreparedAnswer:
+        context, statement = offer.context, offer.statement
+        self._refuse_stale(statement, self._answer_context().epoch)
+        if context != self._answer_context():
+            raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "the channel has moved on since this offer was checked")
+        ephemeral = generate_ephemeral(self._random)
+        answer, keys = build_answer(context, self._identity, ephemeral, statement, offer.encoded, self._previous_ratchet())
+        epoch = Epoch.begin(self._context, context.epoch, Role.RESPONDER, keys, now)
+        ephemerals = statement.ephemeral, answer.ephemeral
+        return PreparedAnswer(epoch, self._own_tag(epoch), offer.peer_public_key, ephemerals, answer)
+
+    def adopt_answer(self, prepared: PreparedAnswer) -> None:
+        self.abandon_offer()
+        self._note_exchange(prepared)
+        self._epochs.await_confirm(prepared.epoch)
+
+    # as initiator
+
+    def prepare_epoch(
+        self, answer: KeyStatement, confirm: bytes, now: float, *, peer_public_key: bytes | None
+    ) -> PreparedEpoch:
         offer = self.offer
         if offer is None:
             raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "no offer is outstanding")
-        check_statement(answer, offer.context.epoch)
-        refuse_reused(answer.ephemeral, self.seen)
+        self._refuse_stale(answer, offer.context.epoch)
         key = self._peer_key(peer_public_key)
         keys = complete_offer(offer, answer, key, self._previous_ratchet())
         try:
@@ -82,19 +99,27 @@ class Negotiation:
             keys.wipe()
             raise
         epoch = Epoch.begin(self._context, offer.context.epoch, Role.INITIATOR, keys, now)
-        self._accept_statements(key, offer.ephemeral.public, answer.ephemeral)
-        self.abandon_offer()
-        self._epochs.adopt(epoch, now)
-        return self._own_tag(epoch)
+        return PreparedEpoch(epoch, self._own_tag(epoch), key, (offer.ephemeral.public, answer.ephemeral))
 
-    def check_confirm(self, number: int, tag: bytes, now: float) -> None:
+    def adopt_epoch(self, prepared: PreparedEpoch, now: float) -> None:
+        self._note_exchange(prepared)
+        self.abandon_offer()
+        self._epochs.adopt(prepared.epoch, now)
+
+    # confirmations
+
+    def verify_confirm(self, number: int, tag: bytes) -> Epoch:
         for epoch in (self._epochs.pending, self._epochs.current):
             if epoch is not None and epoch.number == number and epoch.role is Role.RESPONDER:
                 check_confirm(self._context.hash_id, epoch.mac, Role.INITIATOR, epoch.transcript_hash, tag)
-                if epoch is self._epochs.pending:
-                    self._epochs.adopt(epoch, now)
-                return
+                return epoch
         raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"epoch {number} does not wait for a confirmation")
+
+    def adopt_confirmed(self, epoch: Epoch, now: float) -> bool:
+        if epoch is not self._epochs.pending:
+            return False
+        self._epochs.adopt(epoch, now)
+        return True
 
     def confirm_tag(self) -> tuple[int, bytes] | None:
         epoch = self._epochs.current
@@ -125,7 +150,15 @@ class Negotiation:
             raise ProtocolError(ErrorCode.INVALID_KEY, "peer's identity key is missing or not the one known")
         return key
 
-    def _accept_statements(self, peer_public_key: bytes, *ephemerals: bytes) -> None:
+    def _answer_context(self) -> HandshakeContext:
+        return self._build_context(initiator=self._context.peer, responder=self._context.local)
+
+    def _refuse_stale(self, statement: KeyStatement, epoch: int) -> None:
+        """INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY: what needs no cryptography to be refused."""
+        check_statement(statement, epoch)
+        refuse_reused(statement.ephemeral, self.seen)
+
+    def _note_exchange(self, prepared: PreparedEpoch) -> None:
         """A snapshot holds these too; the epoch that they bring is what makes it `dirty`."""
-        self.peer_public_key = peer_public_key
-        self.seen = remember(self.seen, *ephemerals)
+        self.peer_public_key = prepared.peer_public_key
+        self.seen = remember(self.seen, *prepared.ephemerals)

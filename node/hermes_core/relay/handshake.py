@@ -1,8 +1,7 @@
 """First handshakes and rekeys of a chat as its node relays them: offer, answer, confirmation, rejection; crossing offers.
 
-The end-to-end statements pass through unchanged; each hop has a handshake of its own. The node answers the offering side's
-hop as soon as the offer came, keeps that answer until the other app's came back, and confirms the onward hop as soon as it has
-checked its answer, so that no hop's epoch depends on the far end.
+The end-to-end statements pass through unchanged; each hop has a handshake of its own. The node checks the offering side's hop
+when the offer comes, and answers it when the other app's answer has come and is good: both hops move in one step, or neither.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import derive_app_id
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol.messages import Answer, CloseReason, Confirm, Offer, Reject
+from hermes_core.ratchet.prepared import VerifiedOffer
 from hermes_core.relay.admission import charge
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.events import HandshakeFailed
@@ -28,13 +27,12 @@ from hermes_core.relay.token_bucket import TokenBucket
 
 @dataclass(frozen=True, slots=True)
 class OfferUnderWay:
-    """Came over hop `offerer`, went out over the other, not answered yet. Our own answer to its hop is kept until then."""
+    """Came over hop `offerer`, went out over the other, not answered yet; nor is the offerer's hop until then."""
 
     offerer: int
     end_to_end_epoch: int
     started_at: float
-    hop_answer: KeyStatement
-    hop_confirm: bytes
+    hop_offer: VerifiedOffer
 
     @property
     def first(self) -> bool:
@@ -83,7 +81,7 @@ class Handshake:
             context.admission.charge_rekey(hop.app_id, now)
 
     def begin(self, index: int, offer: Offer, now: float) -> None:
-        """Answer the hop's half and pass the offer on; ProtocolError when it cannot be answered, and nothing changes.
+        """Check the hop's half and pass the offer on; ProtocolError when it is no good, and nothing changes.
 
         Of two offers that cross, the one of the app with the lower id stands, everywhere; the other's sender adopts it.
         """
@@ -91,9 +89,9 @@ class Handshake:
         waiting = self.under_way
         if waiting is not None and waiting.offerer != index and onward.app_id < hop.app_id:
             return
-        hop_answer, hop_confirm = hop.channel.answer_offer(offer.hop, now)
-        self.abandon(replaced_by=index)
-        self.under_way = OfferUnderWay(index, offer.end_to_end.epoch, now, hop_answer, hop_confirm)
+        hop_offer = hop.channel.verify_offer(offer.hop)
+        self.abandon()
+        self.under_way = OfferUnderWay(index, offer.end_to_end.epoch, now, hop_offer)
         if self.under_way.first:
             self._context.admission.count_waiting(self._hops.app_ids, 1)
         statement = onward.channel.start_offer()
@@ -106,45 +104,52 @@ class Handshake:
         """Check the hop's answer and confirm it at once; pass the end-to-end answer on with our own for the offering side."""
         hop = self._hops[index]
         try:
-            offer = self._check_answer(index, answer, now)
+            offer = self._find_offer(index, answer)
+            epoch = hop.channel.prepare_epoch(answer.hop, answer.hop_confirm, now)
         except ProtocolError as error:
             # An answer that is not authentic changes nothing; one that is, but leads to other keys, ends the attempt.
             hop.refuse_frame(error)
             if error.code is ErrorCode.KEY_MISMATCH:
                 self.fail(error.code)
             return
+        offerer = self._hops[offer.offerer]
+        try:
+            hop_answer = offerer.channel.prepare_answer(offer.hop_offer, now)
+        except ProtocolError as error:  # that hop has moved on meanwhile: its offer leads nowhere
+            epoch.wipe()
+            self.fail(error.code)
+            return
+        hop.channel.adopt_epoch(epoch, now)
+        offerer.channel.adopt_answer(hop_answer)
         self._lifetime.note_activity(now)
         self.end()
         self._standing.note_answer(index, answer.responder_key, offer.end_to_end_epoch)
         hop.apply(HopInput.ONWARD_UP)  # the answer has just come that way
         self.enter_epoch(hop, now)
         hop.confirm()
-        offerer = self._hops[offer.offerer]
         offerer.note_told(up=True)  # the answer says so
-        statements = (answer.end_to_end, answer.end_to_end_confirm, offer.hop_answer, offer.hop_confirm)
+        statements = (answer.end_to_end, answer.end_to_end_confirm, hop_answer.answer, hop_answer.tag)
         offerer.send(Answer(answer.chat_id, answer.responder_key, *statements))
 
-    def _check_answer(self, index: int, answer: Answer, now: float) -> OfferUnderWay:
-        """The offer it answers; the hop's keys are in use then. Raise what the answer is refused with."""
-        offer, hop = self.under_way, self._hops[index]
+    def _find_offer(self, index: int, answer: Answer) -> OfferUnderWay:
+        """The offer it answers; raise what an answer to none is refused with."""
+        offer = self.under_way
         if offer is None or offer.offerer == index or answer.end_to_end.epoch != offer.end_to_end_epoch:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "no offer waits for this answer")
-        if derive_app_id(answer.responder_key) != hop.app_id:
+        if derive_app_id(answer.responder_key) != self._hops[index].app_id:
             raise ProtocolError(ErrorCode.INVALID_KEY, "responder_key is another app's")
-        hop.channel.complete(answer.hop, answer.hop_confirm, now)
         return offer
 
     def receive_confirm(self, index: int, confirm: Confirm, now: float) -> None:
         """Check the hop's half, pass the end-to-end half on. Idempotent: an app repeats it until it knows that it arrived."""
         hop, onward = self._hops.pair[index], self._hops.pair[1 - index]
         if confirm.hop_epoch:
-            before = hop.channel.epoch
             try:
-                hop.channel.check_confirm(confirm.hop_epoch, confirm.hop_confirm, now)
+                renewed = hop.channel.check_confirm(confirm.hop_epoch, confirm.hop_confirm, now)
             except ProtocolError as error:
                 hop.refuse_frame(error)
                 return
-            if hop.channel.epoch != before:
+            if renewed:
                 self._lifetime.note_activity(now)
                 self.enter_epoch(hop, now)
         if confirm.end_to_end_epoch and (onward.state.ready or self._standing.state is ChatState.QUARANTINED):
@@ -194,13 +199,10 @@ class Handshake:
             if self._lifetime.note_renewal(self._hops.epochs):
                 self._standing.note_change()
 
-    def abandon(self, *, replaced_by: int | None = None) -> None:
-        """Forget an offer that waits, and our half of it. `replaced_by`: the hop whose newer offer was answered already."""
-        offer = self.under_way
-        if offer is not None:
-            self._hops[1 - offer.offerer].channel.abandon_offer()
-            if replaced_by != offer.offerer:
-                self._hops[offer.offerer].channel.drop_pending()  # the answer never left
+    def abandon(self) -> None:
+        """Forget an offer that waits, and our half of it."""
+        if self.under_way is not None:
+            self._hops[1 - self.under_way.offerer].channel.abandon_offer()
         self.end()
 
     def end(self) -> None:

@@ -116,4 +116,4 @@ def make_open_chat(params: AppParams | None = None) -> tuple[AppChat, Notebook, 
 def make_offered_chat() -> tuple[AppChat, Notebook, FarEnds]:
     """A chat that the peer has offered; its owner has not decided."""
     effects, far = Notebook(), FarEnds(ChatId(bytes(range(16))))
-    return AppChat.answer(make_context(effects), far.offer(), HOME, NOW), effects, far
+    return AppChat.receive_first(make_context(effects), far.offer(), HOME), effects, far

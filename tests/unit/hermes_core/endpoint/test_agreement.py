@@ -21,12 +21,12 @@ from hermes_core.endpoint.agreement import (
     Starting,
     Wanted,
 )
-from hermes_core.endpoint.channels import ChannelPair
+from hermes_core.endpoint.channels import ChannelPair, OfferedPair
 from hermes_core.endpoint.events import ChatFailed
 from hermes_core.endpoint.handshake import Handshake
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import derive_app_id
-from hermes_core.protocol.messages import Answer, Offer
+from hermes_core.protocol.messages import Offer
 from tests.unit.hermes_core.endpoint.parts import HOME, NOW, PEER_KEY, Notebook, make_context, make_offered_chat
 
 STATES: tuple[type[AgreementState], ...] = (Starting, Offered, Accepted, Active, Wanted, Offering, Paused)
@@ -72,16 +72,16 @@ def make_handshake(state: AgreementState) -> tuple[Handshake, Notebook]:
     return Handshake(context, peer, channels, state), effects  # type: ignore[arg-type]
 
 
-def kept_answer() -> Answer:
+def kept_offer() -> OfferedPair:
     state = make_offered_chat()[0].handshake.state
     assert isinstance(state, Offered)
-    return state.answer
+    return state.offered
 
 
 OWNER, NODE = RekeyWish.OWNER, RekeyWish.NODE
 ALL: tuple[AgreementState, ...] = (
     Starting(NOW),
-    Offered(kept_answer()),
+    Offered(kept_offer()),
     Accepted(NOW),
     Active(),
     *(state for wish in RekeyWish for state in (Wanted(wish, 7.0), Offering(wish, 7.0, NOW), Paused(wish, 7.0, NOW + 7.0))),

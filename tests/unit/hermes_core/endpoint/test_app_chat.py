@@ -28,7 +28,16 @@ from hermes_core.protocol.messages import (
     Sealed,
 )
 from hermes_core.protocol.timers import fire_due, next_due
-from tests.unit.hermes_core.endpoint.parts import HOME, NOW, Notebook, make_chat, make_offered_chat, make_open_chat
+from tests.unit.hermes_core.endpoint.parts import (
+    HOME,
+    NOW,
+    FarEnds,
+    Notebook,
+    make_chat,
+    make_context,
+    make_offered_chat,
+    make_open_chat,
+)
 
 
 def kinds(messages: list[ChatMessage]) -> list[type]:
@@ -130,14 +139,27 @@ def test_a_timer_that_ends_the_chat_is_the_last_to_fire() -> None:
     assert effects.events == [ChatFailed(chat.chat_id, ErrorCode.TARGET_OFFLINE, "nobody answered")]
 
 
-def test_nobody_can_confirm_an_answer_that_was_not_given() -> None:
-    """The answer is made before the owner decides; should it leak, the chat still waits for the decision."""
+def test_nothing_secret_is_made_before_the_owner_decides() -> None:
     chat, effects, far = make_offered_chat()
-    confirm = far.complete(chat.handshake.require_offered().answer)
+    twin = FarEnds(chat.chat_id)
+    confirm = twin.complete(make_answer_to(twin))
     effects.events.clear()
     chat.receive(confirm, NOW)
     assert effects.events == [FrameRefused(chat.chat_id, ErrorCode.CHAT_NOT_READY)]
     assert (chat.end_to_end.epoch, chat.leg.epoch) == (0, 0)
+    assert (chat.end_to_end.pending_epoch, chat.leg.pending_epoch) == (0, 0)
+    chat.accept(NOW)
+    assert (chat.end_to_end.pending_epoch, chat.leg.pending_epoch) == (1, 1)
+    chat.receive(far.complete(effects.sends[-1]), NOW)
+    assert (chat.end_to_end.epoch, chat.leg.epoch) == (1, 1)
+
+
+def make_answer_to(far: FarEnds) -> ChatMessage:
+    """What a chat of its own answers, once its owner has accepted."""
+    effects = Notebook()
+    chat = AppChat.receive_first(make_context(effects), far.offer(), HOME)
+    chat.accept(NOW)
+    return effects.sends[-1]
 
 
 # what the owner hears

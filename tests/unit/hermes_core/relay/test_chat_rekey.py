@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -345,3 +346,36 @@ def test_grace_runs_while_both_apps_are_there_and_begins_anew() -> None:
     assert chat_id in world.n.chats
     world.pass_time(20.0)
     assert chat_id not in world.n.chats
+
+
+def take_from_queue(world: HonestWorld, node: str, app: str, kind: type) -> Any:
+    """Hold a message back that is on its way to an app."""
+    queue = world.stream(node, app).inbox[app]
+    held = next(message for message in queue if isinstance(message, kind))
+    queue.remove(held)
+    return held
+
+
+def test_an_offer_that_was_held_back_does_not_cost_the_answer_to_the_next_one() -> None:
+    """Somebody between node and app holds an offer back, then a confirmation, and delivers both later in this order."""
+    world = HonestWorld(nodes=1)
+    chat_id = world.open_chat()
+    world.rekey(world.b, chat_id)
+    world.step("app-1", "node-0")
+    offer = take_from_queue(world, "node-0", "app-0", Offer)
+    world.pass_time(60.0)
+    world.rekey(world.b, chat_id)
+    world.step("app-1", "node-0")
+    world.step("node-0", "app-0")  # this offer passes
+    world.step("app-0", "node-0")
+    world.step("node-0", "app-1")
+    world.step("app-1", "node-0")
+    confirms = [take_from_queue(world, "node-0", "app-0", Confirm) for _ in range(2)]  # the hop's, and the app's
+    for message in (confirms[0], offer, confirms[1]):
+        world.inject("node-0", "app-0", message)
+    world.run()
+    assert epochs(world, chat_id) == [2, 2, 2]
+    world.send(world.a, chat_id)
+    world.send(world.b, chat_id)
+    world.run()
+    assert world.ledger.chats[chat_id].received == {"app-0": 1, "app-1": 1}
