@@ -17,6 +17,7 @@ from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import ChannelKind, ChatId, app_party, derive_app_id
 from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.header import START_BYTES, build_nonce
 
 CONTENT = os.urandom(1024)
 OPERATIONS = 2560  # ten windows
@@ -37,7 +38,8 @@ def run() -> list[Figure]:
 def make_hermes() -> Callable[[int], object]:
     identities = (Identity.generate(), Identity.generate())
     parties = [app_party(derive_app_id(identity.public_key)) for identity in identities]
-    params = ChannelParams(max_skipped_keys=256)
+    params = ChannelParams()
+    nonce = build_nonce(bytes(START_BYTES))
     sender, receiver = (
         Channel(
             kind=ChannelKind.END_TO_END,
@@ -60,7 +62,7 @@ def make_hermes() -> Callable[[int], object]:
         for _ in range(operations):
             sequence += 1
             suffix = sequence.to_bytes(8, "big")
-            frame = sender.seal(CONTENT, 0.0, aad_suffix=suffix)
+            frame = sender.seal(CONTENT, 0.0, nonce=nonce, aad_suffix=suffix)
             if receiver.open(frame, 0.0, aad_suffix=suffix) != CONTENT:
                 raise AssertionError("content changed on its way")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from benchmarks.measure import Figure, build_cost_figure, interleave
+from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered
@@ -27,6 +28,7 @@ PASSES = (1, 16, 64)
 FRAMES = 1_920
 ROUNDS = 7
 NODE = NodeId("node-0")
+NONCE = bytes(12)
 PAYLOAD = encode_data(1, bytes(1024))
 """A message of the size of 1 KiB; its end-to-end half is nothing a node looks into."""
 
@@ -62,8 +64,8 @@ class Relayed:
         chat_id = self._apps[0].start_chat(self._apps[1].app_id, 0.0)
         while self._exchange():
             pass
-        leg = self._apps[0].chats[chat_id].leg
-        self._frames = feed(lambda: leg.seal(PAYLOAD, 0.0))
+        leg, nonce = self._apps[0].chats[chat_id].leg, derive_hop_nonce(bytes(32), app_party(self._apps[0].app_id))
+        self._frames = feed(lambda: leg.seal(PAYLOAD, 0.0, nonce=nonce))
 
     def _exchange(self) -> bool:
         moved = False
@@ -99,11 +101,11 @@ class Bare:
         near, far = make_channels()
         self._incoming = far
         self._onward, _ = make_channels()
-        self._frames = feed(lambda: near.seal(PAYLOAD, 0.0))
+        self._frames = feed(lambda: near.seal(PAYLOAD, 0.0, nonce=NONCE))
 
     def relay(self, operations: int) -> None:
         for _ in range(operations):
-            self._onward.seal(self._incoming.open(next(self._frames), 0.0), 0.0)
+            self._onward.seal(self._incoming.open(next(self._frames), 0.0, nonce=NONCE), 0.0, nonce=NONCE)
 
 
 def make_channels() -> tuple[Channel, Channel]:

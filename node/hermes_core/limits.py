@@ -38,10 +38,6 @@ Window = Annotated[
     bounds(256, 1, _MAX_SKIP, "positions", "Positions reserved on disk ahead of use; 1 writes for every message.", _FOLLOWED),
 ]
 OverlapS = Annotated[float, bounds(30, 0, 600, "s", "The old epoch's keys live at most this long beside the new ones.")]
-MaxSkippedKeys = Annotated[
-    int, bounds(0, 0, 256, "keys", "Keys of skipped positions that are kept; none where the transport keeps the order.")
-]
-SkippedTtlS = Annotated[float, bounds(600, 0, 600, "s", "The key of a skipped position is dropped after this long.")]
 
 # Rekeys.
 MaxKeyLifetimeS = Annotated[

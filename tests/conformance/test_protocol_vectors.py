@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.session_binding import derive_session_binding
@@ -28,6 +29,7 @@ from hermes_core.protocol.session import Challenge
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.header import build_nonce
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 from tests.reference import make_vectors
@@ -35,7 +37,7 @@ from tests.reference import make_vectors
 VECTORS = Path(__file__).parents[1] / "vectors"
 HASHES = {"sha256": HashId.SHA256, "sha512": HashId.SHA512}
 KINDS = {"end-to-end": ChannelKind.END_TO_END, "leg": ChannelKind.LEG, "tieline": ChannelKind.TIELINE}
-TEXT_FIELDS = {"hash", "kind", "node_id", "app_id", "initiator_party", "responder_party"}
+TEXT_FIELDS = {"hash", "kind", "node_id", "app_id", "initiator_party", "sender_party", "responder_party"}
 
 
 def load(name: str) -> list[dict[str, Any]]:
@@ -165,15 +167,19 @@ def restore_channel(case: dict[str, Any], *, direction: int, role: Role) -> Chan
 
 @pytest.mark.parametrize("case", load("frames"))
 def test_frames(case: dict[str, Any]) -> None:
-    suffix = b"" if case["seq"] is None else case["seq"].to_bytes(8, "big")
+    end_to_end = KINDS[case["kind"]] is ChannelKind.END_TO_END
+    suffix = case["seq"].to_bytes(8, "big") if end_to_end else b""
+    nonce = build_nonce(case["start"]) if end_to_end else derive_hop_nonce(case["session_binding"], Party(case["sender_party"]))
+    assert nonce == case["nonce"]
+    given = b"" if end_to_end else nonce  # its receiver reads it from the frame
     direction = Role(case["direction"])
     sender = restore_channel(case, direction=direction, role=direction)
-    assert sender.seal(case["plaintext"], 0.0, aad_suffix=suffix) == case["frame"]
+    assert sender.seal(case["plaintext"], 0.0, nonce=nonce, aad_suffix=suffix) == case["frame"]
     receiver = restore_channel(case, direction=direction, role=direction.peer)
     with pytest.raises(ProtocolError) as raised:
-        receiver.open(case["frame"][:-1] + bytes([case["frame"][-1] ^ 1]), 0.0, aad_suffix=suffix)
+        receiver.open(case["frame"][:-1] + bytes([case["frame"][-1] ^ 1]), 0.0, nonce=given, aad_suffix=suffix)
     assert raised.value.code is ErrorCode.AUTH_FAILED
-    assert receiver.open(case["frame"], 0.0, aad_suffix=suffix) == case["plaintext"]
+    assert receiver.open(case["frame"], 0.0, nonce=given, aad_suffix=suffix) == case["plaintext"]
 
 
 @pytest.mark.parametrize("case", load("acks"))

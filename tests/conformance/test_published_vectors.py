@@ -149,10 +149,10 @@ def check_chacha(fields: list[bytes], sealed: bytes, *, valid: bool) -> None:
     held = secret(key)
     if not valid:
         with pytest.raises((ProtocolError, ValueError)):
-            open_frame(pointer(held.buffer), b"head" + sealed, 4, aad, nonce=nonce)
+            open_frame(pointer(held.buffer), nonce, b"head" + sealed, 4, aad)
         return
-    assert seal_frame(pointer(held.buffer), b"head", plaintext, aad, nonce=nonce) == b"head" + sealed
-    assert open_frame(pointer(held.buffer), b"head" + sealed, 4, aad, nonce=nonce) == plaintext
+    assert seal_frame(pointer(held.buffer), nonce, b"head", plaintext, aad) == b"head" + sealed
+    assert open_frame(pointer(held.buffer), nonce, b"head" + sealed, 4, aad) == plaintext
 
 
 def test_chacha20_poly1305_wycheproof() -> None:

@@ -56,7 +56,7 @@ def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], l
             local=party(node_names[side], keys[side]),
             peer=party(node_names[1 - side], keys[1 - side]),
             peer_public_key=keys[1 - side],
-            params=ChannelParams(hash_id=hash_id, window=window, max_skipped_keys=16),
+            params=ChannelParams(hash_id=hash_id, window=window),
             random=ListedRandom(own),
         )
         return Side(seeds[side], own, channel)
@@ -104,11 +104,13 @@ def test_two_epochs(
         positions = [0, 0]
         for index, text, seq in messages:
             role = index if initiator == 0 else 1 - index
-            frame = sides[index].channel.seal(text, 0.0, aad_suffix=ref.u64(seq))
+            start = ref.u64(seq) if kind is ChannelKind.END_TO_END else b""
+            nonce = ref.content_nonce(start) if start else ref.hop_nonce(binding, names[index])
+            frame = sides[index].channel.seal(text, 0.0, nonce=nonce, aad_suffix=ref.u64(seq))
             chain_keys[role], message_key = ref.step(h, chain_keys[role])
-            header = ref.frame_header(kind, chat_id, number, role, positions[role])
-            assert frame == ref.seal(message_key, header, text, seq)
-            assert sides[1 - index].channel.open(frame, 0.0, aad_suffix=ref.u64(seq)) == text
+            header = ref.frame_header(kind, chat_id, number, role, positions[role], start)
+            assert frame == ref.seal(message_key, nonce, header, text, seq)
+            assert sides[1 - index].channel.open(frame, 0.0, nonce=nonce, aad_suffix=ref.u64(seq)) == text
             positions[role] += 1
 
         for index in (0, 1):

@@ -7,7 +7,7 @@ from typing import Any
 
 from hermes_core.endpoint.params import AppParams
 from hermes_core.ids import ChatId
-from hermes_core.protocol.messages import ChatMessage
+from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.params import ChatParams
 from tests.model.parties import AppParty, NodeParty
@@ -122,6 +122,11 @@ class HonestWorld(World):
         stream = self.stream(sender, receiver)
         stream.inbox[receiver].appendleft(message)
         self.deliver(stream, receiver)
+
+    def seal_as_app(self, app: AppParty, chat_id: ChatId, payload: bytes) -> Sealed:
+        """A frame of its leg that the app's library would not send."""
+        hop = app.machine.chats[chat_id].hop
+        return Sealed(hop._leg.seal(payload, self.now, nonce=hop._home.send_nonce))
 
     def cut(self, first: str, second: str) -> None:
         """The stream breaks, what was under way is lost, both ends notice."""

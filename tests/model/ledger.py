@@ -36,14 +36,19 @@ class ChatLedger:
         return self.peers[1] if self.peers[0] == app else self.peers[0]
 
 
+def shorten(data: bytes) -> bytes:
+    """What stands for a frame or a key in the ledger."""
+    return hashlib.sha256(data).digest()[:16]
+
+
 class Ledger:
     """Every frame that went onto a wire, every message that was sent and delivered."""
 
     def __init__(self) -> None:
         self.chats: dict[ChatId, ChatLedger] = {}
-        self.frames: dict[tuple[str, str, bytes, bytes], bytes] = {}
-        self._transcripts: dict[bytes, bytes] = {}
-        self.end_to_end_frames: dict[tuple[str, bytes], bytes] = {}
+        self._sealed: dict[bytes, bytes] = {}
+        self._nonces: dict[bytes, bytes] = {}
+        self._keys: dict[tuple[str, bytes], bytes] = {}
         self.delivered = 0
         self.rekeys = 0
         self.ends: dict[CloseReason, int] = {}
@@ -55,24 +60,23 @@ class Ledger:
         if self.tracing:
             self.trace.update(repr(what).encode())
 
-    def note_seal(self, frame: bytes, transcript_hash: bytes) -> None:
-        """A frame was made under the keys of this transcript; it may never leave."""
-        self._transcripts[hashlib.sha256(frame).digest()[:16]] = transcript_hash[:8]
+    def note_seal(self, key: bytes, nonce: bytes, frame: bytes) -> None:
+        """A frame was made; it may never leave. No key and nonce for two plaintexts, whatever came back from a backup."""
+        key, digest = shorten(key), shorten(frame)
+        self._sealed[digest] = key
+        known = self._nonces.setdefault(key + nonce, digest)
+        require(known == digest, f"a key and a nonce for two frames, kind {frame[1]}: {frame[:31].hex()}")
 
     def record_frame(self, sender: str, receiver: str, frame: bytes) -> None:
-        """No (channel, epoch, direction, position) carries two different frames.
-
-        An epoch is its transcript: after a rollback past a rekey, another epoch with the same number has other keys.
-        """
-        digest = hashlib.sha256(frame).digest()[:16]
-        transcript = self._transcripts.pop(digest, b"")  # nobody notes it in a world without rollbacks
-        known = self.frames.setdefault((sender, receiver, frame[:31], transcript), digest)
+        """A frame left: no position, which is no key, carries two different ones."""
+        digest = shorten(frame)
+        key = self._sealed.pop(digest, frame[:31])  # nobody notes keys in a world of which no node is rolled back
+        known = self._keys.setdefault((sender, key), digest)
         require(known == digest, f"{sender} used a position twice towards {receiver}: {frame[:31].hex()}")
 
-    def record_end_to_end(self, sender: str, frame: bytes) -> None:
-        digest = hashlib.sha256(frame).digest()[:8]
-        known = self.end_to_end_frames.setdefault((sender, frame[:31]), digest)
-        require(known == digest, f"{sender} used an end-to-end position twice: {frame[:31].hex()}")
+    def forget_positions(self, sender: str) -> None:
+        """`sender` was rolled back, and nobody told it: it hands out keys again, under other nonces."""
+        self._keys = {place: digest for place, digest in self._keys.items() if place[0] != sender}
 
     def record_offered(self, app: str, chat_id: ChatId) -> None:
         """An app that lost its memory cannot know an old offer that is sent again; nothing can come of it."""

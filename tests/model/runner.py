@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from hermes_core.crypto.aead import KEY_BYTES
+from hermes_core.crypto.sodium import ffi
 from hermes_core.endpoint.params import AppParams
-from hermes_core.ids import ChannelKind, app_party
-from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet import channel
+from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.params import ChatParams
 from tests.model.ledger import Ledger, ViolationError
 from tests.model.quiescence import settle_world
@@ -35,9 +37,9 @@ class Report:
 
 def build_world(rng: random.Random, seed: int) -> World:
     window = rng.choice((1, 3, 16))
-    channel = ChannelParams(window=window, max_skip=rng.choice((64, 1024)))
+    crypto = ChannelParams(window=window, max_skip=rng.choice((64, 1024)))
     params = ChatParams(
-        channel=channel,
+        channel=crypto,
         window_messages=8,
         handshake_timeout_s=20.0,
         idle_timeout_s=100_000.0,
@@ -48,7 +50,7 @@ def build_world(rng: random.Random, seed: int) -> World:
         rekey_refill_s=2.0,
     )
     app_params = AppParams(
-        leg=channel, end_to_end=ChannelParams(window=16), window_messages=8, handshake_timeout_s=25.0, ready_timeout_s=80.0
+        leg=crypto, end_to_end=ChannelParams(window=16), window_messages=8, handshake_timeout_s=25.0, ready_timeout_s=80.0
     )
     return World(
         rng,
@@ -89,7 +91,7 @@ class Runner:
     def run(self, steps: int, *, quiet_every: int = 400) -> Report:
         """Raise ViolationError at the first broken promise."""
         world, report = self.world, self.report
-        with watch_seals(world.ledger, {app_party(app.app_id): app.name for app in world.apps.values()}):
+        with watch_seals(world.ledger):
             for app in world.apps.values():
                 world.connect_app(app)
             if len(world.nodes) == 2:
@@ -188,27 +190,27 @@ class Runner:
         self.world.crash_app(self._app())
 
     def _roll_back(self) -> None:
-        self.world.roll_back_node(self._node())
+        node = self._node()
+        for _ in range(self.rng.choice((1, 1, 2))):
+            self.world.roll_back_node(node)
 
 
 @contextmanager
-def watch_seals(ledger: Ledger, apps: dict[str, str]) -> Iterator[None]:
-    """Record what every frame was sealed with, and every end-to-end frame of `apps` (party to name)."""
-    plain_seal = Channel.seal
+def watch_seals(ledger: Ledger) -> Iterator[None]:
+    """Record the key and the nonce that every frame is sealed with."""
+    where: Any = channel
+    plain_seal = where.seal_frame
 
-    def seal(self: Channel, plaintext: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
-        frame = plain_seal(self, plaintext, now, aad_suffix=aad_suffix)
-        if self.kind is ChannelKind.END_TO_END:
-            ledger.record_end_to_end(apps[str(self.local)], frame)
-        elif self.epochs.current is not None:
-            ledger.note_seal(frame, self.epochs.current.transcript_hash)
+    def seal_frame(key: Any, nonce: bytes, header: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        frame: bytes = plain_seal(key, nonce, header, plaintext, aad)
+        ledger.note_seal(ffi.buffer(key, KEY_BYTES)[:], nonce, frame)
         return frame
 
-    setattr(Channel, "seal", seal)  # noqa: B010 - mypy knows no other way to say it
+    where.seal_frame = seal_frame
     try:
         yield
     finally:
-        setattr(Channel, "seal", plain_seal)  # noqa: B010
+        where.seal_frame = plain_seal
 
 
 def run_seed(seed: int, steps: int, *, tracing: bool = False) -> Report:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.keystore.witness_verdict import ResumeVerdict
-from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.adversary import Adversary
@@ -251,42 +249,7 @@ class World:
             node.running.take_verdict(ResumeVerdict.ROLLED_BACK, self.now)
             self.settle_node(node)
         else:
-            self._forget_unproven_frames(node)
-
-    def _forget_unproven_frames(self, node: NodeParty) -> None:
-        """Without a witness a rollback shows only where the peer has authenticated what was sent.
-
-        Positions of frames that never arrived may be used again: the limit docs/concepts/security.md states.
-        """
-        for key in list(self.ledger.frames):
-            sender, receiver, header, _ = key
-            if sender == node.name and not self._has_proven(receiver, sender, header):
-                del self.ledger.frames[key]
-
-    def _has_proven(self, receiver: str, sender: str, header: bytes) -> bool:
-        chat_id, epoch, position = (
-            ChatId(header[2:18]),
-            int.from_bytes(header[18:22], "big"),
-            int.from_bytes(header[23:], "big"),
-        )
-        for channel in self._channels_from(receiver, sender, chat_id):
-            current = channel.epochs.current
-            if current is not None and (current.number > epoch or (current.number == epoch and current.recv_proven > position)):
-                return True
-        return False
-
-    def _channels_from(self, receiver: str, sender: str, chat_id: ChatId) -> Iterator[Channel]:
-        if receiver in self.apps:
-            chat = self.apps[receiver].machine.chats.get(chat_id)
-            if chat is not None:
-                yield chat.leg
-            return
-        node = self.nodes[receiver]
-        node_chat = node.chats.get(chat_id) if node.machine is not None else None
-        if node_chat is not None:
-            for hop in node_chat.hops:
-                if hop.neighbour.node_id == sender:
-                    yield hop.channel
+            self.ledger.forget_positions(node.name)
 
     def advance(self, seconds: float) -> None:
         """Time passes; timers that are due fire, each machine's in turn."""

@@ -131,9 +131,14 @@ def make_frames() -> Iterator[Case]:
     for epoch in all_epochs():
         for direction, purpose in ((0, "i2r"), (1, "r2i")):
             for position, length in ((0, 0), (1, 1), (2, 64), (300, 200)):
-                header = ref.frame_header(ref.KINDS[epoch.kind], epoch.chat_id, epoch.number, direction, position)
+                end_to_end = epoch.kind == "end-to-end"
+                start = fill(f"start {direction}", 8) if end_to_end else b""
+                binding = b"" if end_to_end else fill("binding")
+                sender = epoch.parties[epoch.initiator ^ direction]
+                nonce = ref.content_nonce(start) if end_to_end else ref.hop_nonce(binding, sender)
+                header = ref.frame_header(ref.KINDS[epoch.kind], epoch.chat_id, epoch.number, direction, position, start)
                 key = ref.message_key(epoch.h, epoch.schedule[purpose], position)
-                seq = position + 1 if epoch.kind == "end-to-end" else None
+                seq = position + 1 if end_to_end else None
                 plaintext = fill(f"plaintext {position}", length)
                 yield {
                     "hash": epoch.h,
@@ -145,8 +150,12 @@ def make_frames() -> Iterator[Case]:
                     "seq": seq,
                     "chain_key_0": epoch.schedule[purpose],
                     "message_key": key,
+                    "start": start,
+                    "sender_party": sender,
+                    "session_binding": binding,
+                    "nonce": nonce,
                     "plaintext": plaintext,
-                    "frame": ref.seal(key, header, plaintext, seq),
+                    "frame": ref.seal(key, nonce, header, plaintext, seq),
                 }
 
 
@@ -194,7 +203,7 @@ FILES = {
     "connect": (make_connect, "Connect: the signed bytes, the signature, the session bindings"),
     "handshake": (make_handshake, "Handshake: offer, answer, transcript, key schedule, confirmation"),
     "ratchet": (make_ratchet, "Ratchet: chain steps"),
-    "frames": (make_frames, "Ratchet: sealed frames"),
+    "frames": (make_frames, "Ratchet: nonces and sealed frames"),
     "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
     "resume": (make_resume, "Resume: claims and their tags"),
 }

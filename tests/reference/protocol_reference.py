@@ -158,14 +158,24 @@ def message_key(h: str, chain_key: bytes, position: int) -> bytes:
     return step(h, chain_key)[1]
 
 
-def frame_header(kind: int, chat_id: bytes, epoch: int, direction: int, position: int) -> bytes:
-    return u8(2) + u8(kind) + chat_id + u32(epoch) + u8(direction) + u64(position)
+def frame_header(kind: int, chat_id: bytes, epoch: int, direction: int, position: int, start: bytes = b"") -> bytes:
+    """`start` end to end, nothing on legs and tielines."""
+    return u8(2) + u8(kind) + chat_id + u32(epoch) + u8(direction) + u64(position) + start
 
 
-def seal(key: bytes, header: bytes, plaintext: bytes, seq: int | None) -> bytes:
+def hop_nonce(binding: bytes, sender: str) -> bytes:
+    """Of everything that `sender` seals for a leg or tieline on the stream with this session binding."""
+    return hashlib.sha256(lp(b"hermes/v2 hop nonce") + lp(binding) + lp(sender.encode())).digest()[:12]
+
+
+def content_nonce(start: bytes) -> bytes:
+    return bytes(4) + start
+
+
+def seal(key: bytes, nonce: bytes, header: bytes, plaintext: bytes, seq: int | None) -> bytes:
     """`seq` end to end, None on legs and tielines."""
     aad = header if seq is None else header + u64(seq)
-    return header + bytes(crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, aad, bytes(12), key))
+    return header + bytes(crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, aad, nonce, key))
 
 
 def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: int) -> bytes:

@@ -104,7 +104,7 @@ class App:
             tls=PLAIN,
             params=AppParams(
                 leg=ChannelParams(window=self._window),
-                end_to_end=ChannelParams(window=self._window, max_skipped_keys=0),
+                end_to_end=ChannelParams(window=self._window),
             ),
             backoff=Backoff(random=self._draws.of("backoff", f"{self.name}#{self.starts}")),
             connect_timeout_s=600.0,

@@ -42,14 +42,6 @@ AWAY: Final = (
 ROLLBACKS: Final = ("roll_back", "roll_back_unseen")
 
 EXPECTED: Final[tuple[Expected, ...]] = (
-    # Positions that no peer has seen are used again, since nobody can say that the volume is an old one.
-    Expected(
-        "no key and nonce for two plaintexts",
-        r"hermes-.* sent a frame under a key .*",
-        ROLLBACKS,
-        "issue 10",
-        "reused-nonce-after-a-rollback.json",
-    ),
     # An epoch that the old volume does not know cannot be healed by a rekey, which would have to prove it.
     Expected(ENDS, TOLD + "RATCHET_FAILED", ROLLBACKS, "issue 10", "chats-end-with-a-rollback.json"),
     # A chat that waited for its confirmation when the old volume was the new one has waited too long when it is put back.

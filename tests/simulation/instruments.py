@@ -39,7 +39,7 @@ class Listener(Protocol):
     def app_decided(self, process: Process, output: AppOutput) -> None: ...
     def app_connected(self, process: Process) -> None: ...
     def timer_fires(self, process: Process, late_s: float) -> None: ...
-    def sealed(self, process: Process | None, key: bytes, frame: bytes) -> None: ...
+    def sealed(self, process: Process | None, key: bytes, nonce: bytes, frame: bytes) -> None: ...
     def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
 
 
@@ -192,10 +192,10 @@ def _hook_secrets() -> None:
     where: Any = channel
     real_seal, real_init = where.seal_frame, SecretBytes.__init__
 
-    def seal_frame(key: Any, header: bytes, plaintext: bytes, aad: bytes) -> bytes:
-        frame: bytes = real_seal(key, header, plaintext, aad)
+    def seal_frame(key: Any, nonce: bytes, header: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        frame: bytes = real_seal(key, nonce, header, plaintext, aad)
         if _listener is not None:
-            _listener.sealed(CURRENT.get(), ffi.buffer(key, KEY_BYTES)[:], frame)
+            _listener.sealed(CURRENT.get(), ffi.buffer(key, KEY_BYTES)[:], nonce, frame)
         return frame
 
     def init(self: SecretBytes, length: int) -> None:

@@ -26,27 +26,24 @@ _pointer: Final = ffi.from_buffer
 _view: Final = ffi.buffer
 _NULL: Final = ffi.NULL
 
-# A message key seals exactly one frame: a chain hands out each position once, and a reserved position is durable before
-# it is used. So the nonce cannot repeat under a key, and is fixed.
-_NONCE: Final = bytes(NONCE_BYTES)
 
-
-def seal_frame(key: Any, header: bytes, plaintext: bytes, aad: bytes, *, nonce: bytes = _NONCE) -> bytes:
+def seal_frame(key: Any, nonce: bytes, header: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """Header ‖ ciphertext ‖ tag. `key` is a C pointer to the 32 bytes of a message key that is wiped after this call.
 
-    Only conformance tests give another nonce (12 bytes).
+    A chain hands out each key once, so the nonce (12 bytes) may be the same for all of them. What it is for is a chain that
+    comes back from a backup and hands out a key again: the nonce must be one that nobody used before that start.
     """
     length = len(plaintext)
     if length >= LONG_BYTES:
         return header + ChaCha20Poly1305(_view(key, KEY_BYTES)).encrypt(nonce, plaintext, aad)
-    if nonce is not _NONCE:
-        _check_nonce(nonce)
+    if len(nonce) != NONCE_BYTES:
+        raise _wrong_nonce()
     sealed = bytearray(length + TAG_BYTES)
     _encrypt(_pointer(sealed), _NULL, plaintext, length, aad, len(aad), _NULL, nonce, key)
     return header + sealed
 
 
-def open_frame(key: Any, frame: bytes, header_bytes: int, aad: bytes, *, nonce: bytes = _NONCE) -> bytes:
+def open_frame(key: Any, nonce: bytes, frame: bytes, header_bytes: int, aad: bytes) -> bytes:
     """The plaintext behind the header. AUTH_FAILED when the tag is wrong; neither library then leaves plaintext behind."""
     sealed_bytes = len(frame) - header_bytes
     if sealed_bytes >= LONG_BYTES + TAG_BYTES:
@@ -54,8 +51,8 @@ def open_frame(key: Any, frame: bytes, header_bytes: int, aad: bytes, *, nonce: 
             return ChaCha20Poly1305(_view(key, KEY_BYTES)).decrypt(nonce, memoryview(frame)[header_bytes:], aad)
         except InvalidTag:
             raise _not_authentic() from None
-    if nonce is not _NONCE:
-        _check_nonce(nonce)
+    if len(nonce) != NONCE_BYTES:
+        raise _wrong_nonce()
     plaintext = bytearray(sealed_bytes - TAG_BYTES)
     sealed = _pointer(frame) + header_bytes
     if _decrypt(_pointer(plaintext), _NULL, _NULL, sealed, sealed_bytes, aad, len(aad), nonce, key):
@@ -67,6 +64,6 @@ def _not_authentic() -> ProtocolError:
     return ProtocolError(ErrorCode.AUTH_FAILED, "frame is not authentic")
 
 
-def _check_nonce(nonce: bytes) -> None:
-    if len(nonce) != NONCE_BYTES:
-        raise ValueError("ChaCha20-Poly1305 takes a nonce of 12 bytes")
+def _wrong_nonce() -> ValueError:
+    """A defect here: libsodium reads 12 bytes, whatever it is given."""
+    return ValueError("ChaCha20-Poly1305 takes a nonce of 12 bytes")

@@ -50,8 +50,8 @@ class AppChat:
         self.end_to_end = channels.end_to_end
         self.leg = channels.leg
         self.handshake = Handshake(context, peer, channels, state)
-        self.hop = Hop(context, channels.leg)
-        self.transfer = Transfer(context, channels)
+        self.hop = Hop(context, channels.leg, home)
+        self.transfer = Transfer(context, channels, self.hop)
         self.over = False
 
     @classmethod
@@ -79,7 +79,7 @@ class AppChat:
     def connected(self, home: HomeStream, now: float) -> None:
         """A stream to the home node stands: take the leg up again."""
         if self.leg.peer == home.party:
-            self.hop.connect(home.binding, now)
+            self.hop.connect(home, now)
         else:  # the node came back as another one: the leg's keys are gone
             self._end(CloseReason.RATCHET_FAILED)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.output import Effects
@@ -13,21 +14,35 @@ from hermes_core.ids import AppId, NodeId, Party, node_party
 
 @dataclass(frozen=True, slots=True)
 class ChatContext:
+    """`content_nonce`: 12 bytes, of everything that this start of the app seals end to end."""
+
     identity: Identity
     app_id: AppId
     party: Party
     params: AppParams
     random: RandomSource
     effects: Effects
+    content_nonce: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class HomeStream:
-    """The stream to a node that proved its identity, with this session binding."""
+    """The stream to a node that proved its identity, with this session binding.
+
+    `send_nonce` and `receive_nonce` (12 bytes each) are those of every frame that a leg sends or gets over it.
+    """
 
     node_id: NodeId
     public_key: bytes
     binding: bytes
+    send_nonce: bytes
+    receive_nonce: bytes
+
+    @classmethod
+    def to(cls, node_id: NodeId, public_key: bytes, binding: bytes, local: Party) -> HomeStream:
+        """The stream of the app `local`."""
+        nonces = derive_hop_nonce(binding, local), derive_hop_nonce(binding, node_party(node_id, public_key))
+        return cls(node_id, public_key, binding, *nonces)
 
     @property
     def party(self) -> Party:

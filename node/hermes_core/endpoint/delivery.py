@@ -21,10 +21,10 @@ class OutgoingMessage:
         self._epoch = 0
         self._frame = b""
 
-    def build_frame(self, end_to_end: Channel, now: float) -> bytes:
+    def build_frame(self, end_to_end: Channel, nonce: bytes, now: float) -> bytes:
         """Sealed once an epoch, however often it is sent; anew in the next one, with the same seq."""
         if self._epoch != end_to_end.epoch:
-            self._frame = end_to_end.seal(self.content, now, aad_suffix=u64(self.seq))
+            self._frame = end_to_end.seal(self.content, now, nonce=nonce, aad_suffix=u64(self.seq))
             self._epoch = end_to_end.epoch
         return self._frame
 

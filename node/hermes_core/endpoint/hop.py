@@ -14,10 +14,10 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from hermes_core.endpoint.context import ChatContext
+from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import ChatResumed, PathChanged
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.protocol.messages import Resume
+from hermes_core.protocol.messages import Resume, Sealed
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.claim import EpochClaim
 
@@ -80,12 +80,12 @@ USABLE: Final = frozenset({HopState.READY, HopState.OPEN})
 class Hop:
     """Owns the state. Nothing else moves it, so the owner of the chat hears of the path whenever it comes or goes."""
 
-    __slots__ = ("_binding", "_claimed_at", "_context", "_leg", "state")
+    __slots__ = ("_claimed_at", "_context", "_home", "_leg", "state")
 
-    def __init__(self, context: ChatContext, leg: Channel) -> None:
+    def __init__(self, context: ChatContext, leg: Channel, home: HomeStream) -> None:
         self._context = context
         self._leg = leg
-        self._binding = b""
+        self._home = home
         self._claimed_at = 0.0
         self.state = HopState.NEW
 
@@ -102,15 +102,15 @@ class Hop:
 
     # claims
 
-    def connect(self, binding: bytes, now: float) -> None:
-        """Send claims on the stream with this session binding."""
+    def connect(self, home: HomeStream, now: float) -> None:
+        """Send claims on this stream; whatever passes from here on passes over it."""
+        self._home = home
         if self.apply(HopInput.CLAIM):
-            self._binding = binding
             self._claimed_at = now
-            self._context.effects.send(Resume(self._leg.chat_id, self._leg.claims(binding)))
+            self._context.effects.send(Resume(self._leg.chat_id, self._leg.claims(home.binding)))
 
     def repeat_claims(self, now: float) -> None:
-        self.connect(self._binding, now)
+        self.connect(self._home, now)
 
     @property
     def claims_due(self) -> float | None:
@@ -120,14 +120,18 @@ class Hop:
     def resume(self, claims: tuple[EpochClaim, ...], now: float) -> None:
         """The node's claims complete the resume; without one under way they mean nothing. Raises what Channel.resume does."""
         if self.state is HopState.CLAIMED:
-            self._leg.resume(claims, self._binding, now)
+            self._leg.resume(claims, self._home.binding, now)
             self.apply(HopInput.RESUME)
             self._context.effects.report(ChatResumed(self._leg.chat_id))
 
     # frames
 
+    def send(self, payload: bytes, now: float) -> None:
+        """Seal a payload for the stream that stands, and send it; CHAT_NOT_READY before the leg's first epoch."""
+        self._context.effects.send(Sealed(self._leg.seal(payload, now, nonce=self._home.send_nonce)))
+
     def open(self, frame: bytes, now: float) -> bytes:
         """The payload of a frame of the leg; CHAT_NOT_READY when none may pass, and what Channel.open raises."""
         if self.state not in USABLE:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY)
-        return self._leg.open(frame, now)
+        return self._leg.open(frame, now, nonce=self._home.receive_nonce)

@@ -9,17 +9,12 @@ from hermes_core.bounds import Limited, default
 from hermes_core.ratchet.params import ChannelParams
 
 
-def _end_to_end_params() -> ChannelParams:
-    # Frames are opened in the order of their seq, so a skipped message key would never be used: keep none.
-    return ChannelParams(max_skipped_keys=0)
-
-
 @dataclass(frozen=True, slots=True)
 class AppParams(Limited):
     """An app's chats; `hermes_core.limits` says what each field means. LimitError names one that is out of bounds."""
 
     leg: ChannelParams = field(default_factory=ChannelParams)
-    end_to_end: ChannelParams = field(default_factory=_end_to_end_params)
+    end_to_end: ChannelParams = field(default_factory=ChannelParams)
     window_messages: limits.WindowMessages = default(limits.WindowMessages)
     window_bytes: limits.WindowBytes = default(limits.WindowBytes)
     max_chats: limits.MaxChatsPerApp = default(limits.MaxChatsPerApp)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, assert_never
 
-from hermes_core.crypto.random import RandomSource
+from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.context import ChatContext, HomeStream
@@ -34,6 +34,7 @@ from hermes_core.protocol.messages import (
 )
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.protocol.timers import TimerHeap
+from hermes_core.ratchet.header import START_BYTES, build_nonce
 
 MAX_REMEMBERED_ENDS: Final = 4096
 """Ended chats whose first offer, sent again, is not taken for a new chat."""
@@ -48,7 +49,8 @@ class AppChats:
     def __init__(self, *, identity: Identity, params: AppParams, random: RandomSource) -> None:
         app_id = derive_app_id(identity.public_key)
         self._effects = Collector()
-        self._context = ChatContext(identity, app_id, app_party(app_id), params, random, self._effects)
+        nonce = build_nonce(generate_bytes(START_BYTES, random))  # app and chats may come back from a backup: another start
+        self._context = ChatContext(identity, app_id, app_party(app_id), params, random, self._effects, nonce)
         self._home: HomeStream | None = None
         self._chats: dict[ChatId, AppChat] = {}
         self._ended: dict[ChatId, None] = {}
@@ -78,7 +80,7 @@ class AppChats:
         if self._home is not None:
             self.disconnected(now)
         self._now = now
-        self._home = HomeStream(node_id, node_public_key, binding)
+        self._home = HomeStream.to(node_id, node_public_key, binding, self._context.party)
         for chat_id in list(self.chats):
             chat = self._find_at_home(chat_id)
             if chat is not None:

@@ -7,8 +7,8 @@ from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.context import ChatContext
 from hermes_core.endpoint.delivery import Incoming, Outgoing, OutgoingMessage
 from hermes_core.endpoint.events import MessageReceived, MessagesAcked
+from hermes_core.endpoint.hop import Hop
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.protocol.messages import Sealed
 from hermes_core.protocol.payload import (
     DATA,
     encode_ack,
@@ -26,11 +26,12 @@ class Transfer:
     Whether anything can be sent at all is the chat's to know: it asks for sending only then.
     """
 
-    __slots__ = ("_ack_owed", "_channels", "_context", "_wait_s", "incoming", "outgoing", "resend_due")
+    __slots__ = ("_ack_owed", "_channels", "_context", "_hop", "_wait_s", "incoming", "outgoing", "resend_due")
 
-    def __init__(self, context: ChatContext, channels: ChannelPair) -> None:
+    def __init__(self, context: ChatContext, channels: ChannelPair, hop: Hop) -> None:
         self._context = context
         self._channels = channels
+        self._hop = hop
         self.outgoing = Outgoing()
         self.incoming = Incoming()
         self._ack_owed = False
@@ -47,8 +48,8 @@ class Transfer:
 
     def send(self, message: OutgoingMessage, now: float) -> None:
         """Send one message over the leg."""
-        frame = message.build_frame(self._channels.end_to_end, now)
-        self._send(encode_data(message.seq, frame), now)
+        frame = message.build_frame(self._channels.end_to_end, self._context.content_nonce, now)
+        self._hop.send(encode_data(message.seq, frame), now)
         self.expect_ack(now)
 
     def send_all(self, now: float) -> None:
@@ -70,10 +71,7 @@ class Transfer:
         """Acknowledge what the app has taken; also shows the peer that its confirmation arrived."""
         self._ack_owed = False
         seq = self.incoming.acked
-        self._send(encode_ack(seq, *self._channels.end_to_end.ack_tag(seq)), now)
-
-    def _send(self, payload: bytes, now: float) -> None:
-        self._context.effects.send(Sealed(self._channels.leg.seal(payload, now)))
+        self._hop.send(encode_ack(seq, *self._channels.end_to_end.ack_tag(seq)), now)
 
     # the wait for an acknowledgement
 

@@ -49,13 +49,13 @@ from hermes_core.protocol.session import (
     SessionMessage,
 )
 from hermes_core.ratchet.claim import EpochClaim
-from hermes_core.ratchet.header import FRAME_OVERHEAD_BYTES, MAX_PLAINTEXT_BYTES
+from hermes_core.ratchet.header import MAX_FRAME_BYTES, OVERHEAD_BYTES
 from hermes_core.ratchet.resume import MAX_CLAIMS
 
 HASH_SIZES: Final = (32, 64)
 """Output of SHA-256 and SHA-512: transcript hashes, confirmation tags, resume tags."""
-MIN_SEALED_BYTES: Final = FRAME_OVERHEAD_BYTES + ACK_PAYLOAD_BYTES
-MAX_SEALED_BYTES: Final = FRAME_OVERHEAD_BYTES + MAX_PLAINTEXT_BYTES[ChannelKind.LEG]
+MIN_SEALED_BYTES: Final = OVERHEAD_BYTES[ChannelKind.LEG] + ACK_PAYLOAD_BYTES
+MAX_SEALED_BYTES: Final = MAX_FRAME_BYTES[ChannelKind.LEG]
 MAX_U32: Final = 2**32 - 1
 MAX_U64: Final = 2**64 - 1
 

@@ -6,6 +6,7 @@ Frames are sealed and opened here; `epochs.py` holds the keys, `negotiation.py` 
 from __future__ import annotations
 
 import dataclasses
+from typing import Self
 
 from hermes_core.crypto.aead import open_frame, seal_frame
 from hermes_core.crypto.random import RandomSource
@@ -19,16 +20,17 @@ from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.header import (
-    FRAME_OVERHEAD_BYTES,
     HEADER_BYTES,
     MAX_FRAME_BYTES,
     MAX_PLAINTEXT_BYTES,
+    OVERHEAD_BYTES,
+    POSITION_END,
     PREFIX_BYTES,
+    build_nonce,
 )
 from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.ratchet.prepared import PreparedAnswer, PreparedEpoch, VerifiedOffer
-from hermes_core.ratchet.replay import open_late
 from hermes_core.ratchet.resume import ResumeContext, build_claim, check_claims
 from hermes_core.ratchet.state import ChannelSnapshot
 
@@ -43,7 +45,7 @@ class Channel:
     `epochs` and `negotiation` are there to be looked at; only the channel changes them.
     """
 
-    __slots__ = ("_context", "chat_id", "epochs", "hash_id", "kind", "local", "negotiation", "params", "peer")
+    __slots__ = ("_context", "_header_bytes", "chat_id", "epochs", "hash_id", "kind", "local", "negotiation", "params", "peer")
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Channel:
     ) -> None:
         """`peer_public_key` may be None until the first handshake brings it; `random` gives the ephemerals."""
         self.kind = kind
+        self._header_bytes = HEADER_BYTES[kind]
         self.chat_id = chat_id
         self.local = local
         self.peer = peer
@@ -72,9 +75,10 @@ class Channel:
 
     # frames
 
-    def seal(self, plaintext: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
+    def seal(self, plaintext: bytes, now: float, *, nonce: bytes, aad_suffix: bytes = b"") -> bytes:
         """The next frame. Reserves ahead when needed: then `dirty` is set, and the snapshot must be durable before it leaves.
 
+        `nonce`: 12 bytes; on a hop those of the stream that carries the frame, end to end `build_nonce` of the app's start.
         CHAT_NOT_READY before the first epoch; INVALID_FRAME for a plaintext beyond the bound of the channel's kind.
         """
         epoch = self.epochs.current or self.epochs.require_current()
@@ -87,13 +91,16 @@ class Channel:
                 raise ProtocolError(ErrorCode.REKEY_REQUIRED, "positions of this epoch are used up")
             self.epochs.reserve(chain, position, now)
         header = epoch.send_prefix + position.to_bytes(8, "big")
-        frame = seal_frame(chain.message_key(position), header, plaintext, header + aad_suffix)
+        if self._header_bytes != POSITION_END:  # end to end: the receiver cannot know which start this is
+            header += nonce[POSITION_END - self._header_bytes :]
+        frame = seal_frame(chain.message_key(position), nonce, header, plaintext, header + aad_suffix)
         chain.advance(position)
         return frame
 
-    def open(self, frame: bytes, now: float, *, aad_suffix: bytes = b"") -> bytes:
+    def open(self, frame: bytes, now: float, *, nonce: bytes = b"", aad_suffix: bytes = b"") -> bytes:
         """The plaintext of a frame of the current epoch, or of the previous one while it overlaps.
 
+        `nonce`: on a hop the 12 bytes of the stream that brought the frame; end to end the header has them, and none is given.
         INVALID_FRAME, KEY_VERSION_MISMATCH, CHAT_NOT_READY, REPLAYED_FRAME, RATCHET_DESYNC, AUTH_FAILED.
         """
         epochs = self.epochs
@@ -101,24 +108,24 @@ class Channel:
         if (
             epoch is None
             or not frame.startswith(epoch.recv_prefix)
-            or not FRAME_OVERHEAD_BYTES <= len(frame) <= MAX_FRAME_BYTES[self.kind]
+            or not OVERHEAD_BYTES[self.kind] <= len(frame) <= MAX_FRAME_BYTES[self.kind]
         ):
             epoch = epochs.find_reader(frame, now)
-        header = frame[:HEADER_BYTES]
-        position = int.from_bytes(header[PREFIX_BYTES:], "big")
+        header = frame[: self._header_bytes]
+        position = int.from_bytes(header[PREFIX_BYTES:POSITION_END], "big")
+        if self._header_bytes != POSITION_END:
+            nonce = build_nonce(header[POSITION_END:])
         chain = epoch.recv
         ahead = position - chain.next
         if ahead < 0:
-            return open_late(epochs, epoch, position, frame, header + aad_suffix, now)
+            raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
         if ahead > self.params.max_skip:
             raise self._too_far(position)
         try:
-            plaintext = open_frame(chain.message_key(position), frame, HEADER_BYTES, header + aad_suffix)
+            plaintext = open_frame(chain.message_key(position), nonce, frame, self._header_bytes, header + aad_suffix)
         except ProtocolError:
             chain.forget()
             raise
-        if ahead and self.params.max_skipped_keys:
-            epochs.keep_skipped(epoch, position, now)
         if position >= chain.reserved and epoch is not epochs.old:
             epochs.reserve(chain, position, now)
         epoch.accept(position)
@@ -259,7 +266,7 @@ class Channel:
     @classmethod
     def restore(
         cls, snapshot: ChannelSnapshot, *, chat_id: ChatId, identity: Identity, params: ChannelParams, random: RandomSource
-    ) -> Channel:
+    ) -> Self:
         """Resume at the reserved positions. Secrets are copied; the caller wipes the snapshot.
 
         A channel keeps the hash it began with, whatever `params` says: its length shows in the transcript hash.
@@ -287,7 +294,7 @@ class Channel:
         return self.epochs.next_timer()
 
     def handle_timer(self, now: float) -> None:
-        """Wipe what is due: the old epoch, keys of skipped positions, derived keys of idle chains."""
+        """Wipe what is due: the old epoch, derived keys of idle chains."""
         self.epochs.handle_timer(now)
 
     def wipe(self) -> None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes_core.crypto.aead import open_frame
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
-from hermes_core.ratchet.header import HEADER_BYTES, parse_header
+from hermes_core.ratchet.header import parse_header
 from hermes_core.ratchet.params import ChannelParams
-from hermes_core.ratchet.skipped import SkippedKeys
 from hermes_core.ratchet.state import EpochSnapshot
 
 _NEVER: Final = float("inf")
@@ -29,7 +27,7 @@ class Epochs:
     `dirty` says that something changed which a snapshot holds; `snapshot()` resets it. Others read these, and write none.
     """
 
-    __slots__ = ("_context", "_params", "current", "dirty", "old", "old_until_s", "pending", "skipped")
+    __slots__ = ("_context", "_params", "current", "dirty", "old", "old_until_s", "pending")
 
     def __init__(self, context: ChannelContext, params: ChannelParams) -> None:
         self._context = context
@@ -38,7 +36,6 @@ class Epochs:
         self.pending: Epoch | None = None
         self.old: Epoch | None = None
         self.old_until_s = 0.0
-        self.skipped: SkippedKeys | None = None
         self.dirty = False
 
     @property
@@ -124,8 +121,6 @@ class Epochs:
     def drop_old(self) -> None:
         """Harmless when there is none."""
         if self.old is not None:
-            if self.skipped is not None:
-                self.skipped.drop_epoch(self.old.number)
             self.old.wipe()
             self.old = None
 
@@ -135,23 +130,6 @@ class Epochs:
         """Reserve a window of `chain` from `position` on: durable before the position is used."""
         chain.reserve(position, self._params.window, now)
         self.dirty = True
-
-    def keep_skipped(self, epoch: Epoch, position: int, now: float) -> None:
-        """Keep the keys of the positions that a frame at `position` skips, as far as the limit goes."""
-        limit = self._params.max_skipped_keys
-        if self.skipped is None:
-            self.skipped = SkippedKeys(limit, self._params.skipped_ttl_s)
-        for skipped in range(max(epoch.recv.next, position - limit), position):
-            self.skipped.add(epoch.number, skipped, epoch.recv.message_key(skipped), now)
-
-    def open_skipped(self, epoch: Epoch, position: int, frame: bytes, aad: bytes, now: float) -> bytes | None:
-        """Open a frame with the key that was kept for its position; None when there is none."""
-        key = None if self.skipped is None else self.skipped.find(epoch.number, position, now)
-        if self.skipped is None or key is None:
-            return None
-        plaintext = open_frame(key, frame, HEADER_BYTES, aad)
-        self.skipped.use(epoch.number, position)
-        return plaintext
 
     # persistence, time and end
 
@@ -175,19 +153,14 @@ class Epochs:
             drop_at = chain.rows_drop_at_s
             if drop_at is not None and drop_at < due:
                 due = drop_at
-        expires = None if self.skipped is None else self.skipped.next_timer()
-        if expires is not None and expires < due:
-            due = expires
         return None if due == _NEVER else due
 
     def handle_timer(self, now: float) -> None:
-        """Wipe what is due: the old epoch, keys of skipped positions, derived keys of idle chains."""
+        """Wipe what is due: the old epoch, derived keys of idle chains."""
         for chain in self._chains():
             chain.drop_idle_rows(now)
         if self.old is not None and now >= self.old_until_s:
             self.drop_old()
-        if self.skipped is not None:
-            self.skipped.drop_expired(now)
 
     def wipe(self) -> None:
         """Zero every key; nothing is held afterwards."""
@@ -196,8 +169,6 @@ class Epochs:
         if self.current is not None:
             self.current.wipe()
             self.current = None
-        if self.skipped is not None:
-            self.skipped.wipe()
 
     def _chains(self) -> list[Chain]:
         return [

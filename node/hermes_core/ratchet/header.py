@@ -1,4 +1,4 @@
-"""The fixed header of a frame: 31 bytes, authenticated, and the only part of a frame that is parsed before its tag verified."""
+"""The fixed header of a frame: authenticated, and the only part of a frame that is parsed before its tag verified."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from hermes_core.crypto.aead import TAG_BYTES
+from hermes_core.crypto.aead import NONCE_BYTES, TAG_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Role
 
 FRAME_VERSION: Final = 2
 PREFIX_BYTES: Final = 23
 """What all frames of one epoch and direction share; the position follows."""
-HEADER_BYTES: Final = 31
-FRAME_OVERHEAD_BYTES: Final = HEADER_BYTES + TAG_BYTES
+POSITION_END: Final = 31
+START_BYTES: Final = 8
+"""Names one start of an app: the part of an end-to-end nonce that is not zero."""
+HEADER_BYTES: Final[dict[ChannelKind, int]] = {
+    ChannelKind.END_TO_END: POSITION_END + START_BYTES,
+    ChannelKind.LEG: POSITION_END,  # the nonce is the stream's, and known at both ends
+    ChannelKind.TIELINE: POSITION_END,
+}
+OVERHEAD_BYTES: Final[dict[ChannelKind, int]] = {kind: length + TAG_BYTES for kind, length in HEADER_BYTES.items()}
+"""By how much a frame is longer than its plaintext."""
 MAX_CONTENT_BYTES: Final = 64 * 1024
+_MAX_PAYLOAD_BYTES: Final = 1 + 8 + OVERHEAD_BYTES[ChannelKind.END_TO_END] + MAX_CONTENT_BYTES  # DATA: type, seq, a frame
 MAX_PLAINTEXT_BYTES: Final[dict[ChannelKind, int]] = {
     ChannelKind.END_TO_END: MAX_CONTENT_BYTES,
-    ChannelKind.LEG: 1 + 8 + MAX_CONTENT_BYTES + FRAME_OVERHEAD_BYTES,  # DATA: type, seq, an end-to-end frame
-    ChannelKind.TIELINE: 1 + 8 + MAX_CONTENT_BYTES + FRAME_OVERHEAD_BYTES,
+    ChannelKind.LEG: _MAX_PAYLOAD_BYTES,
+    ChannelKind.TIELINE: _MAX_PAYLOAD_BYTES,
 }
-MAX_FRAME_BYTES: Final = {kind: length + FRAME_OVERHEAD_BYTES for kind, length in MAX_PLAINTEXT_BYTES.items()}
+MAX_FRAME_BYTES: Final = {kind: length + OVERHEAD_BYTES[kind] for kind, length in MAX_PLAINTEXT_BYTES.items()}
 
 _PREFIX: Final = struct.Struct(">BB16sIB")
 _HEADER: Final = struct.Struct(">BB16sIBQ")
@@ -42,16 +51,27 @@ def encode_prefix(kind: ChannelKind, chat_id: ChatId, epoch: int, direction: Rol
 
 def parse_header(frame: bytes) -> FrameHeader:
     """INVALID_FRAME unless `frame` starts with a well-formed header and is long enough and short enough for its kind."""
-    if len(frame) < FRAME_OVERHEAD_BYTES:
-        raise ProtocolError(ErrorCode.INVALID_FRAME, "frame is shorter than its header and tag")
+    if len(frame) < POSITION_END:
+        raise _too_short()
     version, kind, chat_id, epoch, direction, position = _HEADER.unpack_from(frame)
     if version != FRAME_VERSION or kind not in _KINDS or direction not in _DIRECTIONS:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "unknown frame version, channel kind or direction")
     if epoch == 0 or position > MAX_POSITION:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "epoch or position out of bounds")
+    if len(frame) < OVERHEAD_BYTES[kind]:
+        raise _too_short()
     if len(frame) > MAX_FRAME_BYTES[kind]:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "frame is too long")
     return FrameHeader(ChannelKind(kind), ChatId(chat_id), epoch, Role(direction), position)
+
+
+def build_nonce(start: bytes) -> bytes:
+    """The 12 bytes that one start of an app (8 bytes) seals end to end with."""
+    return bytes(NONCE_BYTES - START_BYTES) + start
+
+
+def _too_short() -> ProtocolError:
+    return ProtocolError(ErrorCode.INVALID_FRAME, "frame is shorter than its header and tag")
 
 
 _KINDS: Final = frozenset(int(kind) for kind in ChannelKind)

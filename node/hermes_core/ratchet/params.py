@@ -13,12 +13,10 @@ from hermes_core.crypto.hashing import HashId
 class ChannelParams(Limited):
     """LimitError, which is a ValueError, names the field that is out of bounds.
 
-    `window` 1 is strict: one commit per message. Legs and tielines, whose transport is ordered, keep no skipped keys.
+    `window` 1 is strict: one commit per message.
     """
 
     hash_id: HashId = HashId[default(limits.Hash).upper()]
     window: limits.Window = default(limits.Window)
     max_skip: limits.MaxSkip = default(limits.MaxSkip)
     overlap_s: limits.OverlapS = default(limits.OverlapS)
-    max_skipped_keys: limits.MaxSkippedKeys = default(limits.MaxSkippedKeys)
-    skipped_ttl_s: limits.SkippedTtlS = default(limits.SkippedTtlS)

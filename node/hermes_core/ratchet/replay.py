@@ -1,4 +1,4 @@
-"""What was used before in a channel is refused: an ephemeral (REPLAYED_KEY), a position (REPLAYED_FRAME)."""
+"""An ephemeral that was used before in a channel is refused: REPLAYED_KEY. (A position: `Channel.open`.)"""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import hashlib
 from typing import Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ratchet.epoch import Epoch
-from hermes_core.ratchet.epochs import Epochs
 
 EPHEMERAL_ID_BYTES: Final = 16
 REMEMBERED_EPHEMERALS: Final = 32
@@ -28,11 +26,3 @@ def refuse_reused(ephemeral: bytes, seen: tuple[bytes, ...]) -> None:
 def remember(seen: tuple[bytes, ...], *ephemerals: bytes) -> tuple[bytes, ...]:
     """`seen` with the ids of `ephemerals` behind it; the oldest fall out."""
     return (seen + tuple(derive_ephemeral_id(ephemeral) for ephemeral in ephemerals))[-REMEMBERED_EPHEMERALS:]
-
-
-def open_late(epochs: Epochs, epoch: Epoch, position: int, frame: bytes, aad: bytes, now: float) -> bytes:
-    """The plaintext of a position that was skipped and its key kept; REPLAYED_FRAME otherwise: it was used before."""
-    plaintext = epochs.open_skipped(epoch, position, frame, aad, now)
-    if plaintext is None:
-        raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
-    return plaintext

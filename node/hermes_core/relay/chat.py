@@ -121,16 +121,17 @@ class Chat:
         """
         self._HANDLERS[type(message)](self, index, message, now)
 
-    def receive_frame(self, index: int, sealed: m.Sealed, now: float) -> bool:
+    def receive_frame(self, index: int, frame: bytes, nonce: bytes, now: float) -> bool:
         """Open one frame on the hop it came in, check the window, seal it for the hop it leaves.
 
+        `nonce`: of what comes over the stream that brought it.
         True when the chat has to be settled. Whatever is wrong with it concerns its sender alone.
         """
         hop, onward = self.hops.pair[index], self.hops.pair[1 - index]
         try:
             if not hop.state.ready or self.state is ChatState.QUARANTINED:
                 raise self._not_ready(hop)
-            payload = hop.channel.open(sealed.frame, now)
+            payload = hop.channel.open(frame, now, nonce=nonce)
             kind, seq = parse_kind_and_seq(payload)
             if kind == DATA:
                 hop.check_window(onward, seq, self._context.params.window_messages)
@@ -149,7 +150,7 @@ class Chat:
             hop.note_told(up=False)  # so that it hears how things stand when output is taken, even if the path is up by then
             return True
         output.count_frame(leg=onward.is_leg)
-        onward.send(m.Sealed(onward.channel.seal(payload, now)))
+        onward.relay(payload, now)
         return self.dirty or self.lifetime.rekey_deadline is not None
 
     def _not_ready(self, hop: Hop) -> ProtocolError:

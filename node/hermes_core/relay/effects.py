@@ -15,10 +15,10 @@ from hermes_core.relay.output import End, NodeOutput, Send, StreamMessage
 class Effects:
     """`links` is the router's: what goes to a neighbour without a stream goes nowhere."""
 
-    __slots__ = ("_links", "_now", "output")
+    __slots__ = ("_now", "links", "output")
 
     def __init__(self, links: Mapping[Neighbour, Link]) -> None:
-        self._links = links
+        self.links = links
         self._now = 0.0
         self.output = NodeOutput(1)
 
@@ -32,7 +32,7 @@ class Effects:
 
     def send(self, neighbour: Neighbour, message: StreamMessage, after: int) -> None:
         """To a neighbour whose stream stands, once the outputs up to `after` are durable."""
-        link = self._links.get(neighbour)
+        link = self.links.get(neighbour)
         if link is not None:
             link.note_sent(self._now)
             self.output.actions.append(Send(link.stream, message, after))

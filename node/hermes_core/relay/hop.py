@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind
-from hermes_core.protocol.messages import ChatMessage, Confirm, ErrorNotice, PathState, Resume
+from hermes_core.protocol.messages import ChatMessage, Confirm, ErrorNotice, PathState, Resume, Sealed
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import ChannelRekeyed, MessageRefused, ResumeRefused, SideResumed
@@ -64,6 +64,11 @@ class Hop:
         if channels[0].dirty or channels[1].dirty:
             row.note_put(effects.output.number)
         effects.send(row.neighbours[self._index], message, row.put_in)
+
+    def relay(self, payload: bytes, now: float) -> None:
+        """Seal a payload for the stream that stands, and send it."""
+        link = self._effects.links[self._row.neighbours[self._index]]
+        self.send(Sealed(self.channel.seal(payload, now, nonce=link.send_nonce)))
 
     def refuse(self, error: ProtocolError) -> None:
         """Answer with an error; what it ends was decided before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.ids import AppId, ChannelKind, NodeId, Party, app_party, node_party
 
 StreamId = int
@@ -30,16 +31,23 @@ def node_neighbour(node_id: NodeId) -> Neighbour:
 
 
 class Link:
-    """The stream that stands to a neighbour: its proven key (32 bytes), its session binding, when something was last sent."""
+    """The stream that stands to a neighbour: its proven key (32 bytes), its session binding, when something was last sent.
 
-    __slots__ = ("binding", "neighbour", "party", "public_key", "sent_at", "stream")
+    `send_nonce` and `receive_nonce` (12 bytes each) are those of every frame that a hop sends or gets over it.
+    """
 
-    def __init__(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, binding: bytes, now: float) -> None:
+    __slots__ = ("binding", "neighbour", "party", "public_key", "receive_nonce", "send_nonce", "sent_at", "stream")
+
+    def __init__(
+        self, neighbour: Neighbour, stream: StreamId, public_key: bytes, binding: bytes, local: Party, now: float
+    ) -> None:
         self.neighbour = neighbour
         self.stream = stream
         self.public_key = public_key
         self.binding = binding
         self.party: Party = _name_party(neighbour, public_key)
+        self.send_nonce = derive_hop_nonce(binding, local)
+        self.receive_nonce = derive_hop_nonce(binding, self.party)
         self.sent_at = now
 
     def note_sent(self, now: float) -> None:

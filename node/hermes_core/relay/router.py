@@ -81,7 +81,7 @@ class NodeChats:
         """A neighbour proved its identity on a new stream with this session binding; an older stream of it is void."""
         if neighbour in self._links:
             self.disconnected(neighbour, now)
-        link = self._links[neighbour] = Link(neighbour, stream, public_key, binding, now)
+        link = self._links[neighbour] = Link(neighbour, stream, public_key, binding, self._context.party, now)
         self._dead_at.pop(neighbour, None)
         self._tombstones.send_all(neighbour)
         rows = self._index.rows_of(neighbour)
@@ -133,10 +133,11 @@ class NodeChats:
 
     def receive(self, source: Neighbour, message: m.ChatMessage, now: float) -> None:
         """One message of a connected neighbour, its lengths already checked (hermes_core.protocol.validate)."""
-        if source not in self._links:
+        link = self._links.get(source)
+        if link is None:
             return
         if isinstance(message, m.Sealed):
-            self._relay(source, message, now)
+            self._relay(link, message, now)
         elif type(message) not in (_FROM_APP if source.node_id is None else _FROM_NODE):
             error = ProtocolError(ErrorCode.INVALID_FRAME, "this message does not go in this direction")
             self.effects.refuse(source, message.chat_id, error)
@@ -147,14 +148,15 @@ class NodeChats:
         else:
             self._receive_for_chat(source, message, now)
 
-    def _relay(self, source: Neighbour, sealed: m.Sealed, now: float) -> None:
+    def _relay(self, link: Link, sealed: m.Sealed, now: float) -> None:
+        source = link.neighbour
         self.effects.output.count_frame(leg=source.node_id is None)
         chat_id = parse_frame_chat(sealed.frame)
         chat = self._chats.get(chat_id)
         index = chat.row.index_of(source) if chat is not None else None
         if chat is None or index is None:
             self._refuse_unknown(source, chat_id)
-        elif chat.receive_frame(index, sealed, now):
+        elif chat.receive_frame(index, sealed.frame, link.receive_nonce, now):
             self._touch(chat.row)
 
     def _receive_for_chat(self, source: Neighbour, message: m.ChatMessage, now: float) -> None:

@@ -1,40 +1,34 @@
-"""No key and nonce for two plaintexts: of all frames that ever leave a process, no two were sealed with one message key."""
+"""No key and nonce for two plaintexts: of all frames that were ever sealed, no two were with one message key and one nonce."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hermes_core.protocol.messages import Sealed
+from hermes_core.ids import ChannelKind
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from tests.simulation.loop import Process
-    from tests.simulation.streams import SimStream
     from tests.simulation.world import World
 
 
 class NoKeyForTwoPlaintexts(Invariant):
-    """A node may seal a frame that dies with it, before its commit: what never left nobody has seen. An app keeps no keys."""
+    """Whether a frame left or not, and whatever came back from a backup: a later start has other nonces.
+
+    Apps here keep their keys in memory only, so that a nonce of theirs which outlives a start is told by itself.
+    """
 
     name = "no key and nonce for two plaintexts"
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._keys: dict[bytes, bytes] = {}
-        self._left: dict[bytes, tuple[bytes, str]] = {}
+        self._made: dict[tuple[bytes, bytes], tuple[bytes, str]] = {}
+        self._starts: dict[bytes, str] = {}
 
-    def sealed(self, process: Process | None, key: bytes, frame: bytes) -> None:
-        if process is None or not self.world.is_node(process):
-            self._leaves(key, frame, "an app")
-        else:
-            self._keys[frame] = key
-
-    def written(self, stream: SimStream, process: Process, messages: list[Any]) -> None:
-        for message in messages:
-            if type(message) is Sealed and message.frame in self._keys:
-                self._leaves(self._keys[message.frame], message.frame, f"{process.name} on {stream}")
-
-    def _leaves(self, key: bytes, frame: bytes, by: str) -> None:
-        former = self._left.setdefault(key, (frame, by))
+    def sealed(self, process: Process | None, key: bytes, nonce: bytes, frame: bytes) -> None:
+        by = "nobody" if process is None else process.name
+        former = self._made.setdefault((key, nonce), (frame, by))
         if former[0] != frame:
-            self.violate(f"{by} sent a frame under a key that {former[1]} had used for another")
+            self.violate(f"{by} sealed a frame with the key and the nonce of another that {former[1]} had sealed")
+        if frame[1] == ChannelKind.END_TO_END and self._starts.setdefault(nonce, by) != by:
+            self.violate(f"{by} seals content with the nonce of {self._starts[nonce]}")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hermes_core.crypto.aead import KEY_BYTES
+from hermes_core.crypto.aead import KEY_BYTES, NONCE_BYTES
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi
+from hermes_core.endpoint import context as endpoint_context
+from hermes_core.endpoint import router as endpoint_router
+from hermes_core.endpoint.context import HomeStream
+from hermes_core.endpoint.hop import Hop as AppHop
 from hermes_core.endpoint.transfer import Transfer
 from hermes_core.protocol.messages import Closed, CloseReason, PathState
 from hermes_core.protocol.timers import TimerHeap
@@ -14,6 +18,7 @@ from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.state import DirectionSnapshot
+from hermes_core.relay import neighbour
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.hops import Hops
@@ -60,6 +65,36 @@ def _(patches: Patches) -> None:
         return key
 
     former = patches.set(Chain, "message_key", message_key)
+
+
+@CORE.add(
+    "hop-nonce-constant",
+    "Every stream has the same nonce, so that an old volume brings back keys and nonces.",
+    NoKeyForTwoPlaintexts.name,
+    schedule="mended-a-nonce-comes-back-with-an-old-volume.json",
+)
+def _(patches: Patches) -> None:
+    for module in (neighbour, endpoint_context):
+        patches.set(module, "derive_hop_nonce", lambda _binding, _sender: bytes(NONCE_BYTES))
+
+
+@CORE.add(
+    "hop-nonce-not-moved",
+    "An app goes on with the nonces of its chat's first stream.",
+    NoHonestPartyIsAccused.name,
+    starts_at=1,
+)
+def _(patches: Patches) -> None:
+    def connect(self: AppHop, home: HomeStream, now: float) -> None:
+        nonces = self._home.send_nonce, self._home.receive_nonce
+        former(self, HomeStream(home.node_id, home.public_key, home.binding, *nonces), now)
+
+    former = patches.set(AppHop, "connect", connect)
+
+
+@CORE.add("start-constant", "Every start of an app seals its content with the same nonce.", NoKeyForTwoPlaintexts.name)
+def _(patches: Patches) -> None:
+    patches.set(endpoint_router, "build_nonce", lambda _start: bytes(NONCE_BYTES))
 
 
 @CORE.add(

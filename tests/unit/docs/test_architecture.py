@@ -15,7 +15,7 @@ DECIDED = {
     "key schedule": "node/hermes_core/handshake/key_schedule.py",
     "HKDF labels": "node/hermes_core/crypto/labels.py",
     "REPLAYED_KEY": "node/hermes_core/ratchet/replay.py",
-    "REPLAYED_FRAME": "node/hermes_core/ratchet/replay.py",
+    "REPLAYED_FRAME": "node/hermes_core/ratchet/channel.py",
     "throttle": "node/hermes_core/relay/token_bucket.py",
     "tombstones": "node/hermes_core/relay/tombstones.py",
     "generations": "node/hermes_core/keystore/rotation_timer.py",

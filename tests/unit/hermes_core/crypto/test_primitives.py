@@ -22,6 +22,7 @@ from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from tests.reference import protocol_reference as ref
 
+NONCE = bytes(range(12))
 P = 2**255 - 19
 LOW_ORDER = [
     *(value.to_bytes(32, "little") for value in (0, 1, P - 1, P, P + 1)),
@@ -109,32 +110,32 @@ def test_x25519_lengths(length: int) -> None:
 def test_aead_round_trip(length: int) -> None:
     key = make(bytes(range(32)))
     plaintext = generate_secret(length, SYSTEM_RANDOM)
-    sealed = seal_frame(pointer(key.buffer), b"header", bytes(plaintext.buffer), b"header aad")
+    sealed = seal_frame(pointer(key.buffer), NONCE, b"header", bytes(plaintext.buffer), b"header aad")
     assert sealed[:6] == b"header"
     assert len(sealed) == 6 + length + 16
-    assert open_frame(pointer(key.buffer), sealed, 6, b"header aad") == plaintext.buffer
+    assert open_frame(pointer(key.buffer), NONCE, sealed, 6, b"header aad") == plaintext.buffer
 
 
 @pytest.mark.parametrize("length", [LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + 1])
 def test_both_libraries_give_the_reference_bytes(length: int) -> None:
     key = make(bytes(range(32)))
-    expected = ref.seal(bytes(range(32)), b"header", b"x" * length, None)
-    assert seal_frame(pointer(key.buffer), b"header", b"x" * length, b"header") == expected
+    expected = ref.seal(bytes(range(32)), NONCE, b"header", b"x" * length, None)
+    assert seal_frame(pointer(key.buffer), NONCE, b"header", b"x" * length, b"header") == expected
 
 
 @pytest.mark.parametrize("length", [3, 5000])
 def test_aead_refuses_every_change(length: int) -> None:
     key = make(bytes(range(32)))
-    sealed = seal_frame(pointer(key.buffer), b"h", b"x" * length, b"aad")
+    sealed = seal_frame(pointer(key.buffer), NONCE, b"h", b"x" * length, b"aad")
     for place in [*range(1, 20), len(sealed) - 17, len(sealed) - 16, len(sealed) - 1]:
         forged = bytearray(sealed)
         forged[min(place, len(forged) - 1)] ^= 0x10
         with pytest.raises(ProtocolError) as raised:
-            open_frame(pointer(key.buffer), bytes(forged), 1, b"aad")
+            open_frame(pointer(key.buffer), NONCE, bytes(forged), 1, b"aad")
         assert raised.value.code is ErrorCode.AUTH_FAILED
     for other, aad in ((make(bytes(32)), b"aad"), (key, b"aae")):
         with pytest.raises(ProtocolError):
-            open_frame(pointer(other.buffer), sealed, 1, aad)
+            open_frame(pointer(other.buffer), NONCE, sealed, 1, aad)
 
 
 def test_random_secrets_differ() -> None:

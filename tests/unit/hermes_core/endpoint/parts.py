@@ -14,12 +14,15 @@ from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, app_party, deriv
 from hermes_core.protocol.messages import Answer, ChatMessage, CloseReason, Confirm, Offer, Sealed
 from hermes_core.protocol.payload import encode_ack, encode_data
 from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.header import build_nonce
 from tests.support.random_sources import SeededRandom
 
 HOME_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"h" * 32)))
 PEER_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"p" * 32)))
 OWN_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"o" * 32)))
-HOME = HomeStream(NodeId("node-0"), HOME_KEY.public_key, b"1" * 32)
+OWN_PARTY = app_party(derive_app_id(OWN_KEY.public_key))
+HOME = HomeStream.to(NodeId("node-0"), HOME_KEY.public_key, b"1" * 32, OWN_PARTY)
+OWN_NONCE, PEER_NONCE = build_nonce(b"own    1"), build_nonce(b"peer   1")
 NOW = 1000.0
 
 
@@ -43,7 +46,7 @@ class Notebook:
 
 def make_context(effects: Notebook, identity: Identity = OWN_KEY, params: AppParams | None = None) -> ChatContext:
     app_id = derive_app_id(identity.public_key)
-    return ChatContext(identity, app_id, app_party(app_id), params or AppParams(), SeededRandom(app_id), effects)
+    return ChatContext(identity, app_id, app_party(app_id), params or AppParams(), SeededRandom(app_id), effects, OWN_NONCE)
 
 
 def make_chat(params: AppParams | None = None) -> tuple[AppChat, Notebook]:
@@ -94,11 +97,15 @@ class FarEnds:
         self.leg.check_confirm(confirm.hop_epoch, confirm.hop_confirm, NOW)
 
     def seal(self, seq: int, content: bytes) -> Sealed:
-        frame = self.end_to_end.seal(content, NOW, aad_suffix=seq.to_bytes(8, "big"))
-        return Sealed(self.leg.seal(encode_data(seq, frame), NOW))
+        frame = self.end_to_end.seal(content, NOW, nonce=PEER_NONCE, aad_suffix=seq.to_bytes(8, "big"))
+        return self.seal_payload(encode_data(seq, frame))
 
     def seal_ack(self, seq: int) -> Sealed:
-        return Sealed(self.leg.seal(encode_ack(seq, *self.end_to_end.ack_tag(seq)), NOW))
+        return self.seal_payload(encode_ack(seq, *self.end_to_end.ack_tag(seq)))
+
+    def seal_payload(self, payload: bytes) -> Sealed:
+        """As the home node seals."""
+        return Sealed(self.leg.seal(payload, NOW, nonce=HOME.receive_nonce))
 
 
 def make_open_chat(params: AppParams | None = None) -> tuple[AppChat, Notebook, FarEnds]:

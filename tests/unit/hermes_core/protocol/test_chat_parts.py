@@ -14,9 +14,12 @@ from hermes_core.protocol import payload
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
 from hermes_core.relay.token_bucket import TokenBucket
 
+EMPTY = 39 + 16
+"""An end-to-end frame of no content: header and tag."""
+
 
 def test_payloads_are_as_documented() -> None:
-    frame = bytes(range(47))
+    frame = bytes(range(EMPTY))
     data = payload.encode_data(5, frame)
     assert data == b"\x01" + (5).to_bytes(8, "big") + frame
     assert payload.parse_kind_and_seq(data) == (payload.DATA, 5)
@@ -33,9 +36,9 @@ def test_payloads_are_as_documented() -> None:
         b"",
         b"\x00" * 29,
         b"\x03" * 60,
-        payload.encode_data(0, bytes(47)),
-        payload.encode_data(2**63, bytes(47)),
-        payload.encode_data(1, bytes(46)),
+        payload.encode_data(0, bytes(EMPTY)),
+        payload.encode_data(2**63, bytes(EMPTY)),
+        payload.encode_data(1, bytes(EMPTY - 1)),
         payload.encode_ack(1, 1, bytes(16)) + b"x",
         payload.encode_ack(1, 1, bytes(16))[:-1],
         payload.encode_ack(2**63, 1, bytes(16)),
@@ -48,7 +51,7 @@ def test_other_payloads_are_refused(bad: bytes) -> None:
 
 
 def test_payload_bounds() -> None:
-    assert payload.parse_kind_and_seq(payload.encode_data(2**63 - 1, bytes(47))) == (payload.DATA, 2**63 - 1)
+    assert payload.parse_kind_and_seq(payload.encode_data(2**63 - 1, bytes(EMPTY))) == (payload.DATA, 2**63 - 1)
     assert payload.parse_kind_and_seq(payload.encode_ack(0, 1, bytes(16))) == (payload.ACK, 0)
 
 

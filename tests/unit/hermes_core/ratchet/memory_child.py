@@ -16,6 +16,7 @@ from hermes_core.ratchet.channel import Channel, ChannelParams
 
 FIRST_EPOCH_MESSAGES = 300
 SECOND_EPOCH_MESSAGES = 40
+NONCE = bytes(12)
 
 
 def derive_input(name: str) -> SecretBytes:
@@ -47,7 +48,7 @@ def make_ends() -> list[Channel]:
             local=parties[side],
             peer=parties[1 - side],
             peer_public_key=identities[1 - side].public_key,
-            params=ChannelParams(max_skipped_keys=256),
+            params=ChannelParams(),
             random=Ephemerals(),
         )
 
@@ -59,7 +60,7 @@ def exchange(ends: list[Channel], count: int, seconds_apart: float) -> None:
         now = index * seconds_apart
         text = b"text" if index % 3 else b"text" * 1250  # long ones go through the other library
         for sender, receiver in (ends, ends[::-1]):
-            receiver.open(sender.seal(text, now), now)
+            receiver.open(sender.seal(text, now, nonce=NONCE), now)
 
 
 def main(wiping: str, pace: str) -> None:

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from hermes_core.crypto.hashing import HashId
-from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChannelKind
-from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.ratchet.state import ChannelSnapshot
-from tests.unit.hermes_core.ratchet.pairs import ALICE, BOB, CHAT, Pair, describe_state, make_ready_pair
+from tests.unit.hermes_core.ratchet.pairs import ALICE, BOB, Pair, Wired, describe_state, make_ready_pair, restore
 
 SIDES = st.integers(0, 1)
 REFUSALS = {
@@ -35,10 +34,9 @@ class ChannelModel(RuleBasedStateMachine):
         kind=st.sampled_from(list(ChannelKind)),
         hash_id=st.sampled_from(list(HashId)),
         window=st.sampled_from([1, 2, 5, 16]),
-        skipped=st.sampled_from([0, 3]),
     )
-    def begin(self, kind: ChannelKind, hash_id: HashId, window: int, skipped: int) -> None:
-        params = ChannelParams(hash_id=hash_id, window=window, max_skip=64, max_skipped_keys=skipped)
+    def begin(self, kind: ChannelKind, hash_id: HashId, window: int) -> None:
+        params = ChannelParams(hash_id=hash_id, window=window, max_skip=64)
         self.pair = make_ready_pair(kind, params)
         self.durable = [self.pair.a.snapshot(), self.pair.b.snapshot()]
         self.now = 1000.0
@@ -50,7 +48,7 @@ class ChannelModel(RuleBasedStateMachine):
         self.epochs = [1, 1]
         self.binding = 0
 
-    def side(self, index: int) -> Channel:
+    def side(self, index: int) -> Wired:
         return self.pair.a if index == 0 else self.pair.b
 
     def commit(self, index: int) -> None:
@@ -126,13 +124,7 @@ class ChannelModel(RuleBasedStateMachine):
     def restart(self, index: int) -> None:
         """Killed: what was not durable is lost, the stream breaks, both ends resume."""
         before = self.side(index).epoch
-        restored = Channel.restore(
-            self.durable[index],
-            chat_id=CHAT,
-            identity=(ALICE, BOB)[index],
-            params=self.side(index).params,
-            random=SYSTEM_RANDOM,
-        )
+        restored = restore(self.durable[index], (ALICE, BOB)[index], self.side(index).params)
         assert restored.epoch <= before
         if index == 0:
             self.pair.a = restored

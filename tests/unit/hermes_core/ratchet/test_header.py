@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, ChatId, Role
 from hermes_core.ratchet.header import (
-    FRAME_OVERHEAD_BYTES,
     HEADER_BYTES,
     MAX_CONTENT_BYTES,
     MAX_PLAINTEXT_BYTES,
+    OVERHEAD_BYTES,
+    POSITION_END,
     FrameHeader,
     parse_header,
 )
@@ -36,7 +37,7 @@ HEADER = FrameHeader(ChannelKind.LEG, CHAT, 1, Role.INITIATOR, 0)
 )
 def test_round_trip(header: FrameHeader) -> None:
     encoded = encode_header(header)
-    assert len(encoded) == HEADER_BYTES
+    assert len(encoded) == HEADER_BYTES[header.kind]
     assert parse_header(encoded + bytes(16)) == header
 
 
@@ -48,7 +49,7 @@ def test_only_invalid_frame(frame: bytes) -> None:
     except ProtocolError as error:
         assert error.code is ErrorCode.INVALID_FRAME  # noqa: PT017
     else:
-        assert encode_header(header) == frame[:HEADER_BYTES]
+        assert encode_header(header)[:POSITION_END] == frame[:POSITION_END]
 
 
 def refuse(frame: bytes) -> None:
@@ -70,8 +71,9 @@ def test_unknown_values(place: int, value: int) -> None:
 
 def test_epoch_and_length_bounds() -> None:
     refuse(encode_header(replace(HEADER, epoch=0)) + bytes(16))
-    parse_header(encode_header(HEADER) + bytes(16))
-    refuse(encode_header(HEADER) + bytes(15))
+    for kind in ChannelKind:
+        parse_header(encode_header(replace(HEADER, kind=kind)) + bytes(16))
+        refuse(encode_header(replace(HEADER, kind=kind)) + bytes(15))
 
 
 @pytest.mark.parametrize("kind", list(ChannelKind))
@@ -92,5 +94,5 @@ def test_longest_frame(kind: ChannelKind) -> None:
 def test_a_hop_frame_holds_the_longest_content() -> None:
     end_to_end, leg = make_ready_pair(ChannelKind.END_TO_END), make_ready_pair(ChannelKind.LEG)
     inner = end_to_end.a.seal(bytes(MAX_CONTENT_BYTES), 0.0)
-    assert len(inner) == MAX_CONTENT_BYTES + FRAME_OVERHEAD_BYTES
+    assert len(inner) == MAX_CONTENT_BYTES + OVERHEAD_BYTES[ChannelKind.END_TO_END]
     assert len(leg.b.open(leg.a.seal(bytes(9) + inner, 0.0), 0.0)) == 9 + len(inner)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import pytest
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Role
-from hermes_core.ratchet.channel import Channel, ChannelParams
-from hermes_core.ratchet.header import HEADER_BYTES, FrameHeader
+from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.header import POSITION_END, FrameHeader
 from tests.support.frames import encode_header
-from tests.unit.hermes_core.ratchet.pairs import CHAT, Pair, describe_state, make_ready_pair
+from tests.unit.hermes_core.ratchet.pairs import CHAT, Pair, Wired, describe_state, make_ready_pair
 
 
-def refuse(channel: Channel, code: ErrorCode, frame: bytes, now: float = 0.0, aad_suffix: bytes = b"") -> None:
+def refuse(channel: Wired, code: ErrorCode, frame: bytes, now: float = 0.0, aad_suffix: bytes = b"") -> None:
     """`frame` gets `code`, and neither what is persisted nor what opens next has changed."""
     before = describe_state(channel)
     with pytest.raises(ProtocolError) as raised:
@@ -24,7 +23,7 @@ def refuse(channel: Channel, code: ErrorCode, frame: bytes, now: float = 0.0, aa
     assert describe_state(channel) == before
 
 
-def seal_many(channel: Channel, count: int, now: float = 0.0) -> list[bytes]:
+def seal_many(channel: Wired, count: int, now: float = 0.0) -> list[bytes]:
     return [channel.seal(b"%d" % index, now) for index in range(count)]
 
 
@@ -88,7 +87,7 @@ def test_every_truncation_is_refused() -> None:
     pair = make_ready_pair()
     frame = pair.a.seal(b"content", 0.0)
     for length in range(len(frame)):
-        code = ErrorCode.INVALID_FRAME if length < HEADER_BYTES + 16 else ErrorCode.AUTH_FAILED
+        code = ErrorCode.INVALID_FRAME if length < POSITION_END + 16 else ErrorCode.AUTH_FAILED
         refuse(pair.b, code, frame[:length])
 
 
@@ -105,7 +104,7 @@ def test_frames_of_other_channels_epochs_and_directions() -> None:
     refuse(pair.b, ErrorCode.KEY_VERSION_MISMATCH, forge(pair, epoch=2))
     refuse(pair.b, ErrorCode.RATCHET_DESYNC, forge(pair, position=MAX_POSITION))
     beyond = bytearray(forge(pair))
-    beyond[HEADER_BYTES - 8] = 0x80
+    beyond[POSITION_END - 8] = 0x80
     refuse(pair.b, ErrorCode.INVALID_FRAME, bytes(beyond))
     refuse(pair.a, ErrorCode.INVALID_FRAME, pair.a.seal(b"to itself", 0.0))
 
@@ -121,70 +120,15 @@ def test_a_frame_is_bound_to_its_chat_and_kind() -> None:
 # Keys of skipped positions
 
 
-def make_end_to_end(**changes: object) -> Pair:
-    return make_ready_pair(ChannelKind.END_TO_END, ChannelParams(max_skipped_keys=256), **changes)
+def make_end_to_end() -> Pair:
+    return make_ready_pair(ChannelKind.END_TO_END)
 
 
-def test_legs_keep_no_skipped_keys() -> None:
+def test_no_key_of_a_skipped_position_is_kept() -> None:
     pair = make_ready_pair(ChannelKind.LEG)
     first, second = seal_many(pair.a, 2)
     pair.b.open(second, 0.0)
     refuse(pair.b, ErrorCode.REPLAYED_FRAME, first)
-
-
-def test_frames_out_of_order_end_to_end() -> None:
-    chosen = random.randrange(2**32)
-    print("seed", chosen)
-    pair = make_end_to_end()
-    frames = list(enumerate(seal_many(pair.a, 200)))
-    random.Random(chosen).shuffle(frames)
-    for index, frame in frames:
-        assert pair.b.open(frame, 0.0) == b"%d" % index
-        refuse(pair.b, ErrorCode.REPLAYED_FRAME, frame)
-
-
-def test_at_most_256_skipped_keys_are_kept() -> None:
-    pair = make_end_to_end()
-    frames = seal_many(pair.a, 259)
-    pair.b.open(frames[257], 0.0)
-    refuse(pair.b, ErrorCode.REPLAYED_FRAME, frames[0])
-    assert pair.b.open(frames[1], 0.0) == b"1"
-    pair.b.open(frames[258], 0.0)
-    assert pair.b.open(frames[256], 0.0) == b"256"
-
-
-def test_the_oldest_skipped_key_goes_first_over_several_gaps() -> None:
-    pair = make_end_to_end(max_skipped_keys=4)
-    frames = seal_many(pair.a, 10)
-    pair.b.open(frames[3], 0.0)  # keeps 0 1 2
-    pair.b.open(frames[6], 0.0)  # keeps 1 2 4 5
-    refuse(pair.b, ErrorCode.REPLAYED_FRAME, frames[0])
-    for position in (1, 2, 4, 5):
-        assert pair.b.open(frames[position], 0.0) == b"%d" % position
-
-
-def test_skipped_keys_expire_after_600_seconds() -> None:
-    pair = make_end_to_end()
-    frames = seal_many(pair.a, 3)
-    pair.b.open(frames[2], 1000.0)
-    assert pair.b.next_timer() == 1600.0
-    pair.b.handle_timer(1599.9)
-    assert pair.b.open(frames[0], 1599.9) == b"0"
-    refuse(pair.b, ErrorCode.REPLAYED_FRAME, frames[1], now=1600.0)
-    skipped = pair.b.epochs.skipped
-    assert skipped is not None
-    assert len(skipped) == 1
-    pair.b.handle_timer(1600.0)
-    assert len(skipped) == 0
-    assert pair.b.next_timer() is None
-
-
-def test_a_forged_frame_uses_up_no_skipped_key() -> None:
-    pair = make_end_to_end()
-    frames = seal_many(pair.a, 2)
-    pair.b.open(frames[1], 0.0)
-    refuse(pair.b, ErrorCode.AUTH_FAILED, frames[0][:-1] + bytes([frames[0][-1] ^ 1]))
-    assert pair.b.open(frames[0], 0.0) == b"0"
 
 
 def test_a_forged_far_frame_costs_no_memory() -> None:
@@ -194,7 +138,6 @@ def test_a_forged_far_frame_costs_no_memory() -> None:
     refuse(pair.b, ErrorCode.AUTH_FAILED, frame[:-1] + bytes([frame[-1] ^ 1]))
     assert pair.b.epochs.current is not None
     assert pair.b.epochs.current.recv._rows is None
-    assert pair.b.epochs.skipped is None
     assert pair.b.open(frame, 0.0) == b"far"
 
 

@@ -12,6 +12,9 @@ from hermes_core.protocol.payload import encode_ack, encode_data
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 
+JUNK = bytes(64)
+"""Long enough for an end-to-end frame."""
+
 
 def notices(world: HonestWorld, node: str, app: str) -> list[tuple[ErrorCode, ErrorScope]]:
     return [(notice.code, notice.scope) for notice in world.messages(node, app, ErrorNotice)]
@@ -169,17 +172,16 @@ def test_broken_frames_towards_an_app_change_nothing() -> None:
 def test_authentic_nonsense_of_a_party_is_refused() -> None:
     world = HonestWorld(params=ChatParams(window_messages=4))
     chat_id = world.open_chat()
-    leg = world.a.machine.chats[chat_id].leg
     for payload, code in (
         (b"\x09" + bytes(60), ErrorCode.INVALID_FRAME),
-        (encode_data(0, bytes(47)), ErrorCode.INVALID_FRAME),
-        (encode_data(5, bytes(47)), ErrorCode.BACKPRESSURE),
+        (encode_data(0, JUNK), ErrorCode.INVALID_FRAME),
+        (encode_data(5, JUNK), ErrorCode.BACKPRESSURE),
     ):
-        world.inject("app-0", "node-0", Sealed(leg.seal(payload, world.now)))
+        world.inject("app-0", "node-0", world.seal_as_app(world.a, chat_id, payload))
         world.run()
         assert notices(world, "node-0", "app-0")[-1] == (code, ErrorScope.FRAME)
-    world.inject("app-0", "node-0", Sealed(leg.seal(encode_data(4, bytes(47)), world.now)))
-    world.inject("app-0", "node-0", Sealed(leg.seal(encode_ack(0, 1, bytes(16)), world.now)))
+    world.inject("app-0", "node-0", world.seal_as_app(world.a, chat_id, encode_data(4, JUNK)))
+    world.inject("app-0", "node-0", world.seal_as_app(world.a, chat_id, encode_ack(0, 1, bytes(16))))
     world.run()
     assert len(notices(world, "node-0", "app-0")) == 3
     for _ in range(4):
@@ -202,8 +204,7 @@ def test_window_holds_after_a_restart_that_forgot_acknowledgements() -> None:
     world.send(world.a, chat_id)
     world.run(take=False)
     assert world.ledger.chats[chat_id].received == {"app-1": 21}, "what the app sends first shows where its window begins"
-    leg = world.a.machine.chats[chat_id].leg
-    world.inject("app-0", "node-0", Sealed(leg.seal(encode_data(25, bytes(47)), world.now)))
+    world.inject("app-0", "node-0", world.seal_as_app(world.a, chat_id, encode_data(25, JUNK)))
     world.run(take=False)
     assert notices(world, "node-0", "app-0") == [(ErrorCode.BACKPRESSURE, ErrorScope.FRAME)]
 
@@ -214,8 +215,9 @@ def test_nodes_cannot_forge_acknowledgements() -> None:
     for _ in range(3):
         world.send(world.a, chat_id)
     world.run(take=False)
-    channel = world.chat_of(world.n, chat_id).hops[0].channel
-    world.inject("node-0", "app-0", Sealed(channel.seal(encode_ack(3, 1, bytes(16)), world.now)))
+    world.chat_of(world.n, chat_id).hops[0].relay(encode_ack(3, 1, bytes(16)), world.now)
+    world.n.flush()
+    world.run(take=False)
     assert world.events_of(world.a, FrameRefused)[-1].code is ErrorCode.AUTH_FAILED
     assert not world.events_of(world.a, MessagesAcked)
     assert len(world.a.machine.chats[chat_id].transfer.outgoing) == 3

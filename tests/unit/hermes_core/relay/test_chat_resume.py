@@ -24,6 +24,7 @@ from hermes_core.protocol.messages import (
     Resume,
     Sealed,
 )
+from hermes_core.protocol.payload import encode_data
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.relay.events import ChatQuarantined, ResumeRefused, SideResumed
 from hermes_core.relay.neighbour import app_neighbour, node_neighbour
@@ -160,10 +161,10 @@ def test_nothing_is_sent_before_the_resume_is_complete() -> None:
 def test_frames_before_the_resume_are_refused() -> None:
     world = HonestWorld()
     chat_id = world.open_chat()
-    frame = world.a.machine.chats[chat_id].leg.seal(b"\x01" + (1).to_bytes(8, "big") + bytes(47), world.now)
+    frame = world.seal_as_app(world.a, chat_id, encode_data(1, bytes(64)))
     world.cut("app-0", "node-0")
     world.connect_app(world.a)
-    world.inject("app-0", "node-0", Sealed(frame))
+    world.inject("app-0", "node-0", frame)
     world.run()
     assert [notice.code for notice in world.messages("node-0", "app-0", ErrorNotice)] == [ErrorCode.CHAT_NOT_READY]
     talk(world, chat_id)
@@ -346,9 +347,9 @@ def test_quarantined_chat_lets_nothing_through() -> None:
     world.n.flush()
     assert world.events_of(world.n, ChatQuarantined) == [ChatQuarantined(chat_id)]
     world.run()
-    frame = world.a.machine.chats[chat_id].leg.seal(b"\x01" + (9).to_bytes(8, "big") + bytes(47), world.now)
+    frame = world.seal_as_app(world.a, chat_id, encode_data(9, bytes(64)))
     before = len(world.messages("node-0", "node-1", Sealed))
-    world.inject("app-0", "node-0", Sealed(frame))
+    world.inject("app-0", "node-0", frame)
     world.run()
     notice = world.messages("node-0", "app-0", ErrorNotice)[-2:]
     assert (notice[0].code, notice[0].scope) == (ErrorCode.ROLLBACK_DETECTED, ErrorScope.FRAME)
