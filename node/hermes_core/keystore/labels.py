@@ -24,3 +24,9 @@ ROW_KEY: Final = b"hermes/keystore/v1 row key"
 
 SET_DIGEST: Final = b"hermes/keystore/v1 set digest"
 """Subkey of the generation key for the incremental digest over all rows."""
+
+FLOOR: Final = b"hermes/keystore/v2 floor"
+"""AAD of the sealed floor, whose key is a record of its own: it outlives generations and passphrases."""
+
+MARK: Final = b"hermes/v2 keystore mark"
+"""Signed by a node over where its keystore stands."""

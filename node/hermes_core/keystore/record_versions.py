@@ -13,5 +13,6 @@ RECORD_VERSIONS: Final[dict[Table, int]] = {
     Table.WITNESS: 1,
     Table.META: 1,
     Table.CLOSED: 1,
+    Table.HISTORY: 1,
 }
 """The version records of a table are written in; older ones are migrated when a keystore is opened, newer ones refused."""

@@ -20,3 +20,4 @@ class Table(IntEnum):
     WITNESS = 4
     META = 5
     CLOSED = 6
+    HISTORY = 7
