@@ -77,10 +77,7 @@ class ProtocolError(HermesError):
 
 
 class KeystoreError(HermesError):
-    """A keystore could not be used; no byte of its file was changed.
-
-    Exit code 77 is kept for a node that ends because its keystore is an older copy.
-    """
+    """A keystore could not be used; no byte of its file was changed."""
 
     code: ClassVar[str] = "KEYSTORE_ERROR"
     exit_code: ClassVar[int] = 70
@@ -139,6 +136,14 @@ class KeystoreMissingError(KeystoreError):
     code = "KEYSTORE_MISSING"
     exit_code = 76
     cure = "run `hermesctl keystore init`, or let the node create it (keystore.create = true)"
+
+
+class KeystoreRolledBackError(KeystoreError):
+    """The keystore is an older copy of itself, and the node was told to end for that."""
+
+    code = "KEYSTORE_ROLLED_BACK"
+    exit_code = 77
+    cure = "put the newest volume back; or set keystore.on_rollback = quarantine, after which every chat of it must rekey"
 
 
 class KeystoreExistsError(KeystoreError):

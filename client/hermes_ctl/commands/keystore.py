@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.errors import KeystoreRolledBackError
 from hermes_core.keystore.key_backend import PASSPHRASE_BACKEND_ID, PassphraseBackend
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.tables import Table
@@ -47,7 +48,7 @@ _EPILOG = """examples:
     hermesctl keystore migrate keystore.db --passphrase-file passphrase
 
 Stop the node first: one process, one keystore. Nothing is changed when a command fails; the exit code says why
-(71 wrong passphrase, 72 tampered, 73 newer version, 74 volume, 75 in use, 76 missing, 79 exists already).
+(71 wrong passphrase, 72 tampered, 73 newer version, 74 volume, 75 in use, 76 missing, 77 an older copy, 79 exists already).
 """
 
 
@@ -114,16 +115,17 @@ def verify_keystore(options: argparse.Namespace) -> int:
     passphrase = _read_passphrase(options.passphrase_file, "passphrase")
     audit = audit_file(options.path, PassphraseBackend(passphrase))
     _print(options.output, _describe_audit(audit))
+    if audit.rollback is not None:
+        raise KeystoreRolledBackError(audit.rollback.detail)
     return 0
 
 
 def rotate_passphrase(options: argparse.Namespace) -> int:
     costs = _read_costs(options)
     passphrase = _read_passphrase(options.passphrase_file, "old passphrase")
+    new = _read_passphrase(options.new_passphrase_file, "new passphrase", twice=True, new=True)
     with Keystore.open(options.path, passphrase) as store:
-        store.rotate_passphrase(
-            _read_passphrase(options.new_passphrase_file, "new passphrase", twice=True, new=True), argon2=costs
-        )
+        store.rotate_passphrase(new, argon2=costs)
         if options.and_generation:
             store.rotate_generation()
         say(f"sealed with the new passphrase: generation {store.mark.generation}, commit {store.mark.commit_counter}")
@@ -197,6 +199,7 @@ def _describe_audit(audit: Audit) -> dict[str, Any]:
         "commit_counter": audit.mark.commit_counter,
         "records": {_table_name(table): count for table, count in sorted(audit.records.items())},
         "to_migrate": audit.outdated,
+        "rolled_back": audit.rollback is not None,
     }
 
 

@@ -14,19 +14,18 @@ from hermes_core.keystore.keys import GenerationKeys, generate_key
 from hermes_core.keystore.state import KeystoreState, seal_state
 from hermes_core.keystore.tables import FILE_ID_BYTES
 from hermes_node.keystore.database import Connector, create_database, journal_path, translate_error, wal_path
+from hermes_node.keystore.floor_file import remove_floor
+from hermes_node.keystore.place import floor_path, temporary_path
 from hermes_node.keystore.wal import sync_file
 
 FIRST_GENERATION = 1
 
 
-def temporary_path(path: Path) -> Path:
-    """Where a keystore is while it is being made or wiped; whatever lies there belongs to nobody."""
-    return path.with_name(path.name + ".tmp")
-
-
 def write_new_keystore(path: Path, backend: KeyBackend, page_bytes: int, connect: Connector, random: RandomSource) -> None:
     """Make the file at `path`; the caller holds its lock. KeystoreExistsError when anything of a keystore is there."""
-    for existing in (path, wal_path(path), journal_path(path)):
+    if temporary_path(path).exists() and not path.exists():
+        remove_leftovers(path)
+    for existing in (path, wal_path(path), journal_path(path), floor_path(path)):
         if existing.exists():
             raise KeystoreExistsError(f"{existing} exists; a keystore is never overwritten")
     draft = temporary_path(path)
@@ -48,8 +47,14 @@ def write_new_keystore(path: Path, backend: KeyBackend, page_bytes: int, connect
 
 
 def remove_leftovers(path: Path) -> None:
-    """Delete what an interrupted creation or wipe left: it was never a keystore, or is none any more."""
+    """Delete what an interrupted creation or wipe left: it was never a keystore, or is none any more.
+
+    The floor of one that was wiped goes before the last sign of the wipe does.
+    """
     draft = temporary_path(path)
+    if not path.exists():
+        remove_floor(path)
+        sync_file(path.parent)
     for leftover in (draft, wal_path(draft), journal_path(draft)):
         leftover.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from hermes_core.errors import (
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
-from hermes_node.keystore.place import check_beside, check_regular
+from hermes_node.keystore.place import check_beside, check_regular, floor_path, temporary_path
 
 APPLICATION_ID: Final = 0x484B5331  # "HKS1"
 FILE_VERSION: Final = 1
@@ -111,12 +111,16 @@ def translated() -> Iterator[None]:
 
 def check_files(path: Path) -> None:
     """Refuse what must not reach SQLite: no file, no regular file, an empty one, or a journal that would be played back."""
-    orphans = [sidecar for sidecar in (wal_path(path), journal_path(path)) if sidecar.exists()]
+    beside = [wal_path(path), journal_path(path)]
+    if not temporary_path(path).exists():  # a wipe that was interrupted leaves the floor for the next creation to remove
+        beside.append(floor_path(path))
+    orphans = [sidecar for sidecar in beside if sidecar.exists()]
     try:
         found = path.stat()
     except FileNotFoundError:
         if orphans:
-            raise KeystoreTamperedError(f"{path} is gone, but {orphans[0].name} is there") from None
+            cure = "put the database back, or move what lies beside it away too, to begin with an empty keystore"
+            raise KeystoreTamperedError(f"{path} is gone, but {orphans[0].name} is there", cure=cure) from None
         raise KeystoreMissingError(f"there is no keystore at {path}") from None
     except OSError as error:
         raise KeystoreIOError(f"cannot read {path}: {error.strerror}") from None

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from hermes_node.keystore.creation import remove_leftovers, temporary_path
+from hermes_node.keystore.creation import remove_leftovers
+from hermes_node.keystore.place import temporary_path
 from hermes_node.keystore.wal import sync_file
 
 _BLOCK: Final = bytes(1 << 20)

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import wipe_buffer
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.header import Header
 from hermes_core.keystore.key_backend import PASSPHRASE_BACKEND_ID, KeyBackend, parse_costs
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.rollback import Rollback
 from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.keystore.tables import Table
@@ -26,9 +28,12 @@ from hermes_node.keystore.database import (
     open_for_checking,
     translate_error,
 )
+from hermes_node.keystore.floor_file import read_floor
+from hermes_node.keystore.history import History
 from hermes_node.keystore.lock import lock_for_reading
 from hermes_node.keystore.log_check import check_log
 from hermes_node.keystore.place import resolve_path
+from hermes_node.keystore.rows import find_row
 from hermes_node.keystore.unsealing import SELECT_ROWS, Unsealed, check_row, read_header, unseal
 from hermes_node.keystore.wal import log_bytes
 
@@ -48,12 +53,16 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the passphrase proves: every record authentic, in place, well formed, none missing; `outdated` need migration."""
+    """What the passphrase proves: every record authentic, in place, well formed, none missing; `outdated` need migration.
+
+    `rollback`: proof that the keystore is an older copy, from the floor beside it or from before; the node acts on it.
+    """
 
     file_id: bytes
     mark: KeystoreMark
     records: dict[int, int]
     outdated: int
+    rollback: Rollback | None
 
 
 def inspect_file(path: Path) -> Inspection:
@@ -77,14 +86,16 @@ def inspect_file(path: Path) -> Inspection:
 
 def audit_file(path: Path, backend: KeyBackend) -> Audit:
     """Everything opening checks, and besides that every box opened and every chat record parsed."""
-    with _checking(resolve_path(path)) as connection:
+    path = resolve_path(path)
+    with _checking(path) as connection:
         unsealed = unseal(connection, backend)
         try:
             _open_every_record(connection, unsealed)
+            rollback = _judge(connection, unsealed, read_floor(path))
         finally:
             unsealed.wipe()
     mark = KeystoreMark(unsealed.keys.generation, unsealed.state.commit_counter)
-    return Audit(unsealed.header.file_id, mark, unsealed.census.by_table, unsealed.census.outdated)
+    return Audit(unsealed.header.file_id, mark, unsealed.census.by_table, unsealed.census.outdated, rollback)
 
 
 @contextmanager
@@ -114,6 +125,18 @@ def _open_every_record(connection: sqlite3.Connection, unsealed: Unsealed) -> No
                 parse_chat_record(value).wipe()
         finally:
             wipe_buffer(value)
+
+
+def _judge(connection: sqlite3.Connection, unsealed: Unsealed, beside: bytes | None) -> Rollback | None:
+    sealer = RecordSealer(unsealed.keys)
+
+    def get(table: Table, key: bytes) -> bytearray | None:
+        row = find_row(connection, sealer.derive_row_key(table, key))
+        return None if row is None else sealer.open(row.row_key, row.table, row.version, row.sealed)[1]
+
+    history = History.read(get, beside, unsealed.header.file_id, unsealed.state.commit_counter, SYSTEM_RANDOM)
+    history.floor.key.wipe()
+    return history.rollback
 
 
 def _read_costs(header: Header) -> Argon2Params | None:

@@ -24,6 +24,16 @@ _KINDS: Final = (
 _CURE: Final = "find out who moves the keystore's files of a running node; then start it again"
 
 
+def temporary_path(path: Path) -> Path:
+    """Where a keystore is while it is being made or wiped; whatever lies there belongs to nobody."""
+    return path.with_name(path.name + ".tmp")
+
+
+def floor_path(path: Path) -> Path:
+    """Where a keystore's floor is (hermes_core.keystore.floor)."""
+    return path.with_name(path.name + ".floor")
+
+
 def resolve_path(path: Path) -> Path:
     """The keystore's path without links, so that everything beside it lies beside the file itself.
 

@@ -43,9 +43,17 @@ def find_row(connection: sqlite3.Connection, row_key: bytes) -> SealedRow | None
 
 
 def apply_rows(
-    connection: sqlite3.Connection, current: Unsealed, puts: list[SealedRow], removed: list[bytes], random: RandomSource
+    connection: sqlite3.Connection,
+    current: Unsealed,
+    puts: list[SealedRow],
+    removed: list[bytes],
+    random: RandomSource,
+    counter: int = 0,
 ) -> Unsealed:
-    """Inside a transaction: delete, put, and seal the state that covers the result. A row in both lists is put."""
+    """Inside a transaction: delete, put, and seal the state that covers the result. A row in both lists is put.
+
+    The commit counter rises by one, or to `counter` if that is higher.
+    """
     digest = SetDigest(current.keys.set_digest, current.state.set_digest)
     by_table = dict(current.census.by_table)
     for row_key in dict.fromkeys((*removed, *(row.row_key for row in puts))):
@@ -59,7 +67,7 @@ def apply_rows(
         by_table[row.table] = by_table.get(row.table, 0) + 1
         put_row(connection, row)
     census = RowCensus(digest.value, sum(by_table.values()), by_table)
-    return write_state(connection, replace(current, census=census), random)
+    return write_state(connection, replace(current, census=census), random, counter)
 
 
 def put_row(connection: sqlite3.Connection, row: SealedRow) -> None:
@@ -70,10 +78,10 @@ def delete_row(connection: sqlite3.Connection, row_key: bytes) -> None:
     connection.execute(_DELETE_ROW, (row_key,))
 
 
-def write_state(connection: sqlite3.Connection, changed: Unsealed, random: RandomSource) -> Unsealed:
-    """Seal counter + 1 and the census of `changed` as the new state; every transaction ends with this."""
+def write_state(connection: sqlite3.Connection, changed: Unsealed, random: RandomSource, counter: int = 0) -> Unsealed:
+    """Seal counter + 1, or `counter` if higher, and the census of `changed` as the new state: the end of every transaction."""
     state = KeystoreState(
-        changed.state.commit_counter + 1, changed.census.rows, changed.census.digest, changed.header.fingerprint
+        max(changed.state.commit_counter + 1, counter), changed.census.rows, changed.census.digest, changed.header.fingerprint
     )
     connection.execute(_UPDATE_STATE, (seal_state(changed.keys, state, random),))
     return replace(changed, state=state)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
-from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreError, KeystoreIOError, KeystoreTamperedError
 from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
+from hermes_core.keystore.lineage import MarkVerdict, encode_lineage, judge_mark
+from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.rollback import Rollback, encode_rollback
 from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.keystore.tables import Table
 from hermes_node.keystore import wal
+from hermes_node.keystore.atomic_file import FSYNCS_OF_A_REPLACEMENT
 from hermes_node.keystore.creation import write_new_keystore
 from hermes_node.keystore.database import (
     DATABASE_ERRORS,
@@ -33,6 +38,8 @@ from hermes_node.keystore.database import (
     wal_path,
 )
 from hermes_node.keystore.erasure import erase_file
+from hermes_node.keystore.floor_file import FloorFile, read_floor
+from hermes_node.keystore.history import LINEAGE, ROLLBACK, History
 from hermes_node.keystore.lock import KeystoreLock
 from hermes_node.keystore.place import OpenFiles, resolve_path
 from hermes_node.keystore.rotation import rewrap_master, rotate_rows
@@ -71,6 +78,8 @@ class Keystore:
         self._failure: KeystoreError | None = None
         self._closed = False
         self._log_is_new = True
+        self._history: History | None = None
+        self._floor: FloorFile | None = None
 
     @classmethod
     def create(
@@ -83,12 +92,16 @@ class Keystore:
         page_bytes: int = PAGE_BYTES,
         connect: Connector = connect_sqlite,
         random: RandomSource = SYSTEM_RANDOM,
+        now: Callable[[], float] = time.monotonic,
     ) -> Self:
-        """Make a new keystore and open it. KeystoreExistsError when there is one: it is never overwritten."""
+        """Make a new keystore and open it. KeystoreExistsError when there is one: it is never overwritten.
+
+        `now` in seconds, of a clock that only rises.
+        """
         path, backend = resolve_path(Path(path)), backend or PassphraseBackend(passphrase, argon2)
         with _locked(path) as lock:
             write_new_keystore(path, backend, page_bytes, connect, random)
-            return cls._open_locked(path, lock, backend, connect, random)
+            return cls._open_locked(path, lock, backend, connect, random, now)
 
     @classmethod
     def open(
@@ -99,16 +112,23 @@ class Keystore:
         backend: KeyBackend | None = None,
         connect: Connector = connect_sqlite,
         random: RandomSource = SYSTEM_RANDOM,
+        now: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Verify everything, then open, and migrate older records. On any KeystoreError no byte of the file was changed."""
         path = resolve_path(Path(path))
         check_files(path)
         with _locked(path) as lock:
-            return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect, random)
+            return cls._open_locked(path, lock, backend or PassphraseBackend(passphrase), connect, random, now)
 
     @classmethod
     def _open_locked(
-        cls, path: Path, lock: KeystoreLock, backend: KeyBackend, connect: Connector, random: RandomSource
+        cls,
+        path: Path,
+        lock: KeystoreLock,
+        backend: KeyBackend,
+        connect: Connector,
+        random: RandomSource,
+        now: Callable[[], float],
     ) -> Self:
         unsealed = verify_file(path, backend, connect)
         try:
@@ -126,6 +146,7 @@ class Keystore:
             store._check_unchanged()
             with store._fail_stop():
                 store._truncate_log()  # what a crash left: see wal.py
+            store._begin(now)
             if unsealed.census.outdated:
                 store.rotate_generation()
         except BaseException:
@@ -137,6 +158,16 @@ class Keystore:
     def mark(self) -> KeystoreMark:
         """Generation and commit counter, for a witness outside to remember."""
         return KeystoreMark(self._unsealed.keys.generation, self._unsealed.state.commit_counter)
+
+    @property
+    def open_id(self) -> bytes:
+        """16 bytes, random at each opening; no other copy of this keystore has the same."""
+        return self._begun.lineage.current.open_id
+
+    @property
+    def rollback(self) -> Rollback | None:
+        """Proof that this keystore is an older copy, on which nobody has acted yet; durable until `settle_rollback`."""
+        return self._begun.rollback
 
     @property
     def file_id(self) -> bytes:
@@ -170,6 +201,10 @@ class Keystore:
 
         A key in both is put. Nothing to do is no transaction.
         """
+        return self._commit_at(0, puts, deletes)
+
+    def _commit_at(self, counter: int, puts: Puts, deletes: Deletes = ()) -> KeystoreMark:
+        """`commit`, after which the commit counter is `counter` if that is higher than one up."""
         self._check_usable()
         if not puts and not deletes:
             return self.mark
@@ -177,8 +212,29 @@ class Keystore:
             self._sealer.seal(table, key, RECORD_VERSIONS[table], value, self._random) for (table, key), value in puts.items()
         ]
         removed = [self._sealer.derive_row_key(table, key) for table, key in deletes]
-        self._transact(lambda: apply_rows(self._connection, self._unsealed, rows, removed, self._random))
+        self._transact(lambda: apply_rows(self._connection, self._unsealed, rows, removed, self._random, counter))
         return self.mark
+
+    def judge(self, mark: Mark, node_key: bytes) -> MarkVerdict:
+        """What a mark that somebody hands back says; `node_key` (32 bytes) is the node's present one.
+
+        A rollback is noted at once and durably, counting goes on above the mark, and `rollback` waits for who acts on it.
+        """
+        self._check_usable()
+        history, ours = self._begun, self.mark.commit_counter
+        verdict, rollback = judge_mark(history.lineage, ours, {node_key} | history.lineage.former_keys, mark)
+        if rollback is not None:
+            counter = max(ours, mark.commit_counter) + 1
+            noted = history.lineage.note(mark, counter)
+            self._commit_at(counter, {LINEAGE: encode_lineage(noted), ROLLBACK: encode_rollback(rollback)})
+            history.lineage, history.rollback = noted, rollback
+        return verdict
+
+    def settle_rollback(self) -> None:
+        """Somebody acted on `rollback`, durably: the same proof tells nothing any more."""
+        if self._begun.rollback is not None:
+            self.commit({}, [ROLLBACK])
+            self._begun.rollback = None
 
     def rotate_generation(self) -> None:
         """Re-seal every live record under a new key and forget the old one: older copies then open to nobody."""
@@ -216,6 +272,7 @@ class Keystore:
             if self._failure is None:
                 with self._fail_stop():
                     self._truncate_log()
+                    self._write_floor(last=True)
         finally:
             self._close_database()
             self._lock.release()
@@ -229,6 +286,8 @@ class Keystore:
     def _close_database(self) -> None:
         self._closed = True
         self._unsealed.wipe()
+        if self._floor is not None:
+            self._floor.wipe()
         try:
             self._files.check()
         except KeystoreIOError:
@@ -259,11 +318,42 @@ class Keystore:
             renewed = write()
             self._connection.execute("COMMIT")
             self._files.check()  # or it is durable where nobody looks for it
-            self.fsyncs += wal.FSYNCS_OF_A_COMMIT + (wal.FSYNCS_OF_A_NEW_LOG if self._log_is_new else 0)
-            self._log_is_new = False
+            first, self._log_is_new = self._log_is_new, False
+            self.fsyncs += wal.FSYNCS_OF_A_COMMIT + (wal.FSYNCS_OF_A_NEW_LOG if first else 0)
             self._adopt(renewed)
+            self._write_floor(first=first)
             if truncate or wal.log_bytes(self.path) >= wal.CHECKPOINT_AT_BYTES:
                 self._truncate_log()
+
+    def _begin(self, now: Callable[[], float]) -> None:
+        """Commit this opening, with what the file beside it proves, before anything else is; then raise the floor."""
+        beside = read_floor(self.path)
+        self._history = history = History.read(self.get, beside, self.file_id, self.mark.commit_counter, self._random)
+        self._floor = FloorFile(self.path, history.floor.key, self.file_id, now, self._random)
+        self._commit_and_wipe(history.puts())
+        if not history.floor.armed:
+            self._commit_and_wipe(history.arm())
+
+    def _commit_and_wipe(self, puts: Puts) -> None:
+        try:
+            self.commit(puts)
+        finally:
+            for value in puts.values():
+                if isinstance(value, bytearray):
+                    wipe_buffer(value)
+
+    @property
+    def _begun(self) -> History:
+        if self._history is None:
+            raise KeystoreIOError("the keystore is not open yet")
+        return self._history
+
+    def _write_floor(self, *, first: bool = False, last: bool = False) -> None:
+        """After the first commit of a log, before it is answered; then from time to time; and when all is folded in."""
+        floor, counter = self._floor, self._unsealed.state.commit_counter
+        if floor is not None and (first or (last and floor.is_behind(counter)) or floor.is_due(counter)):
+            floor.write(counter)
+            self.fsyncs += FSYNCS_OF_A_REPLACEMENT
 
     def _adopt(self, renewed: Unsealed) -> None:
         """Use `renewed` from now on; keys it no longer has are wiped."""

@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 import pytest
 
-from hermes_node.keystore import creation, erasure, wal
+from hermes_node.keystore import atomic_file, creation, erasure, wal
 from hermes_node.keystore.database import connect_sqlite
 from tests.support.apsw_connection import ApswConnection
 
@@ -61,7 +61,7 @@ class Recorder:
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Record the keystore's own fsyncs and renames too."""
-        really_sync, really_rename = wal.sync_file, Path.rename
+        really_sync, really_rename, really_write = wal.sync_file, Path.rename, atomic_file.write_draft
 
         def sync_file(path: Path) -> None:
             really_sync(path)
@@ -71,8 +71,14 @@ class Recorder:
             self.ops.append(Op("rename", path.name, target=target.name))
             return really_rename(path, target)
 
-        for module in (wal, creation, erasure):
+        def write_draft(path: Path, data: bytes) -> None:
+            really_write(path, data)
+            self.add("create", path)  # a draft is a new file each time: the one before was renamed
+            self.add("write", path, 0, data)
+
+        for module in (wal, creation, erasure, atomic_file):
             monkeypatch.setattr(module, "sync_file", sync_file)
+        monkeypatch.setattr(atomic_file, "write_draft", write_draft)
         monkeypatch.setattr(Path, "rename", rename)
 
     def add(self, kind: str, path: str | Path, offset: int = 0, data: bytes = b"") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.keystore.key_backend import PassphraseBackend
-from hermes_node.keystore import Keystore, Table
+from hermes_node.keystore import Keystore, KeystoreMark, Table
 
 CHEAP = Argon2Params(8192, 1, 1)
 PASSPHRASE = b"correct horse battery staple"
@@ -56,9 +56,14 @@ def open_store(path: Path, passphrase: bytes = PASSPHRASE) -> Keystore:
     return Keystore.open(path, secret(passphrase))
 
 
+def found_at(store: Keystore) -> KeystoreMark:
+    """Where the keystore stood when it was found, before this opening's own commits."""
+    return KeystoreMark(store.mark.generation, store._begun.lineage.current.start - 1)
+
+
 def content(store: Keystore) -> dict[tuple[Table, bytes], bytes]:
-    """Everything a keystore holds."""
-    return {(table, key): bytes(value) for table in Table for key, value in store.load(table)}
+    """Everything a keystore holds for others; of its own history only the keystore speaks."""
+    return {(table, key): bytes(value) for table in Table if table is not Table.HISTORY for key, value in store.load(table)}
 
 
 def content_at(path: Path, passphrase: bytes = PASSPHRASE) -> dict[tuple[Table, bytes], bytes]:

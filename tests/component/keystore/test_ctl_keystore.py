@@ -67,9 +67,10 @@ def test_from_init_to_a_new_generation(ctl: Ctl) -> None:
         "intact": True,
         "file_id": ctl.json("inspect")["file_id"],
         "generation": 3,
-        "commit_counter": 5,
-        "records": {},
+        "commit_counter": 10,  # made, five times opened, its floor armed, three rotations
+        "records": {"history": 2},
         "to_migrate": 0,
+        "rolled_back": False,
     }
 
 
@@ -84,7 +85,7 @@ def test_inspecting_needs_no_passphrase_shows_no_secret_and_changes_nothing(ctl:
     create(ctl.path).close()
     with unchanged(ctl.path):
         found = ctl.json("inspect")
-        assert found["records"] == {"identity v1": 1, "chat v2": 2, "tombstone v1": 1, "meta v1": 1}
+        assert found["records"] == {"identity v1": 1, "chat v2": 2, "tombstone v1": 1, "meta v1": 1, "history v1": 2}
         assert found["argon2"] == "8192 KiB, 1 passes, 1 lanes"
         assert "2 chat v2" in ctl.run("inspect")
 
@@ -115,7 +116,7 @@ def test_verify_reads_a_log_a_crash_left_and_leaves_it(ctl: Ctl, tmp_path: Path)
         store.commit({}, [(store_table, key) for store_table, key in list(expected(2))[:2]])
         ctl.path = copy_files(source, tmp_path / "image")
     passphrase = ctl.passphrase(reference.GOLDEN_PASSPHRASE)
-    assert len(file_bytes(ctl.path)) == 2
+    assert len(file_bytes(ctl.path)) == 3
     with unchanged(ctl.path):
         assert ctl.json("inspect")["log_bytes"] > 0
         assert ctl.json("verify", "--passphrase-file", passphrase)["generation"] == 2

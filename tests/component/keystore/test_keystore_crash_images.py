@@ -15,7 +15,7 @@ import pytest
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreMissingError
 from hermes_node.keystore import Keystore, KeystoreMark, Table
 from tests.component.keystore.crash_recorder import Disk, Recorder
-from tests.component.keystore.kit import PASSPHRASE, MemoBackend, content, memo_backend, secret
+from tests.component.keystore.kit import PASSPHRASE, MemoBackend, content, found_at, memo_backend, secret
 
 Content = dict[tuple[Table, bytes], bytes]
 
@@ -99,7 +99,8 @@ class ImageOpener:
 
     def open(self, backend: MemoBackend) -> tuple[KeystoreMark, Content]:
         with Keystore.open(self.path, secret(), backend=backend) as store:
-            return store.mark, content(store)
+            assert store.rollback is None, "an honest crash is no rollback"
+            return found_at(store), content(store)
 
     def open_with_either(self) -> tuple[KeystoreMark, Content]:
         """The passphrase is rotated somewhere in the workload; exactly one of the two opens an image."""

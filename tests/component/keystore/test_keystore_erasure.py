@@ -24,7 +24,8 @@ DELETED = list(CHATS)[:25]
 
 def raw_rows(store: Keystore) -> dict[bytes, reference.Row]:
     """row key → (row key, table, version, sealed), as on disk."""
-    rows = store._connection.execute("SELECT row_key, tbl, version, sealed FROM records").fetchall()
+    query = "SELECT row_key, tbl, version, sealed FROM records WHERE tbl != ?"
+    rows = store._connection.execute(query, (Table.HISTORY,)).fetchall()
     return {row[0]: row for row in rows}
 
 

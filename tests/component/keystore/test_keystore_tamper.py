@@ -1,12 +1,13 @@
 """Exhaustive tampering: every byte of a small keystore flipped, one at a time, in the database and in its write-ahead log.
 
 A flip is detected (a KeystoreError, the files unchanged) or harmless: the same content comes out, further commits hold, and the
-keystore opens again. Never a crash, never a silent loss. One case is left to the outside witness, and shown here: damage in the
-last transaction of a log looks like a commit torn by a crash; the keystore is then the one before it, with a lower mark.
+keystore opens again. Never a crash, never a silent loss: damage in the last transaction of a log looks like a commit torn by a
+crash, and the keystore is then the one before it, with a lower mark; the floor beside it gives it away.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from hermes_core.errors import KeystoreError
 from hermes_node.keystore import Keystore, KeystoreMark, Table
-from tests.component.keystore.kit import CHEAP, RECORDS, content, copy_files, file_bytes, memo_backend, secret
+from tests.component.keystore.kit import CHEAP, RECORDS, content, copy_files, file_bytes, found_at, memo_backend, secret
 
 Content = dict[tuple[Table, bytes], bytes]
 
@@ -50,7 +51,8 @@ class Subject:
             assert file_bytes(self.path) == before
             return "detected"
         with store:
-            found, mark = content(store), store.mark
+            found, mark = content(store), found_at(store)
+            assert (store.rollback is None) == (mark == self.last)
             assert found == self.history[mark]
             store.commit(ADDED)
         with Keystore.open(self.path, secret(), backend=memo_backend()) as store:
@@ -76,7 +78,8 @@ def build_subject(folder: Path, *, with_log: bool) -> Subject:
     path = folder / "made" / "keystore.db"
     path.parent.mkdir()
     history: dict[KeystoreMark, Content] = {}
-    with Keystore.create(path, secret(), argon2=CHEAP, page_bytes=512) as store:
+    clock = itertools.count(step=2)  # every commit finds the last floor more than a second old
+    with Keystore.create(path, secret(), argon2=CHEAP, page_bytes=512, now=lambda: float(next(clock))) as store:
 
         def commit(puts: Content, deletes: tuple[tuple[Table, bytes], ...] = ()) -> None:
             store.commit(puts, deletes)
@@ -120,7 +123,8 @@ def test_a_log_cut_off_anywhere_is_the_keystore_at_some_commit(fast_path: Path) 
         subject.restore()
         subject.path.with_name("keystore.db-wal").write_bytes(log[:length])
         with Keystore.open(subject.path, secret(), backend=memo_backend()) as store:
-            assert content(store) == subject.history[store.mark]
-            marks.append(store.mark.commit_counter)
+            assert content(store) == subject.history[found_at(store)]
+            marks.append(found_at(store).commit_counter)
+            assert (store.rollback is None) == (found_at(store) == subject.last)
     assert marks == sorted(marks)
     assert len(set(marks)) > 2

@@ -43,9 +43,8 @@ def full(folder: Path) -> None:
     path = folder / "keystore.db"
     store = create(path)
     store.close()
-    before = file_bytes(path)
-    filler = fill(folder)
     store = open_store(path)
+    filler = fill(folder)
     assert content(store) == RECORDS
     with pytest.raises(KeystoreIOError):
         store.commit({(Table.CHAT, b"one too many"): bytes(1 << 19)})
@@ -53,8 +52,12 @@ def full(folder: Path) -> None:
         with pytest.raises(KeystoreIOError, match="stopped"):
             use()
     store.close()
+    with pytest.raises(KeystoreIOError):
+        open_store(path)  # an opening is committed, or it is none
     filler.unlink()
-    assert file_bytes(path) == before
+    with open_store(path) as store:
+        assert content(store) == RECORDS
+        assert store.rollback is None
     fill(folder)
     other = folder / "other.db"
     with pytest.raises(KeystoreIOError):
@@ -72,7 +75,7 @@ def read_only(folder: Path) -> None:
     (folder / "keystore.db.lock").unlink()
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
     refuse(path, KeystoreIOError)
-    assert sum(inspect_file(path).records.values()) == len(RECORDS)  # looking needs no lock where nobody can write
+    assert inspect_file(path).records[Table.META, 1] == 1  # looking needs no lock where nobody can write
     subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
     open_store(path).close()  # leaves the lock's sidecar, as a node does
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
