@@ -132,6 +132,10 @@ PeerQueueBytes = Annotated[int, bounds(64 * _MIB, MAX_BATCH_BYTES, 4096 * _MIB, 
 Argon2MemoryKib = Annotated[int, bounds(65_536, 8192, 1_048_576, "KiB", "Argon2id memory for a new keystore.")]
 Argon2TimeCost = Annotated[int, bounds(3, 1, 16, "passes", "Argon2id passes for a new keystore.")]
 Argon2Lanes = Annotated[int, bounds(1, 1, 16, "lanes", "Argon2id lanes for a new keystore.")]
+OnRollback = Annotated[
+    Literal["quarantine", "exit"],
+    choice("quarantine", "What follows when the keystore is an older copy: its chats must rekey, or the node exits with 77."),
+]
 RotateIntervalS = Annotated[
     float, bounds(_DAY_S, 0, _YEAR_S, "s", "Re-seal under a fresh generation key this often; 0: only after teardown bursts.")
 ]

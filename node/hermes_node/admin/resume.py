@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hermes_core.crypto.random import RandomSource
+from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.keystore.lineage import MarkVerdict
+from hermes_core.keystore.mark import encode_mark, parse_mark
 from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Keystore, KeystoreMark
 from hermes_node.keystore.witness import (
@@ -45,6 +49,8 @@ class ResumeAnswers:
     store: ChatStore
     restored: RestoredCounts
     count_expired: Callable[[], int]
+    rollback: RollbackGuard
+    identity: Identity
     random: RandomSource
     log: EventLog
     metrics: KeystoreMetrics
@@ -63,6 +69,7 @@ class ResumeAnswers:
             live_chats=taken.chats,
             witness_id=taken.witness_id.hex(),
             digest=taken.digest.hex(),
+            mark=encode_mark(self.store.current_mark(self.identity)),
         )
 
     async def report(self) -> admin_pb2.ResumeReport:
@@ -71,7 +78,7 @@ class ResumeAnswers:
 
     async def check(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport:
         """Compare with a witness; the chats do what the verdict asks of them."""
-        witness_id = self._parse_witness(witness)
+        witness_id, mark = self._parse_witness(witness), parse_mark(witness.mark) if witness.mark else None
         async with self.chats.turn() as machine:
             now = build_snapshot(machine.describe())
             live = machine.live_chats()
@@ -90,6 +97,8 @@ class ResumeAnswers:
             report.rolled_back = len(now)
             self.log.error("rollback_detected", reason=judged.detail)
             self.metrics.count_rollback(RollbackKind.WITNESS)
+        if mark is not None and await self.rollback.take_mark(mark, self.identity.public_key) is MarkVerdict.ROLLED_BACK:
+            report.verdict, report.rolled_back = admin_pb2.ROLLED_BACK, len(now)
         self.log.info("resume_checked", verdict=judged.verdict.name, reason=judged.detail)
         return report
 
@@ -105,6 +114,7 @@ class ResumeAnswers:
         return witness_id
 
     def _report(self, live: int) -> admin_pb2.ResumeReport:
+        mark = self.store.current_mark(self.identity)
         return admin_pb2.ResumeReport(
             node_id=self.node_id,
             identity_fingerprint=self.fingerprint,
@@ -113,6 +123,8 @@ class ResumeAnswers:
             resumed=self.restored.resumed,
             expired=self.count_expired(),
             corrupt=self.restored.corrupt,
+            mark=encode_mark(mark),
+            open_id=mark.open_id.hex(),
         )
 
 

@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from hermes_core.crypto.secret import wipe_buffer
+from hermes_core.crypto.signing import Identity
 from hermes_core.keystore.chat_record_codec import encode_chat_record
+from hermes_core.keystore.lineage import MarkVerdict
+from hermes_core.keystore.mark import Mark, sign_mark
 from hermes_core.keystore.tombstone_codec import encode_tombstone
 from hermes_core.relay.output import NodeOutput
 from hermes_node.keystore import Keystore, KeystoreMark, Table
@@ -27,6 +30,7 @@ class ChatStore:
         self._metrics = metrics
         self.deleted_since_rotation = 0
         self._closed_value: bytes | None = None
+        self._signed_mark: Mark | None = None
 
     @property
     def mark(self) -> KeystoreMark:
@@ -39,6 +43,21 @@ class ChatStore:
     def note_ended_with(self, value: bytes | None) -> None:
         """What to note for each chat that ends while a resume witness is outstanding (hermes_core.keystore.witness)."""
         self._closed_value = value
+
+    def current_mark(self, identity: Identity) -> Mark:
+        """Signed: where the keystore stands, in this opening. The same one until the next commit."""
+        mark, known = self.mark, self._signed_mark
+        if known is None or (known.generation, known.commit_counter) != (mark.generation, mark.commit_counter):
+            known = self._signed_mark = sign_mark(identity, self._keystore.open_id, mark)
+        return known
+
+    async def judge(self, mark: Mark, node_key: bytes) -> MarkVerdict:
+        """What an authentic mark says of this keystore; a rollback is noted when this returns (`Keystore.judge`)."""
+        return await self.run(lambda keystore: keystore.judge(mark, node_key))
+
+    async def settle_rollback(self) -> None:
+        """What a rollback asks for is done, and durable."""
+        await self.run(lambda keystore: keystore.settle_rollback())
 
     async def run(self, work: Callable[[Keystore], T]) -> T:
         """Do something with the keystore in its thread."""

@@ -34,6 +34,8 @@ def build_serving_view(
         store=restored.store,
         restored=restored.counts,
         count_expired=lambda: restored.observer.expired,
+        rollback=restored.rollback,
+        identity=restored.stored.identity,
         random=random,
         log=log,
         metrics=metrics,

@@ -16,6 +16,7 @@ from hermes_core.relay.relay import Relay
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
+from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
 from hermes_node.config.addresses import Address
 from hermes_node.config.core_params import build_chat_params, build_session_params
@@ -66,7 +67,10 @@ async def open_keystore(context: StartContext, environment: MutableMapping[str, 
 
 
 async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNode) -> Restored:
-    """Chats back into memory, in the worker thread as well; then their machine runs."""
+    """Chats back into memory, in the worker thread as well; then their machine runs.
+
+    KeystoreRolledBackError when the keystore proved to be an older copy and the node is to end for that.
+    """
     relay = Relay(
         identity=opened.stored.identity,
         node_id=NodeId(context.config.node.id),
@@ -93,7 +97,16 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
     )
     context.closing.callback(chats.wipe)
     context.tasks.spawn(chats.run(), "chats")
-    return Restored(opened.store, opened.stored, chats, observer, counts)
+    rollback = RollbackGuard(
+        store=opened.store,
+        chats=chats,
+        policy=context.config.keystore.on_rollback,
+        fail=context.tasks.fail,
+        log=context.log,
+        metrics=context.metrics.keystore,
+    )
+    await rollback.act()  # before anybody reaches this node: what is quarantined is resumed by nobody
+    return Restored(opened.store, opened.stored, chats, observer, counts, rollback)
 
 
 async def start_servers(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.observer import ChatObserver
+from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.mesh.interface import Mesh
@@ -35,6 +36,7 @@ class Restored:
     chats: ChatDriver
     observer: ChatObserver
     counts: RestoredCounts
+    rollback: RollbackGuard
 
     def wipe(self) -> None:
         """Zero every secret that this node holds in memory besides its keystore's; harmless when repeated."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
 from hermes_core.ids import NodeId
@@ -15,9 +17,16 @@ from hermes_node.config.core_params import build_argon2_params
 from hermes_node.config.sections import Config
 from hermes_node.host import Host
 from hermes_node.keystore import Keystore, Table
+from hermes_node.keystore.database import Connector
 from hermes_node.keystore.identity import StoredIdentity, load_identity
 from hermes_node.keystore.passphrase import read_passphrase
 from hermes_node.keystore.witness import read_closed_value
+
+
+class _FromHost(TypedDict):
+    connect: Connector
+    random: RandomSource
+    now: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -51,9 +60,10 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
 
 
 def _open(config: Config, passphrase: SecretBytes, host: Host) -> tuple[Keystore, bool]:
+    taken: _FromHost = {"connect": host.connect, "random": host.random, "now": host.monotonic}
     path, backend = config.keystore_path, host.build_backend(passphrase, build_argon2_params(config.keystore))
     try:
-        return Keystore.open(path, passphrase, backend=backend, connect=host.connect, random=host.random), False
+        return Keystore.open(path, passphrase, backend=backend, **taken), False
     except KeystoreMissingError:
         if not config.keystore.create:
             raise
@@ -61,7 +71,7 @@ def _open(config: Config, passphrase: SecretBytes, host: Host) -> tuple[Keystore
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KeystoreIOError(f"cannot make {path.parent}: {error.strerror}") from None
-    return Keystore.create(path, passphrase, backend=backend, connect=host.connect, random=host.random), True
+    return Keystore.create(path, passphrase, backend=backend, **taken), True
 
 
 def _read_chats(node: UnsealedNode) -> None:

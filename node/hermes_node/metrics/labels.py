@@ -133,10 +133,15 @@ class TamperKind(StrEnum):
 
 
 class RollbackKind(StrEnum):
-    """Who proved it: a WITNESS outside (the operator), or a PEER that has seen later positions."""
+    """Who proved it.
+
+    A WITNESS outside (the operator), a PEER that saw later positions, the FLOOR beside the keystore, a MARK handed back.
+    """
 
     WITNESS = "witness"
     PEER = "peer"
+    FLOOR = "floor"
+    MARK = "mark"
 
 
 class MemberStateLabel(StrEnum):

@@ -13,6 +13,7 @@ from hermes_core.errors import (
     KeystoreIOError,
     KeystoreLockedError,
     KeystoreMissingError,
+    KeystoreRolledBackError,
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
@@ -28,6 +29,7 @@ _KEYSTORE_ERRORS: dict[int, type[KeystoreError]] = {
         KeystoreIOError,
         KeystoreLockedError,
         KeystoreMissingError,
+        KeystoreRolledBackError,
     )
 }
 # A second start meets the same file and the same configuration: waiting does not help.

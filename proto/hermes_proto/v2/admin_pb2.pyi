@@ -111,6 +111,7 @@ class ResumeWitness(_message.Message):
     LIVE_CHATS_FIELD_NUMBER: _builtins.int
     WITNESS_ID_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     identity_fingerprint: _builtins.str
     live_chats: _builtins.int
@@ -118,6 +119,8 @@ class ResumeWitness(_message.Message):
     """hex"""
     digest: _builtins.str
     """hex SHA-256 of the sealed snapshot's content"""
+    mark: _builtins.bytes
+    """signed: where the keystore stands, in which opening; judged when it is handed back"""
     @_builtins.property
     def keystore(self) -> Global___KeystoreMark: ...
     def __init__(
@@ -129,10 +132,11 @@ class ResumeWitness(_message.Message):
         live_chats: _builtins.int = ...,
         witness_id: _builtins.str = ...,
         digest: _builtins.str = ...,
+        mark: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["keystore", b"keystore"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "node_id", b"node_id", "witness_id", b"witness_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "mark", b"mark", "node_id", b"node_id", "witness_id", b"witness_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,6 +161,8 @@ class ResumeReport(_message.Message):
     LOWERED_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
+    OPEN_ID_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     identity_fingerprint: _builtins.str
     live_chats: _builtins.int
@@ -174,6 +180,10 @@ class ResumeReport(_message.Message):
     verdict: Global___ResumeVerdict.ValueType
     """unspecified when no witness was given"""
     detail: _builtins.str
+    mark: _builtins.bytes
+    """signed: where the keystore stands, in which opening; an outside witness keeps the highest"""
+    open_id: _builtins.str
+    """hex; new at every opening"""
     @_builtins.property
     def keystore(self) -> Global___KeystoreMark: ...
     def __init__(
@@ -192,10 +202,12 @@ class ResumeReport(_message.Message):
         lowered: _builtins.int = ...,
         verdict: Global___ResumeVerdict.ValueType = ...,
         detail: _builtins.str = ...,
+        mark: _builtins.bytes = ...,
+        open_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["keystore", b"keystore"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_since", b"closed_since", "corrupt", b"corrupt", "detail", b"detail", "expired", b"expired", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "lowered", b"lowered", "missing", b"missing", "node_id", b"node_id", "resumed", b"resumed", "rolled_back", b"rolled_back", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_since", b"closed_since", "corrupt", b"corrupt", "detail", b"detail", "expired", b"expired", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "lowered", b"lowered", "mark", b"mark", "missing", b"missing", "node_id", b"node_id", "open_id", b"open_id", "resumed", b"resumed", "rolled_back", b"rolled_back", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

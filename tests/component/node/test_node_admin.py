@@ -190,7 +190,8 @@ async def test_an_older_volume_is_a_rollback_and_its_chats_are_quarantined(solo:
 async def test_another_identity_is_noticed(solo: LocalMesh) -> None:
     witness = await take_witness(solo)
     await solo.stop(0)
-    solo.nodes[0].keystore_path.unlink()
+    for file in solo.nodes[0].keystore_path.parent.glob("keystore.db*"):
+        file.unlink()
     await solo.start(0)
     assert (await check(solo, witness))["verdict"] == "IDENTITY_CHANGED"
 

@@ -1,0 +1,68 @@
+"""What a node does when its keystore proves to be an older copy: it quarantines every chat, or ends with exit code 77."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hermes_core.errors import HermesError, KeystoreRolledBackError
+from hermes_core.keystore.lineage import MarkVerdict
+from hermes_core.keystore.mark import Mark
+from hermes_core.keystore.rollback import Rollback
+from hermes_core.keystore.witness_verdict import ResumeVerdict
+from hermes_core.limits import OnRollback
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.store import ChatStore
+from hermes_node.logs.event_log import EventLog
+from hermes_node.metrics.keystore_series import KeystoreMetrics
+from hermes_node.metrics.labels import RollbackKind
+
+
+class RollbackGuard:
+    """The one place that acts on a proof, found at the opening or handed back later. `fail` ends the node."""
+
+    def __init__(
+        self,
+        *,
+        store: ChatStore,
+        chats: ChatDriver,
+        policy: OnRollback,
+        fail: Callable[[HermesError], None],
+        log: EventLog,
+        metrics: KeystoreMetrics,
+    ) -> None:
+        self._store = store
+        self._chats = chats
+        self._policy = policy
+        self._fail = fail
+        self._log = log
+        self._metrics = metrics
+
+    async def take_mark(self, mark: Mark, node_key: bytes) -> MarkVerdict:
+        """An authentic mark that somebody hands back; `node_key` is this node's. Acted on when this returns."""
+        verdict = await self._store.judge(mark, node_key)
+        if verdict is MarkVerdict.ROLLED_BACK:
+            try:
+                await self.act()
+            except KeystoreRolledBackError as error:
+                self._fail(error)
+        return verdict
+
+    async def act(self) -> None:
+        """Act on the proof that waits in the keystore, if any. KeystoreRolledBackError when the node is to end for it.
+
+        It goes on waiting unless every chat's quarantine is durable: a node that is killed meanwhile begins again.
+        """
+        rollback = self._store.keystore.rollback
+        if rollback is None:
+            return
+        report_rollback(rollback, self._log, self._metrics)
+        if self._policy == "exit":
+            raise KeystoreRolledBackError(rollback.detail)
+        self._chats.take_verdict(ResumeVerdict.ROLLED_BACK)
+        await self._chats.flush()
+        await self._store.settle_rollback()
+
+
+def report_rollback(rollback: Rollback, log: EventLog, metrics: KeystoreMetrics) -> None:
+    log.error("rollback_detected", reason=rollback.detail)
+    metrics.count_rollback(RollbackKind.MARK if rollback.by_mark else RollbackKind.FLOOR)
