@@ -40,6 +40,7 @@ class AppDriver:
         self.owes_delete = False
         """A chat was deleted since the last session began: whether its node heard of it, nobody says."""
         self._closed = False
+        self._hang_up: ProtocolError | None = None
 
     @property
     def app_id(self) -> AppId:
@@ -54,6 +55,7 @@ class AppDriver:
         """A session stands: the machine resumes its chats over it."""
         self.outbound.clear()
         self.connected = True
+        self._hang_up = None
         self.owes_delete = False
         self._machine.connected(node_id, node_key, binding, self._loop.time())
         self._absorb()
@@ -68,8 +70,11 @@ class AppDriver:
         self._machine.receive(message, self._loop.time())
 
     def received_batch(self) -> None:
-        """After the last `receive` of a batch: hand out the events."""
+        """After the last `receive` of a batch: hand out the events. Raises what the session has to end with."""
         self._absorb()
+        error, self._hang_up = self._hang_up, None
+        if error is not None:
+            raise error
 
     def start_chat(self, target: AppId) -> Chat:
         chat_id = self._machine.start_chat(target, self._loop.time())
@@ -134,6 +139,7 @@ class AppDriver:
 
     def _absorb(self) -> None:
         output = self._machine.take_output()
+        self._hang_up = self._hang_up or output.hang_up
         for event in output.events:
             self._dispatch(event)
         if self.connected and output.sends:

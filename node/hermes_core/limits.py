@@ -31,7 +31,7 @@ Hash = Annotated[
     Literal["sha256", "sha512"],
     choice("sha256", "Hash of handshake and ratchet of new channels; both ends of a chat must use the same."),
 ]
-MaxSkip = Annotated[int, bounds(1024, 1, _MAX_SKIP, "positions", "How far a receiver follows a gap.")]
+MaxSkip = Annotated[int, bounds(1024, 1, _MAX_SKIP, "positions", "How far a resume may move a position forward.")]
 _FOLLOWED = at_most(MaxSkip, "after a restart a sender is up to a window ahead, and its peer must be able to follow")
 Window = Annotated[
     int,
@@ -120,7 +120,9 @@ MaxSessions = Annotated[int, bounds(10_000, 1, 1_000_000, "streams", "App stream
 MaxUnauthenticatedStreams = Annotated[
     int, bounds(256, 1, 100_000, "streams", "App streams that have not answered the challenge.")
 ]
-MaxInvalidBatches = Annotated[int, bounds(64, 1, 1_000_000, "batches", "Malformed batches before a stream is ended.")]
+MaxInvalidBatches = Annotated[
+    int, bounds(64, 1, 1_000_000, "batches", "Malformed batches, and frames that are not authentic, before a stream ends.")
+]
 SessionQueueFrames = Annotated[
     int, bounds(8192, MAX_BATCH_FRAMES, 1_000_000, "frames", "Frames waiting for one app; a slower reader is cut off.")
 ]

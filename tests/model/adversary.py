@@ -34,6 +34,7 @@ class Adversary:
         self._forging = forging
         self._seen: list[ChatMessage] = []
         self._chats: list[ChatId] = []
+        self.acted = False
 
     def watch(self, message: ChatMessage) -> None:
         if len(self._seen) < MAX_RECORDED:
@@ -47,6 +48,7 @@ class Adversary:
 
     def act(self, queue: Queue) -> None:
         """One interference with one queue."""
+        self.acted = True
         rng = self._rng
         choice = rng.randrange(6)
         body = len(queue) - (1 if queue and isinstance(queue[-1], EndOfStream) else 0)

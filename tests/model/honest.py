@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from hermes_core.endpoint.params import AppParams
+from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.relay.chat import Chat
@@ -46,9 +47,10 @@ class HonestWorld(World):
     def _tap_app(self, name: str, app: AppParty) -> None:
         collect = app.collect
 
-        def tapped() -> None:
-            collect()
+        def tapped() -> ProtocolError | None:
+            hang_up = collect()
             self.app_events[name] += app.events
+            return hang_up
 
         app.collect = tapped  # type: ignore[method-assign]
 
@@ -119,6 +121,7 @@ class HonestWorld(World):
 
     def inject(self, sender: str, receiver: str, message: ChatMessage) -> None:
         """Something `sender` never said arrives next at `receiver`."""
+        self.adversary.acted = True
         stream = self.stream(sender, receiver)
         stream.inbox[receiver].appendleft(message)
         self.deliver(stream, receiver)

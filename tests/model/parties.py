@@ -19,6 +19,7 @@ from hermes_core.endpoint.events import (
 from hermes_core.endpoint.hop import HopState
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
+from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChatId, NodeId
 from hermes_core.keystore.chat_record import Tombstone
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
@@ -58,8 +59,8 @@ class AppParty:
     def live(self) -> list[ChatId]:
         return list(self.machine.chats)
 
-    def collect(self) -> None:
-        """Take the machine's output: events into the ledger, messages onto the stream."""
+    def collect(self) -> ProtocolError | None:
+        """Take the machine's output: events into the ledger, messages onto the stream. Why the app hangs up, if it does."""
         output = self.machine.take_output()
         self.events = output.events
         for event in output.events:
@@ -86,6 +87,7 @@ class AppParty:
             if stream is not None:
                 put_message(self.ledger, stream, self.name, message)
         self.check()
+        return output.hang_up
 
     def check(self) -> None:
         chats = self.machine.chats

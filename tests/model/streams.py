@@ -36,6 +36,11 @@ class Stream:
         self.inbox[receiver].append(message)
         return True
 
+    def hang_up(self, end: str, rng: random.Random) -> None:
+        """`end` has had enough of it, and reads nothing more."""
+        self.break_off(rng)
+        self.inbox[end] = deque([END])
+
     def break_off(self, rng: random.Random | None) -> None:
         """Some of what was under way may still be read, then each end notices. None: nothing is read any more."""
         if self.broken:

@@ -74,11 +74,13 @@ def _deliver_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Incoming, "hold", careless)
     open_frame = Channel.open
 
-    def replayable(self: Channel, frame: bytes, now: float, *, nonce: bytes = b"", aad_suffix: bytes = b"") -> bytes:
+    def replayable(
+        self: Channel, frame: bytes, now: float, *, nonce: bytes = b"", aad_suffix: bytes = b"", may_lack: int = 0
+    ) -> bytes:
         if aad_suffix and self.epochs.current is not None:
             self.epochs.current.recv.next = min(self.epochs.current.recv.next, int.from_bytes(frame[23:31], "big"))
         try:
-            return open_frame(self, frame, now, nonce=nonce, aad_suffix=aad_suffix)
+            return open_frame(self, frame, now, nonce=nonce, aad_suffix=aad_suffix, may_lack=may_lack)
         except TypeError:  # the chain is wiped that far: this sabotage cannot bring a key back
             raise ProtocolError(ErrorCode.REPLAYED_FRAME) from None
 

@@ -6,7 +6,7 @@ import random
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.endpoint.params import AppParams
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
@@ -47,6 +47,7 @@ class World:
         }
         self.streams: list[Stream] = []
         self._stream_count = 0
+        self.hang_ups = 0
         self.group_commit = 0.3  # how likely a node's output waits for more inputs
 
     # streams
@@ -130,11 +131,20 @@ class World:
         if end in self.apps:
             app = self.apps[end]
             app.machine.receive(message, self.now)
-            app.collect()
+            if app.collect() is not None:
+                self._hang_up(stream, end)
             return
         node = self.nodes[end]
         node.running.receive(self.neighbour(sender), message, self.now)
+        if any(error.scope is ErrorScope.STREAM for error in node.running.effects.take_charges()):
+            self._hang_up(stream, end)
         self.settle_node(node)
+
+    def _hang_up(self, stream: Stream, end: str) -> None:
+        """A position was missing: frames were lost or changed on the way, or a defect lost them."""
+        require(self.adversary.acted, f"{end} missed a position, and nobody had touched the stream")
+        self.hang_ups += 1
+        stream.hang_up(end, self.rng)
 
     def _notice_end(self, stream: Stream, end: str) -> None:
         stream.open_ends.discard(end)

@@ -16,7 +16,7 @@ from hermes_core.endpoint.events import ChatOffered, FrameRefused
 from hermes_core.endpoint.handshake import Handshake
 from hermes_core.endpoint.hop import Hop, HopInput, HopState
 from hermes_core.endpoint.transfer import Transfer
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import CHAT_ID_BYTES, AppId, ChatId, derive_app_id
 from hermes_core.protocol.messages import (
     Answer,
@@ -129,7 +129,9 @@ class AppChat:
             take(self, message, now)
         except ProtocolError as error:
             self._refuse(error.code)
-            if isinstance(message, Offer):
+            if error.scope is ErrorScope.STREAM:
+                self._context.effects.hang_up(error)
+            elif isinstance(message, Offer):
                 self._context.effects.send(Reject(self.chat_id, error.code))
 
     def _refuse(self, code: ErrorCode) -> None:

@@ -94,6 +94,8 @@ class Hop:
         state = HOP_TABLE.get((self.state, happened))
         if state is None:
             return False
+        if happened is HopInput.LOSE:
+            self._leg.leave_stream()
         was_open = self.state is HopState.OPEN
         self.state = state
         if (state is HopState.OPEN) != was_open:
@@ -133,5 +135,6 @@ class Hop:
     def open(self, frame: bytes, now: float) -> bytes:
         """The payload of a frame of the leg; CHAT_NOT_READY when none may pass, and what Channel.open raises."""
         if self.state not in USABLE:
+            self._leg.lose_step()
             raise ProtocolError(ErrorCode.CHAT_NOT_READY)
         return self._leg.open(frame, now, nonce=self._home.receive_nonce)

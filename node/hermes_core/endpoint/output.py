@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hermes_core.endpoint.events import AppEvent, ChatEnded
+from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ChatMessage, CloseReason
 
 
 @dataclass(slots=True)
 class AppOutput:
+    """`hang_up`: why the stream to the home node has to end, if it has."""
+
     sends: list[ChatMessage] = field(default_factory=list)
     events: list[AppEvent] = field(default_factory=list)
+    hang_up: ProtocolError | None = None
 
 
 class Effects(Protocol):
@@ -27,6 +31,9 @@ class Effects(Protocol):
 
     def end(self, chat_id: ChatId, reason: CloseReason) -> None:
         """The chat is over, and has wiped itself."""
+
+    def hang_up(self, error: ProtocolError) -> None:
+        """Nothing that still comes on the stream can be opened: chats are resumed on another."""
 
 
 class Collector:
@@ -46,9 +53,13 @@ class Collector:
         self._ended.append(chat_id)
         self.report(ChatEnded(chat_id, reason))
 
+    def hang_up(self, error: ProtocolError) -> None:
+        self._output.hang_up = error
+
     def void_sends(self) -> None:
         """The stream is gone, and with it what nobody has collected."""
         self._output.sends.clear()
+        self._output.hang_up = None
 
     def take_ended(self) -> list[ChatId]:
         """Chats that are over, and of which nobody has taken note yet."""

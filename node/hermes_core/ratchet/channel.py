@@ -11,7 +11,7 @@ from typing import Self
 from hermes_core.crypto.aead import open_frame, seal_frame
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Party
 from hermes_core.ratchet.ack import ACK_TAG_BYTES, check_ack_tag, compute_ack_tag
@@ -97,11 +97,13 @@ class Channel:
         chain.advance(position)
         return frame
 
-    def open(self, frame: bytes, now: float, *, nonce: bytes = b"", aad_suffix: bytes = b"") -> bytes:
-        """The plaintext of a frame of the current epoch, or of the previous one while it overlaps.
+    def open(self, frame: bytes, now: float, *, nonce: bytes = b"", aad_suffix: bytes = b"", may_lack: int = 0) -> bytes:
+        """The plaintext of a frame of the current epoch, or of the previous one while it overlaps; in the order of positions.
 
         `nonce`: on a hop the 12 bytes of the stream that brought the frame; end to end the header has them, and none is given.
-        INVALID_FRAME, KEY_VERSION_MISMATCH, CHAT_NOT_READY, REPLAYED_FRAME, RATCHET_DESYNC, AUTH_FAILED.
+        `may_lack`: end to end, how many positions may be missing before the first frame that is opened in an epoch.
+        INVALID_FRAME, KEY_VERSION_MISMATCH, CHAT_NOT_READY, REPLAYED_FRAME, AUTH_FAILED; RATCHET_DESYNC for a position ahead,
+        which on a hop ends the stream (its scope), and for which no key is derived.
         """
         epochs = self.epochs
         epoch = epochs.current
@@ -119,8 +121,8 @@ class Channel:
         ahead = position - chain.next
         if ahead < 0:
             raise ProtocolError(ErrorCode.REPLAYED_FRAME, "position was used before")
-        if ahead > self.params.max_skip:
-            raise self._too_far(position)
+        if ahead and (chain.next or ahead > may_lack):
+            raise self._out_of_step(epoch, position)
         try:
             plaintext = open_frame(chain.message_key(position), nonce, frame, self._header_bytes, header + aad_suffix)
         except ProtocolError:
@@ -133,10 +135,22 @@ class Channel:
             epochs.drop_old()
         return plaintext
 
-    def _too_far(self, position: int) -> ProtocolError:
+    def _out_of_step(self, epoch: Epoch, position: int) -> ProtocolError:
         if position > MAX_POSITION:
             return ProtocolError(ErrorCode.INVALID_FRAME, "position out of bounds")
-        return ProtocolError(ErrorCode.RATCHET_DESYNC, f"position is more than {self.params.max_skip} ahead")
+        if self.kind is ChannelKind.END_TO_END:
+            return ProtocolError(ErrorCode.RATCHET_DESYNC, "positions are missing before this one", scope=ErrorScope.FRAME)
+        if not epoch.in_step:
+            return ProtocolError(ErrorCode.CHAT_NOT_READY, "the positions of this epoch are not agreed on on this stream")
+        return ProtocolError(ErrorCode.RATCHET_DESYNC, "a position of this stream is missing", scope=ErrorScope.STREAM)
+
+    def lose_step(self) -> None:
+        """A frame was refused unopened; frames after it are refused too, and end nothing, until positions are agreed on."""
+        self.epochs.lose_step()
+
+    def leave_stream(self) -> None:
+        """The stream that this hop used is gone."""
+        self.epochs.leave_stream()
 
     # acknowledgements
 

@@ -13,10 +13,14 @@ from hermes_core.ratchet.state import EpochSnapshot
 
 
 class Epoch:
-    """`recv_proven` is one more than the highest position authenticated."""
+    """`recv_proven` is one more than the highest position authenticated.
+
+    `in_step`: both ends have agreed on the positions on the stream that stands, and every frame since has been opened. Then the
+    transport's order says which position comes next, and one beyond it cannot be honest.
+    """
 
     __slots__ = (
-        "_proved", "created_at_s", "mac", "number", "ratchet", "recv", "recv_prefix", "recv_proven", "role", "send",
+        "_proved", "created_at_s", "in_step", "mac", "number", "ratchet", "recv", "recv_prefix", "recv_proven", "role", "send",
         "send_prefix", "transcript_hash",
     )  # fmt: skip
 
@@ -46,6 +50,7 @@ class Epoch:
         self.send_prefix = encode_prefix(context.kind, context.chat_id, number, role)
         self.recv_prefix = encode_prefix(context.kind, context.chat_id, number, role.peer)
         self._proved = False
+        self.in_step = False
 
     @classmethod
     def begin(cls, context: ChannelContext, number: int, role: Role, keys: EpochKeys, now: float) -> Epoch:
@@ -63,6 +68,7 @@ class Epoch:
             recv_proven=0,
             created_at_s=int(now),
         )
+        epoch.in_step = True  # at position 0
         send.wipe()
         recv.wipe()
         return epoch
@@ -117,6 +123,7 @@ class Epoch:
         self.send.fast_forward(claim.recv_next)
         self.recv.fast_forward(claim.send_next)
         self.prove()
+        self.in_step = True
         return reserved != (self.send.reserved, self.recv.reserved)
 
     def claim(self, tag: bytes) -> EpochClaim:

@@ -126,6 +126,18 @@ class Epochs:
 
     # positions
 
+    def lose_step(self) -> None:
+        """A frame was refused unopened: what follows it in an epoch that is in use is no gap."""
+        for epoch in (self.current, self.old):
+            if epoch is not None:
+                epoch.in_step = False
+
+    def leave_stream(self) -> None:
+        """The stream is gone: positions count for another one only once both ends have agreed on them there."""
+        self.lose_step()
+        if self.pending is not None:
+            self.pending.in_step = False
+
     def reserve(self, chain: Chain, position: int, now: float) -> None:
         """Reserve a window of `chain` from `position` on: durable before the position is used."""
         chain.reserve(position, self._params.window, now)

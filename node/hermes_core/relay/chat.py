@@ -129,14 +129,17 @@ class Chat:
         """
         hop, onward = self.hops.pair[index], self.hops.pair[1 - index]
         try:
-            if not hop.state.ready or self.state is ChatState.QUARANTINED:
+            if not hop.state.ready:
+                hop.channel.lose_step()
                 raise self._not_ready(hop)
             payload = hop.channel.open(frame, now, nonce=nonce)
+            if self.state is ChatState.QUARANTINED:  # opened all the same: this hop has new keys, and stays in step
+                raise self._not_ready(hop)
             kind, seq = parse_kind_and_seq(payload)
             if kind == DATA:
                 hop.check_window(onward, seq, self._context.params.window_messages)
         except ProtocolError as error:
-            hop.refuse_frame(error)
+            hop.refuse_sealed(error)
             return self.dirty
         output = self._context.effects.output
         output.count_relayed(message=kind == DATA, leads_on=onward.leads_on)

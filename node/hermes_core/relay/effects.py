@@ -15,11 +15,12 @@ from hermes_core.relay.output import End, NodeOutput, Send, StreamMessage
 class Effects:
     """`links` is the router's: what goes to a neighbour without a stream goes nowhere."""
 
-    __slots__ = ("_now", "links", "output")
+    __slots__ = ("_charges", "_now", "links", "output")
 
     def __init__(self, links: Mapping[Neighbour, Link]) -> None:
         self.links = links
         self._now = 0.0
+        self._charges: list[ProtocolError] = []
         self.output = NodeOutput(1)
 
     def begin_pass(self, now: float) -> None:
@@ -57,6 +58,17 @@ class Effects:
 
     def end(self, stream: StreamId, notice: ErrorNotice | None = None, *, discard: bool = False) -> None:
         self.output.actions.append(End(stream, notice, discard))
+
+    def charge(self, error: ProtocolError) -> None:
+        """What is being handled was never right: it is its stream's fault, whose budget it uses up; scope STREAM ends it."""
+        self._charges.append(error)
+
+    def take_charges(self) -> list[ProtocolError]:
+        """Since the last call; asked for after each message."""
+        charges = self._charges
+        if charges:
+            self._charges = []
+        return charges
 
     def report(self, event: NodeEvent) -> None:
         self.output.events.append(event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind
 from hermes_core.protocol.messages import ChatMessage, Confirm, ErrorNotice, PathState, Resume, Sealed
@@ -11,6 +13,9 @@ from hermes_core.relay.events import ChannelRekeyed, MessageRefused, ResumeRefus
 from hermes_core.relay.hop_states import HopInput, HopState, next_state
 from hermes_core.relay.neighbour import Neighbour
 from hermes_core.relay.rows import Row
+
+NEVER_RIGHT: Final = frozenset({ErrorCode.INVALID_FRAME, ErrorCode.AUTH_FAILED, ErrorCode.RATCHET_DESYNC})
+"""What a sealed frame is refused with that no honest party sends: malformed, a wrong tag, a position ahead."""
 
 
 class Hop:
@@ -55,6 +60,7 @@ class Hop:
         self.leads_on = state.ready and (self.is_leg or state.onward)
         if given is HopInput.LOSE:
             self.note_told(up=False)
+            self.channel.leave_stream()
 
     # what is sent over it
 
@@ -75,6 +81,18 @@ class Hop:
         chat_id = self._row.chat_id
         self._effects.report(MessageRefused(chat_id, self.channel.kind, error.code, error.detail))
         self.send(ErrorNotice(error.code, error.scope, chat_id, error.detail, error.retry_after_ms))
+
+    def refuse_sealed(self, error: ProtocolError) -> None:
+        """Answer a sealed frame that was dropped, and charge its sender when no honest one would have sent it.
+
+        What ends the stream says so itself. A frame for a chat that ended, was quarantined or has no path is nobody's fault.
+        """
+        if error.scope is ErrorScope.STREAM:
+            self._effects.report(MessageRefused(self._row.chat_id, self.channel.kind, error.code, error.detail))
+        else:
+            self.refuse_frame(error)
+        if error.code in NEVER_RIGHT:
+            self._effects.charge(error)
 
     def refuse_frame(self, error: ProtocolError) -> None:
         """Answer a frame that was dropped: it ends nothing, whatever the code's usual scope."""

@@ -132,6 +132,15 @@ class Sessions:
             self._receive_for_session(session, message, now)
         else:
             self._chats.receive(session.link.neighbour, message, now)  # type: ignore[arg-type]
+            for error in self._effects.take_charges():
+                self._charge(session, error)
+
+    def _charge(self, session: Session, error: ProtocolError) -> None:
+        """A frame that no honest party sends: it uses up the stream's budget, or ends it at once."""
+        if error.scope is ErrorScope.STREAM:
+            self._end(session, error.code, error.detail)
+        elif session.count_invalid() > self._params.max_invalid_batches:
+            self._end(session, error.code, "too many frames that do not open", discard=False)
 
     def heard_nothing(self, stream: StreamId, now: float) -> None:
         """An empty batch: a sign of life, but no proof."""

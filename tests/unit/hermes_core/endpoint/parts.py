@@ -10,6 +10,7 @@ from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import AppEvent
 from hermes_core.endpoint.params import AppParams
+from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, app_party, derive_app_id
 from hermes_core.protocol.messages import Answer, ChatMessage, CloseReason, Confirm, Offer, Sealed
 from hermes_core.protocol.payload import encode_ack, encode_data
@@ -33,12 +34,16 @@ class Notebook:
     sends: list[ChatMessage] = field(default_factory=list)
     events: list[AppEvent] = field(default_factory=list)
     ended: list[tuple[ChatId, CloseReason]] = field(default_factory=list)
+    hang_ups: list[ProtocolError] = field(default_factory=list)
 
     def send(self, message: ChatMessage) -> None:
         self.sends.append(message)
 
     def report(self, event: AppEvent) -> None:
         self.events.append(event)
+
+    def hang_up(self, error: ProtocolError) -> None:
+        self.hang_ups.append(error)
 
     def end(self, chat_id: ChatId, reason: CloseReason) -> None:
         self.ended.append((chat_id, reason))

@@ -24,8 +24,8 @@ class Wired(Channel):
     def seal(self, plaintext: bytes, now: float, *, nonce: bytes = NONCE, aad_suffix: bytes = b"") -> bytes:
         return super().seal(plaintext, now, nonce=nonce, aad_suffix=aad_suffix)
 
-    def open(self, frame: bytes, now: float, *, nonce: bytes = NONCE, aad_suffix: bytes = b"") -> bytes:
-        return super().open(frame, now, nonce=nonce, aad_suffix=aad_suffix)
+    def open(self, frame: bytes, now: float, *, nonce: bytes = NONCE, aad_suffix: bytes = b"", may_lack: int = 0) -> bytes:
+        return super().open(frame, now, nonce=nonce, aad_suffix=aad_suffix, may_lack=may_lack)
 
 
 def make_identity(fill: int) -> Identity:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from hermes_core.crypto.hashing import HashId
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.ratchet.state import ChannelSnapshot
@@ -63,6 +63,8 @@ class ChannelModel(RuleBasedStateMachine):
         except ProtocolError as error:
             assert error.code in REFUSALS, error  # noqa: PT017
             assert describe_state(channel) == before
+            if error.scope is ErrorScope.STREAM:
+                self.reconnect()
             return
         assert text not in self.opened
         self.opened.add(text)

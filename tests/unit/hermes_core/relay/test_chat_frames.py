@@ -134,7 +134,6 @@ def test_broken_frames_change_nothing() -> None:
     state = (side.recv_next, side.recv_reserved, side.epoch)
     bad = {
         "replayed": (frame, ErrorCode.REPLAYED_FRAME),
-        "far ahead": (frame[:23] + (10**6).to_bytes(8, "big") + frame[31:], ErrorCode.RATCHET_DESYNC),
         "next position": (frame[:23] + side.recv_next.to_bytes(8, "big") + frame[31:], ErrorCode.AUTH_FAILED),
         "future epoch": (frame[:18] + (7).to_bytes(4, "big") + frame[22:], ErrorCode.KEY_VERSION_MISMATCH),
         "other direction": (frame[:22] + b"\x01" + frame[23:], ErrorCode.INVALID_FRAME),
@@ -149,6 +148,29 @@ def test_broken_frames_change_nothing() -> None:
     world.send(world.a, chat_id)
     world.run()
     assert world.ledger.chats[chat_id].received == {"app-1": 2}
+
+
+@pytest.mark.parametrize(("sender", "receiver"), [("app-0", "node-0"), ("node-0", "app-0"), ("node-0", "node-1")])
+@pytest.mark.parametrize("ahead", [1, 10**6])
+def test_a_position_ahead_ends_the_stream_and_nothing_else(sender: str, receiver: str, ahead: int) -> None:
+    """Nothing that still comes on that stream could be opened; a resume puts both ends in step."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    for app in (world.a, world.b):
+        world.send(app, chat_id)
+        world.run()
+    frame = world.messages(sender, receiver, Sealed)[-1].frame
+    position = int.from_bytes(frame[23:31], "big") + 1 + ahead
+    told = len(world.messages(receiver, sender, ErrorNotice))
+    world.inject(sender, receiver, Sealed(frame[:23] + position.to_bytes(8, "big") + frame[31:]))
+    assert world.hang_ups == 1
+    world.reconnect()
+    assert len(world.messages(receiver, sender, ErrorNotice)) == told
+    for app in (world.a, world.b):
+        world.send(app, chat_id)
+        world.run()
+    assert world.ledger.chats[chat_id].received == {"app-1": 2, "app-0": 2}
+    assert world.hang_ups == 1
 
 
 def test_broken_frames_towards_an_app_change_nothing() -> None:
@@ -244,10 +266,10 @@ def test_lost_acknowledgement_is_sent_again() -> None:
     world.send(world.a, chat_id)
     world.run(take=False)
     world.take(world.b, chat_id, 1)
-    world.stream("app-1", "node-1").inbox["node-1"].clear()
+    world.cut("app-1", "node-1")
     world.run()
     assert not world.events_of(world.a, MessagesAcked)
-    world.pass_time(6.0)
+    world.reconnect()
     assert world.events_of(world.a, MessagesAcked) == [MessagesAcked(chat_id, 1)]
     assert world.ledger.chats[chat_id].received == {"app-1": 1}
 
@@ -269,20 +291,29 @@ def test_retransmissions_back_off_and_stop() -> None:
     assert len(world.messages("app-0", "node-0", Sealed)) == before, "nothing is sent for an acknowledged chat"
 
 
-def test_reordered_messages_are_held_back() -> None:
+def test_messages_after_one_that_was_dropped_are_held_back() -> None:
+    """A node drops what comes while its path is down; what follows once it is up is ahead of what is sent again."""
     world = HonestWorld(nodes=1)
     chat_id = world.open_chat()
     contents = [b"%d" % number for number in range(4)]
-    for content in contents:
+
+    def send(content: bytes) -> None:
         world.ledger.record_sent("app-0", chat_id, world.a.machine.send(chat_id, content, world.now), content)
-    world.a.collect()
-    stream = world.stream("app-0", "node-0")
-    lost = stream.inbox["node-0"].popleft()
-    world.run()
-    assert isinstance(lost, Sealed)
+        world.a.collect()
+        assert isinstance(world.step("app-0", "node-0"), Sealed)
+
+    world.cut("app-1", "node-0")
+    send(contents[0])
+    world.connect_app(world.b)
+    stream = world.stream("app-1", "node-0")
+    while any(stream.inbox.values()):
+        world.deliver(stream, next(end for end in stream.ends if stream.inbox[end]))
+    for content in contents[1:]:
+        send(content)
+        world.step("node-0", "app-1")
     assert world.ledger.chats[chat_id].received == {}
     assert sorted(world.b.machine.chats[chat_id].transfer.incoming._held) == [2, 3, 4]
-    world.pass_time(6.0)
+    world.run()
     assert [event.content for event in world.events_of(world.b, MessageReceived)] == contents
 
 
