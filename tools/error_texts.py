@@ -101,4 +101,8 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "A defect of the node; nothing of the request took effect.",
         "Report it with the node's log line `unexpected_error`.",
     ),
+    ErrorCode.SESSION_REPLACED: (
+        "A newer stream of the same app took over.",
+        "Give each process an identity of its own; one that only came back over a new stream has nothing to do.",
+    ),
 }

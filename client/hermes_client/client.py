@@ -24,7 +24,7 @@ from hermes_client.addresses import AddressBook
 from hermes_client.backoff import Backoff
 from hermes_client.chat import Chat
 from hermes_client.driver import AppDriver
-from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
+from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, HintError, StreamLostError
 from hermes_client.host import SYSTEM_HOST, ClientHost
 from hermes_client.session import HomeSession
 from hermes_client.signal import Signal
@@ -33,7 +33,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import AppId, NodeId, Party
 from hermes_core.protocol.session import AppFound
 
 CONNECT_TIMEOUT_S = 30.0
@@ -90,6 +90,8 @@ class HermesClient:
         self._runner: asyncio.Task[None] | None = None
         self._last_error: HermesError | None = None
         self._changed = Signal()
+        self._home: Party | None = None
+        self._stamp = 0
         self.connections = 0
         self.home: NodeId | None = None
 
@@ -217,7 +219,9 @@ class HermesClient:
                 except (HermesError, OSError) as error:
                     self._last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
                     _log.info("connection lost: %s", self._last_error)
-                if self._book.round_over:
+                if _was_replaced(self._last_error):  # two of one identity must not chase each other
+                    await asyncio.sleep(self._backoff.cap_s)
+                elif self._book.round_over:
                     await asyncio.sleep(self._backoff.next_delay_s())
         except Exception:
             _log.exception("the client ended by a defect of its own")
@@ -232,19 +236,24 @@ class HermesClient:
         self.driver.owes_delete = False
         self._book.avoid(address)
 
+    def _next_stamp(self) -> int:
+        """Of a Connect, in ms: later than every one before, whatever the clock says."""
+        self._stamp = max(self._stamp + 1, int(self._host.wall() * 1000))
+        return self._stamp
+
     async def _serve_once(self) -> None:
         bound = bool(self.driver.live_chats())
         # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
         address = self._book.choose(self.home if bound or self.driver.owes_delete else None)
         async with HomeSession(address, self._tls, self._identity, self.driver, self._host) as session:
-            node_id = session.challenge.node_id
-            self._book.record(address, node_id)
-            if bound and self.home is not None and node_id != self.home:
-                raise StreamLostError(f"{address} is {node_id}; the chats are at home on {self.home}")
-            await session.connect()
+            node_id, party = session.challenge.node_id, session.party
+            self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
+            if bound and self._home is not None and party != self._home:
+                raise HintError(f"{address} is {party}; the chats are at home on {self._home}")
+            await session.connect(self._next_stamp())
             self._book.connected()
             self._backoff.reset()
-            self._session, self.home = session, node_id
+            self._session, self.home, self._home = session, node_id, party
             self.connections += 1
             self._changed.notify()
             try:
@@ -252,3 +261,8 @@ class HermesClient:
             finally:
                 self._session = None
                 self._changed.notify()
+
+
+def _was_replaced(error: HermesError | None) -> bool:
+    """A node that proved itself says that another process is here with our identity."""
+    return isinstance(error, ProtocolError) and error.code is ErrorCode.SESSION_REPLACED

@@ -15,6 +15,13 @@ class StreamLostError(HermesError):
     """The stream to the node ended; the client reconnects by itself, callers never see this."""
 
 
+class HintError(StreamLostError):
+    """Something was said, or went wrong, before the node had proved who it is: anybody on the way can say it.
+
+    The client tries again, sooner or later; callers never see this.
+    """
+
+
 class ClientClosedError(HermesError):
     """The client was closed while, or before, the call was made."""
 

@@ -1,7 +1,8 @@
-"""What a client takes from the machine it runs on: random bytes and the network. A simulation hands in its own."""
+"""What a client takes from the machine it runs on: time, random bytes and the network. A simulation hands in its own."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,9 +15,13 @@ OPEN_METHOD = "/hermes.v2.AppRouter/Open"
 
 @dataclass(frozen=True, slots=True)
 class ClientHost:
-    """`connect`: from an address ("host:port") and how it is secured; it costs nothing until the stream is opened."""
+    """`wall`: seconds since 1970.
+
+    `connect`: from an address ("host:port") and how it is secured; it costs nothing until the stream is opened.
+    """
 
     random: RandomSource
+    wall: Callable[[], float]
     connect: Callable[[str, ClientTls | PlainText], Connection]
 
 
@@ -25,5 +30,5 @@ def connect_grpc(address: str, tls: ClientTls | PlainText) -> GrpcConnection:
     return GrpcConnection(open_channel(address, tls))
 
 
-SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, connect_grpc)
+SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, time.time, connect_grpc)
 """The real one."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
 from hermes_client.driver import AppDriver
-from hermes_client.errors import StreamLostError
+from hermes_client.errors import HintError, StreamLostError
 from hermes_client.host import ClientHost
 from hermes_client.stream import AppStream, take_batch
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.random import generate_bytes
-from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity, check_public_key
+from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId
-from hermes_core.protocol.connect import build_connect
+from hermes_core.ids import AppId, Party, node_party
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import (
     NONCE_BYTES,
@@ -31,6 +31,8 @@ from hermes_core.protocol.session import (
     NodeChange,
     SessionMessage,
 )
+from hermes_core.session.connect import build_connect, complete_connect
+from hermes_core.session.keys import SessionKeys
 from hermes_wire.app import ClientMessage, ServerMessage
 from hermes_wire.late_timers import let_inputs_arrive
 
@@ -42,7 +44,10 @@ CLOSE_GRACE_S: Final = 2.0
 
 
 class HomeSession:
-    """`async with` opens the stream and reads the challenge; `connect` proves who we are; `serve` lasts until the end."""
+    """`async with` opens the stream and reads the challenge; `connect` proves both sides; `serve` lasts until the end.
+
+    Before `connect` has returned nothing that came over the stream counts: every error is a HintError.
+    """
 
     def __init__(
         self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: AppDriver, host: ClientHost
@@ -54,6 +59,7 @@ class HomeSession:
         self._control: deque[ClientMessage] = deque()
         self._lookups: dict[AppId, list[asyncio.Future[AppFound]]] = {}
         self._challenge: Challenge | None = None
+        self._keys: SessionKeys | None = None
         self._early: list[ServerMessage] = []
         self._interval_s = 0.0
         self._heard_at = 0.0
@@ -68,10 +74,16 @@ class HomeSession:
             raise StreamLostError("no challenge yet")
         return self._challenge
 
+    @property
+    def party(self) -> Party:
+        """Who the node says it is; proved once `connect` has returned."""
+        return node_party(self.challenge.node_id, self.challenge.node_key)
+
     async def __aenter__(self) -> Self:
         try:
-            self._challenge = await self._read_first(Challenge)
-            check_public_key(self._challenge.node_key)
+            with only_hints(self._stream.address):
+                self._challenge = await self._read_first(Challenge)
+                check_public_key(self._challenge.node_key)
         except BaseException:
             await self._stream.close()
             raise
@@ -83,19 +95,27 @@ class HomeSession:
         for lookup in self._lookups.values():
             for future in lookup:
                 future.cancel()
+        if self._keys is not None:
+            self._keys.wipe()
         await self._stream.close()
 
-    async def connect(self) -> None:
-        """Answer the challenge and hand the session to the chats."""
-        challenge = self.challenge
-        nonce = generate_bytes(NONCE_BYTES, self._random)
-        await self._stream.write([build_connect(self._identity, challenge, nonce)])
-        connected = await self._read_first(Connected)
-        if connected.app_id != self._driver.app_id:
-            raise ProtocolError(ErrorCode.AUTH_FAILED, "the node took us for another app")
+    async def connect(self, stamp: int) -> None:
+        """Answer the challenge, check that the node is who it says, and hand the session to the chats."""
+        with only_hints(self._stream.address):
+            connected, keys = await self._exchange(self.challenge, stamp)
+        self._keys = keys
         self._interval_s = connected.heartbeat_interval_ms / 1000
-        binding = derive_session_binding(challenge.challenge, nonce)
-        self._driver.connect(challenge.node_id, challenge.node_key, binding)
+        self._driver.connect(self.challenge.node_id, self.challenge.node_key, keys.stream.binding)
+
+    async def _exchange(self, challenge: Challenge, stamp: int) -> tuple[Connected, SessionKeys]:
+        nonce, ephemeral = generate_bytes(NONCE_BYTES, self._random), generate_ephemeral(self._random)
+        try:
+            connect = build_connect(self._identity, challenge, nonce, ephemeral, stamp)
+            await self._stream.write([connect])
+            connected = await self._read_first(Connected)
+            return connected, complete_connect(challenge, ephemeral, connect, connected)
+        finally:
+            ephemeral.wipe()
 
     async def serve(self, leaving: Callable[[str], None]) -> None:
         """Run until the stream ends, which raises; `leaving` is told the address when the node says that it will leave."""
@@ -126,6 +146,12 @@ class HomeSession:
         """Break the stream off as a lost network would."""
         self._cut.set()
 
+    @property
+    def _proven(self) -> SessionKeys:
+        if self._keys is None:
+            raise StreamLostError("not connected yet")
+        return self._keys
+
     def _send_control(self, message: ClientMessage) -> None:
         self._control.append(message)
         self._driver.wake.set()
@@ -153,7 +179,8 @@ class HomeSession:
             batch = await self._stream.read()
             self._heard_at = asyncio.get_running_loop().time()
 
-    def _receive(self, message: ServerMessage) -> None:
+    def _receive(self, item: ServerMessage) -> None:
+        message = self._proven.reader.open(item)
         if isinstance(message, SessionMessage):
             self._receive_session(message)
             return
@@ -184,7 +211,7 @@ class HomeSession:
             while self._control or self._driver.outbound:
                 # Control first: it is small, and a heartbeat must not wait behind a full window.
                 batch = take_batch(self._control) or take_batch(self._driver.outbound)
-                await self._stream.write(batch)
+                await self._stream.write(self._proven.writer.tag(batch))
             if self._finishing:
                 await self._stream.done_writing()
                 return
@@ -213,6 +240,15 @@ class HomeSession:
     async def _wait_cut(self) -> None:
         await self._cut.wait()
         raise StreamLostError(f"{self._stream.address}: cut off by request")
+
+
+@contextmanager
+def only_hints(address: str) -> Iterator[None]:
+    """Whatever is wrong before the node has proved who it is says nothing about it: it is told as a HintError."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise HintError(f"{address}: {error}") from None
 
 
 def _to_error(notice: ErrorNotice) -> ProtocolError:

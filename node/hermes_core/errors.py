@@ -35,6 +35,7 @@ class ErrorCode(IntEnum):
     KEYSTORE_SEALED = 24
     DRAINING = 25
     INTERNAL = 27
+    SESSION_REPLACED = 28
 
 
 class ErrorScope(IntEnum):
@@ -190,4 +191,5 @@ DEFAULT_SCOPE: dict[ErrorCode, ErrorScope] = {
     ErrorCode.KEYSTORE_SEALED: ErrorScope.STREAM,
     ErrorCode.DRAINING: ErrorScope.FRAME,
     ErrorCode.INTERNAL: ErrorScope.FRAME,
+    ErrorCode.SESSION_REPLACED: ErrorScope.STREAM,
 }

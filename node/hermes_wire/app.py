@@ -15,17 +15,19 @@ from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.protocol.session import SessionMessage
 from hermes_core.protocol.validate import validate_message, validate_session_message
+from hermes_core.session.control import Tagged
 from hermes_proto.v2 import app_router_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
+from hermes_wire.tags import split_tag, with_tag
 
 MAX_BATCH_FRAMES: Final = limits.MAX_BATCH_FRAMES
 MAX_BATCH_BYTES: Final = limits.MAX_BATCH_BYTES
 
-ClientMessage = ChatMessage | SessionMessage
-ServerMessage = ChatMessage | SessionMessage
+ClientMessage = ChatMessage | SessionMessage | Tagged
+ServerMessage = ChatMessage | SessionMessage | Tagged
 
-_CLIENT_PARSERS: Final[dict[str, Callable[[Any], ClientMessage]]] = {
+_CLIENT_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]] = {
     "connect": wire_session.parse_connect,
     "start_chat": wire_chat.parse_offer,
     "accept_chat": wire_chat.parse_answer,
@@ -38,7 +40,7 @@ _CLIENT_PARSERS: Final[dict[str, Callable[[Any], ClientMessage]]] = {
     "heartbeat": wire_session.parse_heartbeat,
     "chat_closed_ack": wire_chat.parse_closed_ack,
 }
-_SERVER_PARSERS: Final[dict[str, Callable[[Any], ServerMessage]]] = {
+_SERVER_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]] = {
     "challenge": wire_session.parse_challenge,
     "connected": wire_session.parse_connected,
     "chat_offer": wire_chat.parse_offer,
@@ -107,8 +109,9 @@ def build_server_batch(items: Iterable[ServerMessage]) -> app_router_pb2.ServerB
         if isinstance(item, Sealed):
             add(sealed=item.frame)
         else:
-            field, build = _SERVER_BUILDERS[type(item)]
-            add(**{field: build(item)})
+            message, tag = split_tag(item)
+            field, build = _SERVER_BUILDERS[type(message)]
+            add(**{field: build(message)}, tag=tag)
     return batch
 
 
@@ -118,23 +121,25 @@ def build_client_batch(items: Iterable[ClientMessage]) -> app_router_pb2.ClientB
     for item in items:
         if isinstance(item, Sealed):
             add(sealed=item.frame)
-        elif isinstance(item, messages.Offer):
-            field = "start_chat" if item.end_to_end.epoch == 1 else "rekey"
-            add(**{field: wire_chat.build_offer(item)})
+            continue
+        message, tag = split_tag(item)
+        if isinstance(message, messages.Offer):
+            field = "start_chat" if message.end_to_end.epoch == 1 else "rekey"
+            add(**{field: wire_chat.build_offer(message)}, tag=tag)
         else:
-            field, build = _CLIENT_BUILDERS[type(item)]
-            add(**{field: build(item)})
+            field, build = _CLIENT_BUILDERS[type(message)]
+            add(**{field: build(message)}, tag=tag)
     return batch
 
 
-def _parse(batch: Any, parsers: dict[str, Callable[[Any], ClientMessage]]) -> list[ClientMessage]:
+def _parse(batch: Any, parsers: dict[str, Callable[[Any], ChatMessage | SessionMessage]]) -> list[ClientMessage]:
     if len(batch.frames) > MAX_BATCH_FRAMES:
         raise ProtocolError(ErrorCode.INVALID_FRAME, f"a batch holds at most {MAX_BATCH_FRAMES} frames")
     found: list[ClientMessage] = []
     for frame in batch.frames:
         field = frame.WhichOneof("body")
         if field == "sealed":
-            message: ClientMessage = Sealed(frame.sealed)
+            message: ChatMessage | SessionMessage = Sealed(frame.sealed)
         elif field is None:
             # Also what a frame kind of a later version looks like: refused, it could change the meaning of the rest.
             raise ProtocolError(ErrorCode.INVALID_FRAME, "empty or unknown frame")
@@ -146,7 +151,7 @@ def _parse(batch: Any, parsers: dict[str, Callable[[Any], ClientMessage]]) -> li
             validate_session_message(message)
         else:
             validate_message(message)
-        found.append(message)
+        found.append(with_tag(message, frame.tag))
     return found
 
 

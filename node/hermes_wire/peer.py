@@ -11,14 +11,18 @@ from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_
 from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
-from hermes_core.protocol.validate import require, validate_message, validate_session_message
+from hermes_core.protocol.validate import require, validate_hello, validate_message, validate_session_message
+from hermes_core.session.control import Tagged
 from hermes_proto.v2 import node_mesh_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
 from hermes_wire.app import MAX_BATCH_FRAMES
+from hermes_wire.tags import split_tag, with_tag
 
-PeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
-GossipMessage = mesh.Hello | mesh.Proof | mesh.MembershipUpdate | session.Heartbeat | messages.ErrorNotice
+PlainPeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
+PeerMessage = PlainPeerMessage | Tagged
+PlainGossipMessage = mesh.Hello | mesh.Proof | mesh.MembershipUpdate | session.Heartbeat | messages.ErrorNotice
+GossipMessage = PlainGossipMessage | Tagged
 
 
 def parse_descriptor(pb: node_mesh_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
@@ -44,12 +48,14 @@ def build_descriptor(m: mesh.NodeDescriptor) -> node_mesh_pb2.NodeDescriptor:
 
 
 def parse_hello(pb: node_mesh_pb2.Hello) -> mesh.Hello:
-    require(len(pb.challenge) == mesh.CHALLENGE_BYTES, "challenge must be 32 bytes")
-    return mesh.Hello(parse_descriptor(pb.descriptor), pb.challenge)
+    validate_hello(pb.challenge, pb.ephemeral, pb.suites)
+    return mesh.Hello(parse_descriptor(pb.descriptor), pb.challenge, pb.ephemeral, pb.suites)
 
 
 def build_hello(m: mesh.Hello) -> node_mesh_pb2.Hello:
-    return node_mesh_pb2.Hello(descriptor=build_descriptor(m.descriptor), challenge=m.challenge)
+    return node_mesh_pb2.Hello(
+        descriptor=build_descriptor(m.descriptor), challenge=m.challenge, ephemeral=m.ephemeral, suites=m.suites
+    )
 
 
 def parse_proof(pb: node_mesh_pb2.Proof) -> mesh.Proof:
@@ -98,7 +104,7 @@ def _parse_entry(pb: node_mesh_pb2.DirectoryEntry) -> mesh.DirectoryEntry:
     return mesh.DirectoryEntry(parse_node_id(pb.node_id), pb.incarnation, pb.version, frozenset(map(parse_app_id, pb.app_ids)))
 
 
-_GOSSIP_PARSERS: Final[dict[str, Callable[[Any], GossipMessage]]] = {
+_GOSSIP_PARSERS: Final[dict[str, Callable[[Any], PlainGossipMessage]]] = {
     "hello": parse_hello,
     "proof": parse_proof,
     "update": parse_update,
@@ -106,7 +112,7 @@ _GOSSIP_PARSERS: Final[dict[str, Callable[[Any], GossipMessage]]] = {
     "heartbeat": wire_session.parse_heartbeat,
     "error": wire_chat.parse_error,
 }
-_PEER_PARSERS: Final[dict[str, Callable[[Any], PeerMessage]]] = {
+_PEER_PARSERS: Final[dict[str, Callable[[Any], PlainPeerMessage]]] = {
     "hello": parse_hello,
     "proof": parse_proof,
     "setup_tieline": wire_chat.parse_offer,
@@ -136,6 +142,15 @@ _PEER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
 }
 
 
+_GOSSIP_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    mesh.Hello: ("hello", build_hello),
+    mesh.Proof: ("proof", build_proof),
+    mesh.MembershipUpdate: ("update", build_update),
+    session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
+    messages.ErrorNotice: ("error", wire_chat.build_error),
+}
+
+
 def parse_gossip(pb: node_mesh_pb2.GossipMessage | node_mesh_pb2.JoinMessage) -> GossipMessage:
     """One message of Gossip or Join; raise INVALID_FRAME."""
     field = pb.WhichOneof("body")
@@ -144,33 +159,21 @@ def parse_gossip(pb: node_mesh_pb2.GossipMessage | node_mesh_pb2.JoinMessage) ->
     message = _GOSSIP_PARSERS[field](getattr(pb, field))
     if isinstance(message, messages.ErrorNotice):
         validate_message(message)
-    return message
+    tagged: GossipMessage = with_tag(message, pb.tag)
+    return tagged
 
 
 def build_gossip(item: GossipMessage) -> node_mesh_pb2.GossipMessage:
-    match item:
-        case mesh.Hello():
-            return node_mesh_pb2.GossipMessage(hello=build_hello(item))
-        case mesh.Proof():
-            return node_mesh_pb2.GossipMessage(proof=build_proof(item))
-        case mesh.MembershipUpdate():
-            return node_mesh_pb2.GossipMessage(update=build_update(item))
-        case session.Heartbeat():
-            return node_mesh_pb2.GossipMessage(heartbeat=wire_session.build_heartbeat(item))
-        case messages.ErrorNotice():
-            return node_mesh_pb2.GossipMessage(error=wire_chat.build_error(item))
+    message, tag = split_tag(item)
+    field, build = _GOSSIP_BUILDERS[type(message)]
+    return node_mesh_pb2.GossipMessage(**{field: build(message)}, tag=tag)
 
 
-def build_join(item: mesh.Hello | mesh.Proof | mesh.MembershipUpdate | messages.ErrorNotice) -> node_mesh_pb2.JoinMessage:
-    match item:
-        case mesh.Hello():
-            return node_mesh_pb2.JoinMessage(hello=build_hello(item))
-        case mesh.Proof():
-            return node_mesh_pb2.JoinMessage(proof=build_proof(item))
-        case mesh.MembershipUpdate():
-            return node_mesh_pb2.JoinMessage(welcome=build_update(item))
-        case messages.ErrorNotice():
-            return node_mesh_pb2.JoinMessage(error=wire_chat.build_error(item))
+def build_join(item: GossipMessage) -> node_mesh_pb2.JoinMessage:
+    """Of a Hello, a Proof, a welcome or an error."""
+    message, tag = split_tag(item)
+    field, build = _GOSSIP_BUILDERS[type(message)]
+    return node_mesh_pb2.JoinMessage(**{"welcome" if field == "update" else field: build(message)}, tag=tag)
 
 
 def parse_peer_batch(batch: node_mesh_pb2.PeerBatch) -> list[PeerMessage]:
@@ -181,12 +184,12 @@ def parse_peer_batch(batch: node_mesh_pb2.PeerBatch) -> list[PeerMessage]:
         field = frame.WhichOneof("body")
         if field is None:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "empty or unknown frame")
-        message: PeerMessage = Sealed(frame.sealed) if field == "sealed" else _PEER_PARSERS[field](getattr(frame, field))
+        message: PlainPeerMessage = Sealed(frame.sealed) if field == "sealed" else _PEER_PARSERS[field](getattr(frame, field))
         if isinstance(message, session.Heartbeat):
             validate_session_message(message)
         elif not isinstance(message, (mesh.Hello, mesh.Proof)):
             validate_message(message)
-        found.append(message)
+        found.append(with_tag(message, frame.tag))
     return found
 
 
@@ -197,6 +200,7 @@ def build_peer_batch(items: Iterable[PeerMessage]) -> node_mesh_pb2.PeerBatch:
         if isinstance(item, Sealed):
             add(sealed=item.frame)
         else:
-            field, build = _PEER_BUILDERS[type(item)]
-            add(**{field: build(item)})
+            message, tag = split_tag(item)
+            field, build = _PEER_BUILDERS[type(message)]
+            add(**{field: build(message)}, tag=tag)
     return batch

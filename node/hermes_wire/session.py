@@ -8,23 +8,27 @@ from hermes_proto.v2 import app_router_pb2, chat_pb2
 
 
 def parse_challenge(pb: app_router_pb2.Challenge) -> core.Challenge:
-    return core.Challenge(NodeId(pb.node_id), pb.node_key, pb.challenge)
+    return core.Challenge(NodeId(pb.node_id), pb.node_key, pb.challenge, pb.ephemeral, pb.suites)
 
 
 def build_challenge(m: core.Challenge) -> app_router_pb2.Challenge:
-    return app_router_pb2.Challenge(node_id=m.node_id, node_key=m.node_key, challenge=m.challenge)
+    return app_router_pb2.Challenge(
+        node_id=m.node_id, node_key=m.node_key, challenge=m.challenge, ephemeral=m.ephemeral, suites=m.suites
+    )
 
 
 def parse_connect(pb: app_router_pb2.Connect) -> core.Connect:
-    return core.Connect(pb.app_key, pb.nonce, pb.signature)
+    return core.Connect(pb.app_key, pb.nonce, pb.ephemeral, pb.suite, pb.stamp, pb.signature)
 
 
 def build_connect(m: core.Connect) -> app_router_pb2.Connect:
-    return app_router_pb2.Connect(app_key=m.app_key, nonce=m.nonce, signature=m.signature)
+    return app_router_pb2.Connect(
+        app_key=m.app_key, nonce=m.nonce, ephemeral=m.ephemeral, suite=m.suite, stamp=m.stamp, signature=m.signature
+    )
 
 
 def parse_connected(pb: app_router_pb2.Connected) -> core.Connected:
-    return core.Connected(AppId(pb.app_id), pb.heartbeat_interval_ms, pb.max_frame_bytes, pb.window_frames)
+    return core.Connected(AppId(pb.app_id), pb.heartbeat_interval_ms, pb.max_frame_bytes, pb.window_frames, pb.signature)
 
 
 def build_connected(m: core.Connected) -> app_router_pb2.Connected:
@@ -33,6 +37,7 @@ def build_connected(m: core.Connected) -> app_router_pb2.Connected:
         heartbeat_interval_ms=m.heartbeat_interval_ms,
         max_frame_bytes=m.max_frame_bytes,
         window_frames=m.window_frames,
+        signature=m.signature,
     )
 
 

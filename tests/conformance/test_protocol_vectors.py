@@ -13,7 +13,6 @@ from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
-from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.sodium import ffi
 from hermes_core.crypto.x25519 import EphemeralKey
@@ -24,20 +23,28 @@ from hermes_core.handshake.key_schedule import EpochKeys
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, Role, derive_app_id
-from hermes_core.protocol.connect import build_connect, verify_connect
-from hermes_core.protocol.session import Challenge
+from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.messages import Hello
+from hermes_core.protocol.messages import Sealed
+from hermes_core.protocol.session import Challenge, Connected
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import build_nonce
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
+from hermes_core.session.canonical import CONTROL, encode_control
+from hermes_core.session.connect import accept_connect, build_connect, complete_connect, verify_connect
+from hermes_core.session.control import ControlReader, ControlWriter, Tagged
+from hermes_core.session.join import JoinRole, PeerHandshake, StreamKind
+from hermes_core.session.keys import SessionKeys
 from tests.reference import make_vectors
+from tests.support.control_samples import CONTROL_SAMPLES
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 HASHES = {"sha256": HashId.SHA256, "sha512": HashId.SHA512}
 KINDS = {"end-to-end": ChannelKind.END_TO_END, "leg": ChannelKind.LEG, "tieline": ChannelKind.TIELINE}
-TEXT_FIELDS = {"hash", "kind", "node_id", "app_id", "initiator_party", "sender_party", "responder_party"}
+TEXT_FIELDS = {"hash", "kind", "node_id", "app_id", "initiator_party", "sender_party", "responder_party", "name"}
 
 
 def load(name: str) -> list[dict[str, Any]]:
@@ -68,15 +75,69 @@ def test_files_are_what_the_reference_writes(name: str) -> None:
     assert (VECTORS / f"{name}.json").read_text() == make_vectors.render(name)
 
 
+def check_session_keys(case: dict[str, Any], dialler: SessionKeys, acceptor: SessionKeys) -> None:
+    assert dialler.stream == (case["binding"], case["a2n nonce"], case["n2a nonce"])
+    assert acceptor.stream == (case["binding"], case["n2a nonce"], case["a2n nonce"])
+    assert dialler.writer._key.buffer == acceptor.reader._key.buffer == case["a2n mac"]
+    assert dialler.reader._key.buffer == acceptor.writer._key.buffer == case["n2a mac"]
+
+
 @pytest.mark.parametrize("case", load("connect"))
 def test_connect(case: dict[str, Any]) -> None:
-    challenge = Challenge(NodeId(case["node_id"]), case["node_key"], case["challenge"])
-    identity = Identity.from_seed(secret(case["app_seed"]))
-    connect = build_connect(identity, challenge, case["nonce"])
-    assert (connect.app_key, connect.signature) == (case["app_key"], case["signature"])
+    node, app = (Identity.from_seed(secret(case[name])) for name in ("node_seed", "app_seed"))
+    ours, theirs = (EphemeralKey(secret(case[name])) for name in ("node_ephemeral_private", "app_ephemeral_private"))
+    challenge = Challenge(NodeId(case["node_id"]), node.public_key, case["challenge"], ours.public, case["suites"])
+    connect = build_connect(app, challenge, case["nonce"], theirs, case["stamp"])
+    assert (connect.app_key, connect.suite, connect.signature) == (case["app_key"], case["suite"], case["signature"])
     assert verify_connect(challenge, connect) == derive_app_id(connect.app_key) == case["app_id"]
-    assert derive_session_binding(case["challenge"], case["nonce"]) == case["session_binding"]
-    assert derive_session_binding(case["challenge"], case["acceptor_challenge"]) == case["tieline_binding"]
+    settings = Connected(case["app_id"], case["heartbeat_interval_ms"], case["max_frame_bytes"], case["window_frames"])
+    connected, of_node = accept_connect(node, challenge, ours, connect, settings)
+    assert connected.signature == case["connected_signature"]
+    check_session_keys(case, complete_connect(challenge, theirs, connect, connected), of_node)
+
+
+@pytest.mark.parametrize("case", load("join"))
+def test_join(case: dict[str, Any]) -> None:
+    sides = ("dialler", "acceptor")
+    identities = [Identity.from_seed(secret(case[f"{side}_seed"])) for side in sides]
+    keys = [EphemeralKey(secret(case[f"{side}_ephemeral_private"])) for side in sides]
+    hellos = [
+        Hello(
+            sign_descriptor(identity, node_id=NodeId(f"hermes-{index}"), address="a:1", incarnation=1, version=""),
+            case[f"{side}_challenge"],
+            key.public,
+            bytes([1]),
+        )
+        for index, (side, identity, key) in enumerate(zip(sides, identities, keys, strict=True))
+    ]
+    kind = StreamKind(case["stream_kind"])
+    ends = [
+        PeerHandshake(identities[role], keys[role], kind, JoinRole(role), hellos[role], hellos[1 - role]) for role in (0, 1)
+    ]
+    proofs = [end.prove() for end in ends]
+    assert [proof.signature for proof in proofs] == [case["dialler_proof"], case["acceptor_proof"]]
+    for role, end in enumerate(ends):
+        end.check(proofs[1 - role])
+    check_session_keys(case, ends[0].complete(), ends[1].complete())
+
+
+@pytest.mark.parametrize("cases", [load("control")])
+def test_control_tags(cases: list[dict[str, Any]]) -> None:
+    """In their order, since the place in the stream is part of each."""
+    key = cases[0]["mac"]
+    writer, reader = ControlWriter(HashId.SHA256, secret(key)), ControlReader(HashId.SHA256, secret(key))
+    sealed = 0
+    for case in cases:
+        frames = [Sealed(b"")] * (case["sealed_before"] - sealed)
+        sealed = case["sealed_before"]
+        message = CONTROL_SAMPLES[case["name"]]
+        *_, item = writer.tag([*frames, message])
+        assert item == Tagged(message, case["tag"])
+        assert encode_control(message) == (case["type"], case["canonical"])
+        for frame in frames:
+            reader.open(frame)
+        assert reader.open(item) == message
+    assert {type(message) for message in CONTROL_SAMPLES.values()} == set(CONTROL)
 
 
 def build_context(case: dict[str, Any]) -> HandshakeContext:
@@ -208,6 +269,7 @@ def test_resume(case: dict[str, Any]) -> None:
 
 
 def test_every_file_is_run() -> None:
-    tests: list[Callable[..., None]] = [test_connect, test_handshake, test_chain_steps, test_frames, test_acks, test_resume]
+    tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_handshake]
+    tests += [test_chain_steps, test_frames, test_acks, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}

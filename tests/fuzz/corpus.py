@@ -52,7 +52,7 @@ def make_seeds() -> dict[str, list[bytes]]:
     node = NodeDescriptor(NodeId("hermes-0"), ALICE.public_key, "127.0.0.1:7443", 3, "0.1.0", bytes(64))
     entry = DirectoryEntry(node.node_id, 3, 1, frozenset({derive_app_id(ALICE.public_key)}))
     update = MembershipUpdate((MemberClaim(node, MemberState.ALIVE, 3),), (entry,))
-    hello = Hello(node, bytes(32))
+    hello = Hello(node, bytes(32), bytes(32), b"\x01")
     records = json.loads((CORPUS.parents[1] / "vectors" / "record.json").read_text())
     return {
         "header": frames[:2],
@@ -62,11 +62,15 @@ def make_seeds() -> dict[str, list[bytes]]:
         "resume": [targets.encode_claims(targets.LEG_CLAIMS), targets.encode_claims(targets.LEG_CLAIMS * 2)],
         "payload": [payload.encode_data(1, frames[0]), payload.encode_ack(7, 1, bytes(16))],
         "client-batch": [
-            build_client_batch([Connect(ALICE.public_key, bytes(32), bytes(64)), Sealed(frames[0])]).SerializeToString(),
+            build_client_batch(
+                [Connect(ALICE.public_key, bytes(32), bytes(32), 1, 1, bytes(64)), Sealed(frames[0])]
+            ).SerializeToString(),
             build_client_batch([Heartbeat(1, reply=False)]).SerializeToString(),
         ],
         "server-batch": [
-            build_server_batch([Challenge(NodeId("hermes-0"), ALICE.public_key, bytes(32))]).SerializeToString(),
+            build_server_batch(
+                [Challenge(NodeId("hermes-0"), ALICE.public_key, bytes(32), bytes(32), b"\x01")]
+            ).SerializeToString(),
             build_server_batch([PathState(CHAT, up=True)]).SerializeToString(),
         ],
         "peer-batch": [build_peer_batch([Sealed(frames[0]), PathState(CHAT, up=False)]).SerializeToString()],

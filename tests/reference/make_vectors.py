@@ -65,23 +65,118 @@ def all_epochs() -> Iterator[Epoch]:
 
 def make_connect() -> Iterator[Case]:
     for index in range(2):
-        seed, node_key = fill(f"connect app {index}"), ref.public_key(fill(f"connect node {index}"))
-        challenge, nonce = fill(f"challenge {index}"), fill(f"nonce {index}")
+        seed, node_seed = fill(f"connect app {index}"), fill(f"connect node {index}")
+        app_key, node_key = ref.public_key(seed), ref.public_key(node_seed)
+        app_id = ref.fingerprint(app_key)
+        challenge, nonce, stamp = fill(f"challenge {index}"), fill(f"nonce {index}"), 1_700_000_000_000 + index
+        privates = [fill(f"connect ephemeral {index} {side}") for side in ("node", "app")]
+        publics = [ref.ephemeral_public(private) for private in privates]
+        suites = bytes([1] if index == 0 else [200, 1])  # one that nobody knows is passed over
         node = ref.node_party(f"hermes-{index}", node_key)
-        data = ref.connect_data(challenge, nonce, node, ref.public_key(seed))
+        node_half, app_half = node_key + challenge + publics[0], app_key + nonce + publics[1]
+        hello = ref.hello(suites, 1, node, node_half, ref.app_party(app_key), app_half)
+        data = ref.connect_data(node, app_key, stamp, hello)
+        signature = ref.sign(seed, data)
+        settings = {"heartbeat_interval_ms": 5000, "max_frame_bytes": 65_640, "window_frames": 256 + index}
+        transcript = ref.session_transcript(hello, stamp, signature, ref.settings(app_id, **settings))
+        shared = ref.shared_secret(privates[0], publics[1])
         yield {
             "node_id": f"hermes-{index}",
+            "node_seed": node_seed,
             "node_key": node_key,
             "app_seed": seed,
-            "app_key": ref.public_key(seed),
-            "app_id": ref.fingerprint(ref.public_key(seed)),
+            "app_key": app_key,
+            "app_id": app_id,
             "challenge": challenge,
             "nonce": nonce,
+            "suites": suites,
+            "suite": 1,
+            "stamp": stamp,
+            "node_ephemeral_private": privates[0],
+            "app_ephemeral_private": privates[1],
+            "hello": hello,
             "signed": data,
-            "signature": ref.sign(seed, data),
-            "session_binding": ref.session_binding(challenge, nonce),
-            "tieline_binding": ref.session_binding(challenge, fill(f"acceptor challenge {index}")),
-            "acceptor_challenge": fill(f"acceptor challenge {index}"),
+            "signature": signature,
+            **settings,
+            "transcript": transcript,
+            "connected_signature": ref.sign(node_seed, ref.connected_data(transcript)),
+            "shared_secret": shared,
+            **ref.session_keys(shared, transcript),
+        }
+
+
+def _of_both(name: str, values: list[bytes]) -> Case:
+    return {f"dialler_{name}": values[0], f"acceptor_{name}": values[1]}
+
+
+STREAM_KINDS = {"Join": 1, "Gossip": 2, "RouteChat": 3}
+
+
+def make_join() -> Iterator[Case]:
+    for name, kind in STREAM_KINDS.items():
+        seeds = [fill(f"{name} node {side}") for side in (0, 1)]
+        privates = [fill(f"{name} ephemeral {side}") for side in (0, 1)]
+        challenges = [fill(f"{name} challenge {side}") for side in (0, 1)]
+        halves = [
+            ref.node_half(
+                ref.node_party(f"hermes-{side}", ref.public_key(seeds[side])),
+                ref.public_key(seeds[side]),
+                challenges[side],
+                ref.ephemeral_public(privates[side]),
+                bytes([1]),
+            )
+            for side in (0, 1)
+        ]
+        said = halves[0] + halves[1]
+        proofs = [ref.sign(seeds[role], ref.proof_data(kind, role, said, 1)) for role in (0, 1)]
+        transcript = ref.join_transcript(kind, said, 1, b"".join(proofs))
+        shared = ref.shared_secret(privates[0], ref.ephemeral_public(privates[1]))
+        yield {
+            "stream_kind": kind,
+            **_of_both("seed", seeds),
+            **_of_both("challenge", challenges),
+            **_of_both("ephemeral_private", privates),
+            **_of_both("proof", proofs),
+            "transcript": transcript,
+            "shared_secret": shared,
+            **ref.session_keys(shared, transcript),
+        }
+
+
+def make_control() -> Iterator[Case]:
+    """One of each type, as the messages of one direction in this order, with some sealed frames between them."""
+    key, chat_id, app_id = fill("control mac"), fill("control chat", 16), ref.fingerprint(fill("control app"))
+    statement = (2, fill("control ephemeral"), fill("control signature", 64))
+    claim = (3, fill("control transcript"), 5, 6, 4, fill("control claim tag"))
+    descriptor = ("hermes-1", fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64))
+    values: dict[str, tuple[Any, ...]] = {
+        "Offer": (chat_id, fill("control initiator"), app_id, statement, statement),
+        "Answer": (chat_id, fill("control responder"), statement, fill("confirm a"), statement, fill("confirm b")),
+        "Confirm": (chat_id, 2, fill("confirm c"), 0, b""),
+        "Reject": (chat_id, 14),
+        "Resume": (chat_id, [claim, claim]),
+        "PathState": (chat_id, True),
+        "Closed": (chat_id, 3),
+        "ClosedAck": (chat_id, 3),
+        "Delete": (chat_id,),
+        "ErrorNotice": (23, 3, b"", "too many", 1000),
+        "FindApp": (app_id,),
+        "AppFound": (app_id, False, ""),
+        "NodeChange": (8000,),
+        "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, [app_id])]),
+    }
+    for counter, (name, value) in enumerate(values.items()):
+        number, layout = ref.CONTROL[name]
+        data = ref.canonical(layout, value)
+        sealed = counter * counter
+        yield {
+            "mac": key,
+            "counter": counter,
+            "sealed_before": sealed,
+            "name": name,
+            "type": number,
+            "canonical": data,
+            "tag": ref.control_tag(key, counter, sealed, number, data),
         }
 
 
@@ -200,7 +295,9 @@ def make_resume() -> Iterator[Case]:
 
 
 FILES = {
-    "connect": (make_connect, "Connect: the signed bytes, the signature, the session bindings"),
+    "connect": (make_connect, "Connect: what both sign, the transcript, the keys"),
+    "join": (make_join, "Mesh: proofs, transcript, keys"),
+    "control": (make_control, "Tags of control messages: canonical bytes and tags of one direction, in its order"),
     "handshake": (make_handshake, "Handshake: offer, answer, transcript, key schedule, confirmation"),
     "ratchet": (make_ratchet, "Ratchet: chain steps"),
     "frames": (make_frames, "Ratchet: nonces and sealed frames"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Any
 
 from nacl.bindings import (
     crypto_aead_chacha20poly1305_ietf_encrypt,
@@ -92,13 +93,93 @@ def node_party(node_id: str, key: bytes) -> str:
 # Connect
 
 
-def connect_data(challenge: bytes, nonce: bytes, node: str, app_key: bytes) -> bytes:
-    return lp(b"hermes/v2 connect") + challenge + nonce + lp(node.encode()) + app_key
+def hello(suites: bytes, suite: int, node: str, node_half: bytes, app: str, app_half: bytes) -> bytes:
+    """A half: public key, 32 random bytes, ephemeral."""
+    head = lp(b"hermes/v2 session") + lp(suites) + u8(suite)
+    return head + lp(node.encode()) + node_half + lp(app.encode()) + app_half
 
 
-def session_binding(first: bytes, second: bytes) -> bytes:
-    """Of challenge and nonce on an app's stream, of both challenges (dialer's first) between nodes."""
-    return hashlib.sha256(lp(b"hermes/v2 session") + first + second).digest()
+def connect_data(node: str, app_key: bytes, stamp: int, hello_bytes: bytes) -> bytes:
+    return lp(b"hermes/v2 connect") + lp(node.encode()) + app_key + u64(stamp) + digest("sha256", hello_bytes)
+
+
+def settings(app_id: str, heartbeat_interval_ms: int, max_frame_bytes: int, window_frames: int) -> bytes:
+    return lp(app_id.encode()) + u64(heartbeat_interval_ms) + u64(max_frame_bytes) + u64(window_frames)
+
+
+def session_transcript(hello_bytes: bytes, stamp: int, app_signature: bytes, settings_bytes: bytes) -> bytes:
+    return digest("sha256", hello_bytes + u64(stamp) + app_signature + lp(settings_bytes))
+
+
+def connected_data(transcript: bytes) -> bytes:
+    return lp(b"hermes/v2 connected") + lp(transcript)
+
+
+def session_keys(shared: bytes, transcript: bytes) -> dict[str, bytes]:
+    prk = mac("sha256", digest("sha256", b"hermes/v2 session"), shared)
+    keys = {"prk": prk}
+    for purpose, length in (("a2n mac", 32), ("n2a mac", 32), ("a2n nonce", 12), ("n2a nonce", 12), ("binding", 32)):
+        info = lp(b"hermes/v2 session keys") + lp(transcript) + lp(purpose.encode())
+        keys[purpose] = hkdf_expand("sha256", prk, info, length)
+    return keys
+
+
+# Between nodes
+
+
+def node_half(party: str, key: bytes, challenge: bytes, ephemeral: bytes, suites: bytes) -> bytes:
+    return lp(party.encode()) + key + challenge + ephemeral + lp(suites)
+
+
+def proof_data(kind: int, role: int, halves: bytes, suite: int) -> bytes:
+    """`halves`: the dialler's, then the acceptor's."""
+    return lp(b"hermes/v2 join") + u8(kind) + u8(role) + halves + u8(suite)
+
+
+def join_transcript(kind: int, halves: bytes, suite: int, proofs: bytes) -> bytes:
+    return digest("sha256", lp(b"hermes/v2 join") + u8(kind) + halves + u8(suite) + proofs)
+
+
+# Tags of control messages
+
+STATEMENT = "nbb"
+CLAIM = "nbnnnb"
+DESCRIPTOR = "tbtntb"
+CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
+    "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
+    "Answer": (2, ("b", "b", STATEMENT, "b", STATEMENT, "b")),
+    "Confirm": (3, ("b", "n", "b", "n", "b")),
+    "Reject": (4, ("b", "n")),
+    "Resume": (5, ("b", [CLAIM])),
+    "PathState": (6, ("b", "f")),
+    "Closed": (7, ("b", "n")),
+    "ClosedAck": (8, ("b", "n")),
+    "Delete": (9, ("b",)),
+    "ErrorNotice": (10, ("n", "n", "b", "t", "n")),
+    "FindApp": (11, ("t",)),
+    "AppFound": (12, ("t", "f", "t")),
+    "NodeChange": (13, ("n",)),
+    "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", ["t"])])),
+}
+"""Number and layout: b bytes, t text, n number, f flag, a list of what it holds, and parts in a row."""
+
+
+def canonical(layout: Any, value: Any) -> bytes:
+    if layout == "b":
+        return lp(value)
+    if layout == "t":
+        return lp(value.encode())
+    if layout == "n":
+        return u64(value)
+    if layout == "f":
+        return u8(value)
+    if isinstance(layout, list):
+        return u32(len(value)) + b"".join(canonical(layout[0], item) for item in value)
+    return b"".join(canonical(part, item) for part, item in zip(layout, value, strict=True))
+
+
+def control_tag(key: bytes, counter: int, sealed: int, number: int, data: bytes) -> bytes:
+    return mac("sha256", key, lp(b"hermes/v2 control") + u64(counter) + u64(sealed) + u8(number) + data)
 
 
 # Handshake

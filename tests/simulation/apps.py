@@ -18,6 +18,7 @@ from hermes_core.ids import AppId, ChatId, derive_app_id
 from hermes_core.ratchet.params import ChannelParams
 from tests.simulation.draws import DrawnBytes, Draws
 from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.machines import EPOCH_S
 from tests.simulation.network import Network, SimConnection
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class App:
     async def _serve(self) -> None:
         host = ClientHost(
             DrawnBytes(self._draws, f"{self.name}#{self.starts}"),
+            lambda: EPOCH_S + self._loop.time(),
             lambda address, _tls: SimConnection(self._network, address, frozenset(), None),
         )
         client = HermesClient(

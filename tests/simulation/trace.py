@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from hermes_core.protocol.messages import Sealed
 from hermes_core.ratchet.header import parse_header
-from hermes_proto.v2.app_router_pb2 import ClientBatch
-from hermes_wire.app import parse_client_batch
 from tests.simulation import faults
 from tests.simulation.loop import START_S
 from tests.simulation.schedule import Fault
-from tests.simulation.world import World, parse_batch
+from tests.simulation.world import World, parse_app_batch, parse_batch
 
 if TYPE_CHECKING:
     from tests.simulation.loop import Process
@@ -46,7 +44,7 @@ class Tracer:
     def _message(self, stream: SimStream, process: Process, data: bytes) -> None:
         if stream.carries_chats:
             is_node = self._world.is_node(process)
-            messages = parse_batch(stream, data) if is_node else parse_client_batch(ClientBatch.FromString(data))
+            messages = parse_batch(stream, data) if is_node else parse_app_batch(data)
             told = ", ".join(_describe(message) for message in messages)
             self._line(f"{process.name:>12} -> {stream.peer_of(process).name:<12} #{stream.number}  {told}")
 

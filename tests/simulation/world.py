@@ -8,7 +8,7 @@ import gc
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from hermes_proto.v2.app_router_pb2 import ClientBatch, ServerBatch
 from hermes_proto.v2.node_mesh_pb2 import PeerBatch
 from hermes_wire.app import parse_client_batch, parse_server_batch
 from hermes_wire.peer import parse_peer_batch
+from hermes_wire.tags import split_tag
 from tests.simulation import faults, instruments, jobs
 from tests.simulation.apps import App
 from tests.simulation.draws import Draws
@@ -231,7 +232,7 @@ class World:
         if self.is_node(process):
             self.hooks.written(stream, process, parse_batch(stream, data))
         else:
-            self.hooks.app_wrote(stream, process, parse_client_batch(ClientBatch.FromString(data)))
+            self.hooks.app_wrote(stream, process, parse_app_batch(data))
 
     # what invariants ask
 
@@ -269,5 +270,14 @@ class World:
 
 def parse_batch(stream: SimStream, data: bytes) -> list[Any]:
     if stream.path.endswith("/Open"):
-        return list(parse_server_batch(ServerBatch.FromString(data)))
-    return list(parse_peer_batch(PeerBatch.FromString(data)))
+        return without_tags(parse_server_batch(ServerBatch.FromString(data)))
+    return without_tags(parse_peer_batch(PeerBatch.FromString(data)))
+
+
+def parse_app_batch(data: bytes) -> list[Any]:
+    return without_tags(parse_client_batch(ClientBatch.FromString(data)))
+
+
+def without_tags(items: Iterable[Any]) -> list[Any]:
+    """The messages, whoever vouches for them."""
+    return [split_tag(item)[0] for item in items]

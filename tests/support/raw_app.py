@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +14,17 @@ import grpc
 import grpc.aio
 
 from hermes_core.crypto.random import SYSTEM_RANDOM
-from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatOffered, MessageReceived
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId
-from hermes_core.protocol.connect import build_connect
 from hermes_core.protocol.messages import ErrorNotice
-from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
+from hermes_core.protocol.session import AppFound, Challenge, Connect, Connected, FindApp, Heartbeat, NodeChange
+from hermes_core.session.keys import SessionKeys
 from hermes_proto.v2.app_router_pb2 import ServerBatch
 from hermes_wire.app import ClientMessage, ServerMessage, build_client_batch, parse_server_batch
+from tests.support.sessions import AppEnd
 
 DEADLINE_S = 20.0
 METHOD = "/hermes.v2.AppRouter/Open"
@@ -54,6 +53,8 @@ class RawApp:
         self._ticker: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
+        self.keys: SessionKeys | None = None
+        self._end: AppEnd | None = None
         self._unsent: list[ClientMessage] = []
 
     async def __aenter__(self) -> Self:
@@ -79,16 +80,19 @@ class RawApp:
         assert isinstance(challenge, Challenge), challenge
         return challenge
 
+    def answer(self, challenge: Challenge) -> Connect:
+        """The Connect that answers it; what is read next may be the node's Connected."""
+        self._end = AppEnd(self.identity, challenge)
+        return self._end.connect
+
     async def connect(self) -> None:
         """Until the node has taken this app in; raises what the stream ended with."""
         self.ended.clear()
         challenge = await self.open_stream()
-        connect = build_connect(self.identity, challenge, secrets.token_bytes(32))
-        await self.write([connect])
+        await self.write([self.answer(challenge)])
         first = await self.read()
-        assert isinstance(first[0], Connected), first
-        binding = derive_session_binding(challenge.challenge, connect.nonce)
-        self.chats.connected(challenge.node_id, challenge.node_key, binding, time.time())
+        assert self.keys is not None, first
+        self.chats.connected(challenge.node_id, challenge.node_key, self.keys.stream.binding, time.time())
         self.received += first
         self._reader = asyncio.create_task(self._read())
         self._ticker = asyncio.create_task(self._tick())
@@ -105,7 +109,7 @@ class RawApp:
             self._call.cancel()
         if self._channel is not None:
             await self._channel.close()
-        self._call = self._channel = self._reader = self._ticker = None
+        self._call = self._channel = self._reader = self._ticker = self.keys = self._end = None
         self._unsent.clear()
         self.chats.disconnected(time.time())
         self.events += self.chats.take_output().events
@@ -128,13 +132,29 @@ class RawApp:
                     return
 
     async def read(self) -> list[ServerMessage]:
-        """The next batch; [] at the end of the stream."""
+        """The next batch, its tags checked; [] at the end of the stream."""
         async with asyncio.timeout(DEADLINE_S):
             raw = await self._call.read()
-        return [] if raw is grpc.aio.EOF else parse_server_batch(ServerBatch.FromString(raw))
+        return [] if raw is grpc.aio.EOF else self._open(parse_server_batch(ServerBatch.FromString(raw)))
+
+    def _open(self, batch: list[ServerMessage]) -> list[ServerMessage]:
+        plain: list[ServerMessage] = []
+        for item in batch:
+            if self.keys is None and self._end is not None and isinstance(item, Connected):
+                self.keys = self._end.complete(item)
+                plain.append(item)
+            else:
+                plain.append(item if self.keys is None else self.keys.reader.open(item))
+        return plain
 
     async def write(self, messages: list[ClientMessage]) -> None:
-        await self.write_raw(build_client_batch(messages).SerializeToString())
+        """As its session sends it: with tags, once it has keys."""
+        async with self._writing:
+            await self._write(messages)
+
+    async def _write(self, messages: list[ClientMessage]) -> None:
+        tagged = messages if self.keys is None else self.keys.writer.tag(messages)
+        await self._call.write(build_client_batch(tagged).SerializeToString())
 
     async def write_raw(self, data: bytes) -> None:
         async with self._writing:
@@ -189,8 +209,7 @@ class RawApp:
             self.events += output.events
             sends, self._unsent = [*self._unsent, *output.sends], []
             for start in range(0, len(sends), 200):
-                batch = build_client_batch(list(sends[start : start + 200]))
-                await self._call.write(batch.SerializeToString())
+                await self._write(list(sends[start : start + 200]))
         self._changed.set()
 
     def _take(self, message: ServerMessage) -> None:
@@ -215,7 +234,7 @@ class RawApp:
             raw = await self._call.read()
         except grpc.aio.AioRpcError:
             return []
-        return [] if raw is grpc.aio.EOF else parse_server_batch(ServerBatch.FromString(raw))
+        return [] if raw is grpc.aio.EOF else self._open(parse_server_batch(ServerBatch.FromString(raw)))
 
     async def _answer(self) -> None:
         """Accept what is offered, acknowledge what is received, send what that makes."""

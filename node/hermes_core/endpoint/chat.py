@@ -39,14 +39,13 @@ from hermes_core.protocol.timers import Timer, fire_due, next_due
 class AppChat:
     """`start` and `answer` make one. It changes nothing but itself; its parts are there to be looked at."""
 
-    __slots__ = ("_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "node_id", "over", "transfer")
+    __slots__ = ("_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "over", "transfer")
 
     def __init__(
         self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: Starting | Offered
     ) -> None:
         self._context = context
         self.chat_id = channels.chat_id
-        self.node_id = home.node_id
         self.end_to_end = channels.end_to_end
         self.leg = channels.leg
         self.handshake = Handshake(context, peer, channels, state)
@@ -77,11 +76,8 @@ class AppChat:
     # the stream
 
     def connected(self, home: HomeStream, now: float) -> None:
-        """A stream to the home node stands: take the leg up again."""
-        if self.leg.peer == home.party:
-            self.hop.connect(home, now)
-        else:  # the node came back as another one: the leg's keys are gone
-            self._end(CloseReason.RATCHET_FAILED)
+        """A stream to the chat's own home stands: take the leg up again."""
+        self.hop.connect(home, now)
 
     def disconnected(self, now: float) -> None:
         if isinstance(self.handshake.state, Starting | Offered):

@@ -158,7 +158,8 @@ class AppChats:
         """A chat that is not known here, or not at this home."""
         try:
             if offer.end_to_end.epoch != 1:
-                self._effects.send(Delete(offer.chat_id))  # a chat this app no longer has
+                if offer.chat_id not in self.chats:
+                    self._effects.send(Delete(offer.chat_id))  # a chat this app no longer has
                 return
             if offer.chat_id in self.chats or offer.chat_id in self._ended:
                 raise ProtocolError(ErrorCode.CHAT_EXISTS)  # noqa: TRY301
@@ -227,9 +228,9 @@ class AppChats:
         return chat
 
     def _find_at_home(self, chat_id: ChatId) -> AppChat | None:
-        """A chat whose home is the node this stream goes to: no other node has a say in it."""
+        """A chat whose home is the node this stream goes to: no other has a say in it, nor the same name with another key."""
         chat = self._find(chat_id)
-        return chat if chat is not None and self._home is not None and chat.node_id == self._home.node_id else None
+        return chat if chat is not None and self._home is not None and chat.leg.peer == self._home.party else None
 
     def _require(self, chat_id: ChatId) -> AppChat:
         chat = self._find(chat_id)

@@ -1,13 +1,12 @@
-"""Signed node descriptors and the proof of identity that opens a node-to-node stream (docs/reference/protocol.md, Mesh)."""
+"""Signed node descriptors (docs/reference/protocol.md, Mesh)."""
 
 from __future__ import annotations
 
 from hermes_core.crypto import labels
 from hermes_core.crypto.encoding import lp, u64
 from hermes_core.crypto.signing import Identity, verify_signature
-from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId, Party, node_party
-from hermes_core.mesh.messages import Hello, NodeDescriptor, Proof
+from hermes_core.mesh.messages import NodeDescriptor
 
 
 def _encode_descriptor(node_id: NodeId, node_key: bytes, address: str, incarnation: int, version: str) -> bytes:
@@ -39,28 +38,3 @@ def verify_descriptor(descriptor: NodeDescriptor) -> None:
 
 def descriptor_party(descriptor: NodeDescriptor) -> Party:
     return node_party(descriptor.node_id, descriptor.node_key)
-
-
-def _encode_proof(signer: Hello, verifier: Hello) -> bytes:
-    return b"".join(
-        (
-            lp(labels.JOIN),
-            lp(descriptor_party(signer.descriptor).encode()),
-            lp(descriptor_party(verifier.descriptor).encode()),
-            signer.challenge,
-            verifier.challenge,
-        )
-    )
-
-
-def build_proof(identity: Identity, own: Hello, peer: Hello) -> Proof:
-    """Prove to `peer` that this node holds the key of its descriptor; both challenges are covered."""
-    return Proof(identity.sign(_encode_proof(own, peer)))
-
-
-def verify_proof(proof: Proof, own: Hello, peer: Hello) -> None:
-    """Check the peer's descriptor and its proof against our challenge; raise AUTH_FAILED or INVALID_KEY."""
-    if peer.descriptor.node_id == own.descriptor.node_id:
-        raise ProtocolError(ErrorCode.AUTH_FAILED, "peer claims our own node id")
-    verify_descriptor(peer.descriptor)
-    verify_signature(peer.descriptor.node_key, _encode_proof(peer, own), proof.signature)

@@ -37,10 +37,12 @@ class NodeDescriptor:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Opens every node-to-node stream; `challenge` is 32 random bytes."""
+    """Opens every node-to-node stream; `challenge`: 32 random bytes, `ephemeral`: X25519, 32 bytes, `suites`: one byte each."""
 
     descriptor: NodeDescriptor
     challenge: bytes
+    ephemeral: bytes
+    suites: bytes
 
 
 @dataclass(frozen=True, slots=True)

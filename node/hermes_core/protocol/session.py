@@ -8,34 +8,47 @@ from hermes_core.ids import AppId, NodeId
 
 CHALLENGE_BYTES = 32
 NONCE_BYTES = 32
+MAX_SUITES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """The node's first frame: its id, its Ed25519 public key (32 bytes), 32 random bytes that serve one `Connect`."""
+    """The node's first frame: its id, its Ed25519 public key (32 bytes), 32 random bytes that serve one `Connect`.
+
+    `ephemeral`: X25519, 32 bytes. `suites`: those it knows, one byte each, the preferred first.
+    """
 
     node_id: NodeId
     node_key: bytes
     challenge: bytes
+    ephemeral: bytes
+    suites: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """The app's answer: its Ed25519 public key (32 bytes), 32 random bytes, its signature (64 bytes)."""
+    """The app's answer: its Ed25519 public key (32 bytes), 32 random bytes, its ephemeral (32 bytes), the suite it picked.
+
+    `stamp`: when it connects, in ms since 1970, rising. `signature`: 64 bytes.
+    """
 
     app_key: bytes
     nonce: bytes
+    ephemeral: bytes
+    suite: int
+    stamp: int
     signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The node took the app in; what it expects of the stream from now on."""
+    """The node took the app in; what it expects of the stream from now on, signed (64 bytes) with the whole handshake."""
 
     app_id: AppId
     heartbeat_interval_ms: int
     max_frame_bytes: int
     window_frames: int
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from hermes_core.protocol.messages import (
 from hermes_core.protocol.payload import ACK_PAYLOAD_BYTES
 from hermes_core.protocol.session import (
     CHALLENGE_BYTES,
+    MAX_SUITES,
     NONCE_BYTES,
     AppFound,
     Challenge,
@@ -56,6 +57,7 @@ HASH_SIZES: Final = (32, 64)
 """Output of SHA-256 and SHA-512: transcript hashes, confirmation tags, resume tags."""
 MIN_SEALED_BYTES: Final = OVERHEAD_BYTES[ChannelKind.LEG] + ACK_PAYLOAD_BYTES
 MAX_SEALED_BYTES: Final = MAX_FRAME_BYTES[ChannelKind.LEG]
+MAX_U8: Final = 2**8 - 1
 MAX_U32: Final = 2**32 - 1
 MAX_U64: Final = 2**64 - 1
 
@@ -188,22 +190,33 @@ def validate_message(message: ChatMessage) -> None:
         _require_length(message.chat_id, CHAT_ID_BYTES, "chat_id")
 
 
+def validate_hello(challenge: bytes, ephemeral: bytes, suites: bytes) -> None:
+    """Raise INVALID_FRAME unless a node's half of a session's handshake is within bounds."""
+    _require_length(challenge, CHALLENGE_BYTES, "challenge")
+    _require_length(ephemeral, x25519.KEY_BYTES, "ephemeral")
+    _require_range(len(suites), 1, MAX_SUITES, "number of suites")
+
+
 def validate_session_message(message: SessionMessage) -> None:
     """Raise INVALID_FRAME unless every length and number of a session message is within bounds."""
     match message:
         case Challenge():
             parse_node_id(message.node_id)
             _require_length(message.node_key, PUBLIC_KEY_BYTES, "node_key")
-            _require_length(message.challenge, CHALLENGE_BYTES, "challenge")
+            validate_hello(message.challenge, message.ephemeral, message.suites)
         case Connect():
             _require_length(message.app_key, PUBLIC_KEY_BYTES, "app_key")
             _require_length(message.nonce, NONCE_BYTES, "nonce")
+            _require_length(message.ephemeral, x25519.KEY_BYTES, "ephemeral")
+            _require_range(message.suite, 1, MAX_U8, "suite")
+            _require_range(message.stamp, 0, MAX_U64, "stamp")
             _require_length(message.signature, SIGNATURE_BYTES, "signature")
         case Connected():
             parse_app_id(message.app_id)
             _require_range(message.heartbeat_interval_ms, 1, MAX_U32, "heartbeat_interval_ms")
             _require_range(message.max_frame_bytes, MIN_SEALED_BYTES, MAX_U32, "max_frame_bytes")
             _require_range(message.window_frames, 1, MAX_U32, "window_frames")
+            _require_length(message.signature, SIGNATURE_BYTES, "signature")
         case FindApp():
             parse_app_id(message.app_id)
         case AppFound():

@@ -163,14 +163,9 @@ class Chat:
 
     # new streams
 
-    def claim(self, index: int, link: Link, now: float) -> bool:
-        """Send our claims to a node that is back; False when it came back as another one, which ends the chat."""
-        hop = self.hops[index]
-        if hop.channel.peer != link.party:  # its keys of this chat are gone
-            self.close(m.CloseReason.RATCHET_FAILED, silent={index})
-            return False
-        hop.claim(link.binding, now)
-        return True
+    def claim(self, index: int, link: Link, now: float) -> None:
+        """Send our claims to a node that is back."""
+        self.hops[index].claim(link.binding, now)
 
     def _receive_resume(self, index: int, message: m.Resume, now: float) -> None:
         """A neighbour's claims: take up the common epoch, or say why not. A hop that is ready is left alone."""

@@ -9,7 +9,8 @@ from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.relay.events import MessageRefused, NodeEvent
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId
-from hermes_core.relay.output import End, NodeOutput, Send, StreamMessage
+from hermes_core.relay.output import End, NodeOutput, Secure, Send, StreamMessage
+from hermes_core.session.control import ControlWriter
 
 
 class Effects:
@@ -55,6 +56,9 @@ class Effects:
     def tell(self, stream: StreamId, message: StreamMessage) -> None:
         """What concerns the stream and no chat."""
         self.output.actions.append(Send(stream, message, 0))
+
+    def secure(self, stream: StreamId, writer: ControlWriter) -> None:
+        self.output.actions.append(Secure(stream, writer))
 
     def end(self, stream: StreamId, notice: ErrorNotice | None = None, *, discard: bool = False) -> None:
         self.output.actions.append(End(stream, notice, discard))

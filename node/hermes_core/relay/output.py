@@ -11,6 +11,7 @@ from hermes_core.protocol.messages import ChatMessage, ErrorNotice
 from hermes_core.protocol.session import SessionMessage
 from hermes_core.relay.events import NodeEvent
 from hermes_core.relay.neighbour import StreamId
+from hermes_core.session.control import ControlWriter
 
 StreamMessage = ChatMessage | SessionMessage
 
@@ -35,7 +36,14 @@ class End(NamedTuple):
     discard: bool
 
 
-StreamAction = Send | End
+class Secure(NamedTuple):
+    """A session stands on this stream: control messages leave with the writer's tags from now on. The shell wipes it."""
+
+    stream: StreamId
+    writer: ControlWriter
+
+
+StreamAction = Send | End | Secure
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ class Relay:
         self, *, identity: Identity, node_id: NodeId, chats: ChatParams, sessions: SessionParams, random: RandomSource
     ) -> None:
         self.chats = NodeChats(identity=identity, node_id=node_id, params=chats, random=random)
-        self.sessions = Sessions(self.chats, node_id=node_id, node_key=identity.public_key, params=sessions, random=random)
+        self.sessions = Sessions(self.chats, identity=identity, node_id=node_id, params=sessions, random=random)
 
     def begin_pass(self, now: float) -> None:
         """The time of the inputs that follow."""

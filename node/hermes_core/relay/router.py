@@ -124,8 +124,7 @@ class NodeChats:
             self._claim(neighbour, chat_id, now)
 
     def _claim(self, neighbour: Neighbour, chat_id: ChatId, now: float) -> None:
-        row = self._index.find(chat_id)
-        index = row.index_of(neighbour) if row is not None else None
+        row, index = self._find_hop(neighbour, chat_id)
         if row is not None and index is not None:
             self._change(row, now, Chat.claim, index, self._links[neighbour], now)
 
@@ -148,6 +147,16 @@ class NodeChats:
         else:
             self._receive_for_chat(source, message, now)
 
+    def _find_hop(self, source: Neighbour, chat_id: ChatId | None) -> tuple[Row | None, int | None]:
+        """The row of a chat and the hop at which `source` has a say in it: whoever bears its name with another key has none."""
+        row = self._index.find(chat_id) if chat_id is not None else None
+        index = row.index_of(source) if row is not None else None
+        if row is not None and index is not None:
+            link, chat = self._links.get(source), self._chats[row.chat_id]
+            if link is None or chat.hops[index].channel.peer != link.party:
+                index = None
+        return row, index
+
     def _relay(self, link: Link, sealed: m.Sealed, now: float) -> None:
         source = link.neighbour
         self.effects.output.count_frame(leg=source.node_id is None)
@@ -161,8 +170,7 @@ class NodeChats:
 
     def _receive_for_chat(self, source: Neighbour, message: m.ChatMessage, now: float) -> None:
         chat_id = message.chat_id if not isinstance(message, m.Sealed) else None
-        row = self._index.find(chat_id) if chat_id is not None else None
-        index = row.index_of(source) if row is not None else None
+        row, index = self._find_hop(source, chat_id)
         if row is not None and index is not None:
             if isinstance(message, m.Resume) and self._claims.take(source, row.chat_id):
                 self._claim(source, row.chat_id, now)  # its claims crossed ours, which still waited for their turn
@@ -198,8 +206,7 @@ class NodeChats:
     def _receive_offer(self, source: Neighbour, offer: m.Offer, now: float) -> None:
         """A first offer starts a chat, any other rekeys one. Refusals go back to the offering side alone."""
         first = offer.end_to_end.epoch == 1
-        row = self._index.find(offer.chat_id)
-        index = row.index_of(source) if row is not None else None
+        row, index = self._find_hop(source, offer.chat_id)
         try:
             if first:
                 self._start_chat(source, offer, now)

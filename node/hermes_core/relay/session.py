@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.protocol.session import Challenge
 from hermes_core.relay.neighbour import Link, StreamId
+from hermes_core.session.control import ControlReader
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an app was asked, and the key that its answer needs."""
+
+    challenge: Challenge
+    ephemeral: EphemeralKey
 
 
 class Session:
-    """One stream. `link` is None until somebody proved who they are on it; `ending`: it was ended, and is not listened to."""
+    """One stream. `link` is None until somebody proved who they are on it; `ending`: it was ended, and is not listened to.
 
-    __slots__ = ("challenge", "ending", "heard_at", "invalid_batches", "link", "opened_at", "sequence", "stream", "too_slow")
+    `question` is there until it was answered, `reader` from then on.
+    """
 
-    def __init__(self, stream: StreamId, challenge: Challenge, now: float) -> None:
+    __slots__ = (
+        "ending", "heard_at", "invalid_batches", "link", "opened_at", "question", "reader", "sequence", "stream", "too_slow",
+    )  # fmt: skip
+
+    def __init__(self, stream: StreamId, question: Question | None, now: float) -> None:
         self.stream = stream
-        self.challenge = challenge
+        self.question = question
+        self.reader: ControlReader | None = None
         self.opened_at = now
         self.heard_at = now
         self.link: Link | None = None
@@ -25,9 +43,18 @@ class Session:
     def hear(self, now: float) -> None:
         self.heard_at = now
 
-    def prove(self, link: Link) -> None:
-        """Somebody proved who they are; `link` is the stream that stands to them."""
+    def ask(self, question: Question) -> None:
+        self.question = question
+
+    def take_question(self) -> Question | None:
+        """It serves one answer."""
+        question, self.question = self.question, None
+        return question
+
+    def prove(self, link: Link, reader: ControlReader) -> None:
+        """Somebody proved who they are; `link` is the stream that stands to them, `reader` knows what they really said."""
         self.link = link
+        self.reader = reader
 
     def count_invalid(self) -> int:
         self.invalid_batches += 1
@@ -42,4 +69,10 @@ class Session:
         self.too_slow = True
 
     def end(self) -> None:
+        """Nothing is listened to any more."""
         self.ending = True
+        self.wipe()
+
+    def wipe(self) -> None:
+        if self.reader is not None:
+            self.reader.wipe()

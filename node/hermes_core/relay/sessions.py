@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
-from hermes_core.crypto.session_binding import derive_session_binding
+from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.protocol.connect import verify_connect
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import (
     CHALLENGE_BYTES,
@@ -23,32 +22,38 @@ from hermes_core.protocol.session import (
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
 from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_core.relay import events
-from hermes_core.relay.neighbour import StreamId, app_neighbour, node_neighbour
+from hermes_core.relay.neighbour import Neighbour, StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import StreamMessage
 from hermes_core.relay.params import SessionParams
 from hermes_core.relay.router import NodeChats
-from hermes_core.relay.session import Session
+from hermes_core.relay.session import Question, Session
+from hermes_core.session.connect import accept_connect, verify_connect
+from hermes_core.session.control import Tagged
+from hermes_core.session.ephemerals import SharedEphemerals
+from hermes_core.session.keys import SessionKeys
+from hermes_core.session.suites import OFFERED
 
 SILENT_INTERVALS: Final = 3
 """A stream on which nothing was heard for this many heartbeat intervals is ended."""
 RETRY_LATER_MS: Final = 1000
 RETRY_WHEN_FULL_MS: Final = 5000
 
-_SESSION_MESSAGES: Final = (Heartbeat, FindApp, Connect)
+_SESSION_MESSAGES: Final = (Heartbeat, FindApp)
 
 
 class Sessions:
     """The owner of streams. What it sends shares its output with the chats, so that the order of decisions is kept."""
 
     def __init__(
-        self, chats: NodeChats, *, node_id: NodeId, node_key: bytes, params: SessionParams, random: RandomSource
+        self, chats: NodeChats, *, identity: Identity, node_id: NodeId, params: SessionParams, random: RandomSource
     ) -> None:
         self._chats = chats
         self._effects = chats.effects
         self._node_id = node_id
-        self._node_key = node_key
+        self._identity = identity
         self._params = params
         self._random = random
+        self._ephemerals = SharedEphemerals(random)
         self._sessions: dict[StreamId, Session] = {}
         self._timers: TimerHeap[StreamId] = TimerHeap()
         self._timer_table: tuple[Timer[Session], ...] = (
@@ -73,8 +78,7 @@ class Sessions:
 
     def opened(self, stream: StreamId, now: float) -> None:
         """An app's stream: it is challenged, or refused."""
-        challenge = Challenge(self._node_id, self._node_key, generate_bytes(CHALLENGE_BYTES, self._random))
-        session = self._sessions[stream] = Session(stream, challenge, now)
+        session = self._sessions[stream] = Session(stream, None, now)
         self._unproven += 1
         if self._draining:
             self._refuse(session, ProtocolError(ErrorCode.DRAINING, "this node is leaving", retry_after_ms=RETRY_LATER_MS))
@@ -82,17 +86,31 @@ class Sessions:
             detail = "too many streams have not answered their challenge"
             self._refuse(session, ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS))
         else:
-            self._effects.tell(stream, challenge)
+            question = self._ask(now)
+            session.ask(question)
+            self._effects.tell(stream, question.challenge)
             self._schedule(session)
 
-    def node_linked(self, stream: StreamId, node_id: NodeId, public_key: bytes, binding: bytes, now: float) -> None:
-        """A node proved who it is on this stream, as the mesh's handshake says."""
-        session = self._sessions[stream] = Session(stream, Challenge(self._node_id, self._node_key, b""), now)
+    def _ask(self, now: float) -> Question:
+        ephemeral, nonce = self._ephemerals.take(now), generate_bytes(CHALLENGE_BYTES, self._random)
+        return Question(Challenge(self._node_id, self._identity.public_key, nonce, ephemeral.public, OFFERED), ephemeral)
+
+    def _forget_question(self, session: Session) -> None:
+        """It was answered, or never will be."""
+        question = session.take_question()
+        if question is not None:
+            self._ephemerals.give_back(question.ephemeral)
+
+    def node_linked(self, stream: StreamId, node_id: NodeId, public_key: bytes, keys: SessionKeys, now: float) -> None:
+        """A node proved who it is on this stream, as the mesh's handshake says; the writer of its keys is the shell's."""
+        session = self._sessions[stream] = Session(stream, None, now)
         neighbour = node_neighbour(node_id)
         older = self._chats.link_of(neighbour)
         if older is not None:  # whatever still comes on it is of no consequence
-            self._sessions.pop(older.stream, None)
-        session.prove(self._chats.connected(neighbour, stream, public_key, binding, now))
+            former = self._sessions.pop(older.stream, None)
+            if former is not None:
+                former.end()
+        session.prove(self._chats.connected(neighbour, stream, public_key, keys.stream.binding, now), keys.reader)
 
     def closed(self, stream: StreamId, now: float) -> None:
         """The stream is gone, whoever ended it."""
@@ -100,6 +118,8 @@ class Sessions:
         if session is None:
             return
         self._timers.cancel(stream)
+        self._forget_question(session)
+        session.wipe()
         if session.link is None:
             self._unproven -= 1
             return
@@ -120,20 +140,27 @@ class Sessions:
 
     # what comes in
 
-    def receive(self, stream: StreamId, message: StreamMessage, now: float) -> None:
-        """One message, its lengths already checked."""
+    def receive(self, stream: StreamId, message: StreamMessage | Tagged, now: float) -> None:
+        """One message, its lengths already checked. What is not the next of its session ends the stream, and nothing else."""
         session = self._sessions.get(stream)
         if session is None or session.ending:
             return
         session.hear(now)
-        if session.link is None:
+        if session.link is None or session.reader is None:
             self._prove(session, message, now)
-        elif isinstance(message, _SESSION_MESSAGES):
-            self._receive_for_session(session, message, now)
+            return
+        try:
+            opened: Any = session.reader.open(message)
+        except ProtocolError as error:
+            self._report_refusal(session.link.neighbour, error)
+            self._end(session, error.code, error.detail)
+            return
+        if isinstance(opened, _SESSION_MESSAGES):
+            self._receive_for_session(session, opened, now)
         else:
-            self._chats.receive(session.link.neighbour, message, now)  # type: ignore[arg-type]
-            for error in self._effects.take_charges():
-                self._charge(session, error)
+            self._chats.receive(session.link.neighbour, opened, now)
+            for charge in self._effects.take_charges():
+                self._charge(session, charge)
 
     def _charge(self, session: Session, error: ProtocolError) -> None:
         """A frame that no honest party sends: it uses up the stream's budget, or ends it at once."""
@@ -151,15 +178,16 @@ class Sessions:
         if session.link is None:
             self._refuse(session, ProtocolError(ErrorCode.INVALID_FRAME, "the first frame must be Connect"))
 
-    def _receive_for_session(self, session: Session, message: Heartbeat | FindApp | Connect, now: float) -> None:
+    def _receive_for_session(self, session: Session, message: Heartbeat | FindApp, now: float) -> None:
         if isinstance(message, Heartbeat):
             if not message.reply:
                 self._tell(session, Heartbeat(message.sequence, reply=True), now)
-        elif isinstance(message, FindApp):
+        else:
             node_id = self._chats.locate(message.app_id)
             self._tell(session, AppFound(message.app_id, online=node_id is not None, node_id=node_id), now)
-        else:
-            self.malformed(session.stream, ProtocolError(ErrorCode.INVALID_FRAME, "this stream is connected already"), now)
+
+    def _report_refusal(self, sender: Neighbour, error: ProtocolError) -> None:
+        self._effects.report(events.BatchRefused(sender.app_id, sender.node_id, error.code, error.detail))
 
     def malformed(self, stream: StreamId, error: ProtocolError, now: float) -> None:
         """A batch that could not be read. A node's stream ends with the first, an app's when there are too many."""
@@ -171,7 +199,7 @@ class Sessions:
             self._refuse(session, error)
             return
         sender = session.link.neighbour
-        self._effects.report(events.BatchRefused(sender.app_id, sender.node_id, error.code, error.detail))
+        self._report_refusal(sender, error)
         invalid = session.count_invalid()
         if sender.node_id is not None:
             self._end(session, error.code, error.detail)
@@ -180,34 +208,42 @@ class Sessions:
         else:
             self._tell(session, ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, 0), now)
 
-    def _prove(self, session: Session, message: StreamMessage, now: float) -> None:
+    def _prove(self, session: Session, message: StreamMessage | Tagged, now: float) -> None:
         """The first message must answer our challenge; whatever else it is ends the stream."""
+        question = session.question
         try:
-            if not isinstance(message, Connect):
+            if not isinstance(message, Connect) or question is None:
                 raise ProtocolError(ErrorCode.INVALID_FRAME, "the first frame must be Connect")  # noqa: TRY301
-            app_id = verify_connect(session.challenge, message)
+            app_id = verify_connect(question.challenge, message)
             if app_id not in self._apps and len(self._apps) >= self._params.max_sessions:
                 detail = "this node has as many apps as it takes"
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_WHEN_FULL_MS)  # noqa: TRY301
+            settings = self._build_settings(app_id)
+            connected, keys = accept_connect(self._identity, question.challenge, question.ephemeral, message, settings)
         except ProtocolError as error:
             self._refuse(session, error)
             return
         self._unproven -= 1
+        self._forget_question(session)
         self._replace(app_id)
-        interval_ms = int(self._params.heartbeat_interval_s * 1000)
-        self._effects.tell(session.stream, Connected(app_id, interval_ms, MAX_SEALED_BYTES, self._params.window_frames))
-        binding = derive_session_binding(session.challenge.challenge, message.nonce)
+        self._effects.tell(session.stream, connected)
+        self._effects.secure(session.stream, keys.writer)
         self._apps[app_id] = session
         self._effects.report(events.SessionOpened(app_id))
-        session.prove(self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, binding, now))
+        link = self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, keys.stream.binding, now)
+        session.prove(link, keys.reader)
         self._schedule(session)
+
+    def _build_settings(self, app_id: AppId) -> Connected:
+        interval_ms = int(self._params.heartbeat_interval_s * 1000)
+        return Connected(app_id, interval_ms, MAX_SEALED_BYTES, self._params.window_frames)
 
     def _replace(self, app_id: AppId) -> None:
         """The newer stream of an app takes over; the older one is told, and not listened to any more."""
         older = self._apps.pop(app_id, None)
         if older is not None:
             self._effects.report(events.SessionReplaced(app_id))
-            self._end(older, ErrorCode.LIMIT_EXCEEDED, "a newer session of this app took over")
+            self._end(older, ErrorCode.SESSION_REPLACED, "a newer session of this app took over")
             self._effects.report(events.SessionEnded(app_id, older.too_slow))
             del self._sessions[older.stream]
             self._timers.cancel(older.stream)
@@ -246,6 +282,7 @@ class Sessions:
         self._effects.report(events.SessionRefused(error.code, error.detail))
         notice = ErrorNotice(error.code, ErrorScope.STREAM, None, error.detail, error.retry_after_ms)
         self._effects.end(session.stream, notice)
+        self._forget_question(session)
         session.end()
         del self._sessions[session.stream]
         self._timers.cancel(session.stream)

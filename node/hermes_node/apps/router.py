@@ -59,7 +59,7 @@ class AppRouter:
         sink = self._streams.open_app()
         reader = asyncio.create_task(self._read(sink, stream))
         try:
-            await sink.outbox.drain(lambda batch: stream.write(encode_server_batch(batch)))
+            await sink.outbox.drain(lambda batch: stream.write(encode_server_batch(sink.tag(batch))))
         except StreamEndedError:
             pass
         except StreamStuckError:

@@ -17,9 +17,11 @@ from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol.messages import CloseReason, ErrorNotice, Sealed
 from hermes_core.relay.events import SessionEnded, SessionOpened
 from hermes_core.relay.neighbour import StreamId
-from hermes_core.relay.output import NodeOutput, Send, StreamAction
+from hermes_core.relay.output import NodeOutput, Secure, Send, StreamAction
 from hermes_core.relay.relay import Relay
 from hermes_core.relay.router import NodeChats
+from hermes_core.session.control import ControlWriter
+from hermes_core.session.keys import SessionKeys
 from hermes_node.chats.store import ChatStore
 from hermes_node.logs.event_log import EventLog
 from hermes_node.streams.outbox import Outbox
@@ -103,10 +105,10 @@ class ChatDriver:
         self._post(lambda now: self._relay.sessions.opened(sink.stream, now))
         return sink
 
-    def open_node(self, node_id: NodeId, public_key: bytes, binding: bytes) -> Sink:
+    def open_node(self, node_id: NodeId, public_key: bytes, keys: SessionKeys) -> Sink:
         """A stream on which a node has proved who it is."""
-        sink = self._add_sink(self._node_queue, stranger=False)
-        self._post(lambda now: self._relay.sessions.node_linked(sink.stream, node_id, public_key, binding, now))
+        sink = self._add_sink(self._node_queue, stranger=False, writer=keys.writer)
+        self._post(lambda now: self._relay.sessions.node_linked(sink.stream, node_id, public_key, keys, now))
         return sink
 
     def receive(self, sink: Sink, messages: list[Any]) -> None:
@@ -249,6 +251,8 @@ class ChatDriver:
         if isinstance(action, Send):
             if not sink.offer(action.message):
                 self._post(lambda _: self._relay.sessions.stuck(sink.stream))
+        elif isinstance(action, Secure):
+            sink.secure(action.writer)
         else:
             sink.outbox.close(action.notice, discard=action.discard)
 
@@ -271,10 +275,11 @@ class ChatDriver:
 
     def _close(self, sink: Sink, now: float) -> None:
         self._sinks.pop(sink.stream, None)
+        sink.wipe()
         self._relay.sessions.closed(sink.stream, now)
 
-    def _add_sink(self, bounds: QueueBounds, *, stranger: bool) -> Sink:
-        sink = Sink(next(self._numbers), bounds.build_outbox(), stranger=stranger)
+    def _add_sink(self, bounds: QueueBounds, *, stranger: bool, writer: ControlWriter | None = None) -> Sink:
+        sink = Sink(next(self._numbers), bounds.build_outbox(), stranger=stranger, writer=writer)
         self._sinks[sink.stream] = sink
         return sink
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
+from hermes_core.session.join import StreamKind
 from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
 from hermes_node.mesh.links import GossipLink, PeerInbox, run_route
 from hermes_node.mesh.server import MeshView
@@ -42,8 +43,12 @@ class MeshDialer:
                 return node_id, None
             async with self._channel(address, node_id) as channel:
                 stream = join_stream(_open(channel, "Join"))
-                peer = await dial_handshake(self._mesh.local, node_id, stream.send, stream.receive)
-                welcome = expect(await stream.receive(), MembershipUpdate)
+                peer = await dial_handshake(self._mesh.local, StreamKind.JOIN, node_id, stream.send, stream.receive)
+                stream.secure(peer.keys)
+                try:
+                    welcome = expect(await stream.receive(), MembershipUpdate)
+                finally:
+                    stream.wipe()
         self._mesh.admit(peer)
         return node_id, welcome
 
@@ -52,16 +57,21 @@ class MeshDialer:
         async with self._channel(descriptor.address, descriptor.node_id) as channel:
             async with asyncio.timeout(self._timeout_s):
                 gossip = gossip_stream(_open(channel, "Gossip"))
-                peer = await dial_handshake(self._mesh.local, descriptor.node_id, gossip.send, gossip.receive)
+                local, node_id = self._mesh.local, descriptor.node_id
+                peer = await dial_handshake(local, StreamKind.GOSSIP, node_id, gossip.send, gossip.receive)
                 route = RouteStream(_open(channel, "RouteChat"))
-                proved = await dial_handshake(self._mesh.local, descriptor.node_id, route.send_first, route.receive_first)
+                proved = await dial_handshake(local, StreamKind.ROUTE_CHAT, node_id, route.send_first, route.receive_first)
+            gossip.secure(peer.keys)
             if proved.descriptor.node_key != peer.descriptor.node_key:
                 raise ProtocolError(ErrorCode.AUTH_FAILED, "two identities behind one address")
             tasks = [
                 asyncio.create_task(GossipLink(peer.descriptor).run(gossip, self._mesh)),
                 asyncio.create_task(run_route(proved, route, self._mesh, self._chats)),
             ]
-            await _until_first_ends(tasks)
+            try:
+                await _until_first_ends(tasks)
+            finally:
+                gossip.wipe()
 
     @asynccontextmanager
     async def _channel(self, address: str, server_name: str | None) -> AsyncIterator[Connection]:

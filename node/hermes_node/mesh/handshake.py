@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
-from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
-from hermes_core.mesh.descriptor import build_proof, verify_descriptor, verify_proof
+from hermes_core.mesh.descriptor import verify_descriptor
 from hermes_core.mesh.messages import CHALLENGE_BYTES, Hello, NodeDescriptor, Proof
 from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.session.join import JoinRole, PeerHandshake, StreamKind
+from hermes_core.session.keys import SessionKeys
+from hermes_core.session.suites import OFFERED
 
 M = TypeVar("M")
 
@@ -23,46 +26,60 @@ ReceiveMessage = Callable[[], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class ProvedPeer:
-    """A node that proved its descriptor; `binding` ties resume claims to this stream (32 bytes)."""
+    """A node that proved its descriptor, and the keys that it and we have for this stream."""
 
     descriptor: NodeDescriptor
-    binding: bytes
+    keys: SessionKeys
 
 
 @dataclass(frozen=True, slots=True)
 class NodeCredentials:
-    """What this node proves itself with; `random` is for challenges."""
+    """What this node proves itself with; `random` is for challenges and ephemerals."""
 
     identity: Identity
     descriptor: NodeDescriptor
     random: RandomSource
 
-    def build_hello(self) -> Hello:
-        return Hello(self.descriptor, generate_bytes(CHALLENGE_BYTES, self.random))
+    def build_hello(self) -> tuple[Hello, EphemeralKey]:
+        ephemeral = generate_ephemeral(self.random)
+        challenge = generate_bytes(CHALLENGE_BYTES, self.random)
+        return Hello(self.descriptor, challenge, ephemeral.public, OFFERED), ephemeral
 
 
 async def ask_name(local: NodeCredentials, send: SendMessage, receive: ReceiveMessage) -> NodeId:
     """Which node answers here; nothing is proved by it, the caller dials again with this name."""
-    await send(local.build_hello())
+    own, ephemeral = local.build_hello()
+    ephemeral.wipe()
+    await send(own)
     hello = expect(await receive(), Hello)
     verify_descriptor(hello.descriptor)
     return hello.descriptor.node_id
 
 
-async def dial_handshake(local: NodeCredentials, expected: NodeId, send: SendMessage, receive: ReceiveMessage) -> ProvedPeer:
+async def dial_handshake(
+    local: NodeCredentials, kind: StreamKind, expected: NodeId, send: SendMessage, receive: ReceiveMessage
+) -> ProvedPeer:
     """The dialler's half; TLS has checked that the certificate names `expected`. Raise ProtocolError."""
-    own = local.build_hello()
-    await send(own)
-    peer = expect(await receive(), Hello)
-    if peer.descriptor.node_id != expected:
-        raise ProtocolError(ErrorCode.AUTH_FAILED, f"dialled {expected}, met {peer.descriptor.node_id}")
-    await send(build_proof(local.identity, own, peer))
-    verify_proof(expect(await receive(), Proof), own, peer)
-    return ProvedPeer(peer.descriptor, derive_session_binding(own.challenge, peer.challenge))
+    own, ephemeral = local.build_hello()
+    try:
+        await send(own)
+        peer = expect(await receive(), Hello)
+        if peer.descriptor.node_id != expected:
+            raise ProtocolError(ErrorCode.AUTH_FAILED, f"dialled {expected}, met {peer.descriptor.node_id}")
+        handshake = PeerHandshake(local.identity, ephemeral, kind, JoinRole.DIALLER, own, peer)
+        await send(handshake.prove())
+        handshake.check(expect(await receive(), Proof))
+        return ProvedPeer(peer.descriptor, handshake.complete())
+    finally:
+        ephemeral.wipe()
 
 
 async def accept_handshake(
-    local: NodeCredentials, certificate_names: frozenset[str], send: SendMessage, receive: ReceiveMessage
+    local: NodeCredentials,
+    kind: StreamKind,
+    certificate_names: frozenset[str],
+    send: SendMessage,
+    receive: ReceiveMessage,
 ) -> ProvedPeer | None:
     """The acceptor's half; None when the dialler only asked for our name. Raise ProtocolError."""
     peer = expect(await receive(), Hello)
@@ -70,14 +87,18 @@ async def accept_handshake(
         raise ProtocolError(
             ErrorCode.AUTH_FAILED, "the certificate does not name the node that is claimed", scope=ErrorScope.STREAM
         )
-    own = local.build_hello()
-    await send(own)
-    answer = await receive()
-    if answer is None:
-        return None
-    verify_proof(expect(answer, Proof), own, peer)
-    await send(build_proof(local.identity, own, peer))
-    return ProvedPeer(peer.descriptor, derive_session_binding(peer.challenge, own.challenge))
+    own, ephemeral = local.build_hello()
+    try:
+        await send(own)
+        answer = await receive()
+        if answer is None:
+            return None
+        handshake = PeerHandshake(local.identity, ephemeral, kind, JoinRole.ACCEPTOR, own, peer)
+        handshake.check(expect(answer, Proof))
+        await send(handshake.prove())
+        return ProvedPeer(peer.descriptor, handshake.complete())
+    finally:
+        ephemeral.wipe()
 
 
 def expect(message: object, kind: type[M]) -> M:

@@ -10,6 +10,7 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import Hello, MembershipUpdate, NodeDescriptor, Proof
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import Heartbeat
+from hermes_core.session.keys import SessionKeys
 from hermes_node.mesh.handshake import ProvedPeer
 from hermes_node.mesh.streams import MeshStream, RouteStream, estimate_update_bytes
 from hermes_node.streams.outbox import Outbox
@@ -33,7 +34,7 @@ class MeshEvents(Protocol):
 class PeerInbox(Protocol):
     """What links need of the chat driver."""
 
-    def open_node(self, node_id: NodeId, public_key: bytes, binding: bytes) -> Sink: ...
+    def open_node(self, node_id: NodeId, public_key: bytes, keys: SessionKeys) -> Sink: ...
     def receive(self, sink: Sink, messages: list[Any]) -> None: ...
     def malformed(self, sink: Sink, error: ProtocolError) -> None: ...
     def close(self, sink: Sink) -> None: ...
@@ -85,10 +86,10 @@ class GossipLink:
 
 async def run_route(peer: ProvedPeer, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
     """Serve a proved RouteChat stream, all chats of the two nodes on it, until either side ends it."""
-    sink = chats.open_node(peer.descriptor.node_id, peer.descriptor.node_key, peer.binding)
+    sink = chats.open_node(peer.descriptor.node_id, peer.descriptor.node_key, peer.keys)
     try:
         reading = _read_route(sink, peer.descriptor.node_id, stream, mesh, chats)
-        await run_both(sink.outbox.drain(stream.send), reading, sink.outbox)
+        await run_both(sink.outbox.drain(lambda batch: stream.send(sink.tag(batch))), reading, sink.outbox)
     finally:
         sink.outbox.close(discard=True)
         chats.close(sink)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from hermes_core.errors import ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.session.join import StreamKind
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, accept_handshake
 from hermes_node.mesh.links import GossipLink, MeshEvents, PeerInbox, run_route
@@ -44,8 +45,9 @@ class MeshServer:
         stream = join_stream(served)
 
         async def serve() -> None:
-            peer = await self._prove(stream, served)
+            peer = await self._prove(StreamKind.JOIN, stream, served)
             if peer is not None:
+                stream.secure(peer.keys)
                 self._mesh.admit(peer)
                 await stream.send(self._mesh.build_welcome())
 
@@ -55,8 +57,9 @@ class MeshServer:
         stream = gossip_stream(served)
 
         async def serve() -> None:
-            peer = await self._prove(stream, served)
+            peer = await self._prove(StreamKind.GOSSIP, stream, served)
             if peer is not None:
+                stream.secure(peer.keys)
                 await GossipLink(peer.descriptor).run(stream, self._mesh)
 
         await self._guard(stream, served, serve)
@@ -65,16 +68,17 @@ class MeshServer:
         stream = RouteStream(served)
 
         async def serve() -> None:
-            peer = await self._prove(stream, served)
+            peer = await self._prove(StreamKind.ROUTE_CHAT, stream, served)
             if peer is not None:
                 self._mesh.admit(peer)
                 await run_route(peer, stream, self._mesh, self._chats)
 
         await self._guard(stream, served, serve)
 
-    async def _prove(self, stream: MeshStream[Any], served: ServedStream) -> ProvedPeer | None:
+    async def _prove(self, kind: StreamKind, stream: MeshStream[Any], served: ServedStream) -> ProvedPeer | None:
         async with asyncio.timeout(self._handshake_timeout_s):
-            return await accept_handshake(self._mesh.local, served.peer_names(), stream.send_first, stream.receive_first)
+            names = served.peer_names()
+            return await accept_handshake(self._mesh.local, kind, names, stream.send_first, stream.receive_first)
 
     async def _guard(self, stream: MeshStream[Any], served: ServedStream, serve: Callable[[], Any]) -> None:
         """Whatever ends a stream ends that stream only; the peer is told a protocol error."""
@@ -93,3 +97,5 @@ class MeshServer:
             reset_stream()
         except (StreamEndedError, TimeoutError):
             pass
+        finally:
+            stream.wipe()

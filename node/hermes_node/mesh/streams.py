@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
+from hermes_core.session.keys import SessionKeys
 from hermes_proto.v2.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import ByteStream
@@ -28,21 +29,33 @@ class MeshStream(Generic[T]):
         self._stream = stream
         self._encode = encode
         self._decode = decode
+        self._keys: SessionKeys | None = None
+
+    def secure(self, keys: SessionKeys) -> None:
+        """From now on each message is tagged, and counts only when it is the next that the peer sent."""
+        self._keys = keys
+
+    def wipe(self) -> None:
+        """Nothing more comes or goes."""
+        if self._keys is not None:
+            self._keys.wipe()
 
     async def send(self, message: T) -> None:
-        await self._stream.write(self._encode(message))
+        (tagged,) = [message] if self._keys is None else self._keys.writer.tag([message])
+        await self._stream.write(self._encode(tagged))
 
     async def receive(self) -> T | None:
-        """The next message, None at the end; raise INVALID_FRAME, or StreamEndedError when the stream broke."""
+        """The next message, None at the end; INVALID_FRAME, AUTH_FAILED, or StreamEndedError when the stream broke."""
         raw = await self._stream.read()
         if raw is None:
             return None
         if len(raw) > MAX_BATCH_BYTES:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "too large", scope=ErrorScope.STREAM)
         try:
-            return self._decode(raw)
+            message = self._decode(raw)
         except DecodeError:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "not a message of this stream", scope=ErrorScope.STREAM) from None
+        return message if self._keys is None else self._keys.reader.open(message)
 
     async def send_first(self, message: Any) -> None:
         """Send one handshake message."""
@@ -54,7 +67,7 @@ class MeshStream(Generic[T]):
 
 
 class RouteStream(MeshStream[list[PeerMessage]]):
-    """RouteChat: batches of frames; a handshake message travels as a batch of one."""
+    """RouteChat: batches of frames; a handshake message travels as a batch of one. Tags are the sink's and the machine's."""
 
     def __init__(self, stream: ByteStream) -> None:
         super().__init__(stream, _encode_batch, _decode_batch)

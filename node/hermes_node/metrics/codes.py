@@ -41,6 +41,7 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
             | ErrorCode.BACKPRESSURE
             | ErrorCode.LIMIT_EXCEEDED
             | ErrorCode.DRAINING
+            | ErrorCode.SESSION_REPLACED
         ):
             return HandshakeResult.REFUSED
         case _:

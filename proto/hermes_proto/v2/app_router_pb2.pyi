@@ -27,21 +27,29 @@ class Challenge(_message.Message):
     NODE_ID_FIELD_NUMBER: _builtins.int
     NODE_KEY_FIELD_NUMBER: _builtins.int
     CHALLENGE_FIELD_NUMBER: _builtins.int
+    EPHEMERAL_FIELD_NUMBER: _builtins.int
+    SUITES_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     node_key: _builtins.bytes
     """Ed25519, 32 bytes"""
     challenge: _builtins.bytes
     """32 bytes"""
+    ephemeral: _builtins.bytes
+    """X25519, 32 bytes"""
+    suites: _builtins.bytes
+    """one byte each, the preferred first"""
     def __init__(
         self,
         *,
         node_id: _builtins.str = ...,
         node_key: _builtins.bytes = ...,
         challenge: _builtins.bytes = ...,
+        ephemeral: _builtins.bytes = ...,
+        suites: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "node_id", b"node_id", "node_key", b"node_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "ephemeral", b"ephemeral", "node_id", b"node_id", "node_key", b"node_key", "suites", b"suites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -54,22 +62,34 @@ class Connect(_message.Message):
     APP_KEY_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    EPHEMERAL_FIELD_NUMBER: _builtins.int
+    SUITE_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
     app_key: _builtins.bytes
     """Ed25519, 32 bytes"""
     nonce: _builtins.bytes
     """32 bytes"""
     signature: _builtins.bytes
     """64 bytes"""
+    ephemeral: _builtins.bytes
+    """X25519, 32 bytes"""
+    suite: _builtins.int
+    """one of the listed"""
+    stamp: _builtins.int
+    """milliseconds since 1970, rising"""
     def __init__(
         self,
         *,
         app_key: _builtins.bytes = ...,
         nonce: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
+        ephemeral: _builtins.bytes = ...,
+        suite: _builtins.int = ...,
+        stamp: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_key", b"app_key", "nonce", b"nonce", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_key", b"app_key", "ephemeral", b"ephemeral", "nonce", b"nonce", "signature", b"signature", "stamp", b"stamp", "suite", b"suite"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -83,10 +103,13 @@ class Connected(_message.Message):
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     MAX_FRAME_BYTES_FIELD_NUMBER: _builtins.int
     WINDOW_FRAMES_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
     heartbeat_interval_ms: _builtins.int
     max_frame_bytes: _builtins.int
     window_frames: _builtins.int
+    signature: _builtins.bytes
+    """64 bytes, over the whole handshake and these settings"""
     def __init__(
         self,
         *,
@@ -94,10 +117,11 @@ class Connected(_message.Message):
         heartbeat_interval_ms: _builtins.int = ...,
         max_frame_bytes: _builtins.int = ...,
         window_frames: _builtins.int = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "heartbeat_interval_ms", b"heartbeat_interval_ms", "max_frame_bytes", b"max_frame_bytes", "window_frames", b"window_frames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "heartbeat_interval_ms", b"heartbeat_interval_ms", "max_frame_bytes", b"max_frame_bytes", "signature", b"signature", "window_frames", b"window_frames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -184,8 +208,11 @@ class ClientFrame(_message.Message):
     FIND_APP_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     CHAT_CLOSED_ACK_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     """a leg frame: header and ciphertext, opaque to protobuf"""
+    tag: _builtins.bytes
+    """32 bytes: of everything but sealed frames, heartbeats and the handshake"""
     @_builtins.property
     def connect(self) -> Global___Connect: ...
     @_builtins.property
@@ -225,10 +252,11 @@ class ClientFrame(_message.Message):
         find_app: Global___FindApp | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         chat_closed_ack: _chat_pb2.ChatClosed | None = ...,
+        tag: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "connect", "start_chat", "accept_chat", "reject_chat", "chat_confirm", "rekey", "resume_chat", "delete_chat", "find_app", "heartbeat", "chat_closed_ack"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -254,7 +282,9 @@ class ServerFrame(_message.Message):
     NODE_CHANGE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
+    tag: _builtins.bytes
     @_builtins.property
     def challenge(self) -> Global___Challenge: ...
     @_builtins.property
@@ -300,10 +330,11 @@ class ServerFrame(_message.Message):
         node_change: Global___NodeChange | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         error: _errors_pb2.Error | None = ...,
+        tag: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "challenge", "connected", "chat_offer", "chat_accepted", "chat_rejected", "chat_confirm", "resume_ack", "chat_closed", "path_state", "app_found", "node_change", "heartbeat", "error"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015

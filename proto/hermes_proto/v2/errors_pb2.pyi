@@ -74,6 +74,7 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     KEYSTORE_SEALED: _ErrorCode.ValueType  # 24
     DRAINING: _ErrorCode.ValueType  # 25
     INTERNAL: _ErrorCode.ValueType  # 27
+    SESSION_REPLACED: _ErrorCode.ValueType  # 28
 
 class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
     """The numbers equal hermes_core.errors.ErrorCode; a test holds both together."""
@@ -103,6 +104,7 @@ LIMIT_EXCEEDED: ErrorCode.ValueType  # 23
 KEYSTORE_SEALED: ErrorCode.ValueType  # 24
 DRAINING: ErrorCode.ValueType  # 25
 INTERNAL: ErrorCode.ValueType  # 27
+SESSION_REPLACED: ErrorCode.ValueType  # 28
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015
 
 @_typing.final

@@ -87,8 +87,14 @@ class Hello(_message.Message):
 
     DESCRIPTOR_FIELD_NUMBER: _builtins.int
     CHALLENGE_FIELD_NUMBER: _builtins.int
+    EPHEMERAL_FIELD_NUMBER: _builtins.int
+    SUITES_FIELD_NUMBER: _builtins.int
     challenge: _builtins.bytes
     """32 bytes"""
+    ephemeral: _builtins.bytes
+    """X25519, 32 bytes"""
+    suites: _builtins.bytes
+    """one byte each, the preferred first"""
     @_builtins.property
     def descriptor(self) -> Global___NodeDescriptor: ...
     def __init__(
@@ -96,10 +102,12 @@ class Hello(_message.Message):
         *,
         descriptor: Global___NodeDescriptor | None = ...,
         challenge: _builtins.bytes = ...,
+        ephemeral: _builtins.bytes = ...,
+        suites: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["descriptor", b"descriptor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "descriptor", b"descriptor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "descriptor", b"descriptor", "ephemeral", b"ephemeral", "suites", b"suites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -111,7 +119,7 @@ class Proof(_message.Message):
 
     SIGNATURE_FIELD_NUMBER: _builtins.int
     signature: _builtins.bytes
-    """over both challenges and both parties"""
+    """over everything that both said in their Hello, the kind of stream, and the signer's role"""
     def __init__(
         self,
         *,
@@ -215,6 +223,9 @@ class JoinMessage(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     WELCOME_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    tag: _builtins.bytes
+    """32 bytes: of everything but sealed frames, heartbeats and the handshake"""
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -230,10 +241,11 @@ class JoinMessage(_message.Message):
         proof: Global___Proof | None = ...,
         welcome: Global___MembershipUpdate | None = ...,
         error: _errors_pb2.Error | None = ...,
+        tag: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "hello", b"hello", "proof", b"proof", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "hello", b"hello", "proof", b"proof", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "hello", b"hello", "proof", b"proof", "tag", b"tag", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "welcome", "error"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -250,6 +262,8 @@ class GossipMessage(_message.Message):
     UPDATE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    tag: _builtins.bytes
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -268,10 +282,11 @@ class GossipMessage(_message.Message):
         update: Global___MembershipUpdate | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         error: _errors_pb2.Error | None = ...,
+        tag: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "proof", b"proof", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "proof", b"proof", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "proof", b"proof", "tag", b"tag", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -296,8 +311,10 @@ class PeerFrame(_message.Message):
     PATH_STATE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     """a tieline frame"""
+    tag: _builtins.bytes
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -340,10 +357,11 @@ class PeerFrame(_message.Message):
         path_state: _chat_pb2.PathState | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         error: _errors_pb2.Error | None = ...,
+        tag: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chat_closed", b"chat_closed", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_reject", b"chat_reject", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "path_state", b"path_state", "proof", b"proof", "resume_tieline", b"resume_tieline", "sealed", b"sealed", "setup_tieline", b"setup_tieline", "tieline_accept", b"tieline_accept"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chat_closed", b"chat_closed", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_reject", b"chat_reject", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "path_state", b"path_state", "proof", b"proof", "resume_tieline", b"resume_tieline", "sealed", b"sealed", "setup_tieline", b"setup_tieline", "tieline_accept", b"tieline_accept"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chat_closed", b"chat_closed", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_reject", b"chat_reject", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "path_state", b"path_state", "proof", b"proof", "resume_tieline", b"resume_tieline", "sealed", b"sealed", "setup_tieline", b"setup_tieline", "tag", b"tag", "tieline_accept", b"tieline_accept"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "hello", "proof", "setup_tieline", "tieline_accept", "chat_reject", "chat_confirm", "resume_tieline", "chat_closed", "chat_closed_ack", "path_state", "heartbeat", "error"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015

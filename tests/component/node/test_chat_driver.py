@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import secrets
 import threading
 import time
 import weakref
@@ -18,7 +17,6 @@ import pytest
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
-from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered, ChatReady
 from hermes_core.endpoint.params import AppParams
@@ -26,12 +24,12 @@ from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, KeystoreIOError, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import ChatRecord
-from hermes_core.protocol.connect import build_connect
-from hermes_core.protocol.messages import Closed, Offer, PathState, Sealed
+from hermes_core.protocol.messages import Delete, Offer, PathState, Sealed
 from hermes_core.protocol.session import Challenge, Connected
 from hermes_core.relay.output import NodeOutput, StreamMessage
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
+from hermes_core.session.keys import SessionKeys
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.store import ChatStore
@@ -40,6 +38,7 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.sink import Sink
+from tests.support.sessions import AppEnd
 
 T = TypeVar("T")
 NODE = NodeId("hermes-0")
@@ -107,6 +106,8 @@ class Bench:
         )
         self.apps: list[tuple[AppChats, Sink]] = []
         self.identities: dict[AppId, Identity] = {}
+        self.keys: dict[Sink, SessionKeys] = {}
+        """The apps' ends."""
 
     async def connect(self, app: AppChats, identity: Identity) -> Sink:
         """A stream on which the app answers the node's challenge."""
@@ -114,13 +115,13 @@ class Bench:
         await self.driver.flush()
         (challenge,) = await sink.outbox.take()
         assert isinstance(challenge, Challenge)
-        connect = build_connect(identity, challenge, secrets.token_bytes(32))
-        self.driver.receive(sink, [connect])
+        end = AppEnd(identity, challenge)
+        self.driver.receive(sink, [end.connect])
         await self.driver.flush()
         connected, *rest = await sink.outbox.take()
         assert isinstance(connected, Connected)
-        binding = derive_session_binding(challenge.challenge, connect.nonce)
-        app.connected(NODE, self.identity.public_key, binding, time.time())
+        keys = self.keys[sink] = end.complete(connected)
+        app.connected(NODE, self.identity.public_key, keys.stream.binding, time.time())
         for message in rest:
             app.receive(message, time.time())
         return sink
@@ -133,11 +134,15 @@ class Bench:
         self.apps.append(pair)
         return pair
 
+    def receive(self, sink: Sink, *messages: Any) -> None:
+        """What the app sends, with its tags."""
+        self.driver.receive(sink, self.keys[sink].writer.tag(messages))
+
     def post(self, app: AppChats, session: Sink) -> list[Any]:
         """Hand what the app wants sent to the driver; its events."""
         output = app.take_output()
         if output.sends:
-            self.driver.receive(session, list(output.sends))
+            self.receive(session, *output.sends)
         return list(output.events)
 
     async def settle(self) -> list[Any]:
@@ -156,7 +161,7 @@ class Bench:
                     if isinstance(event, ChatOffered):
                         app.accept(event.chat_id, time.time())
                 if reported.sends:
-                    self.driver.receive(session, list(reported.sends))
+                    self.receive(session, *reported.sends)
         return events
 
     async def open_chat(self) -> ChatId:
@@ -264,8 +269,8 @@ async def test_a_newer_stream_gets_nothing_of_the_older_one(bench: Bench) -> Non
     assert isinstance(challenge, Challenge)
     one.send(chat, b"for the older stream as well", time.time())
     bench.post(one, first)
-    bench.driver.receive(newer, [build_connect(bench.identities[two.app_id], challenge, secrets.token_bytes(32))])
-    bench.driver.receive(second, [Closed(chat, reason=None)])  # type: ignore[arg-type] # late frame of the older stream
+    bench.driver.receive(newer, [AppEnd(bench.identities[two.app_id], challenge).connect])
+    bench.receive(second, Delete(chat))  # late frame of the older stream
     await bench.driver.flush()
     kinds = [type(message) for message in await newer.outbox.take()]
     assert kinds == [Connected, PathState]
@@ -282,7 +287,7 @@ async def test_a_defect_of_the_machine_is_told_and_harms_nobody_else(bench: Benc
         real(stream, message, now)
 
     monkeypatch.setattr(bench.relay.sessions, "receive", broken)
-    bench.driver.receive(second, [Closed(chat, reason=None)])  # type: ignore[arg-type]
+    bench.receive(second, Delete(chat))
     one.send(chat, b"x", time.time())
     bench.post(one, first)
     await bench.driver.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.endpoint.events import ChatReady
 from hermes_core.errors import ErrorCode, ErrorScope
-from hermes_core.protocol.connect import build_connect
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import FindApp, Heartbeat
 from tests.support.nodes import QUICK, ask_admin, wait_logged, wait_ready, wait_until
@@ -79,7 +77,7 @@ async def test_the_node_takes_as_many_apps_as_it_is_told(small: LocalMesh) -> No
     for app in apps:
         await app.connect()
     late = RawApp(address, ca_file)
-    await late.write([build_connect(late.identity, await late.open_stream(), secrets.token_bytes(32))])
+    await late.write([late.answer(await late.open_stream())])
     assert (await expect_end(late, ErrorCode.LIMIT_EXCEEDED)).retry_after_ms > 0
     await apps[0].close()
     await wait_until(lambda: sessions_are(small, 2))
@@ -97,7 +95,8 @@ async def test_an_app_that_does_not_read_is_cut_off_and_others_are_served(small:
     node = small.nodes[0]
     async with RawApp(node.app, small.ca_file) as one, RawApp(node.app, small.ca_file) as two:
         slow = RawApp(node.app, small.ca_file)
-        await slow.write([build_connect(slow.identity, await slow.open_stream(), secrets.token_bytes(32))])
+        await slow.write([slow.answer(await slow.open_stream())])
+        await slow.read()
 
         async def flood() -> None:
             # Each look-up is answered; the answers are never read.
@@ -118,7 +117,7 @@ async def test_an_app_that_does_not_read_is_cut_off_and_others_are_served(small:
 
 async def test_a_silent_app_is_asked_and_then_let_go(small: LocalMesh) -> None:
     app = RawApp(small.nodes[0].app, small.ca_file)
-    await app.write([build_connect(app.identity, await app.open_stream(), secrets.token_bytes(32))])
+    await app.write([app.answer(await app.open_stream())])
     seen = []
     while batch := await app.read():
         seen += batch
@@ -130,7 +129,7 @@ async def test_a_silent_app_is_asked_and_then_let_go(small: LocalMesh) -> None:
 
 async def test_an_app_that_answers_heartbeats_is_kept(small: LocalMesh) -> None:
     app = RawApp(small.nodes[0].app, small.ca_file)
-    await app.write([build_connect(app.identity, await app.open_stream(), secrets.token_bytes(32))])
+    await app.write([app.answer(await app.open_stream())])
     heard = 0
     while heard < 5:  # longer than the three silent intervals
         for message in await app.read():

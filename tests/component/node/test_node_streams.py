@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 from collections.abc import AsyncIterator
 
@@ -16,9 +17,8 @@ from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.endpoint.events import ChatReady
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import ChatId
-from hermes_core.protocol.connect import build_connect
 from hermes_core.protocol.messages import ErrorNotice, Sealed
-from hermes_core.protocol.session import Connect, Heartbeat
+from hermes_core.protocol.session import Heartbeat
 from hermes_core.protocol.validate import MIN_SEALED_BYTES
 from hermes_proto.v2.app_router_pb2 import ClientBatch, ClientFrame
 from hermes_proto.v2.app_router_pb2 import Connect as PbConnect
@@ -46,15 +46,15 @@ async def expect_refusal(app: RawApp, code: ErrorCode) -> None:
 
 async def test_wrong_signature_is_refused(mesh: LocalMesh) -> None:
     app = RawApp(mesh.nodes[0].app, mesh.ca_file)
-    connect = build_connect(app.identity, await app.open_stream(), secrets.token_bytes(32))
-    await app.write([Connect(connect.app_key, connect.nonce, bytes(64))])
+    connect = app.answer(await app.open_stream())
+    await app.write([dataclasses.replace(connect, signature=bytes(64))])
     await expect_refusal(app, ErrorCode.AUTH_FAILED)
     await app.close()
 
 
 async def test_a_recorded_connect_opens_no_other_stream(mesh: LocalMesh) -> None:
     first, second = RawApp(mesh.nodes[0].app, mesh.ca_file), RawApp(mesh.nodes[0].app, mesh.ca_file)
-    recorded = build_connect(first.identity, await first.open_stream(), secrets.token_bytes(32))
+    recorded = first.answer(await first.open_stream())
     await second.open_stream()
     await second.write([recorded])
     await expect_refusal(second, ErrorCode.AUTH_FAILED)
@@ -65,8 +65,8 @@ async def test_a_recorded_connect_opens_no_other_stream(mesh: LocalMesh) -> None
 @pytest.mark.parametrize("key", [bytes(32), b"\x01" + bytes(31), bytes([255]) * 32], ids=["zero", "identity", "no-point"])
 async def test_keys_that_are_no_keys_are_refused(mesh: LocalMesh, key: bytes) -> None:
     app = RawApp(mesh.nodes[0].app, mesh.ca_file)
-    connect = build_connect(app.identity, await app.open_stream(), secrets.token_bytes(32))
-    await app.write([Connect(key, connect.nonce, connect.signature)])
+    connect = app.answer(await app.open_stream())
+    await app.write([dataclasses.replace(connect, app_key=key)])
     await expect_refusal(app, ErrorCode.INVALID_KEY)
     await app.close()
 

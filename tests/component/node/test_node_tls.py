@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import Hello, Proof
 from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.session.join import StreamKind
 from hermes_node.mesh.handshake import NodeCredentials, dial_handshake
 from hermes_node.mesh.streams import MeshStream, gossip_stream, join_stream
 from hermes_wire.byte_stream import GrpcStream
@@ -84,7 +84,9 @@ async def test_a_node_may_only_claim_the_name_of_its_certificate(mesh: LocalMesh
     async with dial(mesh, node_files(mesh, "local-1")) as channel:
         stream = open_stream(channel, method)
         with pytest.raises(ProtocolError, match="certificate") as caught:
-            await dial_handshake(make_local("local-7"), NodeId("local-0"), stream.send, stream.receive)
+            await dial_handshake(
+                make_local("local-7"), StreamKind[method.upper()], NodeId("local-0"), stream.send, stream.receive
+            )
         assert caught.value.code is ErrorCode.AUTH_FAILED
 
 
@@ -92,7 +94,8 @@ async def test_a_stranger_cannot_take_a_live_nodes_name(mesh: LocalMesh) -> None
     """Its certificate names local-1, but the mesh knows local-1's identity key."""
     async with dial(mesh, node_files(mesh, "local-1")) as channel:
         stream = open_stream(channel, "Gossip")
-        await dial_handshake(make_local("local-1"), NodeId("local-0"), stream.send, stream.receive)
+        peer = await dial_handshake(make_local("local-1"), StreamKind.GOSSIP, NodeId("local-0"), stream.send, stream.receive)
+        stream.secure(peer.keys)
         notice = await stream.receive()
         assert isinstance(notice, ErrorNotice)
         assert notice.code is ErrorCode.AUTH_FAILED
@@ -105,7 +108,7 @@ async def test_a_wrong_proof_is_refused(mesh: LocalMesh) -> None:
     local = make_local("local-1")
     async with dial(mesh, node_files(mesh, "local-1")) as channel:
         stream = open_stream(channel)
-        await stream.send(Hello(local.descriptor, secrets.token_bytes(32)))
+        await stream.send(local.build_hello()[0])
         assert isinstance(await stream.receive(), Hello)
         await stream.send(Proof(bytes(64)))
         notice = await stream.receive()

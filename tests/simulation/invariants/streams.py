@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import Connect, FindApp, Heartbeat
-from hermes_core.relay.output import NodeOutput, Send
+from hermes_core.relay.output import NodeOutput, Secure, Send
 from tests.simulation.invariants.base import Invariant
 from tests.simulation.network import SERVED
 
@@ -41,7 +41,7 @@ class FramesStayOnTheirStream(Invariant):
     def decided(self, process: Process, output: NodeOutput) -> None:
         for action in output.actions:
             queue = self._decided.get((process.name, action.stream))
-            if queue is not None:
+            if queue is not None and not isinstance(action, Secure):
                 message = action.message if isinstance(action, Send) else action.notice
                 if message is not None:
                     queue.append(message)

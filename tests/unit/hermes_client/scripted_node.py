@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Self
 
@@ -11,11 +10,12 @@ import grpc
 import grpc.aio
 
 from hermes_core.crypto.signing import Identity
-from hermes_core.ids import AppId, NodeId
-from hermes_core.protocol.connect import verify_connect
-from hermes_core.protocol.session import Challenge, Connect, Connected
+from hermes_core.ids import AppId, NodeId, derive_app_id
+from hermes_core.protocol.session import Connect, Connected
+from hermes_core.session.keys import SessionKeys
 from hermes_proto.v2.app_router_pb2_grpc import AppRouterServicer, add_AppRouterServicer_to_server
 from hermes_wire.app import ClientMessage, ServerMessage, build_server_batch, parse_client_batch
+from tests.support.sessions import NodeEnd
 
 Script = Callable[["Link"], Awaitable[None]]
 
@@ -26,14 +26,20 @@ class Link:
     def __init__(self, context: Any) -> None:
         self._context = context
         self.app_id: AppId | None = None
+        self.keys: SessionKeys | None = None
 
     async def read(self) -> list[ClientMessage]:
         """The app's next batch; an empty list when it has ended its half."""
-        batch = await self._context.read()
-        return [] if batch is grpc.aio.EOF else parse_client_batch(batch)
+        raw = await self._context.read()
+        batch = [] if raw is grpc.aio.EOF else parse_client_batch(raw)
+        return batch if self.keys is None else [self.keys.reader.open(item) for item in batch]
 
     async def write(self, *messages: ServerMessage) -> None:
-        await self._context.write(build_server_batch(messages))
+        await self.write_raw(*(messages if self.keys is None else self.keys.writer.tag(messages)))
+
+    async def write_raw(self, *items: ServerMessage) -> None:
+        """As they are, without a tag."""
+        await self._context.write(build_server_batch(items))
 
     async def hold(self) -> None:
         """Read and forget, until the app ends its half."""
@@ -67,7 +73,7 @@ class ScriptedNode(AppRouterServicer):
         self.connects = 0
         self.streams = 0
         self.failure: BaseException | None = None
-        self._identity = Identity.generate()
+        self.identity = Identity.generate()
         self._heartbeat_ms = heartbeat_ms
         self._server: grpc.aio.Server | None = None
         self.address = ""
@@ -109,14 +115,16 @@ class ScriptedNode(AppRouterServicer):
             raise
 
     async def _serve(self, link: Link) -> None:
-        challenge = Challenge(self.node_id, self._identity.public_key, secrets.token_bytes(32))
-        await link.write(challenge)
+        end = NodeEnd(self.node_id, self.identity)
+        await link.write(end.challenge)
         batch = await link.read()
         if not batch:
             return  # the app did not want this node
         (connect,) = batch
         assert isinstance(connect, Connect)
-        link.app_id = verify_connect(challenge, connect)
+        settings = Connected(derive_app_id(connect.app_key), self._heartbeat_ms, 1 << 20, 256)
+        connected, link.keys = end.accept(connect, settings)
+        link.app_id = connected.app_id
         self.connects += 1
-        await link.write(Connected(link.app_id, self._heartbeat_ms, 1 << 20, 256), *self._with_connected)
+        await link.write(connected, *self._with_connected)
         await self.script(link)

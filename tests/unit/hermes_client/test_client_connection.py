@@ -154,7 +154,7 @@ async def test_a_refusal_of_the_stream_is_the_reason_that_is_told() -> None:
 
 async def test_a_node_key_that_is_no_key_is_refused_before_anything_is_signed() -> None:
     async def forge(link: Link) -> None:
-        await link.write(Challenge(NodeId("node-0"), bytes(32), bytes(32)))
+        await link.write(Challenge(NodeId("node-0"), bytes(32), bytes(32), bytes(32), b"\x01"))
         assert not await link.read(), "the client answered"
 
     async with ScriptedNode("node-0", opening=forge) as node:
@@ -169,10 +169,12 @@ async def test_what_is_not_the_protocol_ends_the_stream_not_the_client() -> None
     async def script(link: Link) -> None:
         calls[0] += 1
         if calls[0] == 1:
-            await link.write(Challenge(NodeId("node-0"), bytes(32), bytes(32)))  # a second challenge makes no sense
+            await link.write_raw(
+                Challenge(NodeId("node-0"), bytes(32), bytes(32), bytes(32), b"\x01")
+            )  # a second challenge makes no sense
         await link.hold()
 
     async with ScriptedNode("node-0", script) as node, _client(node) as client:
         await _until(lambda: client.connections == 2)
         assert isinstance(client._last_error, ProtocolError)
-        assert client._last_error.code is ErrorCode.INVALID_FRAME
+        assert client._last_error.code is ErrorCode.AUTH_FAILED

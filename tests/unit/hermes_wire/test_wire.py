@@ -18,6 +18,8 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.protocol.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.session.canonical import CONTROL
+from hermes_core.session.control import Tagged
 from hermes_proto.v2 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
 from hermes_wire import app, peer
 
@@ -39,11 +41,11 @@ ERROR = m.ErrorNotice(ErrorCode.BACKPRESSURE, ErrorScope.FRAME, CHAT, "window", 
 NO_CHAT_ERROR = m.ErrorNotice(ErrorCode.INVALID_FRAME, ErrorScope.FRAME, None, "", 0)
 HEARTBEAT = s.Heartbeat(2**63, reply=True)
 DESCRIPTOR = mesh.NodeDescriptor(NodeId("n-1"), KEY, "host:1", 3, "0.1", b"s" * 64)
-HELLO = mesh.Hello(DESCRIPTOR, b"c" * 32)
+HELLO = mesh.Hello(DESCRIPTOR, b"c" * 32, b"e" * 32, b"\x01")
 
 CLIENT: list[Any] = [
     SEALED,
-    s.Connect(KEY, b"n" * 32, b"s" * 64),
+    s.Connect(KEY, b"n" * 32, b"e" * 32, 1, 2**64 - 1, b"s" * 64),
     START,
     REKEY,
     ANSWER,
@@ -55,8 +57,8 @@ CLIENT: list[Any] = [
 CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK]
 SERVER: list[Any] = [
     SEALED,
-    s.Challenge(NodeId("n"), KEY, b"c" * 32),
-    s.Connected(APP, 1000, 70_000, 256),
+    s.Challenge(NodeId("n"), KEY, b"c" * 32, b"e" * 32, b"\x02\x01"),
+    s.Connected(APP, 1000, 70_000, 256, b"s" * 64),
     START,
     REKEY,
     ANSWER,
@@ -88,10 +90,38 @@ def test_every_message_survives_the_round_trip() -> None:
         assert peer.parse_gossip(node_mesh_pb2.GossipMessage.FromString(peer.build_gossip(item).SerializeToString())) == item
 
 
+def test_every_control_message_travels_with_its_tag_and_nothing_else_can() -> None:
+    """`CONTROL` says which; a tag where none belongs is refused, and so is one of another length."""
+    batches: tuple[tuple[list[Any], Any, Any], ...] = (
+        (CLIENT, app.build_client_batch, app.parse_client_batch),
+        (SERVER, app.build_server_batch, app.parse_server_batch),
+        (PEER, peer.build_peer_batch, peer.parse_peer_batch),
+    )
+    for items, build, parse in batches:
+        for item in items:
+            if type(item) in CONTROL:
+                tagged = Tagged(item, b"t" * 32)
+                assert parse(build([tagged])) == [tagged]
+                for size in (1, 31, 33):
+                    with pytest.raises(ProtocolError, match="tag must be 32 bytes"):
+                        parse(build([Tagged(item, b"t" * size)]))
+                continue
+            batch = build([item])
+            batch.frames[0].tag = b"t" * 32
+            with pytest.raises(ProtocolError, match="a tag where none belongs"):
+                parse(batch)
+    for item in GOSSIP:
+        if type(item) in CONTROL:
+            tagged = Tagged(item, b"t" * 32)
+            assert peer.parse_gossip(peer.build_gossip(tagged)) == tagged
+    welcome = Tagged(GOSSIP[2], b"t" * 32)
+    assert peer.parse_gossip(peer.build_join(welcome)) == welcome
+
+
 @pytest.mark.parametrize("batch", [app_router_pb2.ClientFrame, app_router_pb2.ServerFrame, node_mesh_pb2.PeerFrame])
 def test_every_field_of_the_protos_is_covered(batch: Any) -> None:
     """A frame kind added to a proto must be added to the tables and to the lists above."""
-    fields = set(batch.DESCRIPTOR.fields_by_name)
+    fields = set(batch.DESCRIPTOR.fields_by_name) - {"tag"}
     built: set[str] = set()
     sets: dict[str, Any] = {"ClientFrame": (app.build_client_batch, CLIENT), "ServerFrame": (app.build_server_batch, SERVER)}
     build, items = sets.get(batch.__name__, (peer.build_peer_batch, PEER))

@@ -257,9 +257,8 @@ def test_an_acknowledgement_shows_that_our_confirmation_arrived() -> None:
     [
         lambda chat: chat.delete(),
         lambda chat: chat.receive(Closed(chat.chat_id, CloseReason.EXPIRED), NOW),
-        lambda chat: chat.connected(dataclasses.replace(HOME, public_key=bytes(32)), NOW),
     ],
-    ids=["delete", "closed", "another node"],
+    ids=["delete", "closed"],
 )
 def test_an_ended_chat_has_wiped_itself(end: Callable[[AppChat], None]) -> None:
     chat, effects, _ = make_open_chat()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hermes_core.endpoint.events import ChatEnded, FrameRefused
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import MAX_REMEMBERED_ENDS, AppChats
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, derive_app_id
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, PathState, Sealed
 from tests.support.random_sources import SeededRandom
@@ -77,10 +80,18 @@ def test_the_latest_ends_are_remembered_and_no_more() -> None:
         assert refused == ([] if code is None else [code])
 
 
-def test_another_node_has_no_say() -> None:
+@pytest.mark.parametrize(
+    ("name", "key"), [("node-9", HOME.public_key), (HOME.node_id, bytes(32))], ids=["another name", "another key"]
+)
+def test_another_node_has_no_say(name: str, key: bytes) -> None:
+    """Nor has one of the home's name: whoever answers the dial with a key of its own ends nothing."""
     app, chat_id, far = make_app_with_chat()
-    app.connected(NodeId("node-9"), bytes(32), b"2" * 32, NOW)
-    app.take_output()
+    app.connected(NodeId(name), key, b"2" * 32, NOW)
+    output = app.take_output()
+    assert not [event for event in output.events if isinstance(event, ChatEnded)]
+    assert not output.sends
+    app.receive(replace(FarEnds(chat_id).offer(), end_to_end=KeyStatement(2, bytes(32), bytes(64))), NOW)
+    assert not app.take_output().sends, "what its home holds is not deleted elsewhere"
     for message in (Closed(chat_id, CloseReason.DELETED), PathState(chat_id, up=True), far.seal(1, b"x")):
         app.receive(message, NOW)
     output = app.take_output()

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.mesh.descriptor import build_proof, sign_descriptor, verify_descriptor, verify_proof
+from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
 from hermes_core.mesh.machine import (
     DirectoryChanged,
     IdentityConflict,
@@ -18,7 +17,7 @@ from hermes_core.mesh.machine import (
     Membership,
     MemberStateChanged,
 )
-from hermes_core.mesh.messages import DirectoryEntry, Hello, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.params import MeshParams
 
 PARAMS = MeshParams(heartbeat_interval_s=1, suspect_after_s=3, dead_after_s=8, evict_after_s=60, max_members=4)
@@ -173,16 +172,3 @@ def test_restart_with_higher_incarnation_is_alive_at_once() -> None:
     again = Node("b", incarnation=2, identity=b.identity)
     a.mesh.link_up(again.descriptor, 21)
     assert MemberStateChanged(b.id, MemberState.DEAD, MemberState.ALIVE) in a.mesh.take_output().events
-
-
-def test_proof_binds_both_parties_and_challenges() -> None:
-    a, b = Node("a"), Node("b")
-    hello_a, hello_b = Hello(a.descriptor, b"A" * 32), Hello(b.descriptor, b"B" * 32)
-    proof = build_proof(b.identity, hello_b, hello_a)
-    verify_proof(proof, hello_a, hello_b)
-    for own, peer in ((replace(hello_a, challenge=b"X" * 32), hello_b), (hello_a, replace(hello_b, challenge=b"X" * 32))):
-        with pytest.raises(ProtocolError):
-            verify_proof(proof, own, peer)
-    with pytest.raises(ProtocolError):
-        verify_proof(build_proof(a.identity, hello_a, hello_a), hello_a, hello_a)
-    assert derive_session_binding(b"A" * 32, b"B" * 32) != derive_session_binding(b"B" * 32, b"A" * 32)

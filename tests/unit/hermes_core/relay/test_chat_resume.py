@@ -21,6 +21,7 @@ from hermes_core.protocol.messages import (
     ErrorNotice,
     Offer,
     PathState,
+    Reject,
     Resume,
     Sealed,
 )
@@ -288,18 +289,40 @@ def test_node_that_lost_its_chats_ends_them_for_everybody(lost: str) -> None:
         assert not remaining.store.tombstones
 
 
-def test_node_that_came_back_as_another_one() -> None:
+@pytest.mark.parametrize("index", [0, 1])
+def test_another_key_under_a_node_s_name_has_no_say_in_its_chats(index: int) -> None:
+    """Neither the app at home there nor the other node: until the real one is back, their path is down and nothing ends."""
     world = HonestWorld()
-    world.open_chat()
-    world.kill(world.m)
+    chat_id = world.open_chat()
+    node = list(world.nodes.values())[index]
+    identity, store = node.identity, node.store
+    world.kill(node)
     world.run()
-    world.m.identity = Identity.generate()
-    world.m.store = Store()
-    world.revive(world.m)
+    node.identity, node.store = Identity.generate(), Store()
+    world.revive(node)
+    other = next(each for each in world.nodes.values() if each is not node)
+    stranger = node_neighbour(node.node_id)
+    for message in (
+        Closed(chat_id, CloseReason.DELETED),
+        ErrorNotice(ErrorCode.CHAT_NOT_FOUND, ErrorScope.CHAT, chat_id, "", 0),
+        PathState(chat_id, up=True),
+        Reject(chat_id, ErrorCode.RATCHET_FAILED),
+    ):
+        other.running.receive(stranger, message, world.now)
+        other.flush()
+    world.run()
     for app in world.apps.values():
-        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
-    assert not world.n.store.records
-    assert world.open_chat()
+        assert not world.events_of(app, ChatEnded)
+        assert not app.machine.chats[chat_id].can_send
+    assert world.open_chat()  # a new one is possible with whoever is there now
+
+    world.kill(node)
+    world.run()
+    node.identity, node.store = identity, store
+    world.revive(node)
+    world.send(world.a, chat_id)
+    world.run()
+    assert world.ledger.chats[chat_id].received["app-1"] == 1
 
 
 # rollback

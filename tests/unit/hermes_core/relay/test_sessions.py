@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,15 +11,17 @@ import pytest
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId, derive_app_id
-from hermes_core.protocol.connect import build_connect
-from hermes_core.protocol.messages import ErrorNotice, PathState
-from hermes_core.protocol.session import AppFound, Challenge, Connect, Connected, FindApp, Heartbeat, NodeChange
+from hermes_core.protocol.messages import ErrorNotice, PathState, Sealed
+from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
 from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, SessionRefused, SessionReplaced
 from hermes_core.relay.output import End, NodeOutput, Send
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
+from hermes_core.session.control import TAG_BYTES, ControlWriter, Tagged
+from hermes_core.session.keys import SessionKeys
 from tests.model.parties import make_identity
 from tests.support.random_sources import SeededRandom
+from tests.support.sessions import AppEnd, make_session_keys
 
 NODE = NodeId("node-0")
 PARAMS = SessionParams(
@@ -45,14 +49,20 @@ class Desk:
         self.said: dict[int, list[Any]] = {}
         self.ended: dict[int, End] = {}
         self.events: list[Any] = []
+        self.keys: dict[int, SessionKeys] = {}
+        """Of the apps, and of nodes that are linked."""
+        self.writers: dict[int, ControlWriter] = {}
+        """The relay's own."""
 
     def take(self) -> NodeOutput:
         output = self.relay.take_output()
         for action in output.actions:
             if isinstance(action, Send):
                 self.said.setdefault(action.stream, []).append(action.message)
-            else:
+            elif isinstance(action, End):
                 self.ended[action.stream] = action
+            else:
+                self.writers[action.stream] = action.writer
         self.events += output.events
         return output
 
@@ -64,12 +74,26 @@ class Desk:
     def connect(self, stream: int, identity: Identity) -> None:
         challenge = self.open(stream)
         assert challenge is not None
-        self.sessions.receive(stream, build_connect(identity, challenge, bytes(32)), self.now)
+        app = AppEnd(identity, challenge)
+        self.sessions.receive(stream, app.connect, self.now)
         self.take()
+        connected = self.said[stream][-1]
+        if isinstance(connected, Connected):
+            self.keys[stream] = app.complete(connected)
+
+    def link(self, stream: int, node_id: str, identity: Identity) -> None:
+        """A node's stream, which needs no more than its keys here."""
+        self.keys[stream], ours = make_session_keys()
+        self.sessions.node_linked(stream, NodeId(node_id), identity.public_key, ours, self.now)
 
     def receive(self, stream: int, message: Any) -> list[Any]:
+        """As its sender would send it: with a tag, once it has keys."""
+        (item,) = self.keys[stream].writer.tag([message]) if stream in self.keys else [message]
+        return self.receive_raw(stream, item)
+
+    def receive_raw(self, stream: int, item: Any) -> list[Any]:
         before = len(self.said.get(stream, []))
-        self.sessions.receive(stream, message, self.now)
+        self.sessions.receive(stream, item, self.now)
         self.take()
         return self.said.get(stream, [])[before:]
 
@@ -109,12 +133,13 @@ def test_challenges_differ_and_serve_one_answer(desk: Desk) -> None:
     assert first is not None
     assert second is not None
     assert first.challenge != second.challenge
-    answer = build_connect(APPS[0], first, bytes(32))
+    answer = AppEnd(APPS[0], first).connect
     desk.receive(2, answer)
     assert desk.end_of(2) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
     desk.receive(1, answer)
-    (notice,) = desk.receive(1, answer)
-    assert (notice.code, notice.scope) == (ErrorCode.INVALID_FRAME, ErrorScope.FRAME)
+    assert desk.sessions.app_ids() == {IDS[0]}
+    desk.receive(1, answer)
+    assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, True)
 
 
 @pytest.mark.parametrize("first", [Heartbeat(1, reply=False), FindApp(IDS[0]), PathState(bytes(16), up=True)])  # type: ignore[arg-type]
@@ -158,7 +183,7 @@ def test_unproven_streams_are_bounded_and_give_their_place_back(desk: Desk) -> N
 def test_a_newer_stream_replaces_the_older_and_outlives_its_end(desk: Desk) -> None:
     desk.connect(1, APPS[0])
     desk.connect(2, APPS[0])
-    assert desk.end_of(1) == (ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, True)
+    assert desk.end_of(1) == (ErrorCode.SESSION_REPLACED, ErrorScope.STREAM, True)
     assert SessionReplaced(IDS[0]) in desk.events
     assert desk.receive(1, Heartbeat(1, reply=False)) == []
     desk.sessions.closed(1, desk.now)
@@ -224,7 +249,7 @@ def test_malformed_batches_are_answered_until_there_are_too_many(desk: Desk) -> 
 
 
 def test_a_node_s_stream_ends_with_the_first_malformed_batch(desk: Desk) -> None:
-    desk.sessions.node_linked(1, NodeId("node-1"), APPS[0].public_key, bytes(32), desk.now)
+    desk.link(1, "node-1", APPS[0])
     desk.sessions.malformed(1, MALFORMED, desk.now)
     desk.take()
     assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, True)
@@ -233,7 +258,7 @@ def test_a_node_s_stream_ends_with_the_first_malformed_batch(desk: Desk) -> None
 
 def test_a_newer_stream_of_a_node_outlives_the_end_of_the_older(desk: Desk) -> None:
     for stream in (1, 2):
-        desk.sessions.node_linked(stream, NodeId("node-1"), APPS[0].public_key, bytes(32), desk.now)
+        desk.link(stream, "node-1", APPS[0])
     assert desk.receive(1, Heartbeat(1, reply=False)) == []
     desk.sessions.closed(1, desk.now)
     assert desk.receive(2, Heartbeat(1, reply=False)) == [Heartbeat(1, reply=True)]
@@ -310,7 +335,105 @@ def test_a_node_that_leaves_tells_its_apps_and_takes_no_more(desk: Desk) -> None
 def test_a_connect_of_another_key_changes_nothing(desk: Desk) -> None:
     challenge = desk.open(1)
     assert challenge is not None
-    honest = build_connect(APPS[0], challenge, bytes(32))
-    desk.receive(1, Connect(APPS[1].public_key, honest.nonce, honest.signature))
+    honest = AppEnd(APPS[0], challenge).connect
+    desk.receive(1, dataclasses.replace(honest, app_key=APPS[1].public_key))
     assert desk.end_of(1)[0] is ErrorCode.AUTH_FAILED
     assert desk.sessions.app_ids() == frozenset()
+
+
+def _secured(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    desk.receive(1, FindApp(IDS[0]))
+
+
+def _forged(_desk: Desk) -> Any:
+    return Tagged(FindApp(IDS[1]), bytes(TAG_BYTES))
+
+
+def _untagged(_desk: Desk) -> Any:
+    return FindApp(IDS[1])
+
+
+def _replayed(desk: Desk) -> Any:
+    (item,) = desk.keys[1].writer.tag([FindApp(IDS[1])])
+    assert desk.receive_raw(1, item)
+    return item
+
+
+def _overtaking(desk: Desk) -> Any:
+    return desk.keys[1].writer.tag([FindApp(IDS[0]), FindApp(IDS[1])])[1]
+
+
+def _after_a_lost_frame(desk: Desk) -> Any:
+    return desk.keys[1].writer.tag([Sealed(bytes(64)), FindApp(IDS[1])])[1]
+
+
+def _after_a_frame_too_many(desk: Desk) -> Any:
+    desk.receive_raw(1, Sealed(bytes(64)))
+    return desk.keys[1].writer.tag([FindApp(IDS[1])])[0]
+
+
+def _altered(desk: Desk) -> Any:
+    (item,) = desk.keys[1].writer.tag([FindApp(IDS[1])])
+    return Tagged(FindApp(IDS[0]), item.tag)
+
+
+def _of_another_session(desk: Desk) -> Any:
+    desk.connect(2, APPS[1])
+    desk.receive(2, FindApp(IDS[1]))
+    return desk.keys[2].writer.tag([FindApp(IDS[1])])[0]
+
+
+def _reflected(desk: Desk) -> Any:
+    """What the node said itself comes back."""
+    (said,) = desk.receive(1, FindApp(IDS[1]))
+    return desk.writers[1].tag([said])[0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [_forged, _untagged, _replayed, _overtaking, _after_a_lost_frame, _after_a_frame_too_many, _altered, _of_another_session,
+     _reflected],
+)  # fmt: skip
+def test_what_is_not_the_next_of_its_session_ends_the_stream_and_nothing_else(desk: Desk, make: Callable[[Desk], Any]) -> None:
+    _secured(desk)
+    item = make(desk)
+    assert desk.receive_raw(1, item) == []
+    assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, True)
+    assert desk.events[-1] == BatchRefused(IDS[0], None, ErrorCode.AUTH_FAILED, desk.events[-1].detail)
+    assert desk.receive(1, FindApp(IDS[0])) == []
+
+
+def test_challenges_of_ten_seconds_share_an_ephemeral_that_goes_with_the_last_of_them(desk: Desk) -> None:
+    first, second = desk.open(1), desk.open(2)
+    assert first is not None
+    assert second is not None
+    assert first.ephemeral == second.ephemeral
+    shared = desk.sessions._sessions[2].question
+    assert shared is not None
+    desk.sessions.closed(1, desk.now)
+    assert not shared.ephemeral._private.wiped
+    desk.now += 9.9
+    third = desk.open(3)
+    assert third is not None
+    assert third.ephemeral == first.ephemeral
+    desk.sessions.closed(3, desk.now)
+    desk.now += 0.1
+    fourth = desk.open(4)
+    assert fourth is not None
+    assert fourth.ephemeral != first.ephemeral
+    desk.receive(2, AppEnd(APPS[0], second).connect)
+    assert desk.sessions.app_ids() == {IDS[0]}
+    assert shared.ephemeral._private.wiped
+
+
+def test_keys_are_wiped_with_their_stream(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    reader = desk.sessions._sessions[1].reader
+    assert reader is not None
+    desk.connect(2, APPS[0])  # replaced
+    assert reader._key.wiped
+    reader = desk.sessions._sessions[2].reader
+    assert reader is not None
+    desk.sessions.closed(2, desk.now)
+    assert reader._key.wiped

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from hermes_core.crypto.session_binding import derive_session_binding
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered, MessageReceived
 from hermes_core.endpoint.params import AppParams
@@ -36,8 +35,7 @@ class BusyDesk(Desk):
         stream = len(self.apps)
         app = AppChats(identity=identity, params=AppParams(), random=SeededRandom(f"app {stream}"))
         self.connect(stream, identity)
-        binding = derive_session_binding(self.said[stream][0].challenge, bytes(32))
-        app.connected(NODE, self.relay.sessions._node_key, binding, self.now)
+        app.connected(NODE, self.said[stream][0].node_key, self.keys[stream].stream.binding, self.now)
         self.apps.append(app)
         return stream
 
@@ -55,8 +53,8 @@ class BusyDesk(Desk):
                     elif isinstance(event, MessageReceived):
                         self.received.append(event)
                         app.acknowledge(event.chat_id, event.seq, self.now)
-                for message in output.sends:
-                    self.sessions.receive(stream, message, self.now)
+                for item in self.keys[stream].writer.tag(output.sends):
+                    self.sessions.receive(stream, item, self.now)
                 busy = busy or bool(output.sends or output.events)
             self.take()
             for stream, app in enumerate(self.apps):

@@ -1,0 +1,117 @@
+"""The canonical bytes of every control message, which tags cover: one table, independent of protobuf.
+
+docs/reference/protocol.md shows the same table. A field is never left out: what is absent is an empty string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Final, NamedTuple
+
+from hermes_core.crypto.encoding import lp, u8, u32, u64
+from hermes_core.mesh.messages import MembershipUpdate
+from hermes_core.protocol import messages as m
+from hermes_core.protocol import session as s
+
+Encode = Callable[[Any], bytes]
+Fields = tuple[tuple[str, Encode], ...]
+
+
+class Layout(NamedTuple):
+    """A type's number, given once, and its fields in their order."""
+
+    number: int
+    fields: Fields
+
+
+def _text(value: str | None) -> bytes:
+    return lp((value or "").encode())
+
+
+def _data(value: bytes | None) -> bytes:
+    return lp(value or b"")
+
+
+def encode_fields(fields: Fields, value: object) -> bytes:
+    return b"".join([encode(getattr(value, name)) for name, encode in fields])
+
+
+def _part(*fields: tuple[str, Encode]) -> Encode:
+    return lambda value: encode_fields(fields, value)
+
+
+def _list(of: Encode) -> Encode:
+    def encode(values: Collection[Any]) -> bytes:
+        return u32(len(values)) + b"".join(map(of, values))
+
+    return encode
+
+
+def _set(of: Encode) -> Encode:
+    each = _list(of)
+    return lambda values: each(sorted(values))
+
+
+_STATEMENT = _part(("epoch", u64), ("ephemeral", _data), ("signature", _data))
+_CLAIM = _part(
+    ("epoch", u64), ("transcript_hash", _data), ("send_next", u64), ("recv_next", u64), ("recv_proven", u64), ("tag", _data)
+)
+_DESCRIPTOR = _part(
+    ("node_id", _text), ("node_key", _data), ("address", _text), ("incarnation", u64), ("version", _text), ("signature", _data)
+)
+_MEMBER = _part(("descriptor", _DESCRIPTOR), ("state", u64), ("incarnation", u64))
+_ENTRY = _part(("node_id", _text), ("incarnation", u64), ("version", u64), ("app_ids", _set(_text)))
+
+SETTINGS: Final[Fields] = (
+    ("app_id", _text),
+    ("heartbeat_interval_ms", u64),
+    ("max_frame_bytes", u64),
+    ("window_frames", u64),
+)
+"""Of a Connected: what its signature covers besides the handshake."""
+
+CONTROL: Final[dict[type, Layout]] = {
+    m.Offer: Layout(
+        1,
+        (("chat_id", _data), ("initiator_key", _data), ("target", _text), ("end_to_end", _STATEMENT), ("hop", _STATEMENT)),
+    ),
+    m.Answer: Layout(
+        2,
+        (
+            ("chat_id", _data),
+            ("responder_key", _data),
+            ("end_to_end", _STATEMENT),
+            ("end_to_end_confirm", _data),
+            ("hop", _STATEMENT),
+            ("hop_confirm", _data),
+        ),
+    ),
+    m.Confirm: Layout(
+        3,
+        (
+            ("chat_id", _data),
+            ("end_to_end_epoch", u64),
+            ("end_to_end_confirm", _data),
+            ("hop_epoch", u64),
+            ("hop_confirm", _data),
+        ),
+    ),
+    m.Reject: Layout(4, (("chat_id", _data), ("code", u64))),
+    m.Resume: Layout(5, (("chat_id", _data), ("claims", _list(_CLAIM)))),
+    m.PathState: Layout(6, (("chat_id", _data), ("up", u8))),
+    m.Closed: Layout(7, (("chat_id", _data), ("reason", u64))),
+    m.ClosedAck: Layout(8, (("chat_id", _data), ("reason", u64))),
+    m.Delete: Layout(9, (("chat_id", _data),)),
+    m.ErrorNotice: Layout(10, (("code", u64), ("scope", u64), ("chat_id", _data), ("detail", _text), ("retry_after_ms", u64))),
+    s.FindApp: Layout(11, (("app_id", _text),)),
+    s.AppFound: Layout(12, (("app_id", _text), ("online", u8), ("node_id", _text))),
+    s.NodeChange: Layout(13, (("drain_after_ms", u64),)),
+    MembershipUpdate: Layout(14, (("members", _list(_MEMBER)), ("directory", _list(_ENTRY)))),
+}
+"""Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
+
+
+def encode_control(message: object) -> tuple[int, bytes]:
+    """The number of the message's type, and its canonical bytes."""
+    number, fields = CONTROL[type(message)]
+    return number, encode_fields(fields, message)

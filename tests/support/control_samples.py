@@ -1,0 +1,42 @@
+"""One control message of each type, with the values of tests/vectors/control.json."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.handshake.statement import KeyStatement
+from hermes_core.ids import ChatId, NodeId, parse_app_id
+from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.protocol import messages as m
+from hermes_core.protocol import session as s
+from hermes_core.ratchet.claim import EpochClaim
+from tests.reference import protocol_reference as ref
+from tests.reference.make_vectors import fill
+
+CHAT: Final = ChatId(fill("control chat", 16))
+APP: Final = parse_app_id(ref.fingerprint(fill("control app")))
+STATEMENT: Final = KeyStatement(2, fill("control ephemeral"), fill("control signature", 64))
+CLAIM: Final = EpochClaim(3, fill("control transcript"), 5, 6, 4, fill("control claim tag"))
+DESCRIPTOR: Final = NodeDescriptor(
+    NodeId("hermes-1"), fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64)
+)
+_SAMPLES: Final = (
+    m.Offer(CHAT, fill("control initiator"), APP, STATEMENT, STATEMENT),
+    m.Answer(CHAT, fill("control responder"), STATEMENT, fill("confirm a"), STATEMENT, fill("confirm b")),
+    m.Confirm(CHAT, 2, fill("confirm c"), 0, b""),
+    m.Reject(CHAT, ErrorCode.TARGET_OFFLINE),
+    m.Resume(CHAT, (CLAIM, CLAIM)),
+    m.PathState(CHAT, up=True),
+    m.Closed(CHAT, m.CloseReason.EXPIRED),
+    m.ClosedAck(CHAT, m.CloseReason.EXPIRED),
+    m.Delete(CHAT),
+    m.ErrorNotice(ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, None, "too many", 1000),
+    s.FindApp(APP),
+    s.AppFound(APP, online=False, node_id=None),
+    s.NodeChange(8000),
+    MembershipUpdate(
+        (MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (DirectoryEntry(NodeId("hermes-1"), 7, 3, frozenset({APP})),)
+    ),
+)
+CONTROL_SAMPLES: Final[dict[str, Any]] = {type(message).__name__: message for message in _SAMPLES}

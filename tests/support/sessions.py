@@ -1,0 +1,70 @@
+"""Both ends of a session's handshake, for tests that stand where the client's or the mesh's shell does."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from dataclasses import replace
+
+from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource, generate_bytes
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
+from hermes_core.ids import NodeId
+from hermes_core.protocol.session import CHALLENGE_BYTES, NONCE_BYTES, Challenge, Connect, Connected
+from hermes_core.session.connect import accept_connect, build_connect, complete_connect, verify_connect
+from hermes_core.session.control import ControlReader, ControlWriter
+from hermes_core.session.keys import SessionKeys, StreamKeys, derive_session_keys
+from hermes_core.session.suites import OFFERED, SessionSuite
+
+_STAMPS = itertools.count(1)
+
+
+class AppEnd:
+    """An app's half: `connect` answers the challenge, `complete` takes the node's answer."""
+
+    def __init__(self, identity: Identity, challenge: Challenge, random: RandomSource = SYSTEM_RANDOM) -> None:
+        self.challenge = challenge
+        self._ephemeral = generate_ephemeral(random)
+        nonce = generate_bytes(NONCE_BYTES, random)
+        self.connect = build_connect(identity, challenge, nonce, self._ephemeral, next(_STAMPS))
+
+    def complete(self, connected: Connected) -> SessionKeys:
+        return complete_connect(self.challenge, self._ephemeral, self.connect, connected)
+
+
+class NodeEnd:
+    """A node's half: it asks with `challenge`, `accept` takes the app in."""
+
+    def __init__(self, node_id: NodeId, identity: Identity, random: RandomSource = SYSTEM_RANDOM) -> None:
+        self._identity = identity
+        self._ephemeral: EphemeralKey = generate_ephemeral(random)
+        nonce = generate_bytes(CHALLENGE_BYTES, random)
+        self.challenge = Challenge(node_id, identity.public_key, nonce, self._ephemeral.public, OFFERED)
+
+    def accept(self, connect: Connect, settings: Connected | None = None) -> tuple[Connected, SessionKeys]:
+        """The answer with these settings; raises what verify_connect and accept_connect do."""
+        app_id = verify_connect(self.challenge, connect)
+        settings = replace(settings, app_id=app_id) if settings else Connected(app_id, 5000, 70_000, 256)
+        return accept_connect(self._identity, self.challenge, self._ephemeral, connect, settings)
+
+
+def make_session_keys() -> tuple[SessionKeys, SessionKeys]:
+    """Who dialled, and who accepted."""
+    secret, transcript = secrets.token_bytes(32), secrets.token_bytes(32)
+    first, second = (
+        derive_session_keys(SessionSuite.X25519_SHA256, SecretBytes.take(bytearray(secret)), transcript, dialled=dialled)
+        for dialled in (True, False)
+    )
+    return first, second
+
+
+def make_control_pair() -> tuple[ControlWriter, ControlReader]:
+    """The two ends of one direction."""
+    key = SecretBytes.take(bytearray(secrets.token_bytes(32)))
+    return ControlWriter(HashId.SHA256, key.copy()), ControlReader(HashId.SHA256, key)
+
+
+def make_stream_keys(fill: bytes = b"1") -> StreamKeys:
+    return StreamKeys(fill * 32, fill * 12, fill * 12)
