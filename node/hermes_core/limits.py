@@ -109,6 +109,13 @@ EvictAfterS = Annotated[
 JoinGraceS = Annotated[
     float, bounds(3, 0, 600, "s", "How long to look for other nodes before this one counts as alone by design.")
 ]
+WitnessWaitS = Annotated[
+    float,
+    bounds(2, 0, 600, "s", "After joining, restored chats wait so long for nodes that may know a later state of them."),
+]
+OpeningWaitS = Annotated[
+    float, bounds(15, 0, 600, "s", "After a start, restored chats wait at most so long for the mesh and its witnesses.")
+]
 MaxPeers = Annotated[int, bounds(1024, 1, 10_000, "nodes", "Other nodes.")]
 
 # Streams and their queues.

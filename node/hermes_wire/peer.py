@@ -8,6 +8,7 @@ from typing import Any, Final
 from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_node_id
+from hermes_core.keystore.mark import MARK_BYTES
 from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
@@ -21,7 +22,9 @@ from hermes_wire.tags import split_tag, with_tag
 
 PlainPeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
 PeerMessage = PlainPeerMessage | Tagged
-PlainGossipMessage = mesh.Hello | mesh.Proof | mesh.MembershipUpdate | session.Heartbeat | messages.ErrorNotice
+PlainGossipMessage = (
+    mesh.Hello | mesh.Proof | mesh.MembershipUpdate | mesh.HeldMark | mesh.OwnMark | session.Heartbeat | messages.ErrorNotice
+)
 GossipMessage = PlainGossipMessage | Tagged
 
 
@@ -104,11 +107,27 @@ def _parse_entry(pb: node_mesh_pb2.DirectoryEntry) -> mesh.DirectoryEntry:
     return mesh.DirectoryEntry(parse_node_id(pb.node_id), pb.incarnation, pb.version, frozenset(map(parse_app_id, pb.app_ids)))
 
 
+def _parse_held_mark(pb: node_mesh_pb2.Mark) -> mesh.HeldMark:
+    require(len(pb.mark) in (0, MARK_BYTES), f"a mark has {MARK_BYTES} bytes")
+    return mesh.HeldMark(pb.mark)
+
+
+def _parse_own_mark(pb: node_mesh_pb2.Mark) -> mesh.OwnMark:
+    require(len(pb.mark) == MARK_BYTES, f"a mark has {MARK_BYTES} bytes")
+    return mesh.OwnMark(pb.mark)
+
+
+def _build_mark(m: mesh.HeldMark | mesh.OwnMark) -> node_mesh_pb2.Mark:
+    return node_mesh_pb2.Mark(mark=m.mark)
+
+
 _GOSSIP_PARSERS: Final[dict[str, Callable[[Any], PlainGossipMessage]]] = {
     "hello": parse_hello,
     "proof": parse_proof,
     "update": parse_update,
     "welcome": parse_update,
+    "held_mark": _parse_held_mark,
+    "own_mark": _parse_own_mark,
     "heartbeat": wire_session.parse_heartbeat,
     "error": wire_chat.parse_error,
 }
@@ -146,6 +165,8 @@ _GOSSIP_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     mesh.Hello: ("hello", build_hello),
     mesh.Proof: ("proof", build_proof),
     mesh.MembershipUpdate: ("update", build_update),
+    mesh.HeldMark: ("held_mark", _build_mark),
+    mesh.OwnMark: ("own_mark", _build_mark),
     session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
     messages.ErrorNotice: ("error", wire_chat.build_error),
 }

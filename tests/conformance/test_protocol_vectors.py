@@ -25,6 +25,8 @@ from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, Role, derive_app_id
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import Hello
+from hermes_core.mesh.opening_check import WITNESSES
+from hermes_core.mesh.ring import HashRing
 from hermes_core.protocol.messages import Sealed
 from hermes_core.protocol.session import Challenge, Connected
 from hermes_core.ratchet.chain import Chain
@@ -44,7 +46,18 @@ from tests.support.control_samples import CONTROL_SAMPLES
 VECTORS = Path(__file__).parents[1] / "vectors"
 HASHES = {"sha256": HashId.SHA256, "sha512": HashId.SHA512}
 KINDS = {"end-to-end": ChannelKind.END_TO_END, "leg": ChannelKind.LEG, "tieline": ChannelKind.TIELINE}
-TEXT_FIELDS = {"hash", "kind", "node_id", "app_id", "initiator_party", "sender_party", "responder_party", "name"}
+TEXT_FIELDS = {
+    "hash",
+    "kind",
+    "node_id",
+    "app_id",
+    "initiator_party",
+    "sender_party",
+    "responder_party",
+    "name",
+    "members",
+    "witnesses",
+}
 
 
 def load(name: str) -> list[dict[str, Any]]:
@@ -243,6 +256,14 @@ def test_frames(case: dict[str, Any]) -> None:
     assert receiver.open(case["frame"], 0.0, nonce=given, aad_suffix=suffix) == case["plaintext"]
 
 
+@pytest.mark.parametrize("case", load("ring"))
+def test_ring(case: dict[str, Any]) -> None:
+    members = [NodeId(name) for name in case["members"].split(",")]
+    node_id = NodeId(case["node_id"])
+    assert ",".join(HashRing(members).find(node_id.encode(), WITNESSES)) == case["witnesses"]
+    assert ",".join(HashRing([*members, node_id]).find(node_id.encode(), WITNESSES, without=node_id)) == case["witnesses"]
+
+
 @pytest.mark.parametrize("case", load("acks"))
 def test_acks(case: dict[str, Any]) -> None:
     for role in Role:
@@ -270,6 +291,6 @@ def test_resume(case: dict[str, Any]) -> None:
 
 def test_every_file_is_run() -> None:
     tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_handshake]
-    tests += [test_chain_steps, test_frames, test_acks, test_resume]
+    tests += [test_chain_steps, test_frames, test_ring, test_acks, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}

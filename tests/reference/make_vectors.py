@@ -163,6 +163,8 @@ def make_control() -> Iterator[Case]:
         "FindApp": (app_id,),
         "AppFound": (app_id, False, ""),
         "NodeChange": (8000,),
+        "HeldMark": (b"",),
+        "OwnMark": (fill("control mark", 136),),
         "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, [app_id])]),
     }
     for counter, (name, value) in enumerate(values.items()):
@@ -254,6 +256,15 @@ def make_frames() -> Iterator[Case]:
                 }
 
 
+def make_ring() -> Iterator[Case]:
+    members = [f"hermes-{index}" for index in range(9)]
+    for known in (2, 4, 9):
+        for name in members[:known]:
+            others = [member for member in members[:known] if member != name]
+            witnesses = ref.ring_holders(others, name, 3)
+            yield {"node_id": name, "members": ",".join(others), "witnesses": ",".join(witnesses)}
+
+
 def make_acks() -> Iterator[Case]:
     for epoch in all_epochs():
         if epoch.kind == "end-to-end":
@@ -302,6 +313,7 @@ FILES = {
     "ratchet": (make_ratchet, "Ratchet: chain steps"),
     "frames": (make_frames, "Ratchet: nonces and sealed frames"),
     "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
+    "ring": (make_ring, "Witnesses: the three that a node's name finds on the ring"),
     "resume": (make_resume, "Resume: claims and their tags"),
 }
 

@@ -159,6 +159,8 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "FindApp": (11, ("t",)),
     "AppFound": (12, ("t", "f", "t")),
     "NodeChange": (13, ("n",)),
+    "HeldMark": (15, ("b",)),
+    "OwnMark": (16, ("b",)),
     "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", ["t"])])),
 }
 """Number and layout: b bytes, t text, n number, f flag, a list of what it holds, and parts in a row."""
@@ -180,6 +182,23 @@ def canonical(layout: Any, value: Any) -> bytes:
 
 def control_tag(key: bytes, counter: int, sealed: int, number: int, data: bytes) -> bytes:
     return mac("sha256", key, lp(b"hermes/v2 control") + u64(counter) + u64(sealed) + u8(number) + data)
+
+
+# Witnesses
+
+
+def ring_place(data: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(lp(b"hermes/v2 ring") + data).digest()[:8], "big")
+
+
+def ring_holders(members: list[str], key: str, count: int) -> list[str]:
+    points = {ring_place(lp(b"member") + lp(name.encode()) + u32(i)): name for name in members for i in range(64)}
+    start = ring_place(lp(b"key") + lp(key.encode()))
+    found: list[str] = []
+    for place in sorted(points, key=lambda place: (place < start, place)):
+        if points[place] not in found:
+            found.append(points[place])
+    return found[:count]
 
 
 # Handshake

@@ -7,7 +7,15 @@ from typing import Any, Final
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, parse_app_id
-from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.mesh.messages import (
+    DirectoryEntry,
+    HeldMark,
+    MemberClaim,
+    MembershipUpdate,
+    MemberState,
+    NodeDescriptor,
+    OwnMark,
+)
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.ratchet.claim import EpochClaim
@@ -35,6 +43,8 @@ _SAMPLES: Final = (
     s.FindApp(APP),
     s.AppFound(APP, online=False, node_id=None),
     s.NodeChange(8000),
+    HeldMark(b""),
+    OwnMark(fill("control mark", 136)),
     MembershipUpdate(
         (MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (DirectoryEntry(NodeId("hermes-1"), 7, 3, frozenset({APP})),)
     ),

@@ -35,6 +35,8 @@ JOIN: Final = b"hermes/v2 join"
 """Signed by a node when it joins a peer's stream."""
 DESCRIPTOR: Final = b"hermes/v2 descriptor"
 """Signed by a node over its descriptor."""
+RING: Final = b"hermes/v2 ring"
+"""Hashed into the places of members and keys on a hash ring."""
 
 PURPOSE_A2N_MAC: Final = b"a2n mac"
 PURPOSE_N2A_MAC: Final = b"n2a mac"

@@ -14,5 +14,6 @@ RECORD_VERSIONS: Final[dict[Table, int]] = {
     Table.META: 1,
     Table.CLOSED: 1,
     Table.HISTORY: 1,
+    Table.MARK: 1,
 }
 """The version records of a table are written in; older ones are migrated when a keystore is opened, newer ones refused."""

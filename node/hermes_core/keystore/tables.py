@@ -21,3 +21,4 @@ class Table(IntEnum):
     META = 5
     CLOSED = 6
     HISTORY = 7
+    MARK = 8

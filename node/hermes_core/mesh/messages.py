@@ -70,6 +70,20 @@ class DirectoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldMark:
+    """The first message on a Gossip stream: the highest mark held of the receiver (hermes_core.keystore.mark); none: empty."""
+
+    mark: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMark:
+    """Where the sender's keystore stands, for the receiver to keep."""
+
+    mark: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MembershipUpdate:
     members: tuple[MemberClaim, ...]
     directory: tuple[DirectoryEntry, ...]

@@ -28,6 +28,7 @@ from hermes_core.relay.events import HandshakeFailed, ResumeRefused
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
+from hermes_core.relay.resume_gate import ResumeGate
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.standing import ChatEnd
 from hermes_core.relay.tombstones import Tombstones
@@ -57,6 +58,7 @@ class NodeChats:
         self._touched: list[Row] = []
         self._directory = Directory(node_id, self._links, self._index)
         self._claims = ClaimQueue(params.resume_batch)
+        self._gate = ResumeGate()
         self._dead_at: dict[Neighbour, float] = {}
 
     # what was stored
@@ -75,6 +77,21 @@ class NodeChats:
         for tombstone in sorted(tombstones, key=lambda tombstone: tombstone.created_at_s):
             self._tombstones.restore(tombstone)
 
+    def hold_resumes(self) -> None:
+        """No chat is resumed until `release_resumes`: somebody may know that what was restored is not the latest."""
+        self._gate.shut()
+
+    def release_resumes(self, now: float) -> None:
+        """Nobody is waited for any longer; what was found before is true of every chat that goes on now."""
+        if not self._gate.is_shut:
+            return
+        held = self._gate.open()
+        for link in self._links.values():
+            self._queue_claims(link, now)
+        for source, resume in held:
+            self._receive_for_chat(source, resume, now)  # which claims first where ours wait for their turn
+        self._send_claims(now)
+
     # streams
 
     def connected(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, binding: bytes, now: float) -> Link:
@@ -89,9 +106,14 @@ class NodeChats:
             for row in rows:  # all down until it resumes them; one it no longer knows it deletes
                 self.effects.send(neighbour, m.PathState(row.chat_id, up=False), row.put_in)
             return link
-        self._claims.add(link, (row.chat_id for row in rows), now)
+        self._queue_claims(link, now)
         self._send_claims(now)
         return link
+
+    def _queue_claims(self, link: Link, now: float) -> None:
+        """Both ends of a node's stream claim; an app's stream is the app's to claim on."""
+        if link.neighbour.node_id is not None and not self._gate.is_shut:
+            self._claims.add(link, (row.chat_id for row in self._index.rows_of(link.neighbour)), now)
 
     def link_of(self, neighbour: Neighbour) -> Link | None:
         """The stream that stands to a neighbour."""
@@ -102,6 +124,7 @@ class NodeChats:
         if self._links.pop(neighbour, None) is None:
             return
         self._claims.drop(neighbour)
+        self._gate.drop(neighbour)
         for row in self._index.rows_of(neighbour):
             index = row.index_of(neighbour)
             if index is not None:
@@ -172,6 +195,9 @@ class NodeChats:
         chat_id = message.chat_id if not isinstance(message, m.Sealed) else None
         row, index = self._find_hop(source, chat_id)
         if row is not None and index is not None:
+            if isinstance(message, m.Resume) and self._gate.is_shut:
+                self._gate.hold(source, message)
+                return
             if isinstance(message, m.Resume) and self._claims.take(source, row.chat_id):
                 self._claim(source, row.chat_id, now)  # its claims crossed ours, which still waited for their turn
             self._change(row, now, Chat.receive, index, message, now)

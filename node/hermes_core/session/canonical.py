@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
 from hermes_core.crypto.encoding import lp, u8, u32, u64
-from hermes_core.mesh.messages import MembershipUpdate
+from hermes_core.mesh.messages import HeldMark, MembershipUpdate, OwnMark
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 
@@ -106,6 +106,8 @@ CONTROL: Final[dict[type, Layout]] = {
     s.FindApp: Layout(11, (("app_id", _text),)),
     s.AppFound: Layout(12, (("app_id", _text), ("online", u8), ("node_id", _text))),
     s.NodeChange: Layout(13, (("drain_after_ms", u64),)),
+    HeldMark: Layout(15, (("mark", _data),)),
+    OwnMark: Layout(16, (("mark", _data),)),
     MembershipUpdate: Layout(14, (("members", _list(_MEMBER)), ("directory", _list(_ENTRY)))),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""

@@ -26,6 +26,7 @@ from hermes_node.keystore.witness import (
     take_witness,
 )
 from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.interface import Mesh
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import RollbackKind
 from hermes_proto.v2 import admin_pb2
@@ -49,6 +50,7 @@ class ResumeAnswers:
     store: ChatStore
     restored: RestoredCounts
     count_expired: Callable[[], int]
+    mesh: Mesh
     rollback: RollbackGuard
     identity: Identity
     random: RandomSource
@@ -125,6 +127,7 @@ class ResumeAnswers:
             corrupt=self.restored.corrupt,
             mark=encode_mark(mark),
             open_id=mark.open_id.hex(),
+            opening=self.mesh.opening.name.lower(),
         )
 
 

@@ -154,6 +154,14 @@ class ChatDriver:
         """What an outside witness says of this node's keystore."""
         self._post(lambda now: self._relay.chats.take_verdict(verdict, now))
 
+    def hold_resumes(self) -> None:
+        """Restored chats wait: somebody may know a later state of theirs."""
+        self._post(lambda _: self._relay.chats.hold_resumes())
+
+    def release_resumes(self) -> None:
+        """Restored chats go on: nobody is waited for any longer."""
+        self._post(self._relay.chats.release_resumes)
+
     def watch_apps(self, on_apps: Callable[[], None]) -> None:
         """Call `on_apps` whenever the set of connected apps changed."""
         self._on_apps = on_apps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ class ChatStore:
         self.deleted_since_rotation = 0
         self._closed_value: bytes | None = None
         self._signed_mark: Mark | None = None
+        self._kept_for_others = 0
 
     @property
     def mark(self) -> KeystoreMark:
@@ -50,6 +51,21 @@ class ChatStore:
         if known is None or (known.generation, known.commit_counter) != (mark.generation, mark.commit_counter):
             known = self._signed_mark = sign_mark(identity, self._keystore.open_id, mark)
         return known
+
+    def count_news(self) -> int:
+        """Rises with every commit but those of `keep_for_others`, which change nothing that a mark of ours is to protect."""
+        return self.mark.commit_counter - self._kept_for_others
+
+    async def keep_for_others(
+        self, puts: Mapping[tuple[Table, bytes], bytes], deletes: Collection[tuple[Table, bytes]]
+    ) -> None:
+        """Commit what this node remembers for other nodes."""
+
+        def keep(keystore: Keystore) -> None:
+            keystore.commit(puts, deletes)
+            self._kept_for_others += 1
+
+        await self.run(keep)
 
     async def judge(self, mark: Mark, node_key: bytes) -> MarkVerdict:
         """What an authentic mark says of this keystore; a rollback is noted when this returns (`Keystore.judge`)."""

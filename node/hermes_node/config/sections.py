@@ -72,6 +72,8 @@ class MeshSection(Limited):
     dead_after_s: limits.DeadAfterS = default(limits.DeadAfterS)
     churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
     join_grace_s: limits.JoinGraceS = default(limits.JoinGraceS)
+    witness_wait_s: limits.WitnessWaitS = default(limits.WitnessWaitS)
+    opening_wait_s: limits.OpeningWaitS = default(limits.OpeningWaitS)
 
 
 @dataclass(frozen=True)

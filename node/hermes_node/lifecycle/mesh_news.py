@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from hermes_core.ids import AppId, NodeId
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Table
+from hermes_node.keystore.history import Place
 from hermes_node.keystore.identity import INCARNATION_KEY, encode_incarnation
 
 
@@ -28,6 +29,9 @@ class MeshNews:
 
     def incarnation_raised(self, incarnation: int) -> None:
         self._spawn(self._keep_incarnation(incarnation), "incarnation")
+
+    def keep_for_others(self, puts: Mapping[Place, bytes], deletes: Collection[Place]) -> None:
+        self._spawn(self._store.keep_for_others(puts, deletes), "marks")
 
     async def _keep_incarnation(self, incarnation: int) -> None:
         puts = {(Table.META, INCARNATION_KEY): encode_incarnation(incarnation)}

@@ -34,6 +34,7 @@ def build_serving_view(
         store=restored.store,
         restored=restored.counts,
         count_expired=lambda: restored.observer.expired,
+        mesh=serving.mesh,
         rollback=restored.rollback,
         identity=restored.stored.identity,
         random=random,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from hermes_core.errors import HermesError, KeystoreError
 from hermes_core.ids import NodeId
+from hermes_core.mesh.mark_keeper import MarkKeeper
+from hermes_core.mesh.opening_check import OpeningCheck, OpeningParams
 from hermes_core.relay.relay import Relay
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver, QueueBounds
@@ -25,6 +27,7 @@ from hermes_node.errors import NodeError
 from hermes_node.host import Host
 from hermes_node.lifecycle.app_server import AppContext, start_app_server
 from hermes_node.lifecycle.mesh_news import MeshNews
+from hermes_node.lifecycle.openings import OwnOpenings
 from hermes_node.lifecycle.steps import Opened, Restored, Serving
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.lifecycle.unseal import UnsealedNode, unseal_node
@@ -32,6 +35,7 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.alone import LoneNode
 from hermes_node.mesh.interface import Mesh
 from hermes_node.mesh.setup import MeshContext, start_mesh
+from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.labels import KeystoreOperation, TamperKind
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.transport import StreamServer, Transport
@@ -106,7 +110,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         metrics=context.metrics.keystore,
     )
     await rollback.act()  # before anybody reaches this node: what is quarantined is resumed by nobody
-    return Restored(opened.store, opened.stored, chats, observer, counts, rollback)
+    return Restored(opened.store, opened.stored, chats, observer, counts, rollback, found.held_marks, found.witnesses)
 
 
 async def start_servers(
@@ -117,6 +121,8 @@ async def start_servers(
     addresses: dict[str, Address] = {}
     mesh: Mesh = LoneNode()
     if certificates.mesh is not None:
+        news = MeshNews(restored.chats, restored.store, context.tasks.spawn)
+        restored.chats.hold_resumes()  # until it is known whether another node has seen a later state of them
         part = await start_mesh(
             MeshContext(
                 context.config,
@@ -125,7 +131,8 @@ async def start_servers(
                 context.transport,
                 certificates.mesh,
                 restored.chats,
-                MeshNews(restored.chats, restored.store, context.tasks.spawn),
+                news,
+                _build_witnessing(context, restored, news),
                 context.now,
                 context.log,
                 context.metrics,
@@ -152,6 +159,19 @@ async def start_servers(
     servers.append(apps.server)
     addresses["app"] = apps.address
     return Serving(restored, mesh, tuple(servers)), addresses
+
+
+def _build_witnessing(context: StartContext, restored: Restored, news: MeshNews) -> Witnessing:
+    config, node_id = context.config, NodeId(context.config.node.id)
+    params = OpeningParams(config.mesh.witness_wait_s, config.mesh.opening_wait_s)
+    return Witnessing(
+        check=OpeningCheck(node_id, restored.witnesses, params, context.now()),
+        keeper=MarkKeeper(restored.held_marks, config.limits.max_peers),
+        own=OwnOpenings(restored.stored.identity, restored.store, restored.chats, restored.rollback),
+        keep=news.keep_for_others,
+        now=context.now,
+        log=context.log,
+    )
 
 
 @contextlib.contextmanager

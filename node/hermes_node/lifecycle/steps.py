@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermes_core.ids import NodeId
+from hermes_core.keystore.mark import Mark
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.observer import ChatObserver
@@ -29,7 +31,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Every chat is in memory and its machine runs; nobody reaches this node yet."""
+    """Every chat is in memory and its machine runs; nobody reaches this node yet.
+
+    `held_marks`: what is held of other nodes. `witnesses`: the names of those that hold something of this one.
+    """
 
     store: ChatStore
     stored: StoredIdentity
@@ -37,6 +42,8 @@ class Restored:
     observer: ChatObserver
     counts: RestoredCounts
     rollback: RollbackGuard
+    held_marks: list[Mark]
+    witnesses: tuple[NodeId, ...]
 
     def wipe(self) -> None:
         """Zero every secret that this node holds in memory besides its keystore's; harmless when repeated."""

@@ -12,6 +12,7 @@ from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTa
 from hermes_core.ids import NodeId
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.chat_record_codec import parse_chat_record
+from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.tombstone_codec import parse_tombstone
 from hermes_node.config.core_params import build_argon2_params
 from hermes_node.config.sections import Config
@@ -21,6 +22,7 @@ from hermes_node.keystore.database import Connector
 from hermes_node.keystore.identity import StoredIdentity, load_identity
 from hermes_node.keystore.passphrase import read_passphrase
 from hermes_node.keystore.witness import read_closed_value
+from hermes_node.keystore.witnesses import read_held_marks, read_witnesses
 
 
 class _FromHost(TypedDict):
@@ -40,6 +42,8 @@ class UnsealedNode:
     tombstones: list[Tombstone] = field(default_factory=list)
     corrupt: int = 0
     closed_value: bytes | None = None
+    held_marks: list[Mark] = field(default_factory=list)
+    witnesses: tuple[NodeId, ...] = ()
 
 
 def unseal_node(config: Config, environment: MutableMapping[str, str], host: Host) -> UnsealedNode:
@@ -53,6 +57,8 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
         node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id), host.random), created)
         _read_chats(node)
         node.closed_value = read_closed_value(keystore)
+        node.held_marks = read_held_marks(keystore)
+        node.witnesses = read_witnesses(keystore)
     except BaseException:
         keystore.close()
         raise

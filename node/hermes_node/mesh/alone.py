@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hermes_core.ids import AppId
 from hermes_core.mesh.messages import MemberState
+from hermes_core.mesh.opening_check import OpeningState
 from hermes_node.mesh.interface import MeshDescription
 from hermes_node.mesh.seeds import JoinState
 
@@ -12,6 +13,7 @@ class LoneNode:
     """A node that has no mesh: nobody else is there, and nobody has to be told."""
 
     join_state = JoinState.ALONE
+    opening = OpeningState.ALONE
 
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
         pass

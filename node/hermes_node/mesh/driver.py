@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, assert_never
 
 from hermes_core.crypto.random import RandomSource
@@ -21,7 +21,8 @@ from hermes_core.mesh.machine import (
     MemberStateChanged,
     MeshEvent,
 )
-from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.mesh.messages import HeldMark, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
+from hermes_core.mesh.opening_check import OpeningState
 from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
@@ -31,6 +32,7 @@ from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
 from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
+from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.events import record_mesh_event
 from hermes_node.metrics.labels import OperationResult
 from hermes_node.metrics.registry import NodeMetrics
@@ -53,6 +55,7 @@ class MeshDriver:
         membership: Membership,
         settings: MeshSection,
         listener: MeshListener,
+        witnessing: Witnessing,
         now: Callable[[], float],
         log: EventLog,
         metrics: NodeMetrics,
@@ -62,6 +65,7 @@ class MeshDriver:
         self._membership = membership
         self._settings = settings
         self._listener = listener
+        self._witnessing = witnessing
         self._now = now
         self._log = log
         self._metrics = metrics
@@ -86,6 +90,10 @@ class MeshDriver:
     def join_state(self) -> JoinState:
         grace_over = self._now() - self._started_at >= self._settings.join_grace_s
         return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=bool(self._gossip))
+
+    @property
+    def opening(self) -> OpeningState:
+        return self._witnessing.state
 
     def describe(self) -> MeshDescription:
         own, members = self._membership.descriptor, tuple(self._membership.members.values())
@@ -118,6 +126,7 @@ class MeshDriver:
         self._gossip[link.node_id] = link
         if former is not None:
             former.outbox.close(discard=True)
+        self._witnessing.linked(link)
         self._log.info("peer_linked", peer=link.node_id)
         self._flush()
 
@@ -125,6 +134,7 @@ class MeshDriver:
         if self._gossip.get(link.node_id) is not link:
             return
         del self._gossip[link.node_id]
+        self._witnessing.unlinked(link)
         self._membership.link_down(link.node_id)
         self._log.info("peer_unlinked", peer=link.node_id)
 
@@ -134,6 +144,9 @@ class MeshDriver:
 
     def heard(self, node_id: NodeId) -> None:
         self._membership.receive_heard(node_id, self._now())
+
+    async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None:
+        await self._witnessing.receive(link, message)
 
     # What the node asks.
 
@@ -147,6 +160,7 @@ class MeshDriver:
             now = self._now()
             self._membership.handle_timer(now)
             self._flush()
+            self._witnessing.tick()
             self._start_dials(now)
             self._start_joins(now)
             self._report()
@@ -157,7 +171,7 @@ class MeshDriver:
 
     def _next_due(self) -> float:
         """When `run` has something to do, unless news or a task that ended wake it before."""
-        due = min(self._membership.next_timer(), self._next_join_at)
+        due = min(self._membership.next_timer(), self._next_join_at, self._witnessing.next_due())
         grace_over = self._started_at + self._settings.join_grace_s
         if grace_over > self._now():
             due = min(due, grace_over)
@@ -189,9 +203,16 @@ class MeshDriver:
         for event in output.events:
             self._tell(event)
             self._wake.set()  # whom it is about may have to be dialled
+        if output.events:
+            self._witnessing.update_members([*self._alive()])
         if any(isinstance(event, DirectoryChanged) for event in output.events):
             self._locations = self._membership.locations()
             self._listener.directory_changed(self._locations)
+
+    def _alive(self) -> Iterator[NodeId]:
+        for node_id, member in self._membership.members.items():
+            if member.state in (MemberState.ALIVE, MemberState.SUSPECT):
+                yield node_id
 
     def _tell(self, event: MeshEvent) -> None:
         record_mesh_event(self._metrics, event)
@@ -289,6 +310,7 @@ class MeshDriver:
                 self._log.info("mesh_joined")
             elif state is JoinState.ALONE:
                 self._log.info("mesh_alone")
+                self._witnessing.find_nobody()
 
 
 def _link_task(node_id: NodeId) -> str:

@@ -9,6 +9,7 @@ from typing import Protocol
 from hermes_core.ids import AppId, NodeId
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.mesh.opening_check import OpeningState
 from hermes_node.mesh.seeds import JoinState
 
 
@@ -28,6 +29,8 @@ class Mesh(Protocol):
 
     @property
     def join_state(self) -> JoinState: ...
+    @property
+    def opening(self) -> OpeningState: ...
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None: ...
     def describe(self) -> MeshDescription: ...
     async def leave(self) -> None: ...

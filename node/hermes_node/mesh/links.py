@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
-from hermes_core.mesh.messages import Hello, MembershipUpdate, NodeDescriptor, Proof
+from hermes_core.mesh.messages import HeldMark, Hello, MembershipUpdate, NodeDescriptor, OwnMark, Proof
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import Heartbeat
 from hermes_core.session.keys import SessionKeys
@@ -17,6 +17,8 @@ from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.sink import Sink
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import StreamEndedError
+
+Gossip = MembershipUpdate | HeldMark | OwnMark | ErrorNotice
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
@@ -29,6 +31,7 @@ class MeshEvents(Protocol):
     def gossip_down(self, link: GossipLink) -> None: ...
     def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None: ...
     def heard(self, node_id: NodeId) -> None: ...
+    async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None: ...
 
 
 class PeerInbox(Protocol):
@@ -47,13 +50,13 @@ class GossipLink:
     def __init__(self, descriptor: NodeDescriptor) -> None:
         self.descriptor = descriptor
         self.node_id = descriptor.node_id
-        self.outbox: Outbox[MembershipUpdate | ErrorNotice] = Outbox(
+        self.outbox: Outbox[Gossip] = Outbox(
             max_frames=GOSSIP_QUEUE_MESSAGES, max_bytes=GOSSIP_QUEUE_BYTES, measure=estimate_update_bytes
         )
 
-    def send(self, update: MembershipUpdate) -> None:
-        """Queue an update; a peer that does not read for that long is unlinked and starts anew."""
-        if not self.outbox.put(update):
+    def send(self, message: MembershipUpdate | HeldMark | OwnMark) -> None:
+        """Queue a message; a peer that does not read for that long is unlinked and starts anew."""
+        if not self.outbox.put(message):
             self.outbox.close(discard=True)
 
     async def run(self, stream: MeshStream[Any], mesh: MeshEvents) -> None:
@@ -66,7 +69,7 @@ class GossipLink:
             mesh.gossip_down(self)
 
     async def _write(self, stream: MeshStream[Any]) -> None:
-        async def write(batch: list[MembershipUpdate | ErrorNotice]) -> None:
+        async def write(batch: list[Gossip]) -> None:
             for message in batch:
                 await stream.send(message)
 
@@ -76,6 +79,8 @@ class GossipLink:
         while (message := await stream.receive()) is not None:
             if isinstance(message, MembershipUpdate):
                 mesh.receive_update(self.node_id, message)
+            elif isinstance(message, HeldMark | OwnMark):
+                await mesh.receive_mark(self, message)
             elif isinstance(message, Heartbeat):
                 mesh.heard(self.node_id)
             elif isinstance(message, ErrorNotice):

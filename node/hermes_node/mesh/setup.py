@@ -21,6 +21,7 @@ from hermes_node.mesh.interface import MeshListener
 from hermes_node.mesh.links import PeerInbox
 from hermes_node.mesh.server import MeshServer
 from hermes_node.mesh.streams import SERVICE
+from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.transport import StreamServer, Transport
 from hermes_node.tls.files import ReloadingTls
@@ -49,6 +50,7 @@ class MeshContext:
     tls: ReloadingTls
     chats: PeerInbox
     listener: MeshListener
+    witnessing: Witnessing
     now: Callable[[], float]
     log: EventLog
     metrics: NodeMetrics
@@ -71,6 +73,7 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         membership=Membership(context.identity, descriptor, build_mesh_params(config), context.now()),
         settings=config.mesh,
         listener=context.listener,
+        witnessing=context.witnessing,
         now=context.now,
         log=context.log,
         metrics=context.metrics,

@@ -163,6 +163,7 @@ class ResumeReport(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     MARK_FIELD_NUMBER: _builtins.int
     OPEN_ID_FIELD_NUMBER: _builtins.int
+    OPENING_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     identity_fingerprint: _builtins.str
     live_chats: _builtins.int
@@ -184,6 +185,8 @@ class ResumeReport(_message.Message):
     """signed: where the keystore stands, in which opening; an outside witness keeps the highest"""
     open_id: _builtins.str
     """hex; new at every opening"""
+    opening: _builtins.str
+    """what other nodes said of it: waiting, verified, unverified, alone"""
     @_builtins.property
     def keystore(self) -> Global___KeystoreMark: ...
     def __init__(
@@ -204,10 +207,11 @@ class ResumeReport(_message.Message):
         detail: _builtins.str = ...,
         mark: _builtins.bytes = ...,
         open_id: _builtins.str = ...,
+        opening: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["keystore", b"keystore"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_since", b"closed_since", "corrupt", b"corrupt", "detail", b"detail", "expired", b"expired", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "lowered", b"lowered", "mark", b"mark", "missing", b"missing", "node_id", b"node_id", "open_id", b"open_id", "resumed", b"resumed", "rolled_back", b"rolled_back", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_since", b"closed_since", "corrupt", b"corrupt", "detail", b"detail", "expired", b"expired", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "lowered", b"lowered", "mark", b"mark", "missing", b"missing", "node_id", b"node_id", "open_id", b"open_id", "opening", b"opening", "resumed", b"resumed", "rolled_back", b"rolled_back", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

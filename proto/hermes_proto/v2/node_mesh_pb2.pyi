@@ -216,6 +216,27 @@ class MembershipUpdate(_message.Message):
 Global___MembershipUpdate: _TypeAlias = MembershipUpdate  # noqa: Y015
 
 @_typing.final
+class Mark(_message.Message):
+    """A node's signed mark: where its keystore stands, in which opening (136 bytes)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARK_FIELD_NUMBER: _builtins.int
+    mark: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        mark: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mark: _TypeAlias = Mark  # noqa: Y015
+
+@_typing.final
 class JoinMessage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -262,6 +283,8 @@ class GossipMessage(_message.Message):
     UPDATE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    HELD_MARK_FIELD_NUMBER: _builtins.int
+    OWN_MARK_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
     @_builtins.property
@@ -274,6 +297,14 @@ class GossipMessage(_message.Message):
     def heartbeat(self) -> _chat_pb2.Heartbeat: ...
     @_builtins.property
     def error(self) -> _errors_pb2.Error: ...
+    @_builtins.property
+    def held_mark(self) -> Global___Mark:
+        """first of all: the highest that the sender holds of the receiver, empty when none"""
+
+    @_builtins.property
+    def own_mark(self) -> Global___Mark:
+        """for the receiver to keep"""
+
     def __init__(
         self,
         *,
@@ -282,13 +313,15 @@ class GossipMessage(_message.Message):
         update: Global___MembershipUpdate | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         error: _errors_pb2.Error | None = ...,
+        held_mark: Global___Mark | None = ...,
+        own_mark: Global___Mark | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "proof", b"proof", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "proof", b"proof", "tag", b"tag", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "tag", b"tag", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
