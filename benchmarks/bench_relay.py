@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from benchmarks.measure import Figure, build_cost_figure, interleave
-from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered
@@ -23,6 +22,7 @@ from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.neighbour import Neighbour, app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
+from hermes_core.session.keys import StreamKeys
 
 PASSES = (1, 16, 64)
 FRAMES = 1_920
@@ -58,14 +58,14 @@ class Relayed:
         self._apps = [AppChats(identity=each, params=AppParams(), random=SYSTEM_RANDOM) for each in identities]
         self._names: list[Neighbour] = [app_neighbour(app.app_id) for app in self._apps]
         for stream, (each, app) in enumerate(zip(identities, self._apps, strict=True)):
-            binding = bytes([stream]) * 32
-            self._node.connected(self._names[stream], stream, each.public_key, binding, 0.0)
-            app.connected(NODE, identity.public_key, binding, 0.0)
+            keys = StreamKeys(bytes([stream]) * 32, NONCE, NONCE)
+            self._node.connected(self._names[stream], stream, each.public_key, keys, 0.0)
+            app.connected(NODE, identity.public_key, keys, 0.0)
         chat_id = self._apps[0].start_chat(self._apps[1].app_id, 0.0)
         while self._exchange():
             pass
-        leg, nonce = self._apps[0].chats[chat_id].leg, derive_hop_nonce(bytes(32), app_party(self._apps[0].app_id))
-        self._frames = feed(lambda: leg.seal(PAYLOAD, 0.0, nonce=nonce))
+        leg = self._apps[0].chats[chat_id].leg
+        self._frames = feed(lambda: leg.seal(PAYLOAD, 0.0, nonce=NONCE))
 
     def _exchange(self) -> bool:
         moved = False

@@ -12,6 +12,7 @@ from hermes_core.keystore.chat_record_codec import encode_chat_record
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
+from hermes_core.session.keys import StreamKeys
 from hermes_node.keystore import Keystore, Table
 
 BATCH = 16
@@ -29,9 +30,9 @@ class OneChat:
         self._apps = [AppChats(identity=identity, params=AppParams(), random=SYSTEM_RANDOM) for identity in identities]
         self.received = 0
         for stream, (identity, app) in enumerate(zip(identities, self._apps, strict=True)):
-            binding = bytes([stream]) * 32
-            self._node.connected(app_neighbour(app.app_id), stream, identity.public_key, binding, 0.0)
-            app.connected(self._node_id, self._node_identity.public_key, binding, 0.0)
+            keys = StreamKeys(bytes([stream]) * 32, bytes(12), bytes(12))
+            self._node.connected(app_neighbour(app.app_id), stream, identity.public_key, keys, 0.0)
+            app.connected(self._node_id, self._node_identity.public_key, keys, 0.0)
         self._settle()
         self._chat_id: ChatId = self._apps[0].start_chat(self._apps[1].app_id, 0.0)
         self._settle()

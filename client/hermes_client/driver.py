@@ -16,6 +16,7 @@ from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import ChatMessage
+from hermes_core.session.keys import StreamKeys
 from hermes_wire.app import ClientMessage
 from hermes_wire.late_timers import InputsFirst
 
@@ -51,13 +52,13 @@ class AppDriver:
         """Nothing works any more."""
         return self._closed
 
-    def connect(self, node_id: NodeId, node_key: bytes, binding: bytes) -> None:
+    def connect(self, node_id: NodeId, node_key: bytes, keys: StreamKeys) -> None:
         """A session stands: the machine resumes its chats over it."""
         self.outbound.clear()
         self.connected = True
         self._hang_up = None
         self.owes_delete = False
-        self._machine.connected(node_id, node_key, binding, self._loop.time())
+        self._machine.connected(node_id, node_key, keys, self._loop.time())
         self._absorb()
 
     def disconnect(self) -> None:

@@ -105,7 +105,7 @@ class HomeSession:
             connected, keys = await self._exchange(self.challenge, stamp)
         self._keys = keys
         self._interval_s = connected.heartbeat_interval_ms / 1000
-        self._driver.connect(self.challenge.node_id, self.challenge.node_key, keys.stream.binding)
+        self._driver.connect(self.challenge.node_id, self.challenge.node_key, keys.stream)
 
     async def _exchange(self, challenge: Challenge, stamp: int) -> tuple[Connected, SessionKeys]:
         nonce, ephemeral = generate_bytes(NONCE_BYTES, self._random), generate_ephemeral(self._random)

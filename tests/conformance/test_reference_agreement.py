@@ -105,7 +105,7 @@ def test_two_epochs(
         for index, text, seq in messages:
             role = index if initiator == 0 else 1 - index
             start = ref.u64(seq) if kind is ChannelKind.END_TO_END else b""
-            nonce = ref.content_nonce(start) if start else ref.hop_nonce(binding, names[index])
+            nonce = ref.content_nonce(start) if start else binding[12 * index : 12 * index + 12]
             frame = sides[index].channel.seal(text, 0.0, nonce=nonce, aad_suffix=ref.u64(seq))
             chain_keys[role], message_key = ref.step(h, chain_keys[role])
             header = ref.frame_header(kind, chat_id, number, role, positions[role], start)

@@ -195,7 +195,7 @@ class NodeParty:
 
     def connected(self, neighbour: Neighbour, stream: Stream, public_key: bytes, now: float) -> None:
         self.sinks[stream.number] = stream
-        self.running.connected(neighbour, stream.number, public_key, stream.binding, now)
+        self.running.connected(neighbour, stream.number, public_key, stream.keys_of(self.name), now)
 
     def _send(self, sends: list[Send]) -> None:
         for send in sends:

@@ -6,6 +6,8 @@ import random
 from collections import deque
 
 from hermes_core.protocol.messages import ChatMessage
+from hermes_core.session.keys import StreamKeys
+from tests.support.sessions import make_stream_keys
 
 
 class EndOfStream:
@@ -28,6 +30,10 @@ class Stream:
 
     def peer_of(self, name: str) -> str:
         return self.ends[1] if self.ends[0] == name else self.ends[0]
+
+    def keys_of(self, name: str) -> StreamKeys:
+        """What this end is given of the stream's keys."""
+        return make_stream_keys(self.binding, dialled=name == self.ends[0])
 
     def put(self, receiver: str, message: ChatMessage) -> bool:
         """Queue for `receiver`; lost once the stream is broken."""

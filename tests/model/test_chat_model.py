@@ -7,21 +7,21 @@ from collections.abc import Callable
 import pytest
 
 from hermes_core.crypto.aead import NONCE_BYTES
-from hermes_core.endpoint import context as endpoint_context
 from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.delivery import Incoming
 from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ratchet.channel import Channel
-from hermes_core.relay import neighbour
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Neighbour
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.tombstones import Tombstones
+from hermes_core.session.keys import StreamKeys
 from tests.model.ledger import ViolationError
 from tests.model.parties import NodeParty
 from tests.model.runner import run_seed
+from tests.model.streams import Stream
 
 STEPS = 4000
 SEEDS = range(7100, 7126)  # 26 times 4,000 steps; `python -m tests.model` takes others
@@ -116,8 +116,7 @@ def _leave_records(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _share_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stream has the nonces of every other."""
-    for module in (neighbour, endpoint_context):
-        monkeypatch.setattr(module, "derive_hop_nonce", lambda _binding, _sender: bytes(NONCE_BYTES))
+    monkeypatch.setattr(Stream, "keys_of", lambda self, _name: StreamKeys(self.binding, bytes(NONCE_BYTES), bytes(NONCE_BYTES)))
 
 
 def _wait_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

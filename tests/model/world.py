@@ -69,7 +69,7 @@ class World:
         node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, self.now)
         self.settle_node(node)
         app.stream = stream
-        app.machine.connected(node.node_id, node.identity.public_key, stream.binding, self.now)
+        app.machine.connected(node.node_id, node.identity.public_key, stream.keys_of(app.name), self.now)
         app.collect()
         self.spread_directory()
 

@@ -230,9 +230,7 @@ def make_frames() -> Iterator[Case]:
             for position, length in ((0, 0), (1, 1), (2, 64), (300, 200)):
                 end_to_end = epoch.kind == "end-to-end"
                 start = fill(f"start {direction}", 8) if end_to_end else b""
-                binding = b"" if end_to_end else fill("binding")
-                sender = epoch.parties[epoch.initiator ^ direction]
-                nonce = ref.content_nonce(start) if end_to_end else ref.hop_nonce(binding, sender)
+                nonce = ref.content_nonce(start) if end_to_end else fill(f"stream nonce {direction}", 12)
                 header = ref.frame_header(ref.KINDS[epoch.kind], epoch.chat_id, epoch.number, direction, position, start)
                 key = ref.message_key(epoch.h, epoch.schedule[purpose], position)
                 seq = position + 1 if end_to_end else None
@@ -248,8 +246,6 @@ def make_frames() -> Iterator[Case]:
                     "chain_key_0": epoch.schedule[purpose],
                     "message_key": key,
                     "start": start,
-                    "sender_party": sender,
-                    "session_binding": binding,
                     "nonce": nonce,
                     "plaintext": plaintext,
                     "frame": ref.seal(key, nonce, header, plaintext, seq),

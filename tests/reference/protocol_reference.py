@@ -263,11 +263,6 @@ def frame_header(kind: int, chat_id: bytes, epoch: int, direction: int, position
     return u8(2) + u8(kind) + chat_id + u32(epoch) + u8(direction) + u64(position) + start
 
 
-def hop_nonce(binding: bytes, sender: str) -> bytes:
-    """Of everything that `sender` seals for a leg or tieline on the stream with this session binding."""
-    return hashlib.sha256(lp(b"hermes/v2 hop nonce") + lp(binding) + lp(sender.encode())).digest()[:12]
-
-
 def content_nonce(start: bytes) -> bytes:
     return bytes(4) + start
 

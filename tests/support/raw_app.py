@@ -92,7 +92,7 @@ class RawApp:
         await self.write([self.answer(challenge)])
         first = await self.read()
         assert self.keys is not None, first
-        self.chats.connected(challenge.node_id, challenge.node_key, self.keys.stream.binding, time.time())
+        self.chats.connected(challenge.node_id, challenge.node_key, self.keys.stream, time.time())
         self.received += first
         self._reader = asyncio.create_task(self._read())
         self._ticker = asyncio.create_task(self._tick())

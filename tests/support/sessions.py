@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import secrets
 from dataclasses import replace
@@ -12,10 +13,11 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.x25519 import EphemeralKey, generate_ephemeral
 from hermes_core.ids import NodeId
-from hermes_core.protocol.session import CHALLENGE_BYTES, NONCE_BYTES, Challenge, Connect, Connected
+from hermes_core.protocol import session as handshake
+from hermes_core.protocol.session import CHALLENGE_BYTES, Challenge, Connect, Connected
 from hermes_core.session.connect import accept_connect, build_connect, complete_connect, verify_connect
 from hermes_core.session.control import ControlReader, ControlWriter
-from hermes_core.session.keys import SessionKeys, StreamKeys, derive_session_keys
+from hermes_core.session.keys import NONCE_BYTES, SessionKeys, StreamKeys, derive_session_keys
 from hermes_core.session.suites import OFFERED, SessionSuite
 
 _STAMPS = itertools.count(1)
@@ -27,7 +29,7 @@ class AppEnd:
     def __init__(self, identity: Identity, challenge: Challenge, random: RandomSource = SYSTEM_RANDOM) -> None:
         self.challenge = challenge
         self._ephemeral = generate_ephemeral(random)
-        nonce = generate_bytes(NONCE_BYTES, random)
+        nonce = generate_bytes(handshake.NONCE_BYTES, random)
         self.connect = build_connect(identity, challenge, nonce, self._ephemeral, next(_STAMPS))
 
     def complete(self, connected: Connected) -> SessionKeys:
@@ -66,5 +68,7 @@ def make_control_pair() -> tuple[ControlWriter, ControlReader]:
     return ControlWriter(HashId.SHA256, key.copy()), ControlReader(HashId.SHA256, key)
 
 
-def make_stream_keys(fill: bytes = b"1") -> StreamKeys:
-    return StreamKeys(fill * 32, fill * 12, fill * 12)
+def make_stream_keys(binding: bytes, *, dialled: bool) -> StreamKeys:
+    """What one end of a stream with this binding is given, where no handshake is made."""
+    nonces = tuple(hashlib.sha256(binding + purpose).digest()[:NONCE_BYTES] for purpose in (b"a2n", b"n2a"))
+    return StreamKeys(binding, *(nonces if dialled else reversed(nonces)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.output import Effects
@@ -37,12 +36,6 @@ class HomeStream:
     binding: bytes
     send_nonce: bytes
     receive_nonce: bytes
-
-    @classmethod
-    def to(cls, node_id: NodeId, public_key: bytes, binding: bytes, local: Party) -> HomeStream:
-        """The stream of the app `local`."""
-        nonces = derive_hop_nonce(binding, local), derive_hop_nonce(binding, node_party(node_id, public_key))
-        return cls(node_id, public_key, binding, *nonces)
 
     @property
     def party(self) -> Party:

@@ -35,6 +35,7 @@ from hermes_core.protocol.messages import (
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.header import START_BYTES, build_nonce
+from hermes_core.session.keys import StreamKeys
 
 MAX_REMEMBERED_ENDS: Final = 4096
 """Ended chats whose first offer, sent again, is not taken for a new chat."""
@@ -75,12 +76,12 @@ class AppChats:
 
     # the stream
 
-    def connected(self, node_id: NodeId, node_public_key: bytes, binding: bytes, now: float) -> None:
-        """A node proved its identity on a new stream with this session binding; every chat at home there is resumed."""
+    def connected(self, node_id: NodeId, node_public_key: bytes, keys: StreamKeys, now: float) -> None:
+        """A node proved its identity on a new stream with these keys; every chat at home there is resumed."""
         if self._home is not None:
             self.disconnected(now)
         self._now = now
-        self._home = HomeStream.to(node_id, node_public_key, binding, self._context.party)
+        self._home = HomeStream(node_id, node_public_key, *keys)
         for chat_id in list(self.chats):
             chat = self._find_at_home(chat_id)
             if chat is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hermes_core.crypto.hop_nonce import derive_hop_nonce
 from hermes_core.ids import AppId, ChannelKind, NodeId, Party, app_party, node_party
+from hermes_core.session.keys import StreamKeys
 
 StreamId = int
 """Names one stream for as long as the process lives; the shell gives a new number to each and never one twice."""
@@ -38,16 +38,12 @@ class Link:
 
     __slots__ = ("binding", "neighbour", "party", "public_key", "receive_nonce", "send_nonce", "sent_at", "stream")
 
-    def __init__(
-        self, neighbour: Neighbour, stream: StreamId, public_key: bytes, binding: bytes, local: Party, now: float
-    ) -> None:
+    def __init__(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, keys: StreamKeys, now: float) -> None:
         self.neighbour = neighbour
         self.stream = stream
         self.public_key = public_key
-        self.binding = binding
+        self.binding, self.send_nonce, self.receive_nonce = keys
         self.party: Party = _name_party(neighbour, public_key)
-        self.send_nonce = derive_hop_nonce(binding, local)
-        self.receive_nonce = derive_hop_nonce(binding, self.party)
         self.sent_at = now
 
     def note_sent(self, now: float) -> None:

@@ -32,6 +32,7 @@ from hermes_core.relay.resume_gate import ResumeGate
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.standing import ChatEnd
 from hermes_core.relay.tombstones import Tombstones
+from hermes_core.session.keys import StreamKeys
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -94,11 +95,11 @@ class NodeChats:
 
     # streams
 
-    def connected(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, binding: bytes, now: float) -> Link:
-        """A neighbour proved its identity on a new stream with this session binding; an older stream of it is void."""
+    def connected(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, keys: StreamKeys, now: float) -> Link:
+        """A neighbour proved its identity on a new stream with these keys; an older stream of it is void."""
         if neighbour in self._links:
             self.disconnected(neighbour, now)
-        link = self._links[neighbour] = Link(neighbour, stream, public_key, binding, self._context.party, now)
+        link = self._links[neighbour] = Link(neighbour, stream, public_key, keys, now)
         self._dead_at.pop(neighbour, None)
         self._tombstones.send_all(neighbour)
         rows = self._index.rows_of(neighbour)

@@ -110,7 +110,7 @@ class Sessions:
             former = self._sessions.pop(older.stream, None)
             if former is not None:
                 former.end()
-        session.prove(self._chats.connected(neighbour, stream, public_key, keys.stream.binding, now), keys.reader)
+        session.prove(self._chats.connected(neighbour, stream, public_key, keys.stream, now), keys.reader)
 
     def closed(self, stream: StreamId, now: float) -> None:
         """The stream is gone, whoever ended it."""
@@ -230,7 +230,7 @@ class Sessions:
         self._effects.secure(session.stream, keys.writer)
         self._apps[app_id] = session
         self._effects.report(events.SessionOpened(app_id))
-        link = self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, keys.stream.binding, now)
+        link = self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, keys.stream, now)
         session.prove(link, keys.reader)
         self._schedule(session)
 

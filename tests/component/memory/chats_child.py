@@ -25,6 +25,7 @@ from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.neighbour import app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
+from tests.support.sessions import make_stream_keys
 
 CHANNEL = ChannelParams(window=4)
 NODE_PARAMS = ChatParams(
@@ -82,15 +83,19 @@ class World:
         for index in range(2):
             self.nodes[index].update_directory({app_ids[1 - index]: self.node_ids[1 - index]})
             peer_key = self.node_identities[1 - index].public_key
-            self.nodes[index].connected(node_neighbour(self.node_ids[1 - index]), NODE_STREAM, peer_key, b"p" * 32, self.now)
+            between = make_stream_keys(b"p" * 32, dialled=index == 0)
+            self.nodes[index].connected(node_neighbour(self.node_ids[1 - index]), NODE_STREAM, peer_key, between, self.now)
             binding = bytes([index]) * 32
             self.connect_app(index, binding)
-            self.apps[index].connected(self.node_ids[index], self.node_identities[index].public_key, binding, self.now)
+            keys = make_stream_keys(binding, dialled=True)
+            self.apps[index].connected(self.node_ids[index], self.node_identities[index].public_key, keys, self.now)
         self.settle()
 
     def connect_app(self, index: int, binding: bytes) -> None:
         app, key = self.apps[index], self.app_identities[index].public_key
-        self.nodes[index].connected(app_neighbour(app.app_id), APP_STREAM, key, binding, self.now)
+        self.nodes[index].connected(
+            app_neighbour(app.app_id), APP_STREAM, key, make_stream_keys(binding, dialled=False), self.now
+        )
 
     def settle(self) -> None:
         """Deliver until everybody is silent."""
@@ -183,7 +188,9 @@ def reconnect(world: World) -> None:
         binding = bytes([16 + index]) * 32
         app = world.apps[index]
         world.connect_app(index, binding)
-        app.connected(world.node_ids[index], world.node_identities[index].public_key, binding, world.now)
+        app.connected(
+            world.node_ids[index], world.node_identities[index].public_key, make_stream_keys(binding, dialled=True), world.now
+        )
     world.settle()
 
 

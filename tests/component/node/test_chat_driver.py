@@ -121,7 +121,7 @@ class Bench:
         connected, *rest = await sink.outbox.take()
         assert isinstance(connected, Connected)
         keys = self.keys[sink] = end.complete(connected)
-        app.connected(NODE, self.identity.public_key, keys.stream.binding, time.time())
+        app.connected(NODE, self.identity.public_key, keys.stream, time.time())
         for message in rest:
             app.receive(message, time.time())
         return sink

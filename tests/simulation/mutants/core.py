@@ -7,7 +7,6 @@ from typing import Any
 from hermes_core.crypto.aead import KEY_BYTES, NONCE_BYTES
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi
-from hermes_core.endpoint import context as endpoint_context
 from hermes_core.endpoint import router as endpoint_router
 from hermes_core.endpoint.context import HomeStream
 from hermes_core.endpoint.hop import Hop as AppHop
@@ -18,7 +17,6 @@ from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.state import DirectionSnapshot
-from hermes_core.relay import neighbour
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.hops import Hops
@@ -27,6 +25,8 @@ from hermes_core.relay.router import NodeChats
 from hermes_core.relay.sessions import Sessions
 from hermes_core.relay.standing import Standing
 from hermes_core.relay.tombstones import Tombstones
+from hermes_core.session import connect, join
+from hermes_core.session.keys import SessionKeys, derive_session_keys
 from tests.simulation.invariants.codes import NoHonestPartyIsAccused
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
@@ -74,8 +74,13 @@ def _(patches: Patches) -> None:
     schedule="mended-a-nonce-comes-back-with-an-old-volume.json",
 )
 def _(patches: Patches) -> None:
-    for module in (neighbour, endpoint_context):
-        patches.set(module, "derive_hop_nonce", lambda _binding, _sender: bytes(NONCE_BYTES))
+    def derive(*args: Any, **more: Any) -> SessionKeys:
+        keys = derive_session_keys(*args, **more)
+        keys.stream = keys.stream._replace(send_nonce=bytes(NONCE_BYTES), receive_nonce=bytes(NONCE_BYTES))
+        return keys
+
+    for module in (connect, join):
+        patches.set(module, "derive_session_keys", derive)
 
 
 @CORE.add(

@@ -17,12 +17,14 @@ from hermes_core.protocol.payload import encode_ack, encode_data
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.header import build_nonce
 from tests.support.random_sources import SeededRandom
+from tests.support.sessions import make_stream_keys
 
 HOME_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"h" * 32)))
 PEER_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"p" * 32)))
 OWN_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"o" * 32)))
 OWN_PARTY = app_party(derive_app_id(OWN_KEY.public_key))
-HOME = HomeStream.to(NodeId("node-0"), HOME_KEY.public_key, b"1" * 32, OWN_PARTY)
+HOME_KEYS = make_stream_keys(b"1" * 32, dialled=True)
+HOME = HomeStream(NodeId("node-0"), HOME_KEY.public_key, *HOME_KEYS)
 OWN_NONCE, PEER_NONCE = build_nonce(b"own    1"), build_nonce(b"peer   1")
 NOW = 1000.0
 

@@ -14,7 +14,8 @@ from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, derive_app_id
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, PathState, Sealed
 from tests.support.random_sources import SeededRandom
-from tests.unit.hermes_core.endpoint.parts import HOME, NOW, OWN_KEY, PEER_KEY, FarEnds
+from tests.support.sessions import make_stream_keys
+from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEYS, NOW, OWN_KEY, PEER_KEY, FarEnds
 
 PEER = derive_app_id(PEER_KEY.public_key)
 
@@ -22,7 +23,7 @@ PEER = derive_app_id(PEER_KEY.public_key)
 def make_app(params: AppParams | None = None) -> AppChats:
     """An app at home at HOME."""
     app = AppChats(identity=OWN_KEY, params=params or AppParams(), random=SeededRandom("app"))
-    app.connected(HOME.node_id, HOME.public_key, HOME.binding, NOW)
+    app.connected(HOME.node_id, HOME.public_key, HOME_KEYS, NOW)
     return app
 
 
@@ -72,7 +73,7 @@ def test_the_latest_ends_are_remembered_and_no_more() -> None:
     for _ in range(MAX_REMEMBERED_ENDS + 1):
         ids.append(app.start_chat(PEER, NOW))
         app.disconnected(NOW)
-        app.connected(HOME.node_id, HOME.public_key, HOME.binding, NOW)
+        app.connected(HOME.node_id, HOME.public_key, HOME_KEYS, NOW)
     app.take_output()
     for chat_id, code in ((ids[0], None), (ids[1], ErrorCode.CHAT_EXISTS), (ids[-1], ErrorCode.CHAT_EXISTS)):
         app.receive(FarEnds(chat_id).offer(), NOW)
@@ -86,7 +87,7 @@ def test_the_latest_ends_are_remembered_and_no_more() -> None:
 def test_another_node_has_no_say(name: str, key: bytes) -> None:
     """Nor has one of the home's name: whoever answers the dial with a key of its own ends nothing."""
     app, chat_id, far = make_app_with_chat()
-    app.connected(NodeId(name), key, b"2" * 32, NOW)
+    app.connected(NodeId(name), key, make_stream_keys(b"2" * 32, dialled=True), NOW)
     output = app.take_output()
     assert not [event for event in output.events if isinstance(event, ChatEnded)]
     assert not output.sends

@@ -31,6 +31,7 @@ from hermes_core.relay.events import ChatOpened, HandshakeFailed
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
+from tests.support.sessions import make_stream_keys
 
 
 @pytest.mark.parametrize(("nodes", "messages"), [(1, 9), (2, 14)])
@@ -380,7 +381,7 @@ def test_foreigners_learn_nothing() -> None:
     claims = (dataclasses.replace(_claim(), epoch=1),)
     eve = Identity.generate()
     eve_id = derive_app_id(eve.public_key)
-    world.n.running.connected(app_neighbour(eve_id), 999, eve.public_key, bytes(32), world.now)
+    world.n.running.connected(app_neighbour(eve_id), 999, eve.public_key, make_stream_keys(bytes(32), dialled=True), world.now)
     before = world.n.running.take_output()
     assert not before.sends
     replies = []

@@ -32,6 +32,7 @@ from hermes_core.relay.neighbour import app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 from tests.model.parties import Store
+from tests.support.sessions import make_stream_keys
 
 
 def talk(world: HonestWorld, chat_id: ChatId, count: int = 3) -> None:
@@ -224,7 +225,7 @@ def test_what_an_app_had_not_sent_does_not_reach_a_new_stream() -> None:
     machine = world.a.machine
     machine.send(chat_id, b"x", world.now)
     machine.disconnected(world.now)
-    machine.connected(world.n.node_id, world.n.identity.public_key, bytes(32), world.now)
+    machine.connected(world.n.node_id, world.n.identity.public_key, make_stream_keys(bytes(32), dialled=True), world.now)
     assert [type(message) for message in machine.take_output().sends] == [Resume]
 
 
@@ -542,7 +543,9 @@ def test_stale_output_does_not_reach_a_new_stream() -> None:
     message = stream.inbox["node-0"].popleft()
     machine.receive(node_neighbour(world.m.node_id), message, world.now)  # type: ignore[arg-type]
     machine.disconnected(app_neighbour(world.a.app_id), world.now)
-    machine.connected(app_neighbour(world.a.app_id), 999, world.a.identity.public_key, bytes(32), world.now)
+    machine.connected(
+        app_neighbour(world.a.app_id), 999, world.a.identity.public_key, make_stream_keys(bytes(32), dialled=True), world.now
+    )
     new = [type(send.message) for send in machine.take_output().sends if send.stream == 999]
     assert new
     assert Sealed not in new
