@@ -1,7 +1,7 @@
-"""What a hostile middle may do to the messages of a link that ends before the node (a load balancer, an ingress): as data.
+"""What a hostile middle may do to the messages of a link on which it ends TLS, between an app and a node or two nodes: as data.
 
-Each ability is made from choices of its own and gets one message at a time; what it returns goes on instead. Links between
-nodes have mutual TLS: there a middle can only hold back and cut, which the faults of the network do.
+Each ability is made from choices of its own and gets one message at a time; what it returns goes on instead. Those that make
+something up are in tests/simulation/forgery.py.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-Middle = Callable[[bytes], list[bytes]]
+from tests.simulation import forgery
+from tests.simulation.pipes import Way
+
+Middle = Callable[[Way, bytes], list[bytes]]
 
 
 def drop(choices: random.Random) -> Middle:
     """One message in five is lost, and TCP does not know."""
-    return lambda data: [] if choices.random() < 0.2 else [data]
+    return lambda _, data: [] if choices.random() < 0.2 else [data]
 
 
 def repeat(choices: random.Random) -> Middle:
     """One message in five comes twice."""
-    return lambda data: [data, data] if choices.random() < 0.2 else [data]
+    return lambda _, data: [data, data] if choices.random() < 0.2 else [data]
 
 
 def swap(choices: random.Random) -> Middle:
     """One message in five is overtaken by the next."""
     held: list[bytes] = []
 
-    def pass_on(data: bytes) -> list[bytes]:
+    def pass_on(_: Way, data: bytes) -> list[bytes]:
         if held:
             return [data, held.pop()]
         if choices.random() < 0.2:
@@ -42,7 +45,7 @@ def record(choices: random.Random) -> Middle:
     """Everything is kept, and one message in five is followed by an older one."""
     kept: list[bytes] = []
 
-    def pass_on(data: bytes) -> list[bytes]:
+    def pass_on(_: Way, data: bytes) -> list[bytes]:
         kept.append(data)
         return [data, choices.choice(kept)] if choices.random() < 0.2 else [data]
 
@@ -52,7 +55,7 @@ def record(choices: random.Random) -> Middle:
 def flip(choices: random.Random) -> Middle:
     """A bit is turned in one message in five."""
 
-    def pass_on(data: bytes) -> list[bytes]:
+    def pass_on(_: Way, data: bytes) -> list[bytes]:
         if not data or choices.random() >= 0.2:
             return [data]
         changed = bytearray(data)
@@ -62,6 +65,26 @@ def flip(choices: random.Random) -> Middle:
     return pass_on
 
 
+def forge(choices: random.Random) -> Middle:
+    """One message in five is joined by one that nobody sent, in somebody's name."""
+    return forgery.Forger(choices).forge
+
+
+def splice(choices: random.Random) -> Middle:
+    """One control message in five has another's field, chat or tag."""
+    return forgery.Forger(choices).splice
+
+
+def replay(choices: random.Random) -> Middle:
+    """One message in five is joined by a control message of before, alone, of this stream or another one."""
+    return forgery.Forger(choices).replay
+
+
+def impersonate(choices: random.Random) -> Middle:
+    """Every challenge has the middle's own node key in it, and one message in five an error that speaks for the node."""
+    return forgery.Forger(choices).impersonate
+
+
 ABILITIES: Final[dict[str, Callable[[random.Random], Middle]]] = {
-    ability.__name__: ability for ability in (drop, repeat, swap, record, flip)
+    ability.__name__: ability for ability in (drop, repeat, swap, record, flip, forge, splice, replay, impersonate)
 }

@@ -81,7 +81,7 @@ def _draw(choices: random.Random, nodes: int, apps: list[str]) -> Fault:
     elif kind in {"cut", "reset", "half_open", "lossy", "slow"}:
         other = choices.choice((other_node, app))
     elif kind == "hostile_middle":
-        other = app
+        other = choices.choice((app, app, other_node))
     for_s = short_s if kind in {"kill_app", "reconnect", "set_clock", "mass_restart"} else long_s
     amounts = _AMOUNTS.get(kind, (0.0,))
     how = choices.choice(sorted(ABILITIES)) if kind == "hostile_middle" else ""

@@ -173,7 +173,7 @@ def half_open(world: World, it: Fault) -> bool:
 
 @fault
 def hostile_middle(world: World, it: Fault) -> Callable[[], bool]:
-    """Somebody between an app and a node does what `how` says to their messages; then the connection is cut."""
+    """Somebody who ends TLS between an app and a node, or two nodes, does what `how` says to their messages until it is cut."""
     link = world.network.link(it.target, it.other)
     link.middle = ABILITIES[it.how](world.draws.of("middle", f"{it.target} {it.other} {it.at_s}"))
     before = link.changed

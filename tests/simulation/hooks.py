@@ -40,6 +40,8 @@ class Hooks:
         self.timer_fires = listeners("timer_fires")
         self.sealed = listeners("sealed")
         self.secret_made = listeners("secret_made")
+        self.control_sent = listeners("control_sent")
+        self.control_taken = listeners("control_taken")
         self.process_ended = listeners("process_ended")
         self.at_rest = listeners("at_rest")
 

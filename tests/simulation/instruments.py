@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 import warnings
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from hermes_core.crypto.aead import KEY_BYTES
 from hermes_core.crypto.secret import SecretBytes
@@ -15,9 +15,12 @@ from hermes_core.crypto.sodium import ffi
 from hermes_core.endpoint.output import AppOutput
 from hermes_core.endpoint.router import AppChats
 from hermes_core.mesh.machine import Membership
+from hermes_core.protocol.messages import Sealed
 from hermes_core.ratchet import channel
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.relay import Relay
+from hermes_core.session.canonical import CONTROL
+from hermes_core.session.control import ControlReader, ControlWriter, Tagged
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.keystore import Keystore
 from hermes_node.lifecycle import housekeeping, node, start
@@ -27,6 +30,13 @@ from tests.simulation.loop import CURRENT, Process
 
 TICK_S: Final = 1.0
 """Of housekeeping: how long readiness may lag."""
+
+
+class ControlPlace(NamedTuple):
+    """A control message, and how many sealed frames were before it."""
+
+    message: Any
+    sealed: int
 
 
 class Listener(Protocol):
@@ -41,6 +51,8 @@ class Listener(Protocol):
     def timer_fires(self, process: Process, late_s: float) -> None: ...
     def sealed(self, process: Process | None, key: bytes, nonce: bytes, frame: bytes) -> None: ...
     def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
+    def control_sent(self, key: bytes, place: ControlPlace) -> None: ...
+    def control_taken(self, process: Process | None, key: bytes, place: ControlPlace) -> None: ...
 
 
 _listener: Listener | None = None
@@ -67,6 +79,7 @@ def _install() -> None:
     _hook_apps()
     _hook_membership()
     _hook_secrets()
+    _hook_sessions()
 
 
 def _leave_out() -> None:
@@ -205,3 +218,26 @@ def _hook_secrets() -> None:
 
     where.seal_frame = seal_frame
     SecretBytes.__init__ = init  # type: ignore[method-assign]
+
+
+def _hook_sessions() -> None:
+    real_tag, real_open = ControlWriter.tag, ControlReader.open
+
+    def tag(self: ControlWriter, messages: Any) -> list[Any]:
+        sealed, key = self._sealed, bytes(self._key.buffer)
+        tagged = real_tag(self, messages)
+        for item in tagged:
+            if type(item) is Sealed:
+                sealed += 1
+            elif type(item) is Tagged and _listener is not None:
+                _listener.control_sent(key, ControlPlace(item.message, sealed))
+        return tagged
+
+    def open_item(self: ControlReader, item: Any) -> Any:
+        message = real_open(self, item)
+        if _listener is not None and type(message) in CONTROL:
+            _listener.control_taken(CURRENT.get(), bytes(self._key.buffer), ControlPlace(message, self._sealed))
+        return message
+
+    ControlWriter.tag = tag  # type: ignore[method-assign]
+    ControlReader.open = open_item  # type: ignore[method-assign, assignment]

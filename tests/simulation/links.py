@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tests.simulation.adversary import Middle
     from tests.simulation.loop import Process, VirtualLoop
-    from tests.simulation.pipes import Pipe
+    from tests.simulation.pipes import Pipe, Way
     from tests.simulation.streams import SimStream
 
 USUAL_DELAYS_S: Final = (0.0002, 0.0004, 0.001, 0.002, 0.02)
@@ -49,9 +49,9 @@ class Link:
             wait_s = min(2 * wait_s, 3.0)
         return delay_s
 
-    def pass_on(self, data: bytes) -> list[bytes]:
+    def pass_on(self, way: Way, data: bytes) -> list[bytes]:
         """What a hostile middle makes of a message."""
-        passed = [data] if self.middle is None else self.middle(data)
+        passed = [data] if self.middle is None else self.middle(way, data)
         self.changed += passed != [data]
         return passed
 

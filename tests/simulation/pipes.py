@@ -28,6 +28,13 @@ class Arrival(NamedTuple):
     at_s: float
 
 
+class Way(NamedTuple):
+    """What kind of stream it is, and whether this direction leads to who dialled."""
+
+    path: str
+    to_dialler: bool
+
+
 class Held(NamedTuple):
     """The write that waits for room, and who waits for it; nobody, once that task was cancelled."""
 
@@ -38,10 +45,11 @@ class Held(NamedTuple):
 class Pipe:
     """`broken`: why nothing more can be read; `status`: how the writer ended, None in order. `on_end`: when the end arrives."""
 
-    def __init__(self, loop: VirtualLoop, link: Link, receiver: Process, on_end: Callable[[], None]) -> None:
+    def __init__(self, loop: VirtualLoop, link: Link, receiver: Process, way: Way, on_end: Callable[[], None]) -> None:
         self._loop = loop
         self._link = link
         self._receiver = receiver
+        self._way = way
         self._on_end = on_end
         self._arrived: deque[Arrival] = deque()
         self._unread_bytes = 0
@@ -104,7 +112,7 @@ class Pipe:
             held.left.set_exception(error)
 
     def put(self, data: bytes | None) -> None:
-        for passed in [END] if data is END else self._link.pass_on(data):
+        for passed in [END] if data is END else self._link.pass_on(self._way, data):
             self._unread_bytes += len(passed or b"")
             self._link.carry(self, passed)
 

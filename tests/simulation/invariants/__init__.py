@@ -6,6 +6,7 @@ from tests.simulation.invariants.acknowledgements import AcknowledgedMeansTaken
 from tests.simulation.invariants.base import Invariant
 from tests.simulation.invariants.codes import NoHonestPartyIsAccused
 from tests.simulation.invariants.commits import DiskAheadOfWire
+from tests.simulation.invariants.controls import ControlsCountAsSent
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
 from tests.simulation.invariants.paths import PathsComeUp
@@ -28,5 +29,6 @@ ALL: tuple[type[Invariant], ...] = (
     StoppedMeansWiped,
     NothingRemains,
     AcknowledgedMeansTaken,
+    ControlsCountAsSent,
 )
 """The ledger (tests/simulation/ledger.py) holds the last one: exactly once, in order."""

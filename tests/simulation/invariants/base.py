@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hermes_core.endpoint.output import AppOutput
     from hermes_core.relay.output import NodeOutput
     from hermes_node.keystore import Keystore
+    from tests.simulation.instruments import ControlPlace
     from tests.simulation.loop import Process
     from tests.simulation.streams import SimStream
     from tests.simulation.world import World
@@ -44,6 +45,12 @@ class Invariant:
     def timer_fires(self, process: Process, late_s: float) -> None: ...
     def sealed(self, process: Process | None, key: bytes, nonce: bytes, frame: bytes) -> None: ...
     def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
+    def control_sent(self, key: bytes, place: ControlPlace) -> None:
+        """A control message got its tag, under the key of its direction."""
+
+    def control_taken(self, process: Process | None, key: bytes, place: ControlPlace) -> None:
+        """One was let through to the machine."""
+
     def process_ended(self, process: Process, exit_code: int, reason: str) -> None:
         """A node's process ended by itself."""
 

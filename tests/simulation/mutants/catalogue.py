@@ -8,6 +8,7 @@ from tests.simulation.mutants.clients import CLIENTS
 from tests.simulation.mutants.core import CORE
 from tests.simulation.mutants.keystore import KEYSTORE
 from tests.simulation.mutants.mutant import Mutant
+from tests.simulation.mutants.sessions import SESSIONS
 from tests.simulation.mutants.shells import SHELLS
 
-ALL: Final[tuple[Mutant, ...]] = (*SHELLS, *CLIENTS, *CORE, *KEYSTORE)
+ALL: Final[tuple[Mutant, ...]] = (*SHELLS, *CLIENTS, *CORE, *SESSIONS, *KEYSTORE)
