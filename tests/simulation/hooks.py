@@ -39,6 +39,7 @@ class Hooks:
         self.written = listeners("written")
         self.timer_fires = listeners("timer_fires")
         self.sealed = listeners("sealed")
+        self.opened = listeners("opened")
         self.secret_made = listeners("secret_made")
         self.control_sent = listeners("control_sent")
         self.control_taken = listeners("control_taken")

@@ -17,6 +17,7 @@ from hermes_core.endpoint.router import AppChats
 from hermes_core.mesh.machine import Membership
 from hermes_core.protocol.messages import Sealed
 from hermes_core.ratchet import channel
+from hermes_core.ratchet.epoch import Epoch
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.relay import Relay
 from hermes_core.session.canonical import CONTROL
@@ -50,6 +51,7 @@ class Listener(Protocol):
     def app_connected(self, process: Process) -> None: ...
     def timer_fires(self, process: Process, late_s: float) -> None: ...
     def sealed(self, process: Process | None, key: bytes, nonce: bytes, frame: bytes) -> None: ...
+    def opened(self, process: Process | None, kind: int, missing: int) -> None: ...
     def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
     def control_sent(self, key: bytes, place: ControlPlace) -> None: ...
     def control_taken(self, process: Process | None, key: bytes, place: ControlPlace) -> None: ...
@@ -203,7 +205,7 @@ def _hook_membership() -> None:
 
 def _hook_secrets() -> None:
     where: Any = channel
-    real_seal, real_init = where.seal_frame, SecretBytes.__init__
+    real_seal, real_accept, real_init = where.seal_frame, Epoch.accept, SecretBytes.__init__
 
     def seal_frame(key: Any, nonce: bytes, header: bytes, plaintext: bytes, aad: bytes) -> bytes:
         frame: bytes = real_seal(key, nonce, header, plaintext, aad)
@@ -211,12 +213,18 @@ def _hook_secrets() -> None:
             _listener.sealed(CURRENT.get(), ffi.buffer(key, KEY_BYTES)[:], nonce, frame)
         return frame
 
+    def accept(self: Epoch, position: int) -> None:
+        if _listener is not None:
+            _listener.opened(CURRENT.get(), self.recv_prefix[1], position - self.recv.next)
+        real_accept(self, position)
+
     def init(self: SecretBytes, length: int) -> None:
         real_init(self, length)
         if _listener is not None:
             _listener.secret_made(CURRENT.get(), self)
 
     where.seal_frame = seal_frame
+    Epoch.accept = accept  # type: ignore[method-assign]
     SecretBytes.__init__ = init  # type: ignore[method-assign]
 
 

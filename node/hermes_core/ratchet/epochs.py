@@ -19,6 +19,8 @@ from hermes_core.ratchet.params import ChannelParams
 from hermes_core.ratchet.state import EpochSnapshot
 
 _NEVER: Final = float("inf")
+FIRST_RESERVATION: Final = 16
+"""Positions of the first reservation of a direction in an epoch."""
 
 
 class Epochs:
@@ -139,8 +141,11 @@ class Epochs:
             self.pending.in_step = False
 
     def reserve(self, chain: Chain, position: int, now: float) -> None:
-        """Reserve a window of `chain` from `position` on: durable before the position is used."""
-        chain.reserve(position, self._params.window, now)
+        """Reserve positions of `chain` from `position` on: durable before it is used.
+
+        Few at first, since every chat pays for them when it opens, and twice as many each time, up to the window.
+        """
+        chain.reserve(position, min(self._params.window, FIRST_RESERVATION + position), now)
         self.dirty = True
 
     # persistence, time and end

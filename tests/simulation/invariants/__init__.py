@@ -9,6 +9,7 @@ from tests.simulation.invariants.commits import DiskAheadOfWire
 from tests.simulation.invariants.controls import ControlsCountAsSent
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
+from tests.simulation.invariants.order import HopsKeepTheOrder
 from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.reservations import PositionsAreReserved
@@ -21,6 +22,7 @@ ALL: tuple[type[Invariant], ...] = (
     PositionsAreReserved,
     FramesStayOnTheirStream,
     NoKeyForTwoPlaintexts,
+    HopsKeepTheOrder,
     InputsBeforeTimers,
     TimersCome,
     NoHonestPartyIsAccused,

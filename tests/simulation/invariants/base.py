@@ -44,6 +44,9 @@ class Invariant:
 
     def timer_fires(self, process: Process, late_s: float) -> None: ...
     def sealed(self, process: Process | None, key: bytes, nonce: bytes, frame: bytes) -> None: ...
+    def opened(self, process: Process | None, kind: int, missing: int) -> None:
+        """A frame of a channel of this kind was opened, so many positions beyond the next one."""
+
     def secret_made(self, process: Process | None, secret: SecretBytes) -> None: ...
     def control_sent(self, key: bytes, place: ControlPlace) -> None:
         """A control message got its tag, under the key of its direction."""

@@ -14,6 +14,7 @@ from hermes_core.endpoint.transfer import Transfer
 from hermes_core.protocol.messages import Closed, CloseReason, PathState
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
+from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.state import DirectionSnapshot
@@ -30,6 +31,7 @@ from hermes_core.session.keys import SessionKeys, derive_session_keys
 from tests.simulation.invariants.codes import NoHonestPartyIsAccused
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
+from tests.simulation.invariants.order import HopsKeepTheOrder
 from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.reservations import PositionsAreReserved
@@ -95,6 +97,15 @@ def _(patches: Patches) -> None:
         former(self, HomeStream(home.node_id, home.public_key, home.binding, *nonces), now)
 
     former = patches.set(AppHop, "connect", connect)
+
+
+@CORE.add("gap-followed", "A receiver steps over positions that are missing on a hop.", HopsKeepTheOrder.name, starts_at=23)
+def _(patches: Patches) -> None:
+    def open_frame(self: Channel, frame: bytes, now: float, **more: Any) -> bytes:
+        opened: bytes = former(self, frame, now, **more | {"may_lack": self.params.max_skip})
+        return opened
+
+    former = patches.set(Channel, "open", open_frame)
 
 
 @CORE.add("start-constant", "Every start of an app seals its content with the same nonce.", NoKeyForTwoPlaintexts.name)

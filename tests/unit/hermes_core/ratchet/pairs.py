@@ -101,6 +101,20 @@ def make_ready_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams |
     return pair
 
 
+def reserving_positions(window: int, count: int) -> list[int]:
+    """At which of the first `count` positions of an epoch a reservation is made: of 16, 32, 64 … up to the window."""
+    places, size = [0], min(16, window)
+    while places[-1] + size < count:
+        places.append(places[-1] + size)
+        size = min(2 * size, window)
+    return places
+
+
+def reserved_after(window: int, count: int) -> int:
+    """The reserved position once `count` positions were used."""
+    return next(place for place in reserving_positions(window, count + window + 1) if place >= count)
+
+
 def describe_state(channel: Channel) -> tuple[object, ...]:
     """Everything a channel would persist, and its positions, as plain comparable values."""
     current, pending = channel.epochs.current, channel.epochs.pending

@@ -12,7 +12,7 @@ from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, Role
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
-from tests.unit.hermes_core.ratchet.pairs import BINDING, CHAT, Pair, describe_state, make_pair, make_ready_pair
+from tests.unit.hermes_core.ratchet.pairs import BINDING, CHAT, Pair, describe_state, make_pair, make_ready_pair, reserved_after
 
 
 def refuse(channel: Channel, code: ErrorCode, claims: tuple[EpochClaim, ...], binding: bytes = BINDING) -> ProtocolError:
@@ -68,8 +68,8 @@ def test_a_restarted_side_is_met_where_it_resumes(restart: str) -> None:
     if restart in ("b", "both"):
         pair.restart_b(pair.b.snapshot())
     pair.resume()
-    assert pair.a.send_next == pair.b.recv_next == 256
-    assert pair.b.send_next == pair.a.recv_next == 256
+    assert pair.a.send_next == pair.b.recv_next == reserved_after(256, 5)
+    assert pair.b.send_next == pair.a.recv_next == reserved_after(256, 1)
     exchange(pair, 300)
     assert pair.a.open(pair.b.seal(b"y", 0.0), 0.0) == b"y"
 
@@ -80,7 +80,7 @@ def test_a_resume_never_lowers_a_position() -> None:
     exchange(pair, 300)
     pair.restart_b(pair.b.snapshot())
     before = pair.b.recv_next, pair.b.send_next
-    assert before == (512, 0)
+    assert before == (reserved_after(256, 300), 0)
     pair.b.resume(forge_claim(pair), BINDING, 0.0)
     assert (pair.b.recv_next, pair.b.send_next) == before
     refuse(pair.b, ErrorCode.ROLLBACK_DETECTED, stale)
