@@ -11,7 +11,7 @@ from hermes_client.client import HermesClient
 from hermes_client.errors import ChatEndedError
 from hermes_core.errors import HermesError
 from hermes_core.ids import AppId
-from hermes_core.ratchet.header import MAX_CONTENT_BYTES
+from hermes_core.ratchet.padding import MAX_CONTENT_BYTES
 
 HELP: Final = (
     "/rekey  new keys    /status  epoch and path    /delete  end the chat, wipe its keys    /quit  leave    /help  this"

@@ -62,7 +62,10 @@ WindowMessages = Annotated[
     int, bounds(WINDOW_MESSAGES, 1, 65_536, "messages", "Messages an app may have unacknowledged in one chat.")
 ]
 WindowBytes = Annotated[
-    int, bounds(WINDOW_BYTES, 1, 1024 * _MIB, "bytes", "Content bytes an app may have unacknowledged in one chat.")
+    int,
+    bounds(
+        WINDOW_BYTES, _MIB // 8, 1024 * _MIB, "bytes", "Bytes of end-to-end frames an app may have unacknowledged in one chat."
+    ),
 ]
 MaxChats = Annotated[int, bounds(200_000, 1, 10_000_000, "chats", "Chats of one node.")]
 MaxChatsPerApp = Annotated[int, bounds(10_000, 1, 1_000_000, "chats", "Chats of one app on one node.")]

@@ -32,6 +32,7 @@ from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import build_nonce
+from hermes_core.ratchet.padding import pad, padded_length, unpad
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
 from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 from hermes_core.session.canonical import CONTROL, encode_control
@@ -262,6 +263,14 @@ def test_ring(case: dict[str, Any]) -> None:
     assert ",".join(HashRing([*members, node_id]).find(node_id.encode(), WITNESSES, without=node_id)) == case["witnesses"]
 
 
+@pytest.mark.parametrize("case", load("padding"))
+def test_padding(case: dict[str, Any]) -> None:
+    assert padded_length(case["content_bytes"]) == case["plaintext_bytes"]
+    if "content" in case:
+        assert pad(case["content"], padding=True) == case["plaintext"]
+        assert unpad(case["plaintext"]) == case["content"]
+
+
 @pytest.mark.parametrize("case", load("acks"))
 def test_acks(case: dict[str, Any]) -> None:
     for role in Role:
@@ -289,6 +298,6 @@ def test_resume(case: dict[str, Any]) -> None:
 
 def test_every_file_is_run() -> None:
     tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_handshake]
-    tests += [test_chain_steps, test_frames, test_ring, test_acks, test_resume]
+    tests += [test_chain_steps, test_frames, test_padding, test_ring, test_acks, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}

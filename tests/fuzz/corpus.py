@@ -18,8 +18,8 @@ def load_targets() -> dict[str, Callable[[bytes], None]]:
 
 def list_targets() -> list[str]:
     return [
-        "header", "open", "offer", "answer", "resume", "payload", "client-batch", "server-batch", "peer-batch", "gossip",
-        "join", "record", "keystore-header",
+        "header", "open", "content", "offer", "answer", "resume", "payload", "client-batch", "server-batch", "peer-batch",
+        "gossip", "join", "record", "keystore-header",
     ]  # fmt: skip  # named here, so that atheris can instrument what the targets import
 
 
@@ -42,6 +42,7 @@ def make_seeds() -> dict[str, list[bytes]]:
     from hermes_core.protocol import payload
     from hermes_core.protocol.messages import PathState, Sealed
     from hermes_core.protocol.session import Challenge, Connect, Heartbeat
+    from hermes_core.ratchet.padding import pad
     from hermes_wire.app import build_client_batch, build_server_batch
     from hermes_wire.peer import build_gossip, build_join, build_peer_batch
     from tests.fuzz import targets
@@ -57,6 +58,7 @@ def make_seeds() -> dict[str, list[bytes]]:
     return {
         "header": frames[:2],
         "open": frames[:3] + frames[-1:],
+        "content": [pad(b"hello", padding=True), pad(bytes(200), padding=False)],
         "offer": [offer, offer.replace(ALICE.public_key, b"")],
         "answer": [targets.encode_statement(targets.OFFER, ALICE.public_key, bytes(32))],
         "resume": [targets.encode_claims(targets.LEG_CLAIMS), targets.encode_claims(targets.LEG_CLAIMS * 2)],

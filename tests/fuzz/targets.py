@@ -16,6 +16,7 @@ from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import POSITION_END, parse_header
+from hermes_core.ratchet.padding import pad, unpad
 from tests.support.frames import encode_header
 from tests.support.random_sources import ListedRandom
 from tests.unit.hermes_core.ratchet.pairs import ALICE, BINDING, BOB, CHAT, Pair, describe_state, make_pair
@@ -62,6 +63,15 @@ def fuzz_open(data: bytes) -> None:
         assert describe_state(channel) == before
         return
     assert content == AUTHENTIC[data]
+
+
+def fuzz_content(data: bytes) -> None:
+    """What was sealed end to end: content and zeros, or refused."""
+    try:
+        content = unpad(data)
+    except ProtocolError:
+        return
+    assert data.rstrip(b"\0") == pad(content, padding=False).rstrip(b"\0")
 
 
 def parse_statement(data: bytes) -> tuple[KeyStatement, bytes, bytes]:
@@ -152,6 +162,7 @@ def fuzz_resume(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "header": fuzz_header,
     "open": fuzz_open,
+    "content": fuzz_content,
     "offer": fuzz_offer,
     "answer": fuzz_answer,
     "resume": fuzz_resume,

@@ -261,6 +261,14 @@ def make_ring() -> Iterator[Case]:
             yield {"node_id": name, "members": ",".join(others), "witnesses": ",".join(witnesses)}
 
 
+def make_padding() -> Iterator[Case]:
+    for length in (0, 1, 64, 123, 124, 125, 128, 255, 256, 300, 1000, 4096, 32767, 65535, 65536):
+        content = fill(f"content {length}", length)
+        plaintext = ref.content_plaintext(content, ref.padded_length(length))
+        whole = {"content": content, "plaintext": plaintext} if length <= 300 else {}
+        yield {"content_bytes": length, "plaintext_bytes": len(plaintext), **whole}
+
+
 def make_acks() -> Iterator[Case]:
     for epoch in all_epochs():
         if epoch.kind == "end-to-end":
@@ -308,6 +316,7 @@ FILES = {
     "handshake": (make_handshake, "Handshake: offer, answer, transcript, key schedule, confirmation"),
     "ratchet": (make_ratchet, "Ratchet: chain steps"),
     "frames": (make_frames, "Ratchet: nonces and sealed frames"),
+    "padding": (make_padding, "Content: padded plaintexts of end-to-end frames; long ones by their lengths alone"),
     "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
     "ring": (make_ring, "Witnesses: the three that a node's name finds on the ring"),
     "resume": (make_resume, "Resume: claims and their tags"),

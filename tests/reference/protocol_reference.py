@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 from typing import Any
 
 from nacl.bindings import (
@@ -271,6 +272,19 @@ def seal(key: bytes, nonce: bytes, header: bytes, plaintext: bytes, seq: int | N
     """`seq` end to end, None on legs and tielines."""
     aad = header if seq is None else header + u64(seq)
     return header + bytes(crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, aad, nonce, key))
+
+
+def padded_length(content_length: int) -> int:
+    """Padmé, in the words of the paper: E = ⌊log2 L⌋, S = ⌊log2 E⌋ + 1; rounded up to a multiple of 2^(E - S)."""
+    length = 4 + content_length
+    e = math.floor(math.log2(length))
+    s = math.floor(math.log2(e)) + 1
+    unit: int = 2 ** (e - s)
+    return max(128, math.ceil(length / unit) * unit)
+
+
+def content_plaintext(content: bytes, length: int) -> bytes:
+    return (u32(len(content)) + content).ljust(length, b"\0")
 
 
 def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: int) -> bytes:

@@ -17,7 +17,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import derive_app_id
 from hermes_core.limits import WINDOW_MESSAGES
 from hermes_core.protocol.messages import CloseReason
-from hermes_core.ratchet.header import MAX_CONTENT_BYTES
+from hermes_core.ratchet.padding import MAX_CONTENT_BYTES
 
 DEADLINE_S = 60
 

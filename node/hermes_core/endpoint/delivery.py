@@ -7,30 +7,40 @@ from collections.abc import Iterator
 
 from hermes_core.crypto.encoding import u64
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.header import OVERHEAD_BYTES
+from hermes_core.ratchet.padding import pad, plaintext_length
+
+
+def count_frame_bytes(content: bytes, *, padding: bool) -> int:
+    """The bytes of the end-to-end frame of a message: what the window counts at both ends."""
+    return OVERHEAD_BYTES[ChannelKind.END_TO_END] + plaintext_length(len(content), padding=padding)
 
 
 class OutgoingMessage:
     """One message on its way, with its end-to-end frame in the latest epoch in which it was sent."""
 
-    __slots__ = ("_epoch", "_frame", "content", "seq")
+    __slots__ = ("_epoch", "_frame", "_padding", "content", "frame_bytes", "seq")
 
-    def __init__(self, seq: int, content: bytes) -> None:
+    def __init__(self, seq: int, content: bytes, *, padding: bool) -> None:
         self.seq = seq
         self.content = content
+        self.frame_bytes = count_frame_bytes(content, padding=padding)
+        self._padding = padding
         self._epoch = 0
         self._frame = b""
 
     def build_frame(self, end_to_end: Channel, nonce: bytes, now: float) -> bytes:
         """Sealed once an epoch, however often it is sent; anew in the next one, with the same seq."""
         if self._epoch != end_to_end.epoch:
-            self._frame = end_to_end.seal(self.content, now, nonce=nonce, aad_suffix=u64(self.seq))
+            self._frame = end_to_end.seal(pad(self.content, padding=self._padding), now, nonce=nonce, aad_suffix=u64(self.seq))
             self._epoch = end_to_end.epoch
         return self._frame
 
 
 class Outgoing:
-    """Messages sent and not acknowledged, oldest first; the window bounds their number and their bytes."""
+    """Messages sent and not acknowledged, oldest first; the window bounds their number and the bytes of their frames."""
 
     __slots__ = ("_bytes", "_messages", "acked", "last_seq")
 
@@ -46,14 +56,14 @@ class Outgoing:
     def __iter__(self) -> Iterator[OutgoingMessage]:
         return iter(self._messages)
 
-    def add(self, content: bytes, window_messages: int, window_bytes: int) -> OutgoingMessage:
+    def add(self, content: bytes, window_messages: int, window_bytes: int, *, padding: bool) -> OutgoingMessage:
         """The message with the next seq; BACKPRESSURE when the window is full."""
-        if len(self._messages) >= window_messages or self._bytes + len(content) > window_bytes:
+        message = OutgoingMessage(self.last_seq + 1, content, padding=padding)
+        if len(self._messages) >= window_messages or self._bytes + message.frame_bytes > window_bytes:
             raise ProtocolError(ErrorCode.BACKPRESSURE, "the window of unacknowledged messages is full")
-        self.last_seq += 1
-        message = OutgoingMessage(self.last_seq, content)
+        self.last_seq = message.seq
         self._messages.append(message)
-        self._bytes += len(content)
+        self._bytes += message.frame_bytes
         return message
 
     def acknowledge(self, seq: int) -> bool:
@@ -64,7 +74,7 @@ class Outgoing:
             return False
         self.acked = seq
         while self._messages and self._messages[0].seq <= seq:
-            self._bytes -= len(self._messages.popleft().content)
+            self._bytes -= self._messages.popleft().frame_bytes
         return True
 
     def clear(self) -> None:
@@ -94,7 +104,7 @@ class Incoming:
         if seq > self.delivered + window_messages:
             raise ProtocolError(ErrorCode.BACKPRESSURE, "beyond the window of undelivered messages")
         self._drop(seq)
-        if seq > self.delivered + 1 and self._held_bytes + len(frame) > 2 * window_bytes:
+        if seq > self.delivered + 1 and self._held_bytes + len(frame) > window_bytes:
             raise ProtocolError(ErrorCode.BACKPRESSURE, "too much is held for a gap")
         self._held[seq] = frame
         self._held_bytes += len(frame)

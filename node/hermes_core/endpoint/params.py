@@ -17,6 +17,8 @@ class AppParams(Limited):
     end_to_end: ChannelParams = field(default_factory=ChannelParams)
     window_messages: limits.WindowMessages = default(limits.WindowMessages)
     window_bytes: limits.WindowBytes = default(limits.WindowBytes)
+    padding: bool = True
+    """Frames are padded, so that their size says less of what is in them; without it they show the length of each message."""
     max_chats: limits.MaxChatsPerApp = default(limits.MaxChatsPerApp)
     handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
     ready_timeout_s: limits.ReadyTimeoutS = default(limits.ReadyTimeoutS)

@@ -17,7 +17,7 @@ from hermes_core.protocol.payload import (
     parse_data_frame,
     parse_kind_and_seq,
 )
-from hermes_core.ratchet.header import MAX_CONTENT_BYTES
+from hermes_core.ratchet.padding import MAX_CONTENT_BYTES, unpad
 
 
 class Transfer:
@@ -44,7 +44,8 @@ class Transfer:
         """The message with the next seq; BACKPRESSURE when the window is full, INVALID_FRAME over 64 KiB."""
         if len(content) > MAX_CONTENT_BYTES:
             raise ProtocolError(ErrorCode.INVALID_FRAME, f"a message has at most {MAX_CONTENT_BYTES} bytes")
-        return self.outgoing.add(content, self._context.params.window_messages, self._context.params.window_bytes)
+        params = self._context.params
+        return self.outgoing.add(content, params.window_messages, params.window_bytes, padding=params.padding)
 
     def send(self, message: OutgoingMessage, now: float) -> None:
         """Send one message over the leg."""
@@ -114,9 +115,10 @@ class Transfer:
             return
         while (next_frame := incoming.next_frame()) is not None:
             # After a rekey the first frame may lack those of messages that came before it and were not acknowledged yet.
-            content = self._channels.end_to_end.open(
+            plaintext = self._channels.end_to_end.open(
                 next_frame, now, aad_suffix=u64(incoming.delivered + 1), may_lack=params.window_messages
             )
+            content = unpad(plaintext)
             self._context.effects.report(MessageReceived(self._channels.chat_id, incoming.deliver(), content))
 
     def _receive_ack(self, payload: bytes, now: float) -> None:

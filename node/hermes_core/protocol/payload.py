@@ -9,6 +9,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId
 from hermes_core.ratchet.channel import ACK_TAG_BYTES
 from hermes_core.ratchet.header import OVERHEAD_BYTES
+from hermes_core.ratchet.padding import LENGTH_BYTES
 
 DATA: Final = 1
 ACK: Final = 2
@@ -16,7 +17,7 @@ ACK: Final = 2
 _DATA_HEAD: Final = struct.Struct(">BQ")
 _ACK: Final = struct.Struct(f">BQI{ACK_TAG_BYTES}s")
 ACK_PAYLOAD_BYTES: Final = _ACK.size
-_MIN_DATA_BYTES: Final = _DATA_HEAD.size + OVERHEAD_BYTES[ChannelKind.END_TO_END]  # an end-to-end frame of empty content
+_MIN_DATA_BYTES: Final = _DATA_HEAD.size + OVERHEAD_BYTES[ChannelKind.END_TO_END] + LENGTH_BYTES  # no content, no padding
 _FRAME_CHAT_ID: Final = slice(2, 18)
 
 

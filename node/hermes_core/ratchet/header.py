@@ -9,6 +9,7 @@ from typing import Final
 from hermes_core.crypto.aead import NONCE_BYTES, TAG_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Role
+from hermes_core.ratchet.padding import MAX_PADDED_BYTES
 
 FRAME_VERSION: Final = 2
 PREFIX_BYTES: Final = 23
@@ -23,15 +24,15 @@ HEADER_BYTES: Final[dict[ChannelKind, int]] = {
 }
 OVERHEAD_BYTES: Final[dict[ChannelKind, int]] = {kind: length + TAG_BYTES for kind, length in HEADER_BYTES.items()}
 """By how much a frame is longer than its plaintext."""
-MAX_CONTENT_BYTES: Final = 64 * 1024
-_MAX_PAYLOAD_BYTES: Final = 1 + 8 + OVERHEAD_BYTES[ChannelKind.END_TO_END] + MAX_CONTENT_BYTES  # DATA: type, seq, a frame
+_MAX_PAYLOAD_BYTES: Final = 1 + 8 + OVERHEAD_BYTES[ChannelKind.END_TO_END] + MAX_PADDED_BYTES  # DATA: type, seq, a frame
 MAX_PLAINTEXT_BYTES: Final[dict[ChannelKind, int]] = {
-    ChannelKind.END_TO_END: MAX_CONTENT_BYTES,
+    ChannelKind.END_TO_END: MAX_PADDED_BYTES,
     ChannelKind.LEG: _MAX_PAYLOAD_BYTES,
     ChannelKind.TIELINE: _MAX_PAYLOAD_BYTES,
 }
 MAX_FRAME_BYTES: Final = {kind: length + OVERHEAD_BYTES[kind] for kind, length in MAX_PLAINTEXT_BYTES.items()}
 
+_NONCE_ZEROS: Final = bytes(NONCE_BYTES - START_BYTES)
 _PREFIX: Final = struct.Struct(">BB16sIB")
 _HEADER: Final = struct.Struct(">BB16sIBQ")
 
@@ -67,7 +68,7 @@ def parse_header(frame: bytes) -> FrameHeader:
 
 def build_nonce(start: bytes) -> bytes:
     """The 12 bytes that one start of an app (8 bytes) seals end to end with."""
-    return bytes(NONCE_BYTES - START_BYTES) + start
+    return _NONCE_ZEROS + start
 
 
 def _too_short() -> ProtocolError:

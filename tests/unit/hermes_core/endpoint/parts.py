@@ -16,6 +16,7 @@ from hermes_core.protocol.messages import Answer, ChatMessage, CloseReason, Conf
 from hermes_core.protocol.payload import encode_ack, encode_data
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.header import build_nonce
+from hermes_core.ratchet.padding import pad
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
 
@@ -104,7 +105,10 @@ class FarEnds:
         self.leg.check_confirm(confirm.hop_epoch, confirm.hop_confirm, NOW)
 
     def seal(self, seq: int, content: bytes) -> Sealed:
-        frame = self.end_to_end.seal(content, NOW, nonce=PEER_NONCE, aad_suffix=seq.to_bytes(8, "big"))
+        return self.seal_plaintext(seq, pad(content, padding=True))
+
+    def seal_plaintext(self, seq: int, plaintext: bytes) -> Sealed:
+        frame = self.end_to_end.seal(plaintext, NOW, nonce=PEER_NONCE, aad_suffix=seq.to_bytes(8, "big"))
         return self.seal_payload(encode_data(seq, frame))
 
     def seal_ack(self, seq: int) -> Sealed:

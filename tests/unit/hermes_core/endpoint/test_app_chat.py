@@ -12,7 +12,9 @@ from hermes_core.endpoint.agreement import Accepted, Active, Offering, Paused, S
 from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.events import ChatFailed, ChatReady, FrameRefused, MessageReceived, MessagesAcked, PathChanged
 from hermes_core.endpoint.hop import HopState
+from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.ids import ChannelKind
 from hermes_core.protocol.messages import (
     ChatMessage,
     Closed,
@@ -27,7 +29,10 @@ from hermes_core.protocol.messages import (
     Resume,
     Sealed,
 )
+from hermes_core.protocol.payload import parse_data_frame
 from hermes_core.protocol.timers import fire_due, next_due
+from hermes_core.ratchet.header import OVERHEAD_BYTES
+from hermes_core.ratchet.padding import pad
 from tests.unit.hermes_core.endpoint.parts import (
     HOME,
     NOW,
@@ -185,6 +190,29 @@ def test_ready_then_up() -> None:
     effects.events.clear()
     chat.receive(far.complete(effects.sends[-1]), NOW)
     assert effects.events == [ChatReady(chat.chat_id), PathChanged(chat.chat_id, up=True)]
+
+
+@pytest.mark.parametrize("padding", [True, False])
+def test_the_size_of_a_frame_is_that_of_its_padding(padding: bool) -> None:
+    chat, effects, far = make_open_chat(AppParams(padding=padding))
+    effects.sends.clear()
+    for content in (b"", b"x", bytes(124), bytes(125), bytes(5000)):
+        chat.send(content, NOW)
+    lengths = []
+    for sent in effects.sends:
+        assert isinstance(sent, Sealed)
+        payload = far.leg.open(sent.frame, NOW, nonce=HOME.send_nonce)
+        lengths.append(len(parse_data_frame(payload)) - OVERHEAD_BYTES[ChannelKind.END_TO_END])
+    assert lengths == ([128, 128, 128, 144, 5120] if padding else [4, 5, 128, 129, 5004])
+
+
+def test_content_that_is_padded_otherwise_is_refused_and_what_is_not_padded_is_taken() -> None:
+    chat, effects, far = make_open_chat()
+    effects.events.clear()
+    for seq, plaintext in ((1, pad(b"plain", padding=False)), (2, pad(b"x", padding=True)[:-1] + b"!"), (2, b"abc")):
+        chat.receive(far.seal_plaintext(seq, plaintext), NOW)
+    refused = FrameRefused(chat.chat_id, ErrorCode.INVALID_FRAME)
+    assert effects.events == [MessageReceived(chat.chat_id, 1, b"plain"), refused, refused]
 
 
 def test_a_rollback_takes_the_path_down_and_asks_for_new_keys() -> None:

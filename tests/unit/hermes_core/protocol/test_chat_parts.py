@@ -14,8 +14,8 @@ from hermes_core.protocol import payload
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
 from hermes_core.relay.token_bucket import TokenBucket
 
-EMPTY = 39 + 16
-"""An end-to-end frame of no content: header and tag."""
+EMPTY = 39 + 4 + 16
+"""An end-to-end frame of no content without padding: header, length and tag."""
 
 
 def test_payloads_are_as_documented() -> None:
@@ -104,16 +104,24 @@ def test_timers_agree_with_a_plain_dict(schedule: list[tuple[int, int]]) -> None
     assert timers.next_due() == min((when for when in plain.values() if when > 25), default=None)
 
 
-def test_outgoing_window_in_messages_and_bytes() -> None:
-    outgoing = Outgoing()
-    assert [outgoing.add(b"x", 3, 100).seq for _ in range(3)] == [1, 2, 3]
+@pytest.mark.parametrize("padding", [True, False])
+def test_outgoing_window_in_messages_and_bytes(padding: bool) -> None:
+    """The bytes are those of the frames that will leave."""
+    outgoing, frame_bytes = Outgoing(), 39 + 16 + (128 if padding else 4 + 1)
+    window = 3 * frame_bytes
+
+    def add(content: bytes) -> int:
+        return outgoing.add(content, 3, window, padding=padding).seq
+
+    assert [add(b"x") for _ in range(3)] == [1, 2, 3]
     with pytest.raises(ProtocolError) as caught:
-        outgoing.add(b"x", 3, 100)
+        add(b"x")
     assert caught.value.code is ErrorCode.BACKPRESSURE
     assert outgoing.acknowledge(2)
-    outgoing.add(bytes(99), 3, 100)
+    longest = bytes(window - 2 * frame_bytes + frame_bytes - 39 - 16 - 4) if not padding else bytes(160 - 4)
+    add(longest)
     with pytest.raises(ProtocolError):
-        outgoing.add(b"x", 3, 100)
+        add(bytes(124))
     assert [message.seq for message in outgoing] == [3, 4]
     assert not outgoing.acknowledge(2)
     with pytest.raises(ProtocolError) as caught:
@@ -121,6 +129,7 @@ def test_outgoing_window_in_messages_and_bytes() -> None:
     assert caught.value.code is ErrorCode.INVALID_FRAME
     assert outgoing.acknowledge(4)
     assert len(outgoing) == 0
+    assert outgoing._bytes == 0
 
 
 @given(st.integers(0, 2**32), st.integers(1, 40))
@@ -143,7 +152,7 @@ def test_incoming_is_bounded() -> None:
     with pytest.raises(ProtocolError) as caught:
         incoming.hold(5, b"x", 4, 10)
     assert caught.value.code is ErrorCode.BACKPRESSURE
-    assert incoming.hold(3, bytes(19), 4, 10)
+    assert incoming.hold(3, bytes(9), 4, 10)
     with pytest.raises(ProtocolError):
         incoming.hold(2, b"x", 4, 10)
     assert incoming.hold(1, bytes(50), 4, 10), "the one whose turn it is always finds room"

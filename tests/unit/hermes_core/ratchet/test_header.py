@@ -12,13 +12,13 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, ChatId, Role
 from hermes_core.ratchet.header import (
     HEADER_BYTES,
-    MAX_CONTENT_BYTES,
     MAX_PLAINTEXT_BYTES,
     OVERHEAD_BYTES,
     POSITION_END,
     FrameHeader,
     parse_header,
 )
+from hermes_core.ratchet.padding import MAX_PADDED_BYTES
 from tests.support.frames import encode_header
 from tests.unit.hermes_core.ratchet.pairs import CHAT, make_ready_pair
 
@@ -93,6 +93,6 @@ def test_longest_frame(kind: ChannelKind) -> None:
 
 def test_a_hop_frame_holds_the_longest_content() -> None:
     end_to_end, leg = make_ready_pair(ChannelKind.END_TO_END), make_ready_pair(ChannelKind.LEG)
-    inner = end_to_end.a.seal(bytes(MAX_CONTENT_BYTES), 0.0)
-    assert len(inner) == MAX_CONTENT_BYTES + OVERHEAD_BYTES[ChannelKind.END_TO_END]
+    inner = end_to_end.a.seal(bytes(MAX_PADDED_BYTES), 0.0)
+    assert len(inner) == MAX_PADDED_BYTES + OVERHEAD_BYTES[ChannelKind.END_TO_END]
     assert len(leg.b.open(leg.a.seal(bytes(9) + inner, 0.0), 0.0)) == 9 + len(inner)
