@@ -65,7 +65,7 @@ def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], l
     return hash_id, kind, chat_id, [make(0), make(1)], names
 
 
-@settings(max_examples=120, deadline=None, print_blob=True)
+@settings(max_examples=120)
 @given(
     channels(),
     st.lists(st.integers(0, 1), min_size=2, max_size=2),

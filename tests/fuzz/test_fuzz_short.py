@@ -51,7 +51,7 @@ def test_corpus(target: str) -> None:
 def test_mutations(target: str) -> None:
     seeds = corpus.read_corpus(target)
 
-    @settings(max_examples=200, deadline=None, print_blob=True)
+    @settings(max_examples=200)
     @given(st.one_of(st.builds(mutate, st.sampled_from(seeds), st.lists(EDIT, max_size=6)), st.binary(max_size=200)))
     def run(data: bytes) -> None:
         TARGETS[target](data)

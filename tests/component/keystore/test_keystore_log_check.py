@@ -46,7 +46,7 @@ def test_it_counts_the_commits_sqlite_recovers(log_and_database: tuple[bytes, by
             assert found_at(store).commit_counter == CREATED + census.valid_commits
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=3000))
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     parse_log(data)

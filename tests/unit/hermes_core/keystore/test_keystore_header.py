@@ -201,7 +201,7 @@ def test_the_passphrase_opens_only_with_its_own_costs_salt_and_file() -> None:
             backend.unwrap(bytes(forged), b"context")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.binary(max_size=400), st.booleans())
 def test_arbitrary_bytes_raise_nothing_but_keystore_errors(data: bytes, magic: bool) -> None:
     for raw in (data, with_checksum(b"HERMESKS\0\1" + data)) if magic else (data,):

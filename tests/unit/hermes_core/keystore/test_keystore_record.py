@@ -35,7 +35,7 @@ def full_record(seed: int = 1) -> ChatRecord:
     return replace(record, side_nodes=(NodeId("mesh-0"), NodeId("n" * 63)), app_keys=(bytes(32), bytes(32)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**64))
 def test_parse_gives_back_what_was_encoded(seed: int) -> None:
     record = build_record(random.Random(seed))
@@ -52,7 +52,7 @@ def test_every_truncation_and_any_extra_byte_is_refused() -> None:
         parse_chat_record(data + b"\0")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.binary(max_size=600))
 def test_arbitrary_bytes_raise_nothing_but_keystore_errors(data: bytes) -> None:
     for prefix in (b"", b"\1", b"\2"):
@@ -62,7 +62,7 @@ def test_arbitrary_bytes_raise_nothing_but_keystore_errors(data: bytes) -> None:
             continue
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 2**32), st.integers(0, 10**6), st.integers(1, 255))
 def test_a_damaged_record_is_refused_or_parses_to_what_encodes_to_the_same_bytes(seed: int, at: int, flip: int) -> None:
     data = encode_chat_record(build_record(random.Random(seed)))

@@ -106,7 +106,7 @@ def test_a_state_opens_only_in_its_file_and_generation() -> None:
             open_state(keys(), wrong_size)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32))
 def test_a_digest_depends_on_the_set_of_rows_and_on_nothing_else(seed: int) -> None:
     rng = random.Random(seed)

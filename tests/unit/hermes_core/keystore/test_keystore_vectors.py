@@ -104,7 +104,7 @@ def test_chat_records(case: dict[str, Any]) -> None:
     assert reveal(parse_chat_record(bytes.fromhex(case["version_1"]))) == reveal(record_of(case["record"], version=1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**64))
 def test_random_chat_records_agree(seed: int) -> None:
     fields = reference.random_chat_record(random.Random(seed))
@@ -112,7 +112,7 @@ def test_random_chat_records_agree(seed: int) -> None:
     assert reveal(parse_chat_record(reference.encode_chat_record(fields, 1))) == reveal(record_of(fields, version=1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.binary(min_size=16, max_size=16),
     st.integers(0, 2**64 - 1),

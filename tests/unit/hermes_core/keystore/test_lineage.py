@@ -184,7 +184,7 @@ Commits = tuple[int, ...]
 HONEST = ["work", "crash", "mark", "hand over"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from([*HONEST, "image", "back"]), max_size=150), st.integers(0, 2**32))
 def test_random_lives(steps: list[str], seed: int) -> None:
     """A mark is judged a rollback if, and only if, its commit is lost here and no verdict has been given since it was."""
@@ -231,7 +231,7 @@ def test_random_lives(steps: list[str], seed: int) -> None:
         assert parse_lineage(encode_lineage(node.lineage)) == node.lineage
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(HONEST), max_size=300), st.integers(0, 2**32))
 def test_no_honest_life_is_ever_judged(steps: list[str], seed: int) -> None:
     rng = random.Random(seed)
@@ -248,7 +248,7 @@ def test_no_honest_life_is_ever_judged(steps: list[str], seed: int) -> None:
             assert node.judge(rng.choice(marks)) is not ROLLED_BACK
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=400))
 def test_no_bytes_make_parsing_raise_anything_else(data: bytes) -> None:
     with contextlib.suppress(KeystoreTamperedError):

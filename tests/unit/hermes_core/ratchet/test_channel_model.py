@@ -210,6 +210,4 @@ class ChannelModel(RuleBasedStateMachine):
 
 
 def test_two_ends_under_an_adversary() -> None:
-    run_state_machine_as_test(
-        ChannelModel, settings=settings(max_examples=120, stateful_step_count=60, deadline=None, print_blob=True)
-    )
+    run_state_machine_as_test(ChannelModel, settings=settings(max_examples=120, stateful_step_count=60))
