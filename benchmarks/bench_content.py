@@ -53,7 +53,7 @@ def make_hermes() -> Callable[[int], object]:
         )
         for side in (0, 1)
     )
-    answer, confirm = receiver.answer_offer(sender.start_offer(), 0.0)
+    answer, confirm = receiver.answer_offer(sender.start_offer(0.0), 0.0)
     receiver.check_confirm(1, sender.complete(answer, confirm, 0.0), 0.0)
     sequence = 0
 

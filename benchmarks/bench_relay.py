@@ -124,6 +124,6 @@ def make_channels() -> tuple[Channel, Channel]:
         )
         for side in (0, 1)
     )
-    answer, confirm = far.answer_offer(near.start_offer(), 0.0)
+    answer, confirm = far.answer_offer(near.start_offer(0.0), 0.0)
     far.check_confirm(1, near.complete(answer, confirm, 0.0), 0.0)
     return near, far

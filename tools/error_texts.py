@@ -105,4 +105,12 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "A newer stream of the same app took over.",
         "Give each process an identity of its own; one that only came back over a new stream has nothing to do.",
     ),
+    ErrorCode.OFFER_OUTDATED: (
+        "An offer whose order is not above that of another one of the same sender in this channel: a newer one overtook it.",
+        "Nothing, when it is rare: the newer offer stands. Sent on purpose it is an attempt to undo it.",
+    ),
+    ErrorCode.CLOCK_SKEW: (
+        "A first offer was made more than an hour from the time of the app it is for: it is an old one, or a clock is wrong.",
+        "Set the clock of both apps' machines; then open the chat again.",
+    ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from hermes_client.chat import Chat
 from hermes_client.signal import Signal
@@ -26,9 +27,10 @@ _log = logging.getLogger("hermes.client")
 class AppDriver:
     """Everything here is plain code on one event loop. `wake` is set when the machine has something to send."""
 
-    def __init__(self, identity: Identity, params: AppParams, random: RandomSource) -> None:
+    def __init__(self, identity: Identity, params: AppParams, random: RandomSource, wall: Callable[[], float]) -> None:
         self._machine = AppChats(identity=identity, params=params, random=random)
         self._loop = asyncio.get_running_loop()
+        self._wall = wall
         self._timer = InputsFirst(self._loop.time, self._handle_timer)
         self._to_acknowledge: dict[ChatId, int] = {}
         self.outbound: deque[ClientMessage] = deque()
@@ -58,7 +60,8 @@ class AppDriver:
         self.connected = True
         self._hang_up = None
         self.owes_delete = False
-        self._machine.connected(node_id, node_key, keys, self._loop.time())
+        now = self._loop.time()
+        self._machine.connected(node_id, node_key, keys, now, ahead_s=self._wall() - now)
         self._absorb()
 
     def disconnect(self) -> None:

@@ -36,6 +36,8 @@ class ErrorCode(IntEnum):
     DRAINING = 25
     INTERNAL = 27
     SESSION_REPLACED = 28
+    OFFER_OUTDATED = 29
+    CLOCK_SKEW = 30
 
 
 class ErrorScope(IntEnum):
@@ -192,4 +194,6 @@ DEFAULT_SCOPE: dict[ErrorCode, ErrorScope] = {
     ErrorCode.DRAINING: ErrorScope.FRAME,
     ErrorCode.INTERNAL: ErrorScope.FRAME,
     ErrorCode.SESSION_REPLACED: ErrorScope.STREAM,
+    ErrorCode.OFFER_OUTDATED: ErrorScope.FRAME,
+    ErrorCode.CLOCK_SKEW: ErrorScope.CHAT,
 }

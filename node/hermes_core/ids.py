@@ -17,6 +17,8 @@ APP_ID_CHARS = 32
 MAX_NODE_ID_CHARS = 63
 MAX_EPOCH = 2**32 - 1
 MAX_POSITION = 2**63 - 1
+MAX_ORDER = 2**62
+"""Of an offer. Half of what fits, so that whoever is told the highest has orders left above it."""
 
 ChatId = NewType("ChatId", bytes)
 AppId = NewType("AppId", str)

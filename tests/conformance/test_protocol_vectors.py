@@ -34,7 +34,7 @@ from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.header import build_nonce
 from hermes_core.ratchet.padding import pad, padded_length, unpad
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
-from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
+from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 from hermes_core.session.canonical import CONTROL, encode_control
 from hermes_core.session.connect import accept_connect, build_connect, complete_connect, verify_connect
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
@@ -181,12 +181,12 @@ def test_handshake(case: dict[str, Any]) -> None:
     context = build_context(case)
     initiator, responder = (Identity.from_seed(secret(case[f"{role}_seed"])) for role in ("initiator", "responder"))
     ephemerals = [EphemeralKey(secret(case[f"{role}_ephemeral_private"])) for role in ("initiator", "responder")]
-    offer, outstanding = build_offer(context, initiator, ephemerals[0])
-    assert offer == KeyStatement(case["epoch"], case["initiator_ephemeral"], case["offer_signature"])
+    offer, outstanding = build_offer(context, initiator, case["order"], ephemerals[0])
+    assert offer == KeyStatement(case["epoch"], case["order"], case["initiator_ephemeral"], case["offer_signature"])
     assert outstanding.encoded == case["offer"]
     encoded = verify_offer(context, offer, initiator.public_key)
     answer, keys = build_answer(context, responder, ephemerals[1], offer, encoded, previous_ratchet(case))
-    assert answer == KeyStatement(case["epoch"], case["responder_ephemeral"], case["answer_signature"])
+    assert answer == KeyStatement(case["epoch"], case["order"], case["responder_ephemeral"], case["answer_signature"])
     assert_keys(case, keys)
     assert_keys(case, complete_offer(outstanding, answer, responder.public_key, previous_ratchet(case)))
 
@@ -231,7 +231,7 @@ def restore_channel(case: dict[str, Any], *, direction: int, role: Role) -> Chan
         case["epoch"], role, bytes(64 if case["hash"] == "sha512" else 32), True, secret(bytes(32)), secret(bytes(32)),
         directions[0], directions[1], 0, 0,
     )  # fmt: skip
-    snapshot = ChannelSnapshot(KINDS[case["kind"]], Party("app:a"), Party("app:b"), bytes(32), epoch, None, ())
+    snapshot = ChannelSnapshot(KINDS[case["kind"]], Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS)
     identity = Identity.from_seed(secret(bytes(32)))
     return Channel.restore(
         snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams(), random=SYSTEM_RANDOM
@@ -278,7 +278,9 @@ def test_acks(case: dict[str, Any]) -> None:
             case["epoch"], role, bytes(64 if case["hash"] == "sha512" else 32), True, secret(case["mac"]),
             secret(bytes(32)), DirectionSnapshot(0, SecretBytes(32)), DirectionSnapshot(0, SecretBytes(32)), 0, 0,
         )  # fmt: skip
-        snapshot = ChannelSnapshot(ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, ())
+        snapshot = ChannelSnapshot(
+            ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS
+        )
         identity = Identity.from_seed(secret(bytes(32)))
         channel = Channel.restore(
             snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams(), random=SYSTEM_RANDOM
@@ -292,7 +294,8 @@ def test_acks(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", load("resume"))
 def test_resume(case: dict[str, Any]) -> None:
     context = ResumeContext(KINDS[case["kind"]], HASHES[case["hash"]], ChatId(case["chat_id"]), case["session_binding"])
-    claim = EpochClaim(case["epoch"], case["transcript_hash"], case["send_next"], case["recv_next"], case["recv_proven"], b"")
+    numbers = case["send_next"], case["recv_next"], case["recv_proven"], case["order"]
+    claim = EpochClaim(case["epoch"], case["transcript_hash"], *numbers, b"")
     assert compute_claim_tag(context, secret(case["mac"]), Role(case["claimant_role"]), claim) == case["tag"]
 
 

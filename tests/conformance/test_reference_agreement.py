@@ -81,21 +81,28 @@ def test_two_epochs(
     hash_id, kind, chat_id, sides, names = made
     h = HASH_NAMES[hash_id]
     previous_transcript, previous_ratchet = b"", None
+    sent, orders = [0, 0], [0, 0]  # of each end: the highest order it sent, the highest it answered
     for number, initiator in enumerate(initiators, start=1):
         first, second = sides[initiator], sides[1 - initiator]
-        statement = first.channel.start_offer()
+        statement = first.channel.start_offer(0.0)
         answer, confirm = second.channel.answer_offer(statement, 0.0)
         tag = first.channel.complete(answer, confirm, 0.0)
         second.channel.check_confirm(number, tag, 0.0)
 
         privates = [side.privates[number - 1] for side in (first, second)]
         publics = [ref.ephemeral_public(private) for private in privates]
+        orders[1 - initiator] = order = sent[initiator] + 1
+        sent[initiator] = order
         head = ref.head(h, kind, chat_id, number, names[initiator], names[1 - initiator])
-        offer_bytes = ref.offer(head, publics[0], previous_transcript)
+        offer_bytes = ref.offer(head, order, publics[0], previous_transcript)
         answer_bytes = ref.answer(h, head, publics[1], offer_bytes)
         transcript = ref.transcript_hash(h, offer_bytes, answer_bytes)
         keys = ref.epoch_keys(h, ref.shared_secret(privates[1], publics[0]), transcript, previous_ratchet)
-        assert (statement.ephemeral, statement.signature) == (publics[0], ref.sign(first.seed, offer_bytes))
+        assert (statement.order, statement.ephemeral, statement.signature) == (
+            order,
+            publics[0],
+            ref.sign(first.seed, offer_bytes),
+        )
         assert (answer.ephemeral, answer.signature) == (publics[1], ref.sign(second.seed, answer_bytes))
         assert ref.verifies(ref.public_key(second.seed), answer_bytes, answer.signature)
         assert (tag, confirm) == (ref.confirm(h, keys["mac"], 0, transcript), ref.confirm(h, keys["mac"], 1, transcript))
@@ -117,7 +124,7 @@ def test_two_epochs(
             role = index if initiator == 0 else 1 - index
             channel = sides[index].channel
             (claim,) = channel.claims(binding)
-            encoded = ref.claim(number, transcript, positions[role], positions[1 - role], positions[1 - role])
+            encoded = ref.claim(number, transcript, positions[role], positions[1 - role], positions[1 - role], orders[index])
             assert claim.tag == ref.claim_tag(h, keys["mac"], kind, chat_id, role, encoded, binding)
             assert channel.ack_tag(7) == (number, ref.ack_tag(h, keys["mac"], chat_id, number, role, 7))
         previous_transcript, previous_ratchet = transcript, keys["ratchet"]

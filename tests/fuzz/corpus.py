@@ -78,6 +78,10 @@ def make_seeds() -> dict[str, list[bytes]]:
         "peer-batch": [build_peer_batch([Sealed(frames[0]), PathState(CHAT, up=False)]).SerializeToString()],
         "gossip": [build_gossip(update).SerializeToString()],
         "join": [build_join(hello).SerializeToString(), build_join(update).SerializeToString()],
-        "record": [bytes.fromhex(case[version]) for case in records["chat_records"] for version in ("version_1", "version_2")],
+        "record": [
+            bytes.fromhex(case[version])
+            for case in records["chat_records"]
+            for version in ("version_1", "version_2", "version_3")
+        ],
         "keystore-header": [bytes.fromhex(records["header"]["raw"])],
     }

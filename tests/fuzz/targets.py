@@ -43,7 +43,7 @@ def _make_pair(kind: ChannelKind, **changes: object) -> Pair:
 _PAIR = _make_pair(ChannelKind.END_TO_END)
 AUTHENTIC = {_PAIR.a.seal(b"content %d" % index, 0.0, aad_suffix=SUFFIX): b"content %d" % index for index in range(12)}
 _RECEIVER = _PAIR.b.snapshot()
-OFFER = _PAIR.a.start_offer()
+OFFER = _PAIR.a.start_offer(0.0)
 _LEG = _make_pair(ChannelKind.LEG)
 LEG_CLAIMS = _LEG.a.claims(BINDING)
 _LEG_RECEIVER = _LEG.b.snapshot()
@@ -75,19 +75,20 @@ def fuzz_content(data: bytes) -> None:
 
 
 def parse_statement(data: bytes) -> tuple[KeyStatement, bytes, bytes]:
-    """(statement, identity key, confirmation tag) out of any bytes: u64 epoch, then four fields with a length byte each."""
-    epoch = int.from_bytes(data[:8], "big")
-    fields, rest = [], data[8:]
+    """(statement, identity key, confirmation tag) out of any bytes: u64 epoch and order, four fields with a length byte."""
+    epoch, order = int.from_bytes(data[:8], "big"), int.from_bytes(data[8:16], "big")
+    fields, rest = [], data[16:]
     for _ in range(4):
         length = rest[0] if rest else 0
         fields.append(rest[1 : 1 + length])
         rest = rest[1 + length :]
-    return KeyStatement(epoch, fields[0], fields[1]), fields[2], fields[3]
+    return KeyStatement(epoch, order, fields[0], fields[1]), fields[2], fields[3]
 
 
 def encode_statement(statement: KeyStatement, identity_key: bytes, tag: bytes) -> bytes:
     fields = (statement.ephemeral, statement.signature, identity_key, tag)
-    return statement.epoch.to_bytes(8, "big") + b"".join(bytes([len(field)]) + field for field in fields)
+    numbers = statement.epoch.to_bytes(8, "big") + statement.order.to_bytes(8, "big")
+    return numbers + b"".join(bytes([len(field)]) + field for field in fields)
 
 
 def fuzz_offer(data: bytes) -> None:
@@ -108,7 +109,7 @@ def fuzz_answer(data: bytes) -> None:
     """An answer with its confirmation tag: nobody but the peer, who never saw this offer, could make one."""
     statement, identity_key, tag = parse_statement(data)
     channel = _receiver()
-    channel.start_offer()
+    channel.start_offer(0.0)
     before = describe_state(channel)
     try:
         channel.complete(statement, tag, 0.0, peer_public_key=identity_key or None)
@@ -118,21 +119,21 @@ def fuzz_answer(data: bytes) -> None:
     raise AssertionError("an answer to an offer nobody saw was accepted")
 
 
-_POSITIONS = struct.Struct(">QQQ")
+_POSITIONS = struct.Struct(">QQQQ")
 
 
 def parse_claims(data: bytes) -> tuple[EpochClaim, ...]:
-    """Claims out of any bytes: u64 epoch, three positions, transcript hash and tag with a length byte each."""
+    """Claims out of any bytes: u64 epoch, three positions, the order, transcript hash and tag with a length byte each."""
     claims: list[EpochClaim] = []
-    while len(data) >= 34 and len(claims) < 4:
-        send_next, recv_next, recv_proven = _POSITIONS.unpack_from(data, 8)
-        fields, rest = [], data[32:]
+    while len(data) >= 42 and len(claims) < 4:
+        send_next, recv_next, recv_proven, order = _POSITIONS.unpack_from(data, 8)
+        fields, rest = [], data[40:]
         for _ in range(2):
             length = rest[0] if rest else 0
             fields.append(rest[1 : 1 + length])
             rest = rest[1 + length :]
         epoch = int.from_bytes(data[:8], "big")
-        claims.append(EpochClaim(epoch, fields[0], send_next, recv_next, recv_proven, fields[1]))
+        claims.append(EpochClaim(epoch, fields[0], send_next, recv_next, recv_proven, order, fields[1]))
         data = rest
     return tuple(claims)
 
@@ -140,7 +141,7 @@ def parse_claims(data: bytes) -> tuple[EpochClaim, ...]:
 def encode_claims(claims: tuple[EpochClaim, ...]) -> bytes:
     return b"".join(
         claim.epoch.to_bytes(8, "big")
-        + _POSITIONS.pack(claim.send_next, claim.recv_next, claim.recv_proven)
+        + _POSITIONS.pack(claim.send_next, claim.recv_next, claim.recv_proven, claim.order)
         + b"".join(bytes([len(field)]) + field for field in (claim.transcript_hash, claim.tag))
         for claim in claims
     )

@@ -6,6 +6,7 @@ as they stand in tests/vectors/record.json. `python -m tests.reference.keystore_
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import random
@@ -139,7 +140,8 @@ def encode_channel(channel: dict[str, Any], version: int) -> bytes:
     out += bytes([(1 if epochs[0] else 0) | (2 if epochs[1] else 0)])
     out += b"".join(encode_epoch(epoch, version) for epoch in epochs if epoch)
     seen = [bytes.fromhex(key_id) for key_id in channel["seen_ephemerals"]]
-    return out + struct.pack(">H", len(seen)) + b"".join(seen)
+    out += struct.pack(">H", len(seen)) + b"".join(seen)
+    return out + struct.pack(">QQ", *channel["orders"]) if version >= 3 else out
 
 
 def encode_chat_record(record: dict[str, Any], version: int) -> bytes:
@@ -152,6 +154,21 @@ def encode_chat_record(record: dict[str, Any], version: int) -> bytes:
     for node, side in zip(record["side_nodes"], record["sides"], strict=True):
         out += short((node or "").encode()) + encode_channel(side, version)
     return out
+
+
+def fill(chat: dict[str, Any], version: int) -> dict[str, Any]:
+    """What an older version does not hold, as docs/reference/keystore.md fills it."""
+    filled = copy.deepcopy(chat)
+    for side in filled["sides"] if version < 3 else ():
+        side["orders"] = [0, 0]
+    if version > 1:
+        return filled
+    filled |= {"acked": [0, 0], "messages_in_epoch": 0}
+    for side in filled["sides"]:
+        side["pending"] = None
+        if side["current"]:
+            side["current"]["recv_proven"] = 0
+    return filled
 
 
 def write_keystore(
@@ -206,6 +223,7 @@ def random_epoch(rng: random.Random) -> dict[str, Any]:
 
 
 def random_channel(rng: random.Random) -> dict[str, Any]:
+    later = random.Random(repr(rng.getstate()))  # what came with a later version must not move what came before
     return {
         "kind": rng.choice((2, 3)),
         "local": f"node:mesh-{rng.randrange(10)}:{random_app_id(rng)}",
@@ -214,6 +232,7 @@ def random_channel(rng: random.Random) -> dict[str, Any]:
         "current": rng.choice((None, random_epoch(rng), random_epoch(rng))),
         "pending": rng.choice((None, random_epoch(rng))),
         "seen_ephemerals": [rng.randbytes(16).hex() for _ in range(rng.randrange(4))],
+        "orders": [later.randrange(2**63), later.randrange(2**62)],
     }
 
 
@@ -249,7 +268,7 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
     sealings, rows = [], []
     for table, version, key, value in (
         (1, 1, b"identity", rng.randbytes(32)),
-        (2, 2, bytes.fromhex(chats[0]["chat_id"]), encode_chat_record(chats[0], 2)),
+        (2, 3, bytes.fromhex(chats[0]["chat_id"]), encode_chat_record(chats[0], 3)),
         (3, 1, b"", b""),
         (4, 1, bytes(255), rng.randbytes(1000)),
     ):
@@ -289,7 +308,7 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
             "sealed": seal_state(file_id, generation, generation_key, 5, rows, raw, state_nonce).hex(),
         },
         "chat_records": [
-            {"record": chat, "version_1": encode_chat_record(chat, 1).hex(), "version_2": encode_chat_record(chat, 2).hex()}
+            {"record": chat} | {f"version_{version}": encode_chat_record(chat, version).hex() for version in (1, 2, 3)}
             for chat in chats
         ],
     }

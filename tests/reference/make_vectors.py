@@ -44,7 +44,8 @@ class Epoch:
         self.previous_ratchet: bytes | None = None if previous is None else previous.schedule["ratchet"]
         initiator, responder = self.parties[self.initiator], self.parties[1 - self.initiator]
         head = ref.head(h, ref.KINDS[kind], self.chat_id, number, initiator, responder)
-        self.offer = ref.offer(head, self.publics[0], self.previous_transcript)
+        self.order = 1_700_000_000_000 + number
+        self.offer = ref.offer(head, self.order, self.publics[0], self.previous_transcript)
         self.answer = ref.answer(h, head, self.publics[1], self.offer)
         self.transcript: bytes = ref.transcript_hash(h, self.offer, self.answer)
         self.shared = ref.shared_secret(self.privates[0], self.publics[1])
@@ -146,8 +147,8 @@ def make_join() -> Iterator[Case]:
 def make_control() -> Iterator[Case]:
     """One of each type, as the messages of one direction in this order, with some sealed frames between them."""
     key, chat_id, app_id = fill("control mac"), fill("control chat", 16), ref.fingerprint(fill("control app"))
-    statement = (2, fill("control ephemeral"), fill("control signature", 64))
-    claim = (3, fill("control transcript"), 5, 6, 4, fill("control claim tag"))
+    statement = (2, 7, fill("control ephemeral"), fill("control signature", 64))
+    claim = (3, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
     descriptor = ("hermes-1", fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64))
     values: dict[str, tuple[Any, ...]] = {
         "Offer": (chat_id, fill("control initiator"), app_id, statement, statement),
@@ -190,6 +191,7 @@ def make_handshake() -> Iterator[Case]:
             "kind": epoch.kind,
             "chat_id": epoch.chat_id,
             "epoch": epoch.number,
+            "order": epoch.order,
             "initiator_party": epoch.parties[first],
             "responder_party": epoch.parties[second],
             "initiator_seed": epoch.seeds[first],
@@ -287,7 +289,7 @@ def make_acks() -> Iterator[Case]:
 def make_resume() -> Iterator[Case]:
     for epoch in all_epochs():
         if epoch.kind != "end-to-end":
-            for role, positions in ((0, (0, 0, 0)), (1, (256, 512, 300)), (0, (2**63 - 1, 2**63 - 1, 2**63 - 1))):
+            for role, positions in ((0, (0, 0, 0, 0)), (1, (256, 512, 300, 7)), (0, (2**63 - 1, 2**63 - 1, 2**63 - 1, 2**62))):
                 claim = ref.claim(epoch.number, epoch.transcript, *positions)
                 binding = fill("binding")
                 yield {
@@ -301,6 +303,7 @@ def make_resume() -> Iterator[Case]:
                     "send_next": positions[0],
                     "recv_next": positions[1],
                     "recv_proven": positions[2],
+                    "order": positions[3],
                     "session_binding": binding,
                     "claim": claim,
                     "tag": ref.claim_tag(

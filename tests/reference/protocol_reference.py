@@ -143,8 +143,8 @@ def join_transcript(kind: int, halves: bytes, suite: int, proofs: bytes) -> byte
 
 # Tags of control messages
 
-STATEMENT = "nbb"
-CLAIM = "nbnnnb"
+STATEMENT = "nnbb"
+CLAIM = "nbnnnnb"
 DESCRIPTOR = "tbtntb"
 CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
@@ -210,8 +210,8 @@ def head(h: str, kind: int, chat_id: bytes, epoch: int, initiator: str, responde
     return u8(2) + u8(kind) + u8(HASH_IDS[h]) + chat_id + u32(epoch) + parties
 
 
-def offer(head_bytes: bytes, ephemeral: bytes, previous_transcript_hash: bytes) -> bytes:
-    return lp(b"hermes/v2 offer") + head_bytes + ephemeral + lp(previous_transcript_hash)
+def offer(head_bytes: bytes, order: int, ephemeral: bytes, previous_transcript_hash: bytes) -> bytes:
+    return lp(b"hermes/v2 offer") + head_bytes + u64(order) + ephemeral + lp(previous_transcript_hash)
 
 
 def answer(h: str, head_bytes: bytes, ephemeral: bytes, offer_bytes: bytes) -> bytes:
@@ -294,8 +294,8 @@ def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: 
 # Resume
 
 
-def claim(epoch: int, transcript: bytes, send_next: int, recv_next: int, recv_proven: int) -> bytes:
-    return u32(epoch) + lp(transcript) + u64(send_next) + u64(recv_next) + u64(recv_proven)
+def claim(epoch: int, transcript: bytes, send_next: int, recv_next: int, recv_proven: int, order: int) -> bytes:
+    return u32(epoch) + lp(transcript) + u64(send_next) + u64(recv_next) + u64(recv_proven) + u64(order)
 
 
 def claim_tag(h: str, mac_key: bytes, kind: int, chat_id: bytes, role: int, claim_bytes: bytes, binding: bytes) -> bytes:

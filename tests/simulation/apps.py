@@ -17,8 +17,7 @@ from hermes_core.errors import HermesError, ProtocolError
 from hermes_core.ids import AppId, ChatId, derive_app_id
 from hermes_core.ratchet.params import ChannelParams
 from tests.simulation.draws import DrawnBytes, Draws
-from tests.simulation.loop import Process, VirtualLoop
-from tests.simulation.machines import EPOCH_S
+from tests.simulation.loop import EPOCH_S, Process, VirtualLoop
 from tests.simulation.network import Network, SimConnection
 
 if TYPE_CHECKING:

@@ -54,14 +54,6 @@ EXPECTED: Final[tuple[Expected, ...]] = (
         "issue 10",
         "a-rollback-brings-back-a-deleted-chat.json",
     ),
-    # An answer to an offer that was made again meanwhile does not fit the new one, and is taken for a forgery.
-    Expected(
-        "no honest party is accused",
-        r"\S+ says AUTH_FAILED \((MessageRefused|ErrorNotice|FrameRefused) of a chat\)",
-        (),
-        "issue 10",
-        "late-answer-after-a-reconnect.json",
-    ),
     # A clock that is ahead at a restart makes a chat that waits for its confirmation look old.
     Expected(ENDS, TOLD + "EXPIRED.*", ("set_clock",), "issue 10", "clock-ahead-expires-a-pending-chat.json"),
     # Nobody acknowledges a Delete: one that meets a home that is away is forgotten once the app is at home elsewhere.

@@ -170,11 +170,11 @@ def _tell_timer(due: float | None, now: float) -> None:
 def _hook_apps() -> None:
     real_take, real_timer, real_connected = AppChats.take_output, AppChats.handle_timer, AppChats.connected
 
-    def connected(self: AppChats, *home: Any) -> None:
+    def connected(self: AppChats, *home: Any, **more: Any) -> None:
         process = CURRENT.get()
         if _listener is not None and process is not None:
             _listener.app_connected(process)
-        real_connected(self, *home)
+        real_connected(self, *home, **more)
 
     def take_output(self: AppChats) -> AppOutput:
         output = real_take(self)
@@ -187,7 +187,7 @@ def _hook_apps() -> None:
         _tell_timer(self.next_timer(), now)
         real_timer(self, now)
 
-    AppChats.connected = connected  # type: ignore[method-assign, assignment]
+    AppChats.connected = connected  # type: ignore[method-assign]
     AppChats.take_output = take_output  # type: ignore[method-assign]
     AppChats.handle_timer = handle_timer  # type: ignore[method-assign]
 

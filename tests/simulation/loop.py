@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 START_S: Final = 1_000.0
+EPOCH_S: Final = 1_790_000_000.0
+"""How far wall clocks are ahead of the loop's time."""
 MAX_CALLBACKS_AT_ONCE: Final = 200_000
 """More callbacks than this without time moving on are a busy loop."""
 

@@ -21,7 +21,7 @@ from hermes_node.lifecycle.steps import Serving
 from hermes_node.logs.event_log import EventLog
 from tests.simulation.draws import DrawnBytes, Draws
 from tests.simulation.jobs import KilledInTheActError, Worker
-from tests.simulation.loop import START_S, Process, VirtualLoop
+from tests.simulation.loop import EPOCH_S, START_S, Process, VirtualLoop
 from tests.simulation.network import Network, SimTransport
 from tests.simulation.settings import node_config, node_name, scratch_folder
 from tests.simulation.volume import Snapshot, Volume, abandon
@@ -29,8 +29,6 @@ from tests.simulation.volume import Snapshot, Volume, abandon
 if TYPE_CHECKING:
     from hermes_node.keystore import Keystore
 
-EPOCH_S: Final = 1_790_000_000.0
-"""The wall clocks' time when a world begins."""
 
 PASSPHRASE: Final = "the same in every world"
 

@@ -24,8 +24,8 @@ from tests.reference.make_vectors import fill
 
 CHAT: Final = ChatId(fill("control chat", 16))
 APP: Final = parse_app_id(ref.fingerprint(fill("control app")))
-STATEMENT: Final = KeyStatement(2, fill("control ephemeral"), fill("control signature", 64))
-CLAIM: Final = EpochClaim(3, fill("control transcript"), 5, 6, 4, fill("control claim tag"))
+STATEMENT: Final = KeyStatement(2, 7, fill("control ephemeral"), fill("control signature", 64))
+CLAIM: Final = EpochClaim(3, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
 DESCRIPTOR: Final = NodeDescriptor(
     NodeId("hermes-1"), fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64)
 )

@@ -10,6 +10,7 @@ from hermes_core.ids import AppId, ChannelKind, ChatId, app_party
 from hermes_core.protocol.messages import Answer, Confirm, Offer
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.prepared import PreparedEpoch, VerifiedOffer
+from hermes_core.ratchet.replay import refuse_old_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,13 @@ class OfferedPair:
 class ChannelPair:
     """Both channels, and the messages that carry a statement or a tag of each."""
 
-    __slots__ = ("_context", "_peer", "chat_id", "end_to_end", "leg")
+    __slots__ = ("_ahead_s", "_context", "_peer", "chat_id", "end_to_end", "leg")
 
     def __init__(self, context: ChatContext, chat_id: ChatId, peer: AppId, home: HomeStream) -> None:
         self._context = context
         self.chat_id = chat_id
         self._peer = peer
+        self._ahead_s = home.ahead_s
         self.end_to_end = Channel(
             kind=ChannelKind.END_TO_END,
             chat_id=chat_id,
@@ -50,14 +52,20 @@ class ChannelPair:
             random=context.random,
         )
 
-    def offer(self) -> None:
+    def offer(self, now: float) -> None:
         """Offer the next epoch of both."""
-        statements = (self.end_to_end.start_offer(), self.leg.start_offer())
+        wall_s = now + self._ahead_s
+        statements = (self.end_to_end.start_offer(wall_s), self.leg.start_offer(wall_s))
         self._context.effects.send(Offer(self.chat_id, self._context.identity.public_key, self._peer, *statements))
 
     def abandon_offer(self) -> None:
         self.end_to_end.abandon_offer()
         self.leg.abandon_offer()
+
+    def verify_first(self, offer: Offer, now: float) -> OfferedPair:
+        """A first offer, checked: CLOCK_SKEW for one of another hour, since nothing else tells that it is sent again."""
+        refuse_old_first(offer.end_to_end.order, now + self._ahead_s)
+        return self.verify(offer)
 
     def verify(self, offer: Offer) -> OfferedPair:
         """Both halves of an offer, checked; raises what `Channel.verify_offer` does."""

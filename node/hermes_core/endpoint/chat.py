@@ -57,15 +57,15 @@ class AppChat:
     def start(cls, context: ChatContext, peer: AppId, home: HomeStream, now: float) -> AppChat:
         """Offer a chat: ChatReady follows, or ChatFailed and ChatEnded."""
         channels = ChannelPair(context, ChatId(generate_bytes(CHAT_ID_BYTES, context.random)), peer, home)
-        channels.offer()
+        channels.offer(now)
         return cls(context, peer, home, channels, Starting(now))
 
     @classmethod
-    def receive_first(cls, context: ChatContext, offer: Offer, home: HomeStream) -> AppChat:
+    def receive_first(cls, context: ChatContext, offer: Offer, home: HomeStream, now: float) -> AppChat:
         """Check an offer; it is answered when the owner accepts it."""
         peer = derive_app_id(offer.initiator_key)
         channels = ChannelPair(context, offer.chat_id, peer, home)
-        offered = channels.verify(offer)
+        offered = channels.verify_first(offer, now)
         context.effects.report(ChatOffered(offer.chat_id, peer))
         return cls(context, peer, home, channels, Offered(offered))
 

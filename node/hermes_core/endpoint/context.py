@@ -29,6 +29,7 @@ class HomeStream:
     """The stream to a node that proved its identity, with this session binding.
 
     `send_nonce` and `receive_nonce` (12 bytes each) are those of every frame that a leg sends or gets over it.
+    `ahead_s`: how far Unix time is ahead of the time that the machine is given.
     """
 
     node_id: NodeId
@@ -36,6 +37,7 @@ class HomeStream:
     binding: bytes
     send_nonce: bytes
     receive_nonce: bytes
+    ahead_s: float
 
     @property
     def party(self) -> Party:

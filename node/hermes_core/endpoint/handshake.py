@@ -84,7 +84,7 @@ class Handshake:
         """The way is clear: offer a rekey that somebody wants, also before a pause is over."""
         if isinstance(self.state, Wanted | Paused):
             self._channels.repeat_confirm()  # a peer that lacks it would expect another epoch
-            self._channels.offer()
+            self._channels.offer(now)
             self._move(AgreementStep.OFFER, Offering(self.state.wish, self.state.pause_s, now))
 
     def interrupt(self) -> None:

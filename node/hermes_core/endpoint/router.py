@@ -18,6 +18,7 @@ from hermes_core.endpoint.output import AppOutput, Collector
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId, app_party, derive_app_id, parse_app_id
+from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.messages import (
     Answer,
     ChatMessage,
@@ -54,7 +55,7 @@ class AppChats:
         self._context = ChatContext(identity, app_id, app_party(app_id), params, random, self._effects, nonce)
         self._home: HomeStream | None = None
         self._chats: dict[ChatId, AppChat] = {}
-        self._ended: dict[ChatId, None] = {}
+        self._ended = EndedChats(MAX_REMEMBERED_ENDS)
         self._touched: dict[ChatId, None] = {}
         self._timers: TimerHeap[ChatId] = TimerHeap()
         self._now = 0.0
@@ -69,19 +70,20 @@ class AppChats:
         for chat_id in self._effects.take_ended():
             del self._chats[chat_id]
             self._timers.cancel(chat_id)
-            self._ended[chat_id] = None
-            if len(self._ended) > MAX_REMEMBERED_ENDS:
-                del self._ended[next(iter(self._ended))]
+            self._ended.add(chat_id, self._now)
         return self._chats
 
     # the stream
 
-    def connected(self, node_id: NodeId, node_public_key: bytes, keys: StreamKeys, now: float) -> None:
-        """A node proved its identity on a new stream with these keys; every chat at home there is resumed."""
+    def connected(self, node_id: NodeId, node_public_key: bytes, keys: StreamKeys, now: float, *, ahead_s: float = 0.0) -> None:
+        """A node proved its identity on a new stream with these keys; every chat at home there is resumed.
+
+        `ahead_s`: how far Unix time is ahead of `now`; offers say when they were made.
+        """
         if self._home is not None:
             self.disconnected(now)
         self._now = now
-        self._home = HomeStream(node_id, node_public_key, *keys)
+        self._home = HomeStream(node_id, node_public_key, *keys, ahead_s)
         for chat_id in list(self.chats):
             chat = self._find_at_home(chat_id)
             if chat is not None:
@@ -151,11 +153,11 @@ class AppChats:
         if chat is not None:
             chat.receive(message, now)
         elif isinstance(message, Offer):
-            self._take_offer(message, self._home)
+            self._take_offer(message, self._home, now)
         else:
             self._receive_stray(message, chat_id)
 
-    def _take_offer(self, offer: Offer, home: HomeStream) -> None:
+    def _take_offer(self, offer: Offer, home: HomeStream, now: float) -> None:
         """A chat that is not known here, or not at this home."""
         try:
             if offer.end_to_end.epoch != 1:
@@ -167,7 +169,7 @@ class AppChats:
             if offer.target != self.app_id:
                 raise ProtocolError(ErrorCode.TARGET_NOT_FOUND)  # noqa: TRY301
             self._require_room()
-            self._add(AppChat.receive_first(self._context, offer, home))
+            self._add(AppChat.receive_first(self._context, offer, home, now))
         except ProtocolError as error:
             self._effects.report(FrameRefused(offer.chat_id, error.code))
             self._effects.send(Reject(offer.chat_id, error.code))

@@ -17,6 +17,7 @@ class OutstandingOffer:
     """An initiator's side of an exchange that waits for its answer."""
 
     context: HandshakeContext
+    order: int
     ephemeral: EphemeralKey
     encoded: bytes
 
@@ -25,16 +26,16 @@ class OutstandingOffer:
 
 
 def build_offer(
-    context: HandshakeContext, identity: Identity, ephemeral: EphemeralKey
+    context: HandshakeContext, identity: Identity, order: int, ephemeral: EphemeralKey
 ) -> tuple[KeyStatement, OutstandingOffer]:
-    encoded = encode_offer(context, ephemeral.public)
-    statement = sign_statement(identity, context.epoch, ephemeral.public, encoded)
-    return statement, OutstandingOffer(context, ephemeral, encoded)
+    encoded = encode_offer(context, order, ephemeral.public)
+    statement = sign_statement(identity, context.epoch, order, ephemeral.public, encoded)
+    return statement, OutstandingOffer(context, order, ephemeral, encoded)
 
 
 def verify_offer(context: HandshakeContext, offer: KeyStatement, peer_public_key: bytes) -> bytes:
     """As responder, and before anything secret is made: what the offer signed. INVALID_KEY, AUTH_FAILED."""
-    encoded = encode_offer(context, offer.ephemeral)
+    encoded = encode_offer(context, offer.order, offer.ephemeral)
     verify_statement(offer, context.initiator, peer_public_key, encoded)
     refuse_small_order(offer.ephemeral)
     return encoded
@@ -57,7 +58,7 @@ def build_answer(
     encoded = encode_answer(context, public, encoded_offer)
     transcript_hash = hash_transcript(context, encoded_offer, encoded)
     keys = derive_epoch_keys(context.hash_id, shared, transcript_hash, previous_ratchet)
-    return sign_statement(identity, context.epoch, public, encoded), keys
+    return sign_statement(identity, context.epoch, offer.order, public, encoded), keys
 
 
 def complete_offer(

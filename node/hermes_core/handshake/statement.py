@@ -12,16 +12,20 @@ from hermes_core.ids import PUBLIC_KEY_BYTES, Party, derive_fingerprint
 
 @dataclass(frozen=True, slots=True)
 class KeyStatement:
-    """A signed ephemeral: `ephemeral` 32 bytes, `signature` 64 bytes."""
+    """A signed ephemeral: `ephemeral` 32 bytes, `signature` 64 bytes.
+
+    `order` is the offer's place among its sender's offers in this channel; an answer repeats that of the offer it is for.
+    """
 
     epoch: int
+    order: int
     ephemeral: bytes
     signature: bytes
 
 
-def sign_statement(identity: Identity, epoch: int, ephemeral: bytes, encoded: bytes) -> KeyStatement:
+def sign_statement(identity: Identity, epoch: int, order: int, ephemeral: bytes, encoded: bytes) -> KeyStatement:
     """`encoded` is the offer or answer that carries `ephemeral`."""
-    return KeyStatement(epoch, ephemeral, identity.sign(encoded))
+    return KeyStatement(epoch, order, ephemeral, identity.sign(encoded))
 
 
 def check_statement(statement: KeyStatement, expected_epoch: int) -> None:

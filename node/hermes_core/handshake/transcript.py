@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto import labels
-from hermes_core.crypto.encoding import lp, u8, u32
+from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.crypto.hashing import HashId, hash_bytes
 from hermes_core.ids import ChannelKind, ChatId, Party
 
@@ -38,9 +38,9 @@ def encode_head(context: HandshakeContext) -> bytes:
     ))  # fmt: skip
 
 
-def encode_offer(context: HandshakeContext, ephemeral: bytes) -> bytes:
+def encode_offer(context: HandshakeContext, order: int, ephemeral: bytes) -> bytes:
     """What the initiator signs; `ephemeral` is its X25519 public key, 32 bytes."""
-    return lp(labels.OFFER) + encode_head(context) + ephemeral + lp(context.previous_transcript_hash)
+    return lp(labels.OFFER) + encode_head(context) + u64(order) + ephemeral + lp(context.previous_transcript_hash)
 
 
 def encode_answer(context: HandshakeContext, ephemeral: bytes, offer: bytes) -> bytes:

@@ -1,11 +1,11 @@
-"""One side of a chat record: a channel and its epochs, in record versions 1 and 2."""
+"""One side of a chat record: a channel and its epochs, in record versions 1 to 3."""
 
 from __future__ import annotations
 
 import struct
 from typing import Final
 
-from hermes_core.ids import MAX_EPOCH, MAX_POSITION, PUBLIC_KEY_BYTES, ChannelKind, Party, Role
+from hermes_core.ids import MAX_EPOCH, MAX_ORDER, MAX_POSITION, PUBLIC_KEY_BYTES, ChannelKind, Party, Role
 from hermes_core.keystore.record_reader import (
     KEY_ID_BYTES,
     MAX_TIME_S,
@@ -15,13 +15,16 @@ from hermes_core.keystore.record_reader import (
     encode_short,
     refuse_record,
 )
-from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
+from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot, Orders
 
 MAX_SEEN_EPHEMERALS: Final = 1_024
 """Key ids a channel may keep; the ratchet keeps the newest 32 (negotiation.py)."""
 
 VERSION_WITH_PENDING: Final = 2
 """From this record version on a channel has a pending epoch and every epoch its recv_proven."""
+
+VERSION_WITH_ORDERS: Final = 3
+"""From this record version on a channel has the highest orders of offers."""
 
 _HASH_LENGTHS: Final = (32, 64)
 _KEY_LENGTHS: Final = (0, PUBLIC_KEY_BYTES)  # 0: the peer has not shown its key yet
@@ -34,13 +37,14 @@ _EPOCH_TAIL_1: Final = struct.Struct(">Q")  # created_at_s
 _EPOCH_TAIL_2: Final = struct.Struct(">QQ")  # recv_proven, created_at_s
 _CHANNEL_HEAD: Final = struct.Struct(">B")  # kind
 _SEEN_COUNT: Final = struct.Struct(">H")
+_ORDERS: Final = struct.Struct(">QQ")  # sent, seen
 
 _KINDS: Final = {kind.value: kind for kind in ChannelKind}
 _ROLES: Final = {role.value: role for role in Role}
 
 
 def encode_channel(channel: ChannelSnapshot, parts: list[bytes | bytearray]) -> None:
-    """Append a channel in version 2; the parts refer to the snapshot's own buffers, nothing secret is copied here."""
+    """Append a channel in version 3; the parts refer to the snapshot's own buffers, nothing secret is copied here."""
     if len(channel.seen_ephemerals) > MAX_SEEN_EPHEMERALS:
         raise ValueError("a channel has more seen ephemerals than its record can hold")
     flags = (_HAS_CURRENT if channel.current else 0) | (_HAS_PENDING if channel.pending else 0)
@@ -56,10 +60,11 @@ def encode_channel(channel: ChannelSnapshot, parts: list[bytes | bytearray]) -> 
             _encode_epoch(epoch, parts)
     parts.append(_SEEN_COUNT.pack(len(channel.seen_ephemerals)))
     parts += channel.seen_ephemerals
+    parts.append(_ORDERS.pack(channel.orders.sent, channel.orders.seen))
 
 
 def parse_channel(reader: RecordReader, version: int) -> ChannelSnapshot:
-    """Read a channel as record version 1 or 2 wrote it; KeystoreTamperedError when it is not well formed."""
+    """Read a channel as any record version wrote it; KeystoreTamperedError when it is not well formed."""
     (kind,) = reader.unpack(_CHANNEL_HEAD)
     if kind not in _KINDS:
         refuse_record("channel kind")
@@ -73,7 +78,14 @@ def parse_channel(reader: RecordReader, version: int) -> ChannelSnapshot:
     (count,) = reader.unpack(_SEEN_COUNT)
     raw = reader.take(KEY_ID_BYTES * check_range(count, 0, MAX_SEEN_EPHEMERALS, "seen ephemerals"))
     seen = tuple(raw[at : at + KEY_ID_BYTES] for at in range(0, len(raw), KEY_ID_BYTES))
-    return ChannelSnapshot(_KINDS[kind], Party(local), Party(peer), peer_public_key, current, pending, seen)
+    orders = _parse_orders(reader) if version >= VERSION_WITH_ORDERS else NO_ORDERS  # refuses nothing that is authentic
+    return ChannelSnapshot(_KINDS[kind], Party(local), Party(peer), peer_public_key, current, pending, seen, orders)
+
+
+def _parse_orders(reader: RecordReader) -> Orders:
+    sent, seen = reader.unpack(_ORDERS)
+    check_range(sent, 0, MAX_POSITION, "order sent")
+    return Orders(sent, check_range(seen, 0, MAX_ORDER, "order seen"))
 
 
 def _encode_epoch(epoch: EpochSnapshot, parts: list[bytes | bytearray]) -> None:

@@ -1,4 +1,4 @@
-"""The chat record on disk: fixed binary layout (docs/reference/keystore.md); version 2 is written, 1 and 2 are read."""
+"""The chat record on disk: fixed binary layout (docs/reference/keystore.md); version 3 is written, 1 to 3 are read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STATES: Final = {state.value: state for state in ChatState}
 
 
 def encode_chat_record(record: ChatRecord) -> bytearray:
-    """`record` in version 2, in one buffer the caller wipes; ValueError when a field does not fit its layout."""
+    """`record` in version 3, in one buffer the caller wipes; ValueError when a field does not fit its layout."""
     apps = [app_id.encode("ascii") for app_id in record.app_ids]
     if len(record.chat_id) != CHAT_ID_BYTES or {len(app) for app in apps} != {APP_ID_CHARS}:
         raise ValueError("chat id and app ids have a fixed length")
@@ -60,7 +60,7 @@ def encode_chat_record(record: ChatRecord) -> bytearray:
 def parse_chat_record(data: bytes | bytearray | memoryview) -> ChatRecord:
     """Read a record of any version up to the current one; the caller wipes it.
 
-    Whatever a version lacks is filled with what claims least: no pending epoch, 0 proven, 0 acknowledged, 0 messages.
+    Whatever a version lacks is filled with what claims least: no pending epoch, no orders, 0 for every count.
     Raises KeystoreTamperedError when it is not well formed, KeystoreUnsupportedVersionError when a newer Hermes wrote it.
     """
     reader = RecordReader(data)

@@ -8,7 +8,7 @@ from hermes_core.keystore.tables import Table
 
 RECORD_VERSIONS: Final[dict[Table, int]] = {
     Table.IDENTITY: 1,
-    Table.CHAT: 2,
+    Table.CHAT: 3,
     Table.TOMBSTONE: 1,
     Table.WITNESS: 1,
     Table.META: 1,

@@ -14,6 +14,7 @@ from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import (
     CHAT_ID_BYTES,
     MAX_EPOCH,
+    MAX_ORDER,
     MAX_POSITION,
     PUBLIC_KEY_BYTES,
     ChannelKind,
@@ -109,6 +110,7 @@ def parse_close_reason(value: int) -> CloseReason:
 
 def validate_statement(statement: KeyStatement) -> None:
     _require_range(statement.epoch, 1, MAX_EPOCH, "epoch")
+    _require_range(statement.order, 1, MAX_ORDER, "order")
     _require_length(statement.ephemeral, x25519.KEY_BYTES, "ephemeral")
     _require_length(statement.signature, SIGNATURE_BYTES, "signature")
 
@@ -119,6 +121,7 @@ def validate_claim(claim: EpochClaim) -> None:
     _require_range(claim.send_next, 0, MAX_POSITION, "send_next")
     _require_range(claim.recv_next, 0, MAX_POSITION, "recv_next")
     _require_range(claim.recv_proven, 0, MAX_POSITION, "recv_proven")
+    _require_range(claim.order, 0, MAX_ORDER, "order")
     _require_hash(claim.tag, "claim tag")
 
 

@@ -31,8 +31,8 @@ from hermes_core.ratchet.header import (
 from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.ratchet.prepared import PreparedAnswer, PreparedEpoch, VerifiedOffer
-from hermes_core.ratchet.resume import ResumeContext, build_claim, check_claims
-from hermes_core.ratchet.state import ChannelSnapshot
+from hermes_core.ratchet.resume import ResumeContext, build_claim, check_positions, find_claim
+from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, Orders
 
 __all__ = ["ACK_TAG_BYTES", "Channel", "ChannelParams"]
 
@@ -59,6 +59,7 @@ class Channel:
         params: ChannelParams,
         random: RandomSource,
         seen_ephemerals: tuple[bytes, ...] = (),
+        orders: Orders = NO_ORDERS,
     ) -> None:
         """`peer_public_key` may be None until the first handshake brings it; `random` gives the ephemerals."""
         self.kind = kind
@@ -70,7 +71,13 @@ class Channel:
         self._context = ChannelContext(kind, chat_id, params.hash_id, local, peer)
         self.epochs = Epochs(self._context, params)
         self.negotiation = Negotiation(
-            self._context, self.epochs, identity=identity, peer_public_key=peer_public_key, random=random, seen=seen_ephemerals
+            self._context,
+            self.epochs,
+            identity=identity,
+            peer_public_key=peer_public_key,
+            random=random,
+            seen=seen_ephemerals,
+            orders=orders,
         )
 
     # frames
@@ -167,22 +174,22 @@ class Channel:
 
     # new epochs
 
-    def start_offer(self) -> KeyStatement:
-        """As initiator: the statement for the next epoch; it replaces an outstanding own offer."""
-        return self.negotiation.start_offer()
+    def start_offer(self, wall_s: float) -> KeyStatement:
+        """As initiator: the statement for the next epoch; it replaces an outstanding own offer. `wall_s`: Unix time."""
+        return self.negotiation.start_offer(wall_s)
 
     def verify_offer(self, offer: KeyStatement, *, peer_public_key: bytes | None = None) -> VerifiedOffer:
         """As responder: whether an offer is to be answered; nothing changes, and nothing secret is made.
 
         `peer_public_key` is needed once, if the constructor did not get it.
-        INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, INVALID_KEY, AUTH_FAILED.
+        INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, OFFER_OUTDATED, INVALID_KEY, AUTH_FAILED.
         """
         return self.negotiation.verify_offer(offer, peer_public_key=peer_public_key)
 
     def prepare_answer(self, offer: VerifiedOffer, now: float) -> PreparedAnswer:
         """As responder: the answer, and the epoch that it leads to; nothing changes before `adopt_answer`.
 
-        KEY_VERSION_MISMATCH and REPLAYED_KEY when the channel has moved on since the offer was verified.
+        KEY_VERSION_MISMATCH, REPLAYED_KEY and OFFER_OUTDATED when the channel has moved on since the offer was verified.
         """
         return self.negotiation.prepare_answer(offer, now)
 
@@ -206,7 +213,8 @@ class Channel:
     ) -> PreparedEpoch:
         """As initiator: check answer and tag; the new epoch and our own tag. Nothing changes before `adopt_epoch`.
 
-        KEY_VERSION_MISMATCH when no offer is outstanding; INVALID_FRAME, REPLAYED_KEY, INVALID_KEY, AUTH_FAILED, KEY_MISMATCH.
+        INVALID_FRAME, KEY_VERSION_MISMATCH (also when the offer it is for is not outstanding), REPLAYED_KEY, INVALID_KEY,
+        AUTH_FAILED, KEY_MISMATCH.
         """
         return self.negotiation.prepare_epoch(answer, confirm, now, peer_public_key=peer_public_key)
 
@@ -252,15 +260,19 @@ class Channel:
     def claims(self, binding: bytes) -> tuple[EpochClaim, ...]:
         """Where this side stands, for the peer on the stream with this session binding."""
         context = ResumeContext.of(self._context, binding)
-        return tuple(build_claim(context, epoch) for epoch in self.epochs.claimable())
+        return tuple(build_claim(context, epoch, self.negotiation.orders.seen) for epoch in self.epochs.claimable())
 
     def resume(self, claims: tuple[EpochClaim, ...], binding: bytes, now: float) -> None:
         """Take up the highest common epoch and never lower a position.
 
-        RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED (the detail says whose), INVALID_FRAME.
+        RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED (the detail says whose), INVALID_FRAME. Whatever the positions are, the
+        next offer's order is above what an authentic claim names: a rekey is what cures a rollback.
         """
         context = ResumeContext.of(self._context, binding)
-        self.epochs.resume(*check_claims(context, self.epochs.claimable(), claims, self.params.max_skip), now)
+        epoch, claim = find_claim(context, self.epochs.claimable(), claims)
+        self.negotiation.note_order(claim.order)
+        check_positions(epoch, claim, self.params.max_skip)
+        self.epochs.resume(epoch, claim, now)
 
     # persistence
 
@@ -275,6 +287,7 @@ class Channel:
             current=current,
             pending=pending,
             seen_ephemerals=self.negotiation.seen,
+            orders=self.negotiation.orders,
         )
 
     @classmethod
@@ -297,6 +310,7 @@ class Channel:
             params=params,
             random=random,
             seen_ephemerals=snapshot.seen_ephemerals,
+            orders=snapshot.orders,
         )
         channel.epochs.restore(snapshot.current, snapshot.pending)
         return channel

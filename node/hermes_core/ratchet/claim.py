@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EpochClaim:
-    """Where the claimant stands in one epoch; `tag` binds it to the stream."""
+    """Where the claimant stands in one epoch; `tag` binds it to the stream.
+
+    `order`: the highest of the other end's offers that the claimant has answered, for one whose clock is behind.
+    """
 
     epoch: int
     transcript_hash: bytes
     send_next: int
     recv_next: int
     recv_proven: int
+    order: int
     tag: bytes

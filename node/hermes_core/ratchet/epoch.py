@@ -126,8 +126,8 @@ class Epoch:
         self.in_step = True
         return reserved != (self.send.reserved, self.recv.reserved)
 
-    def claim(self, tag: bytes) -> EpochClaim:
-        return EpochClaim(self.number, self.transcript_hash, self.send.next, self.recv.next, self.recv_proven, tag)
+    def claim(self, order: int, tag: bytes) -> EpochClaim:
+        return EpochClaim(self.number, self.transcript_hash, self.send.next, self.recv.next, self.recv_proven, order, tag)
 
     def wipe(self) -> None:
         self.mac.wipe()

@@ -8,6 +8,8 @@ What can be refused is apart from what changes something: `verify_…` and `prep
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
@@ -22,16 +24,17 @@ from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.prepared import PreparedAnswer, PreparedEpoch, VerifiedOffer
-from hermes_core.ratchet.replay import refuse_reused, remember
+from hermes_core.ratchet.replay import next_order, refuse_outdated, refuse_reused, remember
+from hermes_core.ratchet.state import Orders
 
 
 class Negotiation:
-    """Agrees on the next epoch of `epochs`; owns the offer under way, the ephemerals seen, and the peer's identity key.
+    """Agrees on the next epoch of `epochs`; owns the offer under way, what was seen before, and the peer's identity key.
 
     `Channel` says what each method does for its caller.
     """
 
-    __slots__ = ("_context", "_epochs", "_identity", "_random", "offer", "peer_public_key", "seen")
+    __slots__ = ("_context", "_epochs", "_identity", "_random", "offer", "orders", "peer_public_key", "seen")
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Negotiation:
         peer_public_key: bytes | None,
         random: RandomSource,
         seen: tuple[bytes, ...],
+        orders: Orders,
     ) -> None:
         self._context = context
         self._epochs = epochs
@@ -50,25 +54,34 @@ class Negotiation:
         self.offer: OutstandingOffer | None = None
         self.peer_public_key = peer_public_key
         self.seen = seen
+        self.orders = orders
 
-    def start_offer(self) -> KeyStatement:
+    def start_offer(self, wall_s: float) -> KeyStatement:
         context = self._build_context(initiator=self._context.local, responder=self._context.peer)
-        statement, offer = build_offer(context, self._identity, generate_ephemeral(self._random))
+        order = next_order(self.orders.sent, wall_s)
+        statement, offer = build_offer(context, self._identity, order, generate_ephemeral(self._random))
         self.abandon_offer()
         self.offer = offer
+        self.orders = replace(self.orders, sent=order)
         return statement
+
+    def note_order(self, order: int) -> None:
+        if order > self.orders.sent:
+            self.orders = replace(self.orders, sent=order)
 
     # as responder
 
     def verify_offer(self, offer: KeyStatement, *, peer_public_key: bytes | None) -> VerifiedOffer:
         context = self._answer_context()
         self._refuse_stale(offer, context.epoch)
+        refuse_outdated(offer.order, self.orders.seen)
         key = self._peer_key(peer_public_key)
         return VerifiedOffer(context, offer, verify_offer(context, offer, key), key)
 
     def prepare_answer(self, offer: VerifiedOffer, now: float) -> PreparedAnswer:
         context, statement = offer.context, offer.statement
         self._refuse_stale(statement, self._answer_context().epoch)
+        refuse_outdated(statement.order, self.orders.seen)
         if context != self._answer_context():
             raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "the channel has moved on since this offer was checked")
         ephemeral = generate_ephemeral(self._random)
@@ -80,6 +93,7 @@ class Negotiation:
     def adopt_answer(self, prepared: PreparedAnswer) -> None:
         self.abandon_offer()
         self._note_exchange(prepared)
+        self.orders = replace(self.orders, seen=prepared.answer.order)
         self._epochs.await_confirm(prepared.epoch)
 
     # as initiator
@@ -91,6 +105,8 @@ class Negotiation:
         if offer is None:
             raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "no offer is outstanding")
         self._refuse_stale(answer, offer.context.epoch)
+        if answer.order != offer.order:
+            raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "the answer is for another offer than the one outstanding")
         key = self._peer_key(peer_public_key)
         keys = complete_offer(offer, answer, key, self._previous_ratchet())
         try:

@@ -11,7 +11,7 @@ from hermes_core.crypto.hashing import HashId, compute_tag, equal_tags
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.transcript import PROTOCOL_VERSION
-from hermes_core.ids import MAX_EPOCH, MAX_POSITION, ChannelKind, ChatId, Role
+from hermes_core.ids import MAX_EPOCH, MAX_ORDER, MAX_POSITION, ChannelKind, ChatId, Role
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
@@ -46,36 +46,37 @@ def compute_claim_tag(context: ResumeContext, mac: SecretBytes, role: Role, clai
         u64(claim.send_next),
         u64(claim.recv_next),
         u64(claim.recv_proven),
+        u64(claim.order),
         lp(context.binding),
     ))  # fmt: skip
     return compute_tag(context.hash_id, mac, data)
 
 
-def build_claim(context: ResumeContext, epoch: Epoch) -> EpochClaim:
-    claim = epoch.claim(b"")
+def build_claim(context: ResumeContext, epoch: Epoch, order: int) -> EpochClaim:
+    """`order`: the highest of the peer's offers that was answered."""
+    claim = epoch.claim(order, b"")
     return dataclasses.replace(claim, tag=compute_claim_tag(context, epoch.mac, epoch.role, claim))
 
 
-def check_claims(
-    context: ResumeContext, held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...], max_skip: int
-) -> tuple[Epoch, EpochClaim]:
-    """The highest epoch both sides hold, and the peer's claim in it.
-
-    INVALID_FRAME, RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED as docs/reference/protocol.md says under Resume.
-    """
+def find_claim(context: ResumeContext, held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...]) -> tuple[Epoch, EpochClaim]:
+    """The highest epoch both sides hold, and the peer's own claim in it. INVALID_FRAME, RATCHET_DESYNC, AUTH_FAILED."""
     if len(claims) > MAX_CLAIMS or not all(_is_well_formed(claim) for claim in claims):
         raise ProtocolError(ErrorCode.INVALID_FRAME, "a resume carries at most two well-formed claims")
     epoch, claim = _find_common(held, claims)
     expected = compute_claim_tag(context, epoch.mac, epoch.role.peer, claim)
     if not equal_tags(expected, claim.tag):
         raise ProtocolError(ErrorCode.AUTH_FAILED, "resume claim is not authentic")
+    return epoch, claim
+
+
+def check_positions(epoch: Epoch, claim: EpochClaim, max_skip: int) -> None:
+    """ROLLBACK_DETECTED, RATCHET_DESYNC as docs/reference/protocol.md says under Resume."""
     if claim.recv_proven > epoch.send.next:
         raise ProtocolError(ErrorCode.ROLLBACK_DETECTED, "peer has seen positions beyond ours: this store was rolled back")
     if claim.send_next < epoch.recv_proven:
         raise ProtocolError(ErrorCode.ROLLBACK_DETECTED, "peer claims positions it has already used: its store was rolled back")
     if claim.recv_next - epoch.send.next > max_skip or claim.send_next - epoch.recv.next > max_skip:
         raise ProtocolError(ErrorCode.RATCHET_DESYNC, "peers are further apart than max_skip")
-    return epoch, claim
 
 
 def _find_common(held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...]) -> tuple[Epoch, EpochClaim]:
@@ -88,4 +89,5 @@ def _find_common(held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...]) -> tup
 
 def _is_well_formed(claim: EpochClaim) -> bool:
     positions = (claim.send_next, claim.recv_next, claim.recv_proven)
-    return 0 < claim.epoch <= MAX_EPOCH and all(0 <= position <= MAX_POSITION for position in positions)
+    in_bounds = 0 < claim.epoch <= MAX_EPOCH and 0 <= claim.order <= MAX_ORDER
+    return in_bounds and all(0 <= position <= MAX_POSITION for position in positions)

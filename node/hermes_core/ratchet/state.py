@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from hermes_core.crypto.hashing import HASH_OF_LENGTH, HashId
 from hermes_core.crypto.secret import SecretBytes
@@ -33,9 +34,24 @@ class EpochSnapshot:
     created_at_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The highest order of an offer that we sent, and of one of the peer's that we answered; 0: none."""
+
+    sent: int
+    seen: int
+
+
+NO_ORDERS: Final = Orders(0, 0)
+"""Of a channel before its first offer."""
+
+
 @dataclass(slots=True)
 class ChannelSnapshot:
-    """One channel: its parties, the epoch in use, the pending one, and key ids of ephemerals already seen (16 bytes each)."""
+    """One channel: its parties, the epoch in use, the pending one, and what must not be taken a second time.
+
+    That is key ids of ephemerals already seen (16 bytes each), and the orders of offers.
+    """
 
     kind: ChannelKind
     local: Party
@@ -44,6 +60,7 @@ class ChannelSnapshot:
     current: EpochSnapshot | None
     pending: EpochSnapshot | None
     seen_ephemerals: tuple[bytes, ...]
+    orders: Orders
 
     @property
     def hash_id(self) -> HashId | None:

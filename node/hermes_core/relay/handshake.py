@@ -13,6 +13,7 @@ from hermes_core.ids import derive_app_id
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol.messages import Answer, CloseReason, Confirm, Offer, Reject
 from hermes_core.ratchet.prepared import VerifiedOffer
+from hermes_core.ratchet.replay import refuse_outdated
 from hermes_core.relay.admission import charge
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.events import HandshakeFailed
@@ -89,12 +90,14 @@ class Handshake:
         waiting = self.under_way
         if waiting is not None and waiting.offerer != index and onward.app_id < hop.app_id:
             return
+        if waiting is not None and waiting.offerer == index:
+            refuse_outdated(offer.hop.order, waiting.hop_offer.statement.order)
         hop_offer = hop.channel.verify_offer(offer.hop)
         self.abandon()
         self.under_way = OfferUnderWay(index, offer.end_to_end.epoch, now, hop_offer)
         if self.under_way.first:
             self._context.admission.count_waiting(self._hops.app_ids, 1)
-        statement = onward.channel.start_offer()
+        statement = onward.channel.start_offer(now)
         onward.confirm()
         onward.send(Offer(offer.chat_id, offer.initiator_key, offer.target, offer.end_to_end, statement))
 

@@ -16,6 +16,7 @@ from hermes_core.ids import AppId, ChatId, NodeId, derive_app_id, node_party
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol import messages as m
+from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.chat import Chat
@@ -37,6 +38,9 @@ from hermes_core.session.keys import StreamKeys
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MAX_REMEMBERED_ENDS: Final = 65_536
+"""Ended chats, in memory, whose first offer is not taken for a new chat; a hundred bytes each."""
+
 _FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume, m.ClosedAck})
 _FROM_APP: Final = _FROM_BOTH | {m.Delete}
 _FROM_NODE: Final = _FROM_BOTH | {m.Closed, m.PathState, m.ErrorNotice}
@@ -53,6 +57,7 @@ class NodeChats:
         self._index = ChatIndex()
         self._admission = Admission(params, self._index)
         self._tombstones = Tombstones(params, self.effects)
+        self._ended = EndedChats(MAX_REMEMBERED_ENDS)
         party = node_party(node_id, identity.public_key)
         self._context = ChatContext(params, identity, party, random, self._links, self.effects, self._admission)
         self._chats: dict[ChatId, Chat] = {}
@@ -261,7 +266,7 @@ class NodeChats:
     def _start_chat(self, source: Neighbour, offer: m.Offer, now: float) -> None:
         """Everything that costs nothing is checked before anything that does."""
         self._admission.check_open()
-        if offer.chat_id in self._index or offer.chat_id in self._tombstones:
+        if offer.chat_id in self._index or offer.chat_id in self._tombstones or offer.chat_id in self._ended:
             raise ProtocolError(ErrorCode.CHAT_EXISTS)
         initiator = derive_app_id(offer.initiator_key)
         if source.node_id is None and initiator != source.app_id:
@@ -346,6 +351,7 @@ class NodeChats:
             self.effects.output.deletes.add(chat.chat_id)
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
         self._tombstones.add(chat.chat_id, end.reason, receivers, now)
+        self._ended.add(chat.chat_id, now)
 
     def _touch(self, row: Row) -> None:
         if row.touch():

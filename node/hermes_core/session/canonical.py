@@ -52,9 +52,15 @@ def _set(of: Encode) -> Encode:
     return lambda values: each(sorted(values))
 
 
-_STATEMENT = _part(("epoch", u64), ("ephemeral", _data), ("signature", _data))
+_STATEMENT = _part(("epoch", u64), ("order", u64), ("ephemeral", _data), ("signature", _data))
 _CLAIM = _part(
-    ("epoch", u64), ("transcript_hash", _data), ("send_next", u64), ("recv_next", u64), ("recv_proven", u64), ("tag", _data)
+    ("epoch", u64),
+    ("transcript_hash", _data),
+    ("send_next", u64),
+    ("recv_next", u64),
+    ("recv_proven", u64),
+    ("order", u64),
+    ("tag", _data),
 )
 _DESCRIPTOR = _part(
     ("node_id", _text), ("node_key", _data), ("address", _text), ("incarnation", u64), ("version", _text), ("signature", _data)

@@ -42,6 +42,8 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
             | ErrorCode.LIMIT_EXCEEDED
             | ErrorCode.DRAINING
             | ErrorCode.SESSION_REPLACED
+            | ErrorCode.OFFER_OUTDATED
+            | ErrorCode.CLOCK_SKEW
         ):
             return HandshakeResult.REFUSED
         case _:

@@ -54,21 +54,25 @@ class KeyStatement(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     EPHEMERAL_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     ephemeral: _builtins.bytes
     """X25519, 32 bytes"""
     signature: _builtins.bytes
     """Ed25519, 64 bytes"""
+    order: _builtins.int
+    """of the offer; an answer names the offer that it is for"""
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
         ephemeral: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
+        order: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "epoch", b"epoch", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "epoch", b"epoch", "order", b"order", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -214,12 +218,15 @@ class ResumeClaim(_message.Message):
     RECV_NEXT_FIELD_NUMBER: _builtins.int
     RECV_PROVEN_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     transcript_hash: _builtins.bytes
     send_next: _builtins.int
     recv_next: _builtins.int
     recv_proven: _builtins.int
     tag: _builtins.bytes
+    order: _builtins.int
+    """the highest of the other end's offers that was answered"""
     def __init__(
         self,
         *,
@@ -229,10 +236,11 @@ class ResumeClaim(_message.Message):
         recv_next: _builtins.int = ...,
         recv_proven: _builtins.int = ...,
         tag: _builtins.bytes = ...,
+        order: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "recv_next", b"recv_next", "recv_proven", b"recv_proven", "send_next", b"send_next", "tag", b"tag", "transcript_hash", b"transcript_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "order", b"order", "recv_next", b"recv_next", "recv_proven", b"recv_proven", "send_next", b"send_next", "tag", b"tag", "transcript_hash", b"transcript_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

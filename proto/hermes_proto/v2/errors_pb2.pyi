@@ -75,6 +75,8 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     DRAINING: _ErrorCode.ValueType  # 25
     INTERNAL: _ErrorCode.ValueType  # 27
     SESSION_REPLACED: _ErrorCode.ValueType  # 28
+    OFFER_OUTDATED: _ErrorCode.ValueType  # 29
+    CLOCK_SKEW: _ErrorCode.ValueType  # 30
 
 class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
     """The numbers equal hermes_core.errors.ErrorCode; a test holds both together."""
@@ -105,6 +107,8 @@ KEYSTORE_SEALED: ErrorCode.ValueType  # 24
 DRAINING: ErrorCode.ValueType  # 25
 INTERNAL: ErrorCode.ValueType  # 27
 SESSION_REPLACED: ErrorCode.ValueType  # 28
+OFFER_OUTDATED: ErrorCode.ValueType  # 29
+CLOCK_SKEW: ErrorCode.ValueType  # 30
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015
 
 @_typing.final

@@ -85,9 +85,9 @@ def test_inspecting_needs_no_passphrase_shows_no_secret_and_changes_nothing(ctl:
     create(ctl.path).close()
     with unchanged(ctl.path):
         found = ctl.json("inspect")
-        assert found["records"] == {"identity v1": 1, "chat v2": 2, "tombstone v1": 1, "meta v1": 1, "history v1": 2}
+        assert found["records"] == {"identity v1": 1, "chat v3": 2, "tombstone v1": 1, "meta v1": 1, "history v1": 2}
         assert found["argon2"] == "8192 KiB, 1 passes, 1 lanes"
-        assert "2 chat v2" in ctl.run("inspect")
+        assert "2 chat v3" in ctl.run("inspect")
 
 
 def test_verify_finds_what_was_tampered_with_and_changes_nothing(ctl: Ctl) -> None:
@@ -109,11 +109,11 @@ def test_verify_finds_a_chat_record_that_is_authentic_and_not_well_formed(ctl: C
 def test_verify_reads_a_log_a_crash_left_and_leaves_it(ctl: Ctl, tmp_path: Path) -> None:
     source = tmp_path / "source" / "keystore.db"
     source.parent.mkdir()
-    reference.write_golden(tmp_path, 2)
-    shutil.copyfile(tmp_path / "record-v2.db", source)
+    reference.write_golden(tmp_path, 3)
+    shutil.copyfile(tmp_path / "record-v3.db", source)
     with open_store(source, reference.GOLDEN_PASSPHRASE) as store:
         store.rotate_generation()
-        store.commit({}, [(store_table, key) for store_table, key in list(expected(2))[:2]])
+        store.commit({}, [(store_table, key) for store_table, key in list(expected(3))[:2]])
         ctl.path = copy_files(source, tmp_path / "image")
     passphrase = ctl.passphrase(reference.GOLDEN_PASSPHRASE)
     assert len(file_bytes(ctl.path)) == 3
@@ -126,7 +126,7 @@ def test_migrating(ctl: Ctl) -> None:
     passphrase = ctl.passphrase(reference.GOLDEN_PASSPHRASE)
     shutil.copyfile(GOLDEN / "record-v1.db", ctl.path)
     with unchanged(ctl.path):
-        assert "5 records from version 1 to 2" in ctl.run("migrate", "--dry-run")
+        assert "5 records from version 1 to 3" in ctl.run("migrate", "--dry-run")
         assert ctl.json("verify", "--passphrase-file", passphrase)["to_migrate"] == 5
     assert "migrated: generation 2" in ctl.run("migrate", "--passphrase-file", passphrase)
     with unchanged(ctl.path):

@@ -101,9 +101,9 @@ def test_a_newer_header_version(path: Path) -> None:
 def test_a_newer_record_version(tmp_path: Path, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "keystore.db"
     with monkeypatch.context() as patch, create(path) as store:
-        patch.setitem(record_versions.RECORD_VERSIONS, table, 3)
-        store.commit({(table, b"from the future"): b"\x03"})
-    assert f"table {int(table)} has version 3" in refused(path, KeystoreUnsupportedVersionError).detail
+        patch.setitem(record_versions.RECORD_VERSIONS, table, 4)
+        store.commit({(table, b"from the future"): b"\x04"})
+    assert f"table {int(table)} has version 4" in refused(path, KeystoreUnsupportedVersionError).detail
 
 
 def test_a_table_this_version_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

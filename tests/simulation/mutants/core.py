@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hermes_core.crypto.aead import KEY_BYTES, NONCE_BYTES
@@ -11,12 +12,14 @@ from hermes_core.endpoint import router as endpoint_router
 from hermes_core.endpoint.context import HomeStream
 from hermes_core.endpoint.hop import Hop as AppHop
 from hermes_core.endpoint.transfer import Transfer
+from hermes_core.handshake.statement import KeyStatement
 from hermes_core.protocol.messages import Closed, CloseReason, PathState
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
+from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.state import DirectionSnapshot
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.hop_states import HopInput
@@ -94,7 +97,7 @@ def _(patches: Patches) -> None:
 def _(patches: Patches) -> None:
     def connect(self: AppHop, home: HomeStream, now: float) -> None:
         nonces = self._home.send_nonce, self._home.receive_nonce
-        former(self, HomeStream(home.node_id, home.public_key, home.binding, *nonces), now)
+        former(self, HomeStream(home.node_id, home.public_key, home.binding, *nonces, home.ahead_s), now)
 
     former = patches.set(AppHop, "connect", connect)
 
@@ -125,6 +128,23 @@ def _(patches: Patches) -> None:
         return False
 
     patches.set(Epoch, "fast_forward", fast_forward)
+
+
+# handshakes
+
+
+@CORE.add(
+    "late-answer-accused",
+    "An answer to an offer that was made again meanwhile is taken for a forged one to the new offer.",
+    NoHonestPartyIsAccused.name,
+    schedule="mended-late-answer-after-a-reconnect.json",
+)
+def _(patches: Patches) -> None:
+    def prepare_epoch(self: Negotiation, answer: KeyStatement, *tag: Any, **key: Any) -> Any:
+        order = answer.order if self.offer is None else self.offer.order
+        return former(self, replace(answer, order=order), *tag, **key)
+
+    former = patches.set(Negotiation, "prepare_epoch", prepare_epoch)
 
 
 # sessions

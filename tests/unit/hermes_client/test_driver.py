@@ -11,13 +11,14 @@ from hermes_core.ids import derive_app_id
 from hermes_core.protocol.messages import Confirm, Offer, Sealed
 from hermes_core.ratchet.header import POSITION_END
 from tests.support.random_sources import SeededRandom
-from tests.unit.hermes_core.endpoint.parts import HOME, OWN_KEY, PEER_KEY, FarEnds
+from tests.support.sessions import make_stream_keys
+from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEYS, NOW, OWN_KEY, PEER_KEY, FarEnds
 
 
 async def test_a_position_ahead_ends_the_session() -> None:
     """Nothing that still comes on that stream can be opened; the next one begins anew."""
-    driver = AppDriver(OWN_KEY, AppParams(), SeededRandom("driver"))
-    driver.connect(HOME.node_id, HOME.public_key, HOME.binding)
+    driver = AppDriver(OWN_KEY, AppParams(), SeededRandom("driver"), lambda: NOW)
+    driver.connect(HOME.node_id, HOME.public_key, HOME_KEYS)
     chat = driver.start_chat(derive_app_id(PEER_KEY.public_key))
     far = FarEnds(chat.chat_id)
     offer = driver.outbound.popleft()
@@ -35,6 +36,6 @@ async def test_a_position_ahead_ends_the_session() -> None:
         driver.received_batch()
     assert (raised.value.code, raised.value.scope) == (ErrorCode.RATCHET_DESYNC, ErrorScope.STREAM)
     driver.disconnect()
-    driver.connect(HOME.node_id, HOME.public_key, b"2" * 32)
+    driver.connect(HOME.node_id, HOME.public_key, make_stream_keys(b"2" * 32, dialled=True))
     driver.received_batch()
     driver.close()

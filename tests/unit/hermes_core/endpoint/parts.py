@@ -25,7 +25,7 @@ PEER_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"p" * 32)))
 OWN_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"o" * 32)))
 OWN_PARTY = app_party(derive_app_id(OWN_KEY.public_key))
 HOME_KEYS = make_stream_keys(b"1" * 32, dialled=True)
-HOME = HomeStream(NodeId("node-0"), HOME_KEY.public_key, *HOME_KEYS)
+HOME = HomeStream(NodeId("node-0"), HOME_KEY.public_key, *HOME_KEYS, 0.0)
 OWN_NONCE, PEER_NONCE = build_nonce(b"own    1"), build_nonce(b"peer   1")
 NOW = 1000.0
 
@@ -84,8 +84,8 @@ class FarEnds:
         self.end_to_end = make(ChannelKind.END_TO_END, PEER_KEY, app_party(derive_app_id(PEER_KEY.public_key)))
         self.leg = make(ChannelKind.LEG, HOME_KEY, HOME.party)
 
-    def offer(self) -> Offer:
-        statements = self.end_to_end.start_offer(), self.leg.start_offer()
+    def offer(self, wall_s: float = 0.0) -> Offer:
+        statements = self.end_to_end.start_offer(wall_s), self.leg.start_offer(wall_s)
         return Offer(self.chat_id, PEER_KEY.public_key, derive_app_id(OWN_KEY.public_key), *statements)
 
     def answer(self, offer: ChatMessage) -> Answer:
@@ -134,4 +134,4 @@ def make_open_chat(params: AppParams | None = None) -> tuple[AppChat, Notebook, 
 def make_offered_chat() -> tuple[AppChat, Notebook, FarEnds]:
     """A chat that the peer has offered; its owner has not decided."""
     effects, far = Notebook(), FarEnds(ChatId(bytes(range(16))))
-    return AppChat.receive_first(make_context(effects), far.offer(), HOME), effects, far
+    return AppChat.receive_first(make_context(effects), far.offer(), HOME, NOW), effects, far

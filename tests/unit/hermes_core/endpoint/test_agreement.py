@@ -67,7 +67,7 @@ def make_handshake(state: AgreementState) -> tuple[Handshake, Notebook]:
     peer = derive_app_id(PEER_KEY.public_key)
     channels = ChannelPair(context, chat.chat_id, peer, HOME)
     if isinstance(state, Starting | Offering):
-        channels.offer()
+        channels.offer(NOW)
         effects.sends.clear()
     return Handshake(context, peer, channels, state), effects  # type: ignore[arg-type]
 

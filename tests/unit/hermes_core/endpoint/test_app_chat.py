@@ -162,7 +162,7 @@ def test_nothing_secret_is_made_before_the_owner_decides() -> None:
 def make_answer_to(far: FarEnds) -> ChatMessage:
     """What a chat of its own answers, once its owner has accepted."""
     effects = Notebook()
-    chat = AppChat.receive_first(make_context(effects), far.offer(), HOME)
+    chat = AppChat.receive_first(make_context(effects), far.offer(), HOME, NOW)
     chat.accept(NOW)
     return effects.sends[-1]
 

@@ -10,10 +10,10 @@ import pytest
 
 from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.events import FrameRefused
-from hermes_core.errors import ErrorCode
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.protocol.messages import Answer, ChatMessage
-from tests.unit.hermes_core.endpoint.parts import NOW, FarEnds, Notebook, make_offered_chat, make_open_chat
+from tests.unit.hermes_core.endpoint.parts import HOME, NOW, FarEnds, Notebook, make_context, make_offered_chat, make_open_chat
 from tests.unit.hermes_core.ratchet.pairs import describe_state
 
 
@@ -92,3 +92,20 @@ def test_half_a_first_offer_is_no_chat(half: str) -> None:
     chat.receive(alter(offer, half, spoil), NOW)
     assert both(chat) == before
     assert effects.sends != []  # it is rejected
+
+
+# a first offer, and when it was made
+
+
+@pytest.mark.parametrize(("made_s", "refused"), [(-3600.0, False), (3600.0, False), (-3601.0, True), (3601.0, True)])
+def test_a_first_offer_of_another_hour_is_refused(made_s: float, refused: bool) -> None:
+    _, effects, far = make_offered_chat()
+    clock = 1_700_000_000.0
+    home = replace(HOME, ahead_s=clock - NOW)
+    offer = far.offer(clock + made_s)
+    if not refused:
+        AppChat.receive_first(make_context(effects), offer, home, NOW)
+        return
+    with pytest.raises(ProtocolError) as raised:
+        AppChat.receive_first(make_context(effects), offer, home, NOW)
+    assert raised.value.code is ErrorCode.CLOCK_SKEW

@@ -20,7 +20,7 @@ def flip(tag: bytes, place: int) -> bytes:
 @pytest.mark.parametrize("hash_id", list(HashId))
 def test_every_byte_of_the_responders_tag_matters(hash_id: HashId) -> None:
     pair = make_pair(hash_id=hash_id)
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     before = describe_state(pair.a)
     for wrong in [*(flip(confirm, place) for place in range(len(confirm))), b"", confirm[:-1], confirm + b"\0"]:
         with pytest.raises(ProtocolError) as raised:
@@ -34,7 +34,7 @@ def test_every_byte_of_the_responders_tag_matters(hash_id: HashId) -> None:
 @pytest.mark.parametrize("hash_id", list(HashId))
 def test_every_byte_of_the_initiators_tag_matters(hash_id: HashId) -> None:
     pair = make_pair(hash_id=hash_id)
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     tag = pair.a.complete(answer, confirm, 0.0)
     before = describe_state(pair.b)
     for wrong in [*(flip(tag, place) for place in range(len(tag))), confirm, b"", tag + b"\0"]:
@@ -48,7 +48,7 @@ def test_every_byte_of_the_initiators_tag_matters(hash_id: HashId) -> None:
 
 def test_check_confirm_is_idempotent() -> None:
     pair = make_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     tag = pair.a.complete(answer, confirm, 0.0)
     pair.b.check_confirm(1, tag, 0.0)
     before = describe_state(pair.b)
@@ -63,7 +63,7 @@ def test_check_confirm_is_idempotent() -> None:
 def test_a_confirmation_for_another_epoch(epoch: int) -> None:
     pair = make_ready_pair()
     pair.rekey()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     tag = pair.a.complete(answer, confirm, 0.0)
     with pytest.raises(ProtocolError) as raised:
         pair.b.check_confirm(epoch, tag, 0.0)
@@ -86,7 +86,7 @@ def proved(pair: Pair) -> bool:
 def test_the_initiator_repeats_its_tag_until_the_peer_used_the_epoch() -> None:
     pair = make_pair()
     assert pair.a.confirm_tag() is None
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     tag = pair.a.complete(answer, confirm, 0.0)
     assert pair.a.confirm_tag() == (1, tag)
     pair.restart_a(pair.a.snapshot())
@@ -99,7 +99,7 @@ def test_the_initiator_repeats_its_tag_until_the_peer_used_the_epoch() -> None:
 
 def test_a_resume_in_the_epoch_ends_the_repetition() -> None:
     pair = make_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     pair.a.complete(answer, confirm, 0.0)
     pair.resume()
     assert proved(pair)
@@ -108,7 +108,7 @@ def test_a_resume_in_the_epoch_ends_the_repetition() -> None:
 
 def test_a_frame_of_the_old_epoch_does_not_end_it() -> None:
     pair = make_ready_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     old = pair.b.seal(b"old", 0.0)
     tag = pair.a.complete(answer, confirm, 0.0)
     assert pair.a.open(old, 0.0) == b"old"
@@ -122,7 +122,7 @@ def test_mixing_in_the_wrong_previous_key_is_seen_at_once() -> None:
     assert snapshot.current is not None
     snapshot.current.ratchet.buffer[0] ^= 1
     pair.restart_b(snapshot)
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     with pytest.raises(ProtocolError) as raised:
         pair.a.complete(answer, confirm, 0.0)
     assert raised.value.code is ErrorCode.KEY_MISMATCH

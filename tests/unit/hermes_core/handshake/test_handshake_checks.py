@@ -15,8 +15,10 @@ from hermes_core.handshake.transcript import HandshakeContext, encode_answer, en
 from hermes_core.ids import ChannelKind, ChatId, Party, app_party, derive_app_id
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.replay import derive_ephemeral_id
+from hermes_core.ratchet.state import Orders
 from tests.unit.hermes_core.ratchet.pairs import (
     ALICE,
+    BINDING,
     BOB,
     CHAT,
     Pair,
@@ -45,10 +47,10 @@ def context(channel: Channel, *, initiator: Party, responder: Party) -> Handshak
     return HandshakeContext(channel.kind, channel.params.hash_id, CHAT, channel.epoch + 1, initiator, responder, previous)
 
 
-def sign_offer(channel: Channel, ephemeral: bytes) -> KeyStatement:
+def sign_offer(channel: Channel, ephemeral: bytes, order: int = 9) -> KeyStatement:
     """An offer to `channel` that its peer's identity really signed."""
-    offer = encode_offer(context(channel, initiator=channel.peer, responder=channel.local), ephemeral)
-    return KeyStatement(channel.epoch + 1, ephemeral, ALICE.sign(offer))
+    offer = encode_offer(context(channel, initiator=channel.peer, responder=channel.local), order, ephemeral)
+    return KeyStatement(channel.epoch + 1, order, ephemeral, ALICE.sign(offer))
 
 
 @pytest.mark.parametrize("make", [make_pair, make_ready_pair], ids=["first", "rekey"])
@@ -57,8 +59,8 @@ def test_the_checks_of_an_offer_come_in_the_order_of_the_page(make: Callable[[],
     pair = make()
     honest = pair.b.snapshot()
     seen = (*honest.seen_ephemerals, derive_ephemeral_id(LOW_ORDER_EPHEMERAL))
-    channel = pair.restart_b(replace(honest, seen_ephemerals=seen, peer_public_key=IDENTITY_POINT))
-    faulty = KeyStatement(channel.epoch + 2, LOW_ORDER_EPHEMERAL, bytes(63))
+    channel = pair.restart_b(replace(honest, seen_ephemerals=seen, orders=Orders(0, 9), peer_public_key=IDENTITY_POINT))
+    faulty = KeyStatement(channel.epoch + 2, 9, LOW_ORDER_EPHEMERAL, bytes(63))
 
     def answer(statement: KeyStatement) -> Callable[[], object]:
         return lambda: channel.answer_offer(statement, 0.0)
@@ -69,7 +71,9 @@ def test_the_checks_of_an_offer_come_in_the_order_of_the_page(make: Callable[[],
     refuse(channel, ErrorCode.KEY_VERSION_MISMATCH, answer(statement))
     statement = replace(statement, epoch=channel.epoch + 1)
     refuse(channel, ErrorCode.REPLAYED_KEY, answer(statement))
-    channel = pair.restart_b(replace(honest, peer_public_key=IDENTITY_POINT))
+    channel = pair.restart_b(replace(honest, orders=Orders(0, 9), peer_public_key=IDENTITY_POINT))
+    refuse(channel, ErrorCode.OFFER_OUTDATED, answer(statement))
+    statement = replace(statement, order=10)
     refuse(channel, ErrorCode.INVALID_KEY, answer(statement))
     channel = pair.restart_b(honest)
     refuse(channel, ErrorCode.AUTH_FAILED, answer(statement))
@@ -80,13 +84,13 @@ def test_the_checks_of_an_offer_come_in_the_order_of_the_page(make: Callable[[],
 @pytest.mark.parametrize("epoch", [0, 1, 3, 2**32 - 1])
 def test_only_the_next_epoch_is_accepted(epoch: int) -> None:
     pair = make_ready_pair()
-    offer = replace(pair.a.start_offer(), epoch=epoch)
+    offer = replace(pair.a.start_offer(0.0), epoch=epoch)
     refuse(pair.b, ErrorCode.KEY_VERSION_MISMATCH, lambda: pair.b.answer_offer(offer, 0.0))
 
 
 def test_a_replayed_ephemeral() -> None:
     pair = make_pair()
-    offer = pair.a.start_offer()
+    offer = pair.a.start_offer(0.0)
     answer, confirm = pair.b.answer_offer(offer, 0.0)
     refuse(pair.b, ErrorCode.REPLAYED_KEY, lambda: pair.b.answer_offer(offer, 0.0))
     pair.b.check_confirm(1, pair.a.complete(answer, confirm, 0.0), 0.0)
@@ -101,7 +105,7 @@ def test_seen_ephemerals_survive_a_restart_and_stay_bounded() -> None:
     pair = make_ready_pair()
     offers = []
     for _ in range(40):
-        offers.append(pair.a.start_offer())
+        offers.append(pair.a.start_offer(0.0))
         pair.b.answer_offer(offers[-1], 0.0)
     pair.restart_b(pair.b.snapshot())
     assert len(pair.b.snapshot().seen_ephemerals) == 32
@@ -110,37 +114,37 @@ def test_seen_ephemerals_survive_a_restart_and_stay_bounded() -> None:
 
 
 def test_a_forgotten_ephemeral_does_no_harm() -> None:
-    """Beyond the bound an old offer is answered again, but nobody can complete it: its initiator has wiped the key."""
+    """Beyond the bound the order of an old offer tells that it is one."""
     pair = make_ready_pair()
-    oldest = pair.a.start_offer()
+    oldest = pair.a.start_offer(0.0)
     pair.b.answer_offer(oldest, 0.0)
     for _ in range(16):
-        pair.b.answer_offer(pair.a.start_offer(), 0.0)
-    answer, confirm = pair.b.answer_offer(oldest, 0.0)
-    refuse(pair.a, ErrorCode.AUTH_FAILED, lambda: pair.a.complete(answer, confirm, 0.0))
+        pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
+    refuse(pair.b, ErrorCode.OFFER_OUTDATED, lambda: pair.b.answer_offer(oldest, 0.0))
     assert pair.b.open(pair.a.seal(b"still", 0.0), 0.0) == b"still"
 
 
 def test_an_offer_of_an_earlier_epoch_cannot_come_back() -> None:
     pair = make_ready_pair()
-    first = pair.a.start_offer()
+    first = pair.a.start_offer(0.0)
     pair.a.abandon_offer()
     pair.rekey()
     refuse(pair.b, ErrorCode.KEY_VERSION_MISMATCH, lambda: pair.b.answer_offer(first, 0.0))
-    refuse(pair.b, ErrorCode.AUTH_FAILED, lambda: pair.b.answer_offer(replace(first, epoch=3), 0.0))
+    refuse(pair.b, ErrorCode.OFFER_OUTDATED, lambda: pair.b.answer_offer(replace(first, epoch=3), 0.0))
+    refuse(pair.b, ErrorCode.AUTH_FAILED, lambda: pair.b.answer_offer(replace(first, epoch=3, order=99), 0.0))
 
 
 @pytest.mark.parametrize("length", [31, 33])
 def test_ephemeral_length(length: int) -> None:
     pair = make_pair()
-    offer = replace(pair.a.start_offer(), ephemeral=bytes(length))
+    offer = replace(pair.a.start_offer(0.0), ephemeral=bytes(length))
     refuse(pair.b, ErrorCode.INVALID_FRAME, lambda: pair.b.answer_offer(offer, 0.0))
 
 
 @pytest.mark.parametrize("length", [0, 63, 65])
 def test_signature_length(length: int) -> None:
     pair = make_pair()
-    offer = replace(pair.a.start_offer(), signature=bytes(length))
+    offer = replace(pair.a.start_offer(0.0), signature=bytes(length))
     refuse(pair.b, ErrorCode.INVALID_FRAME, lambda: pair.b.answer_offer(offer, 0.0))
 
 
@@ -160,22 +164,22 @@ CHANGES: dict[str, Callable[[HandshakeContext], HandshakeContext]] = {
 def test_a_signature_binds_its_whole_context(change: str) -> None:
     """An offer signed for any other context does not verify here."""
     pair = make_ready_pair()
-    ephemeral = pair.a.start_offer().ephemeral
+    ephemeral = pair.a.start_offer(0.0).ephemeral
     right = context(pair.b, initiator=pair.b.peer, responder=pair.b.local)
-    statement = KeyStatement(2, ephemeral, ALICE.sign(encode_offer(CHANGES[change](right), ephemeral)))
+    statement = KeyStatement(2, 9, ephemeral, ALICE.sign(encode_offer(CHANGES[change](right), 9, ephemeral)))
     refuse(pair.b, ErrorCode.AUTH_FAILED, lambda: pair.b.answer_offer(statement, 0.0))
-    pair.b.answer_offer(replace(statement, signature=ALICE.sign(encode_offer(right, ephemeral))), 0.0)
+    pair.b.answer_offer(replace(statement, signature=ALICE.sign(encode_offer(right, 9, ephemeral))), 0.0)
 
 
 def test_an_offer_is_not_an_answer() -> None:
     pair = make_pair()
-    offer = pair.a.start_offer()
+    offer = pair.a.start_offer(0.0)
     as_initiator = context(pair.a, initiator=pair.a.local, responder=pair.a.peer)
-    encoded = encode_offer(as_initiator, OTHER.public_key)
-    statement = KeyStatement(1, OTHER.public_key, BOB.sign(encoded))
+    encoded = encode_offer(as_initiator, 1, OTHER.public_key)
+    statement = KeyStatement(1, 1, OTHER.public_key, BOB.sign(encoded))
     refuse(pair.a, ErrorCode.AUTH_FAILED, lambda: pair.a.complete(statement, bytes(32), 0.0))
-    answer = encode_answer(as_initiator, OTHER.public_key, encode_offer(as_initiator, bytes(32)))
-    for_another_offer = KeyStatement(1, OTHER.public_key, BOB.sign(answer))
+    answer = encode_answer(as_initiator, OTHER.public_key, encode_offer(as_initiator, 1, bytes(32)))
+    for_another_offer = KeyStatement(1, 1, OTHER.public_key, BOB.sign(answer))
     refuse(pair.a, ErrorCode.AUTH_FAILED, lambda: pair.a.complete(for_another_offer, bytes(32), 0.0))
     answered, confirm = pair.b.answer_offer(offer, 0.0)
     pair.a.complete(answered, confirm, 0.0)
@@ -183,18 +187,18 @@ def test_an_offer_is_not_an_answer() -> None:
 
 def test_an_answer_with_a_low_order_ephemeral() -> None:
     pair = make_pair()
-    pair.a.start_offer()
+    pair.a.start_offer(0.0)
     offer = pair.a.negotiation.offer
     assert offer is not None
     encoded = encode_answer(offer.context, LOW_ORDER_EPHEMERAL, offer.encoded)
-    statement = KeyStatement(1, LOW_ORDER_EPHEMERAL, BOB.sign(encoded))
+    statement = KeyStatement(1, 1, LOW_ORDER_EPHEMERAL, BOB.sign(encoded))
     refuse(pair.a, ErrorCode.INVALID_KEY, lambda: pair.a.complete(statement, bytes(32), 0.0))
     assert pair.a.offering
 
 
 def test_an_answer_signed_by_somebody_else() -> None:
     pair = make_pair()
-    offer = pair.a.start_offer()
+    offer = pair.a.start_offer(0.0)
     answer, confirm = pair.b.answer_offer(offer, 0.0)
     forged = replace(answer, signature=OTHER.sign(b"whatever"))
     refuse(pair.a, ErrorCode.AUTH_FAILED, lambda: pair.a.complete(forged, confirm, 0.0))
@@ -204,21 +208,21 @@ def test_an_answer_signed_by_somebody_else() -> None:
 
 def test_the_identity_key_must_be_the_named_party() -> None:
     pair = make_pair()
-    offer = pair.a.start_offer()
+    offer = pair.a.start_offer(0.0)
     channel = make_channel_without_key()
     refuse(channel, ErrorCode.INVALID_KEY, lambda: channel.answer_offer(offer, 0.0))
     refuse(channel, ErrorCode.INVALID_KEY, lambda: channel.answer_offer(offer, 0.0, peer_public_key=OTHER.public_key))
     refuse(channel, ErrorCode.INVALID_KEY, lambda: channel.answer_offer(offer, 0.0, peer_public_key=bytes(31)))
     channel.answer_offer(offer, 0.0, peer_public_key=ALICE.public_key)
     assert channel.peer_public_key == ALICE.public_key
-    later = pair.a.start_offer()
+    later = pair.a.start_offer(0.0)
     refuse(channel, ErrorCode.INVALID_KEY, lambda: channel.answer_offer(later, 0.0, peer_public_key=OTHER.public_key))
 
 
 def test_an_identity_point_that_the_party_commits_to_is_still_refused() -> None:
     """Otherwise one signature would fit every message of that party."""
     channel = make_channel_without_key(peer=app_party(derive_app_id(IDENTITY_POINT)))
-    statement = KeyStatement(1, OTHER.public_key, IDENTITY_POINT + bytes(32))
+    statement = KeyStatement(1, 1, OTHER.public_key, IDENTITY_POINT + bytes(32))
     refuse(
         channel,
         ErrorCode.INVALID_KEY,
@@ -242,13 +246,13 @@ def make_channel_without_key(peer: Party | None = None) -> Channel:
 
 def test_hashes_must_agree() -> None:
     first, second = make_pair(), make_pair(hash_id=HashId.SHA512)
-    offer = first.a.start_offer()
+    offer = first.a.start_offer(0.0)
     refuse(second.b, ErrorCode.AUTH_FAILED, lambda: second.b.answer_offer(offer, 0.0))
 
 
 def test_nobody_waits_for_an_answer() -> None:
     pair = make_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     pair.a.abandon_offer()
     refuse(pair.a, ErrorCode.KEY_VERSION_MISMATCH, lambda: pair.a.complete(answer, confirm, 0.0))
 
@@ -258,6 +262,73 @@ def test_epochs_end() -> None:
     for channel in (pair.a, pair.b):
         assert channel.epochs.current is not None
         channel.epochs.current.number = 2**32 - 1
-    refuse(pair.a, ErrorCode.RATCHET_FAILED, pair.a.start_offer)
-    statement = KeyStatement(1, bytes(32), bytes(64))
+    refuse(pair.a, ErrorCode.RATCHET_FAILED, lambda: pair.a.start_offer(0.0))
+    statement = KeyStatement(1, 1, bytes(32), bytes(64))
     refuse(pair.b, ErrorCode.RATCHET_FAILED, lambda: pair.b.answer_offer(statement, 0.0))
+
+
+# the order of offers
+
+
+def test_an_offer_is_above_the_last_one_and_says_when_it_was_made() -> None:
+    pair = make_pair()
+    orders = [pair.a.start_offer(wall_s).order for wall_s in (1_700_000_000.25, 1_700_000_000.25, 5.0, 1_700_000_001.0)]
+    assert orders == [1_700_000_000_250, 1_700_000_000_251, 1_700_000_000_252, 1_700_000_001_000]
+
+
+def test_an_offer_that_a_newer_one_has_overtaken_is_refused_also_after_a_restart() -> None:
+    pair = make_ready_pair()
+    late, newer = pair.a.start_offer(0.0), pair.a.start_offer(0.0)
+    answer, confirm = pair.b.answer_offer(newer, 0.0)
+    refuse(pair.b, ErrorCode.OFFER_OUTDATED, lambda: pair.b.answer_offer(late, 0.0))
+    pair.restart_b(pair.b.snapshot())
+    refuse(pair.b, ErrorCode.OFFER_OUTDATED, lambda: pair.b.answer_offer(late, 0.0))
+    pair.b.check_confirm(2, pair.a.complete(answer, confirm, 0.0), 0.0)
+    assert pair.b.epoch == 2
+
+
+def test_an_offer_that_was_verified_is_not_answered_once_a_newer_one_was() -> None:
+    pair = make_ready_pair()
+    verified = pair.b.verify_offer(pair.a.start_offer(0.0))
+    pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
+    refuse(pair.b, ErrorCode.OFFER_OUTDATED, lambda: pair.b.prepare_answer(verified, 0.0))
+    verified = pair.b.verify_offer(pair.a.start_offer(0.0))
+    pair.rekey()
+    refuse(pair.b, ErrorCode.KEY_VERSION_MISMATCH, lambda: pair.b.prepare_answer(verified, 0.0))
+
+
+def test_an_answer_to_another_offer_is_no_forgery() -> None:
+    """Whoever offered again meanwhile gets it from an honest peer."""
+    pair = make_ready_pair()
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
+    pair.a.start_offer(0.0)
+    refuse(pair.a, ErrorCode.KEY_VERSION_MISMATCH, lambda: pair.a.complete(answer, confirm, 0.0))
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_a_clock_that_is_behind_learns_the_order_from_a_claim(rolled_back: bool) -> None:
+    """Also where the positions show that a store is an old one: a rekey is what cures that."""
+    pair = make_ready_pair(ChannelKind.LEG, window=1)
+    old = pair.a.snapshot()
+    pair.b.answer_offer(pair.a.start_offer(1_700_000_000.0), 0.0)
+    if rolled_back:
+        for _ in range(3):
+            pair.b.open(pair.a.seal(b"x", 0.0), 0.0)
+    pair.restart_a(old)
+    refuse(pair.b, ErrorCode.OFFER_OUTDATED, lambda: pair.b.answer_offer(pair.a.start_offer(5.0), 0.0))
+    claims = pair.b.claims(BINDING)
+    if rolled_back:
+        with pytest.raises(ProtocolError) as raised:
+            pair.a.resume(claims, BINDING, 0.0)
+        assert raised.value.code is ErrorCode.ROLLBACK_DETECTED
+    else:
+        pair.a.resume(claims, BINDING, 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(5.0), 0.0)
+    pair.b.check_confirm(2, pair.a.complete(answer, confirm, 0.0), 0.0)
+
+
+def test_an_order_that_nobody_can_vouch_for_is_not_learned() -> None:
+    pair = make_ready_pair(ChannelKind.LEG)
+    (claim,) = pair.b.claims(BINDING)
+    refuse(pair.a, ErrorCode.AUTH_FAILED, lambda: pair.a.resume((replace(claim, order=2**62),), BINDING, 0.0))
+    assert pair.a.start_offer(0.0).order == 2

@@ -9,7 +9,7 @@ from typing import Any
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.ids import ChannelKind, ChatId, Party, Role, derive_app_id, derive_fingerprint, parse_node_id
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
-from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
+from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot, Orders
 
 
 def build_record(rng: random.Random, *, first_version: bool = False) -> ChatRecord:
@@ -42,6 +42,7 @@ def build_channel(rng: random.Random, kind: ChannelKind, first_version: bool = F
         current=rng.choice((None, build_epoch(rng, first_version))),
         pending=None if first_version else rng.choice((None, build_epoch(rng))),
         seen_ephemerals=tuple(rng.randbytes(16) for _ in range(rng.randrange(4))),
+        orders=NO_ORDERS if first_version else Orders(rng.randrange(2**63), rng.randrange(2**62)),
     )
 
 

@@ -23,7 +23,7 @@ from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, open_state, seal_state
 from hermes_core.keystore.tables import Table
-from hermes_core.ratchet.state import ChannelSnapshot, DirectionSnapshot, EpochSnapshot
+from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot, Orders
 from tests.reference import keystore_reference as reference
 from tests.support.random_sources import ListedRandom
 from tests.unit.hermes_core.keystore.record_samples import reveal
@@ -99,17 +99,20 @@ def test_header() -> None:
 @pytest.mark.parametrize("case", VECTORS["chat_records"], ids=lambda case: case["record"]["chat_id"][:8])
 def test_chat_records(case: dict[str, Any]) -> None:
     record = record_of(case["record"])
-    assert encode_chat_record(record).hex() == case["version_2"]
-    assert reveal(parse_chat_record(bytes.fromhex(case["version_2"]))) == reveal(record)
-    assert reveal(parse_chat_record(bytes.fromhex(case["version_1"]))) == reveal(record_of(case["record"], version=1))
+    assert encode_chat_record(record).hex() == case["version_3"]
+    for version in (1, 2, 3):
+        parsed = parse_chat_record(bytes.fromhex(case[f"version_{version}"]))
+        assert reveal(parsed) == reveal(record_of(case["record"], version=version))
 
 
 @settings(max_examples=150)
 @given(st.integers(0, 2**64))
 def test_random_chat_records_agree(seed: int) -> None:
     fields = reference.random_chat_record(random.Random(seed))
-    assert encode_chat_record(record_of(fields)) == reference.encode_chat_record(fields, 2)
-    assert reveal(parse_chat_record(reference.encode_chat_record(fields, 1))) == reveal(record_of(fields, version=1))
+    assert encode_chat_record(record_of(fields)) == reference.encode_chat_record(fields, 3)
+    for version in (1, 2):
+        parsed = parse_chat_record(reference.encode_chat_record(fields, version))
+        assert reveal(parsed) == reveal(record_of(fields, version=version))
 
 
 @settings(max_examples=150)
@@ -133,8 +136,8 @@ def test_random_sealings_open_on_either_side(
     assert theirs == ours
 
 
-def record_of(fields: dict[str, Any], *, version: int = 2) -> ChatRecord:
-    """The product's record for the reference's fields; for version 1 with what it lacks filled as the page says."""
+def record_of(fields: dict[str, Any], *, version: int = 3) -> ChatRecord:
+    """The product's record for the reference's fields; for an older version with what it lacks filled as the page says."""
     first = version == 1
     return ChatRecord(
         ChatId(bytes.fromhex(fields["chat_id"])),
@@ -142,7 +145,7 @@ def record_of(fields: dict[str, Any], *, version: int = 2) -> ChatRecord:
         (AppId(fields["app_ids"][0]), AppId(fields["app_ids"][1])),
         (bytes.fromhex(fields["app_keys"][0]), bytes.fromhex(fields["app_keys"][1])),
         (node_of(fields["side_nodes"][0]), node_of(fields["side_nodes"][1])),
-        (channel_of(fields["sides"][0], first), channel_of(fields["sides"][1], first)),
+        (channel_of(fields["sides"][0], version), channel_of(fields["sides"][1], version)),
         fields["end_to_end_epoch"],
         (0, 0) if first else (fields["acked"][0], fields["acked"][1]),
         0 if first else fields["messages_in_epoch"],
@@ -155,7 +158,8 @@ def node_of(text: str | None) -> NodeId | None:
     return None if text is None else NodeId(text)
 
 
-def channel_of(fields: dict[str, Any], first: bool) -> ChannelSnapshot:
+def channel_of(fields: dict[str, Any], version: int) -> ChannelSnapshot:
+    first = version == 1
     return ChannelSnapshot(
         ChannelKind(fields["kind"]),
         Party(fields["local"]),
@@ -164,6 +168,7 @@ def channel_of(fields: dict[str, Any], first: bool) -> ChannelSnapshot:
         epoch_of(fields["current"], first),
         None if first else epoch_of(fields["pending"], first),
         tuple(bytes.fromhex(key_id) for key_id in fields["seen_ephemerals"]),
+        Orders(*fields["orders"]) if version >= 3 else NO_ORDERS,
     )
 
 

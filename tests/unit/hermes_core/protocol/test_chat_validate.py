@@ -17,8 +17,8 @@ from hermes_core.ratchet.claim import EpochClaim
 
 APP = AppId("a" * 32)
 CHAT = ChatId(bytes(16))
-STATEMENT = KeyStatement(1, bytes(32), bytes(64))
-CLAIM = EpochClaim(1, bytes(32), 0, 0, 0, bytes(32))
+STATEMENT = KeyStatement(1, 1, bytes(32), bytes(64))
+CLAIM = EpochClaim(1, bytes(32), 0, 0, 0, 0, bytes(32))
 
 GOOD: list[Any] = [
     m.Sealed(bytes(v.MIN_SEALED_BYTES)),

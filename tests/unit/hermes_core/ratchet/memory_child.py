@@ -67,7 +67,7 @@ def main(wiping: str, pace: str) -> None:
     secret._wiping_enabled = wiping == "on"
     ends = make_ends()
     for count in (FIRST_EPOCH_MESSAGES, SECOND_EPOCH_MESSAGES):
-        answer, confirm = ends[1].answer_offer(ends[0].start_offer(), 0.0)
+        answer, confirm = ends[1].answer_offer(ends[0].start_offer(0.0), 0.0)
         ends[1].check_confirm(ends[0].epoch + 1, ends[0].complete(answer, confirm, 0.0), 0.0)
         exchange(ends, count, 0.0 if pace == "busy" else 60.0)
     print("live", flush=True)

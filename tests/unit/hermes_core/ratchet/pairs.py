@@ -45,7 +45,7 @@ class Pair:
 
     def rekey(self, now: float = 0.0) -> None:
         """A whole exchange for the next epoch, begun by `a`."""
-        answer, confirm = self.b.answer_offer(self.a.start_offer(), now)
+        answer, confirm = self.b.answer_offer(self.a.start_offer(0.0), now)
         tag = self.a.complete(answer, confirm, now)
         self.b.check_confirm(self.a.epoch, tag, now)
 

@@ -24,7 +24,7 @@ def test_frames_pass_both_ways(kind: ChannelKind, hash_id: HashId) -> None:
 
 def test_nothing_is_sealed_before_the_first_epoch() -> None:
     pair = make_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     for channel in (pair.a, pair.b):
         with pytest.raises(ProtocolError) as raised:
             channel.seal(b"", 0.0)

@@ -160,7 +160,7 @@ class ChannelModel(RuleBasedStateMachine):
         initiator, responder = self.side(index), self.side(1 - index)
         if initiator.epoch != responder.epoch:
             return
-        offer = initiator.start_offer()
+        offer = initiator.start_offer(0.0)
         if lost == "offer":
             return
         answer, confirm = responder.answer_offer(offer, self.now)

@@ -37,7 +37,7 @@ def derive_epochs() -> list[Keys]:
     for number, count in enumerate(counts, start=1):
         privates = [derive_input(f"ephemeral {side} {number}") for side in (0, 1)]
         head = ref.head(H, 1, bytes(16), number, *parties)
-        offer = ref.offer(head, ref.ephemeral_public(privates[0]), transcript)
+        offer = ref.offer(head, number, ref.ephemeral_public(privates[0]), transcript)
         answer = ref.answer(H, head, ref.ephemeral_public(privates[1]), offer)
         transcript = ref.transcript_hash(H, offer, answer)
         shared = ref.shared_secret(privates[0], ref.ephemeral_public(privates[1]))

@@ -86,7 +86,7 @@ def test_frames_after_one_that_was_refused_unopened_end_nothing(kind: ChannelKin
 def test_an_epoch_that_was_answered_on_a_former_stream_is_not_in_step() -> None:
     """Its initiator may have sent frames over the former one: where they stand is agreed on by claims alone."""
     pair = make_ready_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     tag = pair.a.complete(answer, confirm, 0.0)
     lost = pair.a.seal(b"goes down with the stream", 0.0)
     pair.b.leave_stream()

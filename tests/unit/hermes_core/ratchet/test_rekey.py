@@ -28,7 +28,7 @@ def expect(code: ErrorCode, channel: Channel, frame: bytes, now: float = 0.0) ->
 
 def test_who_switches_when() -> None:
     pair = make_ready_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     assert (pair.a.epoch, pair.a.offering, pair.b.epoch, pair.b.pending_epoch) == (1, True, 1, 2)
     assert pair.b.open(pair.a.seal(b"still old", 0.0), 0.0) == b"still old"
     tag = pair.a.complete(answer, confirm, 7.9)
@@ -117,17 +117,17 @@ def test_positions_of_an_old_epoch_are_not_used_twice() -> None:
 
 def test_a_newer_offer_replaces_the_pending_epoch() -> None:
     pair = make_ready_pair()
-    first = pair.a.start_offer()
+    first = pair.a.start_offer(0.0)
     stale_answer, stale_confirm = pair.b.answer_offer(first, 0.0)
     stale = pair.b.epochs.pending
     assert stale is not None
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     assert is_zero(stale.recv._key)
     assert stale.mac.wiped
     before = describe_state(pair.a)
     with pytest.raises(ProtocolError) as raised:
         pair.a.complete(stale_answer, stale_confirm, 0.0)
-    assert raised.value.code is ErrorCode.AUTH_FAILED
+    assert raised.value.code is ErrorCode.KEY_VERSION_MISMATCH
     assert describe_state(pair.a) == before
     pair.b.check_confirm(2, pair.a.complete(answer, confirm, 0.0), 0.0)
     assert pair.b.open(pair.a.seal(b"x", 0.0), 0.0) == b"x"
@@ -135,7 +135,7 @@ def test_a_newer_offer_replaces_the_pending_epoch() -> None:
 
 def test_crossing_offers_the_loser_adopts_the_winners() -> None:
     pair = make_ready_pair()
-    winning, losing = pair.a.start_offer(), pair.b.start_offer()
+    winning, losing = pair.a.start_offer(0.0), pair.b.start_offer(0.0)
     answer, confirm = pair.b.answer_offer(winning, 0.0)
     assert not pair.b.offering
     assert pair.a.offering
@@ -146,7 +146,7 @@ def test_crossing_offers_the_loser_adopts_the_winners() -> None:
 
 def test_abandon_and_drop_return_to_the_epoch_in_use() -> None:
     pair = make_ready_pair()
-    pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     pending = pair.b.epochs.pending
     assert pending is not None
     pair.b.snapshot()
@@ -175,7 +175,7 @@ def test_wipe_leaves_no_key() -> None:
     pair.rekey()
     pair.a.seal(b"lost", 0.0)
     pair.b.open(pair.a.seal(b"x", 0.0), 0.0, may_lack=1)
-    pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     epochs = [
         epoch
         for epoch in (pair.b.epochs.current, pair.b.epochs.pending, pair.a.epochs.current, pair.a.epochs.old)

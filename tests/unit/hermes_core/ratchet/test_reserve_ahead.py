@@ -119,7 +119,7 @@ def test_a_stolen_disk_opens_nothing_that_was_sent(restore_sender: bool) -> None
 def test_a_restart_in_the_middle_of_a_rekey() -> None:
     """The responder's pending epoch and the initiator's new one are durable before answer and confirmation leave."""
     pair = make_ready_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     assert pair.b.dirty
     pair.restart_b(pair.b.snapshot())
     assert (pair.b.epoch, pair.b.pending_epoch) == (1, 2)
@@ -133,7 +133,7 @@ def test_a_restart_in_the_middle_of_a_rekey() -> None:
 
 def test_an_outstanding_offer_does_not_survive_a_restart() -> None:
     pair = make_ready_pair()
-    pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     pair.restart_a(pair.a.snapshot())
     assert not pair.a.offering
     pair.resume()

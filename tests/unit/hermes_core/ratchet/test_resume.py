@@ -193,7 +193,7 @@ def test_rollback_at_the_bound(proven: int, refused: bool) -> None:
 
 def test_a_pending_epoch_is_confirmed_by_a_resume_in_it() -> None:
     pair = make_ready_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     pair.a.complete(answer, confirm, 0.0)  # the confirmation is lost
     pair.resume()
     assert (pair.b.epoch, pair.b.pending_epoch) == (2, 0)
@@ -203,7 +203,7 @@ def test_a_pending_epoch_is_confirmed_by_a_resume_in_it() -> None:
 @pytest.mark.parametrize("turn", [1, -1])
 def test_the_highest_epoch_both_hold_is_taken(turn: int) -> None:
     pair = make_ready_pair()
-    answer, confirm = pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     claims = pair.a.claims(BINDING)
     pair.a.complete(answer, confirm, 0.0)
     pair.b.resume((claims + pair.a.claims(BINDING))[::turn], BINDING, 0.0)
@@ -212,7 +212,7 @@ def test_the_highest_epoch_both_hold_is_taken(turn: int) -> None:
 
 def test_a_higher_epoch_that_only_one_holds_is_dropped() -> None:
     pair = make_ready_pair()
-    pair.b.answer_offer(pair.a.start_offer(), 0.0)  # the answer is lost
+    pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)  # the answer is lost
     assert len(pair.b.claims(BINDING)) == 2
     pair.resume()
     assert (pair.b.epoch, pair.b.pending_epoch) == (1, 0)
@@ -221,8 +221,8 @@ def test_a_higher_epoch_that_only_one_holds_is_dropped() -> None:
 
 def test_different_pending_epochs_fall_back_to_the_one_in_use() -> None:
     pair = make_ready_pair()
-    pair.b.answer_offer(pair.a.start_offer(), 0.0)
-    pair.a.answer_offer(pair.b.start_offer(), 0.0)
+    pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
+    pair.a.answer_offer(pair.b.start_offer(0.0), 0.0)
     pair.resume()
     assert (pair.a.epoch, pair.b.epoch, pair.a.pending_epoch, pair.b.pending_epoch) == (1, 1, 0, 0)
     exchange(pair, 1)
@@ -240,7 +240,7 @@ def test_the_overlap_ends_with_a_resume() -> None:
 
 def test_the_number_of_claims_at_the_bound_and_one_past_it() -> None:
     pair = make_ready_pair()
-    pair.b.answer_offer(pair.a.start_offer(), 0.0)
+    pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     (claim,) = pair.a.claims(BINDING)
     refuse(pair.b, ErrorCode.INVALID_FRAME, (claim,) * 3)
     pair.b.resume((claim, claim), BINDING, 0.0)

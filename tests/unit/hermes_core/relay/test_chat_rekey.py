@@ -358,7 +358,8 @@ def take_from_queue(world: HonestWorld, node: str, app: str, kind: type) -> Any:
     return held
 
 
-def test_an_offer_that_was_held_back_does_not_cost_the_answer_to_the_next_one() -> None:
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_offer_that_was_held_back_does_not_cost_the_answer_to_the_next_one(place: int) -> None:
     """Somebody between node and app holds an offer back, then a confirmation, and delivers both later in this order."""
     world = HonestWorld(nodes=1)
     chat_id = world.open_chat()
@@ -373,7 +374,7 @@ def test_an_offer_that_was_held_back_does_not_cost_the_answer_to_the_next_one() 
     world.step("node-0", "app-1")
     world.step("app-1", "node-0")
     confirms = [take_from_queue(world, "node-0", "app-0", Confirm) for _ in range(2)]  # the hop's, and the app's
-    for message in (confirms[0], offer, confirms[1]):
+    for message in (*confirms[:place], offer, *confirms[place:]):
         world.inject("node-0", "app-0", message)
     world.run()
     assert epochs(world, chat_id) == [2, 2, 2]

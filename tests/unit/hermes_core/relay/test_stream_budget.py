@@ -35,7 +35,7 @@ class BusyDesk(Desk):
         stream = len(self.apps)
         app = AppChats(identity=identity, params=AppParams(), random=SeededRandom(f"app {stream}"))
         self.connect(stream, identity)
-        app.connected(NODE, self.said[stream][0].node_key, self.keys[stream].stream.binding, self.now)
+        app.connected(NODE, self.said[stream][0].node_key, self.keys[stream].stream, self.now)
         self.apps.append(app)
         return stream
 
