@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hermes_core.endpoint.events import AppEvent, ChatEnded
@@ -41,6 +41,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._output = AppOutput()
+        self._hang_up: ProtocolError | None = None
         self._ended: list[ChatId] = []
 
     def send(self, message: ChatMessage) -> None:
@@ -54,12 +55,12 @@ class Collector:
         self.report(ChatEnded(chat_id, reason))
 
     def hang_up(self, error: ProtocolError) -> None:
-        self._output.hang_up = error
+        self._hang_up = error
 
     def void_sends(self) -> None:
         """The stream is gone, and with it what nobody has collected."""
         self._output.sends.clear()
-        self._output.hang_up = None
+        self._hang_up = None
 
     def take_ended(self) -> list[ChatId]:
         """Chats that are over, and of which nobody has taken note yet."""
@@ -70,4 +71,6 @@ class Collector:
 
     def take_output(self) -> AppOutput:
         output, self._output = self._output, AppOutput()
+        if self._hang_up is not None:
+            output, self._hang_up = replace(output, hang_up=self._hang_up), None
         return output

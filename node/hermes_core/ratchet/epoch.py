@@ -68,7 +68,7 @@ class Epoch:
             recv_proven=0,
             created_at_s=int(now),
         )
-        epoch.in_step = True  # at position 0
+        epoch.agree_on_positions()  # both begin at 0
         send.wipe()
         recv.wipe()
         return epoch
@@ -113,6 +113,14 @@ class Epoch:
         self.recv.advance(position)
         self.recv_proven = position + 1
 
+    def agree_on_positions(self) -> None:
+        """Both ends know which position comes next on the stream that stands."""
+        self.in_step = True
+
+    def lose_step(self) -> None:
+        """A frame was refused unopened, or the stream is gone."""
+        self.in_step = False
+
     def prove(self) -> None:
         """The peer has shown otherwise than by a frame that it uses this epoch."""
         self._proved = True
@@ -123,7 +131,7 @@ class Epoch:
         self.send.fast_forward(claim.recv_next)
         self.recv.fast_forward(claim.send_next)
         self.prove()
-        self.in_step = True
+        self.agree_on_positions()
         return reserved != (self.send.reserved, self.recv.reserved)
 
     def claim(self, order: int, tag: bytes) -> EpochClaim:

@@ -132,13 +132,13 @@ class Epochs:
         """A frame was refused unopened: what follows it in an epoch that is in use is no gap."""
         for epoch in (self.current, self.old):
             if epoch is not None:
-                epoch.in_step = False
+                epoch.lose_step()
 
     def leave_stream(self) -> None:
         """The stream is gone: positions count for another one only once both ends have agreed on them there."""
         self.lose_step()
         if self.pending is not None:
-            self.pending.in_step = False
+            self.pending.lose_step()
 
     def reserve(self, chain: Chain, position: int, now: float) -> None:
         """Reserve positions of `chain` from `position` on: durable before it is used.
