@@ -17,13 +17,14 @@ from typing import Any, Final
 
 import apsw
 
+from hermes_node.keystore import atomic_file
 from tests.simulation.unsynced import Unsynced
 from tests.support.apsw_connection import ApswConnection
 
 _NAME: Final = "simulated-volume"
 _BASE: Final = "unix-none"  # no locks: the keystore has its own, and SQLite's are shared by all connections of a process
 
-_really_fsync = os.fsync
+_really_fsync, _really_write_draft = os.fsync, atomic_file.write_draft
 
 
 class Device:
@@ -69,6 +70,11 @@ class Device:
             known = self._unsynced[found.st_ino] = Unsynced(found.st_size)
         return known
 
+    def note_new(self, path: Path, length: int) -> None:
+        """A file that begins anew was written, all at once."""
+        unsynced = self._unsynced[path.stat().st_ino] = Unsynced(0)
+        unsynced.write(0, length, b"")
+
     def forget_unsynced(self) -> None:
         """Every file is durable as it is."""
         self._unsynced.clear()
@@ -104,12 +110,14 @@ class FileSystem(apsw.VFS):
     def mount(self, folder: Path, device: Device) -> None:
         self._devices[folder] = device
         os.fsync = self._fsync
+        atomic_file.write_draft = self._write_draft
 
     def unmount(self, folder: Path) -> None:
         """Harmless when repeated."""
         self._devices.pop(folder, None)
         if not self._devices:
             os.fsync = _really_fsync
+            atomic_file.write_draft = _really_write_draft
 
     def xOpen(self, name: Any, flags: list[int]) -> _File:  # noqa: N802 - APSW's name
         path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
@@ -121,6 +129,22 @@ class FileSystem(apsw.VFS):
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802, ARG002 - APSW's name
         if self._devices[Path(filename).parent].admit():
             super().xDelete(filename, False)
+
+    def _write_draft(self, path: Path, data: bytes) -> None:
+        """A small file of the keystore's own that is to replace another: what is renamed before it is synced may be torn."""
+        device = self._devices.get(path.parent)
+        if device is not None:
+            try:
+                if not device.admit():
+                    return
+            except apsw.IOError:
+                raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
+            if device.full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            device.writes += 1
+        _really_write_draft(path, data)
+        if device is not None:
+            device.note_new(path, len(data))
 
     def _fsync(self, fd: Any) -> None:
         """os.fsync while volumes exist."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 from hermes_core.errors import KeystoreMissingError
 from hermes_node.keystore import Keystore, KeystoreMark, Table
-from tests.component.keystore.kit import content, memo_backend, secret
+from tests.component.keystore.kit import content, found_at, memo_backend, secret
 from tests.simulation.file_system import seed_sqlite
 from tests.simulation.volume import Snapshot, Volume, abandon
 from tests.support.random_sources import SeededRandom
@@ -41,6 +42,7 @@ class CrashWorld:
         self.rng = random.Random(seed)
         seed_sqlite(self.rng)
         self._random = SeededRandom(seed)
+        self._ticks = itertools.count()
         self.volume = Volume(folder)
         self.path = folder / "keystore.db"
         self.store = self.create()
@@ -48,13 +50,30 @@ class CrashWorld:
         self.acknowledged = self.in_flight = self.store.mark
         self.stops = 0
 
+    def _now(self) -> float:
+        """A third of a second passes whenever somebody looks: the floor follows with some commits and not with others."""
+        return next(self._ticks) / 3
+
     def create(self) -> Keystore:
         return Keystore.create(
-            self.path, secret(), backend=memo_backend(), page_bytes=1024, connect=self.volume.connect, random=self._random
+            self.path,
+            secret(),
+            backend=memo_backend(),
+            page_bytes=1024,
+            connect=self.volume.connect,
+            random=self._random,
+            now=self._now,
         )
 
     def open(self) -> Keystore:
-        return Keystore.open(self.path, secret(), backend=memo_backend(), connect=self.volume.connect, random=self._random)
+        return Keystore.open(
+            self.path,
+            secret(),
+            backend=memo_backend(),
+            connect=self.volume.connect,
+            random=self._random,
+            now=self._now,
+        )
 
     def open_or_create(self) -> Keystore:
         """What a node does at its start."""
@@ -76,6 +95,9 @@ class CrashWorld:
 
     def restart(self) -> None:
         self.store.close()
+        self._promise(self.promised[self.acknowledged], self._open_again)
+
+    def _open_again(self) -> None:
         self.store = self.open()
 
     def _promise(self, promised: Content, act: Callable[[], object], generations: int = 0) -> None:
@@ -103,9 +125,12 @@ class CrashWorld:
     def recover(self) -> None:
         """The next process finds what was acknowledged, or one commit more: the one that was under way."""
         self.store = self.open()
-        assert self.store.mark in {self.acknowledged, self.in_flight}
-        assert content(self.store) == self.promised[self.store.mark]
+        found = found_at(self.store)
+        assert found in {self.acknowledged, self.in_flight}
+        assert content(self.store) == self.promised[found]
+        assert self.store.rollback is None
         self.acknowledged = self.in_flight = self.store.mark
+        self.promised[self.store.mark] = self.promised[found]
 
     def play(self, rounds: int) -> list[Snapshot]:
         """The image each crash left."""
