@@ -21,6 +21,14 @@ MAX_BATCH_FRAMES: Final = 256
 MAX_BATCH_BYTES: Final = 4 * _MIB
 WINDOW_MESSAGES: Final = 256
 WINDOW_BYTES: Final = 4 * _MIB
+UNCONFIRMED_TIME_S: Final = 7 * _DAY_S
+"""Between two runs of a node at most this much time counts when no other clock confirms it."""
+CLOCK_TOLERANCE_S: Final = 60
+"""Clocks that differ by more do not agree."""
+LAST_SEEN_INTERVAL_S: Final = 60
+"""A node that commits nothing keeps the time this often."""
+MAX_CHATS_A_TIMER_PASS: Final = 512
+"""Chats whose timers fire, or that end with a dead neighbour, in one pass; the others' turn is the next one."""
 APP_PORT: Final = 8443
 MESH_PORT: Final = 7443
 ADMIN_PORT: Final = 9090

@@ -12,5 +12,9 @@ class SteadyClock:
         self._monotonic = monotonic
         self._offset_s = wall() - monotonic()
 
+    def set(self, time_s: float) -> None:
+        """It is `time_s` now; before anything was timed by this clock."""
+        self._offset_s = time_s - self._monotonic()
+
     def now(self) -> float:
         return self._offset_s + self._monotonic()

@@ -146,9 +146,10 @@ class NodeParty:
         self.machine: NodeChats | None = None
         self.start(1_700_000_000.0)
 
-    def start(self, now: float) -> NodeChats:
+    def start(self, now: float, *, keys_in_doubt: bool = False) -> NodeChats:
         machine = NodeChats(identity=self.identity, node_id=self.node_id, params=self.params, random=self.entropy)
-        machine.restore((parse_chat_record(data) for data in self.store.records.values()), self.store.tombstones.values(), now)
+        records = (parse_chat_record(data) for data in self.store.records.values())
+        machine.restore(records, self.store.tombstones.values(), now, keys_in_doubt=keys_in_doubt)
         machine.update_directory(self.directory)  # type: ignore[arg-type]
         self.machine = machine
         self.watches.clear()

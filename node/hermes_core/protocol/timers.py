@@ -73,10 +73,10 @@ class TimerHeap(Generic[K]):
             heapq.heappop(self._heap)  # cancelled, or replaced by an earlier one that fired
         return None
 
-    def pop_due(self, now: float) -> list[K]:
-        """Every key due by `now`, each once; none of them is scheduled any more."""
+    def pop_due(self, now: float, limit: int | None = None) -> list[K]:
+        """Keys due by `now`, each once, at most `limit`, the earliest first; none of them is scheduled any more."""
         fired: list[K] = []
-        while self._heap and self._heap[0][0] <= now:
+        while self._heap and self._heap[0][0] <= now and (limit is None or len(fired) < limit):
             when, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == when:
                 del self._due[key]

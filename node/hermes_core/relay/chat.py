@@ -78,7 +78,7 @@ class Chat:
     # its record
 
     @classmethod
-    def restore(cls, context: ChatContext, row: Row, record: ChatRecord) -> Chat:
+    def restore(cls, context: ChatContext, row: Row, record: ChatRecord, now: float, *, keys_in_doubt: bool) -> Chat:
         """The chat of a record, at the positions it reserved. Secrets are copied; the caller wipes the record."""
         identity, params, random = context.identity, context.params.channel, context.random
         first, second = (
@@ -87,8 +87,13 @@ class Chat:
         )
         chat = cls(context, row, record.app_ids, (first, second), record.app_keys, float(record.created_at_s))
         chat.standing.restore(record.state, record.end_to_end_epoch)
-        last_active_at = float(record.last_active_at_s)
-        chat.lifetime.restore(last_active_at=last_active_at, messages=record.messages_in_epoch, epochs=chat.hops.epochs)
+        chat.lifetime.restore(
+            last_active_at=float(record.last_active_at_s),
+            messages=record.messages_in_epoch,
+            epochs=chat.hops.epochs,
+            now=now,
+            keys_in_doubt=keys_in_doubt,
+        )
         chat.lifetime.note_keys(chat.hops.keys_began_at)
         for hop, acked in zip(chat.hops.pair, record.acked, strict=True):
             hop.restore(acked=acked, quarantined=record.state is ChatState.QUARANTINED)

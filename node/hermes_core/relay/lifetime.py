@@ -20,6 +20,7 @@ class Lifetime:
     __slots__ = (
         "_context",
         "_counted_epochs",
+        "_doubted",
         "_hops",
         "_keys_end_at",
         "_standing",
@@ -35,15 +36,21 @@ class Lifetime:
         self._counted_epochs = (0, 0)
         self.last_active_at = now
         self.messages = 0
+        self._doubted = False
+        """How old the keys are is not known, so they are as old as can be; nobody is to blame for that."""
         self._keys_end_at = float("inf")
         """When the older of the two hops' keys has served its time."""
         self.rekey_deadline: float | None = None
         """The end of the grace after REKEY_REQUIRED."""
 
-    def restore(self, *, last_active_at: float, messages: int, epochs: tuple[int, int]) -> None:
-        self.last_active_at = last_active_at
+    def restore(
+        self, *, last_active_at: float, messages: int, epochs: tuple[int, int], now: float, keys_in_doubt: bool
+    ) -> None:
+        """What was active later than `now`, by a clock that was wrong then, is active now."""
+        self.last_active_at = min(last_active_at, now)
         self.messages = messages
         self._counted_epochs = epochs
+        self._doubted = keys_in_doubt
 
     @property
     def idle_at(self) -> float:
@@ -69,23 +76,25 @@ class Lifetime:
         self._counted_epochs = epochs
         self.messages = 0
         self.rekey_deadline = None
+        self._doubted = False
         return True
 
     def keys_are_due(self, now: float) -> bool:
         """They have served their time, or their messages."""
-        return now >= self._keys_end_at or self.messages >= self._context.params.max_key_messages
+        return self._doubted or now >= self._keys_end_at or self.messages >= self._context.params.max_key_messages
 
     def keys_due_at(self) -> float | None:
         """When the apps are to be asked for a rekey: at once, when they are both there, if the keys were due before."""
         if self._standing.state is not ChatState.ACTIVE or self.rekey_deadline is not None or not self._hops.lead_on:
             return None
-        return 0.0 if self.messages >= self._context.params.max_key_messages else self._keys_end_at
+        due = self._doubted or self.messages >= self._context.params.max_key_messages
+        return 0.0 if due else self._keys_end_at
 
     def ask_for_rekey(self, now: float) -> None:
-        """The keys are due: ask the apps for a rekey, once; the grace begins."""
+        """The keys are due: ask the apps for a rekey, once; the grace begins, without end when only a clock was wrong."""
         if self.keys_due_at() is None:
             return
-        self.rekey_deadline = now + self._context.params.rekey_grace_s
+        self.rekey_deadline = float("inf") if self._doubted else now + self._context.params.rekey_grace_s
         chat_id = self._hops.chat_id
         self._context.effects.report(RekeyRequired(chat_id))
         self._hops.tell_apps(

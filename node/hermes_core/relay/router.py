@@ -15,6 +15,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId, derive_app_id, node_party
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.witness_verdict import ResumeVerdict
+from hermes_core.limits import MAX_CHATS_A_TIMER_PASS
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.payload import parse_frame_chat
@@ -69,11 +70,21 @@ class NodeChats:
 
     # what was stored
 
-    def restore(self, records: Iterable[ChatRecord], tombstones: Iterable[Tombstone], now: float) -> None:
-        """Take up what the keystore held, once, before anything else. Each record is wiped here as soon as it was read."""
+    def restore(
+        self,
+        records: Iterable[ChatRecord],
+        tombstones: Iterable[Tombstone],
+        now: float,
+        *,
+        keys_in_doubt: bool = False,
+    ) -> None:
+        """Take up what the keystore held, once, before anything else. Each record is wiped here as soon as it was read.
+
+        `keys_in_doubt`: nobody knows how long they have been used, so each chat is asked for new ones, and ends by no lifetime.
+        """
         for record in records:
             row = Row(record.chat_id, (_stored_neighbour(record, 0), _stored_neighbour(record, 1)))
-            chat = Chat.restore(self._context, row, record)
+            chat = Chat.restore(self._context, row, record, now, keys_in_doubt=keys_in_doubt)
             record.wipe()
             self._add(chat)
             for neighbour in row.neighbours:
@@ -308,15 +319,25 @@ class NodeChats:
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
+        """A bounded number of chats; what is left is due at once, after this pass was committed."""
         self._send_claims(now)
+        left = MAX_CHATS_A_TIMER_PASS - self._end_with_dead_nodes(now)
+        for row in self._index.pop_due(now, left):
+            self._change(row, now, Chat.handle_timer, now)
+        self._tombstones.expire(now, MAX_CHATS_A_TIMER_PASS)
+
+    def _end_with_dead_nodes(self, now: float) -> int:
+        """Close chats of nodes that were dead for too long. How many."""
+        closed = 0
         for neighbour, due in list(self._dead_at.items()):
             if due <= now:
-                del self._dead_at[neighbour]
-                for row in self._index.rows_of(neighbour):
+                rows = self._index.rows_of(neighbour, MAX_CHATS_A_TIMER_PASS - closed)
+                if len(rows) == self._index.count_of(neighbour):
+                    del self._dead_at[neighbour]
+                for row in rows:
                     self._change(row, now, Chat.close, m.CloseReason.ROUTE_UNAVAILABLE)
-        for row in self._index.pop_due(now):
-            self._change(row, now, Chat.handle_timer, now)
-        self._tombstones.expire(now)
+                closed += len(rows)
+        return closed
 
     # what a change means
 

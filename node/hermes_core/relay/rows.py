@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from hermes_core.ids import ChatId
 from hermes_core.protocol.timers import TimerHeap
@@ -91,8 +92,8 @@ class ChatIndex:
     def knows(self, neighbour: Neighbour) -> bool:
         return neighbour in self._by_neighbour
 
-    def rows_of(self, neighbour: Neighbour) -> list[Row]:
-        return list(self._by_neighbour.get(neighbour, {}).values())
+    def rows_of(self, neighbour: Neighbour, limit: int | None = None) -> list[Row]:
+        return list(islice(self._by_neighbour.get(neighbour, {}).values(), limit))
 
     def count_of(self, neighbour: Neighbour) -> int:
         return len(self._by_neighbour.get(neighbour, ()))
@@ -125,6 +126,6 @@ class ChatIndex:
     def next_due(self) -> float | None:
         return self._deadlines.next_due()
 
-    def pop_due(self, now: float) -> list[Row]:
-        """Every chat whose deadline has come, each once."""
-        return [self._rows[chat_id] for chat_id in self._deadlines.pop_due(now)]
+    def pop_due(self, now: float, limit: int) -> list[Row]:
+        """Chats whose deadline has come, each once, at most `limit`, the earliest first."""
+        return [self._rows[chat_id] for chat_id in self._deadlines.pop_due(now, limit)]

@@ -89,10 +89,11 @@ class Tombstones:
         oldest = next(iter(self._tombstones.values()), None)
         return None if oldest is None else oldest.created_at_s + self._params.tombstone_ttl_s
 
-    def expire(self, now: float) -> None:
-        """Drop notices nobody came back for."""
-        while (due := self.next_due()) is not None and due <= now:
+    def expire(self, now: float, limit: int) -> None:
+        """Drop notices nobody came back for, at most `limit`."""
+        while limit and (due := self.next_due()) is not None and due <= now:
             self._drop(next(iter(self._tombstones.values())))
+            limit -= 1
 
     def _drop(self, tombstone: Tombstone) -> None:
         for notice in tombstone.notices:

@@ -15,6 +15,7 @@ from hermes_core.keystore.mark import Mark, sign_mark
 from hermes_core.keystore.tombstone_codec import encode_tombstone
 from hermes_core.relay.output import NodeOutput
 from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_node.keystore.last_seen import LAST_SEEN, LastSeen
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import KeystoreOperation
 
@@ -24,8 +25,13 @@ T = TypeVar("T")
 class ChatStore:
     """Every use of the keystore after the start goes through here, one at a time."""
 
-    def __init__(self, keystore: Keystore, executor: ThreadPoolExecutor, metrics: KeystoreMetrics) -> None:
+    def __init__(
+        self, keystore: Keystore, executor: ThreadPoolExecutor, metrics: KeystoreMetrics, now: Callable[[], float]
+    ) -> None:
+        """`now`: seconds since 1970, as the node counts them."""
         self._keystore = keystore
+        self._now = now
+        self._last_seen = LastSeen()
         self._executor = executor
         self._metrics = metrics
         self.deleted_since_rotation = 0
@@ -84,6 +90,11 @@ class ChatStore:
         with self._metrics.operation(KeystoreOperation.COMMIT):
             await self.run(lambda keystore: self._commit(keystore, output))
 
+    async def keep_time(self) -> None:
+        """Keep the last time seen, unless a commit of the last minute did."""
+        if self._last_seen.is_due(self._now()):
+            await self.run(self._keep_time)
+
     async def rotate(self) -> None:
         """Re-seal under a fresh generation key."""
         self.deleted_since_rotation = 0
@@ -98,8 +109,15 @@ class ChatStore:
         else:
             await self.run(lambda keystore: keystore.close())
 
+    def _keep_time(self, keystore: Keystore) -> None:
+        now = self._now()
+        keystore.commit({LAST_SEEN: self._last_seen.encode(now)})
+        self._last_seen.note_kept(now)
+
     def _commit(self, keystore: Keystore, output: NodeOutput) -> None:
         puts: dict[tuple[Table, bytes], bytes | bytearray] = {}
+        now = self._now()
+        rides = self._last_seen.rides_at(now)
         try:
             for chat_id, record in output.puts.items():
                 puts[Table.CHAT, chat_id] = encode_chat_record(record)
@@ -110,7 +128,11 @@ class ChatStore:
                 puts.update({(Table.CLOSED, chat_id): self._closed_value for chat_id in output.deletes})
             deletes = {(Table.CHAT, chat_id) for chat_id in output.deletes}
             deletes |= {(Table.TOMBSTONE, chat_id) for chat_id in output.tombstone_deletes}
+            if rides:
+                puts[LAST_SEEN] = self._last_seen.encode(now)
             keystore.commit(puts, deletes)
+            if rides:
+                self._last_seen.note_kept(now)
             self.deleted_since_rotation += len(output.deletes)
         finally:
             for record in output.puts.values():

@@ -48,6 +48,7 @@ class Housekeeping:
             if now >= self._next_certificates_at:
                 self._next_certificates_at = now + CERTIFICATE_CHECK_S
                 self._certificates.refresh()
+            await self._store.keep_time()
             if self._rotation.is_due(self._store.deleted_since_rotation, now):
                 await self._rotate(now)
             await asyncio.sleep(TICK_S)

@@ -43,7 +43,8 @@ class Node:
         self._environment = environment
         self._log = log
         self._host = host
-        self._now = SteadyClock(host.wall, host.monotonic).now
+        self._clock = SteadyClock(host.wall, host.monotonic)
+        self._now = self._clock.now
         self._metrics = NodeMetrics(version=read_version(), revision=environment.get("HERMES_REVISION", ""))
         self._tasks = NodeTasks(log)
         self._closing = AsyncExitStack()
@@ -64,7 +65,7 @@ class Node:
         addresses = {"admin": await self._admin.start(parse_address(self._config.admin.listen, "admin.listen"))}
         transport = self._host.build_transport(self._config.limits, (self._metrics.grpc,))
         context = StartContext(
-            self._config, self._log, self._now, self._metrics, self._host, transport, worker, self._tasks, self._closing
+            self._config, self._log, self._clock, self._metrics, self._host, transport, worker, self._tasks, self._closing
         )
         opened, found = await open_keystore(context, self._environment)
         self._enter(opened)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
+from hermes_core.clock_check import judge_clock
 from hermes_core.errors import HermesError, KeystoreError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.mark_keeper import MarkKeeper
@@ -20,6 +22,7 @@ from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
+from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address
 from hermes_node.config.core_params import build_chat_params, build_session_params
 from hermes_node.config.sections import Config
@@ -48,7 +51,7 @@ class StartContext:
 
     config: Config
     log: EventLog
-    now: Callable[[], float]
+    clock: SteadyClock
     metrics: NodeMetrics
     host: Host
     transport: Transport
@@ -56,17 +59,23 @@ class StartContext:
     tasks: NodeTasks
     closing: AsyncExitStack
 
+    @property
+    def now(self) -> Callable[[], float]:
+        return self.clock.now
+
 
 async def open_keystore(context: StartContext, environment: MutableMapping[str, str]) -> tuple[Opened, UnsealedNode]:
     """In the worker thread: the loop goes on answering health checks. Raises KeystoreError or ConfigError."""
     loop = asyncio.get_running_loop()
     with context.metrics.keystore.operation(KeystoreOperation.UNSEAL):
         found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.host)
-    store = ChatStore(found.keystore, context.worker, context.metrics.keystore)
+    store = ChatStore(found.keystore, context.worker, context.metrics.keystore, context.now)
     store.note_ended_with(found.closed_value)
     context.closing.push_async_callback(_close_unflushed, store)
     context.closing.callback(found.stored.identity.wipe)
     _tell_opened(context, found)
+    _set_clock(context, found)
+    await store.keep_time()
     return Opened(store, found.stored), found
 
 
@@ -83,8 +92,9 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         random=context.host.random,
     )
     loop = asyncio.get_running_loop()
+    restore = partial(relay.chats.restore, keys_in_doubt=found.clock_doubted)
     with _collecting_later():
-        await loop.run_in_executor(context.worker, relay.chats.restore, found.records, found.tombstones, context.now())
+        await loop.run_in_executor(context.worker, restore, found.records, found.tombstones, context.now())
     counts = RestoredCounts(relay.chats.live_chats(), found.corrupt)
     context.log.info("chats_restored", chats=counts.resumed)
     observer = ChatObserver(context.log, context.metrics)
@@ -195,6 +205,16 @@ def _tell_opened(context: StartContext, found: UnsealedNode) -> None:
     if found.corrupt:
         log.error("chat_record_corrupt", count=found.corrupt)
         context.metrics.keystore.count_tamper(TamperKind.RECORD)
+
+
+def _set_clock(context: StartContext, found: UnsealedNode) -> None:
+    """Go on from the time that can be believed. In doubt nothing ends by it, and every key is renewed."""
+    judged = judge_clock(context.now(), found.last_seen_s)
+    context.clock.set(judged.time_s)
+    if judged.doubt is not None:
+        found.clock_doubted = True
+        context.log.warning("clock_in_doubt", reason=judged.doubt.value, seconds=round(judged.off_s))
+        context.metrics.keystore.count_clock_doubt(judged.doubt)
 
 
 def _fail_commit(context: StartContext, error: Exception) -> None:

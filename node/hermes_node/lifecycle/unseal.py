@@ -20,6 +20,7 @@ from hermes_node.host import Host
 from hermes_node.keystore import Keystore, Table
 from hermes_node.keystore.database import Connector
 from hermes_node.keystore.identity import StoredIdentity, load_identity
+from hermes_node.keystore.last_seen import read_last_seen
 from hermes_node.keystore.passphrase import read_passphrase
 from hermes_node.keystore.witness import read_closed_value
 from hermes_node.keystore.witnesses import read_held_marks, read_witnesses
@@ -44,6 +45,8 @@ class UnsealedNode:
     closed_value: bytes | None = None
     held_marks: list[Mark] = field(default_factory=list)
     witnesses: tuple[NodeId, ...] = ()
+    last_seen_s: float | None = None
+    clock_doubted: bool = False
 
 
 def unseal_node(config: Config, environment: MutableMapping[str, str], host: Host) -> UnsealedNode:
@@ -59,6 +62,7 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
         node.closed_value = read_closed_value(keystore)
         node.held_marks = read_held_marks(keystore)
         node.witnesses = read_witnesses(keystore)
+        node.last_seen_s = read_last_seen(keystore)
     except BaseException:
         keystore.close()
         raise

@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from hermes_core.clock_check import ClockDoubt
 from hermes_node.metrics.family_types import CounterSeries, HistogramSeries, ReadGauge
 from hermes_node.metrics.labels import KeystoreOperation, OperationResult, RollbackKind, TamperKind
 
@@ -63,6 +64,13 @@ class KeystoreMetrics:
             registry, "hermes_keystore_rollback_total", "Proofs that the keystore is an older copy.", {"kind": RollbackKind}
         )
 
+        self._clock = CounterSeries(
+            registry,
+            "hermes_clock_doubts_total",
+            "Starts at which the system's clock contradicted the last time seen.",
+            {"doubt": ClockDoubt},
+        )
+
     def bind(self, read: Callable[[], KeystoreView]) -> None:
         """The keystore is open; `read` is called at every scrape and must not block."""
         self._read = read
@@ -91,6 +99,9 @@ class KeystoreMetrics:
 
     def count_rollback(self, kind: RollbackKind) -> None:
         self._rollback.count(kind)
+
+    def count_clock_doubt(self, doubt: ClockDoubt) -> None:
+        self._clock.count(doubt)
 
     def _view(self) -> KeystoreView:
         return self._read() or CLOSED_VIEW

@@ -89,7 +89,7 @@ class Bench:
         self.metrics = NodeMetrics(version="test")
         self.logged = io.StringIO()
         self.log = EventLog(node_id=NODE, stream=self.logged)
-        self.store = GatedStore(keystore, executor, self.metrics.keystore)
+        self.store = GatedStore(keystore, executor, self.metrics.keystore, time.time)
         self.store.gate = threading.Event()
         self.store.gate.set()
         self.failures: list[Exception] = []

@@ -20,7 +20,7 @@ from hermes_core.endpoint.events import ChatEnded, ChatReady
 from hermes_core.errors import HermesError, KeystoreIOError
 from hermes_node.config.sources import load_config
 from hermes_node.errors import ListenError, NodeError
-from hermes_node.host import SYSTEM_HOST
+from hermes_node.host import SYSTEM_HOST, Host
 from hermes_node.keystore import Keystore
 from hermes_node.lifecycle.ending import end_streams
 from hermes_node.lifecycle.node import Node
@@ -44,7 +44,7 @@ GUARDED = [
 class Solo:
     """A node without a mesh, its log in memory, its admin server on a port that is known beforehand."""
 
-    def __init__(self, folder: Path, **changes: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, *, host: Host = SYSTEM_HOST, **changes: dict[str, Any]) -> None:
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.admin = f"127.0.0.1:{free.getsockname()[1]}"
@@ -63,7 +63,7 @@ class Solo:
         (folder / "node.toml").write_text(render_toml(settings))
         self._stream = io.StringIO()
         log = EventLog(node_id="solo", stream=self._stream)
-        self.node = Node(load_config(folder / "node.toml", {}), {}, log, SYSTEM_HOST)
+        self.node = Node(load_config(folder / "node.toml", {}), {}, log, host)
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from hermes_core.clock_check import ClockDoubt
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
 from hermes_node.metrics import labels
@@ -24,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "role": set(labels.HandshakeRole),
     "direction": set(labels.MessageDirection),
     "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind},
+    "doubt": set(ClockDoubt),
     "trigger": set(labels.RekeyTrigger),
     "operation": set(labels.KeystoreOperation),
     "state": set(labels.MemberStateLabel),

@@ -10,6 +10,7 @@ from hermes_core.endpoint.events import ChatEnded
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, ErrorNotice, Resume
+from hermes_core.relay import router
 from hermes_core.relay.events import ChatErased, NoticeDelivered
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
@@ -302,3 +303,26 @@ def test_unknown_chats_are_acknowledged_or_not_found() -> None:
     assert world.messages("node-0", "node-1", ClosedAck) == [ClosedAck(unknown, CloseReason.EXPIRED)]
     assert [notice.code for notice in world.messages("node-0", "app-0", ErrorNotice)] == [ErrorCode.CHAT_NOT_FOUND]
     assert not world.n.store.tombstones
+
+
+@pytest.mark.parametrize("cause", ["idle", "dead node"])
+def test_a_pass_ends_a_bounded_number_of_chats(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+    monkeypatch.setattr(router, "MAX_CHATS_A_TIMER_PASS", 3)
+    world = HonestWorld(params=ChatParams(idle_timeout_s=1000.0, churn_grace_s=10.0))
+    for _ in range(8):
+        world.open_chat()
+    chats = world.n.running
+    if cause == "dead node":
+        world.cut("node-0", "node-1")
+        world.run()
+        chats.node_dead(world.m.node_id, world.now)
+    world.now += 5000.0
+    left = [chats.live_chats()]
+    for _ in range(4):
+        due = chats.next_timer()
+        if due is None or due > world.now:
+            break
+        chats.handle_timer(world.now)
+        world.n.flush()
+        left.append(chats.live_chats())
+    assert left == [8, 5, 2, 0]

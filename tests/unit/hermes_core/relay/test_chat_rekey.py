@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatRekeyed
 from hermes_core.endpoint.params import AppParams
-from hermes_core.errors import ErrorCode
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.protocol.messages import Answer, CloseReason, Confirm, ErrorNotice, Offer, Reject
 from hermes_core.relay.events import ChannelRekeyed, HandshakeFailed, RekeyRequired
@@ -382,3 +383,43 @@ def test_an_offer_that_was_held_back_does_not_cost_the_answer_to_the_next_one(pl
     world.send(world.b, chat_id)
     world.run()
     assert world.ledger.chats[chat_id].received == {"app-0": 1, "app-1": 1}
+
+
+def test_keys_of_unknown_age_are_renewed_once_both_apps_are_there() -> None:
+    world = HonestWorld(nodes=1)
+    chat_id = world.open_chat()
+    world.kill(world.n)
+    world.n.start(world.now, keys_in_doubt=True)
+    world.reconnect()
+    assert world.events_of(world.n, RekeyRequired) == [RekeyRequired(chat_id)]
+    assert epochs(world, chat_id) == [2, 2, 2]
+    world.pass_time(1000.0)
+    assert len(world.events_of(world.n, RekeyRequired)) == 1
+    assert not world.chat_of(world.n, chat_id).lifetime.keys_are_due(world.now)
+
+
+def test_a_clock_in_doubt_ends_no_chat_that_nobody_can_rekey() -> None:
+    world = HonestWorld(nodes=1, params=ChatParams(rekey_grace_s=60.0, rekey_refill_s=3600.0, rekey_burst=1))
+    chat_id = world.open_chat()
+    world.kill(world.n)
+    chats = world.n.start(world.now, keys_in_doubt=True)
+    for app in world.apps.values():
+        with contextlib.suppress(ProtocolError):  # until nothing is left
+            while True:
+                chats._admission.charge_rekey(app.app_id, world.now)
+    world.reconnect()
+    world.pass_time(150.0)
+    assert epochs(world, chat_id) == [1, 1, 1]
+    assert world.a.live() == world.b.live() == [chat_id]
+    world.pass_time(3600.0)
+    assert epochs(world, chat_id) == [2, 2, 2]
+
+
+def test_what_was_active_in_the_future_is_active_now() -> None:
+    """After a run whose clock was ahead; its chats must not live on for as long as it was."""
+    world = HonestWorld(nodes=1, params=ChatParams(idle_timeout_s=1000.0))
+    chat_id = world.open_chat()
+    world.kill(world.n)
+    world.now -= 500_000.0
+    world.n.start(world.now, keys_in_doubt=True)
+    assert world.chat_of(world.n, chat_id).lifetime.idle_at == world.now + 1000.0

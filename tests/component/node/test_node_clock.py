@@ -1,0 +1,55 @@
+"""A node that starts with a wrong clock: no chat is erased, every chat is rekeyed, and it says so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hermes_core.endpoint.events import ChatReady, ChatRekeyed
+from hermes_node.host import SYSTEM_HOST, Host
+from tests.component.node.test_node_lifecycle import Solo
+from tests.support.raw_app import RawApp
+
+DAY_S = 86_400.0
+
+
+def host_at(offset_s: float) -> Host:
+    return replace(SYSTEM_HOST, wall=lambda: time.time() + offset_s)
+
+
+@pytest.mark.parametrize(("offset_s", "doubt"), [(31 * DAY_S, "later"), (-20 * 365 * DAY_S, "earlier"), (3600.0, None)])
+async def test_one_start_with_another_clock(tmp_path: Path, offset_s: float, doubt: str | None) -> None:
+    first = Solo(tmp_path)
+    await first.node.start()
+    async with RawApp(first.app) as one, RawApp(first.app) as two:
+        chat = await one.start_chat(two)
+        await one.wait_event(ChatReady)
+        await one.say(chat, b"before")
+        await two.wait(lambda: two.contents() == [b"before"])
+        await first.node.stop()
+        second = Solo(tmp_path, host=host_at(offset_s))
+        await second.node.start()
+        told = [record["reason"] for record in second.records if record["event"] == "clock_in_doubt"]
+        assert told == ([doubt] if doubt else [])
+        _, metrics = await second.ask("GET", "/metrics")
+        for kind in ("earlier", "later", "off"):
+            assert f'hermes_clock_doubts_total{{doubt="{kind}"}} {float(kind == doubt)}' in metrics["text"]
+        _, ratchets = await second.ask("GET", "/crypto/ratchets")
+        assert [it["state"] for it in ratchets["chats"]] == ["active"]
+        await one.reconnect(second.app)
+        await two.reconnect(second.app)
+        if doubt:
+            await one.wait_event(ChatRekeyed)
+        await one.say(chat, b"after")
+        await two.wait(lambda: two.contents() == [b"before", b"after"])
+        await second.node.stop()
+    third = Solo(tmp_path)  # the clock is right again: a minute or so is no doubt, and the chat is still there
+    await third.node.start()
+    told = [record["reason"] for record in third.records if record["event"] == "clock_in_doubt"]
+    assert told == (["earlier"] if offset_s > 0 else [])
+    _, ratchets = await third.ask("GET", "/crypto/ratchets")
+    assert len(ratchets["chats"]) == 1
+    await third.node.stop()
