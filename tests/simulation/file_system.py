@@ -24,7 +24,7 @@ from tests.support.apsw_connection import ApswConnection
 _NAME: Final = "simulated-volume"
 _BASE: Final = "unix-none"  # no locks: the keystore has its own, and SQLite's are shared by all connections of a process
 
-_really_fsync, _really_write_draft = os.fsync, atomic_file.write_draft
+_really_fsync, _really_write_draft, _really_overwrite = os.fsync, atomic_file.write_draft, atomic_file.overwrite
 
 
 class Device:
@@ -111,6 +111,7 @@ class FileSystem(apsw.VFS):
         self._devices[folder] = device
         os.fsync = self._fsync
         atomic_file.write_draft = self._write_draft
+        atomic_file.overwrite = self._overwrite
 
     def unmount(self, folder: Path) -> None:
         """Harmless when repeated."""
@@ -118,6 +119,7 @@ class FileSystem(apsw.VFS):
         if not self._devices:
             os.fsync = _really_fsync
             atomic_file.write_draft = _really_write_draft
+            atomic_file.overwrite = _really_overwrite
 
     def xOpen(self, name: Any, flags: list[int]) -> _File:  # noqa: N802 - APSW's name
         path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
@@ -133,18 +135,31 @@ class FileSystem(apsw.VFS):
     def _write_draft(self, path: Path, data: bytes) -> None:
         """A small file of the keystore's own that is to replace another: what is renamed before it is synced may be torn."""
         device = self._devices.get(path.parent)
-        if device is not None:
-            try:
-                if not device.admit():
-                    return
-            except apsw.IOError:
-                raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
-            if device.full:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            device.writes += 1
-        _really_write_draft(path, data)
-        if device is not None:
+        if device is None:
+            _really_write_draft(path, data)
+        elif self._admit(device, grows=True):
+            _really_write_draft(path, data)
             device.note_new(path, len(data))
+
+    def _overwrite(self, path: Path, offset: int, data: bytes) -> None:
+        """A part of a small file that is there."""
+        device = self._devices.get(path.parent)
+        if device is not None:
+            if not self._admit(device, grows=False):
+                return
+            device.unsynced(path).write(offset, len(data), path.read_bytes()[offset : offset + len(data)])
+        _really_overwrite(path, offset, data)
+
+    def _admit(self, device: Device, *, grows: bool) -> bool:
+        try:
+            if not device.admit():
+                return False
+        except apsw.IOError:
+            raise OSError(errno.EIO, os.strerror(errno.EIO)) from None
+        if device.full and grows:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        device.writes += 1
+        return True
 
     def _fsync(self, fd: Any) -> None:
         """os.fsync while volumes exist."""

@@ -2,6 +2,9 @@
 
 SQLite drops a log that is missing, emptied or cut between two commits without a word. The floor is written once the commits it
 names are durable, so an honest keystore is never found below it.
+
+The file holds it twice, each in a sector of its own: both are replaced, durably, with each new log; between that, the second
+alone is overwritten and not synced, which costs nothing and is lost with the power only.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ FLOOR_INTERVAL_S: Final = 1.0
 
 _COUNTER: Final = struct.Struct(">Q")
 SEALED_FLOOR_BYTES: Final = FILE_ID_BYTES + NONCE_BYTES + _COUNTER.size + TAG_BYTES
+SECOND_AT: Final = 512
+"""A disk writes a sector as a whole or not at all: a power cut leaves the second floor as it was, or as it was to be."""
+FLOOR_FILE_BYTES: Final = SECOND_AT + SEALED_FLOOR_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,19 @@ def seal_floor(key: SecretBytes, file_id: bytes, counter: int, random: RandomSou
     return file_id + nonce + seal_xchacha(key, nonce, _COUNTER.pack(counter), labels.FLOOR + file_id)
 
 
+def encode_floor_file(sealed: bytes) -> bytes:
+    """A whole file: the sealed floor, zeros up to 512, the same floor again."""
+    return sealed.ljust(SECOND_AT, b"\0") + sealed
+
+
+def open_floor_file(key: SecretBytes, file_id: bytes, data: bytes) -> int | None:
+    """The higher of the two floors; None unless both are this keystore's, and nothing else is there."""
+    if len(data) != FLOOR_FILE_BYTES or any(data[SEALED_FLOOR_BYTES:SECOND_AT]):
+        return None
+    first, second = (open_floor(key, file_id, data[at : at + SEALED_FLOOR_BYTES]) for at in (0, SECOND_AT))
+    return None if first is None or second is None else max(first, second)
+
+
 def open_floor(key: SecretBytes, file_id: bytes, data: bytes) -> int | None:
     """The counter; None unless this keystore wrote it."""
     if len(data) != SEALED_FLOOR_BYTES or not data.startswith(file_id):
@@ -83,7 +102,7 @@ def judge_floor(floor: FloorKey | None, file_id: bytes, data: bytes | None, foun
         return None if data is None else Rollback(RollbackSign.FLOOR_UNKNOWN, 0, found)
     if data is None:
         return Rollback(RollbackSign.FLOOR_MISSING, 0, found) if floor.armed else None
-    counter = open_floor(floor.key, file_id, data)
+    counter = open_floor_file(floor.key, file_id, data)
     if counter is None:
         return Rollback(RollbackSign.FLOOR_DAMAGED, 0, found)
     return Rollback(RollbackSign.BELOW_FLOOR, counter, found) if found < counter else None

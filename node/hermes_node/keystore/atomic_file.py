@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -30,5 +31,15 @@ def write_draft(path: Path, data: bytes) -> None:
     try:
         while data:
             data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    """Part of a file that is there, not durable when this returns; within one sector a power cut does it whole or not."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if os.pwrite(descriptor, data, offset) != len(data):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
     finally:
         os.close(descriptor)

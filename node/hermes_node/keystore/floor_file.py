@@ -10,8 +10,8 @@ from pathlib import Path
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreIOError
-from hermes_core.keystore.floor import FLOOR_INTERVAL_S, SEALED_FLOOR_BYTES, seal_floor
-from hermes_node.keystore.atomic_file import draft_path, replace_file
+from hermes_core.keystore.floor import FLOOR_FILE_BYTES, FLOOR_INTERVAL_S, SECOND_AT, encode_floor_file, seal_floor
+from hermes_node.keystore import atomic_file
 from hermes_node.keystore.place import check_beside, floor_path
 
 
@@ -21,7 +21,7 @@ def read_floor(path: Path) -> bytes | None:
     check_beside(beside)
     try:
         with beside.open("rb", buffering=0) as file:
-            return file.read(SEALED_FLOOR_BYTES + 1)
+            return file.read(FLOOR_FILE_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -30,7 +30,7 @@ def read_floor(path: Path) -> bytes | None:
 
 def remove_floor(path: Path) -> None:
     """For a keystore that is gone."""
-    for file in (floor_path(path), draft_path(floor_path(path))):
+    for file in (floor_path(path), atomic_file.draft_path(floor_path(path))):
         file.unlink(missing_ok=True)
 
 
@@ -52,10 +52,14 @@ class FloorFile:
     def is_due(self, counter: int) -> bool:
         return self.is_behind(counter) and self._now() >= self._due_at
 
-    def write(self, counter: int) -> None:
-        """Commit `counter` is durable: from now on nobody can take it away unseen."""
+    def write(self, counter: int, *, durably: bool) -> None:
+        """Commit `counter` is durable: from now on nobody can take it away unseen. Not `durably`: unless the power fails."""
+        sealed = seal_floor(self._key, self._file_id, counter, self._random)
         try:
-            replace_file(self._path, seal_floor(self._key, self._file_id, counter, self._random))
+            if durably:
+                atomic_file.replace_file(self._path, encode_floor_file(sealed))
+            else:
+                atomic_file.overwrite(self._path, SECOND_AT, sealed)
         except OSError as error:
             number = error.errno or errno.EIO
             raise KeystoreIOError(f"cannot write {self._path}: {os.strerror(number)}") from None

@@ -351,9 +351,13 @@ class Keystore:
     def _write_floor(self, *, first: bool = False, last: bool = False) -> None:
         """After the first commit of a log, before it is answered; then from time to time; and when all is folded in."""
         floor, counter = self._floor, self._unsealed.state.commit_counter
-        if floor is not None and (first or (last and floor.is_behind(counter)) or floor.is_due(counter)):
-            floor.write(counter)
+        if floor is None:
+            return
+        if first or (last and floor.is_behind(counter)):
+            floor.write(counter, durably=True)
             self.fsyncs += FSYNCS_OF_A_REPLACEMENT
+        elif floor.is_due(counter):
+            floor.write(counter, durably=False)
 
     def _adopt(self, renewed: Unsealed) -> None:
         """Use `renewed` from now on; keys it no longer has are wiped."""

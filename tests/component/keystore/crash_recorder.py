@@ -62,6 +62,7 @@ class Recorder:
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Record the keystore's own fsyncs and renames too."""
         really_sync, really_rename, really_write = wal.sync_file, Path.rename, atomic_file.write_draft
+        really_overwrite = atomic_file.overwrite
 
         def sync_file(path: Path) -> None:
             really_sync(path)
@@ -78,7 +79,13 @@ class Recorder:
 
         for module in (wal, creation, erasure, atomic_file):
             monkeypatch.setattr(module, "sync_file", sync_file)
+
+        def overwrite(path: Path, offset: int, data: bytes) -> None:
+            really_overwrite(path, offset, data)
+            self.add("write", path, offset, data)
+
         monkeypatch.setattr(atomic_file, "write_draft", write_draft)
+        monkeypatch.setattr(atomic_file, "overwrite", overwrite)
         monkeypatch.setattr(Path, "rename", rename)
 
     def add(self, kind: str, path: str | Path, offset: int = 0, data: bytes = b"") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreExistsError, KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
-from hermes_core.keystore.floor import FLOOR_INTERVAL_S, SEALED_FLOOR_BYTES
+from hermes_core.keystore.floor import FLOOR_FILE_BYTES, FLOOR_INTERVAL_S
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.rollback import RollbackSign
@@ -81,7 +81,7 @@ def test_the_intact_image_is_none(made: Path) -> None:
 def test_a_floor_that_is_not_ours_is_a_rollback(made: Path, tmp_path: Path, change: str) -> None:
     floor = floor_path(made)
     data = floor.read_bytes()
-    assert len(data) == SEALED_FLOOR_BYTES
+    assert len(data) == FLOOR_FILE_BYTES
     create(tmp_path / "other.db").close()
     if change == "removed":
         floor.unlink()
@@ -160,13 +160,13 @@ def test_the_floor_follows_once_a_second_and_at_once_in_a_new_log(tmp_path: Path
     create(path).close()
     really = FloorFile.write
 
-    def write(self: FloorFile, counter: int) -> None:
-        written.append(counter)
-        really(self, counter)
+    def write(self: FloorFile, counter: int, *, durably: bool) -> None:
+        written.append((counter, durably))
+        really(self, counter, durably=durably)
 
     monkeypatch.setattr(FloorFile, "write", write)
     store = open_at(path, clock)
-    assert written == [store.mark.commit_counter]
+    assert written == [(store.mark.commit_counter, True)]
     written.clear()
     for _ in range(5):
         store.commit({(Table.META, b"k"): b"v"})
@@ -174,14 +174,14 @@ def test_the_floor_follows_once_a_second_and_at_once_in_a_new_log(tmp_path: Path
     clock.now += FLOOR_INTERVAL_S
     for _ in range(5):
         store.commit({(Table.META, b"k"): b"v"})
-    assert written == [store.mark.commit_counter - 4]
+    assert written == [(store.mark.commit_counter - 4, False)]
     store._truncate_log()
     store.commit({(Table.META, b"k"): b"v"})
-    assert written[1:] == [store.mark.commit_counter]
+    assert written[1:] == [(store.mark.commit_counter, True)]
     store.commit({(Table.META, b"k"): b"v"})
     last = store.mark.commit_counter
     store.close()
-    assert written[2:] == [last], "closing leaves the floor at the last commit"
+    assert written[2:] == [(last, True)], "closing leaves the floor at the last commit"
 
 
 def test_a_first_commit_of_a_log_whose_floor_cannot_be_written_is_not_answered(
@@ -191,7 +191,7 @@ def test_a_first_commit_of_a_log_whose_floor_cannot_be_written_is_not_answered(
     store = create(path)
     store._truncate_log()
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(FloorFile, "write", fail)

@@ -201,6 +201,7 @@ def test_what_was_overwritten_and_not_synced_comes_back_when_the_power_goes(worl
 
 
 def test_the_keystores_own_sync_confirms_as_sqlites_does(world: CrashWorld) -> None:
+    world.store._floor = None  # the log is the only file that was not synced
     stop_before_the_sync_of_a_commit(world)
     world.volume.kill()
     killed = world.volume.snapshot()
