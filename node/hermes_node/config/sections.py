@@ -32,6 +32,9 @@ class NodeSection(Limited):
         str, text("Name in the mesh: a DNS label of at most 63 characters; under Kubernetes the pod's name. Required.")
     ] = ""
     data_dir: Annotated[str, text("Folder of the keystore; it must outlive restarts.")] = "/var/lib/hermes"
+    core_dumps: Annotated[
+        bool, text("Let the process be dumped and attached to, for debugging: a dump holds every key that the node holds.")
+    ] = False
     ready_file: Annotated[
         str, text("Where to write the bound addresses and the pid as JSON once the node serves; empty: nowhere.")
     ] = ""
