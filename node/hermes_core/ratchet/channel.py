@@ -20,12 +20,10 @@ from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
 from hermes_core.ratchet.header import (
-    HEADER_BYTES,
-    MAX_FRAME_BYTES,
-    MAX_PLAINTEXT_BYTES,
-    OVERHEAD_BYTES,
     POSITION_END,
     PREFIX_BYTES,
+    SHAPES,
+    START_BYTES,
     build_nonce,
 )
 from hermes_core.ratchet.negotiation import Negotiation
@@ -45,7 +43,7 @@ class Channel:
     `epochs` and `negotiation` are there to be looked at; only the channel changes them.
     """
 
-    __slots__ = ("_context", "_header_bytes", "chat_id", "epochs", "hash_id", "kind", "local", "negotiation", "params", "peer")
+    __slots__ = ("_context", "_shape", "chat_id", "epochs", "hash_id", "kind", "local", "negotiation", "params", "peer")
 
     def __init__(
         self,
@@ -63,7 +61,7 @@ class Channel:
     ) -> None:
         """`peer_public_key` may be None until the first handshake brings it; `random` gives the ephemerals."""
         self.kind = kind
-        self._header_bytes = HEADER_BYTES[kind]
+        self._shape = SHAPES[kind]
         self.chat_id = chat_id
         self.local = local
         self.peer = peer
@@ -89,7 +87,7 @@ class Channel:
         CHAT_NOT_READY before the first epoch; INVALID_FRAME for a plaintext beyond the bound of the channel's kind.
         """
         epoch = self.epochs.current or self.epochs.require_current()
-        if len(plaintext) > MAX_PLAINTEXT_BYTES[self.kind]:
+        if len(plaintext) > self._shape.max_plaintext_bytes:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "plaintext is too long")
         chain = epoch.send
         position = chain.next
@@ -98,8 +96,8 @@ class Channel:
                 raise ProtocolError(ErrorCode.REKEY_REQUIRED, "positions of this epoch are used up")
             self.epochs.reserve(chain, position, now)
         header = epoch.send_prefix + position.to_bytes(8, "big")
-        if self._header_bytes != POSITION_END:  # end to end: the receiver cannot know which start this is
-            header += nonce[POSITION_END - self._header_bytes :]
+        if self._shape.header_bytes != POSITION_END:  # end to end: the receiver cannot know which start this is
+            header += nonce[-START_BYTES:]
         frame = seal_frame(chain.message_key(position), nonce, header, plaintext, header + aad_suffix)
         chain.advance(position)
         return frame
@@ -112,17 +110,18 @@ class Channel:
         INVALID_FRAME, KEY_VERSION_MISMATCH, CHAT_NOT_READY, REPLAYED_FRAME, AUTH_FAILED; RATCHET_DESYNC for a position ahead,
         which on a hop ends the stream (its scope), and for which no key is derived.
         """
-        epochs = self.epochs
+        epochs, shape = self.epochs, self._shape
         epoch = epochs.current
         if (
             epoch is None
             or not frame.startswith(epoch.recv_prefix)
-            or not OVERHEAD_BYTES[self.kind] <= len(frame) <= MAX_FRAME_BYTES[self.kind]
+            or not shape.min_frame_bytes <= len(frame) <= shape.max_frame_bytes
         ):
             epoch = epochs.find_reader(frame, now)
-        header = frame[: self._header_bytes]
+        header_bytes = shape.header_bytes
+        header = frame[:header_bytes]
         position = int.from_bytes(header[PREFIX_BYTES:POSITION_END], "big")
-        if self._header_bytes != POSITION_END:
+        if header_bytes != POSITION_END:
             nonce = build_nonce(header[POSITION_END:])
         chain = epoch.recv
         ahead = position - chain.next
@@ -131,7 +130,7 @@ class Channel:
         if ahead and (chain.next or ahead > may_lack):
             raise self._out_of_step(epoch, position)
         try:
-            plaintext = open_frame(chain.message_key(position), nonce, frame, self._header_bytes, header + aad_suffix)
+            plaintext = open_frame(chain.message_key(position), nonce, frame, header_bytes, header + aad_suffix)
         except ProtocolError:
             chain.forget()
             raise

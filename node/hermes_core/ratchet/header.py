@@ -32,6 +32,22 @@ MAX_PLAINTEXT_BYTES: Final[dict[ChannelKind, int]] = {
 }
 MAX_FRAME_BYTES: Final = {kind: length + OVERHEAD_BYTES[kind] for kind, length in MAX_PLAINTEXT_BYTES.items()}
 
+
+@dataclass(frozen=True, slots=True)
+class FrameShape:
+    """The sizes of the frames of one kind of channel, which holds them: looking them up by kind costs a hash for each frame."""
+
+    header_bytes: int
+    max_plaintext_bytes: int
+    min_frame_bytes: int
+    max_frame_bytes: int
+
+
+SHAPES: Final = {
+    kind: FrameShape(HEADER_BYTES[kind], MAX_PLAINTEXT_BYTES[kind], OVERHEAD_BYTES[kind], MAX_FRAME_BYTES[kind])
+    for kind in ChannelKind
+}
+
 _NONCE_ZEROS: Final = bytes(NONCE_BYTES - START_BYTES)
 _PREFIX: Final = struct.Struct(">BB16sIB")
 _HEADER: Final = struct.Struct(">BB16sIBQ")
