@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
@@ -38,7 +38,8 @@ class HomeStream:
     send_nonce: bytes
     receive_nonce: bytes
     ahead_s: float
+    party: Party = field(init=False)
+    """Named once: every message that comes is held against it, and a fingerprint is a hash."""
 
-    @property
-    def party(self) -> Party:
-        return node_party(self.node_id, self.public_key)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "party", node_party(self.node_id, self.public_key))

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Final
 
 from hermes_core.crypto.encoding import u64
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.header import OVERHEAD_BYTES
-from hermes_core.ratchet.padding import pad, plaintext_length
+from hermes_core.ratchet.padding import pad
 
-
-def count_frame_bytes(content: bytes, *, padding: bool) -> int:
-    """The bytes of the end-to-end frame of a message: what the window counts at both ends."""
-    return OVERHEAD_BYTES[ChannelKind.END_TO_END] + plaintext_length(len(content), padding=padding)
+_OVERHEAD_BYTES: Final = OVERHEAD_BYTES[ChannelKind.END_TO_END]
 
 
 class OutgoingMessage:
     """One message on its way, with its end-to-end frame in the latest epoch in which it was sent."""
 
-    __slots__ = ("_epoch", "_frame", "_padding", "content", "frame_bytes", "seq")
+    __slots__ = ("_epoch", "_frame", "_plaintext", "seq")
 
-    def __init__(self, seq: int, content: bytes, *, padding: bool) -> None:
+    def __init__(self, seq: int, plaintext: bytes) -> None:
         self.seq = seq
-        self.content = content
-        self.frame_bytes = count_frame_bytes(content, padding=padding)
-        self._padding = padding
+        self._plaintext = plaintext
         self._epoch = 0
         self._frame = b""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Of its end-to-end frame, whatever the epoch: what the window counts at both ends."""
+        return _OVERHEAD_BYTES + len(self._plaintext)
 
     def build_frame(self, end_to_end: Channel, nonce: bytes, now: float) -> bytes:
         """Sealed once an epoch, however often it is sent; anew in the next one, with the same seq."""
         if self._epoch != end_to_end.epoch:
-            self._frame = end_to_end.seal(pad(self.content, padding=self._padding), now, nonce=nonce, aad_suffix=u64(self.seq))
+            self._frame = end_to_end.seal(self._plaintext, now, nonce=nonce, aad_suffix=u64(self.seq))
             self._epoch = end_to_end.epoch
         return self._frame
 
@@ -58,7 +59,7 @@ class Outgoing:
 
     def add(self, content: bytes, window_messages: int, window_bytes: int, *, padding: bool) -> OutgoingMessage:
         """The message with the next seq; BACKPRESSURE when the window is full."""
-        message = OutgoingMessage(self.last_seq + 1, content, padding=padding)
+        message = OutgoingMessage(self.last_seq + 1, pad(content, padding=padding))
         if len(self._messages) >= window_messages or self._bytes + message.frame_bytes > window_bytes:
             raise ProtocolError(ErrorCode.BACKPRESSURE, "the window of unacknowledged messages is full")
         self.last_seq = message.seq

@@ -30,16 +30,11 @@ MAX_PADDED_BYTES: Final = padded_length(MAX_CONTENT_BYTES)
 """67,584: the longest plaintext of an end-to-end frame, of which every bound of a frame follows."""
 
 
-def plaintext_length(content_bytes: int, *, padding: bool) -> int:
-    """Of what `pad` makes of so many bytes of content."""
-    return padded_length(content_bytes) if padding else LENGTH_BYTES + content_bytes
-
-
 def pad(content: bytes, *, padding: bool) -> bytes:
     """u32(length) ‖ content ‖ zeros; no zeros without `padding`."""
     length = len(content)
-    zeros = plaintext_length(length, padding=padding) - LENGTH_BYTES - length
-    return length.to_bytes(LENGTH_BYTES, "big") + content + bytes(zeros)
+    plain = length.to_bytes(LENGTH_BYTES, "big") + content
+    return plain.ljust(padded_length(length), b"\0") if padding else plain
 
 
 def unpad(plaintext: bytes) -> bytes:

