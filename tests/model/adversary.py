@@ -1,4 +1,4 @@
-"""What a hostile network does to messages under way: drop, duplicate, reorder, replay, splice, forge."""
+"""What a hostile network does to messages under way: drop, duplicate, reorder, hold back, replay, splice, forge."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from typing import Any
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import (
+    Answer,
     ChatMessage,
     Closed,
     CloseReason,
+    Confirm,
     Delete,
     ErrorNotice,
+    Offer,
     PathState,
     Reject,
     Sealed,
 )
 from hermes_core.protocol.validate import validate_message
-from tests.model.streams import EndOfStream
+from tests.model.streams import EndOfStream, Stream
 
 Queue = deque[ChatMessage | EndOfStream]
 MAX_RECORDED = 400
+MAX_HELD = 6
+HANDSHAKE = (Offer, Answer, Confirm)
 
 
 class Adversary:
@@ -34,6 +39,7 @@ class Adversary:
         self._forging = forging
         self._seen: list[ChatMessage] = []
         self._chats: list[ChatId] = []
+        self._held: dict[tuple[str, str], list[ChatMessage]] = {}
         self.acted = False
 
     def watch(self, message: ChatMessage) -> None:
@@ -46,11 +52,11 @@ class Adversary:
         self._chats.append(chat_id)
         del self._chats[:-8]
 
-    def act(self, queue: Queue) -> None:
-        """One interference with one queue."""
+    def act(self, stream: Stream, end: str) -> None:
+        """One interference with what is on its way to one end of a stream."""
         self.acted = True
-        rng = self._rng
-        choice = rng.randrange(6)
+        rng, queue = self._rng, stream.inbox[end]
+        choice = rng.randrange(9)
         body = len(queue) - (1 if queue and isinstance(queue[-1], EndOfStream) else 0)
         at = rng.randrange(body) if body else 0
         if choice == 0 and body:
@@ -66,6 +72,25 @@ class Adversary:
             self._insert(queue, body, self._splice(rng.choice(self._seen)))
         elif choice == 5 and self._forging and self._chats:
             self._insert(queue, body, self._forge(rng.choice(self._chats)))
+        elif choice == 6 and body:
+            self.hold_back(stream, end, at)
+        elif choice >= 7:
+            self.release(stream, end, rng.randint(0, body))
+
+    def hold_back(self, stream: Stream, end: str, at: int) -> None:
+        """Take a message out, for any later step and any later stream between the two."""
+        message, held = stream.inbox[end][at], self._held.setdefault((stream.peer_of(end), end), [])
+        if not isinstance(message, EndOfStream):
+            self.acted = True
+            held.append(message)
+            del stream.inbox[end][at], held[:-MAX_HELD]
+
+    def release(self, stream: Stream, end: str, at: int) -> None:
+        """Deliver one of those that were held back on this way, whichever it is."""
+        held = self._held.get((stream.peer_of(end), end))
+        if held:
+            self.acted = True
+            stream.inbox[end].insert(at, held.pop(self._rng.randrange(len(held))))
 
     def _insert(self, queue: Queue, body: int, message: ChatMessage) -> None:
         try:

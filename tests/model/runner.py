@@ -14,8 +14,10 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.ratchet import channel
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.params import ChatParams
+from tests.model.adversary import HANDSHAKE
 from tests.model.ledger import Ledger, ViolationError
 from tests.model.quiescence import settle_world
+from tests.model.streams import Stream
 from tests.model.world import World
 from tests.support.random_sources import SeededRandom
 
@@ -70,13 +72,17 @@ class Runner:
         self.interference = self.rng.choice((0.0, 0.02, 0.06))
         self.accidents = self.rng.choice((0.001, 0.005, 0.02))
         self.pause = self.rng.choice((1.0, 15.0, 40.0))
+        self.patience = self.rng.choice((0.0, 0.0, 0.2, 0.4))
+        """How often a message of a handshake is held back for later, by somebody who does nothing else."""
+        if self.patience:
+            self.interference, self.accidents, self.pause = 0.0, self.accidents / 10, 40.0
         self._habits: list[tuple[Callable[[], None], int]] = [
             (self._start_chat, 2),
             (self._decide, 6),
-            (self._send, 40),
-            (self._take, 20),
-            (self._rekey, 4),
-            (self._delete, 1),
+            (self._send, 10 if self.patience else 40),
+            (self._take, 8 if self.patience else 20),
+            (self._rekey, 16 if self.patience else 4),
+            (self._delete, 0 if self.patience else 1),
             (self._connect, 12),
             (self._flush, 8),
             (self._wait, 6),
@@ -118,11 +124,21 @@ class Runner:
             stream = self.rng.choice(self.world.streams)
             end = self.rng.choice(stream.ends)
             if end in stream.open_ends:
-                self.world.adversary.act(stream.inbox[end])
+                self.world.adversary.act(stream, end)
         elif queues and self.rng.random() < 0.7:
-            self.world.deliver(*self.rng.choice(queues))
+            self._deliver(*self.rng.choice(queues))
         else:
             self._pick(self._habits)()
+
+    def _deliver(self, stream: Stream, end: str) -> None:
+        """Unless somebody patient keeps it, who may also let go of something else."""
+        adversary = self.world.adversary
+        if self.patience and isinstance(stream.inbox[end][0], HANDSHAKE) and self.rng.random() < self.patience:
+            adversary.hold_back(stream, end, 0)
+            return
+        if self.patience and self.rng.random() < self.patience / 4:
+            adversary.release(stream, end, 0)
+        self.world.deliver(stream, end)
 
     def _pick(self, choices: list[tuple[Callable[[], None], int]]) -> Callable[[], None]:
         return self.rng.choices([choice for choice, _ in choices], [weight for _, weight in choices])[0]
@@ -135,7 +151,7 @@ class Runner:
 
     def _start_chat(self) -> None:
         app = self._app()
-        if len(app.live()) < MAX_CHATS:
+        if len(app.live()) < (1 if self.patience else MAX_CHATS):
             self.world.start_chat(app)
 
     def _decide(self) -> None:

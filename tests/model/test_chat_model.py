@@ -129,6 +129,12 @@ def _wait_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Effects, "send", hasty)
 
 
+def _forget_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An offer that was held back takes the place of a newer one."""
+    for module in ("hermes_core.ratchet.negotiation", "hermes_core.relay.handshake"):
+        monkeypatch.setattr(f"{module}.refuse_outdated", lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("sabotage", "first_seed"),  # the seed that shows it today; others do as well, only later
     [
@@ -141,6 +147,7 @@ def _wait_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         (_leave_records, 0),
         (_share_nonces, 0),
         (_wait_for_nothing, 0),
+        (_forget_orders, 15),
     ],
 )
 def test_model_notices(
