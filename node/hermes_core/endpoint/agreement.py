@@ -89,8 +89,8 @@ class AgreementStep(Enum):
     AGREE = auto()  # the end-to-end channel uses a new epoch
     WISH = auto()  # somebody wants new keys
     OFFER = auto()  # our offer leaves
-    YIELD = auto()  # it is void: the other app's stands, or the stream is gone
-    PAUSE = auto()  # it came to nothing, and is to be repeated
+    YIELD = auto()  # it is void: the stream is gone
+    PAUSE = auto()  # it came to nothing, or the other app's stands, and is to be repeated
     DROP = auto()  # it came to nothing, and that is the end of it
     RETRY = auto()  # the pause is over
 

@@ -91,7 +91,7 @@ class Handshake:
         """The stream is gone, and our offer with it; the wish stays until the path is up again."""
         if isinstance(self.state, Offering):
             self._channels.abandon_offer()
-            self._give_way()
+            self._move(AgreementStep.YIELD, Wanted(self.state.wish, self.state.pause_s))
 
     def repeat_later(self, now: float, at_least_s: float = 0.0) -> None:
         """Our rekey came to nothing: offer it again after a pause, twice as long as the one before."""
@@ -115,10 +115,6 @@ class Handshake:
         if isinstance(self.state, Paused):
             self._move(AgreementStep.RETRY, Wanted(self.state.wish, self.state.pause_s))
 
-    def _give_way(self) -> None:
-        if isinstance(self.state, Offering):
-            self._move(AgreementStep.YIELD, Wanted(self.state.wish, self.state.pause_s))
-
     # the other app's rekey
 
     def answer(self, offer: Offer, now: float) -> None:
@@ -134,7 +130,8 @@ class Handshake:
             # The peer lacks our confirmation, which is on its way again. Another code than that of a hop whose epochs differ.
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "this end-to-end epoch is complete already")
         answer = self._channels.answer(self._channels.verify(offer), now)
-        self._give_way()
+        if isinstance(self.state, Offering):  # ours is void; should the other app's come to nothing, it is made again
+            self._move(AgreementStep.PAUSE, Paused(self.state.wish, self.state.pause_s, now + context.params.ready_timeout_s))
         context.effects.send(answer)
 
     # answers and confirmations

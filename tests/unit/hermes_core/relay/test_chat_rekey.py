@@ -351,6 +351,24 @@ def test_grace_runs_while_both_apps_are_there_and_begins_anew() -> None:
     assert chat_id not in world.n.chats
 
 
+def test_a_rekey_that_gave_way_to_one_that_came_to_nothing_is_made_again() -> None:
+    """Both apps offer; the answer that stands is held back for good."""
+    world = HonestWorld(nodes=1)
+    chat_id = world.open_chat()
+    winner, other = sorted(world.apps.values(), key=lambda app: app.app_id)
+    world.rekey(other, chat_id)
+    world.rekey(winner, chat_id)
+    world.step(winner.name, "node-0")
+    world.step(other.name, "node-0")  # its offer is dropped
+    world.step("node-0", other.name)
+    answer = world.stream(other.name, "node-0").inbox["node-0"].pop()
+    assert isinstance(answer, Answer)
+    world.pass_time(300.0)
+    assert [event.code for event in world.events_of(winner, ChatFailed)] == [ErrorCode.TARGET_OFFLINE]
+    assert world.events_of(other, ChatRekeyed) == [ChatRekeyed(chat_id, 2)]
+    assert epochs(world, chat_id) == [2, 2, 2]
+
+
 def take_from_queue(world: HonestWorld, node: str, app: str, kind: type) -> Any:
     """Hold a message back that is on its way to an app."""
     queue = world.stream(node, app).inbox[app]
