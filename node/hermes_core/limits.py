@@ -87,6 +87,10 @@ HandshakeTimeoutS = Annotated[
 ReadyTimeoutS = Annotated[
     float, bounds(120, 1, _HOUR_S, "s", "An accepted chat whose initiator never confirmed ends after this long.")
 ]
+NoCommonEpochS = Annotated[
+    float,
+    bounds(600, 1, _DAY_S, "s", "A chat whose messages come in an epoch this app does not share ends after this long."),
+]
 IdleTimeoutS = Annotated[
     float, bounds(30 * _DAY_S, 1, 10 * _YEAR_S, "s", "A chat without a message for this long ends with EXPIRED and is erased.")
 ]

@@ -122,11 +122,11 @@ def build_closed(m: core.Closed | core.ClosedAck) -> chat_pb2.ChatClosed:
 
 
 def parse_delete(pb: chat_pb2.DeleteChat) -> core.Delete:
-    return core.Delete(ChatId(pb.chat_id))
+    return core.Delete(ChatId(pb.chat_id), pb.failed)
 
 
 def build_delete(m: core.Delete) -> chat_pb2.DeleteChat:
-    return chat_pb2.DeleteChat(chat_id=m.chat_id)
+    return chat_pb2.DeleteChat(chat_id=m.chat_id, failed=m.failed)
 
 
 def parse_error(pb: errors_pb2.Error) -> core.ErrorNotice:

@@ -52,7 +52,12 @@ def build_world(rng: random.Random, seed: int) -> World:
         rekey_refill_s=2.0,
     )
     app_params = AppParams(
-        leg=crypto, end_to_end=ChannelParams(window=16), window_messages=8, handshake_timeout_s=25.0, ready_timeout_s=80.0
+        leg=crypto,
+        end_to_end=ChannelParams(window=16),
+        window_messages=8,
+        handshake_timeout_s=25.0,
+        no_common_epoch_s=150.0,
+        ready_timeout_s=80.0,
     )
     return World(
         rng,

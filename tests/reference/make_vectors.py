@@ -159,7 +159,7 @@ def make_control() -> Iterator[Case]:
         "PathState": (chat_id, True),
         "Closed": (chat_id, 3),
         "ClosedAck": (chat_id, 3),
-        "Delete": (chat_id,),
+        "Delete": (chat_id, True),
         "ErrorNotice": (23, 3, b"", "too many", 1000),
         "FindApp": (app_id,),
         "AppFound": (app_id, False, ""),

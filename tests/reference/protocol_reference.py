@@ -155,7 +155,7 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "PathState": (6, ("b", "f")),
     "Closed": (7, ("b", "n")),
     "ClosedAck": (8, ("b", "n")),
-    "Delete": (9, ("b",)),
+    "Delete": (9, ("b", "f")),
     "ErrorNotice": (10, ("n", "n", "b", "t", "n")),
     "FindApp": (11, ("t",)),
     "AppFound": (12, ("t", "f", "t")),

@@ -38,7 +38,7 @@ _SAMPLES: Final = (
     m.PathState(CHAT, up=True),
     m.Closed(CHAT, m.CloseReason.EXPIRED),
     m.ClosedAck(CHAT, m.CloseReason.EXPIRED),
-    m.Delete(CHAT),
+    m.Delete(CHAT, failed=True),
     m.ErrorNotice(ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, None, "too many", 1000),
     s.FindApp(APP),
     s.AppFound(APP, online=False, node_id=None),

@@ -168,6 +168,7 @@ class AppChat:
     def _follow_epoch(self, now: float) -> None:
         """The end-to-end channel uses a new epoch; it came all the way, so the path is up if our own leg is."""
         self.hop.apply(HopInput.REACHED)
+        self.transfer.note_epoch()
         if self.hop.state is HopState.QUARANTINED:  # the leg did not move: the rollback is not cured yet
             self._wish_rekey(RekeyWish.NODE, now)
         elif self.transfer.outgoing and self.can_send:
@@ -258,6 +259,10 @@ class AppChat:
     def _unacknowledged(self, now: float) -> None:
         self.transfer.end_wait(now, can_send=self.can_send)
 
+    def _unshared(self, _now: float) -> None:
+        """No rekey can bridge it either: that would have to prove the epoch before."""
+        self._give_up(CloseReason.RATCHET_FAILED)
+
     # the end
 
     def _fail_start(self, code: ErrorCode, detail: str, now: float) -> None:
@@ -268,7 +273,7 @@ class AppChat:
     def _give_up(self, reason: CloseReason) -> None:
         """End a chat the node may still hold."""
         if self.hop.state is not HopState.AWAY:
-            self._context.effects.send(Delete(self.chat_id))
+            self._context.effects.send(Delete(self.chat_id, failed=reason is CloseReason.RATCHET_FAILED))
         self._end(reason)
 
     def _end(self, reason: CloseReason) -> None:
@@ -295,6 +300,7 @@ class AppChat:
         Timer("answer unconfirmed", lambda chat: chat.handshake.answer_due, _answer_unconfirmed),
         Timer("offer again", lambda chat: chat.handshake.pause_due, _pause_over),
         Timer("send again", lambda chat: chat.transfer.resend_due, _unacknowledged),
+        Timer("no common epoch", lambda chat: chat.transfer.unshared_due if chat.can_send else None, _unshared),
         Timer("claim again", lambda chat: chat.hop.claims_due, lambda chat, now: chat.hop.repeat_claims(now)),
         Timer("content keys", lambda chat: chat.end_to_end.next_timer(), lambda chat, now: chat.end_to_end.handle_timer(now)),
         Timer("leg keys", lambda chat: chat.leg.next_timer(), lambda chat, now: chat.leg.handle_timer(now)),

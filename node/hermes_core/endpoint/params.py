@@ -22,6 +22,7 @@ class AppParams(Limited):
     max_chats: limits.MaxChatsPerApp = default(limits.MaxChatsPerApp)
     handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
     ready_timeout_s: limits.ReadyTimeoutS = default(limits.ReadyTimeoutS)
+    no_common_epoch_s: limits.NoCommonEpochS = default(limits.NoCommonEpochS)
     retransmit_s: limits.RetransmitS = default(limits.RetransmitS)
     retransmit_max_s: limits.RetransmitMaxS = default(limits.RetransmitMaxS)
     resume_retry_s: limits.ResumeRetryS = default(limits.ResumeRetryS)

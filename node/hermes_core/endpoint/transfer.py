@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hermes_core.crypto.encoding import u64
 from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.context import ChatContext
@@ -19,6 +21,9 @@ from hermes_core.protocol.payload import (
 )
 from hermes_core.ratchet.padding import MAX_CONTENT_BYTES, unpad
 
+NOT_SHARED: Final = frozenset({ErrorCode.KEY_VERSION_MISMATCH, ErrorCode.CHAT_NOT_READY})
+"""What opening a frame says of an epoch that this end does not hold, or does not use."""
+
 
 class Transfer:
     """Owns the messages, the acknowledgement that is owed, and the wait for the one that is expected.
@@ -26,7 +31,17 @@ class Transfer:
     Whether anything can be sent at all is the chat's to know: it asks for sending only then.
     """
 
-    __slots__ = ("_ack_owed", "_channels", "_context", "_hop", "_wait_s", "incoming", "outgoing", "resend_due")
+    __slots__ = (
+        "_ack_owed",
+        "_channels",
+        "_context",
+        "_hop",
+        "_unshared_since",
+        "_wait_s",
+        "incoming",
+        "outgoing",
+        "resend_due",
+    )
 
     def __init__(self, context: ChatContext, channels: ChannelPair, hop: Hop) -> None:
         self._context = context
@@ -35,6 +50,7 @@ class Transfer:
         self.outgoing = Outgoing()
         self.incoming = Incoming()
         self._ack_owed = False
+        self._unshared_since: float | None = None
         self.resend_due: float | None = None
         self._wait_s = 0.0
 
@@ -88,8 +104,9 @@ class Transfer:
             self.resend_due = now + self._wait_s
 
     def restart_wait(self) -> None:
-        """The path has come up: the next wait is the shortest again."""
+        """The path has come up: the next wait is the shortest again, and what was refused so far may come otherwise."""
         self._wait_s = 0.0
+        self._unshared_since = None
 
     def end_wait(self, now: float, *, can_send: bool) -> None:
         """The wait is over; the next one is longer."""
@@ -115,20 +132,37 @@ class Transfer:
             return
         while (next_frame := incoming.next_frame()) is not None:
             # After a rekey the first frame may lack those of messages that came before it and were not acknowledged yet.
-            plaintext = self._channels.end_to_end.open(
-                next_frame, now, aad_suffix=u64(incoming.delivered + 1), may_lack=params.window_messages
-            )
+            suffix = u64(incoming.delivered + 1)
+            try:
+                plaintext = self._channels.end_to_end.open(next_frame, now, aad_suffix=suffix, may_lack=params.window_messages)
+            except ProtocolError as error:
+                if error.code in NOT_SHARED and self._unshared_since is None:
+                    self._unshared_since = now
+                raise
+            self._unshared_since = None
             content = unpad(plaintext)
             self._context.effects.report(MessageReceived(self._channels.chat_id, incoming.deliver(), content))
 
     def _receive_ack(self, payload: bytes, now: float) -> None:
         seq, epoch, tag = parse_ack(payload)
         self._channels.end_to_end.check_ack(seq, epoch, tag)
+        self._unshared_since = None
         if self.outgoing.acknowledge(seq):
             self.resend_due = None
             self._wait_s = 0.0
             self.expect_ack(now)
             self._context.effects.report(MessagesAcked(self._channels.chat_id, seq))
+
+    # messages nobody here can open
+
+    def note_epoch(self) -> None:
+        """A new epoch is shared."""
+        self._unshared_since = None
+
+    @property
+    def unshared_due(self) -> float | None:
+        """When the other app has sent messages in an epoch that is not shared for too long, and nothing else."""
+        return None if self._unshared_since is None else self._unshared_since + self._context.params.no_common_epoch_s
 
     # from the owner, and the end
 

@@ -103,7 +103,10 @@ class ClosedAck:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """`failed`: the app cannot go on with the chat; the others hear of RATCHET_FAILED."""
+
     chat_id: ChatId
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

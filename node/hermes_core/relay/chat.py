@@ -272,9 +272,9 @@ class Chat:
 
     # the end
 
-    def _receive_delete(self, index: int, _message: m.Delete, _now: float) -> None:
-        """An app ends its chat; the others hear of it."""
-        self.close(m.CloseReason.DELETED_BY_PEER, silent={index})
+    def _receive_delete(self, index: int, message: m.Delete, _now: float) -> None:
+        """An app ends its chat; the others hear of it, and whether it had to."""
+        self.close(m.CloseReason.RATCHET_FAILED if message.failed else m.CloseReason.DELETED_BY_PEER, silent={index})
 
     def _receive_closed(self, index: int, message: m.Closed, _now: float) -> None:
         """The other node ended the chat."""

@@ -107,7 +107,7 @@ CONTROL: Final[dict[type, Layout]] = {
     m.PathState: Layout(6, (("chat_id", _data), ("up", u8))),
     m.Closed: Layout(7, (("chat_id", _data), ("reason", u64))),
     m.ClosedAck: Layout(8, (("chat_id", _data), ("reason", u64))),
-    m.Delete: Layout(9, (("chat_id", _data),)),
+    m.Delete: Layout(9, (("chat_id", _data), ("failed", u8))),
     m.ErrorNotice: Layout(10, (("code", u64), ("scope", u64), ("chat_id", _data), ("detail", _text), ("retry_after_ms", u64))),
     s.FindApp: Layout(11, (("app_id", _text),)),
     s.AppFound: Layout(12, (("app_id", _text), ("online", u8), ("node_id", _text))),

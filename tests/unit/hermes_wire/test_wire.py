@@ -52,7 +52,7 @@ CLIENT: list[Any] = [
     REJECT,
     CONFIRM,
     RESUME,
-    m.Delete(CHAT),
+    m.Delete(CHAT, failed=True),
 ]
 CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK]
 SERVER: list[Any] = [

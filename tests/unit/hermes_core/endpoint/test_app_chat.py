@@ -29,13 +29,14 @@ from hermes_core.protocol.messages import (
     Resume,
     Sealed,
 )
-from hermes_core.protocol.payload import parse_data_frame
+from hermes_core.protocol.payload import encode_data, parse_data_frame
 from hermes_core.protocol.timers import fire_due, next_due
 from hermes_core.ratchet.header import OVERHEAD_BYTES
 from hermes_core.ratchet.padding import pad
 from tests.unit.hermes_core.endpoint.parts import (
     HOME,
     NOW,
+    PEER_NONCE,
     FarEnds,
     Notebook,
     make_chat,
@@ -99,6 +100,11 @@ def _renew_keys() -> tuple[AppChat, Notebook]:
     return chat, effects
 
 
+def _estrange() -> tuple[AppChat, Notebook]:
+    chat, effects, _ = make_estranged_chat()
+    return chat, effects
+
+
 @pytest.mark.parametrize(
     ("timer", "arm", "after_s", "sends"),
     [
@@ -107,6 +113,7 @@ def _renew_keys() -> tuple[AppChat, Notebook]:
         ("answer unconfirmed", _accept, 120.0, [Delete]),
         ("offer again", _pause_rekey, 5.0, [Confirm, Offer]),
         ("send again", _send, 5.0, [Sealed]),
+        ("no common epoch", _estrange, 600.0, [Delete]),
         ("claim again", _claim, 10.0, [Resume]),
         ("content keys", _renew_keys, 30.0, []),
         ("leg keys", _renew_keys, 30.0, []),
@@ -305,3 +312,54 @@ def test_states_name_where_a_chat_is() -> None:
     assert isinstance(_accept()[0].handshake.state, Accepted)
     assert isinstance(make_open_chat()[0].handshake.state, Active)
     assert isinstance(_pause_rekey()[0].handshake.state, Paused)
+
+
+# an epoch that is not shared
+
+
+def make_estranged_chat() -> tuple[AppChat, Notebook, FarEnds]:
+    """The peer sends a message in an end-to-end epoch that this app never heard of."""
+    chat, effects, far = make_open_chat()
+    chat.receive(far.seal_ack(0), NOW)  # shows that our confirmation arrived
+    frame = bytearray(far.end_to_end.seal(pad(b"x", padding=True), NOW, nonce=PEER_NONCE, aad_suffix=bytes(7) + b"\1"))
+    frame[EPOCH_AT : EPOCH_AT + 4] = (7).to_bytes(4, "big")
+    chat.receive(far.seal_payload(encode_data(1, bytes(frame))), NOW)
+    assert effects.events.pop() == FrameRefused(chat.chat_id, ErrorCode.KEY_VERSION_MISMATCH)
+    return chat, effects, far
+
+
+EPOCH_AT = 18
+DUE = NOW + AppParams().no_common_epoch_s
+
+
+def test_a_chat_without_a_common_epoch_fails_closed_and_says_so() -> None:
+    chat, effects, _ = make_estranged_chat()
+    chat.handle_timer(DUE - 1)
+    assert not chat.over
+    chat.handle_timer(DUE)
+    assert effects.ended == [(chat.chat_id, CloseReason.RATCHET_FAILED)]
+    assert effects.sends[-1] == Delete(chat.chat_id, failed=True)
+
+
+def test_a_path_that_is_down_is_no_reason_to_end() -> None:
+    chat, _, _ = make_estranged_chat()
+    chat.receive(PathState(chat.chat_id, up=False), NOW)
+    chat.handle_timer(DUE)
+    chat.receive(PathState(chat.chat_id, up=True), DUE)
+    chat.handle_timer(DUE)
+    assert not chat.over
+
+
+@pytest.mark.parametrize("sign", ["ack", "message", "rekey"])
+def test_whatever_is_authentic_shows_that_an_epoch_is_shared(sign: str) -> None:
+    chat, effects, far = make_estranged_chat()
+    match sign:
+        case "ack":
+            chat.receive(far.seal_ack(0), NOW)
+        case "message":
+            chat.receive(far.seal(1, b"x"), NOW)
+        case _:
+            chat.receive(far.offer(), NOW)
+            chat.receive(far.complete(effects.sends[-1]), NOW)
+    chat.handle_timer(DUE)
+    assert not chat.over

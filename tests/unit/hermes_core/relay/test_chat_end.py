@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -326,3 +327,18 @@ def test_a_pass_ends_a_bounded_number_of_chats(monkeypatch: pytest.MonkeyPatch, 
         world.n.flush()
         left.append(chats.live_chats())
     assert left == [8, 5, 2, 0]
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_apps_without_a_common_epoch_both_hear_that_the_ratchet_failed(nodes: int) -> None:
+    """No rekey bridges it; the one that gets what it cannot open ends the chat, and says why."""
+    world = HonestWorld(nodes=nodes)
+    chat_id = world.open_chat()
+    end_to_end, _ = _channels(world, "app-0", chat_id)
+    held, (current, _) = end_to_end.epochs.current, end_to_end.epochs.snapshot()
+    end_to_end.epochs.restore(replace(current, epoch=7), None)  # what no honest network brings about
+    held.wipe()
+    world.send(world.a, chat_id)
+    world.pass_time(700.0)
+    assert reasons(world) == [[CloseReason.RATCHET_FAILED]] * 2
+    assert_nothing_left(world)
