@@ -68,7 +68,7 @@ class ScriptedNode(AppRouterServicer):
     ) -> None:
         self.node_id = NodeId(node_id)
         self.script = script
-        self._opening = opening
+        self.opening = opening
         self._with_connected = with_connected
         self.connects = 0
         self.streams = 0
@@ -104,8 +104,8 @@ class ScriptedNode(AppRouterServicer):
         self.streams += 1
         link = Link(context)
         try:
-            if self._opening is not None:
-                await self._opening(link)
+            if self.opening is not None:
+                await self.opening(link)
             else:
                 await self._serve(link)
         except asyncio.CancelledError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,9 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId, derive_app_id
 from hermes_core.protocol.messages import ErrorNotice
-from hermes_core.protocol.session import AppFound, Challenge, FindApp, Heartbeat, NodeChange
+from hermes_core.protocol.session import AppFound, Challenge, Connect, FindApp, Heartbeat, NodeChange
+from hermes_core.session.control import TAG_BYTES, Tagged
+from tests.support.sessions import NodeEnd
 from tests.unit.hermes_client.scripted_node import Link, ScriptedNode
 
 DEADLINE_S = 10.0
@@ -150,6 +154,75 @@ async def test_a_refusal_of_the_stream_is_the_reason_that_is_told() -> None:
         with pytest.raises(ConnectError, match="LIMIT_EXCEEDED: the node says: full house"):
             async with _client(node, timeout_s=0.4):
                 pass
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+@pytest.mark.parametrize("after_connect", [False, True])
+async def test_what_is_said_before_the_proof_is_a_hint(code: ErrorCode, after_connect: bool) -> None:
+    """Anybody on the way can say it: the client tries again, and connects as soon as it is let."""
+    refusals = 0
+
+    async def refuse(link: Link) -> None:
+        nonlocal refusals
+        refusals += 1
+        if after_connect:
+            await link.write(NodeEnd(NodeId("node-0"), node.identity).challenge)
+            await link.read()
+        await link.write_raw(ErrorNotice(code, ErrorScope.STREAM, None, "made up", 2**32 - 1))
+
+    async with ScriptedNode("node-0", opening=refuse) as node:
+
+        async def relent() -> None:
+            await _until(lambda: refusals >= 3)
+            node.opening = None
+
+        relenting = asyncio.create_task(relent())
+        async with _client(node) as client:
+            assert client.connections == 1
+        await relenting
+
+
+async def test_settings_that_the_node_did_not_sign_are_not_believed() -> None:
+    async def forge(link: Link) -> None:
+        end = NodeEnd(NodeId("node-0"), node.identity)
+        await link.write(end.challenge)
+        (connect,) = await link.read()
+        assert isinstance(connect, Connect)
+        connected, _ = end.accept(connect)
+        await link.write(dataclasses.replace(connected, heartbeat_interval_ms=1))
+        assert not await link.read(), "the client went on"
+
+    async with ScriptedNode("node-0", opening=forge) as node:
+        with pytest.raises(ConnectError, match="AUTH_FAILED"):
+            async with _client(node, timeout_s=0.4):
+                pass
+
+
+@pytest.mark.parametrize("make", [lambda: NodeChange(1), lambda: Tagged(NodeChange(1), bytes(TAG_BYTES))])
+async def test_what_a_session_did_not_say_ends_its_stream_and_moves_nobody(make: Callable[[], Any]) -> None:
+    async def script(link: Link) -> None:
+        if node.connects == 1:
+            await link.write_raw(make())
+        await link.hold()
+
+    async with ScriptedNode("node-0", script) as node, ScriptedNode("node-1") as other, _client(node, other) as client:
+        await _until(lambda: client.connections == 2)
+        assert client.home == "node-0" or other.connects
+        assert isinstance(client._last_error, ProtocolError)
+        assert client._last_error.code is ErrorCode.AUTH_FAILED
+
+
+async def test_two_of_one_identity_do_not_chase_each_other() -> None:
+    async def script(link: Link) -> None:
+        await link.write(ErrorNotice(ErrorCode.SESSION_REPLACED, ErrorScope.STREAM, None, "a newer session", 0))
+
+    async with ScriptedNode("node-0", script) as node:
+        client = HermesClient(node.address, tls=PLAIN, backoff=Backoff(base_s=0.001, cap_s=0.5))
+        loop = asyncio.get_running_loop()
+        async with client:
+            connected_at = loop.time()
+            await _until(lambda: client.connections == 2)
+            assert loop.time() - connected_at > 0.4
 
 
 async def test_a_node_key_that_is_no_key_is_refused_before_anything_is_signed() -> None:
