@@ -70,7 +70,7 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Wait `retry_after_ms`.",
     ),
     ErrorCode.RATCHET_DESYNC: (
-        "The two ends are further apart than `crypto.max_skip`, or have no epoch in common; of a stream: a frame is missing on it.",
+        "The two ends are further apart than `crypto.max_skip`, or share no epoch; of a stream: a frame is missing on it.",
         "Rekey if the channel still authenticates; otherwise delete the chat and open a new one. Of a stream: connect again.",
     ),
     ErrorCode.RATCHET_FAILED: (
