@@ -349,7 +349,7 @@ def test_altered_end_to_end_answer_ends_the_attempt() -> None:
     world.run()
     assert world.events_of(world.a, ChatFailed)[-1].code is ErrorCode.KEY_MISMATCH
     assert world.events_of(world.a, ChatEnded) == [ChatEnded(chat_id, CloseReason.RATCHET_FAILED)]  # type: ignore[arg-type]
-    assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.DELETED_BY_PEER]
+    assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.RATCHET_FAILED]
     assert not world.n.store.records
     assert not world.m.store.records
 
