@@ -8,10 +8,13 @@ from hermes_core.relay.neighbour import Neighbour
 
 
 class ResumeGate:
-    """Open unless it was shut; the owner of what waits. A neighbour's later claims of a chat take the place of earlier ones."""
+    """The owner of what waits. It is open, may be shut once, and stays open when it was opened again.
+
+    A neighbour's later claims of a chat take the place of earlier ones.
+    """
 
     def __init__(self) -> None:
-        self._shut = False
+        self._shut = self._done = False
         self._waiting: dict[Neighbour, dict[ChatId, Resume]] = {}
 
     @property
@@ -19,7 +22,7 @@ class ResumeGate:
         return self._shut
 
     def shut(self) -> None:
-        self._shut = True
+        self._shut = not self._done
 
     def hold(self, source: Neighbour, resume: Resume) -> None:
         self._waiting.setdefault(source, {})[resume.chat_id] = resume
@@ -30,6 +33,6 @@ class ResumeGate:
 
     def open(self) -> list[tuple[Neighbour, Resume]]:
         """Nothing waits from now on; what did."""
-        self._shut = False
+        self._shut, self._done = False, True
         waiting, self._waiting = self._waiting, {}
         return [(source, resume) for source, resumes in waiting.items() for resume in resumes.values()]

@@ -100,9 +100,9 @@ class NodeChats:
 
     def release_resumes(self, now: float) -> None:
         """Nobody is waited for any longer; what was found before is true of every chat that goes on now."""
-        if not self._gate.is_shut:
+        was_shut, held = self._gate.is_shut, self._gate.open()
+        if not was_shut:
             return
-        held = self._gate.open()
         for link in self._links.values():
             self._queue_claims(link, now)
         for source, resume in held:
@@ -305,11 +305,15 @@ class NodeChats:
             self._change(row, now, Chat.close, reason)
 
     def take_verdict(self, verdict: ResumeVerdict, now: float) -> None:
-        """What an outside witness says of our store. If it saw a newer one, no chat is resumed: each is rekeyed or deleted."""
+        """What an outside witness says of our store. If it saw a newer one, no chat is resumed: each is rekeyed or deleted.
+
+        Nobody else is waited for then: what is claimed has to be said before new keys are offered, or it would undo them.
+        """
         if verdict is not ResumeVerdict.ROLLED_BACK:
             return
         for row in self._index:
             self._change(row, now, Chat.quarantine)
+        self.release_resumes(now)
 
     # time
 

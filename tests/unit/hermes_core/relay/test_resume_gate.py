@@ -112,3 +112,27 @@ def test_a_gate_that_is_open_lets_everything_through_and_a_second_release_does_n
     world.send(world.a, chat_id)
     world.run()
     assert received(world, chat_id) == [1, 2]
+
+
+@pytest.mark.parametrize("first", ["verdict", "gate"])
+def test_after_a_verdict_nobody_is_waited_for(first: str) -> None:
+    """Claims that left after new keys were agreed on would have the other node drop those."""
+    world = HonestWorld(nodes=2)
+    chat_id = open_used_chat(world)
+    world.kill(world.n)
+    world.run()
+    chats = world.n.start(world.now)
+    if first == "gate":
+        chats.hold_resumes()
+        world.reconnect()
+    chats.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
+    chats.hold_resumes()
+    world.n.flush()
+    world.reconnect()
+    world.pass_time(1)
+    assert world.chat_of(world.n, chat_id).state is ChatState.ACTIVE
+    release(world, world.n)
+    for app in world.apps.values():
+        world.send(app, chat_id)
+    world.run()
+    assert received(world, chat_id) == [2, 2]
