@@ -144,14 +144,15 @@ def test_a_commit_that_went_into_a_file_that_was_removed_meanwhile_is_not_answer
     store.close()
 
 
-def test_closing_leaves_the_log_of_another_keystore_alone(tmp_path: Path) -> None:
-    """SQLite removes a log by its name; the one that was put in its place holds another keystore's commits."""
+@pytest.mark.parametrize("moved", [["keystore.db", "keystore.db-wal"], ["keystore.db-wal"]], ids=["both", "log"])
+def test_closing_leaves_what_lies_in_the_place_of_the_files_alone(tmp_path: Path, moved: list[str]) -> None:
+    """SQLite removes a log by its name; the one that was put in its place may hold another keystore's commits."""
     path = tmp_path / "keystore.db"
     with create(tmp_path / "new.db"):
         image = copy_files(tmp_path / "new.db", tmp_path / "image")
     store = create(path)
-    for file in image.parent.iterdir():
-        file.replace(path.with_name(file.name.replace("new.db", "keystore.db")))
+    for name in moved:
+        image.with_name(name.replace("keystore.db", "new.db")).replace(path.with_name(name))
     files = file_bytes(path)
     with pytest.raises(KeystoreIOError):
         store.commit(LATER)
