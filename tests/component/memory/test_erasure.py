@@ -12,8 +12,9 @@ import pytest
 
 from tests.support.memory import read_memory
 
-CHILD = Path(__file__).with_name("chats_child.py")
-PATHS = ("delete", "idle-expiry", "key-lifetime", "churn", "shutdown", "reject")
+ROOT = Path(__file__).parents[3]
+CHILD = "tests.component.memory.chats_child"
+PATHS = ("delete", "idle-expiry", "key-lifetime", "churn", "shutdown")
 MIN_SECRETS = 20
 
 
@@ -44,8 +45,8 @@ class Child:
 
 @contextmanager
 def run_child(path: str, wiping: str) -> Iterator[Child]:
-    command = [sys.executable, str(CHILD), path, wiping]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", CHILD, path, wiping]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             yield Child(process)
         finally:
@@ -56,12 +57,19 @@ def run_child(path: str, wiping: str) -> Iterator[Child]:
 def test_no_key_of_an_ended_chat_is_left_in_memory(path: str) -> None:
     with run_child(path, "wipe") as child:
         child.read_until("READY")
-        if path != "reject":
-            assert child.find_secrets(), "the scan finds the keys of a live chat"
+        assert child.find_secrets(), "the scan finds the keys of a live chat"
         child.go_on()
         child.read_until("ENDED")
         assert len(child.secrets) >= MIN_SECRETS
         assert not child.find_secrets()
+
+
+def test_an_offer_that_nobody_accepts_makes_no_secret() -> None:
+    with run_child("reject", "wipe") as child:
+        child.read_until("READY")
+        child.go_on()
+        child.read_until("ENDED")
+        assert not any(child.secrets)
 
 
 def test_without_wiping_the_scan_finds_them() -> None:

@@ -15,6 +15,7 @@ from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatReady, ChatRekeyed
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
+from hermes_core.ratchet.epochs import FIRST_RESERVATION
 from hermes_node.admin.server import ANY_HOST, AdminServer
 from hermes_node.config.addresses import Address
 from hermes_proto.v2 import admin_pb2
@@ -110,7 +111,7 @@ async def test_ratchets_show_positions_but_nothing_that_links_or_opens(mesh: Loc
         first = shown["channels"][0]
         assert (first["kind"], first["epoch"], first["up"]) == ("leg", 1, True)
         assert int(first["recv"]["position"]) >= 3
-        assert int(first["recv"]["reserved"]) >= 256
+        assert int(first["recv"]["reserved"]) == FIRST_RESERVATION
         assert chat.hex() not in json.dumps(answer)
         await one.do(lambda now: one.chats.delete(chat, now))
 
