@@ -103,10 +103,10 @@ def _build_metrics(_machine: str) -> NodeMetrics:
     return NodeMetrics(version="simulated", revision="")
 
 
-def _metrics_of_machine(**_labels: str) -> NodeMetrics:
-    """Made once: hundreds of series take longer to make than a node to start."""
+def _metrics_of_machine(**labels: str) -> NodeMetrics:
+    """Made once: hundreds of series take longer to make than a node to start. Outside of a world each node has its own."""
     process = CURRENT.get()
-    return _build_metrics("" if process is None else process.machine)
+    return NodeMetrics(**labels) if process is None else _build_metrics(process.machine)
 
 
 def _ignore_dead_coroutines(unraisable: Any) -> None:
