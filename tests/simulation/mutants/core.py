@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+from hermes_core.crypto import aead
 from hermes_core.crypto.aead import KEY_BYTES, NONCE_BYTES
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi
@@ -13,17 +14,18 @@ from hermes_core.endpoint.context import HomeStream
 from hermes_core.endpoint.hop import Hop as AppHop
 from hermes_core.endpoint.transfer import Transfer
 from hermes_core.handshake.statement import KeyStatement
+from hermes_core.ids import ChannelKind
 from hermes_core.protocol.messages import Closed, CloseReason, PathState
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import Epochs
+from hermes_core.ratchet.header import POSITION_END, PREFIX_BYTES
 from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.state import DirectionSnapshot
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.hop_states import HopInput
-from hermes_core.relay.hops import Hops
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.sessions import Sessions
@@ -102,11 +104,19 @@ def _(patches: Patches) -> None:
     former = patches.set(AppHop, "connect", connect)
 
 
-@CORE.add("gap-followed", "A receiver steps over positions that are missing on a hop.", HopsKeepTheOrder.name, starts_at=23)
+@CORE.add("gap-followed", "A receiver steps over positions that are missing on a hop.", HopsKeepTheOrder.name, starts_at=2423)
 def _(patches: Patches) -> None:
     def open_frame(self: Channel, frame: bytes, now: float, **more: Any) -> bytes:
-        opened: bytes = former(self, frame, now, **more | {"may_lack": self.params.max_skip})
-        return opened
+        epoch = self.epochs.current
+        if self.kind is not ChannelKind.END_TO_END and epoch is not None and frame.startswith(epoch.recv_prefix):
+            position, chain = int.from_bytes(frame[PREFIX_BYTES:POSITION_END], "big"), epoch.recv
+            if 0 < position - chain.next <= self.params.max_skip:
+                opened = aead.open_frame(chain.message_key(position), more["nonce"], frame, POSITION_END, frame[:POSITION_END])
+                if position >= chain.reserved:
+                    self.epochs.reserve(chain, position, now)
+                epoch.accept(position)
+                return opened
+        return cast("bytes", former(self, frame, now, **more))
 
     former = patches.set(Channel, "open", open_frame)
 
@@ -208,17 +218,6 @@ def _(patches: Patches) -> None:
 
 
 # paths
-
-
-@CORE.add(
-    "quarantine-untold",
-    "A node that finds a rollback does not tell its apps.",
-    PathsComeUp.name,
-    history="9fd34a7",
-    starts_at=305,
-)
-def _(patches: Patches) -> None:
-    patches.set(Hops, "refuse_apps", do_nothing)
 
 
 @CORE.add("nothing-sent-again", "After a resume an app sends nothing again.", PathsComeUp.name, starts_at=1)

@@ -39,7 +39,7 @@ def _(patches: Patches) -> None:
     "tag-not-needed",
     "A control message without a tag is taken for an authentic one.",
     ControlsCountAsSent.name,
-    starts_at=1331,
+    starts_at=650,
 )
 def _(patches: Patches) -> None:
     def open_item(self: ControlReader, item: Any) -> Any:
