@@ -268,6 +268,6 @@ def _(patches: Patches) -> None:
     patches.set(Tombstones, "acknowledge", do_nothing)
 
 
-@CORE.add("hop-not-lost", "A hop counts as ready after its stream has gone.", PathsComeUp.name, starts_at=1)
+@CORE.add("hop-not-lost", "A hop counts as ready after its stream has gone.", NO_DEFECT, starts_at=2)
 def _(patches: Patches) -> None:
     patches.set(Chat, "lose", do_nothing)
