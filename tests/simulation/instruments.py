@@ -163,7 +163,7 @@ def _hook_relay() -> None:
 
 def _tell_timer(due: float | None, now: float) -> None:
     process = CURRENT.get()
-    if _listener is not None and process is not None and due is not None:
+    if _listener is not None and process is not None and due:  # 0: at once, now that something else has come true
         _listener.timer_fires(process, now - due)
 
 
