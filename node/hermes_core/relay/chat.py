@@ -169,8 +169,10 @@ class Chat:
     # new streams
 
     def claim(self, index: int, link: Link, now: float) -> None:
-        """Send our claims to a node that is back."""
-        self.hops[index].claim(link.binding, now)
+        """Send our claims to a node that is back; a chat that was opened on this stream has none to make."""
+        hop = self.hops[index]
+        if not hop.state.ready and hop.channel.epoch:
+            hop.claim(link.binding, now)
 
     def _receive_resume(self, index: int, message: m.Resume, now: float) -> None:
         """A neighbour's claims: take up the common epoch, or say why not. A hop that is ready is left alone."""

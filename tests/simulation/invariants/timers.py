@@ -49,7 +49,7 @@ class TimersCome(Invariant):
             end_s = effect.at_s + fault.for_s
             if fault.kind in STAND_STILL and end_s > due_s:
                 excused_s += end_s - max(due_s, effect.at_s)
-            elif fault.kind == "slow_disk" and end_s + fault.amount > due_s:
+            elif fault.kind == "slow_disk" and end_s + COMMITS * fault.amount > due_s:
                 excused_s += COMMITS * fault.amount
         return excused_s
 

@@ -136,3 +136,19 @@ def test_after_a_verdict_nobody_is_waited_for(first: str) -> None:
         world.send(app, chat_id)
     world.run()
     assert received(world, chat_id) == [2, 2]
+
+
+def test_a_chat_that_is_being_opened_meanwhile_claims_nothing() -> None:
+    """It has no epoch yet; a resume without a claim would have ended the stream."""
+    world = HonestWorld(nodes=2)
+    open_used_chat(world)
+    revive_shut(world, world.n)
+    chat_id = world.start_chat(world.a)
+    assert chat_id is not None
+    world.step("app-0", world.n.name)
+    world.seen.clear()
+    world.n.running.release_resumes(world.now)
+    world.n.flush()
+    world.run()
+    assert all(message.claims for _, _, message in world.seen if isinstance(message, Resume))
+    assert world.chat_of(world.n, chat_id).state is ChatState.ACTIVE
