@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hermes_core.crypto.random import RandomSource
-from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import encode_mark, parse_mark
@@ -14,7 +13,7 @@ from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.chats.driver import ChatDriver
-from hermes_node.chats.rollback import RollbackGuard
+from hermes_node.chats.openings import OwnOpenings
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Keystore, KeystoreMark
 from hermes_node.keystore.witness import (
@@ -51,8 +50,7 @@ class ResumeAnswers:
     restored: RestoredCounts
     count_expired: Callable[[], int]
     mesh: Mesh
-    rollback: RollbackGuard
-    identity: Identity
+    openings: OwnOpenings
     random: RandomSource
     log: EventLog
     metrics: KeystoreMetrics
@@ -71,7 +69,7 @@ class ResumeAnswers:
             live_chats=taken.chats,
             witness_id=taken.witness_id.hex(),
             digest=taken.digest.hex(),
-            mark=encode_mark(self.store.current_mark(self.identity)),
+            mark=encode_mark(self.openings.current_mark()),
         )
 
     async def report(self) -> admin_pb2.ResumeReport:
@@ -99,7 +97,7 @@ class ResumeAnswers:
             report.rolled_back = len(now)
             self.log.error("rollback_detected", reason=judged.detail)
             self.metrics.count_rollback(RollbackKind.WITNESS)
-        if mark is not None and await self.rollback.take_mark(mark, self.identity.public_key) is MarkVerdict.ROLLED_BACK:
+        if mark is not None and await self.openings.take_mark(mark) is MarkVerdict.ROLLED_BACK:
             report.verdict, report.rolled_back = admin_pb2.ROLLED_BACK, len(now)
         self.log.info("resume_checked", verdict=judged.verdict.name, reason=judged.detail)
         return report
@@ -116,7 +114,7 @@ class ResumeAnswers:
         return witness_id
 
     def _report(self, live: int) -> admin_pb2.ResumeReport:
-        mark = self.store.current_mark(self.identity)
+        mark = self.openings.current_mark()
         return admin_pb2.ResumeReport(
             node_id=self.node_id,
             identity_fingerprint=self.fingerprint,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.mesh.opening_check import OpeningParams
 from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.relay.params import ChatParams, SessionParams
@@ -51,6 +52,10 @@ def build_mesh_params(config: Config) -> MeshParams:
         dead_after_s=mesh.dead_after_s,
         max_members=config.limits.max_peers,
     )
+
+
+def build_opening_params(config: Config) -> OpeningParams:
+    return OpeningParams(config.mesh.witness_wait_s, config.mesh.opening_wait_s)
 
 
 def build_argon2_params(keystore: KeystoreSection) -> Argon2Params:

@@ -71,7 +71,7 @@ class Node:
         self._enter(opened)
         restored = await restore_chats(context, opened, found)
         self._enter(restored)
-        serving, listening = await start_servers(context, restored, certificates)
+        serving, listening = await start_servers(context, restored, found, certificates)
         self._enter(serving)
         self._go_on(serving, certificates, addresses | listening)
 

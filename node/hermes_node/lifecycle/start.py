@@ -15,22 +15,22 @@ from hermes_core.clock_check import judge_clock
 from hermes_core.errors import HermesError, KeystoreError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.mark_keeper import MarkKeeper
-from hermes_core.mesh.opening_check import OpeningCheck, OpeningParams
+from hermes_core.mesh.opening_check import OpeningCheck
 from hermes_core.relay.relay import Relay
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
+from hermes_node.chats.openings import OwnOpenings
 from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address
-from hermes_node.config.core_params import build_chat_params, build_session_params
+from hermes_node.config.core_params import build_chat_params, build_opening_params, build_session_params
 from hermes_node.config.sections import Config
 from hermes_node.errors import NodeError
 from hermes_node.host import Host
 from hermes_node.lifecycle.app_server import AppContext, start_app_server
 from hermes_node.lifecycle.mesh_news import MeshNews
-from hermes_node.lifecycle.openings import OwnOpenings
 from hermes_node.lifecycle.steps import Opened, Restored, Serving
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.lifecycle.unseal import UnsealedNode, unseal_node
@@ -120,11 +120,12 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         metrics=context.metrics.keystore,
     )
     await rollback.act()  # before anybody reaches this node: what is quarantined is resumed by nobody
-    return Restored(opened.store, opened.stored, chats, observer, counts, rollback, found.held_marks, found.witnesses)
+    openings = OwnOpenings(opened.stored.identity, opened.store, chats, rollback)
+    return Restored(opened.store, opened.stored, chats, observer, counts, openings)
 
 
 async def start_servers(
-    context: StartContext, restored: Restored, certificates: Certificates
+    context: StartContext, restored: Restored, found: UnsealedNode, certificates: Certificates
 ) -> tuple[Serving, dict[str, Address]]:
     """Listen for nodes, then for apps; what is served, and where. ListenError when an address cannot be had."""
     servers: list[StreamServer] = []
@@ -142,7 +143,7 @@ async def start_servers(
                 certificates.mesh,
                 restored.chats,
                 news,
-                _build_witnessing(context, restored, news),
+                _build_witnessing(context, restored, found, news),
                 context.now,
                 context.log,
                 context.metrics,
@@ -171,13 +172,12 @@ async def start_servers(
     return Serving(restored, mesh, tuple(servers)), addresses
 
 
-def _build_witnessing(context: StartContext, restored: Restored, news: MeshNews) -> Witnessing:
+def _build_witnessing(context: StartContext, restored: Restored, found: UnsealedNode, news: MeshNews) -> Witnessing:
     config, node_id = context.config, NodeId(context.config.node.id)
-    params = OpeningParams(config.mesh.witness_wait_s, config.mesh.opening_wait_s)
     return Witnessing(
-        check=OpeningCheck(node_id, restored.witnesses, params, context.now()),
-        keeper=MarkKeeper(restored.held_marks, config.limits.max_peers),
-        own=OwnOpenings(restored.stored.identity, restored.store, restored.chats, restored.rollback),
+        check=OpeningCheck(node_id, found.witnesses, build_opening_params(config), context.now()),
+        keeper=MarkKeeper(found.held_marks, config.limits.max_peers),
+        own=restored.openings,
         keep=news.keep_for_others,
         now=context.now,
         log=context.log,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.ids import NodeId
-from hermes_core.keystore.mark import Mark
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.observer import ChatObserver
-from hermes_node.chats.rollback import RollbackGuard
+from hermes_node.chats.openings import OwnOpenings
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.mesh.interface import Mesh
@@ -31,19 +29,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Every chat is in memory and its machine runs; nobody reaches this node yet.
-
-    `held_marks`: what is held of other nodes. `witnesses`: the names of those that hold something of this one.
-    """
+    """Every chat is in memory and its machine runs; nobody reaches this node yet."""
 
     store: ChatStore
     stored: StoredIdentity
     chats: ChatDriver
     observer: ChatObserver
     counts: RestoredCounts
-    rollback: RollbackGuard
-    held_marks: list[Mark]
-    witnesses: tuple[NodeId, ...]
+    openings: OwnOpenings
 
     def wipe(self) -> None:
         """Zero every secret that this node holds in memory besides its keystore's; harmless when repeated."""

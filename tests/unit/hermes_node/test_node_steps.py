@@ -34,7 +34,7 @@ def serving(mesh: Mesh) -> Serving:
     return Serving(NOTHING, mesh, ())
 
 
-RESTORED = Restored(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, [], ())
+RESTORED = Restored(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 LEAVING = "the node is draining"
 STEPS: list[tuple[NodeStep, list[str], list[str]]] = [
     (SealedNode(), ["the keystore is sealed"], []),

@@ -14,7 +14,7 @@ from hermes_node.chats.store import ChatStore
 
 @dataclass(frozen=True, slots=True)
 class OwnOpenings:
-    """`identity` is the node's. What each method is for: hermes_node.mesh.witnessing."""
+    """`identity` is the node's. For the mesh (hermes_node.mesh.witnessing) and for the admin server."""
 
     identity: Identity
     store: ChatStore
