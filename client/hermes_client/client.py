@@ -35,6 +35,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import AppId, NodeId, Party
 from hermes_core.protocol.session import AppFound
+from hermes_core.ratchet.replay import next_order
 
 CONNECT_TIMEOUT_S = 30.0
 CHAT_TIMEOUT_S = 30.0
@@ -238,7 +239,7 @@ class HermesClient:
 
     def _next_stamp(self) -> int:
         """Of a Connect, in ms: later than every one before, whatever the clock says."""
-        self._stamp = max(self._stamp + 1, int(self._host.wall() * 1000))
+        self._stamp = next_order(self._stamp, self._host.wall())
         return self._stamp
 
     async def _serve_once(self) -> None:

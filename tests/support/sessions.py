@@ -7,6 +7,7 @@ import itertools
 import secrets
 from dataclasses import replace
 
+from hermes_core.crypto.aead import NONCE_BYTES
 from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource, generate_bytes
 from hermes_core.crypto.secret import SecretBytes
@@ -17,7 +18,7 @@ from hermes_core.protocol import session as handshake
 from hermes_core.protocol.session import CHALLENGE_BYTES, Challenge, Connect, Connected
 from hermes_core.session.connect import accept_connect, build_connect, complete_connect, verify_connect
 from hermes_core.session.control import ControlReader, ControlWriter
-from hermes_core.session.keys import NONCE_BYTES, SessionKeys, StreamKeys, derive_session_keys
+from hermes_core.session.keys import SessionKeys, StreamKeys, derive_session_keys
 from hermes_core.session.suites import OFFERED, SessionSuite
 
 _STAMPS = itertools.count(1)

@@ -23,9 +23,6 @@ class MarkKeeper:
         self._unsaved: set[bytes] = set()
         self._save_at: float | None = None
 
-    def __len__(self) -> int:
-        return len(self._held)
-
     def find(self, node_key: bytes) -> Mark | None:
         """What is to be handed back to the node that proved this key."""
         return self._held.get(node_key)

@@ -18,7 +18,7 @@ REMEMBERED_END_S: Final = 2 * FIRST_OFFER_S + 600.0
 
 
 def next_order(last: int, wall_s: float) -> int:
-    """The order of our next offer: above the last one, and the time in milliseconds where clocks agree."""
+    """The order of our next offer, or the stamp of our next Connect: above the last, and the time in ms where clocks agree."""
     return max(last + 1, int(wall_s * 1000))
 
 

@@ -112,9 +112,9 @@ CONTROL: Final[dict[type, Layout]] = {
     s.FindApp: Layout(11, (("app_id", _text),)),
     s.AppFound: Layout(12, (("app_id", _text), ("online", u8), ("node_id", _text))),
     s.NodeChange: Layout(13, (("drain_after_ms", u64),)),
+    MembershipUpdate: Layout(14, (("members", _list(_MEMBER)), ("directory", _list(_ENTRY)))),
     HeldMark: Layout(15, (("mark", _data),)),
     OwnMark: Layout(16, (("mark", _data),)),
-    MembershipUpdate: Layout(14, (("members", _list(_MEMBER)), ("directory", _list(_ENTRY)))),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
 

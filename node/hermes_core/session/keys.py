@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hermes_core.crypto import labels
+from hermes_core.crypto.aead import NONCE_BYTES
 from hermes_core.crypto.encoding import lp
 from hermes_core.crypto.hashing import DIGEST_BYTES, hash_bytes
 from hermes_core.crypto.hkdf import expand, extract
@@ -13,8 +14,6 @@ from hermes_core.session.control import ControlReader, ControlWriter
 from hermes_core.session.suites import HASH, SessionSuite
 
 BINDING_BYTES: Final = 32
-NONCE_BYTES: Final = 12
-"""Of hop frames: RFC 8439, 2.8."""
 
 
 class StreamKeys(NamedTuple):
