@@ -4,9 +4,9 @@ The witnesses of a node are three members on the hash ring; those of its former 
 Each says what mark it holds when its link comes up, before this node sends its own: so a mark is never replaced before it was
 judged. Pure.
 
-WAITING ──── two answered, or all that are up, or the operator ────► VERIFIED
-   │ ─────── nobody did in time ───────────────────────────────────► UNVERIFIED ── one does later ──► VERIFIED
-   └──────── there is nobody ──────────────────────────────────────► ALONE
+WAITING ──── two answered, or all that are up ────► VERIFIED
+   │ ─────── nobody did in time ──────────────────► UNVERIFIED ── one does later ──► VERIFIED
+   └──────── there is nobody ─────────────────────► ALONE
 """
 
 from __future__ import annotations
@@ -121,10 +121,6 @@ class OpeningCheck:
         if node_id in self._witnesses:
             self._send_at = now
         self._judge()
-
-    def take_operator(self) -> None:
-        """The operator said what it holds of us, and that was judged."""
-        self._become(OpeningState.VERIFIED)
 
     def find_nobody(self) -> None:
         """The mesh has no other member by design; one that ever had a witness waits for it none the less."""

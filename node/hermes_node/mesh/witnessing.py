@@ -74,11 +74,6 @@ class Witnessing:
         self._check.update_members(alive, self._now())
         self._flush()
 
-    def take_operator(self) -> None:
-        """The operator said what it holds of this node, and that was judged."""
-        self._check.take_operator()
-        self._flush()
-
     def find_nobody(self) -> None:
         """The mesh has no other member by design."""
         self._check.find_nobody()

@@ -99,12 +99,6 @@ def test_what_was_said_on_a_link_that_broke_is_said_again() -> None:
     assert standing_of(check) is OpeningState.WAITING
 
 
-def test_the_operator_is_enough() -> None:
-    check = make_check()
-    check.take_operator()
-    assert standing_of(check) is OpeningState.VERIFIED
-
-
 # how long
 
 
