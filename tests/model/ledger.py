@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from hermes_core.ids import ChatId
+from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.epoch import Epoch
@@ -133,7 +133,8 @@ class ChannelWatch:
 
     def check(self) -> None:
         channel = self._channel
-        require(channel.epoch >= self._epoch, f"epoch fell from {self._epoch} to {channel.epoch}")
+        if channel.epoch < self._epoch:
+            self._check_new_start()
         positions = (channel.send_next, channel.recv_next)
         if channel.epoch == self._epoch:
             require(positions[0] >= self._positions[0] and positions[1] >= self._positions[1], "a position fell")
@@ -144,6 +145,13 @@ class ChannelWatch:
                 self._epochs[id(epoch)] = epoch
         if len(self._epochs) > 8:
             self._drop_wiped()
+
+    def _check_new_start(self) -> None:
+        """A hop whose ends share no epoch begins anew, with nothing left of what was; an end-to-end channel never does."""
+        channel = self._channel
+        require(channel.kind is not ChannelKind.END_TO_END, f"epoch fell from {self._epoch} to {channel.epoch}")
+        for epoch in self._epochs.values():
+            require(epoch in {channel.epochs.current, channel.epochs.pending} or is_wiped(epoch), "keys outlive a new start")
 
     def _drop_wiped(self) -> None:
         self._epochs = {key: epoch for key, epoch in self._epochs.items() if not is_wiped(epoch)}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hermes_core.crypto.aead import KEY_BYTES
-from hermes_core.crypto.sodium import ffi
 from hermes_core.endpoint.params import AppParams
-from hermes_core.ratchet import channel
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.params import ChatParams
 from tests.model.adversary import HANDSHAKE
-from tests.model.ledger import Ledger, ViolationError
+from tests.model.ledger import ViolationError
 from tests.model.quiescence import settle_world
+from tests.model.seals import watch_seals
 from tests.model.streams import Stream
 from tests.model.world import World
 from tests.support.random_sources import SeededRandom
@@ -214,24 +211,6 @@ class Runner:
         node = self._node()
         for _ in range(self.rng.choice((1, 1, 2))):
             self.world.roll_back_node(node)
-
-
-@contextmanager
-def watch_seals(ledger: Ledger) -> Iterator[None]:
-    """Record the key and the nonce that every frame is sealed with."""
-    where: Any = channel
-    plain_seal = where.seal_frame
-
-    def seal_frame(key: Any, nonce: bytes, header: bytes, plaintext: bytes, aad: bytes) -> bytes:
-        frame: bytes = plain_seal(key, nonce, header, plaintext, aad)
-        ledger.note_seal(ffi.buffer(key, KEY_BYTES)[:], nonce, frame)
-        return frame
-
-    where.seal_frame = seal_frame
-    try:
-        yield
-    finally:
-        where.seal_frame = plain_seal
 
 
 def run_seed(seed: int, steps: int, *, tracing: bool = False) -> Report:

@@ -14,7 +14,7 @@ from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import ChatOffered, FrameRefused
 from hermes_core.endpoint.handshake import Handshake
-from hermes_core.endpoint.hop import Hop, HopInput, HopState
+from hermes_core.endpoint.hop import CLAIMING, Hop, HopInput, HopState
 from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import CHAT_ID_BYTES, AppId, ChatId, derive_app_id
@@ -176,14 +176,22 @@ class AppChat:
         self.transfer.expect_ack(now)
 
     def _take_resume(self, resume: Resume, now: float) -> None:
+        if self.hop.state in CLAIMING and not self.leg.shares_epoch(resume.claims):
+            self._begin_leg_anew(now)
+            return
         try:
             self.hop.resume(resume.claims, now)
         except ProtocolError as error:
             self._refuse(error.code)
-            if error.code is ErrorCode.ROLLBACK_DETECTED:
+            if error.code in {ErrorCode.ROLLBACK_DETECTED, ErrorCode.RATCHET_DESYNC}:
                 self._take_rollback(now)
-            elif error.code is ErrorCode.RATCHET_DESYNC:
-                self._give_up(CloseReason.RATCHET_FAILED)
+
+    def _begin_leg_anew(self, now: float) -> None:
+        """Home node and app share no epoch of the leg: the next rekey begins it anew, end to end it goes on."""
+        self._refuse(ErrorCode.RATCHET_DESYNC)
+        self.handshake.interrupt()  # an offer under way goes on from keys that the node does not have
+        self.leg.restart()
+        self._take_rollback(now)
 
     def _take_path(self, path: PathState, now: float) -> None:
         if path.up:

@@ -73,6 +73,8 @@ HOP_TABLE: Final[dict[tuple[HopState, HopInput], HopState]] = {
 }
 """A pair that is not here means nothing and changes nothing."""
 
+CLAIMING: Final = frozenset({HopState.CLAIMED, HopState.QUARANTINED})
+"""The node's claims say something: whether the leg can go on, or, of one that cannot, from which keys."""
 USABLE: Final = frozenset({HopState.READY, HopState.OPEN})
 """Frames pass."""
 
@@ -120,11 +122,14 @@ class Hop:
         return self._claimed_at + self._context.params.resume_retry_s if self.state is HopState.CLAIMED else None
 
     def resume(self, claims: tuple[EpochClaim, ...], now: float) -> None:
-        """The node's claims complete the resume; without one under way they mean nothing. Raises what Channel.resume does."""
-        if self.state is HopState.CLAIMED:
+        """The node's claims complete the resume; in quarantine they say from which keys the next rekey goes on.
+
+        Without a resume under way they mean nothing. Raises what Channel.resume does.
+        """
+        if self.state in CLAIMING:
             self._leg.resume(claims, self._home.binding, now)
-            self.apply(HopInput.RESUME)
-            self._context.effects.report(ChatResumed(self._leg.chat_id))
+            if self.apply(HopInput.RESUME):
+                self._context.effects.report(ChatResumed(self._leg.chat_id))
 
     # frames
 

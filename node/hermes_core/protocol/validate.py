@@ -160,7 +160,7 @@ def validate_confirm(message: Confirm) -> None:
 
 
 def validate_resume(message: Resume) -> None:
-    _require_range(len(message.claims), 1, MAX_CLAIMS, "number of claims")
+    _require_range(len(message.claims), 0, MAX_CLAIMS, "number of claims")
     for claim in message.claims:
         validate_claim(claim)
 

@@ -264,14 +264,27 @@ class Channel:
     def resume(self, claims: tuple[EpochClaim, ...], binding: bytes, now: float) -> None:
         """Take up the highest common epoch and never lower a position.
 
-        RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED (the detail says whose), INVALID_FRAME. Whatever the positions are, the
-        next offer's order is above what an authentic claim names: a rekey is what cures a rollback.
+        RATCHET_DESYNC, AUTH_FAILED, ROLLBACK_DETECTED (the detail says whose), INVALID_FRAME. Whatever the positions are, an
+        authentic claim says from which epoch the next offer goes on, and above which order: a rekey is what cures a rollback.
         """
         context = ResumeContext.of(self._context, binding)
         epoch, claim = find_claim(context, self.epochs.claimable(), claims)
         self.negotiation.note_order(claim.order)
+        self.epochs.agree(epoch, now)
         check_positions(epoch, claim, self.params.max_skip)
-        self.epochs.resume(epoch, claim, now)
+        self.epochs.resume(epoch, claim)
+
+    def shares_epoch(self, claims: tuple[EpochClaim, ...]) -> bool:
+        """Whether the peer claims an epoch that this side can take up; its positions and tag are another matter."""
+        return self.epochs.shares(claims)
+
+    def restart(self) -> None:
+        """Forget every key: peer and channel share no epoch, and the next exchange makes a first one.
+
+        What was seen and offered before is remembered, so that nothing old can be delivered as new.
+        """
+        self.abandon_offer()
+        self.epochs.forget()
 
     # persistence
 

@@ -57,6 +57,11 @@ class Epochs:
         """Those in which a broken stream can be taken up again."""
         return tuple(epoch for epoch in (self.current, self.pending) if epoch is not None)
 
+    def shares(self, claims: tuple[EpochClaim, ...]) -> bool:
+        """One of the claims names an epoch that is held here; transcripts tell apart epochs of one number."""
+        held = {(epoch.number, epoch.transcript_hash) for epoch in self.claimable()}
+        return any((claim.epoch, claim.transcript_hash) in held for claim in claims)
+
     def find_keys(self, number: int) -> Epoch:
         """The epoch with this number while its keys are held; KEY_VERSION_MISMATCH afterwards."""
         return self._find(number, self.old)
@@ -104,12 +109,15 @@ class Epochs:
         self.current = epoch
         self.dirty = True
 
-    def resume(self, epoch: Epoch, claim: EpochClaim, now: float) -> None:
-        """Both ends go on in `epoch`, which is the current or the pending one, at the positions of the peer's claim."""
+    def agree(self, epoch: Epoch, now: float) -> None:
+        """`epoch`, the current or the pending one, is the highest that both ends hold: whatever comes next starts from it."""
         if epoch is self.pending:
             self.adopt(epoch, now)
         self.drop_pending()
         self.drop_old()  # what its frames carried is sent again
+
+    def resume(self, epoch: Epoch, claim: EpochClaim) -> None:
+        """Go on in the epoch that was agreed on, at the positions of the peer's claim."""
         if epoch.fast_forward(claim):
             self.dirty = True
 
@@ -125,6 +133,12 @@ class Epochs:
         if self.old is not None:
             self.old.wipe()
             self.old = None
+
+    def forget(self) -> None:
+        """Wipe every epoch: the next one is a first one."""
+        if self.current is not None:
+            self.dirty = True
+        self.wipe()
 
     # positions
 

@@ -26,6 +26,8 @@ from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import ChatEnd, Standing
 
 _CURE: Final = "the chat must be rekeyed or deleted"
+STORES_DIFFER: Final = frozenset({ErrorCode.ROLLBACK_DETECTED, ErrorCode.RATCHET_DESYNC})
+"""Claims that do not fit because one of the two stores is not what it was: only new keys help, and they do."""
 
 
 class Chat:
@@ -95,6 +97,8 @@ class Chat:
             keys_in_doubt=keys_in_doubt,
         )
         chat.lifetime.note_keys(chat.hops.keys_began_at)
+        if record.state is ChatState.PENDING:  # what was away cannot have been confirmed: its time begins anew
+            chat.lifetime.note_activity(now)
         for hop, acked in zip(chat.hops.pair, record.acked, strict=True):
             hop.restore(acked=acked, quarantined=record.state is ChatState.QUARANTINED)
         return chat
@@ -171,7 +175,7 @@ class Chat:
     def claim(self, index: int, link: Link, now: float) -> None:
         """Send our claims to a node that is back; a chat that was opened on this stream has none to make."""
         hop = self.hops[index]
-        if not hop.state.ready and hop.channel.epoch:
+        if not hop.state.ready and (hop.channel.epoch or self.state is ChatState.QUARANTINED):
             hop.claim(link.binding, now)
 
     def _receive_resume(self, index: int, message: m.Resume, now: float) -> None:
@@ -180,23 +184,28 @@ class Chat:
         link = self._context.links[hop.neighbour]
         if hop.state.ready:
             hop.note_told(up=False)  # it asks again: our answer was lost, and what we said of the path with it
-        elif not self._resume_hop(hop, message, link.binding, now):
+        elif not self._resume_hop(index, message, link.binding, now):
             return
         if hop.is_leg:
             hop.answer_claims(link.binding)
         if self.lifetime.keys_are_due(now):
             self.lifetime.ask_for_rekey(now)
 
-    def _resume_hop(self, hop: Hop, message: m.Resume, binding: bytes, now: float) -> bool:
+    def _resume_hop(self, index: int, message: m.Resume, binding: bytes, now: float) -> bool:
         """True when the hop is ready now."""
+        hop = self.hops[index]
         try:
             renewed, skipped = hop.take_claims(message, binding, now)
         except ProtocolError as error:
+            if error.code is ErrorCode.RATCHET_DESYNC:
+                self._start_over(index, message, binding)
             self._refuse_claims(hop, error)
             return False
         if self.state is ChatState.QUARANTINED:
             # Positions that were used before the rollback may never have arrived: only new keys on every channel are safe. A
             # rekey that was interrupted half-way has renewed one hop alone, so every app here is asked for another one.
+            if hop.is_leg:
+                hop.answer_claims(binding)  # both ends must know from which keys that one goes on
             hop.refuse_claims(ErrorCode.ROLLBACK_DETECTED)
             hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
             self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=hop)
@@ -206,14 +215,21 @@ class Chat:
             self.handshake.enter_epoch(hop, now)
         return True
 
+    def _start_over(self, index: int, message: m.Resume, binding: bytes) -> None:
+        """Without an epoch in common a hop begins anew with the next rekey; an app must see that there is none as well."""
+        hop = self.hops[index]
+        if not hop.channel.shares_epoch(message.claims):
+            hop.channel.restart()
+            self.lifetime.forget_epoch(index)
+        if hop.is_leg:
+            hop.answer_claims(binding)
+
     def _refuse_claims(self, hop: Hop, error: ProtocolError) -> None:
         hop.refuse_claims(error.code)
-        if error.code is ErrorCode.ROLLBACK_DETECTED:
+        if error.code in STORES_DIFFER:
             self.quarantine(informed=hop)
             if self.ended is None:
-                hop.refuse(error)
-        elif error.code is ErrorCode.RATCHET_DESYNC:
-            self.close(m.CloseReason.RATCHET_FAILED)
+                hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, error.detail))
         else:
             hop.refuse_frame(error)
 
@@ -224,7 +240,7 @@ class Chat:
         """
         if self.state is ChatState.QUARANTINED:
             return
-        if self.state is ChatState.PENDING:  # it has no epoch a rekey could start from
+        if self.state is ChatState.PENDING and not self.standing.stored:  # nobody has an answer to go on from
             self.close(m.CloseReason.RATCHET_FAILED)
             return
         self.handshake.abandon()

@@ -164,7 +164,7 @@ class Handshake:
 
     def receive_reject(self, index: int, reject: Reject, _now: float) -> None:
         """The other app, or a node on the way, refuses an offer."""
-        if self.under_way is not None and self.under_way.offerer != index and not self.end_beyond_cure(reject.code):
+        if self.under_way is not None and self.under_way.offerer != index:
             self.fail(reject.code, informed=index)
 
     def fail(self, code: ErrorCode, *, informed: int | None = None) -> None:
@@ -185,13 +185,6 @@ class Handshake:
             self._standing.end(CloseReason.ROUTE_UNAVAILABLE, silent)
         else:
             self.abandon()
-
-    def end_beyond_cure(self, code: ErrorCode) -> bool:
-        """End a quarantined chat whose epochs differ by more than a rekey bridges: the store was rolled back past an epoch."""
-        if self._standing.state is not ChatState.QUARANTINED or code is not ErrorCode.KEY_VERSION_MISMATCH:
-            return False
-        self._standing.end(CloseReason.RATCHET_FAILED, ())
-        return True
 
     def enter_epoch(self, hop: Hop, now: float) -> None:
         """A hop uses a new epoch, made on this stream. Once both do, the chat is open (again)."""

@@ -151,8 +151,9 @@ class Hop:
     def enter_epoch(self) -> None:
         """This hop uses a new epoch, made on this stream; an offer of ours for one that has come otherwise is void."""
         self.channel.abandon_offer()
+        rekeyed = self.channel.epoch > 1 or self.state.quarantined
         self.apply(HopInput.NEW_EPOCH)
-        if self.channel.epoch > 1:
+        if rekeyed:
             self._effects.report(ChannelRekeyed(self._row.chat_id, self.channel.kind, self.channel.epoch))
 
     # the window

@@ -68,6 +68,11 @@ class Lifetime:
         """When the older of the keys in use began to be used."""
         self._keys_end_at = began_at + self._context.params.max_key_lifetime_s
 
+    def forget_epoch(self, index: int) -> None:
+        """The hop begins anew: its next epoch is newer than what was counted, whatever its number."""
+        first, second = self._counted_epochs
+        self._counted_epochs = (0, second) if index == 0 else (first, 0)
+
     def note_renewal(self, epochs: tuple[int, int]) -> bool:
         """True when every key of the chat is newer than those counted so far: the count starts again, the grace is over."""
         counted = self._counted_epochs

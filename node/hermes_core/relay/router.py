@@ -260,9 +260,7 @@ class NodeChats:
         except ProtocolError as error:
             here = source.node_id is None
             self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=not first, offered_here=here))
-            known = row if index is not None else None
-            if known is None or not self._change(known, now, _end_beyond_cure, error.code):
-                self._refuse_offer(source, offer, error)
+            self._refuse_offer(source, offer, error)
 
     def _refuse_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
         """An app learns why, and when to try again; a refused rekey, and any refusal to another node, is a rejection."""
@@ -418,10 +416,6 @@ class NodeChats:
     def live_tieline_chats(self) -> int:
         """Those of the live chats that another node takes part in."""
         return self._index.spanning
-
-
-def _end_beyond_cure(chat: Chat, code: ErrorCode) -> bool:
-    return chat.handshake.end_beyond_cure(code)
 
 
 def _stored_neighbour(record: ChatRecord, index: int) -> Neighbour:

@@ -10,6 +10,7 @@ from hermes_core.crypto.aead import KEY_BYTES, NONCE_BYTES
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi
 from hermes_core.endpoint import router as endpoint_router
+from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.context import HomeStream
 from hermes_core.endpoint.hop import Hop as AppHop
 from hermes_core.endpoint.transfer import Transfer
@@ -45,6 +46,16 @@ from tests.simulation.mutants.mutant import NO_DEFECT, Catalogue, Patches, Room,
 CORE = Catalogue(Room.CORE)
 
 # positions and keys
+
+
+@CORE.add(
+    "leg-not-begun-anew",
+    "A node forgets the keys of a leg on which it shares no epoch, and its app goes on offering the next one.",
+    PathsComeUp.name,
+    starts_at=150,
+)
+def _(patches: Patches) -> None:
+    patches.set(AppChat, "_begin_leg_anew", lambda self, now: self._take_rollback(now))
 
 
 @CORE.add(

@@ -29,6 +29,7 @@ GOOD: list[Any] = [
     m.Confirm(CHAT, 0, b"", 1, bytes(32)),
     m.Confirm(CHAT, 1, bytes(32), 0, b""),
     m.Reject(CHAT, ErrorCode.LIMIT_EXCEEDED),
+    m.Resume(CHAT, ()),
     m.Resume(CHAT, (CLAIM,)),
     m.Resume(CHAT, (CLAIM, dataclasses.replace(CLAIM, transcript_hash=bytes(64), send_next=2**63 - 1))),
     m.PathState(CHAT, True),
@@ -67,7 +68,6 @@ BAD: list[Any] = [
     m.Confirm(CHAT, 1, b"", 1, bytes(32)),
     m.Confirm(CHAT, 1, bytes(33), 1, bytes(32)),
     m.Confirm(CHAT, 1, bytes(32), 2**32, bytes(32)),
-    m.Resume(CHAT, ()),
     m.Resume(CHAT, (CLAIM,) * 3),
     *(
         m.Resume(CHAT, (dataclasses.replace(CLAIM, **change),))

@@ -32,6 +32,7 @@ from hermes_core.relay.neighbour import app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 from tests.model.parties import Store
+from tests.model.seals import watch_seals
 from tests.support.sessions import make_stream_keys
 
 
@@ -246,7 +247,18 @@ def test_answer_to_a_resume_that_was_lost() -> None:
     talk(world, chat_id)
 
 
-def test_claims_of_other_epochs_end_the_chat() -> None:
+def expect_cured(world: HonestWorld, chat_id: ChatId) -> None:
+    """By new keys, without an end for anybody."""
+    world.reconnect()
+    world.pass_time(60.0)
+    talk(world, chat_id)
+    for app in world.apps.values():
+        assert not world.events_of(app, ChatEnded)
+    for node in world.nodes.values():
+        assert world.chat_of(node, chat_id).state is ChatState.ACTIVE
+
+
+def test_a_leg_whose_ends_share_no_epoch_begins_anew() -> None:
     world = HonestWorld()
     chat_id = world.open_chat()
     world.cut("app-0", "node-0")
@@ -254,13 +266,13 @@ def test_claims_of_other_epochs_end_the_chat() -> None:
     resume = world.stream("app-0", "node-0").inbox["node-0"].popleft()
     assert isinstance(resume, Resume)
     claim = dataclasses.replace(resume.claims[0], transcript_hash=bytes(32))
-    world.inject("app-0", "node-0", Resume(chat_id, (claim,)))
-    world.run()
-    for app in world.apps.values():
-        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
-    assert world.events_of(world.n, ResumeRefused)[-1].code is ErrorCode.RATCHET_DESYNC
-    assert not world.n.store.records
-    assert not world.m.store.records
+    with watch_seals(world.ledger):
+        world.inject("app-0", "node-0", Resume(chat_id, (claim,)))
+        world.run()
+        assert world.events_of(world.n, ResumeRefused)[-1].code is ErrorCode.RATCHET_DESYNC
+        expect_cured(world, chat_id)
+    assert world.a.machine.chats[chat_id].leg.epoch == world.chat_of(world.n, chat_id).hops[0].channel.epoch == 1
+    assert world.a.machine.chats[chat_id].end_to_end.epoch == 2
 
 
 def test_app_that_lost_its_chats_ends_them_for_everybody() -> None:
@@ -389,7 +401,30 @@ def test_quarantined_chat_lets_nothing_through() -> None:
     assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.DELETED_BY_PEER]
 
 
-def test_rolled_back_past_a_rekey_ends_the_chat() -> None:
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("witness", [False, True])
+@pytest.mark.parametrize("rekeys", [1, 3])
+def test_hops_begin_anew_after_a_rollback_past_rekeys(nodes: int, witness: bool, rekeys: int) -> None:
+    world = HonestWorld(nodes=nodes)
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    node = list(world.nodes.values())[-1]
+    old = node.store.copy()
+    for _ in range(rekeys):
+        world.rekey(world.a, chat_id)
+        world.run()
+        talk(world, chat_id)
+    with watch_seals(world.ledger):
+        roll_back(world, node, old, witness=witness)
+        expect_cured(world, chat_id)
+    assert [hop.channel.epoch for hop in world.chat_of(node, chat_id).hops] == [1, 1]
+    assert {app.machine.chats[chat_id].end_to_end.epoch for app in world.apps.values()} == {rekeys + 2}
+
+
+@pytest.mark.parametrize("stage", range(24))
+@pytest.mark.parametrize("victim", [0, -1])
+def test_a_node_that_dies_while_hops_begin_anew(stage: int, victim: int) -> None:
+    """Whatever had been stored by then, of the keys that went and of those that came."""
     world = HonestWorld()
     chat_id = world.open_chat()
     talk(world, chat_id)
@@ -397,15 +432,25 @@ def test_rolled_back_past_a_rekey_ends_the_chat() -> None:
     world.rekey(world.a, chat_id)
     world.run()
     talk(world, chat_id)
-    roll_back(world, world.m, old)
-    for app in world.apps.values():
-        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
-    assert not world.n.store.records
-    assert not world.m.store.records
+    world.kill(world.m)
+    world.run()
+    world.m.store = old
+    world.m.start(world.now)
+    with watch_seals(world.ledger):
+        world.connect_app(world.b)
+        world.connect_nodes()
+        for _ in range(stage):
+            if queues := world.queues():
+                world.deliver(*queues[0])
+        node = list(world.nodes.values())[victim]
+        world.kill(node)
+        world.run()
+        world.revive(node)
+        expect_cured(world, chat_id)
 
 
-def test_rolled_back_into_a_pending_epoch_ends_the_chat() -> None:
-    """The peer uses the epoch that is pending here; a rekey would be one ahead of what this store can follow."""
+def test_rolled_back_into_a_pending_epoch() -> None:
+    """The peer has left the epoch that is pending here: its hop begins anew."""
     world = HonestWorld()
     chat_id = world.open_chat()
     world.rekey(world.a, chat_id)
@@ -416,10 +461,9 @@ def test_rolled_back_into_a_pending_epoch_ends_the_chat() -> None:
     old = world.m.store.copy()
     world.run()
     talk(world, chat_id, 5)
-    roll_back(world, world.m, old)
-    world.pass_time(60.0)
-    for app in world.apps.values():
-        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+    with watch_seals(world.ledger):
+        roll_back(world, world.m, old)
+        expect_cured(world, chat_id)
 
 
 def test_rollback_found_on_the_tieline_is_told_to_an_app_that_had_resumed() -> None:
@@ -489,7 +533,9 @@ def test_rollback_right_after_a_rekey_whose_confirmation_was_lost(stage: int) ->
 
 
 @pytest.mark.parametrize("witness", [False, True])
-def test_rolled_back_into_the_first_handshake_ends_the_chat(witness: bool) -> None:
+@pytest.mark.parametrize("rekeys", [0, 2])
+def test_rolled_back_into_the_first_handshake(witness: bool, rekeys: int) -> None:
+    """What is stored waits for its confirmation, and for a while of its own; the apps have long been at home in the chat."""
     world = HonestWorld()
     chat_id = world.start_chat(world.a)
     assert chat_id is not None
@@ -501,11 +547,13 @@ def test_rolled_back_into_the_first_handshake_ends_the_chat(witness: bool) -> No
     old = world.n.store.copy()
     world.run()
     talk(world, chat_id)
-    roll_back(world, world.n, old, witness=witness)
-    for app in world.apps.values():
-        assert [event.reason for event in world.events_of(app, ChatEnded)] == [CloseReason.RATCHET_FAILED]
-    assert not world.n.store.records
-    assert not world.m.store.records
+    for _ in range(rekeys):
+        world.rekey(world.b, chat_id)
+        world.run()
+    world.pass_time(3600.0)
+    with watch_seals(world.ledger):
+        roll_back(world, world.n, old, witness=witness)
+        expect_cured(world, chat_id)
 
 
 def test_deleted_chat_that_a_rollback_brought_back() -> None:

@@ -13,7 +13,7 @@ from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 from tests.model.parties import NodeParty
-from tests.model.runner import watch_seals
+from tests.model.seals import watch_seals
 
 
 def send_into_the_void(world: HonestWorld, chat_id: ChatId, count: int) -> None:
