@@ -23,26 +23,27 @@ from hermes_core.protocol.messages import (
     Sealed,
 )
 from hermes_core.protocol.validate import validate_message
-from tests.model.streams import EndOfStream, Stream
+from hermes_core.session.control import TAG_BYTES, Tagged
+from tests.model.streams import EndOfStream, OnItsWay, Stream, bare
 
-Queue = deque[ChatMessage | EndOfStream]
+Queue = deque[OnItsWay]
 MAX_RECORDED = 400
 MAX_HELD = 6
 HANDSHAKE = (Offer, Answer, Confirm)
 
 
 class Adversary:
-    """Sees every message; `forging` adds control messages it made up (streams without TLS)."""
+    """Sees every message; `forging` adds control messages it made up, under any tag where there are tags."""
 
     def __init__(self, rng: random.Random, *, forging: bool) -> None:
         self._rng = rng
         self._forging = forging
-        self._seen: list[ChatMessage] = []
+        self._seen: list[ChatMessage | Tagged] = []
         self._chats: list[ChatId] = []
-        self._held: dict[tuple[str, str], list[ChatMessage]] = {}
+        self._held: dict[tuple[str, str], list[ChatMessage | Tagged]] = {}
         self.acted = False
 
-    def watch(self, message: ChatMessage) -> None:
+    def watch(self, message: ChatMessage | Tagged) -> None:
         if len(self._seen) < MAX_RECORDED:
             self._seen.append(message)
         else:
@@ -71,7 +72,7 @@ class Adversary:
         elif choice == 4 and self._seen:
             self._insert(queue, body, self._splice(rng.choice(self._seen)))
         elif choice == 5 and self._forging and self._chats:
-            self._insert(queue, body, self._forge(rng.choice(self._chats)))
+            self._insert(queue, body, self._tag(self._forge(rng.choice(self._chats))))
         elif choice == 6 and body:
             self.hold_back(stream, end, at)
         elif choice >= 7:
@@ -92,16 +93,24 @@ class Adversary:
             self.acted = True
             stream.inbox[end].insert(at, held.pop(self._rng.randrange(len(held))))
 
-    def _insert(self, queue: Queue, body: int, message: ChatMessage) -> None:
+    def _insert(self, queue: Queue, body: int, message: ChatMessage | Tagged) -> None:
         try:
-            validate_message(message)  # as the wire layer does; what it refuses never reaches a machine
+            validate_message(bare(message))  # as the wire layer does; what it refuses never reaches a machine
         except ProtocolError:
             return
         queue.insert(self._rng.randint(0, body), message)
 
-    def _splice(self, message: ChatMessage) -> ChatMessage:
-        """A message with one field of another one, or with a flipped bit."""
+    def _tag(self, message: ChatMessage) -> ChatMessage | Tagged:
+        """Under a tag of another message, or a made-up one, where messages have tags."""
+        tags = [seen.tag for seen in self._seen if isinstance(seen, Tagged)]
+        return Tagged(message, self._rng.choice([*tags, self._rng.randbytes(TAG_BYTES)])) if tags else message
+
+    def _splice(self, message: ChatMessage | Tagged) -> ChatMessage | Tagged:
+        """A message with one field of another one, or with a flipped bit; under its tag or another one's."""
         rng = self._rng
+        if isinstance(message, Tagged):
+            spliced = self._alter(message.message)
+            return Tagged(spliced, message.tag) if rng.random() < 0.5 else self._tag(spliced)
         if isinstance(message, Sealed):
             frame = bytearray(message.frame)
             if rng.random() < 0.5 and self._chats:
@@ -136,7 +145,7 @@ class Adversary:
         elif type(old) is int:
             new = max(0, old + rng.choice((-1, 1, 7, 300)))
         else:
-            twins = [seen for seen in self._seen if type(seen) is type(value)]
+            twins = [bare(seen) for seen in self._seen if type(bare(seen)) is type(value)]
             if twins:
                 new = getattr(rng.choice(twins), field.name)
         return dataclasses.replace(value, **{field.name: new})

@@ -31,6 +31,8 @@ class ChatLedger:
     acked: dict[str, int] = field(default_factory=dict)
     ended: dict[str, CloseReason | None] = field(default_factory=dict)
     peers: tuple[str, str] = ("", "")
+    ready: set[str] = field(default_factory=set)
+    """The apps that have its keys."""
 
     def other(self, app: str) -> str:
         return self.peers[1] if self.peers[0] == app else self.peers[0]
@@ -52,6 +54,8 @@ class Ledger:
         self.delivered = 0
         self.rekeys = 0
         self.ends: dict[CloseReason, int] = {}
+        self.steadfast = False
+        """Nobody ends a chat on purpose, loses memory or is rolled back: what both apps have keys of never ends."""
         self.trace = hashlib.sha256()
         self.tracing = False
 
@@ -111,6 +115,9 @@ class Ledger:
     def record_end(self, app: str, chat_id: ChatId, reason: CloseReason | None) -> None:
         chat = self.chats[chat_id]
         require(app not in chat.ended, f"{app} heard twice of the end of {chat_id.hex()}")
+        require(
+            not (self.steadfast and len(chat.ready) == 2), f"{app} was told {reason} of {chat_id.hex()}, and nobody ended it"
+        )
         chat.ended[app] = reason
         if reason is not None:
             self.ends[reason] = self.ends.get(reason, 0) + 1

@@ -11,6 +11,7 @@ from hermes_core.endpoint.events import (
     AppEvent,
     ChatEnded,
     ChatOffered,
+    ChatReady,
     ChatRekeyed,
     MessageReceived,
     MessagesAcked,
@@ -70,6 +71,8 @@ class AppParty:
                     self.offers.append(event.chat_id)
                 case MessageReceived():
                     self.ledger.record_received(self.name, event.chat_id, event.seq, event.content)
+                case ChatReady():
+                    self.ledger.chats[event.chat_id].ready.add(self.name)
                 case ChatRekeyed():
                     self.ledger.rekeys += 1
                 case PathChanged():

@@ -14,7 +14,7 @@ from tests.model.adversary import HANDSHAKE
 from tests.model.ledger import ViolationError
 from tests.model.quiescence import settle_world
 from tests.model.seals import watch_seals
-from tests.model.streams import Stream
+from tests.model.streams import Stream, bare
 from tests.model.world import World
 from tests.support.random_sources import SeededRandom
 
@@ -34,7 +34,24 @@ class Report:
     """A digest of every message and record, where one was asked for."""
 
 
+@dataclass(frozen=True)
+class Middle:
+    """What whoever is in the middle of every stream is up against. Drawn apart: it moves no accident of a seed."""
+
+    proven: bool
+    """Streams have the tags of a session, as real ones do."""
+    steadfast: bool
+    """And nothing but the middle, broken streams and killed nodes could end a chat."""
+
+    @classmethod
+    def of(cls, seed: int) -> Middle:
+        rng = random.Random(f"middle of {seed}")
+        proven = rng.random() < 0.5
+        return cls(proven, proven and rng.random() < 0.5)
+
+
 def build_world(rng: random.Random, seed: int) -> World:
+    middle = Middle.of(seed)
     window = rng.choice((1, 3, 16))
     crypto = ChannelParams(window=window, max_skip=rng.choice((64, 1024)))
     params = ChatParams(
@@ -43,8 +60,8 @@ def build_world(rng: random.Random, seed: int) -> World:
         handshake_timeout_s=20.0,
         idle_timeout_s=100_000.0,
         churn_grace_s=rng.choice((60.0, 10_000.0)),
-        max_key_lifetime_s=rng.choice((300.0, 1e6)),
-        max_key_messages=rng.choice((20, 10**6)),
+        max_key_lifetime_s=max(rng.choice((300.0, 1e6)), 1e6 * middle.steadfast),
+        max_key_messages=max(rng.choice((20, 10**6)), 10**6 * middle.steadfast),
         rekey_grace_s=200.0,
         rekey_refill_s=2.0,
     )
@@ -62,7 +79,8 @@ def build_world(rng: random.Random, seed: int) -> World:
         params=params,
         app_params=app_params,
         entropy=SeededRandom(f"bytes of {seed}"),  # of their own: what the machines draw must not move the accidents
-        forging=rng.random() < 0.3,
+        forging=rng.random() < 0.3 or middle.proven,
+        proven=middle.proven,
     )
 
 
@@ -70,6 +88,7 @@ class Runner:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.world = build_world(self.rng, seed)
+        steadfast = self.world.ledger.steadfast = Middle.of(seed).steadfast
         self.report = Report(seed)
         self.interference = self.rng.choice((0.0, 0.02, 0.06))
         self.accidents = self.rng.choice((0.001, 0.005, 0.02))
@@ -84,7 +103,7 @@ class Runner:
             (self._send, 10 if self.patience else 40),
             (self._take, 8 if self.patience else 20),
             (self._rekey, 16 if self.patience else 4),
-            (self._delete, 0 if self.patience else 1),
+            (self._delete, 0 if self.patience or steadfast else 1),
             (self._connect, 12),
             (self._flush, 8),
             (self._wait, 6),
@@ -92,8 +111,8 @@ class Runner:
         self._accidents: list[tuple[Callable[[], None], int]] = [
             (self._break_stream, 10),
             (self._crash_node, 5),
-            (self._crash_app, 1),
-            (self._roll_back, 1),
+            (self._crash_app, 0 if steadfast else 1),
+            (self._roll_back, 0 if steadfast else 1),
         ]
 
     def run(self, steps: int, *, quiet_every: int = 400) -> Report:
@@ -135,7 +154,7 @@ class Runner:
     def _deliver(self, stream: Stream, end: str) -> None:
         """Unless somebody patient keeps it, who may also let go of something else."""
         adversary = self.world.adversary
-        if self.patience and isinstance(stream.inbox[end][0], HANDSHAKE) and self.rng.random() < self.patience:
+        if self.patience and isinstance(bare(stream.inbox[end][0]), HANDSHAKE) and self.rng.random() < self.patience:
             adversary.hold_back(stream, end, 0)
             return
         if self.patience and self.rng.random() < self.patience / 4:

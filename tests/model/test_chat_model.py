@@ -21,7 +21,7 @@ from hermes_core.session.keys import StreamKeys
 from tests.model.ledger import ViolationError
 from tests.model.parties import NodeParty
 from tests.model.runner import run_seed
-from tests.model.streams import Stream
+from tests.model.streams import Stream, bare
 
 STEPS = 4000
 SEEDS = range(7100, 7126)  # 26 times 4,000 steps; `python -m tests.model` takes others
@@ -135,6 +135,11 @@ def _forget_orders(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{module}.refuse_outdated", lambda *_: None)
 
 
+def _look_at_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control messages are taken from whoever is in the middle."""
+    monkeypatch.setattr(Stream, "take", lambda self, end: bare(self.inbox[end].popleft()))
+
+
 @pytest.mark.parametrize(
     ("sabotage", "first_seed"),  # the seed that shows it today; others do as well, only later
     [
@@ -148,6 +153,7 @@ def _forget_orders(monkeypatch: pytest.MonkeyPatch) -> None:
         (_share_nonces, 0),
         (_wait_for_nothing, 0),
         (_forget_orders, 15),
+        (_look_at_no_tag, 0),
     ],
 )
 def test_model_notices(

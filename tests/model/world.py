@@ -31,6 +31,7 @@ class World:
         app_params: AppParams,
         entropy: RandomSource,
         forging: bool = False,
+        proven: bool = False,
     ) -> None:
         self.rng = rng
         self.now = START
@@ -45,6 +46,8 @@ class World:
             name: AppParty(name, rng.randbytes(32), home, app_params, self.ledger, entropy)
             for name, home in (("app-0", homes[0]), ("app-1", homes[-1]))
         }
+        self.proven = proven
+        """Streams have a session's tags."""
         self.streams: list[Stream] = []
         self._stream_count = 0
         self.hang_ups = 0
@@ -90,7 +93,7 @@ class World:
 
     def _new_stream(self, left: str, right: str) -> Stream:
         self._stream_count += 1
-        return Stream(left, right, self.rng.randbytes(32), self._stream_count)
+        return Stream(left, right, self.rng.randbytes(32), self._stream_count, proven=self.proven)
 
     def neighbour(self, name: str) -> Neighbour:
         """How nodes know the party of this name."""
@@ -122,11 +125,17 @@ class World:
 
     def deliver(self, stream: Stream, end: str) -> None:
         """The next message of one end."""
-        message = stream.inbox[end].popleft()
+        item = stream.inbox[end][0]
+        if not isinstance(item, EndOfStream):
+            self.adversary.watch(item)
+        try:
+            message = stream.take(end)
+        except ProtocolError:
+            self._hang_up(stream, end)
+            return
         if isinstance(message, EndOfStream):
             self._notice_end(stream, end)
             return
-        self.adversary.watch(message)
         sender = stream.peer_of(end)
         if end in self.apps:
             app = self.apps[end]

@@ -63,9 +63,9 @@ def make_session_keys() -> tuple[SessionKeys, SessionKeys]:
     return first, second
 
 
-def make_control_pair() -> tuple[ControlWriter, ControlReader]:
-    """The two ends of one direction."""
-    key = SecretBytes.take(bytearray(secrets.token_bytes(32)))
+def make_control_pair(seed: bytes | None = None) -> tuple[ControlWriter, ControlReader]:
+    """The two ends of one direction; the same from the same seed."""
+    key = SecretBytes.take(bytearray(secrets.token_bytes(32) if seed is None else hashlib.sha256(seed).digest()))
     return ControlWriter(HashId.SHA256, key.copy()), ControlReader(HashId.SHA256, key)
 
 
