@@ -12,7 +12,7 @@ from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.params import ChatParams
 from tests.model.parties import AppParty, NodeParty
-from tests.model.streams import EndOfStream, Stream
+from tests.model.streams import EndOfStream, Stream, bare
 from tests.model.world import World
 from tests.support.random_sources import SeededRandom
 
@@ -81,7 +81,7 @@ class HonestWorld(World):
         return list(self.nodes.values())[-1]
 
     def deliver(self, stream: Stream, end: str) -> None:
-        message = stream.inbox[end][0]
+        message = bare(stream.inbox[end][0])
         if not isinstance(message, EndOfStream):
             self.seen.append((stream.peer_of(end), end, message))
         super().deliver(stream, end)
@@ -111,7 +111,7 @@ class HonestWorld(World):
     def step(self, sender: str, receiver: str) -> ChatMessage:
         """Deliver the next message from `sender` to `receiver` and return it."""
         stream = self.stream(sender, receiver)
-        message = stream.inbox[receiver][0]
+        message: ChatMessage = bare(stream.inbox[receiver][0])
         assert not isinstance(message, EndOfStream)
         self.deliver(stream, receiver)
         return message

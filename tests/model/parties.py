@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hermes_core.clock_check import judge_clock
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
@@ -121,9 +123,11 @@ class Store:
 
     records: dict[ChatId, bytes] = field(default_factory=dict)
     tombstones: dict[ChatId, Tombstone] = field(default_factory=dict)
+    last_seen_s: float | None = None
+    """The latest time; it rides on commits."""
 
     def copy(self) -> Store:
-        return Store(dict(self.records), dict(self.tombstones))
+        return Store(dict(self.records), dict(self.tombstones), self.last_seen_s)
 
 
 class NodeParty:
@@ -131,8 +135,11 @@ class NodeParty:
 
     MAX_HISTORY = 60
 
-    def __init__(self, name: str, seed: bytes, params: ChatParams, ledger: Ledger, entropy: RandomSource) -> None:
+    def __init__(
+        self, name: str, seed: bytes, params: ChatParams, ledger: Ledger, entropy: RandomSource, clock: Callable[[], float]
+    ) -> None:
         self.name = name
+        self._clock = clock
         self.node_id = NodeId(name)
         self.identity = make_identity(seed)
         self.params = params
@@ -147,9 +154,16 @@ class NodeParty:
         self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
         self.directory: dict[object, NodeId] = {}
         self.machine: NodeChats | None = None
-        self.start(1_700_000_000.0)
+        self.ahead_s = 0.0
+        """How far its time is from the world's, in this run."""
+        self.start(clock())
 
-    def start(self, now: float, *, keys_in_doubt: bool = False) -> NodeChats:
+    def start(self, now: float, *, wall_s: float | None = None, keys_in_doubt: bool = False) -> NodeChats:
+        """`wall_s`: what its clock says now, if that is not the truth; it is believed as far as a node believes it."""
+        judged = judge_clock(now if wall_s is None else wall_s, self.store.last_seen_s)
+        self.ahead_s = judged.time_s - now
+        keys_in_doubt = keys_in_doubt or judged.doubt is not None
+        now = judged.time_s
         machine = NodeChats(identity=self.identity, node_id=self.node_id, params=self.params, random=self.entropy)
         records = (parse_chat_record(data) for data in self.store.records.values())
         machine.restore(records, self.store.tombstones.values(), now, keys_in_doubt=keys_in_doubt)
@@ -177,6 +191,7 @@ class NodeParty:
             self.store.tombstones.pop(chat_id, None)
         self.store.tombstones.update(output.tombstone_puts)
         if output.needs_commit:
+            self.store.last_seen_s = self._clock() + self.ahead_s
             self.commits += 1
             self.history.append(self.store.copy())
             del self.history[: -self.MAX_HISTORY]

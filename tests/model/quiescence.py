@@ -41,7 +41,9 @@ def settle_world(world: World) -> None:
 
 def _next_timer(world: World) -> float | None:
     times = [app.machine.next_timer() for app in world.apps.values()]
-    times += [node.running.next_timer() for node in world.nodes.values()]
+    for node in world.nodes.values():
+        due = node.running.next_timer()
+        times.append(None if due is None else due - node.ahead_s)
     return min((time for time in times if time is not None), default=None)
 
 

@@ -15,7 +15,7 @@ from tests.model.ledger import ViolationError
 from tests.model.quiescence import settle_world
 from tests.model.seals import watch_seals
 from tests.model.streams import Stream, bare
-from tests.model.world import World
+from tests.model.world import YEAR_S, World
 from tests.support.random_sources import SeededRandom
 
 MAX_CHATS = 3
@@ -41,13 +41,15 @@ class Middle:
     proven: bool
     """Streams have the tags of a session, as real ones do."""
     steadfast: bool
-    """And nothing but the middle, broken streams and killed nodes could end a chat."""
+    """And nothing but the middle, broken streams, killed nodes and wrong clocks could end a chat."""
+    clocks: random.Random | None
+    """Nodes' clocks jump between two runs."""
 
     @classmethod
     def of(cls, seed: int) -> Middle:
         rng = random.Random(f"middle of {seed}")
         proven = rng.random() < 0.5
-        return cls(proven, proven and rng.random() < 0.5)
+        return cls(proven, proven and rng.random() < 0.5, rng if rng.random() < 0.4 else None)
 
 
 def build_world(rng: random.Random, seed: int) -> World:
@@ -58,9 +60,9 @@ def build_world(rng: random.Random, seed: int) -> World:
         channel=crypto,
         window_messages=8,
         handshake_timeout_s=20.0,
-        idle_timeout_s=100_000.0,
+        idle_timeout_s=YEAR_S if middle.clocks else 100_000.0,  # a week counts without anybody to confirm it
         churn_grace_s=rng.choice((60.0, 10_000.0)),
-        max_key_lifetime_s=max(rng.choice((300.0, 1e6)), 1e6 * middle.steadfast),
+        max_key_lifetime_s=max(rng.choice((300.0, 1e6)), YEAR_S * middle.steadfast),
         max_key_messages=max(rng.choice((20, 10**6)), 10**6 * middle.steadfast),
         rekey_grace_s=200.0,
         rekey_refill_s=2.0,
@@ -81,6 +83,7 @@ def build_world(rng: random.Random, seed: int) -> World:
         entropy=SeededRandom(f"bytes of {seed}"),  # of their own: what the machines draw must not move the accidents
         forging=rng.random() < 0.3 or middle.proven,
         proven=middle.proven,
+        clocks=middle.clocks,
     )
 
 

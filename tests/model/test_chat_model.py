@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hermes_core.clock_check import ClockJudgement
 from hermes_core.crypto.aead import NONCE_BYTES
 from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.delivery import Incoming
@@ -140,6 +141,11 @@ def _look_at_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stream, "take", lambda self, end: bare(self.inbox[end].popleft()))
 
 
+def _believe_every_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node goes on from whatever its clock says at a start."""
+    monkeypatch.setattr("tests.model.parties.judge_clock", lambda wall_s, _last_seen_s: ClockJudgement(wall_s))
+
+
 @pytest.mark.parametrize(
     ("sabotage", "first_seed"),  # the seed that shows it today; others do as well, only later
     [
@@ -154,6 +160,7 @@ def _look_at_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
         (_wait_for_nothing, 0),
         (_forget_orders, 15),
         (_look_at_no_tag, 0),
+        (_believe_every_clock, 0),
     ],
 )
 def test_model_notices(

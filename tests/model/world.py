@@ -17,6 +17,10 @@ from tests.model.parties import AppParty, NodeParty, new_ledger
 from tests.model.streams import EndOfStream, Stream
 
 START = 1_700_000_000.0
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+YEAR_S = 365 * DAY_S
+SHIFTS_S: tuple[float, ...] = (0.0, 0.0, -HOUR_S, HOUR_S, 31 * DAY_S, -20 * YEAR_S)
 
 
 class World:
@@ -32,13 +36,18 @@ class World:
         entropy: RandomSource,
         forging: bool = False,
         proven: bool = False,
+        clocks: random.Random | None = None,
     ) -> None:
         self.rng = rng
+        self.clocks = clocks or random.Random("clocks that are right")
+        self.clock_shifts_s: tuple[float, ...] = (
+            (0.0,) if clocks is None else (0.0, 0.0, -HOUR_S, HOUR_S, 31 * DAY_S, -20 * YEAR_S)
+        )
         self.now = START
         self.ledger = Ledger()
         self.adversary = Adversary(rng, forging=forging)
         self.nodes = {
-            name: NodeParty(name, rng.randbytes(32), params, self.ledger, entropy)
+            name: NodeParty(name, rng.randbytes(32), params, self.ledger, entropy, lambda: self.now)
             for name in [f"node-{index}" for index in range(nodes)]
         }
         homes = list(self.nodes)
@@ -69,7 +78,7 @@ class World:
         stream = self._new_stream(app.name, node.name)
         self.streams.append(stream)
         node.streams[app.name] = stream
-        node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, self.now)
+        node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, self.time_of(node))
         self.settle_node(node)
         app.stream = stream
         app.machine.connected(node.node_id, node.identity.public_key, stream.keys_of(app.name), self.now)
@@ -88,7 +97,7 @@ class World:
         self.streams.append(stream)
         for node, peer in ((left, right), (right, left)):
             node.streams[peer.name] = stream
-            node.connected(node_neighbour(peer.node_id), stream, peer.identity.public_key, self.now)
+            node.connected(node_neighbour(peer.node_id), stream, peer.identity.public_key, self.time_of(node))
             self.settle_node(node)
 
     def _new_stream(self, left: str, right: str) -> Stream:
@@ -144,7 +153,7 @@ class World:
                 self._hang_up(stream, end)
             return
         node = self.nodes[end]
-        node.running.receive(self.neighbour(sender), message, self.now)
+        node.running.receive(self.neighbour(sender), message, self.time_of(node))
         if any(error.scope is ErrorScope.STREAM for error in node.running.effects.take_charges()):
             self._hang_up(stream, end)
         self.settle_node(node)
@@ -170,7 +179,7 @@ class World:
         if node.streams.get(other) is not stream:
             return
         del node.streams[other]
-        node.running.disconnected(self.neighbour(other), self.now)
+        node.running.disconnected(self.neighbour(other), self.time_of(node))
         self.settle_node(node)
         self.spread_directory()
 
@@ -256,16 +265,25 @@ class World:
 
     def restart_node(self, node: NodeParty) -> None:
         if node.machine is None:
-            node.start(self.now)
+            node.start(self.now, wall_s=self._wrong_clock())
+
+    def _wrong_clock(self) -> float | None:
+        """Between two runs a clock may jump, by an hour or by years; None: it did not."""
+        shift_s = self.clocks.choice(self.clock_shifts_s)
+        return self.now + shift_s if shift_s else None
+
+    def time_of(self, node: NodeParty) -> float:
+        """What a node takes the time to be."""
+        return self.now + node.ahead_s
 
     def roll_back_node(self, node: NodeParty) -> None:
         """A crash after which an older image of the volume is mounted; an outside witness may know better."""
         self.crash_node(node)
         if node.history:
             node.store = self.rng.choice(node.history).copy()
-        node.start(self.now)
+        node.start(self.now, wall_s=self._wrong_clock())
         if self.rng.random() < 0.5:
-            node.running.take_verdict(ResumeVerdict.ROLLED_BACK, self.now)
+            node.running.take_verdict(ResumeVerdict.ROLLED_BACK, self.time_of(node))
             self.settle_node(node)
         else:
             self.ledger.forget_positions(node.name)
@@ -276,8 +294,8 @@ class World:
         for node in self.nodes.values():
             if node.machine is not None:
                 due = node.machine.next_timer()
-                if due is not None and due <= self.now:
-                    node.machine.handle_timer(self.now)
+                if due is not None and due <= self.time_of(node):
+                    node.machine.handle_timer(self.time_of(node))
                     self.settle_node(node)
         for app in self.apps.values():
             due = app.machine.next_timer()
