@@ -97,6 +97,15 @@ def test_x25519_refuses_low_order_points(point: bytes, top_bit: int) -> None:
     assert raised.value.code is ErrorCode.INVALID_KEY
 
 
+@pytest.mark.parametrize("u", range(2, 19))
+def test_x25519_takes_every_encoding_of_a_point(u: int) -> None:
+    """RFC 7748, 5: the top bit is ignored, and u is taken modulo p; u = 0 and 1 are of small order."""
+    private = generate_ephemeral(SYSTEM_RANDOM)
+    shared = private.exchange(u.to_bytes(32, "little"))
+    for other in (u + 2**255 - 19, u + 2**255):
+        assert private.exchange(other.to_bytes(32, "little")).equals(shared)
+
+
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_x25519_lengths(length: int) -> None:
     with pytest.raises(ProtocolError) as raised:

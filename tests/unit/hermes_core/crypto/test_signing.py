@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.bindings import crypto_core_ed25519_add
+from nacl.bindings import crypto_core_ed25519_add, crypto_scalarmult_ed25519_base_noclamp
 
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity, check_public_key, verify_signature
@@ -81,6 +84,44 @@ def test_the_signature_that_fits_every_message_under_the_identity_point() -> Non
         Ed25519PublicKey.from_public_bytes(IDENTITY_POINT).verify(forged, message)
         with pytest.raises(ProtocolError):
             verify_signature(IDENTITY_POINT, message, forged)
+
+
+ORDER = 2**252 + 27742317777372353535851937790883648493
+"""L of RFC 8032."""
+
+
+def sign_by_hand(*, torsion: bytes | None = None, r: int | None = None, excess: int = 0) -> tuple[bytes, bytes]:
+    """(public key, signature of b"data"), with a point of small order added to R, or more than L in S."""
+    scalar = secrets.randbelow(ORDER - 1) + 1
+    public_key = crypto_scalarmult_ed25519_base_noclamp(scalar.to_bytes(32, "little"))
+    r = secrets.randbelow(ORDER - 1) + 1 if r is None else r
+    point = crypto_scalarmult_ed25519_base_noclamp(r.to_bytes(32, "little")) if r else IDENTITY_POINT
+    if torsion is not None:
+        point = crypto_core_ed25519_add(point, torsion)
+    k = int.from_bytes(hashlib.sha512(point + public_key + b"data").digest(), "little")
+    return public_key, point + ((r + k * scalar) % ORDER + excess).to_bytes(32, "little")
+
+
+def test_a_signature_by_hand_is_one() -> None:
+    verify_signature(*_with_data(sign_by_hand()))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        *[{"torsion": point} for point in SMALL_ORDER[1:]],  # mixed order: the check has no cofactor
+        *[{"torsion": point, "r": 0} for point in SMALL_ORDER],  # small order
+        {"excess": ORDER},
+    ],
+)
+def test_a_second_encoding_of_a_signature_is_refused(forged: dict[str, bytes | int]) -> None:
+    with pytest.raises(ProtocolError) as raised:
+        verify_signature(*_with_data(sign_by_hand(**forged)))  # type: ignore[arg-type]
+    assert raised.value.code is ErrorCode.AUTH_FAILED
+
+
+def _with_data(made: tuple[bytes, bytes]) -> tuple[bytes, bytes, bytes]:
+    return made[0], b"data", made[1]
 
 
 def test_seed_round_trip() -> None:
