@@ -66,7 +66,7 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Wait `retry_after_ms`.",
     ),
     ErrorCode.HANDSHAKE_THROTTLED: (
-        "An app opens chats faster than `limits.max_handshakes_per_app` and `limits.handshake_refill_s` allow.",
+        "An app opens chats, looks up others, or has resumes move positions faster than a node allows (`limits`).",
         "Wait `retry_after_ms`.",
     ),
     ErrorCode.RATCHET_DESYNC: (

@@ -58,6 +58,7 @@ class HomeSession:
         self._driver = driver
         self._control: deque[ClientMessage] = deque()
         self._lookups: dict[AppId, list[asyncio.Future[AppFound]]] = {}
+        self._lookups_again: asyncio.TimerHandle | None = None
         self._challenge: Challenge | None = None
         self._keys: SessionKeys | None = None
         self._early: list[ServerMessage] = []
@@ -92,6 +93,8 @@ class HomeSession:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._lookups_again is not None:
+            self._lookups_again.cancel()
         for lookup in self._lookups.values():
             for future in lookup:
                 future.cancel()
@@ -184,9 +187,21 @@ class HomeSession:
         if isinstance(message, SessionMessage):
             self._receive_session(message)
             return
-        if isinstance(message, ErrorNotice) and message.scope is ErrorScope.STREAM:
-            raise _to_error(message)
+        if isinstance(message, ErrorNotice):
+            if message.scope is ErrorScope.STREAM:
+                raise _to_error(message)
+            if message.code is ErrorCode.HANDSHAKE_THROTTLED and message.chat_id is None:
+                if self._lookups_again is None:  # one for all that wait: each was refused with a notice of its own
+                    wait_s = message.retry_after_ms / 1000
+                    self._lookups_again = asyncio.get_running_loop().call_later(wait_s, self._look_up_again)
+                return
         self._driver.receive(message)
+
+    def _look_up_again(self) -> None:
+        """A look-up was refused for now; which one is not said."""
+        self._lookups_again = None
+        for app_id in self._lookups:
+            self._send_control(FindApp(app_id))
 
     def _receive_session(self, message: SessionMessage) -> None:
         match message:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId
+from hermes_core.ids import AppId, NodeId
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
@@ -14,17 +15,32 @@ from hermes_core.relay.token_bucket import TokenBucket
 
 MAX_THROTTLED_APPS: Final = 10_000
 """Apps whose recent handshakes are remembered; the one longest unseen is forgotten first."""
+LOOKUP_BURST: Final = 200
+LOOKUP_REFILL_S: Final = 0.02
+"""Where an app is: a look into a table, and an answer. Who waits for another app asks a few times a second."""
+STEP_BURST: Final = 1 << 17
+STEP_REFILL_S: Final = 1 / (1 << 16)
+"""Positions that resumes may pass over: a chain is stepped for each, 2 µs. So it is a seventh of a core for one app at most."""
+CURE_BURST: Final = 100
+CURE_REFILL_S: Final = 0.005
+"""Rekeys of quarantined chats that this node takes on, for all apps together: other chats get their turn between them."""
+
+
+Requester = tuple[NodeId | None, AppId]
+"""Who asks: an app at home here, or the app that another node names, so that no node can use up what another's apps may ask."""
 
 
 class AppThrottle:
-    """How often one app may open chats and ask for rekeys."""
+    """How often one app may open chats, ask for rekeys, look others up, and how far its resumes may move positions."""
 
-    __slots__ = ("handshakes", "rekeys")
+    __slots__ = ("handshakes", "lookups", "rekeys", "steps")
 
     def __init__(self, params: ChatParams, now: float) -> None:
         self.handshakes = TokenBucket(params.max_handshakes_per_app, params.handshake_refill_s, now)
         factor = params.rekey_app_factor
         self.rekeys = TokenBucket(params.rekey_burst * factor, params.rekey_refill_s / factor, now)
+        self.lookups = TokenBucket(LOOKUP_BURST, LOOKUP_REFILL_S, now)
+        self.steps = TokenBucket(STEP_BURST, STEP_REFILL_S, now)
 
 
 class Admission:
@@ -34,7 +50,9 @@ class Admission:
         self._params = params
         self._index = index
         self._waiting: dict[AppId, int] = {}
-        self._throttles: OrderedDict[AppId, AppThrottle] = OrderedDict()
+        self._throttles: OrderedDict[Requester, AppThrottle] = OrderedDict()
+        self._cures: TokenBucket | None = None
+        self._line_ends_at = 0.0
         self._draining = False
 
     def drain(self) -> None:
@@ -57,13 +75,37 @@ class Admission:
             if self._waiting.get(app_id, 0) >= params.max_handshakes_per_app:
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many offers of or to the app wait for an answer")
 
-    def charge_handshake(self, app_id: AppId, now: float) -> None:
-        """HANDSHAKE_THROTTLED when the app has opened too many chats of late."""
-        charge(self._throttle_of(app_id, now).handshakes, now, ErrorCode.HANDSHAKE_THROTTLED)
+    def charge_handshake(self, requester: Requester, now: float) -> None:
+        """HANDSHAKE_THROTTLED when the app has asked for too many chats of late."""
+        charge(self._throttle_of(requester, now).handshakes, now, ErrorCode.HANDSHAKE_THROTTLED)
 
-    def charge_rekey(self, app_id: AppId, now: float) -> None:
+    def charge_rekey(self, requester: Requester, now: float) -> None:
         """REKEY_THROTTLED when the app has rekeyed too often, over all its chats."""
-        charge(self._throttle_of(app_id, now).rekeys, now, ErrorCode.REKEY_THROTTLED)
+        charge(self._throttle_of(requester, now).rekeys, now, ErrorCode.REKEY_THROTTLED)
+
+    def charge_lookup(self, requester: Requester, now: float) -> None:
+        """HANDSHAKE_THROTTLED when the app has looked up too many others of late."""
+        charge(self._throttle_of(requester, now).lookups, now, ErrorCode.HANDSHAKE_THROTTLED)
+
+    def check_steps(self, requester: Requester, now: float) -> None:
+        """HANDSHAKE_THROTTLED while earlier resumes of the app have moved positions too far; they are repeated later."""
+        wait_ms = self._throttle_of(requester, now).steps.peek(now)
+        if wait_ms:
+            raise ProtocolError(ErrorCode.HANDSHAKE_THROTTLED, "resumes moved too many positions", retry_after_ms=wait_ms)
+
+    def charge_steps(self, requester: Requester, steps: int, now: float) -> None:
+        """What a resume has cost, once it shows."""
+        self._throttle_of(requester, now).steps.take(steps)
+
+    def charge_cure(self, now: float) -> None:
+        """REKEY_THROTTLED while others are cured; who asks meanwhile is told when its turn comes, one after the other."""
+        if self._cures is None:
+            self._cures = TokenBucket(CURE_BURST, CURE_REFILL_S, now)
+        if self._cures.peek(now):
+            self._line_ends_at = max(self._line_ends_at, now) + CURE_REFILL_S
+            wait_ms = math.ceil((self._line_ends_at - now) * 1000)
+            raise ProtocolError(ErrorCode.REKEY_THROTTLED, "other chats are cured first", retry_after_ms=wait_ms)
+        self._cures.take()
 
     def count_waiting(self, apps: tuple[AppId, AppId], by: int) -> None:
         """Count a first handshake for both its apps, so that neither can be made to hold more than its share."""
@@ -74,13 +116,13 @@ class Admission:
             else:
                 self._waiting.pop(app_id, None)
 
-    def _throttle_of(self, app_id: AppId, now: float) -> AppThrottle:
-        throttle = self._throttles.get(app_id)
+    def _throttle_of(self, requester: Requester, now: float) -> AppThrottle:
+        throttle = self._throttles.get(requester)
         if throttle is None:
-            throttle = self._throttles[app_id] = AppThrottle(self._params, now)
+            throttle = self._throttles[requester] = AppThrottle(self._params, now)
             if len(self._throttles) > MAX_THROTTLED_APPS:
                 self._throttles.popitem(last=False)
-        self._throttles.move_to_end(app_id)
+        self._throttles.move_to_end(requester)
         return throttle
 
 

@@ -194,7 +194,9 @@ class Chat:
     def _resume_hop(self, index: int, message: m.Resume, binding: bytes, now: float) -> bool:
         """True when the hop is ready now."""
         hop = self.hops[index]
+        admission = self._context.admission
         try:
+            admission.check_steps(hop.requester, now)
             renewed, skipped = hop.take_claims(message, binding, now)
         except ProtocolError as error:
             if error.code is ErrorCode.RATCHET_DESYNC:
@@ -210,6 +212,8 @@ class Chat:
             hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
             self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=hop)
             return False
+        if skipped:
+            admission.charge_steps(hop.requester, skipped, now)
         hop.become_ready(skipped)
         if renewed:
             self.handshake.enter_epoch(hop, now)

@@ -75,11 +75,14 @@ class Handshake:
         over_any_stream = self._standing.state is ChatState.QUARANTINED and onward.neighbour in context.links
         if not (onward.state.ready or over_any_stream):
             raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "the other side of the chat is away")
+        cure = self._standing.state is ChatState.QUARANTINED
+        if cure:  # nobody's wish, and all of a node's chats may need it at once
+            context.admission.charge_cure(now)
         if self._rekeys is None:
             self._rekeys = TokenBucket(context.params.rekey_burst, context.params.rekey_refill_s, now)
         charge(self._rekeys, now, ErrorCode.REKEY_THROTTLED)
-        if hop.is_leg:  # another node has throttled its own app
-            context.admission.charge_rekey(hop.app_id, now)
+        if not cure:
+            context.admission.charge_rekey(hop.requester, now)
 
     def begin(self, index: int, offer: Offer, now: float) -> None:
         """Check the hop's half and pass the offer on; ProtocolError when it is no good, and nothing changes.

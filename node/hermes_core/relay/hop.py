@@ -8,6 +8,7 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind
 from hermes_core.protocol.messages import ChatMessage, Confirm, ErrorNotice, PathState, Resume, Sealed
 from hermes_core.ratchet.channel import Channel
+from hermes_core.relay.admission import Requester
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import ChannelRekeyed, MessageRefused, ResumeRefused, SideResumed
 from hermes_core.relay.hop_states import HopInput, HopState, next_state
@@ -46,6 +47,11 @@ class Hop:
     @property
     def neighbour(self) -> Neighbour:
         return self._row.neighbours[self._index]
+
+    @property
+    def requester(self) -> Requester:
+        """Who is charged for what its app asks over this hop."""
+        return self.neighbour.node_id, self.app_id
 
     def restore(self, *, acked: int, quarantined: bool) -> None:
         """Take up what the record says. `acked` may be too low: the app's first message shows where its window begins."""

@@ -156,7 +156,9 @@ class NodeChats:
     def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
         self._directory.update(locations)
 
-    def locate(self, app_id: AppId) -> NodeId | None:
+    def look_up(self, requester: AppId, app_id: AppId, now: float) -> NodeId | None:
+        """Where an app is at home, if it is known; HANDSHAKE_THROTTLED for one that asks all the time."""
+        self._admission.charge_lookup((None, requester), now)
         return self._directory.locate(app_id)
 
     def _send_claims(self, now: float) -> None:
@@ -282,10 +284,9 @@ class NodeChats:
             raise ProtocolError(ErrorCode.AUTH_FAILED, "initiator_key is not the connected app's")
         if initiator == offer.target:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "an app cannot chat with itself")
+        self._admission.charge_handshake((source.node_id, initiator), now)  # for whoever it asks
         target = self._directory.find_route(source, offer.target)
         self._admission.check_room((initiator, offer.target))
-        if source.node_id is None:  # another node has throttled its own app
-            self._admission.charge_handshake(initiator, now)
         row = Row(offer.chat_id, (source, target.neighbour))
         self._add(Chat.begin(self._context, row, (self._links[source], target), offer, now))
         self._touch(row)

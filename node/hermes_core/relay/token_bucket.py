@@ -23,6 +23,6 @@ class TokenBucket:
         self._stamp = now
         return 0 if self._tokens >= 1 else math.ceil((1 - self._tokens) * self._refill_s * 1000)
 
-    def take(self) -> None:
-        """Use the token that `peek` found."""
-        self._tokens -= 1
+    def take(self, count: int = 1) -> None:
+        """Use the token that `peek` found; or more, where what it costs shows only afterwards: that is owed from then on."""
+        self._tokens -= count

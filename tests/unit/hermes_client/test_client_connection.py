@@ -15,7 +15,7 @@ from hermes_client.errors import ClientClosedError, ConnectError
 from hermes_client.tls import PLAIN
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import NodeId, derive_app_id
+from hermes_core.ids import AppId, NodeId, derive_app_id
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import AppFound, Challenge, Connect, FindApp, Heartbeat, NodeChange
 from hermes_core.session.control import TAG_BYTES, Tagged
@@ -144,6 +144,27 @@ async def test_find_app_gives_what_the_directory_knows() -> None:
     async with ScriptedNode("node-0", script) as node, _client(node) as client:
         found = await client.find_app(other)
         assert found == AppFound(other, online=True, node_id=NodeId("node-9"))
+
+
+async def test_look_ups_that_were_refused_for_now_are_made_again_once() -> None:
+    others = [derive_app_id(Identity.generate().public_key) for _ in range(3)]
+    asked: list[AppId] = []
+
+    async def script(link: Link) -> None:
+        while batch := await link.read():
+            for message in batch:
+                if not isinstance(message, FindApp):
+                    continue
+                asked.append(message.app_id)
+                if len(asked) <= len(others):
+                    await link.write(ErrorNotice(ErrorCode.HANDSHAKE_THROTTLED, ErrorScope.FRAME, None, "", 20))
+                else:
+                    await link.write(AppFound(message.app_id, online=False, node_id=None))
+
+    async with ScriptedNode("node-0", script) as node, HermesClient([node.address], tls=PLAIN) as client:
+        found = await asyncio.gather(*(client.find_app(other) for other in others))
+    assert [each.app_id for each in found] == others
+    assert sorted(asked) == sorted(others * 2)
 
 
 async def test_a_refusal_of_the_stream_is_the_reason_that_is_told() -> None:

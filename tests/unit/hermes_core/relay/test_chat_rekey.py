@@ -424,7 +424,7 @@ def test_a_clock_in_doubt_ends_no_chat_that_nobody_can_rekey() -> None:
     for app in world.apps.values():
         with contextlib.suppress(ProtocolError):  # until nothing is left
             while True:
-                chats._admission.charge_rekey(app.app_id, world.now)
+                chats._admission.charge_rekey((None, app.app_id), world.now)
     world.reconnect()
     world.pass_time(150.0)
     assert epochs(world, chat_id) == [1, 1, 1]
@@ -439,5 +439,6 @@ def test_what_was_active_in_the_future_is_active_now() -> None:
     chat_id = world.open_chat()
     world.kill(world.n)
     world.now -= 500_000.0
+    world.n.store.last_seen_s = None  # as if others' clocks had said that it is this early
     world.n.start(world.now, keys_in_doubt=True)
     assert world.chat_of(world.n, chat_id).lifetime.idle_at == world.now + 1000.0
