@@ -31,6 +31,7 @@ from hermes_client.signal import Signal
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered
+from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import AppId, NodeId, Party
@@ -93,6 +94,7 @@ class HermesClient:
         self._changed = Signal()
         self._home: Party | None = None
         self._stamp = 0
+        self._marks = KeptMarks()
         self.connections = 0
         self.home: NodeId | None = None
 
@@ -251,7 +253,7 @@ class HermesClient:
             self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
             if bound and self._home is not None and party != self._home:
                 raise HintError(f"{address} is {party}; the chats are at home on {self._home}")
-            await session.connect(self._next_stamp())
+            await session.connect(self._next_stamp(), self._marks)
             self._book.connected()
             self._backoff.reset()
             self._session, self.home, self._home = session, node_id, party

@@ -18,6 +18,7 @@ from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.random import generate_bytes
 from hermes_core.crypto.signing import Identity, check_public_key
 from hermes_core.crypto.x25519 import generate_ephemeral
+from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, Party, node_party
 from hermes_core.protocol.messages import ErrorNotice
@@ -102,18 +103,24 @@ class HomeSession:
             self._keys.wipe()
         await self._stream.close()
 
-    async def connect(self, stamp: int) -> None:
-        """Answer the challenge, check that the node is who it says, and hand the session to the chats."""
+    async def connect(self, stamp: int, marks: KeptMarks) -> None:
+        """Answer the challenge, check that the node is who it says, and hand the session to the chats.
+
+        The node gets back what we have of it in `marks`, and what it gives takes the place of that.
+        """
+        node_id, node_key = self.challenge.node_id, self.challenge.node_key
         with only_hints(self._stream.address):
-            connected, keys = await self._exchange(self.challenge, stamp)
+            connected, keys = await self._exchange(self.challenge, stamp, marks.find(node_id, node_key))
+        if connected.mark:
+            marks.take(node_id, connected.mark)
         self._keys = keys
         self._interval_s = connected.heartbeat_interval_ms / 1000
-        self._driver.connect(self.challenge.node_id, self.challenge.node_key, keys.stream)
+        self._driver.connect(node_id, node_key, keys.stream)
 
-    async def _exchange(self, challenge: Challenge, stamp: int) -> tuple[Connected, SessionKeys]:
+    async def _exchange(self, challenge: Challenge, stamp: int, mark: bytes) -> tuple[Connected, SessionKeys]:
         nonce, ephemeral = generate_bytes(NONCE_BYTES, self._random), generate_ephemeral(self._random)
         try:
-            connect = build_connect(self._identity, challenge, nonce, ephemeral, stamp)
+            connect = build_connect(self._identity, challenge, nonce, ephemeral, stamp, mark)
             await self._stream.write([connect])
             connected = await self._read_first(Connected)
             return connected, complete_connect(challenge, ephemeral, connect, connected)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from hermes_core.ids import AppId, NodeId
+from hermes_core.keystore.mark import MARK_BYTES
 from hermes_core.protocol import session as core
+from hermes_core.protocol.validate import require
 from hermes_proto.v2 import app_router_pb2, chat_pb2
 
 
@@ -18,17 +20,27 @@ def build_challenge(m: core.Challenge) -> app_router_pb2.Challenge:
 
 
 def parse_connect(pb: app_router_pb2.Connect) -> core.Connect:
-    return core.Connect(pb.app_key, pb.nonce, pb.ephemeral, pb.suite, pb.stamp, pb.signature)
+    _check_mark(pb.mark)
+    return core.Connect(pb.app_key, pb.nonce, pb.ephemeral, pb.suite, pb.stamp, pb.signature, pb.mark)
 
 
 def build_connect(m: core.Connect) -> app_router_pb2.Connect:
     return app_router_pb2.Connect(
-        app_key=m.app_key, nonce=m.nonce, ephemeral=m.ephemeral, suite=m.suite, stamp=m.stamp, signature=m.signature
+        app_key=m.app_key,
+        nonce=m.nonce,
+        ephemeral=m.ephemeral,
+        suite=m.suite,
+        stamp=m.stamp,
+        signature=m.signature,
+        mark=m.mark,
     )
 
 
 def parse_connected(pb: app_router_pb2.Connected) -> core.Connected:
-    return core.Connected(AppId(pb.app_id), pb.heartbeat_interval_ms, pb.max_frame_bytes, pb.window_frames, pb.signature)
+    _check_mark(pb.mark)
+    return core.Connected(
+        AppId(pb.app_id), pb.heartbeat_interval_ms, pb.max_frame_bytes, pb.window_frames, pb.signature, pb.mark
+    )
 
 
 def build_connected(m: core.Connected) -> app_router_pb2.Connected:
@@ -38,7 +50,12 @@ def build_connected(m: core.Connected) -> app_router_pb2.Connected:
         max_frame_bytes=m.max_frame_bytes,
         window_frames=m.window_frames,
         signature=m.signature,
+        mark=m.mark,
     )
+
+
+def _check_mark(mark: bytes) -> None:
+    require(len(mark) in (0, MARK_BYTES), f"a mark has {MARK_BYTES} bytes")
 
 
 def parse_find(pb: app_router_pb2.FindApp) -> core.FindApp:

@@ -99,10 +99,11 @@ def test_connect(case: dict[str, Any]) -> None:
     node, app = (Identity.from_seed(secret(case[name])) for name in ("node_seed", "app_seed"))
     ours, theirs = (EphemeralKey(secret(case[name])) for name in ("node_ephemeral_private", "app_ephemeral_private"))
     challenge = Challenge(NodeId(case["node_id"]), node.public_key, case["challenge"], ours.public, case["suites"])
-    connect = build_connect(app, challenge, case["nonce"], theirs, case["stamp"])
+    connect = build_connect(app, challenge, case["nonce"], theirs, case["stamp"], case["handed_back_mark"])
     assert (connect.app_key, connect.suite, connect.signature) == (case["app_key"], case["suite"], case["signature"])
     assert verify_connect(challenge, connect) == derive_app_id(connect.app_key) == case["app_id"]
-    settings = Connected(case["app_id"], case["heartbeat_interval_ms"], case["max_frame_bytes"], case["window_frames"])
+    numbers = (case["heartbeat_interval_ms"], case["max_frame_bytes"], case["window_frames"])
+    settings = Connected(case["app_id"], *numbers, mark=case["mark"])
     connected, of_node = accept_connect(node, challenge, ours, connect, settings)
     assert connected.signature == case["connected_signature"]
     check_session_keys(case, complete_connect(challenge, theirs, connect, connected), of_node)

@@ -75,11 +75,13 @@ def make_connect() -> Iterator[Case]:
         suites = bytes([1] if index == 0 else [200, 1])  # one that nobody knows is passed over
         node = ref.node_party(f"hermes-{index}", node_key)
         node_half, app_half = node_key + challenge + publics[0], app_key + nonce + publics[1]
-        hello = ref.hello(suites, 1, node, node_half, ref.app_party(app_key), app_half)
+        marks = [ref.mark(node_seed, fill(f"connect opening {at}", 16), 1, 7 * at) for at in range(2 * index)]
+        handed_back, own_mark = marks or (b"", b"")  # the first app knows no mark, of a node that keeps none
+        hello = ref.hello(suites, 1, node, node_half, ref.app_party(app_key), app_half, handed_back)
         data = ref.connect_data(node, app_key, stamp, hello)
         signature = ref.sign(seed, data)
         settings = {"heartbeat_interval_ms": 5000, "max_frame_bytes": 65_640, "window_frames": 256 + index}
-        transcript = ref.session_transcript(hello, stamp, signature, ref.settings(app_id, **settings))
+        transcript = ref.session_transcript(hello, stamp, signature, ref.settings(app_id, own_mark=own_mark, **settings))
         shared = ref.shared_secret(privates[0], publics[1])
         yield {
             "node_id": f"hermes-{index}",
@@ -93,12 +95,14 @@ def make_connect() -> Iterator[Case]:
             "suites": suites,
             "suite": 1,
             "stamp": stamp,
+            "handed_back_mark": handed_back,
             "node_ephemeral_private": privates[0],
             "app_ephemeral_private": privates[1],
             "hello": hello,
             "signed": data,
             "signature": signature,
             **settings,
+            "mark": own_mark,
             "transcript": transcript,
             "connected_signature": ref.sign(node_seed, ref.connected_data(transcript)),
             "shared_secret": shared,

@@ -94,18 +94,24 @@ def node_party(node_id: str, key: bytes) -> str:
 # Connect
 
 
-def hello(suites: bytes, suite: int, node: str, node_half: bytes, app: str, app_half: bytes) -> bytes:
+def hello(suites: bytes, suite: int, node: str, node_half: bytes, app: str, app_half: bytes, handed_back: bytes) -> bytes:
     """A half: public key, 32 random bytes, ephemeral."""
     head = lp(b"hermes/v2 session") + lp(suites) + u8(suite)
-    return head + lp(node.encode()) + node_half + lp(app.encode()) + app_half
+    return head + lp(node.encode()) + node_half + lp(app.encode()) + app_half + lp(handed_back)
 
 
 def connect_data(node: str, app_key: bytes, stamp: int, hello_bytes: bytes) -> bytes:
     return lp(b"hermes/v2 connect") + lp(node.encode()) + app_key + u64(stamp) + digest("sha256", hello_bytes)
 
 
-def settings(app_id: str, heartbeat_interval_ms: int, max_frame_bytes: int, window_frames: int) -> bytes:
-    return lp(app_id.encode()) + u64(heartbeat_interval_ms) + u64(max_frame_bytes) + u64(window_frames)
+def settings(app_id: str, heartbeat_interval_ms: int, max_frame_bytes: int, window_frames: int, own_mark: bytes) -> bytes:
+    numbers = u64(heartbeat_interval_ms) + u64(max_frame_bytes) + u64(window_frames)
+    return lp(app_id.encode()) + numbers + lp(own_mark)
+
+
+def mark(seed: bytes, open_id: bytes, generation: int, commit_counter: int) -> bytes:
+    body = public_key(seed) + open_id + u64(generation) + u64(commit_counter)
+    return body + sign(seed, b"hermes/v2 keystore mark" + body)
 
 
 def session_transcript(hello_bytes: bytes, stamp: int, app_signature: bytes, settings_bytes: bytes) -> bytes:

@@ -54,6 +54,9 @@ class RawApp:
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self.keys: SessionKeys | None = None
+        self.mark = b""
+        """What it hands back at its next Connect; `given` is what the node gave it at the last."""
+        self.given = b""
         self._end: AppEnd | None = None
         self._unsent: list[ClientMessage] = []
 
@@ -82,7 +85,7 @@ class RawApp:
 
     def answer(self, challenge: Challenge) -> Connect:
         """The Connect that answers it; what is read next may be the node's Connected."""
-        self._end = AppEnd(self.identity, challenge)
+        self._end = AppEnd(self.identity, challenge, mark=self.mark)
         return self._end.connect
 
     async def connect(self) -> None:
@@ -142,6 +145,7 @@ class RawApp:
         for item in batch:
             if self.keys is None and self._end is not None and isinstance(item, Connected):
                 self.keys = self._end.complete(item)
+                self.given = item.mark
                 plain.append(item)
             else:
                 plain.append(item if self.keys is None else self.keys.reader.open(item))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from hermes_core.crypto.aead import NONCE_BYTES
 from hermes_core.crypto.hashing import HashId
@@ -27,11 +27,13 @@ _STAMPS = itertools.count(1)
 class AppEnd:
     """An app's half: `connect` answers the challenge, `complete` takes the node's answer."""
 
-    def __init__(self, identity: Identity, challenge: Challenge, random: RandomSource = SYSTEM_RANDOM) -> None:
+    def __init__(
+        self, identity: Identity, challenge: Challenge, random: RandomSource = SYSTEM_RANDOM, mark: bytes = b""
+    ) -> None:
         self.challenge = challenge
         self._ephemeral = generate_ephemeral(random)
         nonce = generate_bytes(handshake.NONCE_BYTES, random)
-        self.connect = build_connect(identity, challenge, nonce, self._ephemeral, next(_STAMPS))
+        self.connect = build_connect(identity, challenge, nonce, self._ephemeral, next(_STAMPS), mark)
 
     def complete(self, connected: Connected) -> SessionKeys:
         return complete_connect(self.challenge, self._ephemeral, self.connect, connected)
@@ -51,6 +53,20 @@ class NodeEnd:
         app_id = verify_connect(self.challenge, connect)
         settings = replace(settings, app_id=app_id) if settings else Connected(app_id, 5000, 70_000, 256)
         return accept_connect(self._identity, self.challenge, self._ephemeral, connect, settings)
+
+
+@dataclass
+class ScriptedMarks:
+    """A node's marks where there is no keystore: `own` for every app, and `proofs` prove that there was a rollback."""
+
+    own: bytes = b""
+    proofs: set[bytes] = field(default_factory=set)
+
+    def current(self) -> bytes:
+        return self.own
+
+    def proves_rollback(self, mark: bytes) -> bool:
+        return mark in self.proofs
 
 
 def make_session_keys() -> tuple[SessionKeys, SessionKeys]:

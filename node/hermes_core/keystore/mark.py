@@ -24,7 +24,7 @@ MARK_BYTES: Final = _BODY.size + SIGNATURE_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`node_key`: 32 bytes; `open_id`: 16 bytes, random at each opening; `signature`: 64 bytes, checked by `parse_mark`."""
+    """`node_key`: 32 bytes; `open_id`: 16 bytes, random at each opening; `signature`: 64 bytes, checked by `verify_mark`."""
 
     node_key: bytes
     open_id: bytes
@@ -47,11 +47,22 @@ def encode_mark(mark: Mark) -> bytes:
 
 def parse_mark(data: bytes) -> Mark:
     """An authentic mark. INVALID_FRAME for a wrong length, INVALID_KEY or AUTH_FAILED when its node did not sign it."""
+    mark = read_mark(data)
+    verify_mark(mark)
+    return mark
+
+
+def read_mark(data: bytes) -> Mark:
+    """What a mark says, whoever made it: nobody may act on it before `verify_mark`. INVALID_FRAME when it is none."""
     if len(data) != MARK_BYTES:
         raise ProtocolError(ErrorCode.INVALID_FRAME, f"a mark has {MARK_BYTES} bytes")
     body, signature = data[: _BODY.size], data[_BODY.size :]
     node_key, open_id, generation, commit_counter = _BODY.unpack(body)
     if max(generation, commit_counter) > MAX_COUNTER:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "a mark's numbers are at most 2^63 - 1")
-    verify_signature(node_key, labels.MARK + body, signature)
     return Mark(node_key, open_id, generation, commit_counter, signature)
+
+
+def verify_mark(mark: Mark) -> None:
+    """INVALID_KEY or AUTH_FAILED unless the node that it names signed it."""
+    verify_signature(mark.node_key, labels.MARK + encode_mark(mark)[: _BODY.size], mark.signature)

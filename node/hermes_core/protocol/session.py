@@ -29,7 +29,8 @@ class Challenge:
 class Connect:
     """The app's answer: its Ed25519 public key (32 bytes), 32 random bytes, its ephemeral (32 bytes), the suite it picked.
 
-    `stamp`: when it connects, in ms since 1970, rising. `signature`: 64 bytes.
+    `stamp`: when it connects, in ms since 1970, rising. `signature`: 64 bytes. `mark`: the highest that it holds of this node
+    (hermes_core.keystore.mark), empty when it holds none.
     """
 
     app_key: bytes
@@ -38,17 +39,22 @@ class Connect:
     suite: int
     stamp: int
     signature: bytes
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The node took the app in; what it expects of the stream from now on, signed (64 bytes) with the whole handshake."""
+    """The node took the app in; what it expects of the stream from now on, signed (64 bytes) with the whole handshake.
+
+    `mark`: where its keystore stands (hermes_core.keystore.mark), for the app to hand back; empty when it has none.
+    """
 
     app_id: AppId
     heartbeat_interval_ms: int
     max_frame_bytes: int
     window_frames: int
     signature: bytes = b""
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class NodeOutput:
     tombstone_deletes: set[ChatId] = field(default_factory=set)
     actions: list[StreamAction] = field(default_factory=list)
     events: list[NodeEvent] = field(default_factory=list)
+    marks: list[bytes] = field(default_factory=list)
+    """Of this node's keystore, handed back by apps: each proves a rollback. `Sessions.mark_judged` goes on from there."""
     leg_frames: int = 0
     """Frames that came from apps and went to apps; `tieline_frames` the same for nodes."""
     tieline_frames: int = 0

@@ -6,6 +6,7 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.relay.output import NodeOutput
+from hermes_core.relay.own_marks import OwnMarks
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.sessions import Sessions
@@ -18,10 +19,17 @@ class Relay:
     """
 
     def __init__(
-        self, *, identity: Identity, node_id: NodeId, chats: ChatParams, sessions: SessionParams, random: RandomSource
+        self,
+        *,
+        identity: Identity,
+        node_id: NodeId,
+        chats: ChatParams,
+        sessions: SessionParams,
+        marks: OwnMarks,
+        random: RandomSource,
     ) -> None:
         self.chats = NodeChats(identity=identity, node_id=node_id, params=chats, random=random)
-        self.sessions = Sessions(self.chats, identity=identity, node_id=node_id, params=sessions, random=random)
+        self.sessions = Sessions(self.chats, identity=identity, node_id=node_id, params=sessions, marks=marks, random=random)
 
     def begin_pass(self, now: float) -> None:
         """The time of the inputs that follow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_core.crypto.x25519 import EphemeralKey
-from hermes_core.protocol.session import Challenge
+from hermes_core.protocol.session import Challenge, Connect
 from hermes_core.relay.neighbour import Link, StreamId
 from hermes_core.session.control import ControlReader
 
@@ -21,17 +21,19 @@ class Question:
 class Session:
     """One stream. `link` is None until somebody proved who they are on it; `ending`: it was ended, and is not listened to.
 
-    `question` is there until it was answered, `reader` from then on.
+    `question` is there until it was answered, `reader` from then on. `held`: its answer, true, while the mark in it is judged.
     """
 
     __slots__ = (
-        "ending", "heard_at", "invalid_batches", "link", "opened_at", "question", "reader", "sequence", "stream", "too_slow",
+        "ending", "heard_at", "held", "invalid_batches", "link", "opened_at", "question", "reader", "sequence", "stream",
+        "too_slow",
     )  # fmt: skip
 
     def __init__(self, stream: StreamId, question: Question | None, now: float) -> None:
         self.stream = stream
         self.question = question
         self.reader: ControlReader | None = None
+        self.held: Connect | None = None
         self.opened_at = now
         self.heard_at = now
         self.link: Link | None = None
@@ -50,6 +52,10 @@ class Session:
         """It serves one answer."""
         question, self.question = self.question, None
         return question
+
+    def hold(self, connect: Connect | None) -> None:
+        """Whoever is there proved it, and is taken in when its mark is judged."""
+        self.held = connect
 
     def prove(self, link: Link, reader: ControlReader) -> None:
         """Somebody proved who they are; `link` is the stream that stands to them, `reader` knows what they really said."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import AppId, NodeId, derive_app_id
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import (
     CHALLENGE_BYTES,
@@ -24,6 +24,7 @@ from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_core.relay import events
 from hermes_core.relay.neighbour import Neighbour, StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import StreamMessage
+from hermes_core.relay.own_marks import OwnMarks
 from hermes_core.relay.params import SessionParams
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.session import Question, Session
@@ -45,13 +46,21 @@ class Sessions:
     """The owner of streams. What it sends shares its output with the chats, so that the order of decisions is kept."""
 
     def __init__(
-        self, chats: NodeChats, *, identity: Identity, node_id: NodeId, params: SessionParams, random: RandomSource
+        self,
+        chats: NodeChats,
+        *,
+        identity: Identity,
+        node_id: NodeId,
+        params: SessionParams,
+        marks: OwnMarks,
+        random: RandomSource,
     ) -> None:
         self._chats = chats
         self._effects = chats.effects
         self._node_id = node_id
         self._identity = identity
         self._params = params
+        self._marks = marks
         self._random = random
         self._ephemerals = SharedEphemerals(random)
         self._sessions: dict[StreamId, Session] = {}
@@ -217,14 +226,34 @@ class Sessions:
         """The first message must answer our challenge; whatever else it is ends the stream."""
         question = session.question
         try:
-            if not isinstance(message, Connect) or question is None:
+            if not isinstance(message, Connect) or question is None or session.held is not None:
                 raise ProtocolError(ErrorCode.INVALID_FRAME, "the first frame must be Connect")  # noqa: TRY301
             app_id = verify_connect(question.challenge, message)
+        except ProtocolError as error:
+            self._refuse(session, error)
+            return
+        if message.mark and self._marks.proves_rollback(message.mark):
+            session.hold(message)
+            self._effects.hand_in(message.mark)
+        else:
+            self._take_in(session, question, app_id, message, now)
+
+    def mark_judged(self, mark: bytes, now: float) -> None:
+        """What this one proves was acted on: the apps that handed it back are taken in."""
+        for session in list(self._sessions.values()):
+            held, question = session.held, session.question
+            if held is not None and held.mark == mark and question is not None:
+                self._take_in(session, question, derive_app_id(held.app_key), held, now)
+
+    def _take_in(self, session: Session, question: Question, app_id: AppId, connect: Connect, now: float) -> None:
+        """The app proved who it is."""
+        session.hold(None)
+        try:
             if app_id not in self._apps and len(self._apps) >= self._params.max_sessions:
                 detail = "this node has as many apps as it takes"
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_WHEN_FULL_MS)  # noqa: TRY301
             settings = self._build_settings(app_id)
-            connected, keys = accept_connect(self._identity, question.challenge, question.ephemeral, message, settings)
+            connected, keys = accept_connect(self._identity, question.challenge, question.ephemeral, connect, settings)
         except ProtocolError as error:
             self._refuse(session, error)
             return
@@ -235,13 +264,13 @@ class Sessions:
         self._effects.secure(session.stream, keys.writer)
         self._apps[app_id] = session
         self._effects.report(events.SessionOpened(app_id))
-        link = self._chats.connected(app_neighbour(app_id), session.stream, message.app_key, keys.stream, now)
+        link = self._chats.connected(app_neighbour(app_id), session.stream, connect.app_key, keys.stream, now)
         session.prove(link, keys.reader)
         self._schedule(session)
 
     def _build_settings(self, app_id: AppId) -> Connected:
         interval_ms = int(self._params.heartbeat_interval_s * 1000)
-        return Connected(app_id, interval_ms, MAX_SEALED_BYTES, self._params.window_frames)
+        return Connected(app_id, interval_ms, MAX_SEALED_BYTES, self._params.window_frames, mark=self._marks.current())
 
     def _replace(self, app_id: AppId) -> None:
         """The newer stream of an app takes over; the older one is told, and not listened to any more."""

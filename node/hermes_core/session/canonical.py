@@ -73,6 +73,7 @@ SETTINGS: Final[Fields] = (
     ("heartbeat_interval_ms", u64),
     ("max_frame_bytes", u64),
     ("window_frames", u64),
+    ("mark", _data),
 )
 """Of a Connected: what its signature covers besides the handshake."""
 

@@ -14,6 +14,7 @@ from hermes_core.crypto.signing import Identity, check_public_key, verify_signat
 from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, app_party, derive_app_id, node_party
+from hermes_core.keystore.mark import parse_mark
 from hermes_core.protocol.session import Challenge, Connect, Connected
 from hermes_core.session.canonical import SETTINGS, encode_fields
 from hermes_core.session.keys import SessionKeys, derive_session_keys
@@ -25,7 +26,7 @@ def _encode_hello(challenge: Challenge, connect: Connect) -> bytes:
     node = node_party(challenge.node_id, challenge.node_key)
     app = app_party(derive_app_id(connect.app_key))
     node_half = lp(node.encode()) + challenge.node_key + challenge.challenge + challenge.ephemeral
-    app_half = lp(app.encode()) + connect.app_key + connect.nonce + connect.ephemeral
+    app_half = lp(app.encode()) + connect.app_key + connect.nonce + connect.ephemeral + lp(connect.mark)
     return lp(labels.SESSION) + lp(challenge.suites) + u8(connect.suite) + node_half + app_half
 
 
@@ -42,13 +43,15 @@ def _hash_transcript(challenge: Challenge, connect: Connect, connected: Connecte
     return hash_bytes(hash_id, said + lp(encode_fields(SETTINGS, connected)))
 
 
-def build_connect(identity: Identity, challenge: Challenge, nonce: bytes, ephemeral: EphemeralKey, stamp: int) -> Connect:
+def build_connect(
+    identity: Identity, challenge: Challenge, nonce: bytes, ephemeral: EphemeralKey, stamp: int, mark: bytes = b""
+) -> Connect:
     """Answer a challenge as the app that owns `identity`. `nonce`: 32 fresh random bytes; `stamp`: ms, rises with each.
 
-    KEY_VERSION_MISMATCH when the node lists no suite that we know.
+    `mark`: what we hold of this node, as it was signed. KEY_VERSION_MISMATCH when the node lists no suite that we know.
     """
     suite = choose_suite(challenge.suites)
-    unsigned = Connect(identity.public_key, nonce, ephemeral.public, suite, stamp, b"")
+    unsigned = Connect(identity.public_key, nonce, ephemeral.public, suite, stamp, b"", mark)
     return replace(unsigned, signature=identity.sign(_encode_connect(challenge, unsigned)))
 
 
@@ -81,6 +84,8 @@ def complete_connect(challenge: Challenge, ephemeral: EphemeralKey, connect: Con
         verify_signature(challenge.node_key, lp(labels.CONNECTED) + lp(transcript), connected.signature)
         if connected.app_id != derive_app_id(connect.app_key):
             raise ProtocolError(ErrorCode.AUTH_FAILED, "the node took us for another app", scope=ErrorScope.STREAM)
+        if connected.mark and parse_mark(connected.mark).node_key != challenge.node_key:
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "a mark of another node", scope=ErrorScope.STREAM)
         shared = ephemeral.exchange(challenge.ephemeral)
     finally:
         ephemeral.wipe()

@@ -85,6 +85,7 @@ class ChatDriver:
         self._log = log
         self._on_failure = on_failure
         self._on_apps: Callable[[], None] = lambda: None
+        self._on_mark: Callable[[bytes], None] = self.mark_judged
         self._sinks: dict[StreamId, Sink] = {}
         self._numbers = itertools.count(1)
         self._inbox: deque[tuple[int, Input]] = deque()
@@ -166,6 +167,14 @@ class ChatDriver:
         """Call `on_apps` whenever the set of connected apps changed."""
         self._on_apps = on_apps
 
+    def watch_marks(self, on_mark: Callable[[bytes], None]) -> None:
+        """Call `on_mark` with each mark that an app hands back and that proves a rollback; `mark_judged` follows."""
+        self._on_mark = on_mark
+
+    def mark_judged(self, mark: bytes) -> None:
+        """What it proves was acted on: who handed it back is taken in."""
+        self._post(lambda now: self._relay.sessions.mark_judged(mark, now))
+
     def connected_apps(self) -> frozenset[AppId]:
         return self._relay.sessions.app_ids()
 
@@ -230,6 +239,8 @@ class ChatDriver:
                 return
         for action in work.output.actions:
             self._act(action)
+        for mark in work.output.marks:
+            self._on_mark(mark)
         self._observer.observe(work)
         if any(isinstance(event, SessionOpened | SessionEnded) for event in work.output.events):
             self._on_apps()

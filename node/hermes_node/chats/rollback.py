@@ -37,6 +37,11 @@ class RollbackGuard:
         self._log = log
         self._metrics = metrics
 
+    @property
+    def ends_node(self) -> bool:
+        """Whether a proof waits that nothing is done about but to end."""
+        return self._policy == "exit" and self._store.keystore.rollback is not None
+
     async def take_mark(self, mark: Mark, node_key: bytes) -> MarkVerdict:
         """An authentic mark that somebody hands back; `node_key` is this node's. Acted on when this returns."""
         verdict = await self._store.judge(mark, node_key)

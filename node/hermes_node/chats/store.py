@@ -77,6 +77,10 @@ class ChatStore:
         """What an authentic mark says of this keystore; a rollback is noted when this returns (`Keystore.judge`)."""
         return await self.run(lambda keystore: keystore.judge(mark, node_key))
 
+    def foresee(self, mark: Mark, node_key: bytes) -> MarkVerdict:
+        """What `judge` would say, as far as is known now (`Keystore.foresee`)."""
+        return self._keystore.foresee(mark, node_key)
+
     async def settle_rollback(self) -> None:
         """What a rollback asks for is done, and durable."""
         await self.run(lambda keystore: keystore.settle_rollback())

@@ -222,13 +222,21 @@ class Keystore:
         """
         self._check_usable()
         history, ours = self._begun, self.mark.commit_counter
-        verdict, rollback = judge_mark(history.lineage, ours, {node_key} | history.lineage.former_keys, mark)
+        verdict, rollback = self._judge(mark, node_key)
         if rollback is not None:
             counter = max(ours, mark.commit_counter) + 1
             noted = history.lineage.note(mark, counter)
             self._commit_at(counter, {LINEAGE: encode_lineage(noted), ROLLBACK: encode_rollback(rollback)})
             history.lineage, history.rollback = noted, rollback
         return verdict
+
+    def foresee(self, mark: Mark, node_key: bytes) -> MarkVerdict:
+        """What `judge` would say now, from what is in memory; nothing changes."""
+        return self._judge(mark, node_key)[0]
+
+    def _judge(self, mark: Mark, node_key: bytes) -> tuple[MarkVerdict, Rollback | None]:
+        lineage = self._begun.lineage
+        return judge_mark(lineage, self.mark.commit_counter, {node_key} | lineage.former_keys, mark)
 
     def settle_rollback(self) -> None:
         """Somebody acted on `rollback`, durably: the same proof tells nothing any more."""

@@ -20,7 +20,7 @@ from hermes_core.relay.relay import Relay
 from hermes_node.admin.resume import RestoredCounts
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
-from hermes_node.chats.openings import OwnOpenings
+from hermes_node.chats.openings import KeystoreMarks, OwnOpenings
 from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
 from hermes_node.clock import SteadyClock
@@ -89,6 +89,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         node_id=NodeId(context.config.node.id),
         chats=build_chat_params(context.config),
         sessions=build_session_params(context.config),
+        marks=KeystoreMarks(opened.stored.identity, opened.store),
         random=context.host.random,
     )
     loop = asyncio.get_running_loop()
@@ -121,6 +122,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
     )
     await rollback.act()  # before anybody reaches this node: what is quarantined is resumed by nobody
     openings = OwnOpenings(opened.stored.identity, opened.store, chats, rollback)
+    chats.watch_marks(lambda mark: context.tasks.spawn(openings.take_from_app(mark), "a mark from an app"))
     return Restored(opened.store, opened.stored, chats, observer, counts, openings)
 
 

@@ -65,6 +65,7 @@ class Connect(_message.Message):
     EPHEMERAL_FIELD_NUMBER: _builtins.int
     SUITE_FIELD_NUMBER: _builtins.int
     STAMP_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
     app_key: _builtins.bytes
     """Ed25519, 32 bytes"""
     nonce: _builtins.bytes
@@ -77,6 +78,8 @@ class Connect(_message.Message):
     """one of the listed"""
     stamp: _builtins.int
     """milliseconds since 1970, rising"""
+    mark: _builtins.bytes
+    """the highest mark that the app holds of this node; empty: none"""
     def __init__(
         self,
         *,
@@ -86,10 +89,11 @@ class Connect(_message.Message):
         ephemeral: _builtins.bytes = ...,
         suite: _builtins.int = ...,
         stamp: _builtins.int = ...,
+        mark: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_key", b"app_key", "ephemeral", b"ephemeral", "nonce", b"nonce", "signature", b"signature", "stamp", b"stamp", "suite", b"suite"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_key", b"app_key", "ephemeral", b"ephemeral", "mark", b"mark", "nonce", b"nonce", "signature", b"signature", "stamp", b"stamp", "suite", b"suite"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -104,12 +108,15 @@ class Connected(_message.Message):
     MAX_FRAME_BYTES_FIELD_NUMBER: _builtins.int
     WINDOW_FRAMES_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
     heartbeat_interval_ms: _builtins.int
     max_frame_bytes: _builtins.int
     window_frames: _builtins.int
     signature: _builtins.bytes
     """64 bytes, over the whole handshake and these settings"""
+    mark: _builtins.bytes
+    """where the node's keystore stands, signed; empty: it keeps none"""
     def __init__(
         self,
         *,
@@ -118,10 +125,11 @@ class Connected(_message.Message):
         max_frame_bytes: _builtins.int = ...,
         window_frames: _builtins.int = ...,
         signature: _builtins.bytes = ...,
+        mark: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "heartbeat_interval_ms", b"heartbeat_interval_ms", "max_frame_bytes", b"max_frame_bytes", "signature", b"signature", "window_frames", b"window_frames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "heartbeat_interval_ms", b"heartbeat_interval_ms", "mark", b"mark", "max_frame_bytes", b"max_frame_bytes", "signature", b"signature", "window_frames", b"window_frames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,6 +32,7 @@ from hermes_core.relay.relay import Relay
 from hermes_core.session.keys import SessionKeys
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
+from hermes_node.chats.openings import KeystoreMarks
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Keystore, Table
 from hermes_node.logs.event_log import EventLog
@@ -93,7 +94,14 @@ class Bench:
         self.store.gate = threading.Event()
         self.store.gate.set()
         self.failures: list[Exception] = []
-        self.relay = Relay(identity=self.identity, node_id=NODE, chats=ChatParams(), sessions=SESSIONS, random=SYSTEM_RANDOM)
+        self.relay = Relay(
+            identity=self.identity,
+            node_id=NODE,
+            chats=ChatParams(),
+            sessions=SESSIONS,
+            marks=KeystoreMarks(self.identity, self.store),
+            random=SYSTEM_RANDOM,
+        )
         self.driver = ChatDriver(
             relay=self.relay,
             store=self.store,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 from pathlib import Path
 
@@ -16,26 +15,10 @@ from hermes_core.ids import ChatId
 from hermes_core.mesh.opening_check import SEND_EVERY_S
 from tests.support.nodes import QUICK, ask_admin, read_log, wait_logged, wait_ready
 from tests.support.raw_app import RawApp
+from tests.support.volumes import copy_volume, put_back
 
 WAIT_S = 3.0
 SETTINGS = {**QUICK, "mesh": {**QUICK.get("mesh", {}), "opening_wait_s": WAIT_S}}
-
-
-def keystore_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("keystore.db*"))
-
-
-def copy_volume(node: LocalNode, to: Path) -> None:
-    to.mkdir()
-    for file in keystore_files(node.keystore_path.parent):
-        shutil.copy2(file, to)
-
-
-def put_back(node: LocalNode, image: Path) -> None:
-    for file in keystore_files(node.keystore_path.parent):
-        file.unlink()
-    for file in keystore_files(image):
-        shutil.copy2(file, node.keystore_path.parent)
 
 
 async def talk(first: RawApp, second: RawApp, chat: ChatId, content: bytes) -> None:

@@ -11,6 +11,8 @@ import pytest
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId, derive_app_id
+from hermes_core.keystore.mark import MARK_BYTES, encode_mark, sign_mark
+from hermes_core.keystore.state import KeystoreMark
 from hermes_core.protocol.messages import ErrorNotice, PathState, Sealed
 from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
 from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, SessionRefused, SessionReplaced
@@ -21,7 +23,7 @@ from hermes_core.session.control import TAG_BYTES, ControlWriter, Tagged
 from hermes_core.session.keys import SessionKeys
 from tests.model.parties import make_identity
 from tests.support.random_sources import SeededRandom
-from tests.support.sessions import AppEnd, make_session_keys
+from tests.support.sessions import AppEnd, ScriptedMarks, make_session_keys
 
 NODE = NodeId("node-0")
 PARAMS = SessionParams(
@@ -41,14 +43,18 @@ class Desk:
     """A relay and what it says on each stream; `now` is moved by hand."""
 
     def __init__(self) -> None:
-        identity = make_identity(b"n" * 32)
-        self.relay = Relay(identity=identity, node_id=NODE, chats=ChatParams(), sessions=PARAMS, random=SeededRandom(1))
+        identity = self.identity = make_identity(b"n" * 32)
+        self.marks = ScriptedMarks()
+        self.relay = Relay(
+            identity=identity, node_id=NODE, chats=ChatParams(), sessions=PARAMS, marks=self.marks, random=SeededRandom(1)
+        )
         self.sessions = self.relay.sessions
         self.now = 1000.0
         self.relay.begin_pass(self.now)
         self.said: dict[int, list[Any]] = {}
         self.ended: dict[int, End] = {}
         self.events: list[Any] = []
+        self.handed_in: list[bytes] = []
         self.keys: dict[int, SessionKeys] = {}
         """Of the apps, and of nodes that are linked."""
         self.writers: dict[int, ControlWriter] = {}
@@ -71,15 +77,16 @@ class Desk:
         self.take()
         return next((message for message in self.said.get(stream, []) if isinstance(message, Challenge)), None)
 
-    def connect(self, stream: int, identity: Identity) -> None:
+    def connect(self, stream: int, identity: Identity, mark: bytes = b"") -> AppEnd:
         challenge = self.open(stream)
         assert challenge is not None
-        app = AppEnd(identity, challenge)
+        app = AppEnd(identity, challenge, mark=mark)
         self.sessions.receive(stream, app.connect, self.now)
-        self.take()
+        self.handed_in += self.take().marks
         connected = self.said[stream][-1]
         if isinstance(connected, Connected):
             self.keys[stream] = app.complete(connected)
+        return app
 
     def link(self, stream: int, node_id: str, identity: Identity) -> None:
         """A node's stream, which needs no more than its keys here."""
@@ -140,6 +147,68 @@ def test_challenges_differ_and_serve_one_answer(desk: Desk) -> None:
     assert desk.sessions.app_ids() == {IDS[0]}
     desk.receive(1, answer)
     assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, True)
+
+
+LATER, UNRELATED = bytes([1]) * MARK_BYTES, bytes([2]) * MARK_BYTES
+
+
+def test_an_app_is_given_the_mark_of_the_moment(desk: Desk) -> None:
+    for stream in (1, 2):
+        own = desk.marks.own = encode_mark(sign_mark(desk.identity, b"i" * 16, KeystoreMark(1, stream)))
+        desk.connect(stream, APPS[stream])
+        assert desk.said[stream][-1].mark == own
+
+
+def test_who_hands_a_proof_back_is_taken_in_once_it_was_judged(desk: Desk) -> None:
+    desk.marks.proofs.add(LATER)
+    app = desk.connect(1, APPS[0], LATER)
+    other = desk.connect(2, APPS[1], LATER)
+    assert desk.handed_in == [LATER, LATER]
+    assert not desk.sessions.app_ids()
+    desk.sessions.mark_judged(UNRELATED, desk.now)
+    assert not desk.sessions.app_ids()
+    desk.marks.proofs.clear()
+    desk.sessions.mark_judged(LATER, desk.now)
+    desk.take()
+    assert desk.sessions.app_ids() == {IDS[0], IDS[1]}
+    for stream, end in ((1, app), (2, other)):
+        assert end.complete(desk.said[stream][-1])
+    desk.sessions.mark_judged(LATER, desk.now)
+    desk.take()
+    assert len(desk.said[1]) == 2, "it is told once that it is connected"
+
+
+def test_a_mark_that_proves_nothing_keeps_nobody_waiting(desk: Desk) -> None:
+    desk.marks.proofs.add(LATER)
+    desk.connect(1, APPS[0], UNRELATED)
+    assert not desk.handed_in
+    assert desk.sessions.app_ids() == {IDS[0]}
+
+
+def test_nobody_who_has_not_proved_who_they_are_hands_a_mark_in(desk: Desk) -> None:
+    desk.marks.proofs.add(LATER)
+    challenge = desk.open(1)
+    assert challenge is not None
+    answer = AppEnd(APPS[0], challenge).connect
+    desk.sessions.receive(1, dataclasses.replace(answer, mark=LATER), desk.now)  # put in by somebody on the way
+    assert not desk.take().marks
+    assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
+
+
+@pytest.mark.parametrize("then", ["another frame", "time", "gone"])
+def test_whoever_waits_for_the_verdict_has_said_all_and_waits_no_longer_than_a_challenge(desk: Desk, then: str) -> None:
+    desk.marks.proofs.add(LATER)
+    app = desk.connect(1, APPS[0], LATER)
+    if then == "another frame":
+        desk.receive(1, app.connect)
+        assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, False)
+    elif then == "time":
+        desk.pass_time(PARAMS.connect_timeout_s)
+        assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
+    desk.sessions.closed(1, desk.now)
+    desk.sessions.mark_judged(LATER, desk.now)
+    desk.take()
+    assert not desk.sessions.app_ids()
 
 
 @pytest.mark.parametrize("first", [Heartbeat(1, reply=False), FindApp(IDS[0]), PathState(bytes(16), up=True)])  # type: ignore[arg-type]

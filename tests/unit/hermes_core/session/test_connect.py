@@ -13,6 +13,8 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId, derive_app_id
+from hermes_core.keystore.mark import encode_mark, sign_mark
+from hermes_core.keystore.state import KeystoreMark
 from hermes_core.protocol.session import Challenge, Connect, Connected
 from hermes_core.session.connect import build_connect
 from hermes_core.session.control import Tagged
@@ -23,6 +25,10 @@ APP, NODE, OTHER = Identity.generate(), Identity.generate(), Identity.generate()
 HOME = NodeId("node-0")
 ORDER_8 = bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")
 """An X25519 point of small order (RFC 7748 asks to refuse what it gives)."""
+
+
+def make_mark(identity: Identity, commit_counter: int) -> bytes:
+    return encode_mark(sign_mark(identity, b"i" * 16, KeystoreMark(1, commit_counter)))
 
 
 def refusal(act: Callable[[], object]) -> ErrorCode:
@@ -77,12 +83,14 @@ def test_an_answer_fits_one_challenge(change: dict[str, Any]) -> None:
         ({"ephemeral": generate_ephemeral(SYSTEM_RANDOM).public}, ErrorCode.AUTH_FAILED),
         ({"stamp": 0}, ErrorCode.AUTH_FAILED),
         ({"suite": 2}, ErrorCode.KEY_VERSION_MISMATCH),
+        ({"mark": b""}, ErrorCode.AUTH_FAILED),
+        ({"mark": make_mark(NODE, 2)}, ErrorCode.AUTH_FAILED),
         ({"signature": bytes(64)}, ErrorCode.AUTH_FAILED),
     ],
 )
 def test_a_node_believes_no_other_answer(change: dict[str, Any], code: ErrorCode) -> None:
     node = NodeEnd(HOME, NODE)
-    connect = dataclasses.replace(AppEnd(APP, node.challenge).connect, **change)
+    connect = dataclasses.replace(AppEnd(APP, node.challenge, mark=make_mark(NODE, 1)).connect, **change)
     assert refusal(lambda: node.accept(connect)) is code
 
 
@@ -94,15 +102,26 @@ def test_a_node_believes_no_other_answer(change: dict[str, Any], code: ErrorCode
         {"window_frames": 1},
         {"app_id": derive_app_id(OTHER.public_key)},
         {"signature": bytes(64)},
+        {"mark": b""},
+        {"mark": make_mark(NODE, 2)},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_an_app_believes_no_other_connected(change: dict[str, Any]) -> None:
     node = NodeEnd(HOME, NODE)
     app = AppEnd(APP, node.challenge)
-    connected = dataclasses.replace(node.accept(app.connect)[0], **change)
+    settings = Connected(derive_app_id(APP.public_key), 5000, 70_000, 256, mark=make_mark(NODE, 1))
+    connected = dataclasses.replace(node.accept(app.connect, settings)[0], **change)
     assert refusal(lambda: app.complete(connected)) is ErrorCode.AUTH_FAILED
     assert app._ephemeral._private.wiped
+
+
+@pytest.mark.parametrize("mark", [make_mark(OTHER, 1), make_mark(NODE, 1)[:-1] + bytes(1)], ids=["another's", "unsigned"])
+def test_an_app_takes_no_mark_that_is_not_the_nodes_own(mark: bytes) -> None:
+    node = NodeEnd(HOME, NODE)
+    app = AppEnd(APP, node.challenge)
+    connected, _ = node.accept(app.connect, Connected(derive_app_id(APP.public_key), 5000, 70_000, 256, mark=mark))
+    assert refusal(lambda: app.complete(connected)) is ErrorCode.AUTH_FAILED
 
 
 def test_a_middle_with_a_node_key_of_its_own_is_not_the_node_it_stands_before() -> None:
