@@ -4,9 +4,9 @@ The witnesses of a node are three members on the hash ring; those of its former 
 Each says what mark it holds when its link comes up, before this node sends its own: so a mark is never replaced before it was
 judged. Pure.
 
-WAITING ──── two answered, or all that are up ────► VERIFIED
-   │ ─────── nobody did in time ──────────────────► UNVERIFIED ── one does later ──► VERIFIED
-   └──────── there is nobody ─────────────────────► ALONE
+WAITING ──── two answered, or all that are up, or the operator ────► VERIFIED
+   │ ─────── nobody did in time ──────────────────────────────────► UNVERIFIED ── one does later ──► VERIFIED
+   └──────── there is nobody ─────────────────────────────────────► ALONE
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class OpeningCheck:
         self._former = frozenset(self._remembered)
         self._witnesses: tuple[NodeId, ...] = ()
         self._answered: set[NodeId] = set()
+        self._operator_answered = False
         self._sent: dict[NodeId, int] = {}
         self._counter = 0
         self._send_at = now
@@ -122,6 +123,11 @@ class OpeningCheck:
             self._send_at = now
         self._judge()
 
+    def take_operator_answer(self) -> None:
+        """The operator said what it holds of us, and that was judged: it outlives every node, so its word is enough."""
+        self._operator_answered = True
+        self._judge()
+
     def find_nobody(self) -> None:
         """The mesh has no other member by design; one that ever had a witness waits for it none the less."""
         if self._state is OpeningState.WAITING and not self._joined and not self._former:
@@ -142,7 +148,7 @@ class OpeningCheck:
         expected = {*self._witnesses, *self._former}
         answered = expected & self._answered
         alive = expected & self._ring.members
-        if len(answered) >= ENOUGH_ANSWERS or (alive and alive <= answered):
+        if self._operator_answered or len(answered) >= ENOUGH_ANSWERS or (alive and alive <= answered):
             self._become(OpeningState.VERIFIED)
 
     def _become(self, state: OpeningState) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.keystore.lineage import MarkVerdict
-from hermes_core.keystore.mark import encode_mark, parse_mark
+from hermes_core.keystore.mark import Mark, encode_mark, parse_mark
 from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_node.admin.resume_check import Facts, judge_by_witness
@@ -78,7 +78,7 @@ class ResumeAnswers:
 
     async def check(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport:
         """Compare with a witness; the chats do what the verdict asks of them."""
-        witness_id, mark = self._parse_witness(witness), parse_mark(witness.mark) if witness.mark else None
+        witness_id, mark = self._parse_witness(witness), _parse_handed_back(witness.mark)
         async with self.chats.turn() as machine:
             now = build_snapshot(machine.describe())
             live = machine.live_chats()
@@ -99,12 +99,29 @@ class ResumeAnswers:
             self.metrics.count_rollback(RollbackKind.WITNESS)
         if mark is not None and await self.openings.take_mark(mark) is MarkVerdict.ROLLED_BACK:
             report.verdict, report.rolled_back = admin_pb2.ROLLED_BACK, len(now)
+        if mark is not None and not self.openings.rollback.ends_node:
+            self.mesh.take_operator_answer()
         self.log.info("resume_checked", verdict=judged.verdict.name, reason=judged.detail)
         return report
 
+    async def take_mark(self, held: admin_pb2.HandedBack) -> admin_pb2.ResumeReport:
+        """What the operator holds of this node. Its word alone proves nothing: only what this node signed does."""
+        self._require_own(held.node_id)
+        mark = _parse_handed_back(held.mark)
+        verdict = MarkVerdict.IGNORED if mark is None else await self.openings.take_mark(mark)
+        if not self.openings.rollback.ends_node:
+            self.mesh.take_operator_answer()
+        report = await self.report()
+        report.verdict = admin_pb2.ROLLED_BACK if verdict is MarkVerdict.ROLLED_BACK else admin_pb2.RESUMED
+        self.log.info("mark_judged", verdict=verdict.name.lower())
+        return report
+
+    def _require_own(self, node_id: str) -> None:
+        if node_id != self.node_id:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "this is of another node")
+
     def _parse_witness(self, witness: admin_pb2.ResumeWitness) -> bytes:
-        if witness.node_id != self.node_id:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, "this witness is of another node")
+        self._require_own(witness.node_id)
         try:
             witness_id = bytes.fromhex(witness.witness_id)
         except ValueError:
@@ -127,6 +144,14 @@ class ResumeAnswers:
             open_id=mark.open_id.hex(),
             opening=self.mesh.opening.name.lower(),
         )
+
+
+def _parse_handed_back(data: bytes) -> Mark | None:
+    """INVALID_FRAME unless some node signed it; None when it is empty."""
+    try:
+        return parse_mark(data) if data else None
+    except ProtocolError as error:
+        raise ProtocolError(ErrorCode.INVALID_FRAME, f"this is no mark: {error.detail}") from None
 
 
 def _gather(keystore: Keystore, witness_id: bytes, now: Snapshot, fingerprint: str) -> Facts:

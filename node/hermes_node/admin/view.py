@@ -30,6 +30,7 @@ class AdminView(Protocol):
     async def report_resume(self) -> admin_pb2.ResumeReport: ...
     async def check_resume(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport: ...
     async def take_witness(self) -> admin_pb2.ResumeWitness: ...
+    async def take_mark(self, held: admin_pb2.HandedBack) -> admin_pb2.ResumeReport: ...
     async def wipe(self) -> admin_pb2.DrainStatus: ...
 
 
@@ -52,6 +53,9 @@ class SealedView:
         self._refuse()
 
     async def take_witness(self) -> admin_pb2.ResumeWitness:
+        self._refuse()
+
+    async def take_mark(self, held: admin_pb2.HandedBack) -> admin_pb2.ResumeReport:  # noqa: ARG002 - refused unread
         self._refuse()
 
     async def wipe(self) -> admin_pb2.DrainStatus:
@@ -84,6 +88,9 @@ class ServingView:
 
     async def take_witness(self) -> admin_pb2.ResumeWitness:
         return await self.resume.take_witness()
+
+    async def take_mark(self, held: admin_pb2.HandedBack) -> admin_pb2.ResumeReport:
+        return await self.resume.take_mark(held)
 
     async def wipe(self) -> admin_pb2.DrainStatus:
         return admin_pb2.DrainStatus(draining=True, sessions=await self.erase())

@@ -47,6 +47,7 @@ EVENTS: Final[dict[str, str]] = {
     "certificate_rejected": "A changed certificate file cannot be used; the former one stays in use.",
     "resume_witness_taken": "A snapshot of all chats was sealed before a restart.",
     "resume_checked": "The chats were compared with a witness.",
+    "mark_judged": "The operator handed a mark back; `verdict` says what it proves.",
     "clock_in_doubt": "The system's clock contradicts the last time seen: nothing ends by it, and every chat is rekeyed.",
     "rollback_detected": "The keystore is an older copy of itself: its chats are quarantined, or the node ends.",
     "admin_refused": "An admin request had no valid token.",

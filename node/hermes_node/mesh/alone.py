@@ -18,6 +18,9 @@ class LoneNode:
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
         pass
 
+    def take_operator_answer(self) -> None:
+        pass  # nothing waits for it
+
     def describe(self) -> MeshDescription:
         counts = dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}
         return MeshDescription(address="", incarnation=0, members=(), counts=counts, apps_elsewhere=0)

@@ -95,6 +95,9 @@ class MeshDriver:
     def opening(self) -> OpeningState:
         return self._witnessing.state
 
+    def take_operator_answer(self) -> None:
+        self._witnessing.take_operator_answer()
+
     def describe(self) -> MeshDescription:
         own, members = self._membership.descriptor, tuple(self._membership.members.values())
         counts = {state: self._membership.count(state) for state in MemberState}

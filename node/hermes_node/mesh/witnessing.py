@@ -52,6 +52,7 @@ class Witnessing:
         self._now = now
         self._log = log
         self._links: dict[NodeId, GossipLink] = {}
+        self._look_at = now()
 
     @property
     def state(self) -> OpeningState:
@@ -79,6 +80,11 @@ class Witnessing:
         self._check.find_nobody()
         self._flush()
 
+    def take_operator_answer(self) -> None:
+        """The operator handed back what it holds, and that was judged."""
+        self._check.take_operator_answer()
+        self._flush()
+
     async def receive(self, link: GossipLink, message: HeldMark | OwnMark) -> None:
         """ProtocolError ends the stream: what the other node sent is no mark, or not its own."""
         match message:
@@ -100,11 +106,12 @@ class Witnessing:
 
     def next_due(self) -> float:
         """When `tick` has something to do at the latest: commits are looked for once a second."""
-        times = (self._check.next_timer(), self._keeper.next_timer())
-        return min((time for time in times if time is not None), default=self._now() + SEND_EVERY_S)
+        times = (self._look_at, self._check.next_timer(), self._keeper.next_timer())
+        return min(time for time in times if time is not None)
 
     def tick(self) -> None:
         now = self._now()
+        self._look_at = now + SEND_EVERY_S
         self._check.note_counter(self._own.count_news(), now)
         self._check.handle_timer(now)
         save_at = self._keeper.next_timer()

@@ -218,6 +218,33 @@ class ResumeReport(_message.Message):
 Global___ResumeReport: _TypeAlias = ResumeReport  # noqa: Y015
 
 @_typing.final
+class HandedBack(_message.Message):
+    """POST /resume/mark: what an outside witness holds of this node, when it sees it in another opening than it knows. Answered with
+    a ResumeReport whose verdict is ROLLED_BACK when the mark proves that, else RESUMED.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    mark: _builtins.bytes
+    """signed by the node (ResumeReport.mark); empty: none is held"""
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.str = ...,
+        mark: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark", "node_id", b"node_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandedBack: _TypeAlias = HandedBack  # noqa: Y015
+
+@_typing.final
 class MeshMembers(_message.Message):
     """GET /mesh/members"""
 

@@ -59,9 +59,10 @@ def test_every_step_is_covered() -> None:
 async def test_a_sealed_view_refuses_everything_with_the_first_reason() -> None:
     view = SealedView(lambda: ["the keystore was wiped", "more"])
     questions = [name for name, _ in inspect.getmembers(AdminView, inspect.isfunction) if not name.startswith("_")]
-    assert len(questions) == 6
+    assert len(questions) == 7
     for name in questions:
-        arguments = (admin_pb2.ResumeWitness(),) if name == "check_resume" else ()
+        bodies = {"check_resume": admin_pb2.ResumeWitness(), "take_mark": admin_pb2.HandedBack()}
+        arguments = (bodies[name],) if name in bodies else ()
         with pytest.raises(ProtocolError) as refused:
             await getattr(view, name)(*arguments)
         assert (refused.value.code, refused.value.detail) == (ErrorCode.KEYSTORE_SEALED, "the keystore was wiped")

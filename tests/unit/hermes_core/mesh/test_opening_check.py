@@ -50,6 +50,23 @@ def test_three_members_of_the_ring_are_witnesses_and_this_node_is_none() -> None
     assert OWN not in check.witnesses
 
 
+@pytest.mark.parametrize("joined", [False, True])
+def test_the_operators_word_is_enough(joined: bool) -> None:
+    check = make_joined(OTHERS) if joined else make_check()
+    check.take_operator_answer()
+    assert check.take_output().became is OpeningState.VERIFIED
+    check.update_members(OTHERS[:1], START)
+    assert standing_of(check) is OpeningState.VERIFIED
+
+
+def test_the_operators_word_may_come_late() -> None:
+    check = make_check()
+    run_timers(check, START + PARAMS.opening_wait_s)
+    assert standing_of(check) is OpeningState.UNVERIFIED
+    check.take_operator_answer()
+    assert standing_of(check) is OpeningState.VERIFIED
+
+
 def test_two_answers_are_enough() -> None:
     check = make_joined(OTHERS)
     check.take_answer(check.witnesses[0], START)
