@@ -19,6 +19,7 @@ ANNOTATION_TEMPLATE = f"{GROUP}/template-hash"
 ANNOTATION_CONFIG = f"{GROUP}/config-hash"
 ANNOTATION_SECRETS = f"{GROUP}/secrets-hash"
 ANNOTATION_RESTARTED = f"{GROUP}/restartedAt"
+ANNOTATION_MARK = f"{GROUP}/keystore-mark"
 
 CONTAINER = "hermes-node"
 VOLUME_CLAIM = "keystore"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from google.protobuf.message import Message
 
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
+from hermes_operator.nodes.held_mark import show_mark
 from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_proto.v2 import admin_pb2
 
@@ -44,7 +46,16 @@ class NodeClient:
             live_chats=answer.live_chats,
             witness_id=answer.witness_id,
             digest=answer.digest,
+            mark=show_mark(answer.mark, answer.identity_fingerprint),
         )
+
+    async def hand_back(self, pod: str, ip: str, token: str, mark: str) -> ResumeReport:
+        """Give a node the mark that is held of it; the report's verdict says what it proves."""
+        held = admin_pb2.HandedBack(node_id=pod, mark=base64.b64decode(mark))
+        body = json_format.MessageToJson(held, preserving_proto_field_name=True)
+        answer = await self._ask("POST", ip, "/resume/mark", token, admin_pb2.ResumeReport(), body=body)
+        _require_node(pod, answer.node_id, answer.identity_fingerprint)
+        return _decode_report(answer)
 
     async def check_resume(self, pod: str, ip: str, token: str, witness: Witness | None) -> ResumeReport:
         """The node's report; with a witness it compares itself with it."""
@@ -124,6 +135,7 @@ def _encode_witness(witness: Witness) -> admin_pb2.ResumeWitness:
         live_chats=witness.live_chats,
         witness_id=witness.witness_id,
         digest=witness.digest,
+        mark=base64.b64decode(witness.mark),
     )
 
 
@@ -142,6 +154,8 @@ def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:
         lowered=report.lowered,
         verdict=_parse_verdict(report.verdict),
         detail=report.detail,
+        mark=show_mark(report.mark, report.identity_fingerprint),
+        open_id=report.open_id,
     )
 
 

@@ -15,7 +15,10 @@ from hermes_operator.observe.observed import PodView
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """`verdict` is the name of a ResumeVerdict, perhaps of a newer operator's; empty before the node was ever asked."""
+    """`verdict` is the name of a ResumeVerdict, perhaps of a newer operator's; empty before the node was ever asked.
+
+    `mark`: the last that it signed while it was what it had been (hermes_operator.nodes.held_mark); empty: none is known.
+    """
 
     pod: str
     pod_uid: str = ""
@@ -29,6 +32,7 @@ class MemberRecord:
     lost_chats: int = 0
     verdict: str = ""
     detail: str = ""
+    mark: str = ""
 
     @property
     def standing(self) -> KeystoreStanding | None:
@@ -63,18 +67,21 @@ def record_report(
         lost_chats=report.lost,
         verdict=judgement.verdict.name,
         detail="" if judgement.good else judgement.detail,
+        mark=report.mark if judgement.good and report.mark else member.mark,
     )
 
 
 def refresh_member(member: MemberRecord, report: ResumeReport, version: str) -> MemberRecord:
     """A node that did not restart since: only what grows or comes and goes."""
     same = report.identity_fingerprint == member.identity_fingerprint
+    keeps = report.mark if same and report.mark and not member.bad else member.mark
     return replace(
         member,
         version=version or member.version,
         live_chats=report.live_chats,
         generation=max(member.generation, report.generation) if same else member.generation,
         commit_counter=max(member.commit_counter, report.commit_counter) if same else member.commit_counter,
+        mark=keeps,
     )
 
 
@@ -100,6 +107,7 @@ def _parse_member(entry: Mapping[str, Any]) -> MemberRecord:
         lost_chats=entry.get("lostChats", 0),
         verdict=entry.get("resumeVerdict", ""),
         detail=entry.get("resumeDetail", ""),
+        mark=entry.get("keystoreMark", ""),
     )
 
 
@@ -117,5 +125,6 @@ def _render_member(member: MemberRecord) -> dict[str, Any]:
         "lostChats": member.lost_chats,
         "resumeVerdict": member.verdict,
         "resumeDetail": member.detail,
+        "keystoreMark": member.mark,
     }
     return {key: value for key, value in entry.items() if value != ""}

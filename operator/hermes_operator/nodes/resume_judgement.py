@@ -18,7 +18,8 @@ from hermes_operator.nodes.resume_report import ResumeReport, Witness
 def judge_report(report: ResumeReport, witness: Witness | None, known: KeystoreStanding | None) -> ResumeJudgement:
     """Compare a report with the node's witness and the operator's own high-water mark; either may be absent.
 
-    The node's own verdict counts only against it: a node that lost its state cannot vouch for itself.
+    The node's own verdict counts only against it: a node that lost its state cannot vouch for itself. Without a witness it is
+    one on a mark that was handed back, if any.
     """
     found = ResumeEvidence(
         report.standing,
@@ -27,6 +28,8 @@ def judge_report(report: ResumeReport, witness: Witness | None, known: KeystoreS
         missing=report.missing,
         lowered=report.lowered,
     )
+    if report.verdict is ResumeVerdict.ROLLED_BACK and witness is None:
+        return ResumeJudgement(report.verdict, report.detail or "a mark that the node signed proves a later state")
     judged = judge_resume(_strongest(witness, known), found)
     if not judged.good:
         return judged

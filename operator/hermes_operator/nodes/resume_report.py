@@ -10,7 +10,7 @@ from hermes_core.keystore.witness_verdict import KeystoreStanding, ResumeVerdict
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What a node held before its restart (admin.proto, ResumeWitness)."""
+    """What a node held before its restart (admin.proto, ResumeWitness). `mark`: as hermes_operator.nodes.held_mark says."""
 
     node_id: str
     identity_fingerprint: str
@@ -19,6 +19,7 @@ class Witness:
     live_chats: int
     witness_id: str
     digest: str
+    mark: str = ""
 
     @property
     def standing(self) -> KeystoreStanding:
@@ -27,7 +28,10 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class ResumeReport:
-    """What a node tells after its start (admin.proto, ResumeReport); `verdict` is its own comparison with the witness."""
+    """What a node tells after its start (admin.proto, ResumeReport); `verdict` is its own comparison with the witness.
+
+    `mark`: authentic, or empty; `open_id`: hex, the opening that the node is in.
+    """
 
     identity_fingerprint: str
     generation: int
@@ -42,6 +46,8 @@ class ResumeReport:
     lowered: int = 0
     verdict: ResumeVerdict = ResumeVerdict.RESUME_VERDICT_UNSPECIFIED
     detail: str = ""
+    mark: str = ""
+    open_id: str = ""
 
     @property
     def standing(self) -> KeystoreStanding:

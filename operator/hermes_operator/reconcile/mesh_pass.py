@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hermes_operator import names
 from hermes_operator.crd_spec import MeshSpec, parse_mesh
 from hermes_operator.kube import kinds
 from hermes_operator.kube.event import Event
-from hermes_operator.nodes.members import parse_members
+from hermes_operator.nodes.held_mark import find_on_claim, read_authentic
+from hermes_operator.nodes.members import MemberRecord, parse_members
 from hermes_operator.nodes.resume_check import ResumeCheck
 from hermes_operator.observe.observed import Observed
 from hermes_operator.observe.read_mesh import observe_mesh
@@ -96,12 +98,24 @@ class MeshPass:
         self._members |= {member.pod: member for member in reports.members}
         for check in reports.checks:
             self._note(check)
+        for member in reports.members:
+            await self._keep_mark(member)
         await self._tell(tuple(check_event(check) for check in reports.checks))
         for pod, why in reports.unanswered.items():
             extra = {"mesh": self._mesh.name, "namespace": self._mesh.namespace}
             self._context.log.info("no report of %s: %s", pod, why, extra=extra)
         if reports.unanswered:
             self._rechecks.append(self._context.durations.report_retry_s)
+
+    async def _keep_mark(self, member: MemberRecord) -> None:
+        """On its claim as well, once for each verified start: a claim may outlive the mesh, and be adopted by another."""
+        now, kept = read_authentic(member.mark), read_authentic(find_on_claim(self._seen.claims, member.pod))
+        if now is None or member.bad or (kept is not None and kept.open_id == now.open_id):
+            return
+        patch = {"metadata": {"annotations": {names.ANNOTATION_MARK: member.mark}}}
+        claim = names.volume_claim(member.pod)
+        if any(seen["metadata"]["name"] == claim for seen in self._seen.claims):
+            await self._context.api.merge(kinds.CLAIMS, self._mesh.namespace, claim, patch)
 
     async def _apply(self, action: Action) -> None:
         applied = await apply_action(self._context, self._mesh, self._seen, action)
@@ -115,6 +129,7 @@ class MeshPass:
             result = await run_effect(self._context, self._mesh, self._seen, self._members, effect, decision.rollout)
             if result.member is not None:
                 self._members[result.member.pod] = result.member
+                await self._keep_mark(result.member)
             if result.check is not None:
                 self._note(result.check)
                 self._measure_resume(result.check, decision.rollout)

@@ -13,6 +13,7 @@ from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.reconcile.context import PassContext
+from hermes_operator.reconcile.resume_question import ask_resume, recall
 from hermes_operator.rollout.answers import record_check, record_drain, record_witness
 from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
 
@@ -43,7 +44,8 @@ async def run_effect(
         case DrainPod():
             return EffectResult(await _drain(context, pod, token, rollout))
         case CheckResume():
-            return await _check_resume(context, pod, token, members.get(pod.name, MemberRecord(pod.name)), effect, rollout)
+            member = recall(seen, members.get(pod.name, MemberRecord(pod.name)))
+            return await _check_resume(context, pod, token, member, effect, rollout)
 
 
 async def _take_witness(context: PassContext, pod: PodView, token: str, rollout: Rollout) -> Decision:
@@ -66,7 +68,7 @@ async def _check_resume(
     context: PassContext, pod: PodView, token: str, member: MemberRecord, effect: CheckResume, rollout: Rollout
 ) -> EffectResult:
     try:
-        report = await context.nodes.check_resume(pod.name, pod.ip, token, effect.witness)
+        report = await ask_resume(context.nodes, pod, token, effect.witness, member.mark)
         version = await context.nodes.version(pod.ip, token)
     except NodeRequestError as error:
         return EffectResult(record_check(rollout, None, str(error), context.clock()))

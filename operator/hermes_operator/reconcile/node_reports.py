@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator.kube.event import Event
 from hermes_operator.nodes.client import NodeClient, NodeRequestError
 from hermes_operator.nodes.members import MemberRecord, record_report, refresh_member
@@ -13,6 +14,7 @@ from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.nodes.resume_judgement import judge_report
 from hermes_operator.nodes.resume_report import ResumeReport
 from hermes_operator.observe.observed import Observed, PodView
+from hermes_operator.reconcile.resume_question import ask_resume, recall
 
 _TRIGGER = "restart outside of a rollout"
 
@@ -46,23 +48,25 @@ async def read_reports(
 ) -> Reports:
     """Ask all of them at once."""
     pods = tuple(due)
-    answers = await asyncio.gather(*(_ask(nodes, pod, seen.secrets.bearer) for pod in pods))
+    known = [recall(seen, members.get(pod.name, MemberRecord(pod.name))) for pod in pods]
+    asked = (_ask(nodes, pod, seen.secrets.bearer, member.mark) for pod, member in zip(pods, known, strict=True))
+    answers = await asyncio.gather(*asked)
     told: list[MemberRecord] = []
     checks: list[ResumeCheck] = []
     unanswered: dict[str, str] = {}
-    for pod, answer in zip(pods, answers, strict=True):
+    for pod, member, answer in zip(pods, known, answers, strict=True):
         if isinstance(answer, NodeRequestError):
             unanswered[pod.name] = str(answer)
             continue
-        member, check = _judge(members.get(pod.name, MemberRecord(pod.name)), pod, *answer, seen)
-        told.append(member)
+        now, check = _judge(member, pod, *answer, seen)
+        told.append(now)
         checks += [check] if check is not None else []
     return Reports(tuple(told), tuple(checks), unanswered)
 
 
-async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeReport, str] | NodeRequestError:
+async def _ask(nodes: NodeClient, pod: PodView, token: str, mark: str) -> tuple[ResumeReport, str] | NodeRequestError:
     try:
-        return await nodes.check_resume(pod.name, pod.ip, token, None), await nodes.version(pod.ip, token)
+        return await ask_resume(nodes, pod, token, None, mark), await nodes.version(pod.ip, token)
     except NodeRequestError as error:
         return error
 
@@ -70,7 +74,7 @@ async def _ask(nodes: NodeClient, pod: PodView, token: str) -> tuple[ResumeRepor
 def _judge(
     member: MemberRecord, pod: PodView, report: ResumeReport, version: str, seen: Observed
 ) -> tuple[MemberRecord, ResumeCheck | None]:
-    if member.describes(pod):
+    if member.describes(pod) and report.verdict is not ResumeVerdict.ROLLED_BACK:
         return refresh_member(member, report, version), None
     judgement = judge_report(report, None, member.standing)
     started = record_report(member, pod, report, judgement, version)

@@ -129,6 +129,7 @@ def _parse_witness(state: Mapping[str, Any]) -> Witness:
         live_chats=state.get("liveChats", 0),
         witness_id=state.get("witnessId", ""),
         digest=state.get("digest", ""),
+        mark=state.get("mark", ""),
     )
 
 
@@ -141,4 +142,5 @@ def _render_witness(witness: Witness) -> dict[str, Any]:
         "liveChats": witness.live_chats,
         "witnessId": witness.witness_id,
         "digest": witness.digest,
+        **({"mark": witness.mark} if witness.mark else {}),
     }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
+from hermes_core.crypto.signing import Identity
+from hermes_core.keystore.mark import encode_mark, read_mark, sign_mark
+from hermes_core.keystore.state import KeystoreMark
 from hermes_operator.observe.secrets import decode_secret
 from tests.component.operator.fake_kubernetes import FakeKubernetes, Json
 
@@ -21,6 +26,31 @@ class FakeDisk:
     generation: int = 1
     chats: int = 4
     witness: str = ""
+    signer: Identity | None = None
+    openings: list[bytes] = field(default_factory=list)
+    """Ids of those that this volume knows; the last is the present one."""
+
+    def open(self) -> None:
+        """A node starts on it."""
+        self.counter += 1
+        self.openings.append(secrets.token_bytes(16))
+
+    @property
+    def mark(self) -> str:
+        """Base64, as the admin API has it; empty for a node whose marks do not matter here."""
+        if self.signer is None:
+            return ""
+        signed = sign_mark(self.signer, self.openings[-1], KeystoreMark(self.generation, self.counter))
+        return base64.b64encode(encode_mark(signed)).decode()
+
+    def judge(self, mark: str) -> str:
+        """As a node does: once, and counting goes on above it."""
+        said = read_mark(base64.b64decode(mark))
+        if said.open_id in self.openings:
+            return "RESUMED"
+        self.openings.insert(0, said.open_id)
+        self.counter = max(self.counter, said.commit_counter) + 1
+        return "ROLLED_BACK"
 
 
 @dataclass
@@ -59,17 +89,22 @@ class FakeNodes:
         disk = self.disks[pod]
         mark = {"generation": str(disk.generation), "commit_counter": str(disk.counter)}
         common: Json = {"node_id": pod, "identity_fingerprint": disk.identity, "keystore": mark, "live_chats": disk.chats}
+        common |= {"mark": disk.mark}
+        opening = {"open_id": disk.openings[-1].hex()}
         answer: Json | None = None
         match asked:
             case "POST /resume/witness":
                 disk.witness = f"w{disk.counter}"
                 answer = common | {"witness_id": disk.witness, "digest": "00"}
             case "GET /resume":
-                answer = common | {"resumed": disk.chats}
+                answer = common | opening | {"resumed": disk.chats}
+            case "POST /resume/mark":
+                verdict = disk.judge(json.loads(body)["mark"])
+                answer = common | opening | {"resumed": disk.chats, "verdict": verdict, "mark": disk.mark}
             case "POST /resume":
                 known = json.loads(body)["witness_id"] == disk.witness
                 verdict = "RESUMED" if known else "RECORDS_MISSING"
-                answer = common | {"resumed": disk.chats, "missing": 0 if known else 4, "verdict": verdict}
+                answer = common | opening | {"resumed": disk.chats, "missing": 0 if known else 4, "verdict": verdict}
             case "GET /mesh/members":
                 answer = {"members": [{"node_id": pod, "self": True, "version": "9.9.9"}]}
             case "POST /drain":
@@ -127,7 +162,7 @@ class FakeNodes:
         labels = body["spec"]["template"]["metadata"]["labels"] | {"controller-revision-hash": revision}
         ordinal = int(name.rpartition("-")[2])
         self.disks.setdefault(name, FakeDisk(f"identity-{name}"))
-        self.disks[name].counter += 1
+        self.disks[name].open()
         metadata = {"name": name, "namespace": self.namespace, "labels": labels}
         pod = {
             "metadata": metadata,

@@ -12,6 +12,7 @@ from aiohttp import web
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeRequestError
+from hermes_operator.nodes.held_mark import is_of_another_opening, read_authentic
 from hermes_operator.nodes.resume_judgement import judge_report
 
 
@@ -30,6 +31,9 @@ async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession)
         with pytest.raises(NodeRequestError, match=f"expected other at this address; {node} answered"):
             await client.take_witness("other", "127.0.0.1", token)
         assert witness.witness_id
+        assert read_authentic(witness.mark) is not None
+        before = await client.check_resume(node, "127.0.0.1", token, None)
+        assert not is_of_another_opening(before.mark, before.open_id)
         assert await client.version("127.0.0.1", token)
         await client.drain("127.0.0.1", token)
         await mesh.kill(0)
@@ -37,6 +41,8 @@ async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession)
         report = await client.check_resume(node, "127.0.0.1", token, witness)
         assert judge_report(report, witness, None).good, report
         assert judge_report(await client.check_resume(node, "127.0.0.1", token, None), None, None).good
+        assert is_of_another_opening(witness.mark, report.open_id)
+        assert (await client.hand_back(node, "127.0.0.1", token, witness.mark)).verdict is ResumeVerdict.RESUMED
         newer = replace(witness, commit_counter=witness.commit_counter + 10**6)
         asked = await client.check_resume(node, "127.0.0.1", token, newer)
         assert judge_report(asked, newer, None).verdict.name == "ROLLED_BACK"

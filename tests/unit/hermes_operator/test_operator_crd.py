@@ -102,7 +102,7 @@ def test_status_that_is_written_is_in_the_schema() -> None:
     assert set(status["properties"]["rollout"]["properties"]["step"]["enum"]) == {step.value for step in RolloutStep}
     from hermes_operator.nodes.members import MemberRecord
 
-    entry = render_members([MemberRecord("demo-0", "u", 1, "f", "v", 1, 1, 1, 1, 1, "RESUMED", "d")])[0]
+    entry = render_members([MemberRecord("demo-0", "u", 1, "f", "v", 1, 1, 1, 1, 1, "RESUMED", "d", "m")])[0]
     assert set(entry) == set(status["properties"]["members"]["items"]["properties"])
 
 
