@@ -55,6 +55,9 @@ class KeystoreSpec(Limited):
     passphrase_secret_ref: SecretKeyRef | None = None
     argon2: Argon2Spec = field(default_factory=Argon2Spec)
     rotation_interval_s: RotationIntervalS = default(RotationIntervalS)
+    on_rollback: limits.OnRollback = default(limits.OnRollback)
+    witness_wait_s: limits.WitnessWaitS = default(limits.WitnessWaitS)
+    opening_wait_s: limits.OpeningWaitS = default(limits.OpeningWaitS)
 
 
 @dataclass(frozen=True, slots=True)

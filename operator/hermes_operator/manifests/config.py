@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from hermes_operator import names
-from hermes_operator.crd_spec import MeshSpec
+from hermes_operator.crd_spec import KeystoreSpec, MeshSpec
 from hermes_operator.manifests.objects import Manifest, build_metadata, canonical_hash
 
 Setting = str | int | float | bool | list[str]
@@ -39,6 +39,7 @@ def render_node_config(mesh: MeshSpec) -> str:
             "seeds": [f"dns:{peers}:{names.MESH_PORT}"],
             "tls_ca": f"{names.TLS_DIR}/{names.CA_CERT_KEY}",
             "churn_grace_s": cleanup.churn_grace_s,
+            **_changed(keystore, "witness_wait_s", "opening_wait_s"),
         },
         "admin": {"listen": f"0.0.0.0:{names.ADMIN_PORT}", "token_file": f"{names.ADMIN_DIR}/{names.TOKEN_KEY}"},
         "keystore": {
@@ -48,6 +49,7 @@ def render_node_config(mesh: MeshSpec) -> str:
             "argon2_time_cost": keystore.argon2.time_cost,
             "argon2_lanes": keystore.argon2.lanes,
             "rotate_interval_s": keystore.rotation_interval_s,
+            **_changed(keystore, "on_rollback"),
         },
         "crypto": asdict(mesh.crypto),
         "limits": asdict(mesh.limits),
@@ -59,6 +61,12 @@ def render_node_config(mesh: MeshSpec) -> str:
         "log": {"format": "json"},
     }
     return "\n".join(_render_section(name, settings) for name, settings in sections.items())
+
+
+def _changed(keystore: KeystoreSpec, *fields: str) -> dict[str, Setting]:
+    """Those that are not the default: a mesh that sets none is rendered as before there were any, and no pod restarts."""
+    plain = KeystoreSpec()
+    return {name: getattr(keystore, name) for name in fields if getattr(keystore, name) != getattr(plain, name)}
 
 
 def _render_section(name: str, settings: Mapping[str, Setting]) -> str:

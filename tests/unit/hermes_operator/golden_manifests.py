@@ -34,6 +34,7 @@ SPECS: dict[str, dict[str, Any]] = {
         "cleanup": {"idleTimeout": "1h", "handshakeTimeout": "500ms", "churnGrace": "0s", "drainTimeout": "1m30s"},
         "rollout": {"maxWaitSeconds": 60},
     },
+    "wary-of-old-volumes": {"keystore": {"onRollback": "exit", "witnessWait": "5s", "openingWait": "1m"}},
     "everything-of-a-pod": {
         "image": "registry.example/hermes:1.2.3",
         "imagePullPolicy": "Always",

@@ -46,6 +46,7 @@ def test_nothing_but_the_spec_moves_the_template() -> None:
         mesh_of({"rollout": {"paused": True, "maxWaitSeconds": 10}}),
         mesh_of({"service": {"type": "NodePort"}}),
         mesh_of({"keystore": {"size": "9Gi", "retentionPolicy": "Delete"}}),
+        mesh_of({"keystore": {"onRollback": "quarantine", "witnessWait": "2s", "openingWait": "15s"}}),
         mesh_of(generation=99, resourceVersion="1"),
     ):
         assert build_pod_template(same, "secret") == base
@@ -53,6 +54,8 @@ def test_nothing_but_the_spec_moves_the_template() -> None:
         mesh_of({"image": "hermes:2"}),
         mesh_of({"crypto": {"window": 1}}),
         mesh_of({"keystore": {"rotationInterval": "1h"}}),
+        mesh_of({"keystore": {"onRollback": "exit"}}),
+        mesh_of({"keystore": {"openingWait": "1m"}}),
         mesh_of(annotations={names.ANNOTATION_RESTARTED: "x"}),
     ):
         assert build_pod_template(other, "secret") != base
