@@ -90,6 +90,28 @@ TAMPER_CASES = (
 )
 
 
+DOUBT = f'hermes_clock_doubts_total{{{M},pod="a-0",doubt="later"}}'
+_DOUBTED = (
+    Firing(
+        "warning",
+        "Node a-0 of mesh chat/a does not believe its clock (later, 1 starts). Nothing ends by it, and its chats are rekeyed.",
+        POD | {"doubt": "later"},
+    ),
+)
+CLOCK_CASES = (
+    Case(
+        "a start with a wrong clock is told at once, and for an hour",
+        "HermesClockInDoubt",
+        {DOUBT: "_x20 1x140"},
+        (At("18m"), At("24m", _DOUBTED), At("60m", _DOUBTED), At("110m")),
+    ),
+    never(
+        "a start with a right one", "HermesClockInDoubt", {DOUBT: "_x20 0x60", "hermes_keystore_sealed": "1x80"}, "24m", "50m"
+    ),
+    never("an old doubt is over", "HermesClockInDoubt", {DOUBT: "1x90"}, "85m"),
+)
+
+
 def ratchet(advances: str, failures: str) -> dict[str, str]:
     return {
         f'hermes_ratchet_advances_total{{{M},pod="a-0",channel="leg"}}': advances,
@@ -153,4 +175,4 @@ DESYNC_CASES = (
     never("three chats of twenty", "HermesResumeDesyncHigh", resumes("0x20 20x70", "0x20 3x70"), "26m", "30m"),
 )
 
-CASES = (*SEALED_CASES, *ROLLBACK_CASES, *TAMPER_CASES, *RATCHET_CASES, *REPLAY_CASES, *DESYNC_CASES)
+CASES = (*SEALED_CASES, *ROLLBACK_CASES, *TAMPER_CASES, *CLOCK_CASES, *RATCHET_CASES, *REPLAY_CASES, *DESYNC_CASES)

@@ -59,6 +59,17 @@ ALERTS = (
         keep="1h",
     ),
     Alert(
+        name="HermesClockInDoubt",
+        severity=Severity.WARNING,
+        summary="A node of a HermesMesh started with a clock that cannot be right.",
+        description=(
+            f"{SOME_NODE} does not believe its clock ({{{{ $labels.doubt }}}}, {COUNT} starts). "
+            "Nothing ends by it, and its chats are rekeyed."
+        ),
+        expr=risen("hermes_clock_doubts_total", "namespace, mesh, pod, doubt"),
+        keep="1h",
+    ),
+    Alert(
         name="HermesRatchetFailuresHigh",
         severity=Severity.WARNING,
         summary="A HermesMesh refuses frames that do not authenticate.",

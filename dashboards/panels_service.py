@@ -86,6 +86,13 @@ WELL = PanelRow(
             steps=GOOD_WHEN_ZERO,
             alert="HermesKeystoreRollbackDetected",
         ),
+        _stat(
+            "Clocks in doubt",
+            "Starts of the running nodes with a clock that contradicted the last time seen: their chats are rekeyed.",
+            f"sum(hermes_clock_doubts_total{{{POD}}})",
+            steps=GOOD_WHEN_ZERO,
+            alert="HermesClockInDoubt",
+        ),
     ),
 )
 
