@@ -116,7 +116,7 @@ def _ignore_dead_coroutines(unraisable: Any) -> None:
 
 
 def _hook_keystore() -> None:
-    real_init, real_commit = Keystore.__init__, Keystore.commit
+    real_init, real_commit = Keystore.__init__, Keystore._commit_at
 
     def init(self: Keystore, *args: Any) -> None:
         real_init(self, *args)
@@ -124,15 +124,15 @@ def _hook_keystore() -> None:
         if _listener is not None and process is not None:
             _listener.keystore_opened(process, self)
 
-    def commit(self: Keystore, puts: Any, deletes: Any = ()) -> Any:
-        mark = real_commit(self, puts, deletes)
+    def commit(self: Keystore, counter: int, puts: Any, deletes: Any = ()) -> Any:
+        mark = real_commit(self, counter, puts, deletes)
         process = CURRENT.get()
         if _listener is not None and process is not None:
             _listener.committed(process, puts, deletes)
         return mark
 
     Keystore.__init__ = init  # type: ignore[method-assign, assignment]
-    Keystore.commit = commit  # type: ignore[method-assign]
+    Keystore._commit_at = commit  # type: ignore[method-assign]
 
 
 def _hook_relay() -> None:

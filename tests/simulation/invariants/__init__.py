@@ -9,6 +9,7 @@ from tests.simulation.invariants.commits import DiskAheadOfWire
 from tests.simulation.invariants.controls import ControlsCountAsSent
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
+from tests.simulation.invariants.marks import MarksAreJudged
 from tests.simulation.invariants.order import HopsKeepTheOrder
 from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.remains import NothingRemains
@@ -32,5 +33,6 @@ ALL: tuple[type[Invariant], ...] = (
     NothingRemains,
     AcknowledgedMeansTaken,
     ControlsCountAsSent,
+    MarksAreJudged,
 )
 """The ledger (tests/simulation/ledger.py) holds the last one: exactly once, in order."""

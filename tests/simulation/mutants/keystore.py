@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
+from hermes_core.keystore.lineage import Lineage
+from hermes_node.chats.openings import KeystoreMarks
 from hermes_node.keystore import Keystore, Table
 from hermes_node.keystore import store as keystore_store
 from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.marks import MarksAreJudged
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.wiping import StoppedMeansWiped
 from tests.simulation.mutants.mutant import Catalogue, Patches, Room
@@ -34,6 +38,27 @@ def _(patches: Patches) -> None:
         return connection
 
     former = patches.set(keystore_store, "open_for_writing", open_for_writing)
+
+
+@KEYSTORE.add(
+    "app-marks-ignored",
+    "A mark that an app hands back is ignored.",
+    MarksAreJudged.name,
+    schedule="mended-an-old-volume-is-noticed-by-no-node.json",
+)
+def _(patches: Patches) -> None:
+    patches.set(KeystoreMarks, "proves_rollback", lambda *_: False)
+
+
+@KEYSTORE.add(
+    "opening-left-at-its-start", "A lineage forgets how far the opening before came.", MarksAreJudged.name, starts_at=1
+)
+def _(patches: Patches) -> None:
+    def begin(self: Lineage, open_id: bytes, found: int) -> Lineage:
+        begun: Lineage = former(self, open_id, found)
+        return replace(begun, openings=tuple(replace(it, reached=min(it.reached, it.start)) for it in begun.openings))
+
+    former = patches.set(Lineage, "begin", begin)
 
 
 @KEYSTORE.add("keys-not-wiped", "A keystore that is closed leaves its keys in memory.", StoppedMeansWiped.name, starts_at=6)
