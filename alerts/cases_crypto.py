@@ -100,6 +100,12 @@ _DOUBTED = (
 )
 CLOCK_CASES = (
     Case(
+        "a restart with a wrong clock is told at once, and for an hour",
+        "HermesClockInDoubt",
+        {DOUBT: "0x20 1x140"},
+        (At("18m"), At("24m", _DOUBTED), At("60m", _DOUBTED), At("110m")),
+    ),
+    Case(
         "a start with a wrong clock is told at once, and for an hour",
         "HermesClockInDoubt",
         {DOUBT: "_x20 1x140"},
