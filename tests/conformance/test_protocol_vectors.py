@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from hermes_core.handshake.key_schedule import EpochKeys
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, Role, derive_app_id
+from hermes_core.keystore.lineage import Lineage, Opening, judge_mark
+from hermes_core.keystore.mark import encode_mark, parse_mark, sign_mark
+from hermes_core.keystore.state import KeystoreMark
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import Hello
 from hermes_core.mesh.opening_check import WITNESSES
@@ -47,6 +51,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 HASHES = {"sha256": HashId.SHA256, "sha512": HashId.SHA512}
 KINDS = {"end-to-end": ChannelKind.END_TO_END, "leg": ChannelKind.LEG, "tieline": ChannelKind.TIELINE}
 TEXT_FIELDS = {
+    "verdict",
     "hash",
     "kind",
     "node_id",
@@ -256,6 +261,19 @@ def test_frames(case: dict[str, Any]) -> None:
     assert receiver.open(case["frame"], 0.0, nonce=given, aad_suffix=suffix) == case["plaintext"]
 
 
+@pytest.mark.parametrize("case", load("marks"))
+def test_mark(case: dict[str, Any]) -> None:
+    standing = KeystoreMark(case["generation"], case["commit_counter"])
+    signed = sign_mark(Identity.from_seed(secret(case["seed"])), case["open_id"], standing)
+    assert encode_mark(signed) == case["mark"]
+    assert parse_mark(case["mark"]) == signed
+    openings = [Opening(it["open_id"], it["start"], it["reached"]) for it in case["openings"]]
+    openings[0] = replace(openings[0], former_key=case["former_key"])
+    lineage = Lineage(tuple(openings), case["settled"], (case["noted"],) if case["noted"] else ())
+    keys = {case["node_key"]} | lineage.former_keys
+    assert judge_mark(lineage, case["counter"], keys, signed)[0].name == case["verdict"]
+
+
 @pytest.mark.parametrize("case", load("ring"))
 def test_ring(case: dict[str, Any]) -> None:
     members = [NodeId(name) for name in case["members"].split(",")]
@@ -302,6 +320,6 @@ def test_resume(case: dict[str, Any]) -> None:
 
 def test_every_file_is_run() -> None:
     tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_handshake]
-    tests += [test_chain_steps, test_frames, test_padding, test_ring, test_acks, test_resume]
+    tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}

@@ -316,6 +316,34 @@ def make_resume() -> Iterator[Case]:
                 }
 
 
+def make_marks() -> Iterator[Case]:
+    """A lineage of three openings that stands at commit 60, and one mark after another that somebody hands back."""
+    seed, stranger = fill("mark node"), fill("mark stranger")
+    ids = [fill(f"mark opening {number}", 16) for number in range(5)]
+    openings = [(ids[0], 10, 20), (ids[1], 21, 40), (ids[2], 41, 0)]
+    handed = [(0, 10), (0, 11), (0, 20), (0, 21), (1, 40), (1, 41), (2, 60), (2, 61), (3, 10), (3, 11), (3, 99), (4, 99)]
+    for settled, former in ((0, False), (0, True), (30, False)):
+        for opening, commit in handed:
+            for signer in (seed, stranger):
+                mark = ref.mark(signer, ids[opening], 3, commit)
+                noted = [ids[4]] if settled else []
+                verdict = ref.judge_mark(openings, settled, noted, 60, signer == seed or former, mark)
+                yield {
+                    "seed": signer,
+                    "open_id": ids[opening],
+                    "generation": 3,
+                    "commit_counter": commit,
+                    "mark": mark,
+                    "node_key": ref.public_key(seed),
+                    "former_key": ref.public_key(stranger) if former else b"",
+                    "openings": [{"open_id": opened, "start": start, "reached": until} for opened, start, until in openings],
+                    "settled": settled,
+                    "noted": b"".join(noted),
+                    "counter": 60,
+                    "verdict": verdict,
+                }
+
+
 FILES = {
     "connect": (make_connect, "Connect: what both sign, the transcript, the keys"),
     "join": (make_join, "Mesh: proofs, transcript, keys"),
@@ -326,6 +354,7 @@ FILES = {
     "padding": (make_padding, "Content: padded plaintexts of end-to-end frames; long ones by their lengths alone"),
     "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
     "ring": (make_ring, "Witnesses: the three that a node's name finds on the ring"),
+    "marks": (make_marks, "Witnesses: marks, and what each proves of a lineage"),
     "resume": (make_resume, "Resume: claims and their tags"),
 }
 

@@ -114,6 +114,19 @@ def mark(seed: bytes, open_id: bytes, generation: int, commit_counter: int) -> b
     return body + sign(seed, b"hermes/v2 keystore mark" + body)
 
 
+def judge_mark(
+    openings: list[tuple[bytes, int, int]], settled: int, noted: list[bytes], counter: int, own: bool, mark_bytes: bytes
+) -> str:
+    """Each opening: id, start, reached; the last is the present one. `own`: the mark's key is the node's, or was."""
+    open_id, commit = mark_bytes[32:48], int.from_bytes(mark_bytes[56:64], "big")
+    if not own or commit <= openings[0][1]:
+        return "IGNORED"
+    reached = {opened: until for opened, _, until in openings} | {openings[-1][0]: counter}
+    if commit <= reached.get(open_id, -1):
+        return "FINE"
+    return "IGNORED" if commit <= settled or open_id in noted else "ROLLED_BACK"
+
+
 def session_transcript(hello_bytes: bytes, stamp: int, app_signature: bytes, settings_bytes: bytes) -> bytes:
     return digest("sha256", hello_bytes + u64(stamp) + app_signature + lp(settings_bytes))
 
