@@ -97,6 +97,10 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "The node is about to leave and takes no new chats.",
         "Connect to another node; live chats resume when this one is back.",
     ),
+    ErrorCode.UNSUPPORTED: (
+        "The two ends allow no suite in common, or only such as are below the one their chat uses.",
+        "Allow one that the other end allows too; one that used a stronger suite is opened anew to go on with less.",
+    ),
     ErrorCode.INTERNAL: (
         "A defect of the node; nothing of the request took effect.",
         "Report it with the node's log line `unexpected_error`.",

@@ -34,6 +34,7 @@ class ErrorCode(IntEnum):
     LIMIT_EXCEEDED = 23
     KEYSTORE_SEALED = 24
     DRAINING = 25
+    UNSUPPORTED = 26
     INTERNAL = 27
     SESSION_REPLACED = 28
     OFFER_OUTDATED = 29
@@ -192,6 +193,7 @@ DEFAULT_SCOPE: dict[ErrorCode, ErrorScope] = {
     ErrorCode.LIMIT_EXCEEDED: ErrorScope.FRAME,
     ErrorCode.KEYSTORE_SEALED: ErrorScope.STREAM,
     ErrorCode.DRAINING: ErrorScope.FRAME,
+    ErrorCode.UNSUPPORTED: ErrorScope.CHAT,
     ErrorCode.INTERNAL: ErrorScope.FRAME,
     ErrorCode.SESSION_REPLACED: ErrorScope.STREAM,
     ErrorCode.OFFER_OUTDATED: ErrorScope.FRAME,

@@ -43,6 +43,7 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
             | ErrorCode.DRAINING
             | ErrorCode.SESSION_REPLACED
             | ErrorCode.OFFER_OUTDATED
+            | ErrorCode.UNSUPPORTED
             | ErrorCode.CLOCK_SKEW
         ):
             return HandshakeResult.REFUSED

@@ -73,6 +73,7 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     LIMIT_EXCEEDED: _ErrorCode.ValueType  # 23
     KEYSTORE_SEALED: _ErrorCode.ValueType  # 24
     DRAINING: _ErrorCode.ValueType  # 25
+    UNSUPPORTED: _ErrorCode.ValueType  # 26
     INTERNAL: _ErrorCode.ValueType  # 27
     SESSION_REPLACED: _ErrorCode.ValueType  # 28
     OFFER_OUTDATED: _ErrorCode.ValueType  # 29
@@ -105,6 +106,7 @@ BACKPRESSURE: ErrorCode.ValueType  # 22
 LIMIT_EXCEEDED: ErrorCode.ValueType  # 23
 KEYSTORE_SEALED: ErrorCode.ValueType  # 24
 DRAINING: ErrorCode.ValueType  # 25
+UNSUPPORTED: ErrorCode.ValueType  # 26
 INTERNAL: ErrorCode.ValueType  # 27
 SESSION_REPLACED: ErrorCode.ValueType  # 28
 OFFER_OUTDATED: ErrorCode.ValueType  # 29

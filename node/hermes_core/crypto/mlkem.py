@@ -1,0 +1,85 @@
+"""ML-KEM-768 (FIPS 203): a key pair for one handshake, a secret under the peer's key, and that secret back.
+
+The library keeps the private key in memory of its own and frees it with the object; it hands shared secrets out as `bytes`,
+which nobody can wipe: they are copied into a SecretBytes, and dropped at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+
+from hermes_core.crypto.random import RandomSource, generate_secret
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.errors import ErrorCode, ProtocolError
+
+ENCAPSULATION_KEY_BYTES: Final = 1_184
+CIPHERTEXT_BYTES: Final = 1_088
+SHARED_SECRET_BYTES: Final = 32
+SEED_BYTES: Final = 64
+"""d ‖ z of FIPS 203, algorithm 16."""
+
+
+class DecapsulationKey(Protocol):
+    """The private half, for one ciphertext; `public` is the encapsulation key, 1,184 bytes."""
+
+    @property
+    def public(self) -> bytes: ...
+
+    def decapsulate(self, ciphertext: bytes) -> SecretBytes:
+        """32 bytes. INVALID_FRAME for a wrong length; a wrong ciphertext gives another secret, and no error."""
+
+    def wipe(self) -> None: ...
+
+
+class Kem(Protocol):
+    """What a handshake needs of ML-KEM-768. A simulation hands in one that repeats: encapsulation draws bytes of its own."""
+
+    def generate(self, random: RandomSource) -> DecapsulationKey: ...
+
+    def encapsulate(self, public: bytes, random: RandomSource) -> tuple[SecretBytes, bytes]:
+        """(shared secret, ciphertext of 1,088 bytes). INVALID_FRAME for a wrong length, INVALID_KEY for a key that is none."""
+
+
+class _Key:
+    """The library's private key until it is wiped; afterwards every use raises ValueError."""
+
+    __slots__ = ("_private", "public")
+
+    def __init__(self, seed: SecretBytes) -> None:
+        """`seed`: 64 bytes, wiped here."""
+        self._private: MLKEM768PrivateKey | None = MLKEM768PrivateKey.from_seed_bytes(seed.buffer)
+        seed.wipe()
+        self.public = self._private.public_key().public_bytes_raw()
+
+    def decapsulate(self, ciphertext: bytes) -> SecretBytes:
+        if len(ciphertext) != CIPHERTEXT_BYTES:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, f"a ciphertext has {CIPHERTEXT_BYTES} bytes")
+        if self._private is None:
+            raise ValueError("key was wiped")
+        return SecretBytes.take(bytearray(self._private.decapsulate(ciphertext)))
+
+    def wipe(self) -> None:
+        self._private = None  # the library clears it with its last reference
+
+
+class MlKem768:
+    """The real one. It takes the seed of a key from `random`; encapsulation asks the operating system itself."""
+
+    def generate(self, random: RandomSource) -> _Key:
+        return _Key(generate_secret(SEED_BYTES, random))
+
+    def encapsulate(self, public: bytes, random: RandomSource) -> tuple[SecretBytes, bytes]:
+        del random
+        if len(public) != ENCAPSULATION_KEY_BYTES:
+            raise ProtocolError(ErrorCode.INVALID_FRAME, f"an encapsulation key has {ENCAPSULATION_KEY_BYTES} bytes")
+        try:
+            key = MLKEM768PublicKey.from_public_bytes(public)
+        except ValueError:  # FIPS 203, 7.2: a coefficient is not below q, so that two encodings would name one key
+            raise ProtocolError(ErrorCode.INVALID_KEY, "encapsulation key is not canonical") from None
+        shared, ciphertext = key.encapsulate()
+        return SecretBytes.take(bytearray(shared)), ciphertext
+
+
+ML_KEM_768: Final = MlKem768()
