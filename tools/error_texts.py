@@ -27,7 +27,7 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
     ),
     ErrorCode.KEY_MISMATCH: (
         "The two ends of a handshake derived different keys, so the confirmation tag is wrong.",
-        "Check that both ends use the same hash and protocol version; then open the chat again.",
+        "Check that both ends use the same protocol version; then open the chat again.",
     ),
     ErrorCode.KEY_VERSION_MISMATCH: (
         "A statement or frame names another epoch than the one that comes next or is in use.",

@@ -100,7 +100,9 @@ def _build_plain(tunable: Tunable) -> Schema:
     schema: Schema = {"description": known.pop("description"), "type": known.pop("type", "string")}
     if tunable.type is int:
         schema["format"] = "int32" if known["maximum"] <= _MAX_INT32 else "int64"
-    return schema | known | {"default": tunable.default}
+    if tunable.many:
+        known["items"] = {"type": "string"} | known["items"]
+    return schema | known | {"default": list(tunable.default) if tunable.many else tunable.default}
 
 
 def _build_duration(tunable: Tunable) -> Schema:

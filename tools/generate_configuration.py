@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import Field, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hermes_core.bounds import Tunable, rules_of, tunables_of
 from hermes_node.config.sections import SECTIONS
@@ -25,7 +25,7 @@ files it names. An unknown name is refused, and the nearest known one is named. 
 
 A node that refuses its configuration ends with exit code 78 and one line that names the setting, and has written nothing.
 """
-_TYPES: dict[Any, str] = {int: "whole number", float: "number", bool: "true or false", tuple[str, ...]: "list of texts"}
+_TYPES: dict[Any, str] = {int: "whole number", float: "number", bool: "true or false"}
 
 
 def render() -> Files:
@@ -42,13 +42,16 @@ def _row(section: type[Any], item: Field[Any], hint: Any) -> str:
     plain, meta = get_args(hint)
     tunable = tunables_of(section).get(item.name)
     unit = f" ({tunable.unit})" if tunable is not None and tunable.unit else ""
+    kind = "list of texts" if get_origin(plain) is tuple else _TYPES.get(plain, "text")
     default = json.dumps(list(item.default) if isinstance(item.default, tuple) else item.default)
     said = [meta.description] + ([_allowed(tunable)] if tunable is not None else []) + _rules(section, item.name)
     meaning = " ".join(said).replace("|", "\\|")
-    return f"| `{item.name}` | {_TYPES.get(plain, 'text')}{unit} | `{default}` | {meaning} |\n"
+    return f"| `{item.name}` | {kind}{unit} | `{default}` | {meaning} |\n"
 
 
 def _allowed(tunable: Tunable) -> str:
+    if tunable.many:
+        return f"A list of {', '.join(tunable.choices)}."
     if tunable.choices:
         return f"One of {', '.join(tunable.choices)}."
     return f"From {tunable.low:,} to {tunable.high:,}."

@@ -99,7 +99,7 @@ class HermesClient:
         self.home: NodeId | None = None
 
     async def __aenter__(self) -> Self:
-        self._driver = AppDriver(self._identity, self._params, self._host.random, self._host.wall)
+        self._driver = AppDriver(self._identity, self._params, self._host)
         self._runner = asyncio.create_task(self._run(), name="hermes-client")
         try:
             await self.wait_connected(self._connect_timeout_s)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 
 from hermes_client.chat import Chat
+from hermes_client.host import ClientHost
 from hermes_client.signal import Signal
-from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
 from hermes_core.endpoint.params import AppParams
@@ -27,10 +26,10 @@ _log = logging.getLogger("hermes.client")
 class AppDriver:
     """Everything here is plain code on one event loop. `wake` is set when the machine has something to send."""
 
-    def __init__(self, identity: Identity, params: AppParams, random: RandomSource, wall: Callable[[], float]) -> None:
-        self._machine = AppChats(identity=identity, params=params, random=random)
+    def __init__(self, identity: Identity, params: AppParams, host: ClientHost) -> None:
+        self._machine = AppChats(identity=identity, params=params, random=host.random, kem=host.kem)
         self._loop = asyncio.get_running_loop()
-        self._wall = wall
+        self._wall = host.wall
         self._timer = InputsFirst(self._loop.time, self._handle_timer)
         self._to_acknowledge: dict[ChatId, int] = {}
         self.outbound: deque[ClientMessage] = deque()

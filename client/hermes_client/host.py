@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hermes_client.tls import ClientTls, PlainText, open_channel
+from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_wire.byte_stream import Connection, GrpcConnection
 
@@ -21,6 +22,7 @@ class ClientHost:
     """
 
     random: RandomSource
+    kem: Kem
     wall: Callable[[], float]
     connect: Callable[[str, ClientTls | PlainText], Connection]
 
@@ -30,5 +32,5 @@ def connect_grpc(address: str, tls: ClientTls | PlainText) -> GrpcConnection:
     return GrpcConnection(open_channel(address, tls))
 
 
-SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, time.time, connect_grpc)
+SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, ML_KEM_768, time.time, connect_grpc)
 """The real one."""

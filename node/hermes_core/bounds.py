@@ -16,7 +16,7 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -72,7 +72,7 @@ def at_least_twice(other: Any, why: str) -> Relation:
 
 @dataclass(frozen=True, slots=True)
 class Tunable:
-    """One tunable as its annotation `kind` tells it. `low` and `high` are allowed; None for a choice of words."""
+    """One tunable as its annotation `kind` tells it. `low` and `high` are allowed; None for a choice of words, or several."""
 
     kind: Any
     default: Any
@@ -84,18 +84,25 @@ class Tunable:
 
     @property
     def type(self) -> Any:
-        """int, float, or a Literal."""
+        """int, float, a Literal, or a tuple of one Literal."""
         return get_args(self.kind)[0]
 
     @property
+    def many(self) -> bool:
+        """A list of words to choose from."""
+        return get_origin(self.type) is tuple
+
+    @property
     def choices(self) -> tuple[str, ...]:
-        return get_args(self.type)
+        return get_args(get_args(self.type)[0] if self.many else self.type)
 
     def refuse(self, value: object) -> str:
         """What is wrong with this value; empty when it may be."""
         try:
             msgspec.convert(value, self.kind)
         except msgspec.ValidationError:
+            if self.many:
+                return f"{quote(value)} is not a list of 1 to {len(self.choices)} of {', '.join(self.choices)}"
             if self.choices:
                 return f"{quote(value)} is not one of {', '.join(self.choices)}"
             # Python refuses to write a number of thousands of digits.
@@ -112,6 +119,11 @@ def bounds(default: float, low: float, high: float, unit: str, text: str, rule: 
 def choice(default: str, text: str) -> msgspec.Meta:
     """The annotation of a `Literal`."""
     return msgspec.Meta(description=text, extra={"default": default, "unit": "", "rule": None})
+
+
+def choices(default: tuple[str, ...], most: int, text: str) -> msgspec.Meta:
+    """The annotation of a `tuple[Literal, ...]`: a list in an order that counts, of 1 to `most`."""
+    return msgspec.Meta(min_length=1, max_length=most, description=text, extra={"default": default, "unit": "", "rule": None})
 
 
 def default(kind: Any) -> Any:

@@ -6,9 +6,9 @@ Node settings, the core's parameters, the HermesMesh definition, the operator's 
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
-from hermes_core.bounds import at_least_twice, at_most, bounds, choice
+from hermes_core.bounds import at_least_twice, at_most, bounds, choice, choices
 
 _HOUR_S: Final = 3600
 _DAY_S: Final = 24 * _HOUR_S
@@ -35,9 +35,14 @@ ADMIN_PORT: Final = 9090
 _MAX_SKIP: Final = 4096
 
 # Channels.
-Hash = Annotated[
-    Literal["sha256", "sha512"],
-    choice("sha256", "Hash of handshake and ratchet of new channels; both ends of a chat must use the same."),
+SuiteName = Literal["x25519-sha256", "x25519-sha512", "x25519-mlkem768-sha256", "x25519-mlkem768-sha512"]
+Suites = Annotated[
+    tuple[SuiteName, ...],
+    choices(
+        ("x25519-sha256",),
+        len(get_args(SuiteName)),
+        "Suites that the hops of a node's chats may use, the preferred first; a hop never goes below the one that it has used.",
+    ),
 ]
 MaxSkip = Annotated[int, bounds(1024, 1, _MAX_SKIP, "positions", "How far a resume may move a position forward.")]
 _FOLLOWED = at_most(MaxSkip, "after a restart a sender is up to a window ahead, and its peer must be able to follow")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
@@ -22,6 +23,7 @@ class Host:
     """`wall` and `monotonic` in seconds. `build_backend`: what wraps the master key, from passphrase and cost."""
 
     random: RandomSource
+    kem: Kem
     wall: Callable[[], float]
     monotonic: Callable[[], float]
     connect: Connector
@@ -29,5 +31,5 @@ class Host:
     build_transport: Callable[[LimitsSection, tuple[Any, ...]], Transport]
 
 
-SYSTEM_HOST = Host(SYSTEM_RANDOM, time.time, time.monotonic, connect_sqlite, PassphraseBackend, GrpcTransport)
+SYSTEM_HOST = Host(SYSTEM_RANDOM, ML_KEM_768, time.time, time.monotonic, connect_sqlite, PassphraseBackend, GrpcTransport)
 """The real one."""

@@ -11,11 +11,13 @@ from hermes_proto.v2 import chat_pb2, errors_pb2
 
 
 def parse_statement(pb: chat_pb2.KeyStatement) -> KeyStatement:
-    return KeyStatement(pb.epoch, pb.order, pb.ephemeral, pb.signature)
+    return KeyStatement(pb.epoch, pb.order, pb.suites, pb.ephemeral, pb.kem, pb.signature)
 
 
 def build_statement(m: KeyStatement) -> chat_pb2.KeyStatement:
-    return chat_pb2.KeyStatement(epoch=m.epoch, order=m.order, ephemeral=m.ephemeral, signature=m.signature)
+    return chat_pb2.KeyStatement(
+        epoch=m.epoch, order=m.order, suites=m.suites, ephemeral=m.ephemeral, kem=m.kem, signature=m.signature
+    )
 
 
 def parse_offer(pb: chat_pb2.Offer) -> core.Offer:
@@ -80,7 +82,8 @@ def build_reject(m: core.Reject) -> chat_pb2.ChatReject:
 
 def parse_resume(pb: chat_pb2.Resume) -> core.Resume:
     claims = (
-        EpochClaim(c.epoch, c.transcript_hash, c.send_next, c.recv_next, c.recv_proven, c.order, c.tag) for c in pb.claims
+        EpochClaim(c.epoch, c.suite, c.transcript_hash, c.send_next, c.recv_next, c.recv_proven, c.order, c.tag)
+        for c in pb.claims
     )
     return core.Resume(ChatId(pb.chat_id), tuple(claims))
 
@@ -89,6 +92,7 @@ def build_resume(m: core.Resume) -> chat_pb2.Resume:
     claims = (
         chat_pb2.ResumeClaim(
             epoch=c.epoch,
+            suite=c.suite,
             transcript_hash=c.transcript_hash,
             send_next=c.send_next,
             recv_next=c.recv_next,

@@ -64,7 +64,7 @@ class KeystoreSpec(Limited):
 class CryptoSpec(Limited):
     """Fields are the node's settings of section [crypto]."""
 
-    hash: limits.Hash = default(limits.Hash)
+    suites: limits.Suites = default(limits.Suites)
     window: limits.Window = default(limits.Window)
     max_skip: limits.MaxSkip = default(limits.MaxSkip)
     max_key_lifetime_s: limits.MaxKeyLifetimeS = default(limits.MaxKeyLifetimeS)
@@ -219,6 +219,8 @@ def _parse(kind: type[T], given: Json, path: str, **more: Any) -> T:
 
 def _parse_value(kind: type, name: str, value: Any, path: str) -> Any:
     tunable = tunables_of(kind).get(name)
+    if tunable is not None and tunable.many and isinstance(value, list):
+        return tuple(value)
     if tunable is None or tunable.type is not float:
         return value
     try:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.mlkem import ML_KEM_768, Encapsulation
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.crypto.sodium import ffi
+from hermes_core.crypto.suites import Suite
 from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.confirmation import compute_confirm
@@ -46,6 +48,7 @@ from hermes_core.session.join import JoinRole, PeerHandshake, StreamKind
 from hermes_core.session.keys import SessionKeys
 from tests.reference import make_vectors
 from tests.support.control_samples import CONTROL_SAMPLES
+from tests.support.random_sources import ListedRandom
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 HASHES = {"sha256": HashId.SHA256, "sha512": HashId.SHA512}
@@ -161,7 +164,6 @@ def test_control_tags(cases: list[dict[str, Any]]) -> None:
 def build_context(case: dict[str, Any]) -> HandshakeContext:
     return HandshakeContext(
         KINDS[case["kind"]],
-        HASHES[case["hash"]],
         ChatId(case["chat_id"]),
         case["epoch"],
         Party(case["initiator_party"]),
@@ -175,11 +177,11 @@ def previous_ratchet(case: dict[str, Any]) -> SecretBytes | None:
 
 
 def assert_keys(case: dict[str, Any], keys: EpochKeys) -> None:
-    assert keys.transcript_hash == case["transcript_hash"]
+    assert (keys.suite, keys.transcript_hash) == (case["suite"], case["transcript_hash"])
     for purpose in ("i2r", "r2i", "mac", "ratchet"):
         assert getattr(keys, purpose).buffer == case[purpose]
     for role, field in ((Role.INITIATOR, "initiator_confirm"), (Role.RESPONDER, "responder_confirm")):
-        assert compute_confirm(HASHES[case["hash"]], keys.mac, role, keys.transcript_hash) == case[field]
+        assert compute_confirm(keys.suite.hash_id, keys.mac, role, keys.transcript_hash) == case[field]
 
 
 @pytest.mark.parametrize("case", load("handshake"))
@@ -187,14 +189,25 @@ def test_handshake(case: dict[str, Any]) -> None:
     context = build_context(case)
     initiator, responder = (Identity.from_seed(secret(case[f"{role}_seed"])) for role in ("initiator", "responder"))
     ephemerals = [EphemeralKey(secret(case[f"{role}_ephemeral_private"])) for role in ("initiator", "responder")]
-    offer, outstanding = build_offer(context, initiator, case["order"], ephemerals[0])
-    assert offer == KeyStatement(case["epoch"], case["order"], case["initiator_ephemeral"], case["offer_signature"])
+    suites, pick = tuple(map(Suite, case["suites"])), Suite(case["suite"])
+    decapsulation = ML_KEM_768.generate(ListedRandom([case["kem_seed"]])) if case["kem_seed"] else None
+    offer, outstanding = build_offer(context, initiator, case["order"], suites, ephemerals[0], decapsulation)
+    about = case["epoch"], case["order"]
+    kem, signature = case["encapsulation_key"], case["offer_signature"]
+    assert offer == KeyStatement(*about, case["suites"], case["initiator_ephemeral"], kem, signature)
     assert outstanding.encoded == case["offer"]
-    encoded = verify_offer(context, offer, initiator.public_key)
-    answer, keys = build_answer(context, responder, ephemerals[1], offer, encoded, previous_ratchet(case))
-    assert answer == KeyStatement(case["epoch"], case["order"], case["responder_ephemeral"], case["answer_signature"])
+    checked = verify_offer(context, offer, initiator.public_key, (pick,), ML_KEM_768)
+    encapsulation = Encapsulation(secret(case["kem_secret"]), case["ciphertext"]) if pick.hybrid else None
+    answer, keys = build_answer(context, responder, ephemerals[1], encapsulation, offer, checked, previous_ratchet(case))
+    kem, signature = case["ciphertext"], case["answer_signature"]
+    assert answer == KeyStatement(*about, bytes([pick]), case["responder_ephemeral"], kem, signature)
     assert_keys(case, keys)
     assert_keys(case, complete_offer(outstanding, answer, responder.public_key, previous_ratchet(case)))
+
+
+def suite_and_hash(case: dict[str, Any]) -> tuple[Suite, bytes]:
+    """Of an epoch of which only the hash counts."""
+    return (Suite.X25519_SHA512, bytes(64)) if case["hash"] == "sha512" else (Suite.X25519_SHA256, bytes(32))
 
 
 @pytest.mark.parametrize("case", load("ratchet"))
@@ -234,7 +247,7 @@ def restore_channel(case: dict[str, Any], *, direction: int, role: Role) -> Chan
     empty = DirectionSnapshot(0, SecretBytes(32))
     directions = [empty, start.snapshot()] if direction == role.peer else [start.snapshot(), empty]
     epoch = EpochSnapshot(
-        case["epoch"], role, bytes(64 if case["hash"] == "sha512" else 32), True, secret(bytes(32)), secret(bytes(32)),
+        case["epoch"], role, *suite_and_hash(case), True, secret(bytes(32)), secret(bytes(32)),
         directions[0], directions[1], 0, 0,
     )  # fmt: skip
     snapshot = ChannelSnapshot(KINDS[case["kind"]], Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS)
@@ -294,7 +307,7 @@ def test_padding(case: dict[str, Any]) -> None:
 def test_acks(case: dict[str, Any]) -> None:
     for role in Role:
         epoch = EpochSnapshot(
-            case["epoch"], role, bytes(64 if case["hash"] == "sha512" else 32), True, secret(case["mac"]),
+            case["epoch"], role, *suite_and_hash(case), True, secret(case["mac"]),
             secret(bytes(32)), DirectionSnapshot(0, SecretBytes(32)), DirectionSnapshot(0, SecretBytes(32)), 0, 0,
         )  # fmt: skip
         snapshot = ChannelSnapshot(
@@ -312,9 +325,9 @@ def test_acks(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", load("resume"))
 def test_resume(case: dict[str, Any]) -> None:
-    context = ResumeContext(KINDS[case["kind"]], HASHES[case["hash"]], ChatId(case["chat_id"]), case["session_binding"])
+    context = ResumeContext(KINDS[case["kind"]], ChatId(case["chat_id"]), case["session_binding"])
     numbers = case["send_next"], case["recv_next"], case["recv_proven"], case["order"]
-    claim = EpochClaim(case["epoch"], case["transcript_hash"], *numbers, b"")
+    claim = EpochClaim(case["epoch"], case["suite"], case["transcript_hash"], *numbers, b"")
     assert compute_claim_tag(context, secret(case["mac"]), Role(case["claimant_role"]), claim) == case["tag"]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.suites import Suite
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, app_party, derive_app_id, node_party
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from tests.reference import protocol_reference as ref
@@ -17,7 +17,8 @@ from tests.support.random_sources import ListedRandom
 
 key = st.binary(min_size=32, max_size=32)
 node_ids = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
-HASH_NAMES = {HashId.SHA256: "sha256", HashId.SHA512: "sha512"}
+kem_seeds = st.binary(min_size=64, max_size=64)
+suite_lists = st.lists(st.sampled_from(list(Suite)), min_size=1, unique=True)
 
 
 @dataclass
@@ -26,7 +27,19 @@ class Side:
 
     seed: bytes
     privates: list[bytes]
+    kem_seeds: list[bytes]
+    suites: list[Suite]
     channel: Channel
+
+
+class BySize:
+    """Private keys of X25519 and seeds of ML-KEM-768, told apart by their length."""
+
+    def __init__(self, *lists: list[bytes]) -> None:
+        self._sources = {len(values[0]): ListedRandom(values) for values in lists}
+
+    def fill(self, buffer: bytearray) -> None:
+        self._sources[len(buffer)].fill(buffer)
 
 
 def party(node_id: str | None, public_key: bytes) -> Party:
@@ -38,17 +51,20 @@ def reference_party(node_id: str | None, public_key: bytes) -> str:
 
 
 @st.composite
-def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], list[str]]:
-    hash_id, kind = draw(st.sampled_from(list(HashId))), draw(st.sampled_from(list(ChannelKind)))
+def channels(draw: st.DrawFn) -> tuple[ChannelKind, bytes, list[Side], list[str]]:
+    kind = draw(st.sampled_from(list(ChannelKind)))
+    listed = [draw(suite_lists), draw(suite_lists)]
+    assume({*listed[0]} & {*listed[1]})
     chat_id = draw(st.binary(min_size=16, max_size=16))
     seeds = draw(st.lists(key, min_size=2, max_size=2, unique=True))
     privates = draw(st.lists(key, min_size=4, max_size=4, unique_by=ref.ephemeral_public))
+    kem = draw(st.lists(kem_seeds, min_size=4, max_size=4))
     node_names = [draw(st.none() | node_ids) for _ in range(2)]
     keys = [ref.public_key(seed) for seed in seeds]
     window = draw(st.integers(1, 8))
 
     def make(side: int) -> Side:
-        own = privates[2 * side : 2 * side + 2]
+        own, kem_own = privates[2 * side : 2 * side + 2], kem[2 * side : 2 * side + 2]
         channel = Channel(
             kind=kind,
             chat_id=ChatId(chat_id),
@@ -56,13 +72,13 @@ def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], l
             local=party(node_names[side], keys[side]),
             peer=party(node_names[1 - side], keys[1 - side]),
             peer_public_key=keys[1 - side],
-            params=ChannelParams(hash_id=hash_id, window=window),
-            random=ListedRandom(own),
+            params=ChannelParams(suites=tuple(listed[side]), window=window),
+            random=BySize(own, list(kem_own)),
         )
-        return Side(seeds[side], own, channel)
+        return Side(seeds[side], own, kem_own, listed[side], channel)
 
     names = [reference_party(node_names[side], keys[side]) for side in (0, 1)]
-    return hash_id, kind, chat_id, [make(0), make(1)], names
+    return kind, chat_id, [make(0), make(1)], names
 
 
 @settings(max_examples=120)
@@ -73,17 +89,26 @@ def channels(draw: st.DrawFn) -> tuple[HashId, ChannelKind, bytes, list[Side], l
     key,
 )
 def test_two_epochs(
-    made: tuple[HashId, ChannelKind, bytes, list[Side], list[str]],
+    made: tuple[ChannelKind, bytes, list[Side], list[str]],
     initiators: list[int],
     messages: list[tuple[int, bytes, int]],
     binding: bytes,
 ) -> None:
-    hash_id, kind, chat_id, sides, names = made
-    h = HASH_NAMES[hash_id]
+    kind, chat_id, sides, names = made
+    used: Suite | None = None
     previous_transcript, previous_ratchet = b"", None
     sent, orders = [0, 0], [0, 0]  # of each end: the highest order it sent, the highest it answered
     for number, initiator in enumerate(initiators, start=1):
         first, second = sides[initiator], sides[1 - initiator]
+        suites, allowed = (
+            [suite for suite in side.suites if used is None or not suite.is_below(used)]
+            or [suite for suite in Suite if suite is used]
+            for side in (first, second)
+        )
+        pick = next((suite for suite in suites if suite in allowed), None)
+        assume(pick is not None)
+        assert pick is not None
+        h = ref.SUITES[pick]
         statement = first.channel.start_offer(0.0)
         answer, confirm = second.channel.answer_offer(statement, 0.0)
         tag = first.channel.complete(answer, confirm, 0.0)
@@ -91,13 +116,20 @@ def test_two_epochs(
 
         privates = [side.privates[number - 1] for side in (first, second)]
         publics = [ref.ephemeral_public(private) for private in privates]
+        seed = first.kem_seeds.pop(0) if any(suite >= 3 for suite in suites) else b""
+        encapsulation_key = ref.encapsulation_key(seed) if seed else b""
+        kem_secret = ref.decapsulate(seed, answer.kem) if pick >= 3 else b""
         orders[1 - initiator] = order = sent[initiator] + 1
         sent[initiator] = order
-        head = ref.head(h, kind, chat_id, number, names[initiator], names[1 - initiator])
-        offer_bytes = ref.offer(head, order, publics[0], previous_transcript)
-        answer_bytes = ref.answer(h, head, publics[1], offer_bytes)
+        about = kind, chat_id, number, names[initiator], names[1 - initiator]
+        offer_head, answer_head = ref.head(ref.lp(statement.suites), *about), ref.head(ref.u8(pick), *about)
+        offer_bytes = ref.offer(offer_head, order, publics[0], encapsulation_key, previous_transcript)
+        answer_bytes = ref.answer(h, answer_head, publics[1], answer.kem, offer_bytes)
         transcript = ref.transcript_hash(h, offer_bytes, answer_bytes)
-        keys = ref.epoch_keys(h, ref.shared_secret(privates[1], publics[0]), transcript, previous_ratchet)
+        ikm = ref.shared_secret(privates[1], publics[0]) + kem_secret
+        keys = ref.epoch_keys(h, ikm, transcript, previous_ratchet)
+        assert (list(statement.suites), statement.kem, len(answer.kem)) == (suites, encapsulation_key, 1088 * (pick >= 3))
+        assert answer.suites == bytes([pick])
         assert (statement.order, statement.ephemeral, statement.signature) == (
             order,
             publics[0],
@@ -124,7 +156,10 @@ def test_two_epochs(
             role = index if initiator == 0 else 1 - index
             channel = sides[index].channel
             (claim,) = channel.claims(binding)
-            encoded = ref.claim(number, transcript, positions[role], positions[1 - role], positions[1 - role], orders[index])
+            encoded = ref.claim(
+                number, pick, transcript, positions[role], positions[1 - role], positions[1 - role], orders[index]
+            )
             assert claim.tag == ref.claim_tag(h, keys["mac"], kind, chat_id, role, encoded, binding)
             assert channel.ack_tag(7) == (number, ref.ack_tag(h, keys["mac"], chat_id, number, role, 7))
+        used = pick
         previous_transcript, previous_ratchet = transcript, keys["ratchet"]

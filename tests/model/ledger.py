@@ -130,12 +130,13 @@ class Ledger:
 
 
 class ChannelWatch:
-    """Follows one channel object: epochs only rise, positions of an epoch too; at the end every key is zero."""
+    """Follows one channel object: epochs only rise, positions of an epoch too, no suite falls; at the end every key is zero."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._epoch = 0
         self._positions = (0, 0)
+        self._suite = channel.suite
         self._epochs: dict[int, Epoch] = {}
 
     def check(self) -> None:
@@ -146,7 +147,9 @@ class ChannelWatch:
         if channel.epoch == self._epoch:
             require(positions[0] >= self._positions[0] and positions[1] >= self._positions[1], "a position fell")
         require(channel.send_next <= channel.send_reserved, "sent beyond the reservation")
-        self._epoch, self._positions = channel.epoch, positions
+        if self._suite is not None:
+            require(channel.suite is not None and not channel.suite.is_below(self._suite), "a channel went below its suite")
+        self._epoch, self._positions, self._suite = channel.epoch, positions, channel.suite
         for epoch in (channel.epochs.current, channel.epochs.pending, channel.epochs.old):
             if epoch is not None:
                 self._epochs[id(epoch)] = epoch

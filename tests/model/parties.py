@@ -35,6 +35,7 @@ from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
 from tests.model.streams import Stream
+from tests.support.cheap_kem import CheapKem
 
 
 def make_identity(seed: bytes) -> Identity:
@@ -51,7 +52,7 @@ class AppParty:
         self.params = params
         self.ledger = ledger
         self.entropy = entropy
-        self.machine = AppChats(identity=self.identity, params=params, random=self.entropy)
+        self.machine = AppChats(identity=self.identity, params=params, random=self.entropy, kem=CheapKem())
         self.app_id = self.machine.app_id
         self.stream: Stream | None = None
         self.offers: list[ChatId] = []
@@ -110,7 +111,7 @@ class AppParty:
 
     def crash(self) -> None:
         self.ledger.record_crash(self.name, self.live())
-        self.machine = AppChats(identity=self.identity, params=self.params, random=self.entropy)
+        self.machine = AppChats(identity=self.identity, params=self.params, random=self.entropy, kem=CheapKem())
         self.stream = None
         self.offers.clear()
         self.paths.clear()
@@ -164,7 +165,9 @@ class NodeParty:
         self.ahead_s = judged.time_s - now
         keys_in_doubt = keys_in_doubt or judged.doubt is not None
         now = judged.time_s
-        machine = NodeChats(identity=self.identity, node_id=self.node_id, params=self.params, random=self.entropy)
+        machine = NodeChats(
+            identity=self.identity, node_id=self.node_id, params=self.params, random=self.entropy, kem=CheapKem()
+        )
         records = (parse_chat_record(data) for data in self.store.records.values())
         machine.restore(records, self.store.tombstones.values(), now, keys_in_doubt=keys_in_doubt)
         machine.update_directory(self.directory)  # type: ignore[arg-type]

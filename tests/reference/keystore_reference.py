@@ -124,6 +124,8 @@ def short(data: bytes) -> bytes:
 
 def encode_epoch(epoch: dict[str, Any], version: int) -> bytes:
     out = struct.pack(">IBB", epoch["epoch"], epoch["role"], epoch["confirmed"])
+    if version >= 3:
+        out += bytes([epoch["suite"]])
     out += short(bytes.fromhex(epoch["transcript_hash"]))
     out += bytes.fromhex(epoch["mac"]) + bytes.fromhex(epoch["ratchet"])
     out += struct.pack(">Q", epoch["send_reserved"]) + bytes.fromhex(epoch["send_chain_key"])
@@ -161,6 +163,8 @@ def fill(chat: dict[str, Any], version: int) -> dict[str, Any]:
     filled = copy.deepcopy(chat)
     for side in filled["sides"] if version < 3 else ():
         side["orders"] = [0, 0]
+        for epoch in filter(None, (side["current"], side["pending"])):
+            epoch["suite"] = classical_suite(epoch)
     if version > 1:
         return filled
     filled |= {"acked": [0, 0], "messages_in_epoch": 0}
@@ -209,6 +213,11 @@ def read_keystore(path: Path, passphrase: bytes) -> dict[tuple[int, int, bytes],
     return records
 
 
+def classical_suite(epoch: dict[str, Any]) -> int:
+    """X25519 with the hash whose length the transcript hash has."""
+    return {64: 1, 128: 2}[len(epoch["transcript_hash"])]
+
+
 def random_epoch(rng: random.Random) -> dict[str, Any]:
     secrets = {name: rng.randbytes(32).hex() for name in ("mac", "ratchet", "send_chain_key", "recv_chain_key")}
     numbers = {name: rng.randrange(2**63) for name in ("send_reserved", "recv_reserved", "recv_proven", "created_at_s")}
@@ -224,7 +233,7 @@ def random_epoch(rng: random.Random) -> dict[str, Any]:
 
 def random_channel(rng: random.Random) -> dict[str, Any]:
     later = random.Random(repr(rng.getstate()))  # what came with a later version must not move what came before
-    return {
+    channel: dict[str, Any] = {
         "kind": rng.choice((2, 3)),
         "local": f"node:mesh-{rng.randrange(10)}:{random_app_id(rng)}",
         "peer": f"app:{random_app_id(rng)}",
@@ -234,6 +243,9 @@ def random_channel(rng: random.Random) -> dict[str, Any]:
         "seen_ephemerals": [rng.randbytes(16).hex() for _ in range(rng.randrange(4))],
         "orders": [later.randrange(2**63), later.randrange(2**62)],
     }
+    for epoch in filter(None, (channel["current"], channel["pending"])):
+        epoch["suite"] = classical_suite(epoch) + later.choice((0, 2))
+    return channel
 
 
 def random_app_id(rng: random.Random) -> str:

@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.conformance.published import load_package
 from tests.reference import protocol_reference as ref
 
+FIRST_HYBRID = 3
+KEM_CASES = load_package("asymmetric/MLKEM/kat_MLKEM_768.rsp")
+"""Published: seeds d and z, encapsulation key pk, ciphertext ct, secret ss."""
 VECTORS = Path(__file__).parent.parent / "vectors"
 SOURCE = "docs/reference/protocol.md; made by tests/reference/make_vectors.py; byte strings in hex"
 
@@ -29,9 +33,11 @@ def fill(name: str, length: int = 32) -> bytes:
 class Epoch:
     """All of one handshake, kept for the cases that build on it."""
 
-    def __init__(self, h: str, kind: str, number: int, previous: Epoch | None = None) -> None:
-        self.h, self.kind, self.number = h, kind, number
-        name = f"{h} {kind}"
+    def __init__(self, suites: bytes, kind: str, number: int, previous: Epoch | None = None) -> None:
+        """The last of `suites` is picked: the responder allows no other."""
+        self.suites, self.suite = suites, suites[-1]
+        self.h, self.kind, self.number = ref.SUITES[self.suite], kind, number
+        name = f"{self.h} {kind}"
         self.chat_id = fill(name + " chat", 16)
         self.seeds = [fill(f"{name} seed {side}") for side in ("a", "b")]
         self.keys = [ref.public_key(seed) for seed in self.seeds]
@@ -43,25 +49,48 @@ class Epoch:
         self.previous_transcript: bytes = b"" if previous is None else previous.transcript
         self.previous_ratchet: bytes | None = None if previous is None else previous.schedule["ratchet"]
         initiator, responder = self.parties[self.initiator], self.parties[1 - self.initiator]
-        head = ref.head(h, ref.KINDS[kind], self.chat_id, number, initiator, responder)
+        about = ref.KINDS[kind], self.chat_id, number, initiator, responder
+        offer_head, answer_head = ref.head(ref.lp(suites), *about), ref.head(ref.u8(self.suite), *about)
         self.order = 1_700_000_000_000 + number
-        self.offer = ref.offer(head, self.order, self.publics[0], self.previous_transcript)
-        self.answer = ref.answer(h, head, self.publics[1], self.offer)
-        self.transcript: bytes = ref.transcript_hash(h, self.offer, self.answer)
+        hybrid = any(suite >= FIRST_HYBRID for suite in suites)
+        kem = {name: bytes.fromhex(text) for name, text in KEM_CASES[2 * self.suite + number].items() if name != "count"}
+        self.kem_seed = kem["d"] + kem["z"] if hybrid else b""
+        self.encapsulation_key = kem["pk"] if hybrid else b""
+        self.ciphertext, self.kem_secret = (kem["ct"], kem["ss"]) if self.suite >= FIRST_HYBRID else (b"", b"")
+        self.offer = ref.offer(offer_head, self.order, self.publics[0], self.encapsulation_key, self.previous_transcript)
+        self.answer = ref.answer(self.h, answer_head, self.publics[1], self.ciphertext, self.offer)
+        self.transcript: bytes = ref.transcript_hash(self.h, self.offer, self.answer)
         self.shared = ref.shared_secret(self.privates[0], self.publics[1])
-        self.schedule: dict[str, bytes] = ref.epoch_keys(h, self.shared, self.transcript, self.previous_ratchet)
+        ikm = self.shared + self.kem_secret
+        self.schedule: dict[str, bytes] = ref.epoch_keys(self.h, ikm, self.transcript, self.previous_ratchet)
 
     def _party(self, side: int) -> str:
         is_node = self.kind == "tieline" or (self.kind == "leg" and side == 1)
         return ref.node_party(f"hermes-{side}", self.keys[side]) if is_node else ref.app_party(self.keys[side])
 
 
-def all_epochs() -> Iterator[Epoch]:
-    for h in ref.HASH_IDS:
+def two_epochs(kind: str, suites: bytes, later: bytes) -> Iterator[Epoch]:
+    first = Epoch(suites, kind, 1)
+    yield first
+    yield Epoch(later, kind, 2, first)
+
+
+def classical_epochs() -> Iterator[Epoch]:
+    """Of epoch 2 only the second suite listed is allowed; end to end one that takes ML-KEM-768 was preferred."""
+    for suite, preferred in ((1, 2), (2, 1)):
         for kind in ref.KINDS:
-            first = Epoch(h, kind, 1)
-            yield first
-            yield Epoch(h, kind, 2, first)
+            yield from two_epochs(kind, bytes([suite]), bytes([4 if kind == "end-to-end" else preferred, suite]))
+
+
+def hybrid_epochs() -> Iterator[Epoch]:
+    for suite, preferred in ((3, 4), (4, 3)):
+        for kind in ("end-to-end", "leg"):
+            yield from two_epochs(kind, bytes([suite]), bytes([preferred, suite]))
+
+
+def all_epochs() -> Iterator[Epoch]:
+    yield from classical_epochs()
+    yield from hybrid_epochs()
 
 
 def make_connect() -> Iterator[Case]:
@@ -151,12 +180,14 @@ def make_join() -> Iterator[Case]:
 def make_control() -> Iterator[Case]:
     """One of each type, as the messages of one direction in this order, with some sealed frames between them."""
     key, chat_id, app_id = fill("control mac"), fill("control chat", 16), ref.fingerprint(fill("control app"))
-    statement = (2, 7, fill("control ephemeral"), fill("control signature", 64))
-    claim = (3, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
+    kem = fill("control encapsulation key", 1184), fill("control ciphertext", 1088)
+    offered = (2, 7, bytes([3, 1]), fill("control ephemeral"), kem[0], fill("control signature", 64))
+    answered = (2, 7, bytes([3]), fill("control ephemeral"), kem[1], fill("control signature", 64))
+    claim = (3, 1, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
     descriptor = ("hermes-1", fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64))
     values: dict[str, tuple[Any, ...]] = {
-        "Offer": (chat_id, fill("control initiator"), app_id, statement, statement),
-        "Answer": (chat_id, fill("control responder"), statement, fill("confirm a"), statement, fill("confirm b")),
+        "Offer": (chat_id, fill("control initiator"), app_id, offered, offered),
+        "Answer": (chat_id, fill("control responder"), answered, fill("confirm a"), answered, fill("confirm b")),
         "Confirm": (chat_id, 2, fill("confirm c"), 0, b""),
         "Reject": (chat_id, 14),
         "Resume": (chat_id, [claim, claim]),
@@ -191,7 +222,8 @@ def make_handshake() -> Iterator[Case]:
     for epoch in all_epochs():
         first, second = epoch.initiator, 1 - epoch.initiator
         yield {
-            "hash": epoch.h,
+            "suites": epoch.suites,
+            "suite": epoch.suite,
             "kind": epoch.kind,
             "chat_id": epoch.chat_id,
             "epoch": epoch.number,
@@ -202,16 +234,20 @@ def make_handshake() -> Iterator[Case]:
             "responder_seed": epoch.seeds[second],
             "initiator_ephemeral_private": epoch.privates[0],
             "responder_ephemeral_private": epoch.privates[1],
+            "kem_seed": epoch.kem_seed,
             "previous_transcript_hash": epoch.previous_transcript,
             "previous_ratchet": epoch.previous_ratchet or b"",
             "initiator_ephemeral": epoch.publics[0],
             "responder_ephemeral": epoch.publics[1],
+            "encapsulation_key": epoch.encapsulation_key,
+            "ciphertext": epoch.ciphertext,
             "offer": epoch.offer,
             "offer_signature": ref.sign(epoch.seeds[first], epoch.offer),
             "answer": epoch.answer,
             "answer_signature": ref.sign(epoch.seeds[second], epoch.answer),
             "transcript_hash": epoch.transcript,
             "shared_secret": epoch.shared,
+            "kem_secret": epoch.kem_secret,
             **epoch.schedule,
             "initiator_confirm": ref.confirm(epoch.h, epoch.schedule["mac"], 0, epoch.transcript),
             "responder_confirm": ref.confirm(epoch.h, epoch.schedule["mac"], 1, epoch.transcript),
@@ -219,7 +255,7 @@ def make_handshake() -> Iterator[Case]:
 
 
 def make_ratchet() -> Iterator[Case]:
-    for h in ref.HASH_IDS:
+    for h in ref.HASHES:
         chain_key = fill(f"{h} chain")
         steps = []
         for position in range(600):
@@ -231,7 +267,7 @@ def make_ratchet() -> Iterator[Case]:
 
 
 def make_frames() -> Iterator[Case]:
-    for epoch in all_epochs():
+    for epoch in classical_epochs():
         for direction, purpose in ((0, "i2r"), (1, "r2i")):
             for position, length in ((0, 0), (1, 1), (2, 64), (300, 200)):
                 end_to_end = epoch.kind == "end-to-end"
@@ -276,7 +312,7 @@ def make_padding() -> Iterator[Case]:
 
 
 def make_acks() -> Iterator[Case]:
-    for epoch in all_epochs():
+    for epoch in classical_epochs():
         if epoch.kind == "end-to-end":
             for role, seq in ((0, 1), (1, 1), (0, 2**32), (1, 2**63 - 1)):
                 yield {
@@ -294,10 +330,10 @@ def make_resume() -> Iterator[Case]:
     for epoch in all_epochs():
         if epoch.kind != "end-to-end":
             for role, positions in ((0, (0, 0, 0, 0)), (1, (256, 512, 300, 7)), (0, (2**63 - 1, 2**63 - 1, 2**63 - 1, 2**62))):
-                claim = ref.claim(epoch.number, epoch.transcript, *positions)
+                claim = ref.claim(epoch.number, epoch.suite, epoch.transcript, *positions)
                 binding = fill("binding")
                 yield {
-                    "hash": epoch.h,
+                    "suite": epoch.suite,
                     "kind": epoch.kind,
                     "chat_id": epoch.chat_id,
                     "epoch": epoch.number,

@@ -1,6 +1,6 @@
-"""The wire protocol once more, straight from docs/reference/protocol.md: hashlib, hmac and PyNaCl, no line of the product.
+"""The wire protocol once more, straight from docs/reference/protocol.md: hashlib, hmac, PyNaCl, cryptography's ML-KEM.
 
-Plain functions of plain bytes; secrets are test data. `h` is "sha256" or "sha512" everywhere.
+No line of the product: plain functions of plain bytes, secrets are test data. `h` is "sha256" or "sha512", the suite's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hmac
 import math
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from nacl.bindings import (
     crypto_aead_chacha20poly1305_ietf_encrypt,
     crypto_scalarmult,
@@ -20,7 +21,9 @@ from nacl.bindings import (
     crypto_sign_seed_keypair,
 )
 
-HASH_IDS = {"sha256": 1, "sha512": 2}
+HASHES = ("sha256", "sha512")
+SUITES = {1: "sha256", 2: "sha512", 3: "sha256", 4: "sha512"}
+"""Number of a suite to its hash; ML-KEM-768 takes part from 3 on."""
 KINDS = {"end-to-end": 1, "leg": 2, "tieline": 3}
 
 
@@ -162,8 +165,8 @@ def join_transcript(kind: int, halves: bytes, suite: int, proofs: bytes) -> byte
 
 # Tags of control messages
 
-STATEMENT = "nnbb"
-CLAIM = "nbnnnnb"
+STATEMENT = "nnbbbb"
+CLAIM = "nnbnnnnb"
 DESCRIPTOR = "tbtntb"
 CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
@@ -224,17 +227,19 @@ def ring_holders(members: list[str], key: str, count: int) -> list[str]:
 # Handshake
 
 
-def head(h: str, kind: int, chat_id: bytes, epoch: int, initiator: str, responder: str) -> bytes:
+def head(suites: bytes, kind: int, chat_id: bytes, epoch: int, initiator: str, responder: str) -> bytes:
+    """`suites`: lp of an offer's list, u8 of an answer's pick."""
     parties = lp(initiator.encode()) + lp(responder.encode())
-    return u8(2) + u8(kind) + u8(HASH_IDS[h]) + chat_id + u32(epoch) + parties
+    return u8(2) + u8(kind) + suites + chat_id + u32(epoch) + parties
 
 
-def offer(head_bytes: bytes, order: int, ephemeral: bytes, previous_transcript_hash: bytes) -> bytes:
-    return lp(b"hermes/v2 offer") + head_bytes + u64(order) + ephemeral + lp(previous_transcript_hash)
+def offer(head_bytes: bytes, order: int, ephemeral: bytes, encapsulation_key: bytes, previous_transcript_hash: bytes) -> bytes:
+    keys = ephemeral + lp(encapsulation_key)
+    return lp(b"hermes/v2 offer") + head_bytes + u64(order) + keys + lp(previous_transcript_hash)
 
 
-def answer(h: str, head_bytes: bytes, ephemeral: bytes, offer_bytes: bytes) -> bytes:
-    return lp(b"hermes/v2 answer") + head_bytes + ephemeral + lp(digest(h, offer_bytes))
+def answer(h: str, head_bytes: bytes, ephemeral: bytes, ciphertext: bytes, offer_bytes: bytes) -> bytes:
+    return lp(b"hermes/v2 answer") + head_bytes + ephemeral + lp(ciphertext) + lp(digest(h, offer_bytes))
 
 
 def transcript_hash(h: str, offer_bytes: bytes, answer_bytes: bytes) -> bytes:
@@ -249,7 +254,16 @@ def shared_secret(private: bytes, peer_public: bytes) -> bytes:
     return bytes(crypto_scalarmult(private, peer_public))
 
 
+def encapsulation_key(seed: bytes) -> bytes:
+    return MLKEM768PrivateKey.from_seed_bytes(seed).public_key().public_bytes_raw()
+
+
+def decapsulate(seed: bytes, ciphertext: bytes) -> bytes:
+    return MLKEM768PrivateKey.from_seed_bytes(seed).decapsulate(ciphertext)
+
+
 def epoch_keys(h: str, shared: bytes, transcript: bytes, previous_ratchet: bytes | None) -> dict[str, bytes]:
+    """`shared`: X25519's secret, and ML-KEM-768's behind it when the suite takes it."""
     salt = digest(h, b"hermes/v2 kdf") if previous_ratchet is None else previous_ratchet
     prk = mac(h, salt, shared)
     keys = {"salt": salt, "prk": prk}
@@ -313,8 +327,8 @@ def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: 
 # Resume
 
 
-def claim(epoch: int, transcript: bytes, send_next: int, recv_next: int, recv_proven: int, order: int) -> bytes:
-    return u32(epoch) + lp(transcript) + u64(send_next) + u64(recv_next) + u64(recv_proven) + u64(order)
+def claim(epoch: int, suite: int, transcript: bytes, send_next: int, recv_next: int, recv_proven: int, order: int) -> bytes:
+    return u32(epoch) + u8(suite) + lp(transcript) + u64(send_next) + u64(recv_next) + u64(recv_proven) + u64(order)
 
 
 def claim_tag(h: str, mac_key: bytes, kind: int, chat_id: bytes, role: int, claim_bytes: bytes, binding: bytes) -> bytes:

@@ -19,6 +19,7 @@ from hermes_core.ratchet.params import ChannelParams
 from tests.simulation.draws import DrawnBytes, Draws
 from tests.simulation.loop import EPOCH_S, Process, VirtualLoop
 from tests.simulation.network import Network, SimConnection
+from tests.support.cheap_kem import CheapKem
 
 if TYPE_CHECKING:
     from tests.simulation.ledger import Ledger
@@ -96,6 +97,7 @@ class App:
     async def _serve(self) -> None:
         host = ClientHost(
             DrawnBytes(self._draws, f"{self.name}#{self.starts}"),
+            CheapKem(),
             lambda: EPOCH_S + self._loop.time(),
             lambda address, _tls: SimConnection(self._network, address, frozenset(), None),
         )

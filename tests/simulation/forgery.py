@@ -191,7 +191,7 @@ class Forger:
     def _make(self, way: Way) -> Any:
         """Any control message that ends or changes something, where it is believed."""
         choices, chat_id = self._choices, self._chat()
-        claim = EpochClaim(1, choices.randbytes(32), 0, 0, 0, 0, choices.randbytes(32))
+        claim = EpochClaim(1, 1, choices.randbytes(32), 0, 0, 0, 0, choices.randbytes(32))
         up: list[Any] = [m.Delete(chat_id), m.ClosedAck(chat_id, m.CloseReason.DELETED)]
         down: list[Any] = [m.Closed(chat_id, choice) for choice in m.CloseReason]
         down += [m.ErrorNotice(code, ErrorScope.CHAT, chat_id, "made up", 0) for code in ErrorCode]

@@ -25,6 +25,7 @@ from tests.simulation.loop import EPOCH_S, START_S, Process, VirtualLoop
 from tests.simulation.network import Network, SimTransport
 from tests.simulation.settings import node_config, node_name, scratch_folder
 from tests.simulation.volume import Snapshot, Volume, abandon
+from tests.support.cheap_kem import CheapKem
 
 if TYPE_CHECKING:
     from hermes_node.keystore import Keystore
@@ -196,6 +197,7 @@ class Machine:
         )
         host = Host(
             random=DrawnBytes(self.draws, process.name),
+            kem=CheapKem(),
             wall=self._wall,
             monotonic=self._loop.time,
             connect=self.volume.connect,

@@ -24,14 +24,19 @@ from tests.reference.make_vectors import fill
 
 CHAT: Final = ChatId(fill("control chat", 16))
 APP: Final = parse_app_id(ref.fingerprint(fill("control app")))
-STATEMENT: Final = KeyStatement(2, 7, fill("control ephemeral"), fill("control signature", 64))
-CLAIM: Final = EpochClaim(3, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
+OFFERED: Final = KeyStatement(
+    2, 7, b"\x03\x01", fill("control ephemeral"), fill("control encapsulation key", 1184), fill("control signature", 64)
+)
+ANSWERED: Final = KeyStatement(
+    2, 7, b"\x03", fill("control ephemeral"), fill("control ciphertext", 1088), fill("control signature", 64)
+)
+CLAIM: Final = EpochClaim(3, 1, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
 DESCRIPTOR: Final = NodeDescriptor(
     NodeId("hermes-1"), fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64)
 )
 _SAMPLES: Final = (
-    m.Offer(CHAT, fill("control initiator"), APP, STATEMENT, STATEMENT),
-    m.Answer(CHAT, fill("control responder"), STATEMENT, fill("confirm a"), STATEMENT, fill("confirm b")),
+    m.Offer(CHAT, fill("control initiator"), APP, OFFERED, OFFERED),
+    m.Answer(CHAT, fill("control responder"), ANSWERED, fill("confirm a"), ANSWERED, fill("confirm b")),
     m.Confirm(CHAT, 2, fill("confirm c"), 0, b""),
     m.Reject(CHAT, ErrorCode.TARGET_OFFLINE),
     m.Resume(CHAT, (CLAIM, CLAIM)),

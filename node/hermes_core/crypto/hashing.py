@@ -13,7 +13,7 @@ from hermes_core.crypto.secret import SecretBytes
 
 
 class HashId(IntEnum):
-    """Named in every transcript; both ends of a channel use the same one."""
+    """That of a suite."""
 
     SHA256 = 1
     SHA512 = 2
@@ -22,7 +22,6 @@ class HashId(IntEnum):
 ALGORITHM: Final[dict[HashId, hashes.HashAlgorithm]] = {HashId.SHA256: hashes.SHA256(), HashId.SHA512: hashes.SHA512()}
 NAME: Final[dict[HashId, str]] = {HashId.SHA256: "sha256", HashId.SHA512: "sha512"}
 DIGEST_BYTES: Final[dict[HashId, int]] = {HashId.SHA256: 32, HashId.SHA512: 64}
-HASH_OF_LENGTH: Final = {length: hash_id for hash_id, length in DIGEST_BYTES.items()}
 
 
 def hash_bytes(hash_id: HashId, data: bytes) -> bytes:

@@ -49,6 +49,16 @@ class SecretBytes:
         wipe_buffer(source)
         return secret
 
+    @classmethod
+    def join(cls, first: SecretBytes, second: SecretBytes) -> SecretBytes:
+        """`first ‖ second` in a new secret; both are wiped."""
+        secret, at = cls(len(first) + len(second)), len(first)
+        view = memoryview(secret.buffer)  # a slice of a bytearray would be another copy
+        view[:at], view[at:] = first.buffer, second.buffer
+        first.wipe()
+        second.wipe()
+        return secret
+
     @property
     def buffer(self) -> bytearray:
         if self._buffer is None:

@@ -20,6 +20,11 @@ class Suite(IntEnum):
     X25519_MLKEM768_SHA256 = 3
     X25519_MLKEM768_SHA512 = 4
 
+    @classmethod
+    def named(cls, name: str) -> Suite:
+        """The suite that settings call so, as `x25519-mlkem768-sha256`."""
+        return cls[name.upper().replace("-", "_")]
+
     @property
     def hash_id(self) -> HashId:
         return HASH[self]
@@ -48,6 +53,18 @@ def allow_suites(configured: tuple[Suite, ...], used: Suite | None) -> tuple[Sui
     if used is None:
         return configured
     return tuple(suite for suite in configured if not suite.is_below(used)) or (used,)
+
+
+def lists_hybrid(numbers: bytes) -> bool:
+    """One of those that we know takes ML-KEM-768."""
+    return any(number in HYBRID for number in numbers)
+
+
+def check_pick(listed: bytes, picked: bytes) -> Suite:
+    """What the peer picked, one byte, of the suites that we listed; UNSUPPORTED for anything else."""
+    if picked[0] not in listed:
+        raise ProtocolError(ErrorCode.UNSUPPORTED, "the answer picks a suite that was not offered")
+    return Suite(picked[0])
 
 
 def pick_suite(listed: bytes, allowed: tuple[Suite, ...]) -> Suite:

@@ -40,6 +40,7 @@ class ChannelPair:
             peer_public_key=None,
             params=context.params.end_to_end,
             random=context.random,
+            kem=context.kem,
         )
         self.leg = Channel(
             kind=ChannelKind.LEG,
@@ -50,6 +51,7 @@ class ChannelPair:
             peer_public_key=home.public_key,
             params=context.params.leg,
             random=context.random,
+            kem=context.kem,
         )
 
     def offer(self, now: float) -> None:

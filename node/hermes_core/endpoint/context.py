@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hermes_core.crypto.mlkem import Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.output import Effects
@@ -20,6 +21,7 @@ class ChatContext:
     party: Party
     params: AppParams
     random: RandomSource
+    kem: Kem
     effects: Effects
     content_nonce: bytes
 

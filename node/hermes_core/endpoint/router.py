@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, assert_never
 
+from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.chat import AppChat
@@ -48,11 +49,11 @@ class AppChats:
     After an input, or several that came together, `take_output` settles the chats they touched and says what is to be done.
     """
 
-    def __init__(self, *, identity: Identity, params: AppParams, random: RandomSource) -> None:
+    def __init__(self, *, identity: Identity, params: AppParams, random: RandomSource, kem: Kem = ML_KEM_768) -> None:
         app_id = derive_app_id(identity.public_key)
         self._effects = Collector()
         nonce = build_nonce(generate_bytes(START_BYTES, random))  # app and chats may come back from a backup: another start
-        self._context = ChatContext(identity, app_id, app_party(app_id), params, random, self._effects, nonce)
+        self._context = ChatContext(identity, app_id, app_party(app_id), params, random, kem, self._effects, nonce)
         self._home: HomeStream | None = None
         self._chats: dict[ChatId, AppChat] = {}
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)

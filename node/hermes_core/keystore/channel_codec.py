@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from hermes_core.crypto.hashing import DIGEST_BYTES
+from hermes_core.crypto.suites import Suite
 from hermes_core.ids import MAX_EPOCH, MAX_ORDER, MAX_POSITION, PUBLIC_KEY_BYTES, ChannelKind, Party, Role
 from hermes_core.keystore.record_reader import (
     KEY_ID_BYTES,
@@ -24,9 +26,11 @@ VERSION_WITH_PENDING: Final = 2
 """From this record version on a channel has a pending epoch and every epoch its recv_proven."""
 
 VERSION_WITH_ORDERS: Final = 3
-"""From this record version on a channel has the highest orders of offers."""
+"""From this record version on a channel has the highest orders of offers, and every epoch its suite."""
 
-_HASH_LENGTHS: Final = (32, 64)
+_OLD_SUITES: Final = {DIGEST_BYTES[suite.hash_id]: suite for suite in (Suite.X25519_SHA256, Suite.X25519_SHA512)}
+"""What an older version means: its hash shows in the length of the transcript hash."""
+_SUITES: Final = {suite.value: suite for suite in Suite}
 _KEY_LENGTHS: Final = (0, PUBLIC_KEY_BYTES)  # 0: the peer has not shown its key yet
 _HAS_CURRENT: Final = 1
 _HAS_PENDING: Final = 2
@@ -91,6 +95,7 @@ def _parse_orders(reader: RecordReader) -> Orders:
 def _encode_epoch(epoch: EpochSnapshot, parts: list[bytes | bytearray]) -> None:
     parts += (
         _EPOCH_HEAD.pack(epoch.epoch, epoch.role, epoch.confirmed),
+        bytes((epoch.suite,)),
         encode_short(epoch.transcript_hash, "transcript hash"),
         epoch.mac.buffer,
         epoch.ratchet.buffer,
@@ -110,7 +115,7 @@ def _parse_epoch(reader: RecordReader, version: int) -> EpochSnapshot:
     check_range(confirmed, 0, 1, "confirmed")
     if role not in _ROLES:
         refuse_record("role")
-    transcript_hash = reader.take_short(_HASH_LENGTHS, "transcript hash")
+    suite, transcript_hash = _parse_transcript_hash(reader, version)
     mac, ratchet = reader.take_secret(), reader.take_secret()
     send, recv = _parse_direction(reader), _parse_direction(reader)
     recv_proven = 0  # version 1 does not know; 0 claims nothing
@@ -121,8 +126,19 @@ def _parse_epoch(reader: RecordReader, version: int) -> EpochSnapshot:
     check_range(recv_proven, 0, MAX_POSITION, "recv_proven")
     check_range(created_at_s, 0, MAX_TIME_S, "created_at_s")
     return EpochSnapshot(
-        number, _ROLES[role], transcript_hash, bool(confirmed), mac, ratchet, send, recv, recv_proven, created_at_s
+        number, _ROLES[role], suite, transcript_hash, bool(confirmed), mac, ratchet, send, recv, recv_proven, created_at_s
     )
+
+
+def _parse_transcript_hash(reader: RecordReader, version: int) -> tuple[Suite, bytes]:
+    if version < VERSION_WITH_ORDERS:
+        transcript_hash = reader.take_short(tuple(_OLD_SUITES), "transcript hash")
+        return _OLD_SUITES[len(transcript_hash)], transcript_hash
+    (number,) = reader.take(1)
+    if number not in _SUITES:
+        refuse_record("suite")
+    suite = _SUITES[number]
+    return suite, reader.take_short((DIGEST_BYTES[suite.hash_id],), "transcript hash")
 
 
 def _parse_direction(reader: RecordReader) -> DirectionSnapshot:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Final, TypeVar, assert_never
 
 from hermes_core.crypto import x25519
+from hermes_core.crypto.mlkem import CIPHERTEXT_BYTES, ENCAPSULATION_KEY_BYTES
 from hermes_core.crypto.signing import SIGNATURE_BYTES
+from hermes_core.crypto.suites import MAX_SUITES as MAX_OFFERED_SUITES
 from hermes_core.errors import MAX_DETAIL_CHARS, ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import (
@@ -108,15 +110,27 @@ def parse_close_reason(value: int) -> CloseReason:
     return _parse_enum(CloseReason, value, "close reason")
 
 
-def validate_statement(statement: KeyStatement) -> None:
+def _validate_statement(statement: KeyStatement, max_suites: int, kem_bytes: int) -> None:
+    """Which suites take a KEM is for the two ends of a channel: a node passes on what it does not know."""
     _require_range(statement.epoch, 1, MAX_EPOCH, "epoch")
     _require_range(statement.order, 1, MAX_ORDER, "order")
+    _require_range(len(statement.suites), 1, max_suites, "number of suites")
     _require_length(statement.ephemeral, x25519.KEY_BYTES, "ephemeral")
+    require(len(statement.kem) in (0, kem_bytes), f"kem must be empty or {kem_bytes} bytes")
     _require_length(statement.signature, SIGNATURE_BYTES, "signature")
+
+
+def validate_offered(statement: KeyStatement) -> None:
+    _validate_statement(statement, MAX_OFFERED_SUITES, ENCAPSULATION_KEY_BYTES)
+
+
+def validate_answered(statement: KeyStatement) -> None:
+    _validate_statement(statement, 1, CIPHERTEXT_BYTES)
 
 
 def validate_claim(claim: EpochClaim) -> None:
     _require_range(claim.epoch, 1, MAX_EPOCH, "epoch")
+    _require_range(claim.suite, 1, MAX_U8, "suite")
     _require_hash(claim.transcript_hash, "transcript_hash")
     _require_range(claim.send_next, 0, MAX_POSITION, "send_next")
     _require_range(claim.recv_next, 0, MAX_POSITION, "recv_next")
@@ -132,15 +146,15 @@ def validate_sealed(message: Sealed) -> None:
 def validate_offer(message: Offer) -> None:
     _require_length(message.initiator_key, PUBLIC_KEY_BYTES, "initiator_key")
     parse_app_id(message.target)
-    validate_statement(message.end_to_end)
-    validate_statement(message.hop)
+    validate_offered(message.end_to_end)
+    validate_offered(message.hop)
 
 
 def validate_answer(message: Answer) -> None:
     _require_length(message.responder_key, PUBLIC_KEY_BYTES, "responder_key")
-    validate_statement(message.end_to_end)
+    validate_answered(message.end_to_end)
     _require_hash(message.end_to_end_confirm, "end_to_end_confirm")
-    validate_statement(message.hop)
+    validate_answered(message.hop)
     _require_hash(message.hop_confirm, "hop_confirm")
 
 

@@ -20,7 +20,7 @@ def compute_ack_tag(context: ChannelContext, epoch: Epoch, role: Role, seq: int)
     if not 0 <= seq <= MAX_POSITION:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "seq out of bounds")
     data = lp(labels.ACK) + context.chat_id + u32(epoch.number) + u8(role) + u64(seq)
-    return compute_tag(context.hash_id, epoch.mac, data)[:ACK_TAG_BYTES]
+    return compute_tag(epoch.suite.hash_id, epoch.mac, data)[:ACK_TAG_BYTES]
 
 
 def check_ack_tag(context: ChannelContext, epoch: Epoch, seq: int, tag: bytes) -> None:

@@ -5,12 +5,13 @@ Frames are sealed and opened here; `epochs.py` holds the keys, `negotiation.py` 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Self
 
 from hermes_core.crypto.aead import open_frame, seal_frame
+from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.suites import Suite
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Party
@@ -27,7 +28,7 @@ from hermes_core.ratchet.header import (
     build_nonce,
 )
 from hermes_core.ratchet.negotiation import Negotiation
-from hermes_core.ratchet.params import ChannelParams
+from hermes_core.ratchet.params import DEFAULT_SUITES, ChannelParams
 from hermes_core.ratchet.prepared import PreparedAnswer, PreparedEpoch, VerifiedOffer
 from hermes_core.ratchet.resume import ResumeContext, build_claim, check_positions, find_claim
 from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, Orders
@@ -43,7 +44,7 @@ class Channel:
     `epochs` and `negotiation` are there to be looked at; only the channel changes them.
     """
 
-    __slots__ = ("_context", "_shape", "chat_id", "epochs", "hash_id", "kind", "local", "negotiation", "params", "peer")
+    __slots__ = ("_context", "_shape", "chat_id", "epochs", "kind", "local", "negotiation", "params", "peer")
 
     def __init__(
         self,
@@ -56,24 +57,27 @@ class Channel:
         peer_public_key: bytes | None,
         params: ChannelParams,
         random: RandomSource,
+        kem: Kem = ML_KEM_768,
         seen_ephemerals: tuple[bytes, ...] = (),
         orders: Orders = NO_ORDERS,
     ) -> None:
-        """`peer_public_key` may be None until the first handshake brings it; `random` gives the ephemerals."""
+        """`peer_public_key` may be None until the first handshake brings it; `random` and `kem` give the ephemerals."""
         self.kind = kind
         self._shape = SHAPES[kind]
         self.chat_id = chat_id
         self.local = local
         self.peer = peer
         self.params = params
-        self._context = ChannelContext(kind, chat_id, params.hash_id, local, peer)
+        self._context = ChannelContext(kind, chat_id, local, peer)
         self.epochs = Epochs(self._context, params)
         self.negotiation = Negotiation(
             self._context,
             self.epochs,
             identity=identity,
             peer_public_key=peer_public_key,
+            suites=params.suites or DEFAULT_SUITES[kind],
             random=random,
+            kem=kem,
             seen=seen_ephemerals,
             orders=orders,
         )
@@ -181,7 +185,7 @@ class Channel:
         """As responder: whether an offer is to be answered; nothing changes, and nothing secret is made.
 
         `peer_public_key` is needed once, if the constructor did not get it.
-        INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, OFFER_OUTDATED, INVALID_KEY, AUTH_FAILED.
+        INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, OFFER_OUTDATED, INVALID_KEY, AUTH_FAILED, UNSUPPORTED.
         """
         return self.negotiation.verify_offer(offer, peer_public_key=peer_public_key)
 
@@ -212,8 +216,8 @@ class Channel:
     ) -> PreparedEpoch:
         """As initiator: check answer and tag; the new epoch and our own tag. Nothing changes before `adopt_epoch`.
 
-        INVALID_FRAME, KEY_VERSION_MISMATCH (also when the offer it is for is not outstanding), REPLAYED_KEY, INVALID_KEY,
-        AUTH_FAILED, KEY_MISMATCH.
+        INVALID_FRAME, KEY_VERSION_MISMATCH (also when the offer it is for is not outstanding), REPLAYED_KEY, UNSUPPORTED,
+        INVALID_KEY, AUTH_FAILED, KEY_MISMATCH.
         """
         return self.negotiation.prepare_epoch(answer, confirm, now, peer_public_key=peer_public_key)
 
@@ -304,14 +308,19 @@ class Channel:
 
     @classmethod
     def restore(
-        cls, snapshot: ChannelSnapshot, *, chat_id: ChatId, identity: Identity, params: ChannelParams, random: RandomSource
+        cls,
+        snapshot: ChannelSnapshot,
+        *,
+        chat_id: ChatId,
+        identity: Identity,
+        params: ChannelParams,
+        random: RandomSource,
+        kem: Kem = ML_KEM_768,
     ) -> Self:
         """Resume at the reserved positions. Secrets are copied; the caller wipes the snapshot.
 
-        A channel keeps the hash it began with, whatever `params` says: its length shows in the transcript hash.
+        Epochs keep the suite that they were made with, whatever `params` says.
         """
-        if snapshot.hash_id not in {None, params.hash_id}:
-            params = dataclasses.replace(params, hash_id=snapshot.hash_id)
         channel = cls(
             kind=snapshot.kind,
             chat_id=chat_id,
@@ -321,6 +330,7 @@ class Channel:
             peer_public_key=snapshot.peer_public_key or None,
             params=params,
             random=random,
+            kem=kem,
             seen_ephemerals=snapshot.seen_ephemerals,
             orders=snapshot.orders,
         )
@@ -365,6 +375,11 @@ class Channel:
     def pending_epoch(self) -> int:
         """The epoch this side answered for and that waits for its confirmation; 0: none."""
         return 0 if self.epochs.pending is None else self.epochs.pending.number
+
+    @property
+    def suite(self) -> Suite | None:
+        """Of the epoch in use; None before the first."""
+        return None if self.epochs.current is None else self.epochs.current.suite
 
     @property
     def offering(self) -> bool:

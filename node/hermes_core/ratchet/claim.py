@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EpochClaim:
-    """Where the claimant stands in one epoch; `tag` binds it to the stream.
+    """Where the claimant stands in one epoch, which was made with `suite`; `tag` binds it to the stream.
 
     `order`: the highest of the other end's offers that the claimant has answered, for one whose clock is behind.
     """
 
     epoch: int
+    suite: int
     transcript_hash: bytes
     send_next: int
     recv_next: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.crypto.hashing import HashId
 from hermes_core.ids import ChannelKind, ChatId, Party
 
 
@@ -14,6 +13,5 @@ class ChannelContext:
 
     kind: ChannelKind
     chat_id: ChatId
-    hash_id: HashId
     local: Party
     peer: Party

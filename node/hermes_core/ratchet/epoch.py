@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.suites import Suite
 from hermes_core.handshake.key_schedule import EpochKeys
 from hermes_core.ids import Role
 from hermes_core.ratchet.chain import Chain
@@ -21,7 +22,7 @@ class Epoch:
 
     __slots__ = (
         "_proved", "created_at_s", "in_step", "mac", "number", "ratchet", "recv", "recv_prefix", "recv_proven", "role", "send",
-        "send_prefix", "transcript_hash",
+        "send_prefix", "suite", "transcript_hash",
     )  # fmt: skip
 
     def __init__(
@@ -30,6 +31,7 @@ class Epoch:
         context: ChannelContext,
         number: int,
         role: Role,
+        suite: Suite,
         transcript_hash: bytes,
         mac: SecretBytes,
         ratchet: SecretBytes,
@@ -40,6 +42,7 @@ class Epoch:
     ) -> None:
         self.number = number
         self.role = role
+        self.suite = suite
         self.transcript_hash = transcript_hash
         self.mac = mac
         self.ratchet = ratchet
@@ -60,11 +63,12 @@ class Epoch:
             context=context,
             number=number,
             role=role,
+            suite=keys.suite,
             transcript_hash=keys.transcript_hash,
             mac=keys.mac,
             ratchet=keys.ratchet,
-            send=Chain(context.hash_id, send),
-            recv=Chain(context.hash_id, recv),
+            send=Chain(keys.suite.hash_id, send),
+            recv=Chain(keys.suite.hash_id, recv),
             recv_proven=0,
             created_at_s=int(now),
         )
@@ -80,11 +84,12 @@ class Epoch:
             context=context,
             number=snapshot.epoch,
             role=snapshot.role,
+            suite=snapshot.suite,
             transcript_hash=snapshot.transcript_hash,
             mac=snapshot.mac.copy(),
             ratchet=snapshot.ratchet.copy(),
-            send=Chain(context.hash_id, snapshot.send.chain_key, snapshot.send.reserved),
-            recv=Chain(context.hash_id, snapshot.recv.chain_key, snapshot.recv.reserved),
+            send=Chain(snapshot.suite.hash_id, snapshot.send.chain_key, snapshot.send.reserved),
+            recv=Chain(snapshot.suite.hash_id, snapshot.recv.chain_key, snapshot.recv.reserved),
             recv_proven=snapshot.recv_proven,
             created_at_s=snapshot.created_at_s,
         )
@@ -93,6 +98,7 @@ class Epoch:
         return EpochSnapshot(
             epoch=self.number,
             role=self.role,
+            suite=self.suite,
             transcript_hash=self.transcript_hash,
             confirmed=confirmed,
             mac=self.mac.copy(),
@@ -135,7 +141,8 @@ class Epoch:
         return reserved != (self.send.reserved, self.recv.reserved)
 
     def claim(self, order: int, tag: bytes) -> EpochClaim:
-        return EpochClaim(self.number, self.transcript_hash, self.send.next, self.recv.next, self.recv_proven, order, tag)
+        positions = self.send.next, self.recv.next, self.recv_proven
+        return EpochClaim(self.number, self.suite, self.transcript_hash, *positions, order, tag)
 
     def wipe(self) -> None:
         self.mac.wipe()

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hermes_core.crypto.mlkem import Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.suites import Suite, allow_suites, lists_hybrid
 from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.confirmation import check_confirm, compute_confirm
 from hermes_core.handshake.exchange import OutstandingOffer, build_answer, build_offer, complete_offer, verify_offer
-from hermes_core.handshake.statement import KeyStatement, check_statement
+from hermes_core.handshake.statement import KeyStatement, check_answer, check_offer
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ids import MAX_EPOCH, Party, Role
 from hermes_core.ratchet.context import ChannelContext
@@ -34,7 +36,7 @@ class Negotiation:
     `Channel` says what each method does for its caller.
     """
 
-    __slots__ = ("_context", "_epochs", "_identity", "_random", "offer", "orders", "peer_public_key", "seen")
+    __slots__ = ("_context", "_epochs", "_identity", "_kem", "_random", "_suites", "offer", "orders", "peer_public_key", "seen")
 
     def __init__(
         self,
@@ -43,14 +45,18 @@ class Negotiation:
         *,
         identity: Identity,
         peer_public_key: bytes | None,
+        suites: tuple[Suite, ...],
         random: RandomSource,
+        kem: Kem,
         seen: tuple[bytes, ...],
         orders: Orders,
     ) -> None:
         self._context = context
         self._epochs = epochs
         self._identity = identity
+        self._suites = suites
         self._random = random
+        self._kem = kem
         self.offer: OutstandingOffer | None = None
         self.peer_public_key = peer_public_key
         self.seen = seen
@@ -59,7 +65,10 @@ class Negotiation:
     def start_offer(self, wall_s: float) -> KeyStatement:
         context = self._build_context(initiator=self._context.local, responder=self._context.peer)
         order = next_order(self.orders.sent, wall_s)
-        statement, offer = build_offer(context, self._identity, order, generate_ephemeral(self._random))
+        suites = self._allowed()
+        decapsulation = self._kem.generate(self._random) if lists_hybrid(bytes(suites)) else None
+        ephemeral = generate_ephemeral(self._random)
+        statement, offer = build_offer(context, self._identity, order, suites, ephemeral, decapsulation)
         self.abandon_offer()
         self.offer = offer
         self.orders = replace(self.orders, sent=order)
@@ -73,19 +82,18 @@ class Negotiation:
 
     def verify_offer(self, offer: KeyStatement, *, peer_public_key: bytes | None) -> VerifiedOffer:
         context = self._answer_context()
-        self._refuse_stale(offer, context.epoch)
-        refuse_outdated(offer.order, self.orders.seen)
+        self._refuse_stale_offer(offer, context.epoch)
         key = self._peer_key(peer_public_key)
-        return VerifiedOffer(context, offer, verify_offer(context, offer, key), key)
+        return VerifiedOffer(context, offer, verify_offer(context, offer, key, self._allowed(), self._kem), key)
 
     def prepare_answer(self, offer: VerifiedOffer, now: float) -> PreparedAnswer:
         context, statement = offer.context, offer.statement
-        self._refuse_stale(statement, self._answer_context().epoch)
-        refuse_outdated(statement.order, self.orders.seen)
+        self._refuse_stale_offer(statement, self._answer_context().epoch)
         if context != self._answer_context():
             raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "the channel has moved on since this offer was checked")
-        ephemeral = generate_ephemeral(self._random)
-        answer, keys = build_answer(context, self._identity, ephemeral, statement, offer.encoded, self._previous_ratchet())
+        encapsulation = self._kem.encapsulate(statement.kem, self._random) if offer.checked.suite.hybrid else None
+        ephemeral, previous = generate_ephemeral(self._random), self._previous_ratchet()
+        answer, keys = build_answer(context, self._identity, ephemeral, encapsulation, statement, offer.checked, previous)
         epoch = Epoch.begin(self._context, context.epoch, Role.RESPONDER, keys, now)
         ephemerals = statement.ephemeral, answer.ephemeral
         return PreparedAnswer(epoch, self._own_tag(epoch), offer.peer_public_key, ephemerals, answer)
@@ -104,13 +112,14 @@ class Negotiation:
         offer = self.offer
         if offer is None:
             raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "no offer is outstanding")
-        self._refuse_stale(answer, offer.context.epoch)
+        check_answer(answer, offer.context.epoch)
+        refuse_reused(answer.ephemeral, self.seen)
         if answer.order != offer.order:
             raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "the answer is for another offer than the one outstanding")
         key = self._peer_key(peer_public_key)
         keys = complete_offer(offer, answer, key, self._previous_ratchet())
         try:
-            check_confirm(self._context.hash_id, keys.mac, Role.RESPONDER, keys.transcript_hash, confirm)
+            check_confirm(keys.suite.hash_id, keys.mac, Role.RESPONDER, keys.transcript_hash, confirm)
         except ProtocolError:
             keys.wipe()
             raise
@@ -127,7 +136,7 @@ class Negotiation:
     def verify_confirm(self, number: int, tag: bytes) -> Epoch:
         for epoch in (self._epochs.pending, self._epochs.current):
             if epoch is not None and epoch.number == number and epoch.role is Role.RESPONDER:
-                check_confirm(self._context.hash_id, epoch.mac, Role.INITIATOR, epoch.transcript_hash, tag)
+                check_confirm(epoch.suite.hash_id, epoch.mac, Role.INITIATOR, epoch.transcript_hash, tag)
                 return epoch
         raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"epoch {number} does not wait for a confirmation")
 
@@ -147,7 +156,7 @@ class Negotiation:
             self.offer = None
 
     def _own_tag(self, epoch: Epoch) -> bytes:
-        return compute_confirm(self._context.hash_id, epoch.mac, epoch.role, epoch.transcript_hash)
+        return compute_confirm(epoch.suite.hash_id, epoch.mac, epoch.role, epoch.transcript_hash)
 
     def _build_context(self, *, initiator: Party, responder: Party) -> HandshakeContext:
         number = self._epochs.number
@@ -155,7 +164,7 @@ class Negotiation:
             raise ProtocolError(ErrorCode.RATCHET_FAILED, "epochs of this chat are used up; replace it")
         current, channel = self._epochs.current, self._context
         previous = b"" if current is None else current.transcript_hash
-        return HandshakeContext(channel.kind, channel.hash_id, channel.chat_id, number + 1, initiator, responder, previous)
+        return HandshakeContext(channel.kind, channel.chat_id, number + 1, initiator, responder, previous)
 
     def _previous_ratchet(self) -> SecretBytes | None:
         return None if self._epochs.current is None else self._epochs.current.ratchet
@@ -169,10 +178,15 @@ class Negotiation:
     def _answer_context(self) -> HandshakeContext:
         return self._build_context(initiator=self._context.peer, responder=self._context.local)
 
-    def _refuse_stale(self, statement: KeyStatement, epoch: int) -> None:
-        """INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY: what needs no cryptography to be refused."""
-        check_statement(statement, epoch)
-        refuse_reused(statement.ephemeral, self.seen)
+    def _allowed(self) -> tuple[Suite, ...]:
+        current = self._epochs.current
+        return allow_suites(self._suites, None if current is None else current.suite)
+
+    def _refuse_stale_offer(self, offer: KeyStatement, epoch: int) -> None:
+        """INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, OFFER_OUTDATED: what needs no cryptography to be refused."""
+        check_offer(offer, epoch)
+        refuse_reused(offer.ephemeral, self.seen)
+        refuse_outdated(offer.order, self.orders.seen)
 
     def _note_exchange(self, prepared: PreparedEpoch) -> None:
         """A snapshot holds these too; the epoch that they bring is what makes it `dirty`."""

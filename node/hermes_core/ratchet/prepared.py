@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hermes_core.handshake.exchange import CheckedOffer
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ratchet.epoch import Epoch
@@ -14,11 +15,11 @@ from hermes_core.ratchet.epoch import Epoch
 
 @dataclass(frozen=True, slots=True)
 class VerifiedOffer:
-    """The peer's offer, as authentic as it was for `context`; `encoded` is what it signed. It holds no secret."""
+    """The peer's offer, as authentic as it was for `context`; `checked`: what it signed, and our pick. It holds no secret."""
 
     context: HandshakeContext
     statement: KeyStatement
-    encoded: bytes
+    checked: CheckedOffer
     peer_public_key: bytes
 
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from hermes_core.crypto import labels
 from hermes_core.crypto.encoding import lp, u8, u32, u64
-from hermes_core.crypto.hashing import HashId, compute_tag, equal_tags
+from hermes_core.crypto.hashing import compute_tag, equal_tags
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.suites import Suite
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_core.ids import MAX_EPOCH, MAX_ORDER, MAX_POSITION, ChannelKind, ChatId, Role
@@ -24,17 +25,16 @@ class ResumeContext:
     """What the tag of a claim binds besides the claim: the channel and the stream (`binding`, 32 bytes)."""
 
     kind: ChannelKind
-    hash_id: HashId
     chat_id: ChatId
     binding: bytes
 
     @classmethod
     def of(cls, channel: ChannelContext, binding: bytes) -> ResumeContext:
-        return cls(channel.kind, channel.hash_id, channel.chat_id, binding)
+        return cls(channel.kind, channel.chat_id, binding)
 
 
 def compute_claim_tag(context: ResumeContext, mac: SecretBytes, role: Role, claim: EpochClaim) -> bytes:
-    """The tag of the claimant, whose role in the claimed epoch is `role`."""
+    """The tag of the claimant, whose role in the claimed epoch, of a suite that we know, is `role`."""
     data = b"".join((
         lp(labels.RESUME),
         u8(PROTOCOL_VERSION),
@@ -42,6 +42,7 @@ def compute_claim_tag(context: ResumeContext, mac: SecretBytes, role: Role, clai
         context.chat_id,
         u8(role),
         u32(claim.epoch),
+        u8(claim.suite),
         lp(claim.transcript_hash),
         u64(claim.send_next),
         u64(claim.recv_next),
@@ -49,7 +50,7 @@ def compute_claim_tag(context: ResumeContext, mac: SecretBytes, role: Role, clai
         u64(claim.order),
         lp(context.binding),
     ))  # fmt: skip
-    return compute_tag(context.hash_id, mac, data)
+    return compute_tag(Suite(claim.suite).hash_id, mac, data)
 
 
 def build_claim(context: ResumeContext, epoch: Epoch, order: int) -> EpochClaim:
@@ -82,7 +83,7 @@ def check_positions(epoch: Epoch, claim: EpochClaim, max_skip: int) -> None:
 def _find_common(held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...]) -> tuple[Epoch, EpochClaim]:
     for epoch in sorted(held, key=lambda epoch: epoch.number, reverse=True):
         for claim in claims:
-            if claim.epoch == epoch.number and claim.transcript_hash == epoch.transcript_hash:
+            if (claim.epoch, claim.suite, claim.transcript_hash) == (epoch.number, epoch.suite, epoch.transcript_hash):
                 return epoch, claim
     raise ProtocolError(ErrorCode.RATCHET_DESYNC, "no epoch in common")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hermes_core.crypto.hashing import HASH_OF_LENGTH, HashId
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.suites import Suite
 from hermes_core.ids import ChannelKind, Party, Role
 
 
@@ -24,6 +24,7 @@ class EpochSnapshot:
 
     epoch: int
     role: Role
+    suite: Suite
     transcript_hash: bytes
     confirmed: bool
     mac: SecretBytes
@@ -61,12 +62,6 @@ class ChannelSnapshot:
     pending: EpochSnapshot | None
     seen_ephemerals: tuple[bytes, ...]
     orders: Orders
-
-    @property
-    def hash_id(self) -> HashId | None:
-        """The hash its epochs were made with, whose length shows in their transcript hashes; None without one."""
-        held = self.current or self.pending
-        return None if held is None else HASH_OF_LENGTH[len(held.transcript_hash)]
 
 
 def wipe_epoch(epoch: EpochSnapshot) -> None:

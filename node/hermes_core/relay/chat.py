@@ -82,11 +82,7 @@ class Chat:
     @classmethod
     def restore(cls, context: ChatContext, row: Row, record: ChatRecord, now: float, *, keys_in_doubt: bool) -> Chat:
         """The chat of a record, at the positions it reserved. Secrets are copied; the caller wipes the record."""
-        identity, params, random = context.identity, context.params.channel, context.random
-        first, second = (
-            Channel.restore(snapshot, chat_id=row.chat_id, identity=identity, params=params, random=random)
-            for snapshot in record.sides
-        )
+        first, second = (context.restore_channel(row.chat_id, snapshot) for snapshot in record.sides)
         chat = cls(context, row, record.app_ids, (first, second), record.app_keys, float(record.created_at_s))
         chat.standing.restore(record.state, record.end_to_end_epoch)
         chat.lifetime.restore(

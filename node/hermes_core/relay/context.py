@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hermes_core.crypto.mlkem import Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import ChatId, Party
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.state import ChannelSnapshot
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Link, Neighbour
@@ -23,6 +25,7 @@ class ChatContext:
     identity: Identity
     party: Party
     random: RandomSource
+    kem: Kem
     links: Mapping[Neighbour, Link]
     effects: Effects
     admission: Admission
@@ -38,4 +41,11 @@ class ChatContext:
             peer_public_key=link.public_key,
             params=self.params.channel,
             random=self.random,
+            kem=self.kem,
+        )
+
+    def restore_channel(self, chat_id: ChatId, snapshot: ChannelSnapshot) -> Channel:
+        """The channel of a record, at the positions it reserved."""
+        return Channel.restore(
+            snapshot, chat_id=chat_id, identity=self.identity, params=self.params.channel, random=self.random, kem=self.kem
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
@@ -27,8 +28,9 @@ class Relay:
         sessions: SessionParams,
         marks: OwnMarks,
         random: RandomSource,
+        kem: Kem = ML_KEM_768,
     ) -> None:
-        self.chats = NodeChats(identity=identity, node_id=node_id, params=chats, random=random)
+        self.chats = NodeChats(identity=identity, node_id=node_id, params=chats, random=random, kem=kem)
         self.sessions = Sessions(self.chats, identity=identity, node_id=node_id, params=sessions, marks=marks, random=random)
 
     def begin_pass(self, now: float) -> None:

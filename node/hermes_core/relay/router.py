@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -50,7 +51,9 @@ _FROM_NODE: Final = _FROM_BOTH | {m.Closed, m.PathState, m.ErrorNotice}
 class NodeChats:
     """No method raises for what an outsider sent: it becomes an ErrorNotice (or Reject) to the sender and an event."""
 
-    def __init__(self, *, identity: Identity, node_id: NodeId, params: ChatParams, random: RandomSource) -> None:
+    def __init__(
+        self, *, identity: Identity, node_id: NodeId, params: ChatParams, random: RandomSource, kem: Kem = ML_KEM_768
+    ) -> None:
         self._params = params
         self._links: dict[Neighbour, Link] = {}
         self.effects = Effects(self._links)
@@ -60,7 +63,7 @@ class NodeChats:
         self._tombstones = Tombstones(params, self.effects)
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
         party = node_party(node_id, identity.public_key)
-        self._context = ChatContext(params, identity, party, random, self._links, self.effects, self._admission)
+        self._context = ChatContext(params, identity, party, random, kem, self._links, self.effects, self._admission)
         self._chats: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
         self._directory = Directory(node_id, self._links, self._index)

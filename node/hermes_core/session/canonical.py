@@ -52,9 +52,12 @@ def _set(of: Encode) -> Encode:
     return lambda values: each(sorted(values))
 
 
-_STATEMENT = _part(("epoch", u64), ("order", u64), ("ephemeral", _data), ("signature", _data))
+_STATEMENT = _part(
+    ("epoch", u64), ("order", u64), ("suites", _data), ("ephemeral", _data), ("kem", _data), ("signature", _data)
+)
 _CLAIM = _part(
     ("epoch", u64),
+    ("suite", u64),
     ("transcript_hash", _data),
     ("send_next", u64),
     ("recv_next", u64),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.suites import Suite
 from hermes_core.mesh.opening_check import OpeningParams
 from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
 from hermes_core.ratchet.channel import ChannelParams
@@ -15,7 +15,10 @@ def build_chat_params(config: Config) -> ChatParams:
     crypto, limits, cleanup = config.crypto, config.limits, config.cleanup
     return ChatParams(
         channel=ChannelParams(
-            hash_id=HashId[crypto.hash.upper()], window=crypto.window, max_skip=crypto.max_skip, overlap_s=crypto.overlap_s
+            suites=tuple(map(Suite.named, crypto.suites)),
+            window=crypto.window,
+            max_skip=crypto.max_skip,
+            overlap_s=crypto.overlap_s,
         ),
         handshake_timeout_s=cleanup.handshake_timeout_s,
         idle_timeout_s=cleanup.idle_timeout_s,

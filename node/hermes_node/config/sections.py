@@ -111,7 +111,7 @@ class KeystoreSection(Limited):
 class CryptoSection(Limited):
     """Channels, ratchets and rekeys."""
 
-    hash: limits.Hash = default(limits.Hash)
+    suites: limits.Suites = default(limits.Suites)
     window: limits.Window = default(limits.Window)
     max_skip: limits.MaxSkip = default(limits.MaxSkip)
     overlap_s: limits.OverlapS = default(limits.OverlapS)

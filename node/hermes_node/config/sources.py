@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 from hermes_core.bounds import LimitError, quote
 from hermes_core.errors import ConfigError
@@ -120,7 +120,8 @@ def _convert(dotted: str, kind: Any, raw: Any) -> Any:
         float: _convert_float,
         tuple[str, ...]: _convert_list,
     }
-    convert: Callable[[str, Any], Any] = converters.get(kind, _require_text)
+    plain = tuple[str, ...] if get_origin(kind) is tuple else kind
+    convert: Callable[[str, Any], Any] = converters.get(plain, _require_text)
     return convert(dotted, raw)
 
 

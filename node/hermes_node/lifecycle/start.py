@@ -91,6 +91,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         sessions=build_session_params(context.config),
         marks=KeystoreMarks(opened.stored.identity, opened.store),
         random=context.host.random,
+        kem=context.host.kem,
     )
     loop = asyncio.get_running_loop()
     restore = partial(relay.chats.restore, keys_in_doubt=found.clock_doubted)

@@ -10,7 +10,7 @@ from hermes_operator import names
 from hermes_operator.crd_spec import KeystoreSpec, MeshSpec
 from hermes_operator.manifests.objects import Manifest, build_metadata, canonical_hash
 
-Setting = str | int | float | bool | list[str]
+Setting = str | int | float | bool | list[str] | tuple[str, ...]
 
 
 def build_config(mesh: MeshSpec) -> Manifest:

@@ -55,6 +55,8 @@ class KeyStatement(_message.Message):
     EPHEMERAL_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    SUITES_FIELD_NUMBER: _builtins.int
+    KEM_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     ephemeral: _builtins.bytes
     """X25519, 32 bytes"""
@@ -62,6 +64,10 @@ class KeyStatement(_message.Message):
     """Ed25519, 64 bytes"""
     order: _builtins.int
     """of the offer; an answer names the offer that it is for"""
+    suites: _builtins.bytes
+    """of an offer 1 to 8 numbers, the preferred first; of an answer the one that was picked"""
+    kem: _builtins.bytes
+    """of an offer an ML-KEM-768 encapsulation key, of an answer a ciphertext; empty without a hybrid suite"""
     def __init__(
         self,
         *,
@@ -69,10 +75,12 @@ class KeyStatement(_message.Message):
         ephemeral: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
         order: _builtins.int = ...,
+        suites: _builtins.bytes = ...,
+        kem: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "epoch", b"epoch", "order", b"order", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "epoch", b"epoch", "kem", b"kem", "order", b"order", "signature", b"signature", "suites", b"suites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -219,6 +227,7 @@ class ResumeClaim(_message.Message):
     RECV_PROVEN_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    SUITE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     transcript_hash: _builtins.bytes
     send_next: _builtins.int
@@ -227,6 +236,8 @@ class ResumeClaim(_message.Message):
     tag: _builtins.bytes
     order: _builtins.int
     """the highest of the other end's offers that was answered"""
+    suite: _builtins.int
+    """that the epoch was made with"""
     def __init__(
         self,
         *,
@@ -237,10 +248,11 @@ class ResumeClaim(_message.Message):
         recv_proven: _builtins.int = ...,
         tag: _builtins.bytes = ...,
         order: _builtins.int = ...,
+        suite: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "order", b"order", "recv_next", b"recv_next", "recv_proven", b"recv_proven", "send_next", b"send_next", "tag", b"tag", "transcript_hash", b"transcript_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "order", b"order", "recv_next", b"recv_next", "recv_proven", b"recv_proven", "send_next", b"send_next", "suite", b"suite", "tag", b"tag", "transcript_hash", b"transcript_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hermes_core.crypto import hkdf, secret, x25519
+from hermes_core.crypto import hkdf, mlkem, secret, x25519
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered, MessageReceived
@@ -49,6 +49,7 @@ def watch_derivations() -> None:
     hkdf.extract = recorded(hkdf.extract)
     hkdf.expand = recorded(hkdf.expand)
     x25519.EphemeralKey.exchange = recorded(x25519.EphemeralKey.exchange)  # type: ignore[method-assign]
+    mlkem._own = recorded(mlkem._own)
     derive_rows = Chain._derive_rows
 
     def derive_and_record(chain: Chain, end: int) -> None:

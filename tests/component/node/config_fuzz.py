@@ -45,7 +45,7 @@ ADDRESSES += [
     "a\nb:1",
 ]
 PATHS = ["", "/dev/null/x", "a\x00b", "a\nb", "x" * 5000, "x" * 245, "missing/x", "ü"]
-WORDS = ["", "info", "loud", "sha512", "true", "yes", "maybe", "7", "{}", "'", '"']
+WORDS = ["", "info", "loud", "x25519-sha512", "true", "yes", "maybe", "7", "{}", "'", '"']
 ODD = [True, -1, 0, 1, 2**63, 10**30, 0.5, float("nan"), float("inf"), "7", "", "x", [], ["x"], {}]
 
 
@@ -102,6 +102,9 @@ def _candidates(name: str) -> list[Any]:
 
 
 def _draw_number(rng: random.Random, tunable: Tunable, *, costly: bool) -> Any:
+    if tunable.many:
+        listed = rng.sample([*tunable.choices, *tunable.choices, *WORDS], rng.randrange(4))
+        return rng.choice([list(tunable.default), listed])
     if tunable.choices:
         return rng.choice([*tunable.choices, *tunable.choices, *WORDS])
     if rng.random() < 0.1:

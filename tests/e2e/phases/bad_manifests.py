@@ -31,7 +31,7 @@ BAD = (
     BadManifest({"keystore": {"size": "plenty"}}, "spec.keystore.size", "quantity"),
     BadManifest({"keystore": {"rotationInterval": "daily"}}, "spec.keystore.rotationInterval", "duration"),
     BadManifest({"cleanup": {"idleTimeout": "1 day"}}, "spec.cleanup.idleTimeout", "duration"),
-    BadManifest({"crypto": {"hash": "md5"}}, "spec.crypto.hash", "sha256"),
+    BadManifest({"crypto": {"suites": ["x25519-md5"]}}, "spec.crypto.suites", "x25519-sha256"),
     BadManifest({"crypto": {"window": 4096, "maxSkip": 16}}, "spec.crypto.window", "maxSkip"),
     BadManifest({"keystore": {"retentionPolicy": "Shred"}}, "spec.keystore.retentionPolicy", "Retain"),
     BadManifest({"env": [{"name": "HERMES_NODE_ID", "value": "x"}]}, "spec.env[0].name", "set by the operator"),

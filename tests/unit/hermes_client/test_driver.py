@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hermes_client.driver import AppDriver
+from hermes_client.host import SYSTEM_HOST
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import derive_app_id
@@ -17,7 +20,7 @@ from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEYS, NOW, OWN_KEY,
 
 async def test_a_position_ahead_ends_the_session() -> None:
     """Nothing that still comes on that stream can be opened; the next one begins anew."""
-    driver = AppDriver(OWN_KEY, AppParams(), SeededRandom("driver"), lambda: NOW)
+    driver = AppDriver(OWN_KEY, AppParams(), replace(SYSTEM_HOST, random=SeededRandom("driver"), wall=lambda: NOW))
     driver.connect(HOME.node_id, HOME.public_key, HOME_KEYS)
     chat = driver.start_chat(derive_app_id(PEER_KEY.public_key))
     far = FarEnds(chat.chat_id)

@@ -9,11 +9,12 @@ import pytest
 
 from hermes_core import limits
 from hermes_core.bounds import Limited, LimitError, Tunable, default, read_tunable, rules_of, tunables_of
-from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.suites import Suite
 from hermes_core.endpoint.params import AppParams
+from hermes_core.ids import ChannelKind
 from hermes_core.mesh.params import MeshParams
-from hermes_core.ratchet.params import ChannelParams
+from hermes_core.ratchet.params import DEFAULT_SUITES, ChannelParams
 from hermes_core.relay.params import ChatParams
 
 TUNABLES = {name: read_tunable(kind) for name, kind in vars(limits).items() if hasattr(kind, "__metadata__")}
@@ -28,7 +29,7 @@ def test_a_tunable_is_described_and_its_default_is_allowed(name: str) -> None:
     assert tunable.text.endswith(".")
     assert tunable.text.count(". ") <= 1
     assert not tunable.refuse(tunable.default)
-    assert isinstance(tunable.default, str if tunable.choices else tunable.type)
+    assert isinstance(tunable.default, tuple if tunable.many else str if tunable.choices else tunable.type)
     suffix = SUFFIXES.get(tunable.unit, "").replace("_", "").capitalize()
     assert name.endswith(suffix)
 
@@ -100,9 +101,12 @@ def test_argon2_gets_eight_kib_for_each_lane_whatever_is_chosen() -> None:
     assert memory.low >= 8 * lanes.high
 
 
-def test_every_hash_of_the_core_can_be_chosen() -> None:
-    assert {name.upper() for name in get_args(get_args(limits.Hash)[0])} == {hash_id.name for hash_id in HashId}
-    assert ChannelParams().hash_id is HashId[default(limits.Hash).upper()]
+def test_every_suite_of_the_core_can_be_chosen_and_hops_are_classical_unless_somebody_does() -> None:
+    assert {Suite.named(name) for name in get_args(limits.SuiteName)} == set(Suite)
+    for kind in (ChannelKind.LEG, ChannelKind.TIELINE):
+        assert DEFAULT_SUITES[kind] == tuple(map(Suite.named, default(limits.Suites))) == (Suite.X25519_SHA256,)
+    assert DEFAULT_SUITES[ChannelKind.END_TO_END][0] is Suite.X25519_MLKEM768_SHA256
+    assert set(DEFAULT_SUITES[ChannelKind.END_TO_END]) == set(Suite), "a peer that has no ML-KEM gets a chat too"
 
 
 @pytest.mark.parametrize("kind", CLASSES)

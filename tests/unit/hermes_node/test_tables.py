@@ -14,7 +14,7 @@ from typing import get_args
 
 import pytest
 
-from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.suites import Suite
 from hermes_core.errors import DEFAULT_SCOPE, ConfigError, ErrorCode, HermesError, KeystoreError
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.keystore.migration import _REWRITERS
@@ -112,13 +112,13 @@ def test_every_server_with_a_certificate_has_a_kind() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "names"),
-    [("HERMES_LOG_LEVEL", {level.name for level in Level}), ("HERMES_CRYPTO_HASH", {hash_id.name for hash_id in HashId})],
+    [("HERMES_LOG_LEVEL", {level.name for level in Level}), ("HERMES_CRYPTO_SUITES", {suite.name for suite in Suite})],
 )
 def test_what_a_setting_offers_is_what_there_is(variable: str, names: set[str]) -> None:
-    with pytest.raises(ConfigError, match="is not one of") as refused:
+    with pytest.raises(ConfigError, match="is not ") as refused:
         load_config(None, {variable: "nothing"})
-    offered = refused.value.detail.split("is not one of ")[1].removesuffix(f" (from {variable})").split(", ")
-    assert {name.upper() for name in offered} == names
+    offered = refused.value.detail.rpartition(" of ")[2].removesuffix(f" (from {variable})").split(", ")
+    assert {name.upper().replace("-", "_") for name in offered} == names
 
 
 def test_every_table_has_a_version_and_every_old_version_a_way_up() -> None:

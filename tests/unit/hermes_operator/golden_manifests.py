@@ -29,7 +29,13 @@ SPECS: dict[str, dict[str, Any]] = {
     },
     "tuned": {
         "replicas": 5,
-        "crypto": {"hash": "sha512", "window": 64, "maxSkip": 512, "maxKeyLifetime": "24h", "maxKeyMessages": 5000},
+        "crypto": {
+            "suites": ["x25519-mlkem768-sha512", "x25519-sha512"],
+            "window": 64,
+            "maxSkip": 512,
+            "maxKeyLifetime": "24h",
+            "maxKeyMessages": 5000,
+        },
         "limits": {"maxSessions": 10, "maxChats": 20, "maxChatsPerApp": 5, "maxHandshakesPerApp": 2},
         "cleanup": {"idleTimeout": "1h", "handshakeTimeout": "500ms", "churnGrace": "0s", "drainTimeout": "1m30s"},
         "rollout": {"maxWaitSeconds": 60},

@@ -20,8 +20,8 @@ from tests.unit.hermes_operator.golden_manifests import FOLDER, SPECS, render
 from tests.unit.hermes_operator.operator_samples import mesh_of
 
 # A new value here restarts every node of every mesh when the operator is upgraded. Do not change it lightly.
-TEMPLATE_OF_DEFAULTS = "d18d3d87ee1c70d1"
-TEMPLATE_OF_A_RESTART = "81b703ed395208b5"
+TEMPLATE_OF_DEFAULTS = "e23654b736a1e0e2"
+TEMPLATE_OF_A_RESTART = "ab457aee82b053cc"
 
 
 @pytest.mark.parametrize("name", SPECS)

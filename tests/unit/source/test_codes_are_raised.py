@@ -17,7 +17,6 @@ REFERENCE = ROOT / "docs" / "reference"
 PROTOS = (admin_pb2, app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2)
 
 BY_VALUE = {
-    "HashId": "SHA512 is what the setting `crypto.hash` names; test_tables.py holds both together",
     "HopState": "computed from its two halves; test_hop_states.py reaches every one",
     "SessionSuite": "chosen by its number; test_connect.py and the vectors use it",
     "MemberStateLabel": "made from a MemberState's name; test_tables.py holds both together",

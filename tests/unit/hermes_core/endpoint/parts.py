@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hermes_core.crypto.mlkem import ML_KEM_768
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.chat import AppChat
@@ -54,7 +55,8 @@ class Notebook:
 
 def make_context(effects: Notebook, identity: Identity = OWN_KEY, params: AppParams | None = None) -> ChatContext:
     app_id = derive_app_id(identity.public_key)
-    return ChatContext(identity, app_id, app_party(app_id), params or AppParams(), SeededRandom(app_id), effects, OWN_NONCE)
+    party, random = app_party(app_id), SeededRandom(app_id)
+    return ChatContext(identity, app_id, party, params or AppParams(), random, ML_KEM_768, effects, OWN_NONCE)
 
 
 def make_chat(params: AppParams | None = None) -> tuple[AppChat, Notebook]:

@@ -91,7 +91,7 @@ def test_another_node_has_no_say(name: str, key: bytes) -> None:
     output = app.take_output()
     assert not [event for event in output.events if isinstance(event, ChatEnded)]
     assert not output.sends
-    app.receive(replace(FarEnds(chat_id).offer(), end_to_end=KeyStatement(2, 1, bytes(32), bytes(64))), NOW)
+    app.receive(replace(FarEnds(chat_id).offer(), end_to_end=KeyStatement(2, 1, b"\x01", bytes(32), b"", bytes(64))), NOW)
     assert not app.take_output().sends, "what its home holds is not deleted elsewhere"
     for message in (Closed(chat_id, CloseReason.DELETED), PathState(chat_id, up=True), far.seal(1, b"x")):
         app.receive(message, NOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.suites import Suite
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import Role
 from hermes_core.ratchet.channel import Channel
@@ -17,9 +17,9 @@ def flip(tag: bytes, place: int) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("hash_id", list(HashId))
-def test_every_byte_of_the_responders_tag_matters(hash_id: HashId) -> None:
-    pair = make_pair(hash_id=hash_id)
+@pytest.mark.parametrize("suite", list(Suite))
+def test_every_byte_of_the_responders_tag_matters(suite: Suite) -> None:
+    pair = make_pair(suites=(suite,))
     answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     before = describe_state(pair.a)
     for wrong in [*(flip(confirm, place) for place in range(len(confirm))), b"", confirm[:-1], confirm + b"\0"]:
@@ -31,9 +31,9 @@ def test_every_byte_of_the_responders_tag_matters(hash_id: HashId) -> None:
     assert pair.a.epoch == 1
 
 
-@pytest.mark.parametrize("hash_id", list(HashId))
-def test_every_byte_of_the_initiators_tag_matters(hash_id: HashId) -> None:
-    pair = make_pair(hash_id=hash_id)
+@pytest.mark.parametrize("suite", list(Suite))
+def test_every_byte_of_the_initiators_tag_matters(suite: Suite) -> None:
+    pair = make_pair(suites=(suite,))
     answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     tag = pair.a.complete(answer, confirm, 0.0)
     before = describe_state(pair.b)

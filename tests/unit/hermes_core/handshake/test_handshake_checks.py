@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from hermes_core.crypto.hashing import HashId
 from hermes_core.crypto.random import SYSTEM_RANDOM
+from hermes_core.crypto.suites import Suite
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext, encode_answer, encode_offer
@@ -31,6 +31,7 @@ from tests.unit.hermes_core.ratchet.pairs import (
 IDENTITY_POINT = bytes([1]) + bytes(31)
 LOW_ORDER_EPHEMERAL = bytes(32)
 OTHER = make_identity(3)
+PLAIN = bytes([Suite.X25519_SHA256])
 
 
 def refuse(channel: Channel, code: ErrorCode, call: Callable[[], object]) -> None:
@@ -44,13 +45,13 @@ def refuse(channel: Channel, code: ErrorCode, call: Callable[[], object]) -> Non
 def context(channel: Channel, *, initiator: Party, responder: Party) -> HandshakeContext:
     snapshot = channel.snapshot()
     previous = b"" if snapshot.current is None else snapshot.current.transcript_hash
-    return HandshakeContext(channel.kind, channel.params.hash_id, CHAT, channel.epoch + 1, initiator, responder, previous)
+    return HandshakeContext(channel.kind, CHAT, channel.epoch + 1, initiator, responder, previous)
 
 
 def sign_offer(channel: Channel, ephemeral: bytes, order: int = 9) -> KeyStatement:
     """An offer to `channel` that its peer's identity really signed."""
-    offer = encode_offer(context(channel, initiator=channel.peer, responder=channel.local), order, ephemeral)
-    return KeyStatement(channel.epoch + 1, order, ephemeral, ALICE.sign(offer))
+    offer = encode_offer(context(channel, initiator=channel.peer, responder=channel.local), order, PLAIN, ephemeral, b"")
+    return KeyStatement(channel.epoch + 1, order, PLAIN, ephemeral, b"", ALICE.sign(offer))
 
 
 @pytest.mark.parametrize("make", [make_pair, make_ready_pair], ids=["first", "rekey"])
@@ -60,7 +61,7 @@ def test_the_checks_of_an_offer_come_in_the_order_of_the_page(make: Callable[[],
     honest = pair.b.snapshot()
     seen = (*honest.seen_ephemerals, derive_ephemeral_id(LOW_ORDER_EPHEMERAL))
     channel = pair.restart_b(replace(honest, seen_ephemerals=seen, orders=Orders(0, 9), peer_public_key=IDENTITY_POINT))
-    faulty = KeyStatement(channel.epoch + 2, 9, LOW_ORDER_EPHEMERAL, bytes(63))
+    faulty = KeyStatement(channel.epoch + 2, 9, PLAIN, LOW_ORDER_EPHEMERAL, b"", bytes(63))
 
     def answer(statement: KeyStatement) -> Callable[[], object]:
         return lambda: channel.answer_offer(statement, 0.0)
@@ -150,7 +151,6 @@ def test_signature_length(length: int) -> None:
 
 CHANGES: dict[str, Callable[[HandshakeContext], HandshakeContext]] = {
     "kind": lambda c: replace(c, kind=ChannelKind.TIELINE),
-    "hash": lambda c: replace(c, hash_id=HashId.SHA512),
     "chat": lambda c: replace(c, chat_id=ChatId(bytes(16))),
     "epoch": lambda c: replace(c, epoch=c.epoch + 1),
     "initiator": lambda c: replace(c, initiator=Party("app:x")),
@@ -166,20 +166,22 @@ def test_a_signature_binds_its_whole_context(change: str) -> None:
     pair = make_ready_pair()
     ephemeral = pair.a.start_offer(0.0).ephemeral
     right = context(pair.b, initiator=pair.b.peer, responder=pair.b.local)
-    statement = KeyStatement(2, 9, ephemeral, ALICE.sign(encode_offer(CHANGES[change](right), 9, ephemeral)))
+    said = 9, PLAIN, ephemeral, b""
+    statement = KeyStatement(2, *said, ALICE.sign(encode_offer(CHANGES[change](right), *said)))
     refuse(pair.b, ErrorCode.AUTH_FAILED, lambda: pair.b.answer_offer(statement, 0.0))
-    pair.b.answer_offer(replace(statement, signature=ALICE.sign(encode_offer(right, 9, ephemeral))), 0.0)
+    pair.b.answer_offer(replace(statement, signature=ALICE.sign(encode_offer(right, *said))), 0.0)
 
 
 def test_an_offer_is_not_an_answer() -> None:
     pair = make_pair()
     offer = pair.a.start_offer(0.0)
     as_initiator = context(pair.a, initiator=pair.a.local, responder=pair.a.peer)
-    encoded = encode_offer(as_initiator, 1, OTHER.public_key)
-    statement = KeyStatement(1, 1, OTHER.public_key, BOB.sign(encoded))
+    said = 1, PLAIN, OTHER.public_key, b""
+    statement = KeyStatement(1, *said, BOB.sign(encode_offer(as_initiator, *said)))
     refuse(pair.a, ErrorCode.AUTH_FAILED, lambda: pair.a.complete(statement, bytes(32), 0.0))
-    answer = encode_answer(as_initiator, OTHER.public_key, encode_offer(as_initiator, 1, bytes(32)))
-    for_another_offer = KeyStatement(1, 1, OTHER.public_key, BOB.sign(answer))
+    another = encode_offer(as_initiator, 1, PLAIN, bytes(32), b"")
+    answer = encode_answer(as_initiator, Suite.X25519_SHA256, OTHER.public_key, b"", another)
+    for_another_offer = KeyStatement(1, *said, BOB.sign(answer))
     refuse(pair.a, ErrorCode.AUTH_FAILED, lambda: pair.a.complete(for_another_offer, bytes(32), 0.0))
     answered, confirm = pair.b.answer_offer(offer, 0.0)
     pair.a.complete(answered, confirm, 0.0)
@@ -190,8 +192,8 @@ def test_an_answer_with_a_low_order_ephemeral() -> None:
     pair.a.start_offer(0.0)
     offer = pair.a.negotiation.offer
     assert offer is not None
-    encoded = encode_answer(offer.context, LOW_ORDER_EPHEMERAL, offer.encoded)
-    statement = KeyStatement(1, 1, LOW_ORDER_EPHEMERAL, BOB.sign(encoded))
+    encoded = encode_answer(offer.context, Suite.X25519_SHA256, LOW_ORDER_EPHEMERAL, b"", offer.encoded)
+    statement = KeyStatement(1, 1, PLAIN, LOW_ORDER_EPHEMERAL, b"", BOB.sign(encoded))
     refuse(pair.a, ErrorCode.INVALID_KEY, lambda: pair.a.complete(statement, bytes(32), 0.0))
     assert pair.a.offering
 
@@ -222,7 +224,7 @@ def test_the_identity_key_must_be_the_named_party() -> None:
 def test_an_identity_point_that_the_party_commits_to_is_still_refused() -> None:
     """Otherwise one signature would fit every message of that party."""
     channel = make_channel_without_key(peer=app_party(derive_app_id(IDENTITY_POINT)))
-    statement = KeyStatement(1, 1, OTHER.public_key, IDENTITY_POINT + bytes(32))
+    statement = KeyStatement(1, 1, PLAIN, OTHER.public_key, b"", IDENTITY_POINT + bytes(32))
     refuse(
         channel,
         ErrorCode.INVALID_KEY,
@@ -244,12 +246,6 @@ def make_channel_without_key(peer: Party | None = None) -> Channel:
     )
 
 
-def test_hashes_must_agree() -> None:
-    first, second = make_pair(), make_pair(hash_id=HashId.SHA512)
-    offer = first.a.start_offer(0.0)
-    refuse(second.b, ErrorCode.AUTH_FAILED, lambda: second.b.answer_offer(offer, 0.0))
-
-
 def test_nobody_waits_for_an_answer() -> None:
     pair = make_pair()
     answer, confirm = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
@@ -263,7 +259,7 @@ def test_epochs_end() -> None:
         assert channel.epochs.current is not None
         channel.epochs.current.number = 2**32 - 1
     refuse(pair.a, ErrorCode.RATCHET_FAILED, lambda: pair.a.start_offer(0.0))
-    statement = KeyStatement(1, 1, bytes(32), bytes(64))
+    statement = KeyStatement(1, 1, PLAIN, bytes(32), b"", bytes(64))
     refuse(pair.b, ErrorCode.RATCHET_FAILED, lambda: pair.b.answer_offer(statement, 0.0))
 
 

@@ -6,7 +6,9 @@ import random
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from hermes_core.crypto.hashing import DIGEST_BYTES
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.suites import Suite
 from hermes_core.ids import ChannelKind, ChatId, Party, Role, derive_app_id, derive_fingerprint, parse_node_id
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot, Orders
@@ -47,10 +49,12 @@ def build_channel(rng: random.Random, kind: ChannelKind, first_version: bool = F
 
 
 def build_epoch(rng: random.Random, first_version: bool = False) -> EpochSnapshot:
+    suite = rng.choice((Suite.X25519_SHA256, Suite.X25519_SHA512) if first_version else tuple(Suite))
     return EpochSnapshot(
         epoch=rng.randrange(1, 2**32),
         role=rng.choice(list(Role)),
-        transcript_hash=rng.randbytes(rng.choice((32, 64))),
+        suite=suite,
+        transcript_hash=rng.randbytes(DIGEST_BYTES[suite.hash_id]),
         confirmed=rng.random() < 0.5,
         mac=build_secret(rng),
         ratchet=build_secret(rng),

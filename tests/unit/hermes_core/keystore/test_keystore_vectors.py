@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.suites import Suite
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
@@ -29,6 +30,8 @@ from tests.support.random_sources import ListedRandom
 from tests.unit.hermes_core.keystore.record_samples import reveal
 
 VECTORS: dict[str, Any] = json.loads(reference.VECTORS.read_text())
+OLD_SUITES = {64: Suite.X25519_SHA256, 128: Suite.X25519_SHA512}
+"""What records before version 3 mean: the length of a transcript hash, in hex, shows the hash."""
 FILE_ID = bytes.fromhex(VECTORS["file_id"])
 GENERATION: int = VECTORS["generation"]
 CHEAP = Argon2Params(8192, 1, 1)
@@ -165,26 +168,27 @@ def channel_of(fields: dict[str, Any], version: int) -> ChannelSnapshot:
         Party(fields["local"]),
         Party(fields["peer"]),
         bytes.fromhex(fields["peer_public_key"]),
-        epoch_of(fields["current"], first),
-        None if first else epoch_of(fields["pending"], first),
+        epoch_of(fields["current"], version),
+        None if first else epoch_of(fields["pending"], version),
         tuple(bytes.fromhex(key_id) for key_id in fields["seen_ephemerals"]),
         Orders(*fields["orders"]) if version >= 3 else NO_ORDERS,
     )
 
 
-def epoch_of(fields: dict[str, Any] | None, first: bool) -> EpochSnapshot | None:
+def epoch_of(fields: dict[str, Any] | None, version: int) -> EpochSnapshot | None:
     if fields is None:
         return None
     secrets = {name: secret(bytes.fromhex(fields[name])) for name in ("mac", "ratchet", "send_chain_key", "recv_chain_key")}
     return EpochSnapshot(
         fields["epoch"],
         Role(fields["role"]),
+        Suite(fields["suite"]) if version >= 3 else OLD_SUITES[len(fields["transcript_hash"])],
         bytes.fromhex(fields["transcript_hash"]),
         fields["confirmed"],
         secrets["mac"],
         secrets["ratchet"],
         DirectionSnapshot(fields["send_reserved"], secrets["send_chain_key"]),
         DirectionSnapshot(fields["recv_reserved"], secrets["recv_chain_key"]),
-        0 if first else fields["recv_proven"],
+        0 if version == 1 else fields["recv_proven"],
         fields["created_at_s"],
     )

@@ -17,14 +17,16 @@ from hermes_core.ratchet.claim import EpochClaim
 
 APP = AppId("a" * 32)
 CHAT = ChatId(bytes(16))
-STATEMENT = KeyStatement(1, 1, bytes(32), bytes(64))
-CLAIM = EpochClaim(1, bytes(32), 0, 0, 0, 0, bytes(32))
+STATEMENT = KeyStatement(1, 1, b"\x01", bytes(32), b"", bytes(64))
+CLAIM = EpochClaim(1, 1, bytes(32), 0, 0, 0, 0, bytes(32))
 
 GOOD: list[Any] = [
     m.Sealed(bytes(v.MIN_SEALED_BYTES)),
     m.Sealed(bytes(v.MAX_SEALED_BYTES)),
     m.Offer(CHAT, bytes(32), APP, STATEMENT, STATEMENT),
     m.Answer(CHAT, bytes(32), STATEMENT, bytes(32), STATEMENT, bytes(64)),
+    m.Offer(CHAT, bytes(32), APP, dataclasses.replace(STATEMENT, suites=bytes(8), kem=bytes(1184)), STATEMENT),
+    m.Answer(CHAT, bytes(32), dataclasses.replace(STATEMENT, kem=bytes(1088)), bytes(32), STATEMENT, bytes(64)),
     m.Confirm(CHAT, 1, bytes(32), 2**32 - 1, bytes(64)),
     m.Confirm(CHAT, 0, b"", 1, bytes(32)),
     m.Confirm(CHAT, 1, bytes(32), 0, b""),
@@ -39,7 +41,19 @@ GOOD: list[Any] = [
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "x" * 256, 2**32 - 1),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, CHAT, "", 0),
 ]
+BAD_KEMS = (1, 1087, 1089, 1183, 1185)
 BAD: list[Any] = [
+    *(m.Offer(CHAT, bytes(32), APP, STATEMENT, dataclasses.replace(STATEMENT, suites=bytes(count))) for count in (0, 9)),
+    *(m.Offer(CHAT, bytes(32), APP, dataclasses.replace(STATEMENT, suites=bytes(count)), STATEMENT) for count in (0, 9)),
+    *(m.Offer(CHAT, bytes(32), APP, dataclasses.replace(STATEMENT, kem=bytes(n)), STATEMENT) for n in (*BAD_KEMS, 1088)),
+    *(m.Offer(CHAT, bytes(32), APP, STATEMENT, dataclasses.replace(STATEMENT, kem=bytes(n))) for n in (*BAD_KEMS, 1088)),
+    *(
+        m.Answer(CHAT, bytes(32), changed, bytes(32), other, bytes(32))
+        for fields in (*({"kem": bytes(n)} for n in (*BAD_KEMS, 1184)), {"suites": b""}, {"suites": bytes(2)})
+        for one in (dataclasses.replace(STATEMENT, **fields),)  # type: ignore[arg-type]
+        for changed, other in ((one, STATEMENT), (STATEMENT, one))
+    ),
+    *(m.Resume(CHAT, (dataclasses.replace(CLAIM, suite=suite),)) for suite in (0, 256)),
     m.Sealed(bytes(v.MIN_SEALED_BYTES - 1)),
     m.Sealed(bytes(v.MAX_SEALED_BYTES + 1)),
     m.Offer(ChatId(bytes(15)), bytes(32), APP, STATEMENT, STATEMENT),

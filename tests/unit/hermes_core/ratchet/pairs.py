@@ -64,8 +64,10 @@ class Pair:
         self.a.resume(from_b, binding, now)
 
 
-def restore(snapshot: ChannelSnapshot, identity: Identity, params: ChannelParams) -> Wired:
-    return Wired.restore(snapshot, chat_id=CHAT, identity=identity, params=params, random=SYSTEM_RANDOM)
+def restore(
+    snapshot: ChannelSnapshot, identity: Identity, params: ChannelParams, random: RandomSource = SYSTEM_RANDOM
+) -> Wired:
+    return Wired.restore(snapshot, chat_id=CHAT, identity=identity, params=params, random=random)
 
 
 def make_pair(
@@ -136,6 +138,7 @@ def describe_epoch(epoch: EpochSnapshot | None) -> tuple[object, ...] | None:
     return (
         epoch.epoch,
         epoch.role,
+        epoch.suite,
         epoch.transcript_hash,
         epoch.confirmed,
         epoch.recv_proven,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.suites import Suite
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChannelKind
 from tests.unit.hermes_core.ratchet.pairs import make_pair, make_ready_pair, reserved_after
 
 
 @pytest.mark.parametrize("kind", list(ChannelKind))
-@pytest.mark.parametrize("hash_id", list(HashId))
-def test_frames_pass_both_ways(kind: ChannelKind, hash_id: HashId) -> None:
-    pair = make_ready_pair(kind, hash_id=hash_id)
+@pytest.mark.parametrize("suite", list(Suite))
+def test_frames_pass_both_ways(kind: ChannelKind, suite: Suite) -> None:
+    pair = make_ready_pair(kind, suites=(suite,))
     for index in range(600):
         text = b"message %d" % index
         assert pair.b.open(pair.a.seal(text, 0.0, aad_suffix=b"seq"), 0.0, aad_suffix=b"seq") == text

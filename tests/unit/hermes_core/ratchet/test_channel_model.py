@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.suites import Suite
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import ChannelKind
 from hermes_core.ratchet.channel import ChannelParams
@@ -32,11 +32,11 @@ class ChannelModel(RuleBasedStateMachine):
 
     @initialize(
         kind=st.sampled_from(list(ChannelKind)),
-        hash_id=st.sampled_from(list(HashId)),
+        suite=st.sampled_from(list(Suite)),
         window=st.sampled_from([1, 2, 5, 16]),
     )
-    def begin(self, kind: ChannelKind, hash_id: HashId, window: int) -> None:
-        params = ChannelParams(hash_id=hash_id, window=window, max_skip=64)
+    def begin(self, kind: ChannelKind, suite: Suite, window: int) -> None:
+        params = ChannelParams(suites=(suite,), window=window, max_skip=64)
         self.pair = make_ready_pair(kind, params)
         self.durable = [self.pair.a.snapshot(), self.pair.b.snapshot()]
         self.now = 1000.0

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from hermes_core.ids import ChannelKind
+from hermes_core.ratchet.params import DEFAULT_SUITES
 from tests.reference import protocol_reference as ref
 from tests.support.memory import read_memory
 from tests.unit.hermes_core.ratchet import memory_child
@@ -28,23 +30,28 @@ def derive_input(name: str) -> bytes:
     return ref.digest(H, name.encode())
 
 
-def derive_epochs() -> list[Keys]:
+def derive_epochs(ciphertexts: list[bytes]) -> list[Keys]:
     """Everything secret of both epochs of the child, by name."""
     publics = [ref.public_key(derive_input(f"identity {side}")) for side in (0, 1)]
     parties = [ref.app_party(key) for key in publics]
     transcript, ratchet, epochs = b"", None, []
     counts = (memory_child.FIRST_EPOCH_MESSAGES, memory_child.SECOND_EPOCH_MESSAGES)
-    for number, count in enumerate(counts, start=1):
+    for number, (count, ciphertext) in enumerate(zip(counts, ciphertexts, strict=True), start=1):
         privates = [derive_input(f"ephemeral {side} {number}") for side in (0, 1)]
-        head = ref.head(H, 1, bytes(16), number, *parties)
-        offer = ref.offer(head, number, ref.ephemeral_public(privates[0]), transcript)
-        answer = ref.answer(H, head, ref.ephemeral_public(privates[1]), offer)
+        seed = ref.digest("sha512", f"ephemeral 0 {number}".encode())  # epoch 2 goes not below what epoch 1 used
+        listed = bytes(DEFAULT_SUITES[ChannelKind.END_TO_END][: 6 - 2 * number])
+        offer_head = ref.head(ref.lp(listed), 1, bytes(16), number, *parties)
+        answer_head = ref.head(ref.u8(listed[0]), 1, bytes(16), number, *parties)
+        offer = ref.offer(offer_head, number, ref.ephemeral_public(privates[0]), ref.encapsulation_key(seed), transcript)
+        answer = ref.answer(H, answer_head, ref.ephemeral_public(privates[1]), ciphertext, offer)
         transcript = ref.transcript_hash(H, offer, answer)
         shared = ref.shared_secret(privates[0], ref.ephemeral_public(privates[1]))
-        keys = ref.epoch_keys(H, shared, transcript, ratchet)
+        encapsulated = ref.decapsulate(seed, ciphertext)
+        keys = ref.epoch_keys(H, shared + encapsulated, transcript, ratchet)
         ratchet = keys["ratchet"]
         found: Keys = {"shared": shared, "prk": keys["prk"], "private 0": privates[0], "private 1": privates[1]}
         found |= {"mac": keys["mac"], "ratchet": ratchet}
+        found |= {"encapsulated": encapsulated, "kem d": seed[:32], "kem z": seed[32:]}
         for purpose in ("i2r", "r2i"):
             chain_key = keys[purpose]
             for position in range(count):
@@ -68,6 +75,11 @@ def run_child(wiping: str, pace: str) -> Iterator[subprocess.Popen[str]]:
             child.kill()
 
 
+def read_epochs(child: subprocess.Popen[str]) -> list[Keys]:
+    assert child.stdout is not None
+    return derive_epochs([bytes.fromhex(child.stdout.readline()) for _ in range(2)])
+
+
 def wait_for(child: subprocess.Popen[str], word: str) -> bytes:
     assert child.stdout is not None
     assert child.stdout.readline().strip() == word
@@ -78,7 +90,6 @@ def find(keys: Keys, memory: bytes) -> set[str]:
     return {name for name, key in keys.items() if key in memory}
 
 
-FIRST, SECOND = derive_epochs()
 LIVE = {"mac", "ratchet", "i2r next chain", "r2i next chain"}
 
 
@@ -86,16 +97,18 @@ LIVE = {"mac", "ratchet", "i2r next chain", "r2i next chain"}
 @pytest.mark.parametrize("pace", ["busy", "slow"])
 def test_used_keys_are_nowhere_in_memory(pace: str) -> None:
     with run_child("on", pace) as child:
+        first, second = read_epochs(child)
         memory = wait_for(child, "live")
-        assert find(FIRST, memory) == set()
-        assert find(SECOND, memory) == LIVE
+        assert find(first, memory) == set()
+        assert find(second, memory) == LIVE
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
         memory = wait_for(child, "wiped")
-        assert find(FIRST, memory) == find(SECOND, memory) == set()
+        assert find(first, memory) == find(second, memory) == set()
 
 
 def test_without_wiping_they_are_found() -> None:
     with run_child("off", "busy") as child:
-        assert len(find(FIRST, wait_for(child, "live"))) >= 10
+        first, _ = read_epochs(child)
+        assert len(find(first, wait_for(child, "live"))) >= 10

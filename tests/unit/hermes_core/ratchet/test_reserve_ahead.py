@@ -152,18 +152,6 @@ def test_a_snapshot_holds_copies() -> None:
     assert not snapshot.current.mac.wiped
 
 
-def test_a_channel_keeps_its_hash_over_a_change_of_configuration() -> None:
-    pair = make_ready_pair()
-    snapshot = pair.a.snapshot()
-    from hermes_core.crypto.hashing import HashId
-
-    pair.a = restore(snapshot, ALICE, ChannelParams(hash_id=HashId.SHA512))
-    pair.resume()
-    assert pair.b.open(pair.a.seal(b"x", 0.0), 0.0) == b"x"
-    pair.rekey()
-    assert pair.b.open(pair.a.seal(b"y", 0.0), 0.0) == b"y"
-
-
 @pytest.mark.parametrize(
     ("field", "good", "bad"),
     [

@@ -30,7 +30,7 @@ def forge_claim(pair: Pair, **changes: object) -> tuple[EpochClaim, ...]:
     assert epoch is not None
     (claim,) = pair.a.claims(BINDING)
     claim = replace(claim, **changes)  # type: ignore[arg-type]
-    context = ResumeContext(pair.a.kind, pair.a.params.hash_id, CHAT, BINDING)
+    context = ResumeContext(pair.a.kind, CHAT, BINDING)
     return (replace(claim, tag=compute_claim_tag(context, epoch.mac, epoch.role, claim)),)
 
 
@@ -132,7 +132,7 @@ def test_claims_are_bound_to_kind_and_chat() -> None:
     epoch = pair.a.epochs.current
     assert epoch is not None
     (claim,) = pair.a.claims(BINDING)
-    good = ResumeContext(ChannelKind.LEG, pair.a.params.hash_id, CHAT, BINDING)
+    good = ResumeContext(ChannelKind.LEG, CHAT, BINDING)
     assert compute_claim_tag(good, epoch.mac, Role.INITIATOR, claim) == claim.tag
     for other in (replace(good, kind=ChannelKind.TIELINE), replace(good, chat_id=bytes(16))):  # type: ignore[arg-type]
         tag = compute_claim_tag(other, epoch.mac, Role.INITIATOR, claim)

@@ -410,7 +410,7 @@ def test_foreigners_learn_nothing() -> None:
 def _claim() -> Any:
     from hermes_core.ratchet.claim import EpochClaim
 
-    return EpochClaim(1, bytes(32), 0, 0, 0, 0, bytes(32))
+    return EpochClaim(1, 1, bytes(32), 0, 0, 0, 0, bytes(32))
 
 
 def test_messages_that_go_the_other_way() -> None:
