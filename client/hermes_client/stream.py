@@ -11,13 +11,12 @@ from hermes_client.errors import StreamLostError
 from hermes_client.host import OPEN_METHOD, ClientHost
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.protocol.messages import Sealed
 from hermes_proto.v2.app_router_pb2 import ServerBatch
 from hermes_wire.app import MAX_BATCH_FRAMES, ClientMessage, ServerMessage, build_client_batch, parse_server_batch
 from hermes_wire.byte_stream import Connection, StreamEndedError
+from hermes_wire.sizes import estimate_bytes
 
-MAX_BATCH_BYTES: Final = 3 * 1024 * 1024  # below the protocol's 4 MiB, with room for protobuf and control frames
-CONTROL_FRAME_BYTES: Final = 1024  # no control frame is larger
+MAX_BATCH_BYTES: Final = 3 * 1024 * 1024  # below the protocol's 4 MiB, with room for the message that passes it
 
 
 class AppStream:
@@ -73,6 +72,6 @@ def take_batch(outbound: deque[ClientMessage]) -> list[ClientMessage]:
     size = 0
     while outbound and len(batch) < MAX_BATCH_FRAMES and size < MAX_BATCH_BYTES:
         message = outbound.popleft()
-        size += len(message.frame) if isinstance(message, Sealed) else CONTROL_FRAME_BYTES
+        size += estimate_bytes(message)
         batch.append(message)
     return batch

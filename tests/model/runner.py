@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from hermes_core.crypto.suites import Suite
 from hermes_core.endpoint.params import AppParams
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.params import ChatParams
@@ -34,6 +35,10 @@ class Report:
     """A digest of every message and record, where one was asked for."""
 
 
+HOP_SUITES: Final = ((), (), (Suite.X25519_MLKEM768_SHA512, Suite.X25519_SHA256))
+"""Of three worlds one has hybrid hops; the others have the default ones."""
+
+
 @dataclass(frozen=True)
 class Middle:
     """What whoever is in the middle of every stream is up against. Drawn apart: it moves no accident of a seed."""
@@ -55,7 +60,7 @@ class Middle:
 def build_world(rng: random.Random, seed: int) -> World:
     middle = Middle.of(seed)
     window = rng.choice((1, 3, 16))
-    crypto = ChannelParams(window=window, max_skip=rng.choice((64, 1024)))
+    crypto = ChannelParams(suites=HOP_SUITES[seed % len(HOP_SUITES)], window=window, max_skip=rng.choice((64, 1024)))
     params = ChatParams(
         channel=crypto,
         window_messages=8,

@@ -7,27 +7,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
-from hermes_core.protocol.messages import Sealed
 from hermes_wire.app import MAX_BATCH_FRAMES
+from hermes_wire.sizes import estimate_bytes
 
 T = TypeVar("T")
 
-FRAME_OVERHEAD_BYTES: Final = 16
 MAX_WRITE_BYTES: Final = 1024 * 1024
 """Below the protocol's bound: a write is what a stream whose reader stopped goes on holding."""
 
 LAST_WORDS_S: Final = 2.0
-PLAIN_MESSAGE_BYTES: Final = 1024
-"""At least what any message but `Sealed` takes on the wire, and what it takes in memory, roughly."""
 
 
 class StreamStuckError(Exception):
     """The other side does not read, not even the last words."""
-
-
-def estimate_bytes(message: object) -> int:
-    """An upper bound of a message's size on the wire."""
-    return len(message.frame) + FRAME_OVERHEAD_BYTES if isinstance(message, Sealed) else PLAIN_MESSAGE_BYTES
 
 
 class Outbox(Generic[T]):

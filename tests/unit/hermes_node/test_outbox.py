@@ -8,8 +8,9 @@ import pytest
 
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import PathState, Sealed
-from hermes_node.streams.outbox import MAX_WRITE_BYTES, PLAIN_MESSAGE_BYTES, Outbox, StreamStuckError, estimate_bytes
+from hermes_node.streams.outbox import MAX_WRITE_BYTES, Outbox, StreamStuckError
 from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, ServerMessage, build_server_batch
+from hermes_wire.sizes import PLAIN_MESSAGE_BYTES, estimate_bytes
 
 CHAT = ChatId(bytes(16))
 
