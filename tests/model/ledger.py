@@ -147,9 +147,9 @@ class ChannelWatch:
         if channel.epoch == self._epoch:
             require(positions[0] >= self._positions[0] and positions[1] >= self._positions[1], "a position fell")
         require(channel.send_next <= channel.send_reserved, "sent beyond the reservation")
-        if self._suite is not None:
-            require(channel.suite is not None and not channel.suite.is_below(self._suite), "a channel went below its suite")
-        self._epoch, self._positions, self._suite = channel.epoch, positions, channel.suite
+        if self._suite is not None and channel.suite is not None:
+            require(not channel.suite.is_below(self._suite), "a channel went below its suite")
+        self._epoch, self._positions, self._suite = channel.epoch, positions, channel.suite or self._suite
         for epoch in (channel.epochs.current, channel.epochs.pending, channel.epochs.old):
             if epoch is not None:
                 self._epochs[id(epoch)] = epoch

@@ -288,6 +288,7 @@ class Channel:
         What was seen and offered before is remembered, so that nothing old can be delivered as new.
         """
         self.abandon_offer()
+        self.negotiation.keep_floor()
         self.epochs.forget()
 
     # persistence

@@ -59,8 +59,8 @@ class Epochs:
 
     def shares(self, claims: tuple[EpochClaim, ...]) -> bool:
         """One of the claims names an epoch that is held here; transcripts tell apart epochs of one number."""
-        held = {(epoch.number, epoch.transcript_hash) for epoch in self.claimable()}
-        return any((claim.epoch, claim.transcript_hash) in held for claim in claims)
+        held = {(epoch.number, epoch.suite, epoch.transcript_hash) for epoch in self.claimable()}
+        return any((claim.epoch, claim.suite, claim.transcript_hash) in held for claim in claims)
 
     def find_keys(self, number: int) -> Epoch:
         """The epoch with this number while its keys are held; KEY_VERSION_MISMATCH afterwards."""

@@ -36,7 +36,19 @@ class Negotiation:
     `Channel` says what each method does for its caller.
     """
 
-    __slots__ = ("_context", "_epochs", "_identity", "_kem", "_random", "_suites", "offer", "orders", "peer_public_key", "seen")
+    __slots__ = (
+        "_context",
+        "_epochs",
+        "_floor",
+        "_identity",
+        "_kem",
+        "_random",
+        "_suites",
+        "offer",
+        "orders",
+        "peer_public_key",
+        "seen",
+    )
 
     def __init__(
         self,
@@ -55,6 +67,7 @@ class Negotiation:
         self._epochs = epochs
         self._identity = identity
         self._suites = suites
+        self._floor: Suite | None = None
         self._random = random
         self._kem = kem
         self.offer: OutstandingOffer | None = None
@@ -178,9 +191,14 @@ class Negotiation:
     def _answer_context(self) -> HandshakeContext:
         return self._build_context(initiator=self._context.peer, responder=self._context.local)
 
+    def keep_floor(self) -> None:
+        """The channel is about to forget its epochs: what begins anew goes not below what they used either."""
+        if self._epochs.current is not None:
+            self._floor = self._epochs.current.suite
+
     def _allowed(self) -> tuple[Suite, ...]:
         current = self._epochs.current
-        return allow_suites(self._suites, None if current is None else current.suite)
+        return allow_suites(self._suites, self._floor if current is None else current.suite)
 
     def _refuse_stale_offer(self, offer: KeyStatement, epoch: int) -> None:
         """INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, OFFER_OUTDATED: what needs no cryptography to be refused."""

@@ -152,6 +152,16 @@ def test_an_initiator_does_not_offer_less_than_it_has_used_whatever_is_set_now()
     assert (pair.a.epoch, pair.a.suite, pair.b.suite) == (2, HYBRID_256, HYBRID_256)
 
 
+def test_a_channel_that_begins_anew_does_not_begin_below_what_it_used() -> None:
+    pair = make_ends((HYBRID_256, PLAIN_256), (HYBRID_256, PLAIN_256))
+    pair.rekey()
+    pair.a.restart()
+    pair.b.restart()
+    assert (pair.a.epoch, pair.a.start_offer(0.0).suites) == (0, bytes([HYBRID_256]))
+    pair.rekey()
+    assert (pair.a.epoch, pair.a.suite, pair.b.suite) == (1, HYBRID_256, HYBRID_256)
+
+
 def test_a_rekey_goes_up_and_the_claims_and_records_of_both_epochs_say_so() -> None:
     pair = make_ready_pair(suites=(PLAIN_256,))
     pair.a, pair.b = change_suites(pair.a, HYBRID_512), change_suites(pair.b, HYBRID_512)
