@@ -147,7 +147,6 @@ def refused(frame: app_router_pb2.ClientFrame) -> ErrorCode:
         app_router_pb2.ClientFrame(start_chat=chat_pb2.Offer()),
         app_router_pb2.ClientFrame(delete_chat=chat_pb2.DeleteChat(chat_id=b"short")),
         app_router_pb2.ClientFrame(find_app=app_router_pb2.FindApp(app_id="A" * 32)),
-        app_router_pb2.ClientFrame(resume_chat=chat_pb2.Resume(chat_id=CHAT)),
         app_router_pb2.ClientFrame(reject_chat=chat_pb2.ChatReject(chat_id=CHAT, code=errors_pb2.ERROR_CODE_UNSPECIFIED)),
     ],
 )
