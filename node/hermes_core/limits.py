@@ -165,9 +165,14 @@ OnRollback = Annotated[
     Literal["quarantine", "exit"],
     choice("quarantine", "What follows when the keystore is an older copy: its chats must rekey, or the node exits with 77."),
 ]
+EraseWithinS = Annotated[
+    float,
+    bounds(600, 4, _DAY_S, "s", "A deleted record opens to nobody at most this long after; a start counts anew."),
+]
 RotateIntervalS = Annotated[
-    float, bounds(_DAY_S, 0, _YEAR_S, "s", "Re-seal under a fresh generation key this often; 0: only after teardown bursts.")
+    float, bounds(_DAY_S, 0, _YEAR_S, "s", "Re-seal under a fresh generation key this often; 0: only after deletions.")
 ]
 RotateAfterDeletes = Annotated[
-    int, bounds(256, 1, 1_000_000, "chats", "Re-seal under a fresh generation key after this many deleted chats.")
+    int,
+    bounds(256, 1, 1_000_000, "records", "Do not wait with erasing from so many deleted records on, if they are 1/16 of all."),
 ]

@@ -29,6 +29,8 @@ from nacl.bindings import (
 VECTORS = Path(__file__).parent.parent / "vectors" / "record.json"
 GOLDEN_PASSPHRASE = b"golden"
 Row = tuple[bytes, int, int, bytes]
+SEALED_GENERATIONS = {1: b"hermes/keystore/v1 header seal", 2: b"hermes/keystore/v2 generations"}
+SEALED_STATE = {1: b"hermes/keystore/v1 state", 2: b"hermes/keystore/v2 state"}
 
 
 def subkey(parent: bytes, purpose: str) -> bytes:
@@ -70,10 +72,20 @@ def set_digest(generation_key: bytes, rows: list[Row]) -> bytes:
 
 
 def seal_state(
-    file_id: bytes, generation: int, generation_key: bytes, counter: int, rows: list[Row], header: bytes, nonce: bytes
+    file_id: bytes,
+    generation: int,
+    generation_key: bytes,
+    counter: int,
+    rows: list[Row],
+    header: bytes,
+    nonce: bytes,
+    former: tuple[bytes, list[Row]] | None = None,
 ) -> bytes:
+    """`former`: key and rows of the generation before, while a rotation runs."""
     plaintext = struct.pack(">QQ", counter, len(rows)) + set_digest(generation_key, rows) + hashlib.sha256(header).digest()
-    aad = b"hermes/keystore/v1 state" + file_id + struct.pack(">Q", generation)
+    if former is not None:
+        plaintext += struct.pack(">Q", len(former[1])) + set_digest(*former)
+    aad = SEALED_STATE[1 if former is None else 2] + file_id + struct.pack(">Q", generation)
     return nonce + xchacha_seal(plaintext, aad, nonce, subkey(generation_key, "state"))
 
 
@@ -86,36 +98,48 @@ def wrap_master(
     return head + nonce + xchacha_seal(master, aad, nonce, kek)
 
 
-def header(file_id: bytes, wrapped: bytes, master: bytes, generation: int, generation_key: bytes, nonce: bytes) -> bytes:
-    body = b"HERMESKS" + struct.pack(">H", 1) + file_id + bytes([1]) + struct.pack(">H", len(wrapped)) + wrapped
-    plaintext = struct.pack(">Q", generation) + generation_key
-    aad = b"hermes/keystore/v1 header seal" + file_id
+def header(file_id: bytes, wrapped: bytes, master: bytes, generations: list[tuple[int, bytes]], nonce: bytes) -> bytes:
+    """`generations`: number and key of the current one, and while a rotation runs of the one before."""
+    count = len(generations)
+    body = b"HERMESKS" + struct.pack(">H", count) + file_id + bytes([1]) + struct.pack(">H", len(wrapped)) + wrapped
+    plaintext = b"".join(struct.pack(">Q", number) + key for number, key in generations)
+    aad = SEALED_GENERATIONS[count] + file_id
     body += nonce + xchacha_seal(plaintext, aad, nonce, subkey(master, "header seal"))
     body += hashlib.blake2b(body, key=subkey(master, "header mac"), digest_size=32).digest()
     return body + hashlib.sha256(body).digest()[:8]
 
 
 def unwrap_keys(raw: bytes, passphrase: bytes) -> tuple[bytes, bytes, bytes]:
-    """Key-encryption key, master key and generation key of a header of the passphrase backend."""
-    file_id, length = raw[10:26], struct.unpack(">H", raw[27:29])[0]
-    wrapped, rest = raw[29 : 29 + length], raw[29 + length :]
+    """Key-encryption key, master key and current generation key of a header of the passphrase backend."""
+    kek, master = unwrap_master(raw, passphrase)
+    return kek, master, unwrap_generations(raw, passphrase)[0][1]
+
+
+def unwrap_master(raw: bytes, passphrase: bytes) -> tuple[bytes, bytes]:
+    length = struct.unpack(">H", raw[27:29])[0]
+    wrapped = raw[29 : 29 + length]
     memory_kib, passes = struct.unpack(">II", wrapped[:8])
     kek = crypto_pwhash_alg(32, passphrase, wrapped[9:25], passes, memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13)
-    aad = b"hermes/keystore/v1 wrap" + raw[8:27] + wrapped[:25]
+    aad = b"hermes/keystore/v1 wrap" + struct.pack(">H", 1) + raw[10:27] + wrapped[:25]
     master = xchacha_open(wrapped[49:], aad, wrapped[25:49], kek)
     assert hashlib.blake2b(raw[:-40], key=subkey(master, "header mac"), digest_size=32).digest() == raw[-40:-8]
-    aad = b"hermes/keystore/v1 header seal" + file_id
-    plaintext = xchacha_open(rest[24:80], aad, rest[:24], subkey(master, "header seal"))
-    return kek, master, plaintext[8:]
+    return kek, master
+
+
+def unwrap_generations(raw: bytes, passphrase: bytes) -> list[tuple[int, bytes]]:
+    """Number and key of each generation of a header, the current one first; version 2 has two."""
+    file_id, count, length = raw[10:26], struct.unpack(">H", raw[8:10])[0], struct.unpack(">H", raw[27:29])[0]
+    _, master = unwrap_master(raw, passphrase)
+    box = raw[29 + length : -40]
+    plaintext = xchacha_open(box[24:], SEALED_GENERATIONS[count] + file_id, box[:24], subkey(master, "header seal"))
+    return [
+        (struct.unpack(">Q", plaintext[at : at + 8])[0], plaintext[at + 8 : at + 40]) for at in range(0, len(plaintext), 40)
+    ]
 
 
 def unwrap_header(raw: bytes, passphrase: bytes) -> tuple[bytes, int, bytes]:
-    """File id, generation and generation key."""
-    _, master, generation_key = unwrap_keys(raw, passphrase)
-    file_id, at = raw[10:26], len(raw) - 120
-    aad = b"hermes/keystore/v1 header seal" + file_id
-    plaintext = xchacha_open(raw[at + 24 : at + 80], aad, raw[at : at + 24], subkey(master, "header seal"))
-    return file_id, struct.unpack(">Q", plaintext[:8])[0], generation_key
+    """File id, and number and key of the current generation."""
+    return raw[10:26], *unwrap_generations(raw, passphrase)[0]
 
 
 def short(data: bytes) -> bytes:
@@ -176,14 +200,29 @@ def fill(chat: dict[str, Any], version: int) -> dict[str, Any]:
 
 
 def write_keystore(
-    path: Path, passphrase: bytes, records: list[tuple[int, int, bytes, bytes]], rng: random.Random, *, page_bytes: int = 1024
+    path: Path,
+    passphrase: bytes,
+    records: list[tuple[int, int, bytes, bytes]],
+    rng: random.Random,
+    *,
+    page_bytes: int = 1024,
+    rotating: int = 0,
 ) -> None:
-    """A whole keystore file; `records` are (table, version, key, value). Cheapest Argon2 costs a product takes."""
+    """A whole keystore file; `records` are (table, version, key, value). Cheapest Argon2 costs a product takes.
+
+    `rotating`: so many of the records are left to a generation before this one, as in the middle of a rotation.
+    """
     file_id, master, generation_key = rng.randbytes(16), rng.randbytes(32), rng.randbytes(32)
     wrapped = wrap_master(file_id, passphrase, 8192, 1, rng.randbytes(16), master, rng.randbytes(24))
-    raw = header(file_id, wrapped, master, 1, generation_key, rng.randbytes(24))
-    rows = [seal_record(file_id, 1, generation_key, *record, rng.randbytes(24)) for record in records]
-    state = seal_state(file_id, 1, generation_key, 1 + len(rows), rows, raw, rng.randbytes(24))
+    former_key = rng.randbytes(32) if rotating else b""
+    number = 2 if rotating else 1
+    generations = [(2, generation_key), (1, former_key)] if rotating else [(1, generation_key)]
+    raw = header(file_id, wrapped, master, generations, rng.randbytes(24))
+    theirs = [seal_record(file_id, 1, former_key, *record, rng.randbytes(24)) for record in records[:rotating]]
+    rows = [seal_record(file_id, number, generation_key, *record, rng.randbytes(24)) for record in records[rotating:]]
+    former = (former_key, theirs) if rotating else None
+    state = seal_state(file_id, number, generation_key, 1 + len(records), rows, raw, rng.randbytes(24), former)
+    rows = theirs + rows
     database = sqlite3.connect(path, isolation_level=None)
     for pragma in (f"page_size = {page_bytes}", "application_id = 1212896049", "user_version = 1", "journal_mode = WAL"):
         database.execute(f"PRAGMA {pragma}")
@@ -275,7 +314,7 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
     generation, passphrase, salt = 7, b"correct horse battery staple", rng.randbytes(16)
     wrap_nonce, header_nonce, state_nonce = rng.randbytes(24), rng.randbytes(24), rng.randbytes(24)
     wrapped = wrap_master(file_id, passphrase, 8192, 1, salt, master, wrap_nonce)
-    raw = header(file_id, wrapped, master, generation, generation_key, header_nonce)
+    raw = header(file_id, wrapped, master, [(generation, generation_key)], header_nonce)
     chats = [random_chat_record(rng) for _ in range(8)]
     sealings, rows = [], []
     for table, version, key, value in (
@@ -291,6 +330,11 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
             {"table": table, "version": version, "key": key.hex(), "value": value.hex(), "nonce": nonce.hex()}
             | {"row_key": row[0].hex(), "sealed": row[3].hex()}
         )
+    former_key, later = random.Random("former").randbytes(32), random.Random("rotating")
+    two_nonces = later.randbytes(24), later.randbytes(24)
+    two = header(file_id, wrapped, master, [(generation, generation_key), (generation - 1, former_key)], two_nonces[0])
+    theirs = [seal_record(file_id, generation - 1, former_key, 5, 1, b"left", b"to do", later.randbytes(24))]
+    two_states = seal_state(file_id, generation, generation_key, 6, rows, two, two_nonces[1], (former_key, theirs))
     purposes = ("header seal", "header mac", "record", "state", "row key", "set digest")
     return {
         "comment": "docs/reference/keystore.md; made by tests/reference/keystore_reference.py; all bytes in hex",
@@ -319,6 +363,16 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
             "nonce": state_nonce.hex(),
             "sealed": seal_state(file_id, generation, generation_key, 5, rows, raw, state_nonce).hex(),
         },
+        "rotating": {
+            "former_generation": generation - 1,
+            "former_generation_key": former_key.hex(),
+            "former_rows": [{"row_key": row[0].hex(), "table": 5, "version": 1, "sealed": row[3].hex()} for row in theirs],
+            "header_nonce": two_nonces[0].hex(),
+            "header": two.hex(),
+            "counter": 6,
+            "state_nonce": two_nonces[1].hex(),
+            "state": two_states.hex(),
+        },
         "chat_records": [
             {"record": chat} | {f"version_{version}": encode_chat_record(chat, version).hex() for version in (1, 2, 3)}
             for chat in chats
@@ -337,6 +391,14 @@ def write_golden(folder: Path, version: int) -> None:
     chats = [(2, version, bytes.fromhex(chat["chat_id"]), encode_chat_record(chat, version)) for chat in golden_chats()]
     others = [(1, 1, b"seed", bytes(range(32))), (3, 1, b"tombstone", b"\x01")]
     write_keystore(folder / f"record-v{version}.db", GOLDEN_PASSPHRASE, others + chats, random.Random(f"golden {version}"))
+
+
+def write_rotating(folder: Path, version: int) -> None:
+    """`rotating-v<version>.db`: the same in the middle of the first rotation, four of its seven records left to do."""
+    chats = [(2, version, bytes.fromhex(chat["chat_id"]), encode_chat_record(chat, version)) for chat in golden_chats()]
+    records = [(1, 1, b"seed", bytes(range(32))), *chats, (3, 1, b"tombstone", b"\x01")]
+    rng = random.Random(f"rotating {version}")
+    write_keystore(folder / f"rotating-v{version}.db", GOLDEN_PASSPHRASE, records, rng, rotating=4)
 
 
 if __name__ == "__main__":

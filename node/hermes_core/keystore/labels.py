@@ -19,6 +19,12 @@ RECORD: Final = b"hermes/keystore/v1 record"
 STATE: Final = b"hermes/keystore/v1 state"
 """Subkey of the generation key that seals counter and set digest; also the AAD's first part."""
 
+TWO_GENERATIONS: Final = b"hermes/keystore/v2 generations"
+"""AAD of the sealed generations in a header of version 2, which has two."""
+
+TWO_STATES: Final = b"hermes/keystore/v2 state"
+"""AAD of the sealed state while two generations live."""
+
 ROW_KEY: Final = b"hermes/keystore/v1 row key"
 """Subkey of the generation key that hides record keys on disk."""
 

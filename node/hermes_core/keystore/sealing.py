@@ -1,4 +1,4 @@
-"""Sealing one record: hidden row key, XChaCha20-Poly1305 box, associated data that pins it to its place."""
+"""Sealing one record: hidden row key, XChaCha20-Poly1305 box, associated data that pins it to its place, and generation."""
 
 from __future__ import annotations
 
@@ -80,3 +80,36 @@ class RecordSealer:
         key = bytes(plaintext[_KEY_LENGTH_BYTES:start])
         del plaintext[:start]  # moves the start of the buffer, not the value: no copy is left behind
         return key, plaintext
+
+
+class Sealers:
+    """The generations that live: the current one, which seals, and while a rotation runs the former one."""
+
+    __slots__ = ("current", "each", "former")
+
+    def __init__(self, keys: GenerationKeys, former: GenerationKeys | None) -> None:
+        self.current = RecordSealer(keys)
+        self.former = None if former is None else RecordSealer(former)
+        self.each = (self.current,) if self.former is None else (self.current, self.former)
+
+    def open(self, row_key: bytes, table: int, version: int, sealed: bytes) -> tuple[bytes, bytearray]:
+        """`RecordSealer.open` of whichever generation sealed the row; KeystoreTamperedError when none of these did."""
+        if self.former is None:
+            return self.current.open(row_key, table, version, sealed)
+        try:
+            return self.current.open(row_key, table, version, sealed)
+        except KeystoreTamperedError:
+            return self.former.open(row_key, table, version, sealed)
+
+    def is_current(self, row_key: bytes, table: int, version: int, sealed: bytes) -> bool:
+        """Whether this row is the current generation's, not the former one's; KeystoreTamperedError when it is neither's."""
+        current = True
+        try:
+            _, value = self.current.open(row_key, table, version, sealed)
+        except KeystoreTamperedError:
+            if self.former is None:
+                raise
+            current = False
+            _, value = self.former.open(row_key, table, version, sealed)
+        wipe_buffer(value)
+        return current

@@ -34,7 +34,6 @@ class ChatStore:
         self._last_seen = LastSeen()
         self._executor = executor
         self._metrics = metrics
-        self.deleted_since_rotation = 0
         self._closed_value: bytes | None = None
         self._signed_mark: Mark | None = None
         self._kept_for_others = 0
@@ -99,11 +98,10 @@ class ChatStore:
         if self._last_seen.is_due(self._now()):
             await self.run(self._keep_time)
 
-    async def rotate(self) -> None:
-        """Re-seal under a fresh generation key."""
-        self.deleted_since_rotation = 0
+    async def rotate_slice(self) -> bool:
+        """A slice of a rotation: what is asked for meanwhile waits for it, and goes before the next. True: the last one."""
         with self._metrics.operation(KeystoreOperation.ROTATE):
-            await self.run(lambda keystore: keystore.rotate_generation())
+            return await self.run(lambda keystore: keystore.rotate_slice())
 
     async def close(self, *, wipe: bool) -> None:
         """Close the keystore, or erase it; nothing can be committed afterwards."""
@@ -137,7 +135,6 @@ class ChatStore:
             keystore.commit(puts, deletes)
             if rides:
                 self._last_seen.note_kept(now)
-            self.deleted_since_rotation += len(output.deletes)
         finally:
             for record in output.puts.values():
                 record.wipe()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.suites import Suite
+from hermes_core.keystore.rotation_timer import RotationParams
 from hermes_core.mesh.opening_check import OpeningParams
 from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
 from hermes_core.ratchet.channel import ChannelParams
@@ -59,6 +60,10 @@ def build_mesh_params(config: Config) -> MeshParams:
 
 def build_opening_params(config: Config) -> OpeningParams:
     return OpeningParams(config.mesh.witness_wait_s, config.mesh.opening_wait_s)
+
+
+def build_rotation_params(keystore: KeystoreSection) -> RotationParams:
+    return RotationParams(keystore.rotate_interval_s, keystore.erase_within_s, keystore.rotate_after_deletes)
 
 
 def build_argon2_params(keystore: KeystoreSection) -> Argon2Params:

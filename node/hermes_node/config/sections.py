@@ -103,6 +103,7 @@ class KeystoreSection(Limited):
     argon2_time_cost: limits.Argon2TimeCost = default(limits.Argon2TimeCost)
     argon2_lanes: limits.Argon2Lanes = default(limits.Argon2Lanes)
     on_rollback: limits.OnRollback = default(limits.OnRollback)
+    erase_within_s: limits.EraseWithinS = default(limits.EraseWithinS)
     rotate_interval_s: limits.RotateIntervalS = default(limits.RotateIntervalS)
     rotate_after_deletes: limits.RotateAfterDeletes = default(limits.RotateAfterDeletes)
 

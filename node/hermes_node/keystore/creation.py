@@ -11,7 +11,7 @@ from hermes_core.errors import KeystoreExistsError, KeystoreIOError
 from hermes_core.keystore.header import Header, build_header, wrap_context
 from hermes_core.keystore.key_backend import KeyBackend
 from hermes_core.keystore.keys import GenerationKeys, generate_key
-from hermes_core.keystore.state import KeystoreState, seal_state
+from hermes_core.keystore.state import KeystoreState, RowSet, seal_state
 from hermes_core.keystore.tables import FILE_ID_BYTES
 from hermes_node.keystore.database import Connector, create_database, journal_path, translate_error, wal_path
 from hermes_node.keystore.floor_file import remove_floor
@@ -63,7 +63,7 @@ def _fill(connection: sqlite3.Connection, backend: KeyBackend, random: RandomSou
     file_id = generate_bytes(FILE_ID_BYTES, random)
     master, generation_key = generate_key(random), generate_key(random)
     header, keys = _build(file_id, master, generation_key, backend, random)
-    state = KeystoreState(commit_counter=1, record_count=0, set_digest=0, header_hash=header.fingerprint)
+    state = KeystoreState(1, RowSet(0, 0), header.fingerprint)
     try:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT INTO header VALUES (1, ?)", (header.raw,))
@@ -79,5 +79,5 @@ def _build(
     file_id: bytes, master: SecretBytes, generation_key: SecretBytes, backend: KeyBackend, random: RandomSource
 ) -> tuple[Header, GenerationKeys]:
     wrapped = backend.wrap(master, wrap_context(file_id, backend.backend_id), random)
-    header = build_header(file_id, backend.backend_id, wrapped, master, FIRST_GENERATION, generation_key, random)
+    header = build_header(file_id, backend.backend_id, wrapped, master, [(FIRST_GENERATION, generation_key)], random)
     return header, GenerationKeys.derive(file_id, FIRST_GENERATION, generation_key)

@@ -17,7 +17,7 @@ from hermes_core.keystore.header import Header
 from hermes_core.keystore.key_backend import PASSPHRASE_BACKEND_ID, KeyBackend, parse_costs
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.rollback import Rollback
-from hermes_core.keystore.sealing import RecordSealer
+from hermes_core.keystore.sealing import Sealers
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.keystore.tables import Table
 from hermes_node.keystore.database import (
@@ -33,7 +33,7 @@ from hermes_node.keystore.history import History
 from hermes_node.keystore.lock import lock_for_reading
 from hermes_node.keystore.log_check import check_log
 from hermes_node.keystore.place import resolve_path
-from hermes_node.keystore.rows import find_row
+from hermes_node.keystore.rows import read_record
 from hermes_node.keystore.unsealing import SELECT_ROWS, Unsealed, check_row, read_header, unseal
 from hermes_node.keystore.wal import log_bytes
 
@@ -114,12 +114,12 @@ def _checking(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _open_every_record(connection: sqlite3.Connection, unsealed: Unsealed) -> None:
-    sealer = RecordSealer(unsealed.keys)
+    sealers = Sealers(unsealed.keys, unsealed.former)
     for columns in connection.execute(SELECT_ROWS):
         row = check_row(*columns)
-        key, value = sealer.open(row.row_key, row.table, row.version, row.sealed)
+        key, value = sealers.open(row.row_key, row.table, row.version, row.sealed)
         try:
-            if sealer.derive_row_key(row.table, key) != row.row_key:
+            if row.row_key not in (sealer.derive_row_key(row.table, key) for sealer in sealers.each):
                 raise KeystoreTamperedError("a record is not the one its row key names")
             if row.table == Table.CHAT:
                 parse_chat_record(value).wipe()
@@ -128,11 +128,10 @@ def _open_every_record(connection: sqlite3.Connection, unsealed: Unsealed) -> No
 
 
 def _judge(connection: sqlite3.Connection, unsealed: Unsealed, beside: bytes | None) -> Rollback | None:
-    sealer = RecordSealer(unsealed.keys)
+    sealers = Sealers(unsealed.keys, unsealed.former)
 
     def get(table: Table, key: bytes) -> bytearray | None:
-        row = find_row(connection, sealer.derive_row_key(table, key))
-        return None if row is None else sealer.open(row.row_key, row.table, row.version, row.sealed)[1]
+        return read_record(connection, sealers, table, key)
 
     history = History.read(get, beside, unsealed.header.file_id, unsealed.state.commit_counter, SYSTEM_RANDOM)
     history.floor.key.wipe()

@@ -93,3 +93,14 @@ def _is_current(descriptor: int, sidecar: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), sidecar.stat())
     except FileNotFoundError:
         return False
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[KeystoreLock]:
+    """The lock, released again unless what is inside succeeds (then the keystore owns it)."""
+    lock = KeystoreLock(path)
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise

@@ -10,14 +10,14 @@ from typing import Any
 
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreTamperedError, KeystoreUnsupportedVersionError
-from hermes_core.keystore.header import MAX_HEADER_BYTES, Header, open_generation, parse_header, unwrap_master
+from hermes_core.keystore.header import MAX_HEADER_BYTES, Header, open_generations, parse_header, unwrap_master
 from hermes_core.keystore.key_backend import KeyBackend
 from hermes_core.keystore.keys import GenerationKeys
 from hermes_core.keystore.migration import migrate_value, needs_migration
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
-from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, RecordSealer, SealedRow
+from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, SealedRow, Sealers
 from hermes_core.keystore.set_digest import SetDigest
-from hermes_core.keystore.state import KeystoreState, open_state
+from hermes_core.keystore.state import KeystoreState, RowSet, open_state
 from hermes_core.keystore.tables import ROW_KEY_BYTES, Table
 from hermes_node.keystore.database import (
     DATABASE_ERRORS,
@@ -34,10 +34,14 @@ SELECT_ROWS = "SELECT row_key, tbl, version, sealed FROM records ORDER BY row_ke
 
 @dataclass(slots=True)
 class RowCensus:
-    """What a scan of all rows found: rows a table, rows in an older record version, their digest."""
+    """What a scan of all rows found: the rows of each generation, rows a table, rows in an older record version.
 
-    digest: int = 0
-    rows: int = 0
+    `former_after`: a row key below every row of the former generation.
+    """
+
+    rows: RowSet
+    former: RowSet | None = None
+    former_after: bytes = b""
     by_table: dict[int, int] = field(default_factory=dict)
     outdated: int = 0
     newer: tuple[int, int] | None = None
@@ -45,17 +49,23 @@ class RowCensus:
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """An authentic keystore: every key to use it, its state, and the census of its rows."""
+    """An authentic keystore: every key to use it, its state, and the census of its rows.
+
+    `former`: the generation before this one, as long as rows of it are left.
+    """
 
     header: Header
     master: SecretBytes
     keys: GenerationKeys
+    former: GenerationKeys | None
     state: KeystoreState
     census: RowCensus
 
     def wipe(self) -> None:
         self.master.wipe()
         self.keys.wipe()
+        if self.former is not None:
+            self.former.wipe()
 
 
 def verify_file(path: Path, backend: KeyBackend, connect: Connector) -> Unsealed:
@@ -85,15 +95,17 @@ def unseal(connection: sqlite3.Connection, backend: KeyBackend) -> Unsealed:
     header = read_header(connection)
     master = unwrap_master(header, backend)
     try:
-        keys = derive_generation(header, master)
+        keys, former = derive_generations(header, master)
         try:
             state = read_state(connection, keys, header)
-            census = count_rows(connection, keys)
+            census = count_rows(connection, keys, former)
             _compare(census, state)
-            unsealed = Unsealed(header, master, keys, state, census)
+            unsealed = Unsealed(header, master, keys, former, state, census)
             _rehearse_migration(connection, unsealed)
         except BaseException:
             keys.wipe()
+            if former is not None:
+                former.wipe()
             raise
     except BaseException:
         master.wipe()
@@ -101,13 +113,15 @@ def unseal(connection: sqlite3.Connection, backend: KeyBackend) -> Unsealed:
     return unsealed
 
 
-def derive_generation(header: Header, master: SecretBytes) -> GenerationKeys:
-    """The subkeys of the header's generation; the generation key itself is wiped."""
-    generation, key = open_generation(header, master)
+def derive_generations(header: Header, master: SecretBytes) -> tuple[GenerationKeys, GenerationKeys | None]:
+    """The subkeys of the header's generations, the former's if there is one; the generation keys themselves are wiped."""
+    generations = open_generations(header, master)
     try:
-        return GenerationKeys.derive(header.file_id, generation, key)
+        current, *former = (GenerationKeys.derive(header.file_id, number, key) for number, key in generations)
+        return current, former[0] if former else None
     finally:
-        key.wipe()
+        for _, key in generations:
+            key.wipe()
 
 
 def read_state(connection: sqlite3.Connection, keys: GenerationKeys, header: Header) -> KeystoreState:
@@ -117,9 +131,14 @@ def read_state(connection: sqlite3.Connection, keys: GenerationKeys, header: Hea
     return state
 
 
-def count_rows(connection: sqlite3.Connection, keys: GenerationKeys) -> RowCensus:
-    """Scan all rows in key order. A look-up walks the same B-tree, so ascending keys prove that it finds them."""
+def count_rows(connection: sqlite3.Connection, keys: GenerationKeys, former: GenerationKeys | None) -> RowCensus:
+    """Scan all rows in key order. A look-up walks the same B-tree, so ascending keys prove that it finds them.
+
+    While two generations live, a row is opened to see whose it is: nothing that is not sealed says so.
+    """
     digest = SetDigest(keys.set_digest)
+    others = None if former is None else _OtherRows(digest, keys, former)
+    add = digest.add if others is None else others.add
     kinds: Counter[tuple[int, int]] = Counter()
     previous = b""
     for row_key, table, version, sealed in connection.execute(SELECT_ROWS):
@@ -127,12 +146,35 @@ def count_rows(connection: sqlite3.Connection, keys: GenerationKeys) -> RowCensu
         if row_key <= previous:
             raise KeystoreTamperedError("the keystore's rows are out of order")
         previous = row_key
-        digest.add(row_key, table, version, sealed)
+        add(row_key, table, version, sealed)
         kinds[table, version] += 1
-    census = RowCensus(digest.value)
+    if others is None:
+        census = RowCensus(RowSet(kinds.total(), digest.value))
+    else:
+        former_rows = RowSet(others.count, others.digest.value)
+        census = RowCensus(RowSet(kinds.total() - others.count, digest.value), former_rows, others.after)
     for (table, version), rows in kinds.items():
         _count(census, table, version, rows)
     return census
+
+
+class _OtherRows:
+    """Count and digest of the rows that are not the current generation's, whose own digest gets the rest."""
+
+    def __init__(self, current: SetDigest, keys: GenerationKeys, former: GenerationKeys) -> None:
+        self.count = 0
+        self.after = b""
+        self.digest = SetDigest(former.set_digest)
+        self._current = current
+        self._sealers = Sealers(keys, former)
+
+    def add(self, row_key: bytes, table: int, version: int, sealed: bytes) -> None:
+        if self._sealers.is_current(row_key, table, version, sealed):
+            self._current.add(row_key, table, version, sealed)
+            self.after = self.after if self.count else row_key
+        else:
+            self.digest.add(row_key, table, version, sealed)
+            self.count += 1
 
 
 def check_row(row_key: Any, table: Any, version: Any, sealed: Any) -> SealedRow:
@@ -152,7 +194,6 @@ def _check_columns(row_key: object, table: object, version: object, sealed: obje
 
 
 def _count(census: RowCensus, table: int, version: int, rows: int) -> None:
-    census.rows += rows
     census.by_table[table] = census.by_table.get(table, 0) + rows
     if table not in RECORD_VERSIONS or version > RECORD_VERSIONS[Table(table)]:
         census.newer = (table, version)
@@ -162,7 +203,7 @@ def _count(census: RowCensus, table: int, version: int, rows: int) -> None:
 
 def _compare(census: RowCensus, state: KeystoreState) -> None:
     """Rows against the sealed state first: only an authentic row may claim to be from the future."""
-    if census.rows != state.record_count or census.digest != state.set_digest:
+    if (census.rows, census.former) != (state.rows, state.former):
         raise KeystoreTamperedError("rows were changed, moved, removed or put back behind the keystore's back")
     if census.newer is not None:
         table, version = census.newer
@@ -173,10 +214,10 @@ def _rehearse_migration(connection: sqlite3.Connection, unsealed: Unsealed) -> N
     """Migrate every outdated row in memory only: one that cannot be migrated is found before anything is written."""
     if not unsealed.census.outdated:
         return
-    sealer = RecordSealer(unsealed.keys)
+    sealers = Sealers(unsealed.keys, unsealed.former)
     for row_key, table, version, sealed in connection.execute(SELECT_ROWS):
         if needs_migration(Table(table), version):
-            _, value = sealer.open(row_key, table, version, sealed)
+            _, value = sealers.open(row_key, table, version, sealed)
             try:
                 wipe_buffer(migrate_value(Table(table), value))
             finally:

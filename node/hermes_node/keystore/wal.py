@@ -18,6 +18,9 @@ from hermes_node.keystore.database import wal_path
 CHECKPOINT_AT_BYTES: Final = 4 << 20
 """A commit that finds the log longer than this folds it in; it bounds both the log and the time to recover."""
 
+CHECKPOINT_WHILE_ROTATING_BYTES: Final = 1 << 20
+"""What slices of a rotation write lies all over the database and takes long to fold in: less at a time."""
+
 FSYNCS_OF_A_COMMIT: Final = 1
 FSYNCS_OF_A_NEW_LOG: Final = 1  # SQLite syncs the log's own header once
 FSYNCS_OF_A_CHECKPOINT: Final = 3  # log, database, and the truncated log

@@ -1,4 +1,4 @@
-"""What a node does from time to time: health status, certificates, and fresh generation keys."""
+"""What a node does from time to time: health status, certificates, and the last time seen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from hermes_core.keystore.rotation_timer import RotationTimer
 from hermes_node.chats.store import ChatStore
 from hermes_node.logs.event_log import EventLog
 from hermes_node.streams.transport import StreamServer
@@ -26,7 +25,6 @@ class Housekeeping:
         servers: Sequence[StreamServer],
         certificates: Certificates,
         store: ChatStore,
-        rotation: RotationTimer,
         now: Callable[[], float],
         log: EventLog,
     ) -> None:
@@ -34,7 +32,6 @@ class Housekeeping:
         self._servers = servers
         self._certificates = certificates
         self._store = store
-        self._rotation = rotation
         self._now = now
         self._log = log
         self._told: list[str] | None = None
@@ -49,8 +46,6 @@ class Housekeeping:
                 self._next_certificates_at = now + CERTIFICATE_CHECK_S
                 self._certificates.refresh()
             await self._store.keep_time()
-            if self._rotation.is_due(self._store.deleted_since_rotation, now):
-                await self._rotate(now)
             await asyncio.sleep(TICK_S)
 
     async def _tell_readiness(self) -> None:
@@ -64,8 +59,3 @@ class Housekeeping:
             self._log.info("node_ready")
         for server in self._servers:
             await server.follow(not reasons)
-
-    async def _rotate(self, now: float) -> None:
-        self._rotation.begin(now)
-        await self._store.rotate()
-        self._log.info("keystore_rotated", generation=self._store.mark.generation)

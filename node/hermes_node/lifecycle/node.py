@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import assert_never
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
+from hermes_core.keystore.rotation_timer import RotationTimer
 from hermes_node.admin.server import AdminServer
 from hermes_node.admin.view import ProcessAnswers, SealedView, ServingView
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address
+from hermes_node.config.core_params import build_rotation_params
 from hermes_node.config.sections import Config
 from hermes_node.errors import CertificateError
 from hermes_node.host import Host
@@ -24,6 +25,7 @@ from hermes_node.lifecycle.gauges import bind_chats, bind_keystore, bind_serving
 from hermes_node.lifecycle.housekeeping import Housekeeping
 from hermes_node.lifecycle.readiness import explain_unreadiness
 from hermes_node.lifecycle.ready_file import write_ready_file
+from hermes_node.lifecycle.rotation import Rotation
 from hermes_node.lifecycle.serving_view import build_serving_view
 from hermes_node.lifecycle.start import StartContext, open_keystore, restore_chats, start_servers
 from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
@@ -149,17 +151,18 @@ class Node:
     def _go_on(self, serving: Serving, certificates: Certificates, addresses: dict[str, Address]) -> None:
         """What runs and is told once the node serves."""
         self._log.info("node_serving", **{name: str(address) for name, address in addresses.items()})
-        keystore = self._config.keystore
         housekeeping = Housekeeping(
             why_not_ready=self._why_not_ready,
             servers=serving.servers,
             certificates=certificates,
             store=serving.restored.store,
-            rotation=RotationTimer(RotationParams(keystore.rotate_interval_s, keystore.rotate_after_deletes), self._now()),
             now=self._now,
             log=self._log,
         )
         self._tasks.spawn(housekeeping.run(), "housekeeping")
+        timer = RotationTimer(build_rotation_params(self._config.keystore), self._now())
+        rotation = Rotation(serving.restored.store, timer, self._now, self._log)
+        self._tasks.spawn(rotation.run(), "rotation")
         self._tasks.spawn(self._metrics.loop.sample(), "loop lag")
         if self._config.node.ready_file:
             write_ready_file(Path(self._config.node.ready_file), addresses)

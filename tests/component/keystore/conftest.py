@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.component.keystore.slices import ROWS
+
 
 @pytest.fixture
 def fast_path(tmp_path: Path) -> Iterator[Path]:
@@ -19,3 +21,9 @@ def fast_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=memory, prefix="hermes-test-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermes_node.keystore.rotating_file.SLICE_ROWS", ROWS)
+    monkeypatch.setattr("hermes_node.keystore.rotating_file.SLICE_S", 10.0)

@@ -46,6 +46,12 @@ class Workload:
         store.rewrap(memo_backend(NEW_PASSPHRASE))
         self._acknowledge(store)
         self._commits(store, 2)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("hermes_node.keystore.rotating_file.SLICE_ROWS", 6)
+            while not store.rotate_slice():
+                self._acknowledge(store)
+                self._commits(store, 1)
+            self._acknowledge(store)
         store.close()
 
     def _commits(self, store: Keystore, count: int) -> None:

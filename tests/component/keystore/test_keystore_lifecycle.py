@@ -15,7 +15,7 @@ from hermes_core.errors import (
     KeystoreMissingError,
     KeystoreTamperedError,
 )
-from hermes_core.keystore.header import open_generation
+from hermes_core.keystore.header import open_generations
 from hermes_node.keystore import Keystore, KeystoreMark, Table
 from tests.component.keystore.kit import (
     CHEAP,
@@ -139,9 +139,9 @@ def test_an_old_header_with_its_passphrase_opens_no_later_generation(path: Path)
         store.rotate_passphrase(secret(b"new"), argon2=CHEAP)
         store.rotate_generation()
         new_header = store._unsealed.header
-        assert open_generation(new_header, store._unsealed.master)[0] == 2
+        assert open_generations(new_header, store._unsealed.master)[0][0] == 2
     with pytest.raises(KeystoreTamperedError, match="MAC"):
-        open_generation(new_header, old_master)
+        open_generations(new_header, old_master)
 
 
 def test_creating_never_overwrites(path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_node.keystore.inspection import inspect_file
 from tests.component.keystore.crash_recorder import Disk, Recorder
 from tests.component.keystore.kit import content, found_at, memo_backend, open_store, secret, unchanged
 from tests.reference import keystore_reference as reference
@@ -55,6 +56,39 @@ def test_every_version_opens_and_becomes_the_current_one(golden: tuple[int, Path
     with open_store(path, reference.GOLDEN_PASSPHRASE) as store:
         assert content(store) == expected(version)
         assert found_at(store) == migrated  # nothing is migrated twice
+
+
+def test_a_rotation_that_was_cut_off_goes_on(tmp_path: Path) -> None:
+    """As it was left by the first Hermes that rotates in slices."""
+    path = tmp_path / "keystore.db"
+    shutil.copyfile(GOLDEN / "rotating-v3.db", path)
+    with open_store(path, reference.GOLDEN_PASSPHRASE) as store:
+        assert (store.mark.generation, store.rotating, store.left_to_rotate) == (2, True, 4)
+        assert content(store) == expected(3)
+        while not store.rotate_slice():
+            pass
+        assert content(store) == expected(3)
+    assert stored_versions(path) == {3}
+
+
+def test_older_records_of_both_generations_are_migrated_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older Hermes was stopped in the middle of its rotation."""
+    path = tmp_path / "keystore.db"
+    chats = {bytes.fromhex(chat["chat_id"]): chat for chat in reference.golden_chats()}
+    with monkeypatch.context() as patch:
+        patch.setattr("hermes_node.keystore.rotating_file.SLICE_ROWS", 3)
+        patch.setitem(RECORD_VERSIONS, Table.CHAT, 1)
+        with Keystore.create(path, secret(), backend=memo_backend()) as store:
+            store.commit({(Table.CHAT, chat_id): reference.encode_chat_record(chat, 1) for chat_id, chat in chats.items()})
+            store.rotate_slice()
+            assert store.rotating
+    with Keystore.open(path, secret(), backend=memo_backend()) as store:
+        assert not store.rotating
+        assert content(store) == {
+            (Table.CHAT, chat_id): reference.encode_chat_record(reference.fill(chat, 1), RECORD_VERSIONS[Table.CHAT])
+            for chat_id, chat in chats.items()
+        }
+    assert inspect_file(path).records[Table.CHAT, RECORD_VERSIONS[Table.CHAT]] == len(chats)
 
 
 def test_no_old_row_is_left_after_a_migration(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_newer_header_version(path: Path) -> None:
     with sqlite3.connect(path) as database:
         (raw,) = database.execute("SELECT body FROM header").fetchone()
     database.close()
-    body = raw[:8] + struct.pack(">H", 2) + raw[10:-8]
+    body = raw[:8] + struct.pack(">H", 3) + raw[10:-8]
     write(path, "UPDATE header SET body = ?", body + hashlib.sha256(body).digest()[:8])
     refused(path, KeystoreUnsupportedVersionError)
 

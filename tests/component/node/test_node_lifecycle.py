@@ -227,7 +227,7 @@ async def test_whatever_a_start_opened_is_closed_when_it_fails(
 async def test_a_part_that_fails_ends_the_node_and_the_first_failure_is_told(
     solo: Solo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hermes_node.chats.store.ChatStore.rotate", _raise(KeystoreIOError("the first")))
+    monkeypatch.setattr("hermes_node.chats.store.ChatStore.rotate_slice", _raise(KeystoreIOError("the first")))
     monkeypatch.setattr("hermes_core.keystore.rotation_timer.RotationTimer.is_due", lambda *_: True)
     with pytest.raises(KeystoreIOError, match="the first"):
         async with asyncio.timeout(10):

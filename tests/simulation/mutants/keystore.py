@@ -10,6 +10,7 @@ from hermes_core.keystore.lineage import Lineage
 from hermes_node.chats.openings import KeystoreMarks
 from hermes_node.keystore import Keystore, Table
 from hermes_node.keystore import store as keystore_store
+from hermes_node.keystore.sealed_file import SealedFile
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.marks import MarksAreJudged
 from tests.simulation.invariants.remains import NothingRemains
@@ -23,11 +24,11 @@ KEYSTORE = Catalogue(Room.KEYSTORE)
 def _(patches: Patches) -> None:
     count = itertools.count()
 
-    def transact(self: Keystore, write: Any, *, truncate: bool = False) -> None:
+    def transact(self: Keystore, write: Any) -> None:
         if next(count) % 2 == 0 or not self.record_count(Table.CHAT):
-            former(self, write, truncate=truncate)
+            former(self, write)
 
-    former = patches.set(Keystore, "_transact", transact)
+    former = patches.set(SealedFile, "_transact", transact)
 
 
 @KEYSTORE.add("commits-unsynced", "A commit is answered before it is synced.", EndsSayWhy.name, starts_at=9)
@@ -63,8 +64,8 @@ def _(patches: Patches) -> None:
 
 @KEYSTORE.add("keys-not-wiped", "A keystore that is closed leaves its keys in memory.", StoppedMeansWiped.name, starts_at=6)
 def _(patches: Patches) -> None:
-    def close(self: Keystore) -> None:
+    def close(self: SealedFile) -> None:
         self._closed = True
         self._connection.close()
 
-    patches.set(Keystore, "_close_database", close)
+    patches.set(SealedFile, "_close_database", close)

@@ -9,7 +9,7 @@ from typing import Any
 from hermes_core.relay.output import Send
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
-from hermes_node.keystore import store as keystore_store
+from hermes_node.keystore import sealed_file
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.mesh import driver as mesh_driver
 from hermes_node.mesh import links
@@ -172,7 +172,7 @@ def _(patches: Patches) -> None:
 
 @SHELLS.add("disk-errors-raw", "What SQLite raises in a commit leaves the keystore untranslated.", EndsSayWhy.name, starts_at=2)
 def _(patches: Patches) -> None:
-    patches.set(keystore_store, "as_keystore_error", do_nothing)
+    patches.set(sealed_file, "as_keystore_error", do_nothing)
 
 
 @SHELLS.add("dial-ends-are-defects", "A dialled stream that ends is taken for a defect.", NO_DEFECT, history="c288c83")

@@ -93,6 +93,10 @@ class CrashWorld:
     def rotate(self) -> None:
         self._promise(self.promised[self.acknowledged], self.store.rotate_generation, generations=1)
 
+    def rotate_slice(self) -> None:
+        generations = 0 if self.store.rotating else 1
+        self._promise(self.promised[self.acknowledged], self.store.rotate_slice, generations=generations)
+
     def restart(self) -> None:
         self.store.close()
         self._promise(self.promised[self.acknowledged], self._open_again)
@@ -110,7 +114,7 @@ class CrashWorld:
         self.volume.on_write = stop_at(self.rng.randrange(1, 40))
         try:
             while True:
-                self.rng.choice([self.commit, self.commit, self.commit, self.rotate, self.restart])()
+                self.rng.choice([self.commit, self.commit, self.rotate_slice, self.rotate_slice, self.restart])()
         except Stopped:
             self.stops += 1
         self.volume.on_write = None

@@ -27,7 +27,7 @@ from hermes_core.keystore.header import (
     MAX_HEADER_BYTES,
     Header,
     build_header,
-    open_generation,
+    open_generations,
     parse_header,
     unwrap_master,
     wrap_context,
@@ -58,7 +58,7 @@ class TransparentBackend:
 def build(backend: TransparentBackend, generation: int = 3) -> tuple[Header, SecretBytes, SecretBytes]:
     master, key = generate_key(SYSTEM_RANDOM), generate_key(SYSTEM_RANDOM)
     wrapped = backend.wrap(master, wrap_context(FILE_ID, backend.backend_id), SYSTEM_RANDOM)
-    return build_header(FILE_ID, backend.backend_id, wrapped, master, generation, key, SYSTEM_RANDOM), master, key
+    return build_header(FILE_ID, backend.backend_id, wrapped, master, [(generation, key)], SYSTEM_RANDOM), master, key
 
 
 def with_checksum(body: bytes) -> bytes:
@@ -70,7 +70,7 @@ def test_another_key_backend_plugs_in() -> None:
     header, master, key = build(backend)
     opened = unwrap_master(parse_header(header.raw), backend)
     assert opened.equals(master)
-    generation, opened_key = open_generation(header, opened)
+    [(generation, opened_key)] = open_generations(header, opened)
     assert generation == 3
     assert opened_key.equals(key)
 
@@ -100,7 +100,7 @@ def test_every_byte_flipped_under_a_right_checksum_is_found_by_the_keys() -> Non
         body = bytearray(raw[:-CHECKSUM_BYTES])
         body[at] ^= 1
         with pytest.raises(KeystoreError):
-            open_generation(header := parse_header(with_checksum(bytes(body))), unwrap_master(header, backend))
+            open_generations(header := parse_header(with_checksum(bytes(body))), unwrap_master(header, backend))
 
 
 def test_truncated_and_oversized_headers_are_refused() -> None:
@@ -114,18 +114,20 @@ def test_truncated_and_oversized_headers_are_refused() -> None:
 
 def test_a_newer_header_version_is_told_apart() -> None:
     body = bytearray(build(TransparentBackend(1))[0].raw[:-CHECKSUM_BYTES])
-    body[8:10] = struct.pack(">H", 2)
-    with pytest.raises(KeystoreUnsupportedVersionError, match="format 2"):
+    body[8:10] = struct.pack(">H", 3)
+    with pytest.raises(KeystoreUnsupportedVersionError, match="format 3"):
         parse_header(with_checksum(bytes(body)))
 
 
 def test_the_wrapped_key_at_its_bound_and_one_past_it() -> None:
     master, key = generate_key(SYSTEM_RANDOM), generate_key(SYSTEM_RANDOM)
-    header = build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES), master, 1, key, SYSTEM_RANDOM)
-    assert len(header.raw) == MAX_HEADER_BYTES
+    header = build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES), master, [(1, key)], SYSTEM_RANDOM)
     assert parse_header(header.raw).wrapped == bytes(MAX_WRAPPED_BYTES)
+    rotating = build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES), master, [(2, key), (1, key)], SYSTEM_RANDOM)
+    assert len(header.raw) < len(rotating.raw) == MAX_HEADER_BYTES
+    assert parse_header(rotating.raw).wrapped == bytes(MAX_WRAPPED_BYTES)
     with pytest.raises(ValueError, match="1,024"):
-        build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES + 1), master, 1, key, SYSTEM_RANDOM)
+        build_header(FILE_ID, 200, bytes(MAX_WRAPPED_BYTES + 1), master, [(1, key)], SYSTEM_RANDOM)
 
 
 def test_parts_that_do_not_add_up_are_refused() -> None:
@@ -138,11 +140,24 @@ def test_parts_that_do_not_add_up_are_refused() -> None:
 def test_the_generation_key_of_another_file_does_not_open() -> None:
     backend = TransparentBackend(1)
     header, master, key = build(backend)
-    other = build_header(bytes(16), 200, header.wrapped, master, 3, key, SYSTEM_RANDOM)
+    other = build_header(bytes(16), 200, header.wrapped, master, [(3, key)], SYSTEM_RANDOM)
     transplanted = other.raw[: -CHECKSUM_BYTES - 32]
     spliced = transplanted[:10] + FILE_ID + transplanted[26:]
     with pytest.raises(KeystoreTamperedError, match="forged"):
-        open_generation(parse_header(with_checksum(spliced + bytes(32))), master)
+        open_generations(parse_header(with_checksum(spliced + bytes(32))), master)
+
+
+def test_two_generations_while_a_rotation_runs() -> None:
+    """The current one first; neither opens under the other's label, nor does a header with one pass for one with two."""
+    master, keys = generate_key(SYSTEM_RANDOM), [generate_key(SYSTEM_RANDOM), generate_key(SYSTEM_RANDOM)]
+    header = build_header(FILE_ID, 200, b"wrapped", master, [(8, keys[0]), (7, keys[1])], SYSTEM_RANDOM)
+    assert header.raw[8:10] == b"\0\2"
+    opened = open_generations(parse_header(header.raw), master)
+    assert [(number, bytes(key.buffer)) for number, key in opened] == [(8, bytes(keys[0].buffer)), (7, bytes(keys[1].buffer))]
+    body = bytearray(header.raw[:-CHECKSUM_BYTES])
+    body[8:10] = b"\0\1"
+    with pytest.raises(KeystoreTamperedError, match="add up"):
+        parse_header(with_checksum(bytes(body)))
 
 
 MAX_MEMORY_KIB, MAX_TIME_COST, MAX_LANES = 1 << 20, 16, 16

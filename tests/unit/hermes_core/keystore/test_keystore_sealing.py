@@ -15,12 +15,19 @@ from hermes_core.errors import KeystoreError, KeystoreTamperedError
 from hermes_core.keystore.keys import GenerationKeys, generate_key
 from hermes_core.keystore.sealing import MAX_SEALED_BYTES, RecordSealer, SealedRow
 from hermes_core.keystore.set_digest import SetDigest
-from hermes_core.keystore.state import SEALED_STATE_BYTES, KeystoreState, open_state, seal_state
+from hermes_core.keystore.state import (
+    SEALED_STATE_BYTES,
+    SEALED_TWO_STATES_BYTES,
+    KeystoreState,
+    RowSet,
+    open_state,
+    seal_state,
+)
 from hermes_core.keystore.tables import MAX_KEY_BYTES, MAX_VALUE_BYTES, Table
 
 FILE_ID = bytes(16)
 KEY = SecretBytes.take(bytearray(range(32)))
-STATE = KeystoreState(commit_counter=9, record_count=4, set_digest=2**256 - 1, header_hash=bytes(32))
+STATE = KeystoreState(9, RowSet(4, 2**256 - 1), header_hash=bytes(32))
 
 
 def keys(file_id: bytes = FILE_ID, generation: int = 1, key: SecretBytes = KEY) -> GenerationKeys:
@@ -102,6 +109,19 @@ def test_a_state_opens_only_in_its_file_and_generation() -> None:
         with pytest.raises(KeystoreTamperedError):
             open_state(other, sealed)
     for wrong_size in (b"", sealed[:-1], sealed + b"\0"):
+        with pytest.raises(KeystoreTamperedError):
+            open_state(keys(), wrong_size)
+
+
+def test_a_state_of_two_generations_is_no_state_of_one() -> None:
+    """The former rows cannot be cut off, nor can a state without any be taken for one that has some."""
+    state = replace(STATE, former=RowSet(3, 5))
+    sealed = seal_state(keys(), state, SYSTEM_RANDOM)
+    assert len(sealed) == SEALED_TWO_STATES_BYTES
+    assert open_state(keys(), sealed) == state
+    with pytest.raises(KeystoreTamperedError):
+        open_state(keys(generation=2), sealed)
+    for wrong_size in (sealed[:SEALED_STATE_BYTES], sealed[:-1], sealed + b"\0"):
         with pytest.raises(KeystoreTamperedError):
             open_state(keys(), wrong_size)
 

@@ -17,12 +17,12 @@ from hermes_core.crypto.suites import Suite
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
-from hermes_core.keystore.header import build_header, open_generation, parse_header, unwrap_master, wrap_context
+from hermes_core.keystore.header import build_header, open_generations, parse_header, unwrap_master, wrap_context
 from hermes_core.keystore.key_backend import PassphraseBackend
 from hermes_core.keystore.keys import GenerationKeys, derive_subkey
 from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.set_digest import SetDigest
-from hermes_core.keystore.state import KeystoreState, open_state, seal_state
+from hermes_core.keystore.state import KeystoreState, RowSet, open_state, seal_state
 from hermes_core.keystore.tables import Table
 from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot, Orders
 from tests.reference import keystore_reference as reference
@@ -76,7 +76,7 @@ def test_set_digest_and_state() -> None:
         digest.add(bytes.fromhex(case["row_key"]), case["table"], case["version"], bytes.fromhex(case["sealed"]))
     assert digest.value == int(VECTORS["set_digest"], 16)
     header = parse_header(bytes.fromhex(VECTORS["header"]["raw"]))
-    state = KeystoreState(VECTORS["state"]["counter"], len(VECTORS["records"]), digest.value, header.fingerprint)
+    state = KeystoreState(VECTORS["state"]["counter"], RowSet(len(VECTORS["records"]), digest.value), header.fingerprint)
     assert seal_state(keys, state, listed(VECTORS["state"]["nonce"])).hex() == VECTORS["state"]["sealed"]
     assert open_state(keys, bytes.fromhex(VECTORS["state"]["sealed"])) == state
 
@@ -89,14 +89,34 @@ def test_header() -> None:
     wrapped = backend.wrap(master, wrap_context(FILE_ID, backend.backend_id), random)
     assert wrapped.hex() == case["wrapped"]
     key = secret(bytes.fromhex(VECTORS["generation_key"]))
-    built = build_header(FILE_ID, backend.backend_id, wrapped, master, GENERATION, key, random)
+    built = build_header(FILE_ID, backend.backend_id, wrapped, master, [(GENERATION, key)], random)
     assert built.raw.hex() == case["raw"]
     header = parse_header(bytes.fromhex(case["raw"]))
     opened = unwrap_master(header, backend)
     assert opened.equals(master)
-    generation, opened_key = open_generation(header, opened)
+    [(generation, opened_key)] = open_generations(header, opened)
     assert generation == GENERATION
     assert opened_key.equals(key)
+
+
+def test_header_and_state_while_a_rotation_runs() -> None:
+    case, keys = VECTORS["rotating"], generation_keys()
+    master, key = secret(bytes.fromhex(VECTORS["master_key"])), secret(bytes.fromhex(VECTORS["generation_key"]))
+    former_key = secret(bytes.fromhex(case["former_generation_key"]))
+    wrapped = bytes.fromhex(VECTORS["header"]["wrapped"])
+    generations = [(GENERATION, key), (case["former_generation"], former_key)]
+    built = build_header(FILE_ID, 1, wrapped, master, generations, listed(case["header_nonce"]))
+    assert built.raw.hex() == case["header"]
+    opened = open_generations(parse_header(bytes.fromhex(case["header"])), master)
+    assert [(number, bytes(found.buffer)) for number, found in opened] == [(n, bytes(k.buffer)) for n, k in generations]
+    former = GenerationKeys.derive(FILE_ID, case["former_generation"], former_key)
+    digest = SetDigest(former.set_digest)
+    for row in case["former_rows"]:
+        digest.add(bytes.fromhex(row["row_key"]), row["table"], row["version"], bytes.fromhex(row["sealed"]))
+    rows = RowSet(len(VECTORS["records"]), int(VECTORS["set_digest"], 16))
+    state = KeystoreState(case["counter"], rows, built.fingerprint, RowSet(len(case["former_rows"]), digest.value))
+    assert seal_state(keys, state, listed(case["state_nonce"])).hex() == case["state"]
+    assert open_state(keys, bytes.fromhex(case["state"])) == state
 
 
 @pytest.mark.parametrize("case", VECTORS["chat_records"], ids=lambda case: case["record"]["chat_id"][:8])
