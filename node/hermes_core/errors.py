@@ -150,6 +150,17 @@ class KeystoreRolledBackError(KeystoreError):
     cure = "put the newest volume back; or set keystore.on_rollback = quarantine, after which every chat of it must rekey"
 
 
+class KeystoreTooCostlyError(KeystoreError):
+    """The keystore asks for much more of Argon2id than is configured."""
+
+    code = "KEYSTORE_TOO_COSTLY"
+    exit_code = 82
+    cure = (
+        "if it was made so: configure the costs it was made with, or set keystore.argon2_any_cost (`hermesctl keystore`:"
+        " --any-cost); if not, somebody changed the file: keep it for examination"
+    )
+
+
 class KeystoreExistsError(KeystoreError):
     """There is something at this path already; a keystore is never overwritten."""
 

@@ -20,14 +20,17 @@ from hermes_node.streams.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`wall` and `monotonic` in seconds. `build_backend`: what wraps the master key, from passphrase and cost."""
+    """`wall` and `monotonic` in seconds.
+
+    `build_backend`: what wraps the master key, from passphrase, cost, and whether a file may ask for any other.
+    """
 
     random: RandomSource
     kem: Kem
     wall: Callable[[], float]
     monotonic: Callable[[], float]
     connect: Connector
-    build_backend: Callable[[SecretBytes, Argon2Params], KeyBackend]
+    build_backend: Callable[[SecretBytes, Argon2Params, bool], KeyBackend]
     build_transport: Callable[[LimitsSection, tuple[Any, ...]], Transport]
 
 

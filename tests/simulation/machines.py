@@ -39,7 +39,7 @@ class QuickBackend:
 
     backend_id: Final = 200
 
-    def __init__(self, passphrase: SecretBytes, _costs: Argon2Params) -> None:
+    def __init__(self, passphrase: SecretBytes, _costs: Argon2Params, _any_cost: bool = False) -> None:
         self._key = SecretBytes.take(bytearray(hashlib.sha256(passphrase.buffer).digest()))
 
     def wrap(self, master: SecretBytes, context: bytes, random: RandomSource) -> bytes:

@@ -48,7 +48,8 @@ _EPILOG = """examples:
     hermesctl keystore migrate keystore.db --passphrase-file passphrase
 
 Stop the node first: one process, one keystore. Nothing is changed when a command fails; the exit code says why
-(71 wrong passphrase, 72 tampered, 73 newer version, 74 volume, 75 in use, 76 missing, 77 an older copy, 79 exists already).
+(71 wrong passphrase, 72 tampered, 73 newer version, 74 volume, 75 in use, 76 missing, 77 an older copy, 79 exists already,
+82 asks for too much of Argon2id).
 """
 
 
@@ -87,6 +88,9 @@ def _add(actions: Any, name: str, run: Any, text: str, *, passphrase: bool = Tru
         parser.add_argument(
             "--passphrase-file", type=Path, metavar="FILE", help=f"default: {_FROM_ENVIRONMENT}, or ask on a terminal"
         )
+        parser.add_argument(
+            "--any-cost", action="store_true", help="open a file that asks for more Argon2id than four times the default"
+        )
     parser.set_defaults(run=run)
     return parser
 
@@ -113,7 +117,7 @@ def inspect_keystore(options: argparse.Namespace) -> int:
 
 def verify_keystore(options: argparse.Namespace) -> int:
     passphrase = _read_passphrase(options.passphrase_file, "passphrase")
-    audit = audit_file(options.path, PassphraseBackend(passphrase))
+    audit = audit_file(options.path, PassphraseBackend(passphrase, any_cost=options.any_cost))
     _print(options.output, _describe_audit(audit))
     if audit.rollback is not None:
         raise KeystoreRolledBackError(audit.rollback.detail)
@@ -124,7 +128,7 @@ def rotate_passphrase(options: argparse.Namespace) -> int:
     costs = _read_costs(options)
     passphrase = _read_passphrase(options.passphrase_file, "old passphrase")
     new = _read_passphrase(options.new_passphrase_file, "new passphrase", twice=True, new=True)
-    with Keystore.open(options.path, passphrase) as store:
+    with _open(options, passphrase) as store:
         store.rotate_passphrase(new, argon2=costs)
         if options.and_generation:
             store.rotate_generation()
@@ -135,7 +139,7 @@ def rotate_passphrase(options: argparse.Namespace) -> int:
 
 
 def rotate_generation(options: argparse.Namespace) -> int:
-    with Keystore.open(options.path, _read_passphrase(options.passphrase_file, "passphrase")) as store:
+    with _open(options, _read_passphrase(options.passphrase_file, "passphrase")) as store:
         store.rotate_generation()
         records = sum(store.record_count(table) for table in Table)
         say(f"{records} records sealed anew: generation {store.mark.generation}, commit {store.mark.commit_counter}")
@@ -150,9 +154,13 @@ def migrate_keystore(options: argparse.Namespace) -> int:
     if options.dry_run or not outdated:
         say(f"{sum(outdated.values())} records to migrate")
         return 0
-    with Keystore.open(options.path, _read_passphrase(options.passphrase_file, "passphrase")) as store:
+    with _open(options, _read_passphrase(options.passphrase_file, "passphrase")) as store:
         say(f"migrated: generation {store.mark.generation}, commit {store.mark.commit_counter}")
     return 0
+
+
+def _open(options: argparse.Namespace, passphrase: SecretBytes) -> Keystore:
+    return Keystore.open(options.path, passphrase, backend=PassphraseBackend(passphrase, any_cost=options.any_cost))
 
 
 def _read_costs(options: argparse.Namespace) -> Argon2Params:

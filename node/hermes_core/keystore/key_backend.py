@@ -9,11 +9,18 @@ from hermes_core.crypto.kdf_argon2 import SALT_BYTES, Argon2Params, derive_maste
 from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.xaead import NONCE_BYTES, TAG_BYTES, InvalidTagError, open_xchacha, seal_xchacha
-from hermes_core.errors import KeystoreBadPassphraseError, KeystoreError, KeystoreTamperedError
+from hermes_core.errors import (
+    KeystoreBadPassphraseError,
+    KeystoreError,
+    KeystoreTamperedError,
+    KeystoreTooCostlyError,
+)
 from hermes_core.keystore.keys import KEY_BYTES
 
 MAX_WRAPPED_BYTES: Final = 1024
 PASSPHRASE_BACKEND_ID: Final = 1
+MAX_COST_FACTOR: Final = 4
+"""A header may ask for so many times the configured memory, and the configured work (memory times passes)."""
 
 _COSTS: Final = struct.Struct(f">IIB{SALT_BYTES}s")
 _WRAPPED_BYTES: Final = _COSTS.size + NONCE_BYTES + KEY_BYTES + TAG_BYTES
@@ -42,10 +49,14 @@ class PassphraseBackend:
 
     backend_id: Final = PASSPHRASE_BACKEND_ID
 
-    def __init__(self, passphrase: SecretBytes, costs: Argon2Params | None = None) -> None:
-        """`passphrase` stays the caller's to wipe; `costs` are used by `wrap` only, `unwrap` takes the file's."""
+    def __init__(self, passphrase: SecretBytes, costs: Argon2Params | None = None, any_cost: bool = False) -> None:
+        """`passphrase` stays the caller's to wipe; `costs` are what `wrap` pays.
+
+        `unwrap` pays the file's: MAX_COST_FACTOR times these at most, unless `any_cost`.
+        """
         self._passphrase = passphrase
         self._costs = costs or Argon2Params()
+        self._any_cost = any_cost
 
     def wrap(self, master: SecretBytes, context: bytes, random: RandomSource) -> bytes:
         costs = self._costs
@@ -59,6 +70,8 @@ class PassphraseBackend:
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecretBytes:
         costs, salt = parse_costs(wrapped)
+        if not self._any_cost:
+            _check_costs(costs, self._costs)
         kek = self._derive(salt, costs)
         head, nonce = wrapped[: _COSTS.size], wrapped[_COSTS.size : _COSTS.size + NONCE_BYTES]
         try:
@@ -73,6 +86,16 @@ class PassphraseBackend:
             return derive_master_key(self._passphrase, salt, costs)
         except MemoryError:
             raise KeystoreError(f"Argon2id needs {costs.memory_kib} KiB of memory, which cannot be had here") from None
+
+
+def _check_costs(asked: Argon2Params, configured: Argon2Params) -> None:
+    """Nothing of a header is authentic before its costs are paid: who can write the file must not spend a node's memory."""
+    memory_kib, work = configured.memory_kib, configured.memory_kib * configured.time_cost
+    if asked.memory_kib > MAX_COST_FACTOR * memory_kib or asked.memory_kib * asked.time_cost > MAX_COST_FACTOR * work:
+        raise KeystoreTooCostlyError(
+            f"the keystore asks for {asked.memory_kib} KiB and {asked.time_cost} passes of Argon2id; configured are"
+            f" {memory_kib} KiB and {configured.time_cost}, and {MAX_COST_FACTOR} times that is the most"
+        )
 
 
 def parse_costs(wrapped: bytes) -> tuple[Argon2Params, bytes]:

@@ -102,6 +102,9 @@ class KeystoreSection(Limited):
     argon2_memory_kib: limits.Argon2MemoryKib = default(limits.Argon2MemoryKib)
     argon2_time_cost: limits.Argon2TimeCost = default(limits.Argon2TimeCost)
     argon2_lanes: limits.Argon2Lanes = default(limits.Argon2Lanes)
+    argon2_any_cost: Annotated[
+        bool, text("Open a keystore that asks for more than four times the Argon2id memory or work configured here.")
+    ] = False
     on_rollback: limits.OnRollback = default(limits.OnRollback)
     erase_within_s: limits.EraseWithinS = default(limits.EraseWithinS)
     rotate_interval_s: limits.RotateIntervalS = default(limits.RotateIntervalS)

@@ -71,7 +71,8 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
 
 def _open(config: Config, passphrase: SecretBytes, host: Host) -> tuple[Keystore, bool]:
     taken: _FromHost = {"connect": host.connect, "random": host.random, "now": host.monotonic}
-    path, backend = config.keystore_path, host.build_backend(passphrase, build_argon2_params(config.keystore))
+    path, costs = config.keystore_path, build_argon2_params(config.keystore)
+    backend = host.build_backend(passphrase, costs, config.keystore.argon2_any_cost)
     try:
         return Keystore.open(path, passphrase, backend=backend, **taken), False
     except KeystoreMissingError:

@@ -15,6 +15,7 @@ from hermes_core.errors import (
     KeystoreMissingError,
     KeystoreRolledBackError,
     KeystoreTamperedError,
+    KeystoreTooCostlyError,
     KeystoreUnsupportedVersionError,
 )
 
@@ -30,6 +31,7 @@ _KEYSTORE_ERRORS: dict[int, type[KeystoreError]] = {
         KeystoreLockedError,
         KeystoreMissingError,
         KeystoreRolledBackError,
+        KeystoreTooCostlyError,
     )
 }
 # A second start meets the same file and the same configuration: waiting does not help.

@@ -52,6 +52,19 @@ def ctl(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     return Ctl(tmp_path, capsys)
 
 
+def test_a_file_made_with_high_costs_opens_when_asked_to(ctl: Ctl) -> None:
+    file = ctl.passphrase(b"first")
+    ctl.run("init", "--passphrase-file", file, "--memory-kib", "8192", "--time-cost", "1", "--lanes", "1")
+    again = ["--passphrase-file", file, "--new-passphrase-file", file]
+    ctl.run("rotate-passphrase", *again, "--memory-kib", "65536", "--time-cost", "13")
+    for action in ("verify", "rotate-generation"):
+        assert "--any-cost" in ctl.run(action, "--passphrase-file", file, code=82)
+    assert "--any-cost" in ctl.run("rotate-passphrase", *again, *CHEAP_FLAGS, code=82)
+    assert "generation 2" in ctl.run("rotate-generation", "--passphrase-file", file, "--any-cost")
+    ctl.run("rotate-passphrase", *again, *CHEAP_FLAGS, "--any-cost")
+    assert ctl.json("verify", "--passphrase-file", file)["generation"] == 2
+
+
 def test_from_init_to_a_new_generation(ctl: Ctl) -> None:
     first, second = ctl.passphrase(b"first"), ctl.passphrase(b"second", "new")
     made = ctl.run("init", "--passphrase-file", first, *CHEAP_FLAGS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -75,6 +77,29 @@ def test_tampered_keystore(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     expect_failure(settings, tmp_path, 72, "KEYSTORE_TAMPERED")
     assert path.read_bytes() == damaged
+
+
+def test_a_keystore_that_asks_for_much_more_than_is_configured(tmp_path: Path) -> None:
+    """Whoever can write the file sets its costs: a gigabyte here. Asked to, a node pays, in vain."""
+    settings, path = make_settings(tmp_path), make_keystore(tmp_path)
+    ask_for(path, 1 << 20)
+    before = path.read_bytes()
+    line = expect_failure(settings, tmp_path, 82, "KEYSTORE_TOO_COSTLY", "1048576 KiB", "8192 KiB", "argon2_any_cost")
+    assert PASSPHRASE.decode() not in line
+    ask_for(path, 5 * 8192)
+    expect_failure(settings, tmp_path, 82, "KEYSTORE_TOO_COSTLY")
+    settings["keystore"]["argon2_any_cost"] = True
+    expect_failure(settings, tmp_path, 71, "KEYSTORE_BAD_PASSPHRASE")
+    assert len(path.read_bytes()) == len(before)
+
+
+def ask_for(path: Path, memory_kib: int) -> None:
+    with sqlite3.connect(path) as database:
+        (raw,) = database.execute("SELECT body FROM header").fetchone()
+        body = raw[:29] + memory_kib.to_bytes(4, "big") + raw[33:-8]
+        database.execute("UPDATE header SET body = ?", (body + hashlib.sha256(body).digest()[:8],))
+    database.close()
+    assert not path.with_name("keystore.db-wal").exists()
 
 
 def test_keystore_in_use(tmp_path: Path) -> None:
@@ -177,7 +202,10 @@ def test_ready_file_tells_the_bound_addresses_and_sigterm_ends_well(tmp_path: Pa
 
 def test_sigterm_during_the_start_ends_well_and_the_keystore_is_whole(tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
-    settings["keystore"] |= {"argon2_memory_kib": 65536, "argon2_time_cost": 16}  # long enough to come first
+    settings["keystore"] |= {
+        "argon2_memory_kib": 65536,
+        "argon2_time_cost": 12,
+    }  # long enough to come first, and not too much for the opening below
     (tmp_path / "node.toml").write_text(render_toml(settings))
     log_path = tmp_path / "node.log"
     with log_path.open("wb") as log:

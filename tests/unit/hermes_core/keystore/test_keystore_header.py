@@ -20,6 +20,7 @@ from hermes_core.errors import (
     KeystoreBadPassphraseError,
     KeystoreError,
     KeystoreTamperedError,
+    KeystoreTooCostlyError,
     KeystoreUnsupportedVersionError,
 )
 from hermes_core.keystore.header import (
@@ -184,6 +185,41 @@ def test_forged_costs_are_refused_before_argon2_runs(costs: tuple[int, int, int]
     wrapped = struct.pack(">IIB", *costs) + bytes(16 + 24 + 48)
     with pytest.raises(KeystoreTamperedError, match="out of bounds"):
         backend.unwrap(wrapped, b"")
+
+
+CONFIGURED = Argon2Params(16384, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        ((65536, 2), True),  # four times the memory
+        ((65537, 1), False),
+        ((16384, 8), True),  # four times the work
+        ((16384, 9), False),
+        ((65536, 3), False),
+        ((8192, 16), True),
+        ((8192, 1), True),
+    ],
+)
+def test_a_header_may_ask_for_a_small_multiple_of_the_configured_cost(
+    asked: tuple[int, int], taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid: list[Argon2Params] = []
+
+    def pay(_passphrase: SecretBytes, _salt: bytes, costs: Argon2Params) -> SecretBytes:
+        paid.append(costs)
+        return SecretBytes(32)
+
+    monkeypatch.setattr("hermes_core.keystore.key_backend.derive_master_key", pay)
+    passphrase = SecretBytes.take(bytearray(b"passphrase"))
+    wrapped = struct.pack(">IIB", *asked, 1) + bytes(16 + 24 + 48)
+    with pytest.raises(KeystoreBadPassphraseError if taken else KeystoreTooCostlyError):
+        PassphraseBackend(passphrase, CONFIGURED).unwrap(wrapped, b"")
+    assert paid == ([Argon2Params(*asked, 1)] if taken else [])
+    with pytest.raises(KeystoreBadPassphraseError):
+        PassphraseBackend(passphrase, CONFIGURED, any_cost=True).unwrap(wrapped, b"")
+    assert paid[-1] == Argon2Params(*asked, 1)
 
 
 def test_one_lane_and_many_are_the_same_function() -> None:
