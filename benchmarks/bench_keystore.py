@@ -1,4 +1,4 @@
-"""The keystore: opening 100,000 sealed chats against the bare cost of it, and the fsyncs a chat pays.
+"""The keystore: opening 100,000 sealed chats against the bare cost of it, what their rotation holds up, the fsyncs a chat pays.
 
 Bare is what any sealed SQLite file costs: read every row, open every XChaCha20-Poly1305 box with PyNaCl. Ours is everything
 `Keystore.open` checks (Argon2id with its cheapest costs, page structure, header, set digest) and every record loaded from its
@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt
@@ -25,13 +26,15 @@ from tests.reference.keystore_reference import encode_chat_record, random_channe
 
 CHATS = 100_000
 ROUNDS = 5
+STALL_ROUNDS = 2
 CHEAPEST = Argon2Params(8192, 1, 1)
 MESSAGES = 1_000
 
 
 def run() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as folder:
-        return [measure_opening(Path(folder) / "many.db"), count_fsyncs(Path(folder) / "one.db")]
+        many = Path(folder) / "many.db"
+        return [measure_opening(many), measure_stall(many), count_fsyncs(Path(folder) / "one.db")]
 
 
 def measure_opening(path: Path) -> Figure:
@@ -59,6 +62,24 @@ def measure_opening(path: Path) -> Figure:
     samples = interleave({"keystore": open_ours, "bare": open_bare}, operations=1, rounds=ROUNDS)
     name = f"opening a keystore of {CHATS:,} chats and loading them ÷ reading the rows and opening the boxes"
     return build_cost_figure("14", name, samples, "keystore", "bare", must=2, aim=1.5) | {"lower": True}
+
+
+def measure_stall(path: Path) -> Figure:
+    """What a commit waits for at worst when a rotation runs: its longest slice, against a rotation in one transaction."""
+    samples: dict[str, list[float]] = {"slice": [], "at once": []}
+    with Keystore.open(path, SecretBytes.take(bytearray(b"bench"))) as store:
+        for _ in range(STALL_ROUNDS):
+            longest, ended = 0.0, False
+            while not ended:
+                began = time.perf_counter()
+                ended = store.rotate_slice()
+                longest = max(longest, time.perf_counter() - began)
+            samples["slice"].append(longest)
+            began = time.perf_counter()
+            store.rotate_generation()
+            samples["at once"].append(time.perf_counter() - began)
+    name = f"longest slice of a rotation of {CHATS:,} chats ÷ the rotation in one transaction"
+    return build_cost_figure("14a", name, samples, "slice", "at once", must=0.1, aim=0.02) | {"lower": True}
 
 
 def fill(path: Path, passphrase: SecretBytes) -> RecordSealer:

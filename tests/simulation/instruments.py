@@ -14,6 +14,7 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi
 from hermes_core.endpoint.output import AppOutput
 from hermes_core.endpoint.router import AppChats
+from hermes_core.keystore import rotation_timer
 from hermes_core.mesh.machine import Membership
 from hermes_core.protocol.messages import Sealed
 from hermes_core.ratchet import channel
@@ -23,7 +24,7 @@ from hermes_core.relay.relay import Relay
 from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
 from hermes_node.chats.driver import ChatDriver
-from hermes_node.keystore import Keystore
+from hermes_node.keystore import Keystore, rotating_file
 from hermes_node.lifecycle import housekeeping, node, start
 from hermes_node.metrics.loop_lag import LoopLag
 from hermes_node.metrics.registry import NodeMetrics
@@ -31,6 +32,10 @@ from tests.simulation.loop import CURRENT, Process
 
 TICK_S: Final = 1.0
 """Of housekeeping: how long readiness may lag."""
+SLICE_ROWS: Final = 4
+"""Of a rotation: a node of a world has few records, and they are to be of two generations for a while."""
+MAX_PAUSE_S: Final = 5.0
+"""Between slices: long enough for a fault to strike in the middle of a rotation."""
 
 
 class ControlPlace(NamedTuple):
@@ -89,6 +94,10 @@ def _leave_out() -> None:
     start._collecting_later = contextlib.nullcontext  # type: ignore[assignment]  # a world has no garbage collector
     of_housekeeping: Any = housekeeping
     of_housekeeping.TICK_S = TICK_S
+    of_file: Any = rotating_file
+    of_timer: Any = rotation_timer
+    of_file.SLICE_ROWS = of_timer.SLICE_ROWS = SLICE_ROWS
+    of_timer.MAX_PAUSE_S = MAX_PAUSE_S
     LoopLag.sample = _sample_nothing  # type: ignore[method-assign]
     of_node: Any = node
     of_node.NodeMetrics = _metrics_of_machine

@@ -75,7 +75,9 @@ class Watch(Protocol):
 class Machine:
     """`process` is the one that runs, or None. `wall_offset_s`: how far its wall clock is ahead, asked at each start."""
 
-    def __init__(self, number: int, window: int, loop: VirtualLoop, network: Network, draws: Draws, watch: Watch) -> None:
+    def __init__(
+        self, number: int, window: int, rotates: bool, loop: VirtualLoop, network: Network, draws: Draws, watch: Watch
+    ) -> None:
         self.number = number
         self.name = node_name(number)
         self.draws = draws
@@ -86,7 +88,7 @@ class Machine:
         folder.mkdir(exist_ok=True)
         self.volume = Volume(folder)
         self.volume.lose()
-        self._config = node_config(number, folder, window)
+        self._config = node_config(number, folder, window, rotates)
         self.wall_offset_s = 0.0
         self.disk_hangs_until_s = 0.0
         self.disk_slower_s = 0.0

@@ -72,6 +72,8 @@ class Schedule:
     active_s: float = ACTIVE_S
     window: int = 16
     """Positions that a reservation covers; a small one is crossed often."""
+    rotates: bool = False
+    """Whether keystores rotate meanwhile: each slice takes a turn of a disk, which moves what follows."""
 
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
@@ -116,7 +118,7 @@ def draw_schedule(seed: int) -> Schedule:
     apps = [_draw_app(number, draws.of("app", str(number))) for number in range(APPS)]
     chats = [_draw_chat(number, apps, draws.of("chat", str(number))) for number in range(CHATS)]
     faults = draw_faults(draws, NODES, [app.name for app in apps])
-    return Schedule(seed, NODES, apps, chats, faults, window=draws.of("window").choice((4, 16, 32)))
+    return Schedule(seed, NODES, apps, chats, faults, window=draws.of("window").choice((4, 16, 32)), rotates=True)
 
 
 def _draw_app(number: int, choices: random.Random) -> AppPlan:

@@ -23,6 +23,10 @@ HEARTBEAT_S: Final = 8.0
 DEAD_AFTER_S: Final = 20.0
 CHURN_GRACE_S: Final = 30.0
 HANDSHAKE_TIMEOUT_S: Final = 30.0
+ERASE_WITHIN_S: Final = 80.0
+"""A rotation begins twenty seconds after a start and after what was deleted first since."""
+NOT_IN_A_WORLD_S: Final = 86_400.0
+"""Longer than any lives."""
 
 
 def node_name(number: int) -> str:
@@ -56,7 +60,7 @@ def _certificate(number: int) -> CertificateFiles:
 
 
 @functools.cache
-def node_config(number: int, data_dir: Path, window: int) -> Config:
+def node_config(number: int, data_dir: Path, window: int, rotates: bool) -> Config:
     """Through the real reader, so that every rule of a configuration holds."""
     name, authority, files = node_name(number), _authority(), _certificate(number)
     settings: dict[str, dict[str, Any]] = {
@@ -74,6 +78,7 @@ def node_config(number: int, data_dir: Path, window: int) -> Config:
         },
         "admin": {"listen": "127.0.0.1:9090"},
         "log": {"level": "warning"},
+        "keystore": {"erase_within_s": ERASE_WITHIN_S if rotates else NOT_IN_A_WORLD_S},
         "cleanup": {"handshake_timeout_s": HANDSHAKE_TIMEOUT_S},
         "crypto": {"window": window},
     }

@@ -92,7 +92,8 @@ class World:
         self.report = Report(schedule.seed)
         self.ledger = Ledger(self.violate)
         self.machines = [
-            Machine(number, schedule.window, self.loop, self.network, self.draws, self) for number in range(schedule.nodes)
+            Machine(number, schedule.window, schedule.rotates, self.loop, self.network, self.draws, self)
+            for number in range(schedule.nodes)
         ]
         self.apps = {
             plan.name: App(plan, schedule.window, self.loop, self.network, self.draws, self.ledger) for plan in schedule.apps

@@ -157,11 +157,12 @@ class Keystore(RotatingFile):
         """Every record of a table as (key, value), in no meaningful order; commits in between are allowed, rotating is not."""
         self._check_usable()
         moved = self._slices
+        sealer = self._sealers.current if self._sealers.former is None else self._sealers
         with translated():
             for row_key, tbl, version, sealed in read_rows(self._connection, table):
                 if moved != self._slices:
                     raise KeystoreError("records were sealed anew while they were being loaded")
-                yield self._sealers.open(row_key, tbl, version, sealed)
+                yield sealer.open(row_key, tbl, version, sealed)
                 self._check_usable()
 
     def get(self, table: Table, key: bytes) -> bytearray | None:

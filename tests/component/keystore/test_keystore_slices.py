@@ -140,6 +140,15 @@ def test_what_was_deleted_opens_as_long_as_its_generation_lives_and_then_to_nobo
         assert not any(header[at : at + 24] in raw for at in range(len(header) - 160, len(header) - 64))
 
 
+def test_the_keys_of_a_generation_that_is_dropped_are_wiped(tmp_path: Path) -> None:
+    with begun(tmp_path / "keystore.db") as store:
+        former = store._unsealed.former
+        assert former is not None
+        finish(store)
+        assert all(key.wiped for key in (former.record, former.state, former.row_key, former.set_digest))
+        assert not store._unsealed.keys.record.wiped
+
+
 def closed(store: Keystore) -> bytes:
     store.close()
     return b"".join(file_bytes(store.path).values())

@@ -8,6 +8,7 @@ from tests.simulation.invariants.codes import NoHonestPartyIsAccused
 from tests.simulation.invariants.commits import DiskAheadOfWire
 from tests.simulation.invariants.controls import ControlsCountAsSent
 from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.kept import CommittedIsKept
 from tests.simulation.invariants.keys import NoKeyForTwoPlaintexts
 from tests.simulation.invariants.marks import MarksAreJudged
 from tests.simulation.invariants.order import HopsKeepTheOrder
@@ -20,6 +21,7 @@ from tests.simulation.invariants.wiping import StoppedMeansWiped
 
 ALL: tuple[type[Invariant], ...] = (
     DiskAheadOfWire,
+    CommittedIsKept,
     PositionsAreReserved,
     FramesStayOnTheirStream,
     NoKeyForTwoPlaintexts,

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from hermes_core.keystore.lineage import Lineage
+from hermes_core.keystore.state import RowSet
 from hermes_node.chats.openings import KeystoreMarks
-from hermes_node.keystore import Keystore, Table
+from hermes_node.keystore import Keystore, Table, rotation
 from hermes_node.keystore import store as keystore_store
 from hermes_node.keystore.sealed_file import SealedFile
 from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.kept import CommittedIsKept
 from tests.simulation.invariants.marks import MarksAreJudged
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.wiping import StoppedMeansWiped
@@ -69,3 +71,25 @@ def _(patches: Patches) -> None:
         self._connection.close()
 
     patches.set(SealedFile, "_close_database", close)
+
+
+@KEYSTORE.add("row-not-put-back", "A rotation loses every fifth record that it seals anew.", CommittedIsKept.name)
+def _(patches: Patches) -> None:
+    count = itertools.count(1)
+
+    def put_row(connection: Any, row: Any) -> None:
+        if next(count) % 5:
+            former(connection, row)
+
+    former = patches.set(rotation, "put_row", put_row)
+
+
+@KEYSTORE.add(
+    "generation-dropped-early", "A former generation is dropped with the rows that are left to seal anew.", CommittedIsKept.name
+)
+def _(patches: Patches) -> None:
+    def reseal_rows(*args: Any) -> Any:
+        changed, after, _ = former(*args)
+        return replace(changed, census=replace(changed.census, former=RowSet(0, 0))), after, True
+
+    former = patches.set(rotation, "_reseal_rows", reseal_rows)
