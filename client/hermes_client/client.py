@@ -235,8 +235,7 @@ class HermesClient:
             self._changed.notify()
 
     def _leave(self, address: str) -> None:
-        """The node goes: it has heard what was said to it, and is not to be asked again."""
-        self.driver.owes_delete = False
+        """The node goes: it is the last to be asked again."""
         self._book.avoid(address)
 
     def _next_stamp(self) -> int:

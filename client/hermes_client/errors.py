@@ -15,6 +15,10 @@ class StreamLostError(HermesError):
     """The stream to the node ended; the client reconnects by itself, callers never see this."""
 
 
+class StreamClosedError(StreamLostError):
+    """The node ended the stream in order: it has read what was sent before."""
+
+
 class HintError(StreamLostError):
     """Something was said, or went wrong, before the node had proved who it is: anybody on the way can say it.
 

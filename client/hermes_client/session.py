@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from hermes_client.driver import AppDriver
-from hermes_client.errors import HintError, StreamLostError
+from hermes_client.errors import HintError, StreamClosedError, StreamLostError
 from hermes_client.host import ClientHost
 from hermes_client.stream import AppStream, take_batch
 from hermes_client.tls import ClientTls, PlainText
@@ -67,6 +67,7 @@ class HomeSession:
         self._heard_at = 0.0
         self._leaving = asyncio.Event()
         self._finishing = False
+        self._said_all = False
         self._ended = asyncio.Event()
         self._cut = asyncio.Event()
 
@@ -132,6 +133,10 @@ class HomeSession:
         self._heard_at = asyncio.get_running_loop().time()
         try:
             await _run_until_first_error(self._read(), self._write(), self._beat(), self._move(leaving), self._wait_cut())
+        except StreamClosedError:
+            if self._said_all:
+                self._driver.owes_delete = False
+            raise
         finally:
             self._ended.set()
             self._driver.disconnect()
@@ -236,6 +241,7 @@ class HomeSession:
                 await self._stream.write(self._proven.writer.tag(batch))
             if self._finishing:
                 await self._stream.done_writing()
+                self._said_all = True
                 return
 
     async def _beat(self) -> None:
@@ -253,10 +259,16 @@ class HomeSession:
                 self._send_control(Heartbeat(sequence, reply=False))
 
     async def _move(self, leaving: Callable[[str], None]) -> None:
-        """The node leaves: go to another one, unless chats tie us to it; they resume when it is back."""
+        """The node leaves: go to another one, unless chats tie us to it; they resume when it is back.
+
+        What was said last, the end of a chat perhaps, leaves first, and the node's end of the stream says that it was read.
+        """
         await self._leaving.wait()
         leaving(self._stream.address)
         await self._driver.ended.wait_for(lambda: not self._driver.live_chats())
+        self._finishing = True
+        self._driver.wake.set()
+        await asyncio.sleep(CLOSE_GRACE_S)
         raise StreamLostError(f"{self._stream.address}: the node is leaving")
 
     async def _wait_cut(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from google.protobuf.message import DecodeError
 
-from hermes_client.errors import StreamLostError
+from hermes_client.errors import StreamClosedError, StreamLostError
 from hermes_client.host import OPEN_METHOD, ClientHost
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
@@ -38,7 +38,7 @@ class AppStream:
         except StreamEndedError as error:
             raise self._lost(error) from None
         if raw is None:
-            raise StreamLostError(f"{self.address}: the node closed the stream")
+            raise StreamClosedError(f"{self.address}: the node closed the stream")
         try:
             batch = ServerBatch.FromString(raw)
         except DecodeError:

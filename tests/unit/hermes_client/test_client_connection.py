@@ -132,6 +132,33 @@ async def test_a_node_that_leaves_sends_its_apps_to_another() -> None:
         assert leaving.connects == 1
 
 
+async def test_what_was_said_last_reaches_a_node_that_leaves() -> None:
+    """The end of a chat, perhaps: it is queued when the node says that it goes, and nobody would say it again elsewhere."""
+    heard: list[object] = []
+    last = FindApp(derive_app_id(Identity.generate().public_key))
+
+    async def script(link: Link) -> None:
+        await link.write(NodeChange(1000))
+        while batch := await link.read():
+            heard.extend(batch)
+
+    async with (
+        ScriptedNode("node-0", script) as leaving,
+        ScriptedNode("node-1") as staying,
+        _client(leaving, staying) as client,
+    ):
+        session = client._session
+        assert session is not None
+        client.driver.owes_delete = True
+        for number in range(2_000):  # more than one batch: it takes a while
+            session._send_control(Heartbeat(number, reply=True))
+        session._send_control(last)
+        session._leaving.set()
+        await _until(lambda: client.home == "node-1" and client.connected)
+        assert leaving.connects == 1, "it was heard to the end, so that there is nothing to go back for"
+    assert last in heard
+
+
 async def test_find_app_gives_what_the_directory_knows() -> None:
     other = derive_app_id(Identity.generate().public_key)
 
