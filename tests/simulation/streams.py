@@ -171,6 +171,11 @@ class ServedEnd:
         self._names = names
         self.finished = False
 
+    def peer_address(self) -> str:
+        """Each party has one."""
+        kind, _, number = self._stream.dialler.name.rpartition("-")
+        return f"ipv4:10.0.{len(kind)}.{number}:1"
+
     def peer_names(self) -> frozenset[str]:
         return self._names
 

@@ -28,6 +28,7 @@ from hermes_core.relay.own_marks import OwnMarks
 from hermes_core.relay.params import SessionParams
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.session import Question, Session
+from hermes_core.relay.strangers import RETRY_LATER_MS, Origin, Strangers
 from hermes_core.session.connect import accept_connect, verify_connect
 from hermes_core.session.control import Tagged
 from hermes_core.session.ephemerals import SharedEphemerals
@@ -36,7 +37,6 @@ from hermes_core.session.suites import OFFERED
 
 SILENT_INTERVALS: Final = 3
 """A stream on which nothing was heard for this many heartbeat intervals is ended."""
-RETRY_LATER_MS: Final = 1000
 RETRY_WHEN_FULL_MS: Final = 5000
 
 _SESSION_MESSAGES: Final = (Heartbeat, FindApp)
@@ -70,7 +70,7 @@ class Sessions:
             Timer("silence", self._silent_at, self._end_silent),
             Timer("heartbeat", self._heartbeat_at, self._send_heartbeat),
         )
-        self._unproven = 0
+        self._strangers = Strangers(params.max_unauthenticated_streams)
         self._apps: dict[AppId, Session] = {}
         self._draining = False
 
@@ -85,20 +85,24 @@ class Sessions:
 
     # streams come and go
 
-    def opened(self, stream: StreamId, now: float) -> None:
-        """An app's stream: it is challenged, or refused."""
+    def opened(self, stream: StreamId, origin: Origin, now: float) -> None:
+        """An app's stream, from this address: it is challenged, or refused."""
         session = self._sessions[stream] = Session(stream, None, now)
-        self._unproven += 1
-        if self._draining:
-            self._refuse(session, ProtocolError(ErrorCode.DRAINING, "this node is leaving", retry_after_ms=RETRY_LATER_MS))
-        elif self._unproven > self._params.max_unauthenticated_streams:
-            detail = "too many streams have not answered their challenge"
-            self._refuse(session, ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS))
-        else:
-            question = self._ask(now)
-            session.ask(question)
-            self._effects.tell(stream, question.challenge)
-            self._schedule(session)
+        try:
+            if self._draining:
+                raise ProtocolError(ErrorCode.DRAINING, "this node is leaving", retry_after_ms=RETRY_LATER_MS)  # noqa: TRY301
+            evicted = self._strangers.admit(stream, origin, now)
+        except ProtocolError as error:
+            self._refuse(session, error)
+            return
+        if evicted is not None:
+            detail = "its place went to another address"
+            gives_way = ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS)
+            self._refuse(self._sessions[evicted], gives_way)
+        question = self._ask(now)
+        session.ask(question)
+        self._effects.tell(stream, question.challenge)
+        self._schedule(session)
 
     def _ask(self, now: float) -> Question:
         ephemeral, nonce = self._ephemerals.take(now), generate_bytes(CHALLENGE_BYTES, self._random)
@@ -129,8 +133,8 @@ class Sessions:
         self._timers.cancel(stream)
         self._forget_question(session)
         session.wipe()
+        self._strangers.leave(stream)
         if session.link is None:
-            self._unproven -= 1
             return
         neighbour = session.link.neighbour
         if neighbour.app_id is not None and self._apps.get(neighbour.app_id) is session:
@@ -232,6 +236,7 @@ class Sessions:
         except ProtocolError as error:
             self._refuse(session, error)
             return
+        self._strangers.prove(session.stream, now)
         if message.mark and self._marks.proves_rollback(message.mark):
             session.hold(message)
             self._effects.hand_in(message.mark)
@@ -257,7 +262,6 @@ class Sessions:
         except ProtocolError as error:
             self._refuse(session, error)
             return
-        self._unproven -= 1
         self._forget_question(session)
         self._replace(app_id)
         self._effects.tell(session.stream, connected)
@@ -320,7 +324,7 @@ class Sessions:
         session.end()
         del self._sessions[session.stream]
         self._timers.cancel(session.stream)
-        self._unproven -= 1
+        self._strangers.leave(session.stream)
 
     def _end(self, session: Session, code: ErrorCode, detail: str, *, discard: bool = True) -> None:
         """Say why and end the stream; the shell tells when it is gone."""

@@ -8,7 +8,9 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.relay.strangers import Origin
 from hermes_node.logs.event_log import EventLog
+from hermes_node.streams.origin import find_origin
 from hermes_node.streams.outbox import StreamStuckError
 from hermes_node.streams.sink import Sink
 from hermes_node.streams.transport import ServedStream, StreamHandler, reset_stream
@@ -22,7 +24,7 @@ SERVICE: Final = "hermes.v2.AppRouter"
 class AppStreams(Protocol):
     """What the router needs of the chat driver, which knows who is on a stream and when it ends."""
 
-    def open_app(self) -> Sink: ...
+    def open_app(self, origin: Origin) -> Sink: ...
     def receive(self, sink: Sink, messages: list[Any]) -> None: ...
     def malformed(self, sink: Sink, error: ProtocolError) -> None: ...
     def close(self, sink: Sink) -> None: ...
@@ -56,7 +58,7 @@ class AppRouter:
 
     async def open(self, stream: ServedStream) -> None:
         """One stream, from challenge to end."""
-        sink = self._streams.open_app()
+        sink = self._streams.open_app(find_origin(stream.peer_address()))
         reader = asyncio.create_task(self._read(sink, stream))
         try:
             await sink.outbox.drain(lambda batch: stream.write(encode_server_batch(sink.tag(batch))))

@@ -20,6 +20,7 @@ from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.output import NodeOutput, Secure, Send, StreamAction
 from hermes_core.relay.relay import Relay
 from hermes_core.relay.router import NodeChats
+from hermes_core.relay.strangers import Origin
 from hermes_core.session.control import ControlWriter
 from hermes_core.session.keys import SessionKeys
 from hermes_node.chats.store import ChatStore
@@ -100,10 +101,10 @@ class ChatDriver:
 
     # Streams. Each input is queued and handled in the order of arrival.
 
-    def open_app(self) -> Sink:
-        """A stream of somebody who has not proved yet who they are."""
+    def open_app(self, origin: Origin) -> Sink:
+        """A stream of somebody who has not proved yet who they are, from this address."""
         sink = self._add_sink(self._app_queue, stranger=True)
-        self._post(lambda now: self._relay.sessions.opened(sink.stream, now))
+        self._post(lambda now: self._relay.sessions.opened(sink.stream, origin, now))
         return sink
 
     def open_node(self, node_id: NodeId, public_key: bytes, keys: SessionKeys) -> Sink:

@@ -92,9 +92,14 @@ class GrpcServedStream(GrpcStream):
         # Asked now: once the stream has ended and its handler is gone, gRPC dereferences a null pointer for an answer.
         names = context.auth_context().get("x509_subject_alternative_name", ())
         self._peer_names = frozenset(name.decode("ascii", "replace") for name in names)
+        self._peer_address = str(context.peer())
 
     def peer_names(self) -> frozenset[str]:
         return self._peer_names
+
+    def peer_address(self) -> str:
+        """As gRPC writes it: `ipv4:192.0.2.1:4711`, `ipv6:%5B2001:db8::1%5D:4711`, `unix:`."""
+        return self._peer_address
 
 
 def stream_handler(service: str, handlers: Mapping[str, StreamHandler]) -> grpc.GenericRpcHandler:

@@ -18,6 +18,10 @@ class ServedStream(ByteStream, Protocol):
         """The names in the certificate that the peer showed and the CA signed; none without one."""
         ...
 
+    def peer_address(self) -> str:
+        """Where the connection comes from, as the transport writes it."""
+        ...
+
 
 StreamHandler = Callable[[ServedStream], Awaitable[None]]
 """Serves one stream; the stream ends when it returns."""

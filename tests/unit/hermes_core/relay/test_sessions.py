@@ -50,6 +50,7 @@ class Desk:
         )
         self.sessions = self.relay.sessions
         self.now = 1000.0
+        self.origin = "192.0.2.1"
         self.relay.begin_pass(self.now)
         self.said: dict[int, list[Any]] = {}
         self.ended: dict[int, End] = {}
@@ -73,7 +74,7 @@ class Desk:
         return output
 
     def open(self, stream: int) -> Challenge | None:
-        self.sessions.opened(stream, self.now)
+        self.sessions.opened(stream, self.origin, self.now)
         self.take()
         return next((message for message in self.said.get(stream, []) if isinstance(message, Challenge)), None)
 
