@@ -285,10 +285,12 @@ class Channel:
     def restart(self) -> None:
         """Forget every key: peer and channel share no epoch, and the next exchange makes a first one.
 
-        What was seen and offered before is remembered, so that nothing old can be delivered as new.
+        Ephemerals are remembered, so that no old exchange can be delivered as new; the peer's orders are not: a store that was
+        put back may have lost what it had come to, and without an epoch in common no claim could tell it.
         """
         self.abandon_offer()
         self.negotiation.keep_floor()
+        self.negotiation.forget_orders()
         self.epochs.forget()
 
     # persistence

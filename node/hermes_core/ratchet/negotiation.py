@@ -91,6 +91,10 @@ class Negotiation:
         if order > self.orders.sent:
             self.orders = replace(self.orders, sent=order)
 
+    def forget_orders(self) -> None:
+        """Any order of the peer's is above what was seen; ours rise on."""
+        self.orders = replace(self.orders, seen=0)
+
     # as responder
 
     def verify_offer(self, offer: KeyStatement, *, peer_public_key: bytes | None) -> VerifiedOffer:

@@ -421,6 +421,24 @@ def test_hops_begin_anew_after_a_rollback_past_rekeys(nodes: int, witness: bool,
     assert {app.machine.chats[chat_id].end_to_end.epoch for app in world.apps.values()} == {rekeys + 2}
 
 
+def test_a_hop_begins_anew_after_a_rollback_to_before_a_clock_was_ahead() -> None:
+    """Orders follow the clock: what the node offers now is below what its neighbours have answered."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    old = world.n.store.copy()
+    world.kill(world.n)
+    world.n.start(world.now, wall_s=world.now + 31 * 86_400.0)
+    world.reconnect()
+    for app in (world.a, world.b) * 2:  # either way, which the node passes on by an offer of its own
+        world.rekey(app, chat_id)
+        world.run()
+    talk(world, chat_id)
+    with watch_seals(world.ledger):
+        roll_back(world, world.n, old)
+        expect_cured(world, chat_id)
+
+
 @pytest.mark.parametrize("stage", range(24))
 @pytest.mark.parametrize("victim", [0, -1])
 def test_a_node_that_dies_while_hops_begin_anew(stage: int, victim: int) -> None:
