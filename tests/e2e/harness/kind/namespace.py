@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.harness.commands import attempt, run
+from tests.e2e.harness.wait import until
 
 from .subnets import parse_routes
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 INNER_DEVICE = "uplink"
 PACKET_RULES = {4: "iptables", 6: "ip6tables"}
 """The program that sets the packet rules of each version."""
+GONE_S = 10.0
 NEED_ROOT = "run as root on a machine with network namespaces"
 
 
@@ -104,9 +106,19 @@ class Namespace:
         return found
 
     def remove(self) -> None:
-        """Remove the link, and with it its routes, and let the namespace go with everything in it; safe to repeat."""
+        """Remove the link, and with it its routes, and let the namespace go with everything in it; safe to repeat.
+
+        The link goes first: the kernel takes it away some time after a namespace that nothing holds any more.
+        """
         if self.is_connected():
-            run(["ip", "link", "delete", self.device], cure=NEED_ROOT)
+            done = attempt(["ip", "link", "delete", self.device])
+            # Where the namespace went before, whoever is quicker removes it: what counts is that it goes.
+            until(
+                f"removal of the link {self.device} ({done.stderr.strip() or 'deleted'})",
+                lambda: not self.is_connected(),
+                within_s=GONE_S,
+                cure="`ip link delete` it by hand as root, then `make e2e-down CLUSTER=kind`",
+            )
         if self.path.exists():
             attempt(["umount", self.path])
             self.path.unlink(missing_ok=True)

@@ -41,8 +41,8 @@ class KindTeardown:
             remains.end_shim(shim)
         for stray in (*self._members(), *processes.marked()):
             kill(stray, "a process that was not recorded", group=False)
-        remains.unmount(self.run_dir)
         engine.namespace.remove()
+        remains.unmount(self.run_dir)
         cgroups.remove(self.run_dir)
         for socket in sockets:
             socket.unlink(missing_ok=True)
