@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from .choose import FAMILIES, KINDS, choose_cluster
 from .errors import HarnessError
 from .faults import kill_container
+from .interruption import handle_signals
 from .kind_cluster import build_node_image
 from .leftovers import describe_clean, find_leftovers
 from .paths import CHECKOUT, Cache
@@ -19,7 +19,6 @@ from .versions import PROJECT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
     from .cluster import Cluster
 
@@ -60,7 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; errors are one line."""
     options = parse(argv)
-    signal.signal(signal.SIGTERM, _on_term)  # so that an `up` that is told to end cleans up like one that fails
+    handle_signals()  # so that an `up` that is told to end cleans up like one that fails
     try:
         return _run(options, choose_cluster(options.cluster, options.nodes, options.family))
     except HarnessError as error:
@@ -98,10 +97,6 @@ def _run(options: argparse.Namespace, cluster: Cluster) -> int:
     elif command == "kind-node-image":
         build_node_image(Cache.default())
     return 0
-
-
-def _on_term(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _kill(cluster: Cluster, words: list[str]) -> None:

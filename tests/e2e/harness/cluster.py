@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from .kubectl import Kubectl
     from .leftovers import Looks
     from .paths import RunDir
+
+
+def do_nothing() -> None:
+    """Nobody wants to know."""
 
 
 class Cluster(Protocol):
@@ -41,8 +45,12 @@ class Cluster(Protocol):
     def pods_reachable_from_host(self) -> bool:
         """Whether a process on this machine reaches pod addresses (Prometheus as a host process needs it)."""
 
-    def up(self) -> None:
-        """Start the cluster and return when pods run and names resolve."""
+    def up(self, begun: Callable[[], None] = do_nothing) -> None:
+        """Start the cluster and return when pods run and names resolve; one that is up already is taken as it is.
+
+        `begun` is called right before the first thing of it is started: whoever gets no call has nothing to end. When the start
+        fails it is taken down again. RefusedError: something is there that must not be touched, and was not.
+        """
 
     def down(self) -> None:
         """End the cluster and leave nothing behind."""

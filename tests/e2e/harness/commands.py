@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from .errors import HarnessError
+from .interruption import is_finishing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,7 @@ def attempt(
             text=True,
             errors="replace",
             timeout=timeout_s,
+            start_new_session=is_finishing(),  # else Ctrl-C on a terminal ends what takes the cluster down
             check=False,
         )
     except FileNotFoundError:

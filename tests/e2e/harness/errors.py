@@ -10,3 +10,7 @@ class HarnessError(Exception):
         super().__init__(f"{problem}; {cure}")
         self.problem = problem
         self.cure = cure
+
+
+class RefusedError(HarnessError):
+    """Nothing was begun, because of something that is there: it is not ours, and was not touched."""

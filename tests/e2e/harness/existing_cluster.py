@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .cluster import do_nothing
 from .commands import attempt, run
 from .errors import HarnessError
 from .kubectl import Kubectl
@@ -24,7 +25,7 @@ from .progress import say
 from .tools import Tools
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .leftovers import Looks
 
@@ -62,9 +63,10 @@ class ExistingCluster:
         """The helm program."""
         return Tools(self.cache).ensured("helm")
 
-    def up(self) -> None:
-        """Check that the cluster answers."""
+    def up(self, begun: Callable[[], None] = do_nothing) -> None:
+        """Check that the cluster answers; what begins is only what watches it from here."""
         self.kubectl.run("version")
+        begun()
         self.run_dir.make()
 
     def down(self) -> None:

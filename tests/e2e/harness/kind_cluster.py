@@ -8,10 +8,12 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import host_settings
+from . import host_settings, remains
+from .cluster import do_nothing
 from .commands import run
-from .errors import HarnessError
+from .errors import HarnessError, RefusedError
 from .images import ImageBuilder
+from .interruption import finishing, obey_noted
 from .kind.configuration import build_configuration
 from .kind.engine import Engine
 from .kind.family import Family, family_of
@@ -31,11 +33,12 @@ from .probe import other_versions, prove_usable
 from .processes import Processes
 from .progress import phase, say
 from .tools import KIND_TOOLS, Tools
+from .undo import collect, taken_down_on_failure
 from .versions import API_SERVER_PORT, CLUSTER_DOMAIN, CLUSTER_NAME, KUBERNETES_VERSION
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .kubectl import Manifest
     from .leftovers import Looks
@@ -46,6 +49,7 @@ NETWORK = "kind"  # kind takes a network of that name when it is there
 CONTROL_PLANE = f"{CLUSTER_NAME}-control-plane"
 LABEL = f"label=io.x-k8s.kind.cluster={CLUSTER_NAME}"
 LOOKUP = ("nslookup", f"kubernetes.default.svc.{CLUSTER_DOMAIN}")
+END_IT = "run `make e2e-down CLUSTER=kind`"
 AT_WORK = "another `up` or `down` of the kind cluster"
 
 
@@ -85,34 +89,34 @@ class KindCluster:
         """The engine whose containers are the nodes."""
         return Engine(self.run_dir)
 
-    def up(self) -> None:
+    def up(self, begun: Callable[[], None] = do_nothing) -> None:
         """Start the cluster; on any failure take it down again, but keep the logs."""
         self._prepare()
         with refuse_second(self.run_dir.lock, AT_WORK):
-            if self._is_up():
+            ailment = self._find_ailment()
+            if ailment is None:
                 self._require_same()
                 say("the cluster is up already")
                 return
+            remains.refuse_ailing(self.run_dir, ailment, cure=f"see `cluster.py status --cluster kind`, then {END_IT}")
             ensure_kind_packages()
             self.tools.ensure(KIND_TOOLS)
             NodeImage.default(self.cache).ensure()
             if self.run_dir.root.exists():
                 with phase("clean up after an earlier run"):
-                    self._teardown().all()
-            with phase(f"cluster up, {self.nodes} nodes, {self.family}"):
-                try:
-                    # The engine's networks and the link have version 4 in any case.
-                    self._start([free_subnets(version) for version in sorted({4, *self.family.versions})])
-                except BaseException:
-                    self._keep_node_logs()
-                    self._teardown().all()
-                    say(f"logs kept in {self.run_dir.kept_logs}")
-                    raise
+                    self._take_down()
+                obey_noted()
+            begun()
+            up = phase(f"cluster up, {self.nodes} nodes, {self.family}")
+            with up, taken_down_on_failure(self.run_dir, self._give_up, cure=END_IT):
+                # The engine's networks and the link have version 4 in any case.
+                self._start([free_subnets(version) for version in sorted({4, *self.family.versions})])
+                self.run_dir.came_up.touch()
 
     def down(self) -> None:
         """End the cluster and its engine."""
         self._prepare()
-        with refuse_second(self.run_dir.lock, AT_WORK), phase("cluster down"):
+        with refuse_second(self.run_dir.lock, AT_WORK), phase("cluster down"), finishing():
             self._teardown().all()
             NodeImage.default(self.cache).clean_up()
 
@@ -136,7 +140,7 @@ class KindCluster:
         self._prepare()
         ensure_packages(IMAGES)
         archive = self._builder.build_image(context, tag)
-        if self._is_up():
+        if self._find_ailment() is None:
             self.load_image(str(archive))
         else:
             say(f"no cluster is up; built {archive}")
@@ -226,12 +230,15 @@ class KindCluster:
         nodes: list[Manifest] = (self.kubectl.get("nodes") or {"items": []})["items"]
         return nodes
 
-    def _is_up(self) -> bool:
-        processes = Processes(self.run_dir)
-        if not processes.alive("dockerd"):
-            return False
+    def _find_ailment(self) -> str | None:
+        """Return why it is not up, or None when it is."""
+        if not Processes(self.run_dir).alive("dockerd"):
+            return "its engine ended"
         nodes = self._kubernetes_nodes()
-        return bool(nodes) and all(is_ready(node) for node in nodes)
+        if not nodes:
+            return "its API server does not answer"
+        ailing = [node["metadata"]["name"] for node in nodes if not is_ready(node)]
+        return f"node {', '.join(ailing)} is not" if ailing else None
 
     def _require_same(self) -> None:
         """The cluster that is up is what was asked for."""
@@ -239,10 +246,10 @@ class KindCluster:
         family = family_of(tuple(ip_network(pods).version for pods in nodes[0]["spec"]["podCIDRs"]))
         if (len(nodes), family) != (self.nodes, self.family):
             found, wanted = f"NODES={len(nodes)} and {family}", f"NODES={self.nodes} and {self.family}"
-            raise HarnessError(f"a cluster with {found} is up, not {wanted}", "run `make e2e-down CLUSTER=kind` first")
+            raise RefusedError(f"a cluster with {found} is up, not {wanted}", f"{END_IT} first")
         others = other_versions(nodes, KUBERNETES_VERSION)
         if others:
-            raise HarnessError(f"not {KUBERNETES_VERSION}: {', '.join(others)}", "run `make e2e-down CLUSTER=kind` first")
+            raise RefusedError(f"not {KUBERNETES_VERSION}: {', '.join(others)}", f"{END_IT} first")
 
     def _kind(self, *words: str | Path) -> None:
         run(
@@ -256,6 +263,14 @@ class KindCluster:
         if Processes(self.run_dir).alive("dockerd"):
             collect_node_logs(self.engine, self.node_names(), self.run_dir.logs)
             collect_system_pods(self.kubectl, self.run_dir.logs)
+
+    def _give_up(self) -> None:
+        collect("logs of the nodes", self._keep_node_logs)
+        self._take_down()
+
+    def _take_down(self) -> None:
+        with finishing():
+            self._teardown().all()
 
     def _teardown(self) -> KindTeardown:
         return KindTeardown(self.run_dir)

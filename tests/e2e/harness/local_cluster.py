@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import host_settings, network, storage
+from . import host_settings, network, remains, storage
 from .base_images import BaseImages
+from .cluster import do_nothing
 from .commands import attempt
 from .complaints import complaints
 from .container_runtime import ContainerRuntime
@@ -17,6 +18,7 @@ from .control_plane import ControlPlane
 from .dns import Dns
 from .errors import HarnessError
 from .images import ImageBuilder
+from .interruption import finishing, obey_noted
 from .kubectl import Kubectl, is_ready
 from .lock import refuse_second
 from .machine import require_root, require_short_path, use_system_path
@@ -28,16 +30,18 @@ from .processes import Processes
 from .progress import phase, say
 from .teardown import Teardown
 from .tools import LOCAL_TOOLS, Tools
+from .undo import taken_down_on_failure
 from .versions import BASE_IMAGE, NODE_NAME
 from .wait import until
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .leftovers import Looks
 
 NODE_READY_S = 60.0
+END_IT = "run `make e2e-down CLUSTER=local`"
 AT_WORK = "another `up` or `down` of the local cluster"
 
 
@@ -75,36 +79,36 @@ class LocalCluster:
         """The container runtime."""
         return ContainerRuntime(self.run_dir)
 
-    def up(self) -> None:
+    def up(self, begun: Callable[[], None] = do_nothing) -> None:
         """Start the cluster; on any failure take it down again, but keep the logs."""
         require_root()
         use_system_path()
         require_short_path(self.run_dir.kubelet / "device-plugins" / "kubelet.sock.0123456789")
         with refuse_second(self.run_dir.lock, AT_WORK):
-            if self._is_up():
+            ailment = self._find_ailment()
+            if ailment is None:
                 say("the cluster is up already")
                 return
+            remains.refuse_ailing(self.run_dir, ailment, cure=f"see `cluster.py status`, then {END_IT}")
             ensure_packages(LOCAL)
             self.tools.ensure(LOCAL_TOOLS)
             self._builder.ensure_base()
             if self.run_dir.root.exists():
                 with phase("clean up after an earlier run"):
-                    Teardown(self.run_dir).all()
+                    self._take_down()
+                obey_noted()
             network.refuse_foreign_cluster()
-            with phase("cluster up"):
-                try:
-                    self._start()
-                except BaseException:
-                    Teardown(self.run_dir).all()
-                    say(f"logs kept in {self.run_dir.kept_logs}")
-                    raise
+            begun()
+            with phase("cluster up"), taken_down_on_failure(self.run_dir, self._take_down, cure=END_IT):
+                self._start()
+                self.run_dir.came_up.touch()
 
     def down(self) -> None:
         """End the cluster."""
         require_root()
         use_system_path()
         with refuse_second(self.run_dir.lock, AT_WORK), phase("cluster down"):
-            Teardown(self.run_dir).all()
+            self._take_down()
 
     def looks(self) -> Looks:
         """Return what `down` is checked for."""
@@ -135,7 +139,7 @@ class LocalCluster:
         use_system_path()
         ensure_packages(IMAGES)
         archive = self._builder.build_image(context, tag)
-        if self._is_up():
+        if self._find_ailment() is None:
             self.load_image(str(archive))
         else:
             say(f"no cluster is up; built {archive}")
@@ -198,7 +202,17 @@ class LocalCluster:
 
         until("node readiness", ready, within_s=NODE_READY_S, cure=f"read {processes.log('kubelet')}", poll_s=0.3)
 
-    def _is_up(self) -> bool:
+    def _find_ailment(self) -> str | None:
+        """Return why it is not up, or None when it is."""
         processes = Processes(self.run_dir)
         names = processes.names()
-        return "kubelet" in names and all(processes.alive(n) for n in names) and is_ready(self.kubectl.get("node", NODE_NAME))
+        if "kubelet" not in names:
+            return "its start was broken off"
+        ended = [name for name in names if not processes.alive(name)]
+        if ended:
+            return f"{', '.join(ended)} ended"
+        return None if is_ready(self.kubectl.get("node", NODE_NAME)) else f"node {NODE_NAME} is not"
+
+    def _take_down(self) -> None:
+        with finishing():
+            Teardown(self.run_dir).all()

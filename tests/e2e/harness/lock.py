@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .errors import HarnessError
+from .errors import RefusedError
 from .progress import say
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _held(path: Path, who: str, *, wait: bool) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if not wait:
-                raise HarnessError(f"{who} is at work", "wait for it to end") from None
+                raise RefusedError(f"{who} is at work", "wait for it to end") from None
             say(f"waiting for {who} …")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

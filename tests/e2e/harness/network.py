@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .commands import attempt, run
-from .errors import HarnessError
+from .errors import RefusedError
 from .versions import BRIDGE, CLUSTER_NAME, NODE_IP, POD_CIDR
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ STAY_HERE = ("-i", BRIDGE, "!", "-o", BRIDGE, "-m", "comment", "--comment", CLUS
 def refuse_foreign_cluster() -> None:
     """Fail when another Kubernetes has packet rules here: ours would mix with them."""
     if foreign := [f"{program} {table} {chain}" for program, table, chain in _our_chains()]:
-        raise HarnessError(
+        raise RefusedError(
             f"packet rules of a Kubernetes are on this machine already ({foreign[0]})",
             "run `cluster.py down`, or use --cluster existing",
         )

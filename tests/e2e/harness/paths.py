@@ -80,6 +80,11 @@ class RunDir:
         return self.root.with_name(f"{self.root.name}-last-logs")
 
     @property
+    def came_up(self) -> Path:
+        """There once a cluster in this folder came up: what is found here later is no wreck of a start."""
+        return self.root / "came-up"
+
+    @property
     def mark(self) -> str:
         """Seven letters that are this folder's alone: names outside it that hold them belong to no cluster of another cache."""
         return hashlib.sha256(str(self.root).encode()).hexdigest()[:7]

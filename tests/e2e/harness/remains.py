@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .commands import run
+from .errors import RefusedError
 from .processes import Identity, Processes, all_pids, command_line, descendants, identify, kill
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ def strays(run_dir: RunDir) -> list[str]:
     named = {pid for pid in all_pids() if any(below in word for word in command_line(pid))}
     marked = {identity.pid for identity in Processes(run_dir).marked()}
     return [f"{pid} {' '.join(command_line(pid))[:120]}" for pid in sorted(named | marked)]
+
+
+def refuse_ailing(run_dir: RunDir, ailment: str, *, cure: str) -> None:
+    """Fail when a cluster that came up once still runs, whatever ails it: it is somebody's, and no wreck of a start."""
+    processes = Processes(run_dir)
+    runs = any(processes.alive(name) for name in processes.names()) or bool(processes.marked())
+    if run_dir.came_up.exists() and runs:
+        raise RefusedError(f"a cluster is there that is not ready: {ailment}", cure)
 
 
 def shims(containerd_socket: Path) -> list[Identity]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.interruption import finishing, interruptible
 from tests.e2e.harness.progress import live_line, say
 
 if TYPE_CHECKING:
@@ -26,11 +28,15 @@ class SkipPhase(Exception):  # noqa: N818 - it is no error
 
 @dataclass(frozen=True)
 class Phase:
-    """A named step; `act` returns what is worth knowing of it. `always`: runs after a failure as well."""
+    """A named step; `act` returns what is worth knowing of it.
+
+    `always`: runs after a failure as well, to its end. `clears`: leaves nothing that --keep could keep.
+    """
 
     name: str
     act: Callable[[Run], str]
     always: bool = False
+    clears: bool = False
 
 
 @dataclass
@@ -44,16 +50,20 @@ class Result:
 
 
 def run_phases(run: Run, phases: Sequence[Phase], on_failure: Callable[[Run], None]) -> list[Result]:
-    """Run them in order. After the first failure `on_failure` is called, and of the rest only those marked `always` run."""
+    """Run them in order. After the first failure `on_failure` is called, and of the rest only those marked `always` run.
+
+    A signal ends the phase at work, or what `on_failure` does; those marked `always` it does not end.
+    """
     results = [Result(phase.name) for phase in phases]
     failed = False
     for number, (phase, result) in enumerate(zip(phases, results, strict=True), start=1):
         if failed and not phase.always:
             continue
-        _run_phase(run, phase, result, f"{number}/{len(phases)}")
-        if result.outcome == FAILED and not failed:
-            failed = True
-            on_failure(run)
+        with finishing():
+            _run_phase(run, phase, result, f"{number}/{len(phases)}")
+            if result.outcome == FAILED and not failed:
+                failed = True
+                on_failure(run)
     return results
 
 
@@ -66,7 +76,7 @@ def _run_phase(run: Run, phase: Phase, result: Result, place: str) -> None:
         return f"[{place}] {phase.name} {time.monotonic() - began:.0f} s  {run.note}"
 
     try:
-        with live_line(describe):
+        with live_line(describe), nullcontext() if phase.always else interruptible():
             result.detail = phase.act(run)
         result.outcome = PASSED
     except SkipPhase as reason:

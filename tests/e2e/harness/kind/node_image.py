@@ -13,10 +13,12 @@ from tests.e2e.harness import base_images, host_settings, tools, versions
 from tests.e2e.harness.base_images import build_pause
 from tests.e2e.harness.commands import run
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.interruption import finishing, obey_noted
 from tests.e2e.harness.lock import refuse_second, wait_turn
 from tests.e2e.harness.paths import TOOLS_MODULE, RunDir
 from tests.e2e.harness.progress import phase
 from tests.e2e.harness.tools import KIND_TOOLS, Tools, own_sources
+from tests.e2e.harness.undo import taken_down_on_failure
 from tests.e2e.harness.versions import KIND_VERSION, KUBERNETES_VERSION
 
 from . import base_image, image_archive, libraries, packet_filter, release_archive, root_filesystem
@@ -81,11 +83,12 @@ class NodeImage:
             teardown.all()
         self.run_dir.make()
         host_settings.remember(self.run_dir)
-        try:
-            with tempfile.TemporaryDirectory(dir=self.run_dir.root) as scratch:
-                self._build_in(Path(scratch))
-        finally:
+        with taken_down_on_failure(self.run_dir, teardown.all, cure="run `make e2e-down CLUSTER=kind`"):
+            # Its folder goes with the run folder: unlike that, it holds nothing that is mounted.
+            self._build_in(Path(tempfile.mkdtemp(dir=self.run_dir.root)))
+        with finishing():
             teardown.all()
+        obey_noted()
 
     def _build_in(self, scratch: Path) -> None:
         engine, module, root = Engine(self.run_dir), kind_module(), RootFilesystem(self.cache)
