@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +12,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.e2e.harness.choose import FAMILIES, KINDS, choose_cluster
 from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.interruption import finishing, handle_signals
 from tests.e2e.harness.kind.family import Family
 from tests.e2e.harness.lock import refuse_second
 from tests.e2e.harness.paths import CHECKOUT, cache_root
 from tests.e2e.harness.progress import say
+from tests.e2e.harness.undo import collect
 from tests.e2e.machines.drain import drain_machine
 from tests.e2e.machines.families import reach_in_each_family, reach_mesh_in_each_family
 from tests.e2e.machines.freeze import freeze_machine
@@ -41,7 +41,8 @@ from tests.e2e.phases.scenario_job import survive_sigkill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
+
+    from tests.e2e.harness.cluster import Cluster
 
 OUT = CHECKOUT / "build" / "e2e"  # a folder in it for each kind of cluster, and family but IPv4
 
@@ -58,8 +59,8 @@ PHASES = (
     Phase("no alert fired", judge_alerts),
     Phase("wrong passphrase: sealed, cured", seal_with_wrong_passphrase),
     Phase("damaged keystore: refused", tamper_with_keystore),
-    Phase("mesh deleted, nothing left", delete_mesh),
-    Phase("helm uninstall, nothing left", uninstall_operator),
+    Phase("mesh deleted, nothing left", delete_mesh, clears=True),
+    Phase("helm uninstall, nothing left", uninstall_operator, clears=True),
 )
 # What another kind of cluster shows that the whole run passed on: its own life, and a chat that survives there.
 SCENARIO_PHASES = (
@@ -68,8 +69,8 @@ SCENARIO_PHASES = (
     Phase("helm install, operator ready", install_operator),
     Phase("example mesh of three ready", start_mesh),
     Phase("scenario Job survives SIGKILL", survive_sigkill),
-    Phase("mesh deleted, nothing left", delete_mesh),
-    Phase("helm uninstall, nothing left", uninstall_operator),
+    Phase("mesh deleted, nothing left", delete_mesh, clears=True),
+    Phase("helm uninstall, nothing left", uninstall_operator, clears=True),
 )
 MACHINE_PHASES = (
     Phase("cluster up", start_cluster),
@@ -109,7 +110,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--family", choices=FAMILIES, default="ipv4", help="of addresses (kind only; default: ipv4)")
     parser.add_argument("--plan", choices=tuple(PLANS), default="whole", help="which phases (default: whole)")
     parser.add_argument("--built", action="store_true", help="take the image that the run before built, and build none")
-    parser.add_argument("--keep", action="store_true", help="leave the cluster up at the end, also after a failure")
+    parser.add_argument("--keep", action="store_true", help="leave cluster, operator and mesh at the end, also after a failure")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a value for the chart")
     return parser.parse_args(argv)
 
@@ -117,15 +118,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run all phases; 0 when every one passed."""
     options = parse(argv)
-    signal.signal(signal.SIGTERM, _on_term)  # so that a run that is told to end takes its cluster down
+    handle_signals()  # so that a run that is told to end takes its cluster down
     try:
+        cluster = choose_cluster(options.cluster, options.nodes, options.family)
         # A second run would fill, and end, the cluster of the first; one of another kind has nothing in common with it.
         lock = cache_root() / f"e2e-run-{options.cluster}.lock"
-        with refuse_second(lock, f"another end-to-end run on {options.cluster}"):
-            return _run(options)
+        with refuse_second(lock, f"another end-to-end run on {options.cluster}"), finishing():
+            return _run(options, cluster)
     except HarnessError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted before anything was begun\n")
+        return 130
 
 
 def name_folder(cluster: str, family: str) -> str:
@@ -133,33 +138,36 @@ def name_folder(cluster: str, family: str) -> str:
     return cluster if family == Family.IPV4 else f"{cluster}-{family}"
 
 
-def _run(options: argparse.Namespace) -> int:
-    out = OUT / name_folder(options.cluster, options.family)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    cluster = choose_cluster(options.cluster, options.nodes, options.family)
-    run = Run(cluster, out, tuple(options.values), built=options.built)
-    phases = PLANS[options.plan] if options.keep else (*PLANS[options.plan], END)
-    results = run_phases(run, phases, _dump)
+def _run(options: argparse.Namespace, cluster: Cluster) -> int:
+    run = Run(cluster, OUT / name_folder(options.cluster, options.family), tuple(options.values), built=options.built)
+    results = run_phases(run, choose_phases(options.plan, keep=options.keep), _dump)
     if options.keep:
-        say(f"kept: export KUBECONFIG={run.cluster.kubeconfig}; end it with `make e2e-down CLUSTER={options.cluster}`")
-    write_junit(results, out / "junit.xml")
+        say(tell_kept(run))
     table = format_results(results)
-    run.write("result.txt", table)
+    if not run.refused:
+        write_junit(results, run.out / "junit.xml")
+        run.write("result.txt", table)
     sys.stdout.write(table + "\n")
     return 1 if any(result.outcome == FAILED for result in results) else 0
 
 
+def choose_phases(plan: str, *, keep: bool) -> tuple[Phase, ...]:
+    """Return the phases of a plan and the end; what is kept is neither ended nor emptied."""
+    return tuple(phase for phase in PLANS[plan] if not phase.clears) if keep else (*PLANS[plan], END)
+
+
+def tell_kept(run: Run) -> str:
+    """Return what became of the cluster that was to be kept."""
+    end = f"`make e2e-down CLUSTER={run.cluster.name}`"
+    if run.up:
+        return f"kept: export KUBECONFIG={run.cluster.kubeconfig}; end it with {end}"
+    return "nothing to keep: " + ("it did not come up, and was taken down" if run.owned else "nothing was begun")
+
+
 def _dump(run: Run) -> None:
-    """Collect what helps; the failure that is already known counts, not one in here."""
-    try:
-        diagnostics.dump(run)
-    except Exception as error:  # noqa: BLE001 - it must not keep the cluster from being taken down
-        say(f"could not collect everything: {type(error).__name__}: {error}")
-
-
-def _on_term(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    """Collect what helps, unless there is nothing of this run."""
+    if not run.refused:
+        collect("diagnostics", lambda: diagnostics.dump(run))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.e2e.harness.errors import HarnessError
+from tests.e2e.harness.errors import HarnessError, RefusedError
 from tests.e2e.harness.faults import await_restart, kill_container
 from tests.e2e.harness.leftovers import find_leftovers
 from tests.e2e.harness.local_cluster import LocalCluster
@@ -178,7 +178,10 @@ def _reclaim(cluster: LocalCluster) -> None:
 def smoke() -> None:
     """One whole life of a cluster."""
     cluster = LocalCluster()
-    cluster.up()
+    began: list[bool] = []
+    cluster.up(lambda: began.append(True))
+    if not began:
+        raise RefusedError("a local cluster is up, and not ours to end", "run `make e2e-down CLUSTER=local` first")
     try:
         for step in (
             _deploy,

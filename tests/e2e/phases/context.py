@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ LABEL_MESH = "hermesmesh.io/mesh"
 class Run:
     """One run. `note` is what the live line shows behind the name of the phase; `chart_values` are KEY=VALUE for helm.
 
-    `built`: the image is there already, of a run before this one.
+    `built`: the image is there already, of a run before this one. `up`: the cluster is. `owned`: this run began it, and is to
+    end it. `refused`: there is one that this run must not touch, so that nothing was begun, collected or written.
     """
 
     cluster: Cluster
@@ -47,6 +49,9 @@ class Run:
     chart_values: tuple[str, ...] = ()
     built: bool = False
     note: str = ""
+    up: bool = False
+    owned: bool = False
+    refused: bool = False
     prometheus: Monitor | None = None
     began_s: float = field(default_factory=time.time)
 
@@ -54,6 +59,15 @@ class Run:
     def kubectl(self) -> Kubectl:
         """kubectl pointed at the cluster."""
         return self.cluster.kubectl
+
+    def begin(self) -> None:
+        """This run begins the cluster, and is to end it."""
+        self.owned = True
+
+    def clear_folder(self) -> None:
+        """Forget what the run before found out."""
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir(parents=True)
 
     def write(self, name: str, text: str) -> Path:
         """Keep a text in the folder of this run."""

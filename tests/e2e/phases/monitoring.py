@@ -33,7 +33,7 @@ def start_monitoring(run: Run) -> str:
     rules = run.kubectl.get("prometheusrule", "-n", OPERATOR_NAMESPACE, RELEASE)
     require(rules, "the chart delivered no PrometheusRule", "look at templates/prometheusrule.yaml")
     path = run.write("rules.json", json.dumps(rule_file(rules or {}), indent=1))
-    _stop_earlier(cluster.run_dir)
+    stop_monitoring(cluster.run_dir)
     run.prometheus = start_prometheus(cluster.run_dir, scrape_configs=list(_configs(run, cluster)), rule_files=[path])
     _await_targets(run.prometheus)
     groups = run.prometheus.rules()
@@ -63,8 +63,8 @@ def _targets(prometheus: Monitor) -> list[tuple[str, str]]:
     return [(s["metric"].get("job", ""), s["metric"].get("pod", "")) for s in prometheus.query("up == 1")]
 
 
-def _stop_earlier(run_dir: RunDir) -> None:
-    """A run with --keep may have left its Prometheus; what it saw was another mesh with the same names."""
+def stop_monitoring(run_dir: RunDir) -> None:
+    """End what watches: a run with --keep may have left its Prometheus, which saw another mesh with the same names."""
     processes = Processes(run_dir)
     for name in processes.names():
         if name == "prometheus" or name.startswith("targets-"):

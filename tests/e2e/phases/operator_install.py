@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.harness.commands import attempt, run
+from tests.e2e.harness.errors import RefusedError
 from tests.e2e.harness.wait import until
 from tests.e2e.phases.context import CHART, IMAGE, NAMESPACES, OPERATOR_NAMESPACE, RELEASE, require
 from tests.e2e.phases.monitoring_api import monitoring_crds
@@ -58,6 +59,14 @@ def foreign_meshes(on: Run) -> list[str]:
     return [f"{namespace}/{name}" for namespace, name in places if namespace not in NAMESPACES]
 
 
+def refuse_foreign_meshes(on: Run) -> None:
+    """Fail when the cluster holds meshes that are not of this run."""
+    if foreign := foreign_meshes(on):
+        raise RefusedError(
+            f"this cluster holds meshes of somebody else: {', '.join(foreign)}", "use a cluster that may be filled"
+        )
+
+
 def _delete_own_crd(on: Run) -> None:
     """Delete the CRD only when this release made it and no mesh of somebody else would go with it."""
     made_by = ((on.kubectl.get("crd", CRD) or {}).get("metadata", {}).get("annotations") or {}).get(
@@ -106,10 +115,7 @@ def _clear_earlier_run(on: Run) -> None:
     """Remove what a run with --keep left behind: the meshes while their operator still runs, then the release."""
     if on.kubectl.get("crd", CRD) is None:
         return
-    foreign = foreign_meshes(on)
-    require(
-        not foreign, f"this cluster holds meshes of somebody else: {', '.join(foreign)}", "use a cluster that may be filled"
-    )
+    refuse_foreign_meshes(on)
     on.note = "removing what an earlier run kept"
     for namespace in NAMESPACES:
         on.kubectl.attempt("delete", "hermesmesh", "--all", "-n", namespace, "--timeout=60s", timeout_s=70.0)
