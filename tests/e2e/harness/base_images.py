@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from .apt_sources import debian_mirror
 from .buildah import Buildah, remove_tree
 from .commands import run
+from .partial import made_beside
 from .paths import Cache
 from .progress import phase
 from .versions import BASE_IMAGE, PAUSE_IMAGE
@@ -73,8 +73,7 @@ class BaseImages:
             buildah.save(PAUSE_IMAGE, self.pause)
 
     def _build_base(self, buildah: Buildah) -> None:
-        root = self.cache.images / f"base-{SUITE}.{os.getpid()}"
-        try:
+        with made_beside(self.cache.images / f"base-{SUITE}") as root:
             run(
                 ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, root, debian_mirror(SUITE)],
                 timeout_s=DEBOOTSTRAP_TIMEOUT_S,
@@ -85,8 +84,6 @@ class BaseImages:
             (root / "var/lib/apt/lists/partial").mkdir(parents=True)
             buildah.commit_folder(root, BASE_IMAGE, "--cmd", "python3", "--env", "LANG=C.UTF-8")
             buildah.save(BASE_IMAGE, self.base)
-        finally:
-            remove_tree(root)
 
 
 def build_pause(target: Path) -> None:

@@ -17,7 +17,7 @@ TOOLS_MODULE = E2E_DIR / "tools"
 def cache_root() -> Path:
     """Return the cache folder of this user, outside the checkout."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "hermes-e2e"
+    return Path(base).resolve() / "hermes-e2e"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class RunDir:
     @classmethod
     def default(cls, suffix: str = "") -> RunDir:
         """Return the run folder; HERMES_E2E_RUN_DIR moves it. Each kind of cluster has a suffix, so that they share nothing."""
-        root = Path(os.environ.get("HERMES_E2E_RUN_DIR") or cache_root() / "run")
+        # Processes with other working directories name it, and the kernel's list of mounts knows no link.
+        root = Path(os.environ.get("HERMES_E2E_RUN_DIR") or cache_root() / "run").resolve()
         return cls(root.with_name(f"{root.name}{suffix}"))
 
     @property

@@ -62,7 +62,12 @@ def shim_sockets(containerd: Path) -> list[Path]:
 
 def mounts(run_dir: RunDir) -> list[tuple[str, str]]:
     """Return the mount points below the run folder with their types, the deepest first."""
-    below = f"{run_dir.root}/"
+    return mounts_below(run_dir.root)
+
+
+def mounts_below(folder: Path) -> list[tuple[str, str]]:
+    """Return the mount points below a folder with their types, the deepest first."""
+    below = f"{folder}/"
     fields = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     points = [(field[1].encode().decode("unicode_escape"), field[2]) for field in fields]
     return sorted((point for point in points if point[0].startswith(below)), key=lambda point: len(point[0]), reverse=True)
@@ -70,7 +75,12 @@ def mounts(run_dir: RunDir) -> list[tuple[str, str]]:
 
 def unmount(run_dir: RunDir) -> None:
     """Take them all away."""
-    for point, _ in mounts(run_dir):
+    unmount_below(run_dir.root)
+
+
+def unmount_below(folder: Path) -> None:
+    """Take away everything that is mounted below a folder."""
+    for point, _ in mounts_below(folder):
         run(["umount", "--lazy", point], cure=f"see who holds it: `grep {point} /proc/*/mounts`")
 
 

@@ -15,6 +15,7 @@ from tests.e2e.harness.commands import run
 from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.interruption import finishing, obey_noted
 from tests.e2e.harness.lock import refuse_second, wait_turn
+from tests.e2e.harness.partial import made_beside
 from tests.e2e.harness.paths import TOOLS_MODULE, RunDir
 from tests.e2e.harness.progress import phase
 from tests.e2e.harness.tools import KIND_TOOLS, Tools, own_sources
@@ -125,10 +126,14 @@ class NodeImage:
                 cure=f"read {self.run_dir.kept_logs}/dockerd.log",
             )
         with phase("save the node image"):
-            partial = scratch / "image.tar"
-            engine.run("save", "--output", partial, TAG)
-            self.cache.images.mkdir(parents=True, exist_ok=True)
-            partial.rename(self.archive)
+            save(engine, self.archive)
+
+
+def save(engine: Engine, archive: Path) -> None:
+    """Write the image to its archive, which appears only when it is whole; the run folder may be on another disk."""
+    with made_beside(archive) as partial:
+        engine.run("save", "--output", partial, TAG)
+        partial.rename(archive)
 
 
 def build_key(ingredients: Iterable[tuple[str, bytes]]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from tests.e2e.harness.apt_sources import debian_mirror
 from tests.e2e.harness.base_images import DEBOOTSTRAP_TIMEOUT_S, SUITE, WASTE
 from tests.e2e.harness.buildah import remove_tree
 from tests.e2e.harness.commands import run
+from tests.e2e.harness.partial import made_beside
 from tests.e2e.harness.progress import phase
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ class RootFilesystem:
         """Make it when it is missing."""
         if self.folder.exists():
             return
-        partial = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with made_beside(self.folder) as partial:
             with phase(f"debootstrap {SUITE} for the nodes"):
                 include = f"--include={','.join(PACKAGES)}"
                 run(
@@ -74,8 +72,6 @@ class RootFilesystem:
                     remove_tree(partial / waste)
                 (partial / "var/lib/apt/lists/partial").mkdir(parents=True)
             partial.rename(self.folder)
-        finally:
-            remove_tree(partial)
 
     def copy_to(self, target: Path) -> None:
         """Copy all of it, with owners and links as they are."""
