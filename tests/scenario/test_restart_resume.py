@@ -19,6 +19,7 @@ from hermes_client.scenario.kill import CutStreams, KilledFromOutside
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_client.scenario.progress import PlainProgress
 from hermes_client.scenario.reach import MeshReach
+from hermes_client.scenario.report import EXIT_BROKEN_PROMISE, EXIT_UNPROVEN
 from hermes_client.scenario.restart_resume import RestartResume
 from hermes_client.scenario.soak import Soak
 from tests.support.nodes import restart
@@ -127,7 +128,29 @@ async def test_a_check_to_which_nothing_was_done_has_proven_nothing(tmp_path: Pa
         )
         report = await scenario.run()
     assert not report.passed
-    assert "not done after 2 s; no path was lost and no app silent for longer than" in report.closing_line()
+    assert report.exit_code == EXIT_UNPROVEN
+    assert re.match(
+        r"UNPROVEN restart-resume: nothing was noticed to happen within 2 s: no path was lost, "
+        r"no app was silent for longer than \d\.\d s; nothing is proven, though every promise was kept: "
+        r"8/9 steps, \d+ messages, 0 lost, 0 duplicated, 0 reordered",
+        report.closing_line(),
+    )
+    assert report.steps[-1].outcome == "passed"
+
+
+async def test_a_check_in_which_messages_hang_is_a_failure_though_nothing_was_noticed_in_time(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    async with LocalMesh(2) as mesh:
+        scenario = RestartResume(
+            MeshReach.of_local(mesh), KilledFromOutside(ready), PlainProgress(sys.stdout), messages=100, restart_timeout_s=2.0
+        )
+        running = asyncio.create_task(scenario.run())
+        await _appears(ready, running)
+        os.kill(mesh.nodes[1].pid, signal.SIGSTOP)
+        report = await running
+        os.kill(mesh.nodes[1].pid, signal.SIGCONT)
+    assert report.exit_code == EXIT_BROKEN_PROMISE
+    assert report.closing_line().startswith("FAIL restart-resume: step 6 chat resumes: not done after 2 s")
 
 
 async def test_messages_flow_through_a_rolling_restart(tmp_path: Path) -> None:
@@ -159,7 +182,8 @@ async def test_a_soak_in_which_nothing_was_restarted_does_not_count_as_one(tmp_p
     async with LocalMesh(1) as mesh:
         flow = KilledFromOutside(None, stop)
         report = await Soak(MeshReach.of_local(mesh), PlainProgress(sys.stdout), flow, duration_s=5, min_resumes=1).run()
-    assert report.closing_line() == "FAIL soak: step 4 everything arrived: only 0 resumes seen, at least 1 expected"
+    assert report.exit_code == EXIT_UNPROVEN
+    assert report.closing_line().startswith("UNPROVEN soak: only 0 resumes seen, at least 1 expected; nothing is proven")
 
 
 async def _appears(path: Path, running: asyncio.Task[object]) -> None:

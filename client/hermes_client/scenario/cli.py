@@ -15,7 +15,7 @@ from hermes_client.scenario.delivery import choose_delivery
 from hermes_client.scenario.kill import CutStreams, KilledFromOutside, Killer, KillWithKubectl, build_kubectl_kill
 from hermes_client.scenario.progress import Progress, choose_progress
 from hermes_client.scenario.reach import MeshReach
-from hermes_client.scenario.report import ScenarioReport
+from hermes_client.scenario.report import EXIT_UNPROVEN, ScenarioReport
 from hermes_client.scenario.restart_resume import RESTART_TIMEOUT_S, STEP_TIMEOUT_S, RestartResume
 from hermes_client.scenario.soak import Soak
 from hermes_client.tls import PLAIN, ClientTls, PlainText
@@ -61,7 +61,7 @@ def add_scenario_options(parser: argparse.ArgumentParser, more_kills: Sequence[s
         choices=("none", "external", "operator", *more_kills),
         default="none",
         help="none: cut the apps' own streams; external, operator: somebody else does it once READY is printed (a freeze that "
-        "cost no message passes, and is told); "
+        "cost no message passes, and is told; where nothing is noticed to happen within --restart-timeout, nothing is proven); "
         "kubectl: delete a pod",
     )
     kill.add_argument("--wait-for-kill", action="store_true", help="the same as --kill external")
@@ -73,7 +73,7 @@ def add_scenario_options(parser: argparse.ArgumentParser, more_kills: Sequence[s
     soak.add_argument("--duration", type=float, default=0.0, metavar="SECONDS", help="more than 0 chooses this mode")
     soak.add_argument("--pairs", type=int, default=1, help="chats at once")
     soak.add_argument("--rate", type=float, default=20.0, help="messages a second from each app")
-    soak.add_argument("--min-resumes", type=int, default=0, help="fewer resumes than this is a failure")
+    soak.add_argument("--min-resumes", type=int, default=0, help="fewer resumes than this prove nothing")
     soak.add_argument("--stop-file", type=Path, metavar="FILE", help="end the flow early once this file exists")
     parser.add_argument("--messages", type=int, default=400, help="messages in all (default 400)")
     parser.add_argument("--step-timeout", type=float, default=STEP_TIMEOUT_S, metavar="SECONDS")
@@ -82,17 +82,17 @@ def add_scenario_options(parser: argparse.ArgumentParser, more_kills: Sequence[s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0 when every promise was kept, 1 when one was broken, 2 when the scenario could not run."""
+    """Exit code 0 when every promise was kept, 1 when one was broken, 2 when nothing was proven (or it could not run)."""
     options = build_parser().parse_args(arguments)
     try:
         report = asyncio.run(run_from_options(options, choose_progress(sys.stdout, notes=True)))
     except HermesError as error:
         sys.stderr.write(f"hermes scenario: {error}\n")
-        return 2
+        return EXIT_UNPROVEN
     except KeyboardInterrupt:
         return 130
     write_reports(report, options)
-    return 0 if report.passed else 1
+    return report.exit_code
 
 
 async def run_from_options(options: argparse.Namespace, progress: Progress) -> ScenarioReport:

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("hermes-demo: interrupted; every node was stopped\n")
         return 130
     write_reports(report, options)
-    return 0 if report.passed else 1
+    return report.exit_code
 
 
 async def _run_until_signal(options: argparse.Namespace) -> ScenarioReport:

@@ -11,10 +11,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from hermes_client.scenario.report import FAILED, PASSED, StepResult
+from hermes_client.scenario.report import FAILED, PASSED, UNPROVEN, StepResult
 
 REFRESH_PER_SECOND = 8
-_MARKS = {PASSED: ("✔", "green"), FAILED: ("✘", "red")}
+_MARKS = {PASSED: ("✔", "green"), FAILED: ("✘", "red"), UNPROVEN: ("?", "yellow")}
+_WORDS = {PASSED: "ok  ", UNPROVEN: "?   "}
+_COLOURS = {"PASS": "green", "UNPROVEN": "yellow"}
 
 
 class Progress(Protocol):
@@ -52,7 +54,7 @@ class PlainProgress:
 
     def end(self, index: int) -> None:
         step = self._steps[index]
-        word = "ok  " if step.outcome == PASSED else "FAIL"
+        word = _WORDS.get(step.outcome, "FAIL")
         self._print(f"{index + 1:2}/{len(self._steps)} {word} {step.name:<34} {step.seconds:6.2f} s  {step.detail}")
 
     def close(self, closing_line: str) -> None:
@@ -95,9 +97,9 @@ class LiveProgress:
 
     def close(self, closing_line: str) -> None:
         self._live.stop()
-        good = closing_line.startswith("PASS")
+        colour = _COLOURS.get(closing_line.partition(" ")[0], "red")
         # soft_wrap: the closing line stays one line, whatever the width of the terminal.
-        self._console.print(Text(closing_line, style="bold green" if good else "bold red"), soft_wrap=True)
+        self._console.print(Text(closing_line, style=f"bold {colour}"), soft_wrap=True)
 
     def _render(self) -> Table:
         table = Table(box=None, show_header=False, padding=(0, 1))

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+PASSED, FAILED, UNPROVEN, NOT_RUN = "passed", "failed", "unproven", "not run"
+EXIT_KEPT, EXIT_BROKEN_PROMISE, EXIT_UNPROVEN = 0, 1, 2
+"""Of a program that ran a scenario. What could not run has proven nothing either, and ends with the last one too."""
 
 
 @dataclass(slots=True)
@@ -40,22 +42,36 @@ class ScenarioReport:
     def passed(self) -> bool:
         return bool(self.steps) and all(step.outcome == PASSED for step in self.steps)
 
+    @property
+    def unproven(self) -> bool:
+        """Every promise was kept, but what was to put them to the test was not seen to happen."""
+        outcomes = {step.outcome for step in self.steps}
+        return UNPROVEN in outcomes and outcomes <= {PASSED, UNPROVEN}
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_KEPT if self.passed else EXIT_UNPROVEN if self.unproven else EXIT_BROKEN_PROMISE
+
     def closing_line(self) -> str:
         """The last line of the human report."""
         for number, step in enumerate(self.steps, 1):
             if step.outcome == FAILED:
                 return f"FAIL {self.name}: step {number} {step.name}: {step.detail}"
-        if not self.passed:
+        if not self.passed and not self.unproven:
             return f"FAIL {self.name}: interrupted"
         done = sum(step.outcome == PASSED for step in self.steps)
         pause = "".join(f", longest pause of {app} {pause:.1f} s" for app, pause in self.longest_pause_s.items())
-        return (
-            f"PASS {self.name}: {done}/{len(self.steps)} steps, {self.messages} messages, "
+        counts = (
+            f"{done}/{len(self.steps)} steps, {self.messages} messages, "
             f"{self.lost} lost, {self.duplicated} duplicated, {self.reordered} reordered{pause}"
         )
+        if self.unproven:
+            why = "; ".join(step.detail for step in self.steps if step.outcome == UNPROVEN)
+            return f"UNPROVEN {self.name}: {why}; nothing is proven, though every promise was kept: {counts}"
+        return f"PASS {self.name}: {counts}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"passed": self.passed, "summary": self.closing_line(), **asdict(self)}
+        return {"passed": self.passed, "unproven": self.unproven, "summary": self.closing_line(), **asdict(self)}
 
 
 def write_json(report: ScenarioReport, path: Path) -> None:
@@ -72,13 +88,15 @@ def write_junit(report: ScenarioReport, path: Path) -> None:
         tests=str(len(report.steps)),
         failures=str(failures),
         skipped=str(skipped),
-        errors="0",
+        errors=str(sum(step.outcome == UNPROVEN for step in report.steps)),
         time=f"{report.seconds:.3f}",
     )
     for step in report.steps:
         case = ET.SubElement(suite, "testcase", classname=report.name, name=step.name, time=f"{step.seconds:.3f}")
         if step.outcome == FAILED:
             ET.SubElement(case, "failure", message=step.detail)
+        elif step.outcome == UNPROVEN:
+            ET.SubElement(case, "error", message=step.detail)
         elif step.outcome == NOT_RUN:
             ET.SubElement(case, "skipped")
         if step.detail:

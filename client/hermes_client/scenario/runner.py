@@ -8,8 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hermes_client.scenario.progress import Progress
-from hermes_client.scenario.report import FAILED, PASSED, ScenarioReport, StepResult
+from hermes_client.scenario.report import FAILED, PASSED, UNPROVEN, ScenarioReport, StepResult
 from hermes_core.errors import HermesError
+
+
+class UnprovenError(HermesError):
+    """What was to put the promises to the test was not seen to happen. None is broken: the steps go on."""
+
 
 Watch = Callable[[], Awaitable[None]]
 
@@ -62,6 +67,9 @@ async def _run_step(step: ScenarioStep, result: StepResult, watch: Watch, backlo
         else:
             result.detail = "; ".join(filter(None, (f"not done after {step.timeout_s:.0f} s", backlog())))
             result.outcome = FAILED
+    except UnprovenError as error:
+        result.detail = str(error)
+        result.outcome = UNPROVEN
     except (HermesError, OSError) as error:
         result.detail = str(error) or type(error).__name__
         result.outcome = FAILED

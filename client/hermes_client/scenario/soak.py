@@ -13,11 +13,11 @@ from hermes_client.scenario.admin_client import count_chats_at_first
 from hermes_client.scenario.delivery import Delivery, deliver
 from hermes_client.scenario.kill import KilledFromOutside
 from hermes_client.scenario.leftovers import wait_nothing_left
-from hermes_client.scenario.pair import BrokenPromiseError, ChatPair
+from hermes_client.scenario.pair import ChatPair
 from hermes_client.scenario.progress import Progress
 from hermes_client.scenario.reach import MeshReach
 from hermes_client.scenario.report import ScenarioReport
-from hermes_client.scenario.runner import ScenarioStep, run_steps
+from hermes_client.scenario.runner import ScenarioStep, UnprovenError, run_steps
 
 NAME = "soak"
 STEP_TIMEOUT_S = 30.0
@@ -28,7 +28,7 @@ NOTE_INTERVAL_S = 1.0
 class Soak:
     """`pairs` chats for `duration_s` seconds, each app sending `rate` messages a second.
 
-    `min_resumes`: fewer resumes than this is a failure, since then nothing was restarted. The flow ends early once the stop
+    `min_resumes`: fewer resumes than this prove nothing, since then nothing was restarted. The flow ends early once the stop
     file of `flow` exists.
     """
 
@@ -121,7 +121,7 @@ class Soak:
     async def _settle(self) -> str:
         await asyncio.gather(*(pair.settle() for pair in self._pairs))
         if self.resumes < self._min_resumes:
-            raise BrokenPromiseError(f"only {self.resumes} resumes seen, at least {self._min_resumes} expected")
+            raise UnprovenError(f"only {self.resumes} resumes seen, at least {self._min_resumes} expected")
         return ""
 
     async def _teardown(self) -> str:

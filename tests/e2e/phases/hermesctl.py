@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.phases.context import Run
 
-VERDICT = re.compile(r"^(PASS|FAIL) .*")
+VERDICT = re.compile(r"^(PASS|FAIL|UNPROVEN) .*")
 
 
 @dataclass

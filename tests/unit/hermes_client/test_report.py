@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from rich.console import Console
 
 from hermes_client.scenario.progress import LiveProgress, PlainProgress, Progress, choose_progress
-from hermes_client.scenario.report import FAILED, PASSED, ScenarioReport, StepResult, write_json, write_junit
+from hermes_client.scenario.report import FAILED, PASSED, UNPROVEN, ScenarioReport, StepResult, write_json, write_junit
 
 
 def _report(*outcomes: str, **fields: object) -> ScenarioReport:
@@ -55,6 +55,27 @@ def test_json_and_junit(tmp_path: Path) -> None:
     assert failure is not None
     assert failure.get("message") == "detail 2"
     assert "message a→b #37 was lost" in (suite.findtext("system-out") or "")
+
+
+def test_what_proved_nothing_is_neither_a_pass_nor_a_failure(tmp_path: Path) -> None:
+    report = _report(PASSED, UNPROVEN, PASSED, messages=400)
+    assert report.closing_line() == (
+        "UNPROVEN restart-resume: detail 2; nothing is proven, though every promise was kept: "
+        "2/3 steps, 400 messages, 0 lost, 0 duplicated, 0 reordered"
+    )
+    write_json(report, tmp_path / "r.json")
+    data = json.loads((tmp_path / "r.json").read_text())
+    assert (data["passed"], data["unproven"]) == (False, True)
+    write_junit(report, tmp_path / "r.xml")
+    suite = ET.parse(tmp_path / "r.xml").getroot()  # noqa: S314 - we wrote it
+    assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("0", "1", "0")
+    error = suite.findall("testcase")[1].find("error")
+    assert error is not None
+    assert error.get("message") == "detail 2"
+    for progress in (PlainProgress(stream := io.StringIO()), LiveProgress(Console(file=stream, force_terminal=True))):
+        _show(progress, report)
+    assert " 2/3 ?    step 2" in stream.getvalue()
+    assert "✘" not in stream.getvalue()
 
 
 def _show(progress: Progress, report: ScenarioReport) -> None:

@@ -7,8 +7,8 @@ import io
 
 from hermes_client.scenario.pair import BrokenPromiseError
 from hermes_client.scenario.progress import PlainProgress
-from hermes_client.scenario.report import ScenarioReport
-from hermes_client.scenario.runner import ScenarioStep, Watch, run_steps
+from hermes_client.scenario.report import EXIT_BROKEN_PROMISE, EXIT_UNPROVEN, ScenarioReport
+from hermes_client.scenario.runner import ScenarioStep, UnprovenError, Watch, run_steps
 
 
 async def _fine() -> str:
@@ -22,6 +22,10 @@ async def _for_ever() -> str:
 
 async def _broken() -> str:
     raise BrokenPromiseError("message a→b #3 was lost")
+
+
+async def _nothing_seen() -> str:
+    raise UnprovenError("nothing was noticed")
 
 
 async def _quiet() -> None:
@@ -56,3 +60,12 @@ async def test_a_broken_promise_ends_a_step_that_has_not_noticed() -> None:
 
     report = await _run(ScenarioStep("one", _for_ever, 5), watch=watch)
     assert report.steps[0].detail == "message b→a #9 was duplicated"
+
+
+async def test_a_step_that_proves_nothing_lets_the_others_judge() -> None:
+    report = await _run(ScenarioStep("one", _nothing_seen, 5), ScenarioStep("two", _fine, 5))
+    assert [step.outcome for step in report.steps] == ["unproven", "passed"]
+    assert (report.passed, report.unproven, report.exit_code) == (False, True, EXIT_UNPROVEN)
+    report = await _run(ScenarioStep("one", _nothing_seen, 5), ScenarioStep("two", _broken, 5))
+    assert (report.passed, report.unproven, report.exit_code) == (False, False, EXIT_BROKEN_PROMISE)
+    assert report.closing_line() == "FAIL name: step 2 two: message a→b #3 was lost"
