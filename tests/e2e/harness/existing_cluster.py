@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .cluster import do_nothing
 from .commands import attempt, run
+from .complaints import unread
 from .errors import HarnessError
 from .kubectl import Kubectl
 from .paths import Cache, RunDir
@@ -85,9 +86,9 @@ class ExistingCluster:
         }
 
     def collect_logs(self, folder: Path) -> list[str]:
-        """Return nothing: where its nodes keep their logs only the owner knows."""
+        """Collect nothing: where its nodes keep their logs only the owner knows."""
         say(f"no logs of nodes in {folder.name}: this cluster is somebody else's")
-        return []
+        return [unread(self.name, "where it is only the owner knows")]
 
     def status(self) -> list[str]:
         """Return the nodes."""

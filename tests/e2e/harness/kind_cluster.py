@@ -19,7 +19,7 @@ from .kind.engine import Engine
 from .kind.family import Family, family_of
 from .kind.names import keep_names_inside
 from .kind.node_image import TAG, NodeImage
-from .kind.node_logs import collect_engine_logs, collect_node_logs, collect_system_pods
+from .kind.node_logs import collect_engine_logs, collect_node_logs, find_complaints
 from .kind.release_archive import HELPER, find_tag
 from .kind.subnets import Subnets, free_subnets
 from .kind.teardown import KindTeardown
@@ -154,12 +154,11 @@ class KindCluster:
             self._kind("load", "image-archive", archive, "--name", CLUSTER_NAME)
 
     def collect_logs(self, folder: Path) -> list[str]:
-        """Collect the logs of the engine, of every node and of Kubernetes' own pods."""
+        """Collect the logs of the engine, of every node and of the pods on it."""
         collect_engine_logs(self.run_dir, folder)
-        if not Processes(self.run_dir).alive("dockerd"):
-            return []
-        collect_node_logs(self.engine, self.node_names(), folder)
-        return collect_system_pods(self.kubectl, folder)
+        if Processes(self.run_dir).alive("dockerd"):
+            collect_node_logs(self.engine, self.node_names(), folder)
+        return find_complaints(folder)
 
     def run_on_node(self, node: str, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a program in a node's container."""
@@ -262,7 +261,6 @@ class KindCluster:
     def _keep_node_logs(self) -> None:
         if Processes(self.run_dir).alive("dockerd"):
             collect_node_logs(self.engine, self.node_names(), self.run_dir.logs)
-            collect_system_pods(self.kubectl, self.run_dir.logs)
 
     def _give_up(self) -> None:
         collect("logs of the nodes", self._keep_node_logs)

@@ -12,7 +12,7 @@ from . import host_settings, network, remains, storage
 from .base_images import BaseImages
 from .cluster import do_nothing
 from .commands import attempt
-from .complaints import complaints
+from .complaints import complaints, unread
 from .container_runtime import ContainerRuntime
 from .control_plane import ControlPlane
 from .dns import Dns
@@ -119,10 +119,10 @@ class LocalCluster:
         """Copy the logs; those of a cluster that did not come up have been moved aside already."""
         logs = next((path for path in (self.run_dir.logs, self.run_dir.kept_logs) if path.is_dir()), None)
         if logs is None:
-            return []
+            return [unread(self.name, "there are no logs")]
         shutil.copytree(logs, folder, dirs_exist_ok=True, symlinks=True)
         proxy = folder / "kube-proxy.log"
-        return complaints(proxy.read_text(errors="replace")) if proxy.is_file() else []
+        return complaints(proxy.read_text(errors="replace")) if proxy.is_file() else [unread(self.name, "it was not started")]
 
     def status(self) -> list[str]:
         """Return the processes, and what Kubernetes says of node and pods."""

@@ -9,9 +9,13 @@ from tests.e2e.harness.progress import say
 from tests.e2e.phases.context import CONTAINER, NAMESPACES, OPERATOR_NAMESPACE
 
 if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
     from tests.e2e.phases.context import Run
 
 TAIL = 12
+CLUSTER_LOGS = "cluster-logs"
+UNREADABLE = "unable to retrieve container logs"  # what kubelet answers, as if it were the log
 STATE = {
     "pods.txt": ("get", "pods", "-A", "-o", "wide"),
     "events.txt": ("get", "events", "-A", "--sort-by=.metadata.resourceVersion"),
@@ -35,7 +39,7 @@ def dump(run: Run) -> None:
     _print_tail("warnings", [line for line in run_in["events.txt"].stdout.splitlines() if " Warning " in line])
     for namespace in NAMESPACES:
         _dump_pods(run, namespace)
-    complained = run.cluster.collect_logs(folder / "cluster-logs")
+    complained = run.cluster.collect_logs(folder / CLUSTER_LOGS)
     (folder / "kube-proxy-complaints.txt").write_text("".join(f"{line}\n" for line in complained))
     _print_tail("what kube-proxy complained of", complained)
     say(f"all of it is in {folder}")
@@ -47,14 +51,23 @@ def _dump_pods(run: Run, namespace: str) -> None:
         name = pod["metadata"]["name"]
         described = run.kubectl.attempt("describe", "pod", "-n", namespace, name).stdout
         (folder / f"{namespace}.{name}.describe.txt").write_text(described)
-        log = run.kubectl.attempt("logs", "-n", namespace, name, "--all-containers").stdout
+        log = read_log(run.kubectl.attempt("logs", "-n", namespace, name, "--all-containers"))
         (folder / f"{namespace}.{name}.log").write_text(log)
         earlier = run.kubectl.attempt("logs", "-n", namespace, name, "--all-containers", "--previous")
-        if earlier.returncode == 0:
-            (folder / f"{namespace}.{name}.previous.log").write_text(earlier.stdout)
+        if earlier.returncode == 0 and earlier.stdout.strip():
+            (folder / f"{namespace}.{name}.previous.log").write_text(read_log(earlier))
         containers = {container["name"] for container in pod["spec"]["containers"]}
         if namespace == OPERATOR_NAMESPACE or CONTAINER in containers:
             _print_tail(f"log of {namespace}/{name}", log.splitlines())
+
+
+def read_log(told: CompletedProcess[str]) -> str:
+    """Return a pod's log, or that it could not be read and where the node's own copy is."""
+    if told.returncode == 0 and not told.stdout.startswith(UNREADABLE):
+        return told.stdout
+    read, answer, rest = told.stdout.partition(UNREADABLE)
+    why = (told.stderr.strip() or f"{answer}{rest}".strip())[-300:]
+    return f"{read}could not be read through the API server: {why}\nthe copy of the node it ran on is in {CLUSTER_LOGS}/\n"
 
 
 def _print_tail(title: str, lines: list[str]) -> None:

@@ -1,23 +1,22 @@
-"""The logs of the nodes, taken out of them while they still run; kube-proxy's through the API server."""
+"""The logs of the nodes and of the pods on them, taken out of the nodes' containers: nothing in them has to work."""
 
 from __future__ import annotations
 
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.e2e.harness.complaints import complaints
+from tests.e2e.harness.complaints import complaints_of_pods, unread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.harness.kubectl import Kubectl
     from tests.e2e.harness.paths import RunDir
 
     from .engine import Engine
 
 UNITS = ("kubelet", "containerd")
-SYSTEM_NAMESPACES = ("kube-system", "local-path-storage")
-PROXY = "kube-proxy"
+POD_LOGS = "/var/log/pods"
+PODS_SUFFIX = ".pods"
 
 
 def collect_engine_logs(run_dir: RunDir, folder: Path) -> None:
@@ -28,7 +27,10 @@ def collect_engine_logs(run_dir: RunDir, folder: Path) -> None:
 
 
 def collect_node_logs(engine: Engine, nodes: list[str], folder: Path) -> None:
-    """Write the journal of the units that matter, and what the node said at its start."""
+    """Write the journal of the units that matter, what the node said at its start, and what its pods said.
+
+    All of it from the node's container and its disk, whether anything in it works or not.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for node in nodes:
         for unit in UNITS:
@@ -36,17 +38,17 @@ def collect_node_logs(engine: Engine, nodes: list[str], folder: Path) -> None:
             (folder / f"{node}.{unit}.log").write_text(journal.stdout or journal.stderr)
         boot = engine.attempt("logs", node)
         (folder / f"{node}.boot.log").write_text(boot.stdout + boot.stderr)
+        copied = engine.attempt("cp", f"{node}:{POD_LOGS}", folder / f"{node}{PODS_SUFFIX}")
+        if copied.returncode != 0:
+            (folder / f"{node}{PODS_SUFFIX}.txt").write_text(f"could not be read: {copied.stderr.strip()}\n")
 
 
-def collect_system_pods(kubectl: Kubectl, folder: Path) -> list[str]:
-    """Write the logs of Kubernetes' own pods, and return what kube-proxy complained of, each line with its pod."""
-    folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for namespace in SYSTEM_NAMESPACES:
-        for pod in (kubectl.get("pods", "-n", namespace) or {"items": []})["items"]:
-            name = pod["metadata"]["name"]
-            log = kubectl.attempt("logs", "-n", namespace, name, "--all-containers").stdout
-            (folder / f"{namespace}.{name}.log").write_text(log)
-            if name.startswith(PROXY):
-                found += [f"{name}: {line}" for line in complaints(log)]
-    return found
+def find_complaints(folder: Path) -> list[str]:
+    """Return what kube-proxy complained of, in the collected logs of each node's pods."""
+    copies = sorted(folder.glob(f"*{PODS_SUFFIX}"))
+    failures = [(path.name.removesuffix(f"{PODS_SUFFIX}.txt"), path.read_text()) for path in folder.glob(f"*{PODS_SUFFIX}.txt")]
+    found = [unread(node, why.strip().removeprefix("could not be read: ")) for node, why in sorted(failures)]
+    for copy in copies:
+        of_node = complaints_of_pods(copy)
+        found += [unread(copy.name.removesuffix(PODS_SUFFIX), "there is none")] if of_node is None else of_node
+    return found or [unread("every node", "no engine runs")] if not copies else found
