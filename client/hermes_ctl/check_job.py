@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import secrets
 import time
+from pathlib import Path
 from typing import Any, Final
 
+from hermes_client.scenario.option_rules import is_soak, kills_outside, kills_pod
 from hermes_ctl.errors import EXIT_BROKEN_PROMISE, CtlError
 from hermes_ctl.kube import Cluster, Json
 from hermes_ctl.terminal import say
@@ -21,16 +23,28 @@ ADMIN_DIR: Final = "/etc/hermes/admin"
 
 
 def check_in_cluster(cluster: Cluster, options: argparse.Namespace) -> int:
-    """Run the Job and show its log; with `--kill pod` (or kubectl), take the first node's pod away once messages flow."""
+    """Run the Job and show its log; with `--kill pod` (or kubectl), take a pod away once messages flow: --pod, or the first."""
     mesh = cluster.get_mesh(options.mesh)
+    victim = choose_victim(mesh, options)
     manifest = build_job(mesh, options)
     name = manifest["metadata"]["name"]
     cluster.create_job(manifest)
     say(f"job {name} in namespace {cluster.namespace}")
     try:
-        return _follow(cluster, name, victim=names.pod_name(options.mesh, 0) if options.kill in ("pod", "kubectl") else None)
+        return _follow(cluster, name, victim, options.ready_file)
     finally:
         cluster.delete_job(name)
+
+
+def choose_victim(mesh: Json, options: argparse.Namespace) -> str | None:
+    """The pod that is to be taken away; CtlError when the one that was asked for is none of the mesh."""
+    if not kills_pod(options):
+        return None
+    pods = parse_mesh(mesh).pods
+    victim: str = options.pod or pods[0]
+    if victim not in pods:
+        raise CtlError(f"--pod {victim} is none of this mesh; choose one of {', '.join(pods)}")
+    return victim
 
 
 def build_job(mesh: Json, options: argparse.Namespace) -> Json:
@@ -41,12 +55,14 @@ def build_job(mesh: Json, options: argparse.Namespace) -> Json:
     command += ["--addresses", ",".join(f"{host}:{names.APP_PORT}" for host in hosts)]
     command += ["--admin", ",".join(f"http://{host}:{names.ADMIN_PORT}" for host in hosts)]
     command += ["--admin-token-file", f"{ADMIN_DIR}/{names.TOKEN_KEY}", "--ca", f"{TLS_DIR}/{names.CA_CERT_KEY}"]
-    command += ["--messages", str(options.messages)]
-    if options.duration > 0:
+    command += ["--step-timeout", str(options.step_timeout)]
+    if is_soak(options):
         command += ["--duration", str(options.duration), "--pairs", str(options.pairs), "--rate", str(options.rate)]
         command += ["--min-resumes", str(options.min_resumes)]
-    elif options.kill != "none" or options.wait_for_kill:
-        command.append("--wait-for-kill")
+    else:
+        command += ["--messages", str(options.messages), "--restart-timeout", str(options.restart_timeout)]
+        if kills_outside(options) or kills_pod(options):
+            command.append("--wait-for-kill")
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -105,10 +121,12 @@ def _secret_volume(name: str, secret: str, key: str) -> Json:
     return {"name": name, "secret": {"secretName": secret, "items": [{"key": key, "path": key}]}}
 
 
-def _follow(cluster: Cluster, job: str, victim: str | None) -> int:
+def _follow(cluster: Cluster, job: str, victim: str | None, ready_file: Path | None) -> int:
     pod = _wait_started(cluster, job)
     for line in _lines(cluster.follow_log(pod)):
         say(line)
+        if line.startswith("READY") and ready_file is not None:
+            ready_file.write_text("ready\n")
         if line.startswith("READY") and victim is not None:
             cluster.delete_pod(victim)
             say(f"took {victim} away")

@@ -13,6 +13,7 @@ from hermes_client.scenario.admin_client import AdminClient
 from hermes_client.scenario.cli_options import add_report_options, write_reports
 from hermes_client.scenario.delivery import choose_delivery
 from hermes_client.scenario.kill import CutStreams, KilledFromOutside, Killer, KillWithKubectl, build_kubectl_kill
+from hermes_client.scenario.option_rules import SCENARIO_RULES, kills_pod, refuse_ignored
 from hermes_client.scenario.progress import Progress, choose_progress
 from hermes_client.scenario.reach import MeshReach
 from hermes_client.scenario.report import EXIT_UNPROVEN, ScenarioReport
@@ -59,10 +60,9 @@ def add_scenario_options(parser: argparse.ArgumentParser, more_kills: Sequence[s
     kill.add_argument(
         "--kill",
         choices=("none", "external", "operator", *more_kills),
-        default="none",
-        help="none: cut the apps' own streams; external, operator: somebody else does it once READY is printed (a freeze that "
-        "cost no message passes, and is told; where nothing is noticed to happen within --restart-timeout, nothing is proven); "
-        "kubectl: delete a pod",
+        help="none (default): cut the apps' own streams; external, operator: somebody else does it once READY is printed "
+        "(a freeze that cost no message passes, and is told; where nothing is noticed to happen within --restart-timeout, "
+        "nothing is proven); kubectl: delete a pod",
     )
     kill.add_argument("--wait-for-kill", action="store_true", help="the same as --kill external")
     kill.add_argument("--ready-file", type=Path, metavar="FILE", help="also write this file when READY is printed")
@@ -83,7 +83,9 @@ def add_scenario_options(parser: argparse.ArgumentParser, more_kills: Sequence[s
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when every promise was kept, 1 when one was broken, 2 when nothing was proven (or it could not run)."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    refuse_ignored(parser, options, SCENARIO_RULES)
     try:
         report = asyncio.run(run_from_options(options, choose_progress(sys.stdout, notes=True)))
     except HermesError as error:
@@ -140,7 +142,7 @@ def build_killer(options: argparse.Namespace) -> Killer:
     """The way to kill that the options ask for."""
     if options.wait_for_kill or options.kill in ("external", "operator"):
         return KilledFromOutside(options.ready_file)
-    if options.kill == "kubectl":
+    if kills_pod(options):
         if not options.pod:
             raise HermesError("--kill kubectl needs --pod (and --namespace)")
         return KillWithKubectl(build_kubectl_kill(options.namespace, options.pod, context=options.context))

@@ -16,7 +16,7 @@ from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_client.scenario.progress import choose_progress
 from hermes_client.scenario.reach import MeshReach
 from hermes_client.scenario.report import ScenarioReport
-from hermes_client.scenario.restart_resume import RestartResume
+from hermes_client.scenario.restart_resume import RESTART_TIMEOUT_S, STEP_TIMEOUT_S, RestartResume
 from hermes_core.errors import HermesError
 
 MAX_NODES = 9
@@ -49,7 +49,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 async def run_demo(
-    nodes: int = 2, kill_node: int = 0, messages: int = 400, *, environment: dict[str, str] | None = None
+    nodes: int = 2,
+    kill_node: int = 0,
+    messages: int = 400,
+    *,
+    environment: dict[str, str] | None = None,
+    step_timeout_s: float = STEP_TIMEOUT_S,
+    restart_timeout_s: float = RESTART_TIMEOUT_S,
 ) -> ScenarioReport:
     """Start the mesh, run the scenario against it, end every process."""
     delivery = choose_delivery(os.environ if environment is None else environment)
@@ -58,7 +64,13 @@ async def run_demo(
     progress = choose_progress(sys.stdout)
     async with LocalMesh(nodes) as mesh:
         scenario = RestartResume(
-            MeshReach.of_local(mesh), KillLocalNode(mesh, kill_node), progress, messages=messages, delivery=delivery
+            MeshReach.of_local(mesh),
+            KillLocalNode(mesh, kill_node),
+            progress,
+            messages=messages,
+            delivery=delivery,
+            step_timeout_s=step_timeout_s,
+            restart_timeout_s=restart_timeout_s,
         )
         return await scenario.run()
 

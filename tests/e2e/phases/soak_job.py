@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from hermes_client.scenario.soak import STEP_TIMEOUT_S
 from hermes_ctl.check_job import build_job
 from tests.e2e.harness.errors import HarnessError
 from tests.e2e.harness.wait import until
@@ -30,9 +31,7 @@ LOG = "soak-job.log"
 
 def build_soak(mesh: Manifest, min_resumes: int) -> dict[str, Any]:
     """Return the Job of `hermesctl check`, with a folder in which a file can tell it to stop."""
-    options = Namespace(
-        messages=400, duration=LONGEST_S, pairs=1, rate=RATE, min_resumes=min_resumes, kill="none", wait_for_kill=False
-    )
+    options = Namespace(duration=LONGEST_S, pairs=1, rate=RATE, min_resumes=min_resumes, step_timeout=STEP_TIMEOUT_S)
     job = build_job(mesh, options)
     pod = job["spec"]["template"]["spec"]
     container = pod["containers"][0]

@@ -7,7 +7,7 @@ import io
 
 from hermes_client.scenario.pair import BrokenPromiseError
 from hermes_client.scenario.progress import PlainProgress
-from hermes_client.scenario.report import EXIT_BROKEN_PROMISE, EXIT_UNPROVEN, ScenarioReport
+from hermes_client.scenario.report import EXIT_BROKEN_PROMISE, EXIT_KEPT, EXIT_UNPROVEN, ScenarioReport
 from hermes_client.scenario.runner import ScenarioStep, UnprovenError, Watch, run_steps
 
 
@@ -66,6 +66,7 @@ async def test_a_step_that_proves_nothing_lets_the_others_judge() -> None:
     report = await _run(ScenarioStep("one", _nothing_seen, 5), ScenarioStep("two", _fine, 5))
     assert [step.outcome for step in report.steps] == ["unproven", "passed"]
     assert (report.passed, report.unproven, report.exit_code) == (False, True, EXIT_UNPROVEN)
+    assert (EXIT_KEPT, EXIT_BROKEN_PROMISE, EXIT_UNPROVEN) == (0, 1, 2)  # as the help of every program says
     report = await _run(ScenarioStep("one", _nothing_seen, 5), ScenarioStep("two", _broken, 5))
     assert (report.passed, report.unproven, report.exit_code) == (False, False, EXIT_BROKEN_PROMISE)
     assert report.closing_line() == "FAIL name: step 2 two: message a→b #3 was lost"
