@@ -71,7 +71,11 @@ def _judge_by_others(wall_s: float, last_seen_s: float | None, others_s: float) 
     return ClockJudgement(wall_s)
 
 
+def are_enough(peers: int, *, operator: bool) -> bool:
+    """Whether so many others' clocks, and the operator's, count."""
+    return peers + operator >= (CLOCKS_WITH_THE_OPERATORS if operator else CLOCKS_TO_CONFIRM)
+
+
 def _agree(peers_s: Sequence[float], operator_s: float | None) -> float | None:
     clocks = [*peers_s] if operator_s is None else [*peers_s, operator_s]
-    needed = CLOCKS_TO_CONFIRM if operator_s is None else CLOCKS_WITH_THE_OPERATORS
-    return median(clocks) if len(clocks) >= needed else None
+    return median(clocks) if are_enough(len(peers_s), operator=operator_s is not None) else None

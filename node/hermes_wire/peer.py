@@ -23,7 +23,14 @@ from hermes_wire.tags import split_tag, with_tag
 PlainPeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
 PeerMessage = PlainPeerMessage | Tagged
 PlainGossipMessage = (
-    mesh.Hello | mesh.Proof | mesh.MembershipUpdate | mesh.HeldMark | mesh.OwnMark | session.Heartbeat | messages.ErrorNotice
+    mesh.Hello
+    | mesh.Proof
+    | mesh.MembershipUpdate
+    | mesh.HeldMark
+    | mesh.OwnMark
+    | mesh.Clock
+    | session.Heartbeat
+    | messages.ErrorNotice
 )
 GossipMessage = PlainGossipMessage | Tagged
 
@@ -121,6 +128,14 @@ def _build_mark(m: mesh.HeldMark | mesh.OwnMark) -> node_mesh_pb2.Mark:
     return node_mesh_pb2.Mark(mark=m.mark)
 
 
+def _parse_clock(pb: node_mesh_pb2.Clock) -> mesh.Clock:
+    return mesh.Clock(pb.unix_ms)
+
+
+def _build_clock(m: mesh.Clock) -> node_mesh_pb2.Clock:
+    return node_mesh_pb2.Clock(unix_ms=m.unix_ms)
+
+
 _GOSSIP_PARSERS: Final[dict[str, Callable[[Any], PlainGossipMessage]]] = {
     "hello": parse_hello,
     "proof": parse_proof,
@@ -128,6 +143,7 @@ _GOSSIP_PARSERS: Final[dict[str, Callable[[Any], PlainGossipMessage]]] = {
     "welcome": parse_update,
     "held_mark": _parse_held_mark,
     "own_mark": _parse_own_mark,
+    "clock": _parse_clock,
     "heartbeat": wire_session.parse_heartbeat,
     "error": wire_chat.parse_error,
 }
@@ -167,6 +183,7 @@ _GOSSIP_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     mesh.MembershipUpdate: ("update", build_update),
     mesh.HeldMark: ("held_mark", _build_mark),
     mesh.OwnMark: ("own_mark", _build_mark),
+    mesh.Clock: ("clock", _build_clock),
     session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
     messages.ErrorNotice: ("error", wire_chat.build_error),
 }

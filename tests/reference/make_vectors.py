@@ -202,6 +202,7 @@ def make_control() -> Iterator[Case]:
         "HeldMark": (b"",),
         "OwnMark": (fill("control mark", 136),),
         "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, [app_id])]),
+        "Clock": (1_800_000_000_123,),
     }
     for counter, (name, value) in enumerate(values.items()):
         number, layout = ref.CONTROL[name]

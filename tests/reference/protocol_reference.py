@@ -184,6 +184,7 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "NodeChange": (13, ("n",)),
     "HeldMark": (15, ("b",)),
     "OwnMark": (16, ("b",)),
+    "Clock": (17, ("n",)),
     "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", ["t"])])),
 }
 """Number and layout: b bytes, t text, n number, f flag, a list of what it holds, and parts in a row."""

@@ -8,6 +8,7 @@ from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, parse_app_id
 from hermes_core.mesh.messages import (
+    Clock,
     DirectoryEntry,
     HeldMark,
     MemberClaim,
@@ -53,5 +54,6 @@ _SAMPLES: Final = (
     MembershipUpdate(
         (MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (DirectoryEntry(NodeId("hermes-1"), 7, 3, frozenset({APP})),)
     ),
+    Clock(1_800_000_000_123),
 )
 CONTROL_SAMPLES: Final[dict[str, Any]] = {type(message).__name__: message for message in _SAMPLES}

@@ -84,6 +84,13 @@ class OwnMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """What the sender's machine says of the time when the link comes up: milliseconds since 1970."""
+
+    unix_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class MembershipUpdate:
     members: tuple[MemberClaim, ...]
     directory: tuple[DirectoryEntry, ...]

@@ -86,7 +86,7 @@ class Chat:
         chat = cls(context, row, record.app_ids, (first, second), record.app_keys, float(record.created_at_s))
         chat.standing.restore(record.state, record.end_to_end_epoch)
         chat.lifetime.restore(
-            last_active_at=float(record.last_active_at_s),
+            last_active_on=float(record.last_active_at_s),
             messages=record.messages_in_epoch,
             epochs=chat.hops.epochs,
             now=now,
@@ -114,7 +114,7 @@ class Chat:
             acked=(first.acked, second.acked),
             messages_in_epoch=self.lifetime.messages,
             created_at_s=int(standing.created_at),
-            last_active_at_s=int(self.lifetime.last_active_at),
+            last_active_at_s=int(self.lifetime.last_active_on),
         )
 
     # what comes in
@@ -284,6 +284,14 @@ class Chat:
 
     def handle_timer(self, now: float) -> None:
         fire_due(self._TIMERS, self, now, over=lambda chat: chat.ended is not None)
+
+    def note_calendar(self) -> None:
+        """The date is another one: what was stored of this run's activity had the former one."""
+        if self.standing.stored and self.lifetime.was_active:
+            self.standing.note_change()
+
+    def doubt_keys(self) -> None:
+        self.lifetime.doubt_keys()
 
     def _repeat_claims(self, now: float) -> None:
         self.hops.repeat_claims(now, useless=self.state is ChatState.QUARANTINED)

@@ -12,6 +12,7 @@ from hermes_core.ids import ChatId, Party
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.state import ChannelSnapshot
 from hermes_core.relay.admission import Admission
+from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Link, Neighbour
 from hermes_core.relay.params import ChatParams
@@ -29,6 +30,7 @@ class ChatContext:
     links: Mapping[Neighbour, Link]
     effects: Effects
     admission: Admission
+    calendar: Calendar
 
     def build_channel(self, chat_id: ChatId, link: Link) -> Channel:
         """A channel towards a connected neighbour; it has no epoch yet."""

@@ -15,16 +15,20 @@ class Lifetime:
     """The owner of a chat's age: when it was last active, how much its present keys have carried, and the grace for a rekey.
 
     `_counted_epochs`: the hops' epochs that `messages` counts in; it starts again when both have a newer one.
+    `_active_on`: the date on which it was active before this run, None once it was in this one; `_active_at`: when it was in
+    this run, or began to be known in it. `_old_keys`: not both hops' keys were made in this run.
     """
 
     __slots__ = (
+        "_active_at",
+        "_active_on",
         "_context",
         "_counted_epochs",
         "_doubted",
         "_hops",
         "_keys_end_at",
+        "_old_keys",
         "_standing",
-        "last_active_at",
         "messages",
         "rekey_deadline",
     )
@@ -34,7 +38,9 @@ class Lifetime:
         self._hops = hops
         self._standing = standing
         self._counted_epochs = (0, 0)
-        self.last_active_at = now
+        self._active_at = now
+        self._active_on: float | None = None
+        self._old_keys = False
         self.messages = 0
         self._doubted = False
         """How old the keys are is not known, so they are as old as can be; nobody is to blame for that."""
@@ -44,25 +50,53 @@ class Lifetime:
         """The end of the grace after REKEY_REQUIRED."""
 
     def restore(
-        self, *, last_active_at: float, messages: int, epochs: tuple[int, int], now: float, keys_in_doubt: bool
+        self, *, last_active_on: float, messages: int, epochs: tuple[int, int], now: float, keys_in_doubt: bool
     ) -> None:
         """What was active later than `now`, by a clock that was wrong then, is active now."""
-        self.last_active_at = min(last_active_at, now)
+        self._active_on = last_active_on
+        self._active_at = now
+        self._old_keys = True
         self.messages = messages
         self._counted_epochs = epochs
         self._doubted = keys_in_doubt
+
+    @property
+    def last_active_at(self) -> float:
+        """By the run's clock, as far as is known today: what came before the run moves with the calendar."""
+        if self._active_on is None:
+            return self._active_at
+        return min(self._context.calendar.moment(self._active_on), self._active_at)
+
+    @property
+    def last_active_on(self) -> float:
+        """The date of it, to be stored."""
+        return max(0.0, self._context.calendar.date(self.last_active_at))
+
+    @property
+    def was_active(self) -> bool:
+        """In this run."""
+        return self._active_on is None
 
     @property
     def idle_at(self) -> float:
         return self.last_active_at + self._context.params.idle_timeout_s
 
     def note_activity(self, now: float) -> None:
-        self.last_active_at = now
+        self._active_at = now
+        self._active_on = None
 
     def note_message(self, now: float) -> None:
         """A message of an app; acknowledgements are repeated on every reconnect and keep no idle chat."""
-        self.last_active_at = now
+        self._active_at = now
+        self._active_on = None
         self.messages += 1
+
+    def doubt_keys(self) -> None:
+        """The clock is in doubt: how old keys of before this run are is not known."""
+        if self._old_keys:
+            self._doubted = True
+            if self.rekey_deadline is not None:
+                self.rekey_deadline = float("inf")
 
     def note_keys(self, began_at: float) -> None:
         """When the older of the keys in use began to be used."""
@@ -81,7 +115,7 @@ class Lifetime:
         self._counted_epochs = epochs
         self.messages = 0
         self.rekey_deadline = None
-        self._doubted = False
+        self._doubted = self._old_keys = False
         return True
 
     def keys_are_due(self, now: float) -> bool:

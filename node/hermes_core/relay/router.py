@@ -21,6 +21,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.relay.admission import Admission
+from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.claim_queue import ClaimQueue
 from hermes_core.relay.context import ChatContext
@@ -60,10 +61,13 @@ class NodeChats:
         """Sessions put theirs here too, so that everything keeps the order in which it was decided."""
         self._index = ChatIndex()
         self._admission = Admission(params, self._index)
-        self._tombstones = Tombstones(params, self.effects)
+        self._calendar = Calendar()
+        self._tombstones = Tombstones(params, self.effects, self._calendar)
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
         party = node_party(node_id, identity.public_key)
-        self._context = ChatContext(params, identity, party, random, kem, self._links, self.effects, self._admission)
+        self._context = ChatContext(
+            params, identity, party, random, kem, self._links, self.effects, self._admission, self._calendar
+        )
         self._chats: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
         self._directory = Directory(node_id, self._links, self._index)
@@ -316,6 +320,17 @@ class NodeChats:
         for row in self._index:
             self._change(row, now, Chat.quarantine)
         self.release_resumes(now)
+
+    def set_calendar(self, ahead_s: float, now: float) -> None:
+        """The date is this much ahead of `now` (negative: behind). What is stored, and how old that is, goes by the date."""
+        self._calendar.set_ahead(ahead_s)
+        for row in self._index:
+            self._change(row, now, Chat.note_calendar)
+
+    def doubt_keys(self, now: float) -> None:
+        """The clock is in doubt: each chat whose keys are older than this run is asked for new ones."""
+        for row in self._index:
+            self._change(row, now, Chat.doubt_keys)
 
     # time
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hermes_core.ids import ChatId
 from hermes_core.keystore.chat_record import Notice, Tombstone
 from hermes_core.protocol.messages import Closed, CloseReason
+from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import NoticeDelivered
 from hermes_core.relay.neighbour import Neighbour
@@ -20,8 +21,9 @@ def receiver_of(notice: Notice) -> Neighbour:
 class Tombstones:
     """The owner of tombstones; they are kept in the order of their making, and never hold a secret."""
 
-    def __init__(self, params: ChatParams, effects: Effects) -> None:
+    def __init__(self, params: ChatParams, effects: Effects, calendar: Calendar) -> None:
         self._params = params
+        self._calendar = calendar
         self._effects = effects
         self._tombstones: dict[ChatId, Tombstone] = {}
         self._by_receiver: dict[Neighbour, dict[ChatId, None]] = {}
@@ -45,7 +47,7 @@ class Tombstones:
         notices = tuple(Notice(receiver.app_id, receiver.node_id, reason) for receiver in receivers)
         if not notices:
             return
-        tombstone = Tombstone(chat_id, notices, int(now))
+        tombstone = Tombstone(chat_id, notices, int(max(0.0, self._calendar.date(now))))
         self.restore(tombstone)
         output = self._effects.output
         output.tombstone_puts[chat_id] = tombstone
@@ -87,7 +89,7 @@ class Tombstones:
     def next_due(self) -> float | None:
         """When the oldest notice is given up."""
         oldest = next(iter(self._tombstones.values()), None)
-        return None if oldest is None else oldest.created_at_s + self._params.tombstone_ttl_s
+        return None if oldest is None else self._calendar.moment(oldest.created_at_s + self._params.tombstone_ttl_s)
 
     def expire(self, now: float, limit: int) -> None:
         """Drop notices nobody came back for, at most `limit`."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
 from hermes_core.crypto.encoding import lp, u8, u32, u64
-from hermes_core.mesh.messages import HeldMark, MembershipUpdate, OwnMark
+from hermes_core.mesh.messages import Clock, HeldMark, MembershipUpdate, OwnMark
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 
@@ -119,6 +119,7 @@ CONTROL: Final[dict[type, Layout]] = {
     MembershipUpdate: Layout(14, (("members", _list(_MEMBER)), ("directory", _list(_ENTRY)))),
     HeldMark: Layout(15, (("mark", _data),)),
     OwnMark: Layout(16, (("mark", _data),)),
+    Clock: Layout(17, (("unix_ms", u64),)),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
 

@@ -100,7 +100,7 @@ class ResumeAnswers:
         if mark is not None and await self.openings.take_mark(mark) is MarkVerdict.ROLLED_BACK:
             report.verdict, report.rolled_back = admin_pb2.ROLLED_BACK, len(now)
         if mark is not None and not self.openings.rollback.ends_node:
-            self.mesh.take_operator_answer()
+            self.mesh.take_operator_answer(witness.unix_ms)
         self.log.info("resume_checked", verdict=judged.verdict.name, reason=judged.detail)
         return report
 
@@ -110,7 +110,7 @@ class ResumeAnswers:
         mark = _parse_handed_back(held.mark)
         verdict = MarkVerdict.IGNORED if mark is None else await self.openings.take_mark(mark)
         if not self.openings.rollback.ends_node:
-            self.mesh.take_operator_answer()
+            self.mesh.take_operator_answer(held.unix_ms)
         report = await self.report()
         report.verdict = admin_pb2.ROLLED_BACK if verdict is MarkVerdict.ROLLED_BACK else admin_pb2.RESUMED
         self.log.info("mark_judged", verdict=verdict.name.lower())

@@ -156,6 +156,14 @@ class ChatDriver:
         """What an outside witness says of this node's keystore."""
         self._post(lambda now: self._relay.chats.take_verdict(verdict, now))
 
+    def set_calendar(self, ahead_s: float) -> None:
+        """What others' clocks say of the date."""
+        self._post(lambda now: self._relay.chats.set_calendar(ahead_s, now))
+
+    def doubt_keys(self) -> None:
+        """Nobody knows how old the keys of before this run are."""
+        self._post(self._relay.chats.doubt_keys)
+
     def hold_resumes(self) -> None:
         """Restored chats wait: somebody may know a later state of theirs."""
         self._post(lambda _: self._relay.chats.hold_resumes())

@@ -28,7 +28,7 @@ class ChatStore:
     def __init__(
         self, keystore: Keystore, executor: ThreadPoolExecutor, metrics: KeystoreMetrics, now: Callable[[], float]
     ) -> None:
-        """`now`: seconds since 1970, as the node counts them."""
+        """`now`: the date, in seconds since 1970, as far as the node believes it."""
         self._keystore = keystore
         self._now = now
         self._last_seen = LastSeen()

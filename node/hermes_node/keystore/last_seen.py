@@ -25,18 +25,21 @@ def read_last_seen(keystore: Keystore) -> float | None:
 
 
 class LastSeen:
-    """When the time was last kept; it is kept in whole seconds, rounded down, so that no restart finds itself earlier."""
+    """When the time was last kept; it is kept in whole seconds, rounded down, so that no restart finds itself earlier.
+
+    It goes back when others' clocks say so.
+    """
 
     def __init__(self) -> None:
         self._kept_at = float("-inf")
 
     def rides_at(self, now: float) -> bool:
         """Whether a commit that is made anyway should carry it: one in a few seconds, since each costs a row."""
-        return now >= self._kept_at + LAST_SEEN_INTERVAL_S / 6
+        return abs(now - self._kept_at) >= LAST_SEEN_INTERVAL_S / 6
 
     def is_due(self, now: float) -> bool:
         """Whether it is worth a commit of its own."""
-        return now >= self._kept_at + LAST_SEEN_INTERVAL_S
+        return abs(now - self._kept_at) >= LAST_SEEN_INTERVAL_S
 
     def encode(self, now: float) -> bytes:
         """u64(seconds since 1970), to be put at LAST_SEEN."""

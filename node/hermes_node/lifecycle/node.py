@@ -69,11 +69,11 @@ class Node:
         context = StartContext(
             self._config, self._log, self._clock, self._metrics, self._host, transport, worker, self._tasks, self._closing
         )
-        opened, found = await open_keystore(context, self._environment)
+        opened, found, clocks = await open_keystore(context, self._environment)
         self._enter(opened)
-        restored = await restore_chats(context, opened, found)
+        restored = await restore_chats(context, opened, found, clocks)
         self._enter(restored)
-        serving, listening = await start_servers(context, restored, found, certificates)
+        serving, listening = await start_servers(context, restored, found, clocks, certificates)
         self._enter(serving)
         self._go_on(serving, certificates, addresses | listening)
 

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from hermes_core.clock_check import judge_clock
+from hermes_core.clock_check import ClockJudgement
+from hermes_core.clock_peers import ClockPeers
 from hermes_core.errors import HermesError, KeystoreError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.mark_keeper import MarkKeeper
@@ -36,6 +37,7 @@ from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.lifecycle.unseal import UnsealedNode, unseal_node
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.alone import LoneNode
+from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.interface import Mesh
 from hermes_node.mesh.setup import MeshContext, start_mesh
 from hermes_node.mesh.witnessing import Witnessing
@@ -64,22 +66,24 @@ class StartContext:
         return self.clock.now
 
 
-async def open_keystore(context: StartContext, environment: MutableMapping[str, str]) -> tuple[Opened, UnsealedNode]:
+async def open_keystore(
+    context: StartContext, environment: MutableMapping[str, str]
+) -> tuple[Opened, UnsealedNode, ClockPeers]:
     """In the worker thread: the loop goes on answering health checks. Raises KeystoreError or ConfigError."""
     loop = asyncio.get_running_loop()
     with context.metrics.keystore.operation(KeystoreOperation.UNSEAL):
         found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.host)
-    store = ChatStore(found.keystore, context.worker, context.metrics.keystore, context.now)
+    store = ChatStore(found.keystore, context.worker, context.metrics.keystore, context.clock.date)
     store.note_ended_with(found.closed_value)
     context.closing.push_async_callback(_close_unflushed, store)
     context.closing.callback(found.stored.identity.wipe)
     _tell_opened(context, found)
-    _set_clock(context, found)
+    clocks = _set_clock(context, found)
     await store.keep_time()
-    return Opened(store, found.stored), found
+    return Opened(store, found.stored), found, clocks
 
 
-async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNode) -> Restored:
+async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNode, clocks: ClockPeers) -> Restored:
     """Chats back into memory, in the worker thread as well; then their machine runs.
 
     KeystoreRolledBackError when the keystore proved to be an older copy and the node is to end for that.
@@ -94,7 +98,8 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         kem=context.host.kem,
     )
     loop = asyncio.get_running_loop()
-    restore = partial(relay.chats.restore, keys_in_doubt=found.clock_doubted)
+    restore = partial(relay.chats.restore, keys_in_doubt=clocks.alone.doubt is not None)
+    relay.chats.set_calendar(clocks.ahead_s, context.now())
     with _collecting_later():
         await loop.run_in_executor(context.worker, restore, found.records, found.tombstones, context.now())
     counts = RestoredCounts(relay.chats.live_chats(), found.corrupt)
@@ -128,7 +133,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
 
 
 async def start_servers(
-    context: StartContext, restored: Restored, found: UnsealedNode, certificates: Certificates
+    context: StartContext, restored: Restored, found: UnsealedNode, clocks: ClockPeers, certificates: Certificates
 ) -> tuple[Serving, dict[str, Address]]:
     """Listen for nodes, then for apps; what is served, and where. ListenError when an address cannot be had."""
     servers: list[StreamServer] = []
@@ -147,6 +152,13 @@ async def start_servers(
                 restored.chats,
                 news,
                 _build_witnessing(context, restored, found, news),
+                Clocks(
+                    peers=clocks,
+                    clock=context.clock,
+                    chats=restored.chats,
+                    count_doubt=lambda judged: _tell_doubt(context, judged),
+                    log=context.log,
+                ),
                 context.now,
                 context.log,
                 context.metrics,
@@ -210,12 +222,20 @@ def _tell_opened(context: StartContext, found: UnsealedNode) -> None:
         context.metrics.keystore.count_tamper(TamperKind.RECORD)
 
 
-def _set_clock(context: StartContext, found: UnsealedNode) -> None:
+def _set_clock(context: StartContext, found: UnsealedNode) -> ClockPeers:
     """Go on from the time that can be believed. In doubt nothing ends by it, and every key is renewed."""
-    judged = judge_clock(context.now(), found.last_seen_s)
-    context.clock.set(judged.time_s)
+    config = context.config
+    clocks = ClockPeers(
+        context.now(), found.last_seen_s, wait_s=build_opening_params(config).opening_wait_s if config.mesh_enabled else 0.0
+    )
+    context.clock.set(clocks.start_s)
+    context.clock.set_ahead(clocks.ahead_s)
+    _tell_doubt(context, clocks.alone)
+    return clocks
+
+
+def _tell_doubt(context: StartContext, judged: ClockJudgement) -> None:
     if judged.doubt is not None:
-        found.clock_doubted = True
         context.log.warning("clock_in_doubt", reason=judged.doubt.value, seconds=round(judged.off_s))
         context.metrics.keystore.count_clock_doubt(judged.doubt)
 

@@ -46,7 +46,6 @@ class UnsealedNode:
     held_marks: list[Mark] = field(default_factory=list)
     witnesses: tuple[NodeId, ...] = ()
     last_seen_s: float | None = None
-    clock_doubted: bool = False
 
 
 def unseal_node(config: Config, environment: MutableMapping[str, str], host: Host) -> UnsealedNode:

@@ -18,8 +18,8 @@ class LoneNode:
     def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
         pass
 
-    def take_operator_answer(self) -> None:
-        pass  # nothing waits for it
+    def take_operator_answer(self, unix_ms: int) -> None:
+        pass  # nothing waits for it, and its clock alone counts for nothing
 
     def describe(self) -> MeshDescription:
         counts = dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}

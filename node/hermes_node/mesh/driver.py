@@ -21,12 +21,13 @@ from hermes_core.mesh.machine import (
     MemberStateChanged,
     MeshEvent,
 )
-from hermes_core.mesh.messages import HeldMark, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
+from hermes_core.mesh.messages import Clock, HeldMark, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
 from hermes_core.mesh.opening_check import OpeningState
 from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
+from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
 from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
@@ -56,6 +57,7 @@ class MeshDriver:
         settings: MeshSection,
         listener: MeshListener,
         witnessing: Witnessing,
+        clocks: Clocks,
         now: Callable[[], float],
         log: EventLog,
         metrics: NodeMetrics,
@@ -66,6 +68,7 @@ class MeshDriver:
         self._settings = settings
         self._listener = listener
         self._witnessing = witnessing
+        self._clocks = clocks
         self._now = now
         self._log = log
         self._metrics = metrics
@@ -95,7 +98,8 @@ class MeshDriver:
     def opening(self) -> OpeningState:
         return self._witnessing.state
 
-    def take_operator_answer(self) -> None:
+    def take_operator_answer(self, unix_ms: int) -> None:
+        self._clocks.take_operator(unix_ms)
         self._witnessing.take_operator_answer()
 
     def describe(self) -> MeshDescription:
@@ -129,6 +133,7 @@ class MeshDriver:
         self._gossip[link.node_id] = link
         if former is not None:
             former.outbox.close(discard=True)
+        self._clocks.linked(link)
         self._witnessing.linked(link)
         self._log.info("peer_linked", peer=link.node_id)
         self._flush()
@@ -137,6 +142,7 @@ class MeshDriver:
         if self._gossip.get(link.node_id) is not link:
             return
         del self._gossip[link.node_id]
+        self._clocks.unlinked(link)
         self._witnessing.unlinked(link)
         self._membership.link_down(link.node_id)
         self._log.info("peer_unlinked", peer=link.node_id)
@@ -151,6 +157,9 @@ class MeshDriver:
     async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None:
         await self._witnessing.receive(link, message)
 
+    def receive_clock(self, link: GossipLink, message: Clock) -> None:
+        self._clocks.receive(link, message)
+
     # What the node asks.
 
     async def run(self, dialer: Dialer) -> None:
@@ -163,6 +172,7 @@ class MeshDriver:
             now = self._now()
             self._membership.handle_timer(now)
             self._flush()
+            self._clocks.tick()
             self._witnessing.tick()
             self._start_dials(now)
             self._start_joins(now)
@@ -174,7 +184,7 @@ class MeshDriver:
 
     def _next_due(self) -> float:
         """When `run` has something to do, unless news or a task that ended wake it before."""
-        due = min(self._membership.next_timer(), self._next_join_at, self._witnessing.next_due())
+        due = min(self._membership.next_timer(), self._next_join_at, self._witnessing.next_due(), self._clocks.next_due())
         grace_over = self._started_at + self._settings.join_grace_s
         if grace_over > self._now():
             due = min(due, grace_over)

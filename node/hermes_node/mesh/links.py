@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
-from hermes_core.mesh.messages import HeldMark, Hello, MembershipUpdate, NodeDescriptor, OwnMark, Proof
+from hermes_core.mesh.messages import Clock, HeldMark, Hello, MembershipUpdate, NodeDescriptor, OwnMark, Proof
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import Heartbeat
 from hermes_core.session.keys import SessionKeys
@@ -18,7 +18,7 @@ from hermes_node.streams.sink import Sink
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import StreamEndedError
 
-Gossip = MembershipUpdate | HeldMark | OwnMark | ErrorNotice
+Gossip = MembershipUpdate | HeldMark | OwnMark | Clock | ErrorNotice
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
@@ -32,6 +32,7 @@ class MeshEvents(Protocol):
     def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None: ...
     def heard(self, node_id: NodeId) -> None: ...
     async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None: ...
+    def receive_clock(self, link: GossipLink, message: Clock) -> None: ...
 
 
 class PeerInbox(Protocol):
@@ -54,7 +55,7 @@ class GossipLink:
             max_frames=GOSSIP_QUEUE_MESSAGES, max_bytes=GOSSIP_QUEUE_BYTES, measure=estimate_update_bytes
         )
 
-    def send(self, message: MembershipUpdate | HeldMark | OwnMark) -> None:
+    def send(self, message: MembershipUpdate | HeldMark | OwnMark | Clock) -> None:
         """Queue a message; a peer that does not read for that long is unlinked and starts anew."""
         if not self.outbox.put(message):
             self.outbox.close(discard=True)
@@ -81,6 +82,8 @@ class GossipLink:
                 mesh.receive_update(self.node_id, message)
             elif isinstance(message, HeldMark | OwnMark):
                 await mesh.receive_mark(self, message)
+            elif isinstance(message, Clock):
+                mesh.receive_clock(self, message)
             elif isinstance(message, Heartbeat):
                 mesh.heard(self.node_id)
             elif isinstance(message, ErrorNotice):

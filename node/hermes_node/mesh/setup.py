@@ -15,6 +15,7 @@ from hermes_node.config.addresses import parse_address
 from hermes_node.config.core_params import build_mesh_params
 from hermes_node.config.sections import Config
 from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dialer import MeshDialer
 from hermes_node.mesh.driver import MeshDriver
 from hermes_node.mesh.interface import MeshListener
@@ -51,6 +52,7 @@ class MeshContext:
     chats: PeerInbox
     listener: MeshListener
     witnessing: Witnessing
+    clocks: Clocks
     now: Callable[[], float]
     log: EventLog
     metrics: NodeMetrics
@@ -74,6 +76,7 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         settings=config.mesh,
         listener=context.listener,
         witnessing=context.witnessing,
+        clocks=context.clocks,
         now=context.now,
         log=context.log,
         metrics=context.metrics,

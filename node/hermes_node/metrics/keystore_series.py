@@ -67,7 +67,7 @@ class KeystoreMetrics:
         self._clock = CounterSeries(
             registry,
             "hermes_clock_doubts_total",
-            "Starts at which the system's clock contradicted the last time seen.",
+            "Times that the system's clock contradicted the last time seen, or others' clocks; each kind once a run.",
             {"doubt": ClockDoubt},
         )
 

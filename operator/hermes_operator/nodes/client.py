@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import time
 from typing import TypeVar
 
 import aiohttp
@@ -51,7 +52,7 @@ class NodeClient:
 
     async def hand_back(self, pod: str, ip: str, token: str, mark: str) -> ResumeReport:
         """Give a node the mark that is held of it; the report's verdict says what it proves."""
-        held = admin_pb2.HandedBack(node_id=pod, mark=base64.b64decode(mark))
+        held = admin_pb2.HandedBack(node_id=pod, mark=base64.b64decode(mark), unix_ms=_read_clock())
         body = json_format.MessageToJson(held, preserving_proto_field_name=True)
         answer = await self._ask("POST", ip, "/resume/mark", token, admin_pb2.ResumeReport(), body=body)
         _require_node(pod, answer.node_id, answer.identity_fingerprint)
@@ -136,7 +137,13 @@ def _encode_witness(witness: Witness) -> admin_pb2.ResumeWitness:
         witness_id=witness.witness_id,
         digest=witness.digest,
         mark=base64.b64decode(witness.mark),
+        unix_ms=_read_clock(),
     )
+
+
+def _read_clock() -> int:
+    """A node compares its own clock with it, and others'."""
+    return round(time.time() * 1000)
 
 
 def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:

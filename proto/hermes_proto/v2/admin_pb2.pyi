@@ -112,6 +112,7 @@ class ResumeWitness(_message.Message):
     WITNESS_ID_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     MARK_FIELD_NUMBER: _builtins.int
+    UNIX_MS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     identity_fingerprint: _builtins.str
     live_chats: _builtins.int
@@ -121,6 +122,8 @@ class ResumeWitness(_message.Message):
     """hex SHA-256 of the sealed snapshot's content"""
     mark: _builtins.bytes
     """signed: where the keystore stands, in which opening; judged when it is handed back"""
+    unix_ms: _builtins.int
+    """what the clock of who hands it back says; 0: nothing"""
     @_builtins.property
     def keystore(self) -> Global___KeystoreMark: ...
     def __init__(
@@ -133,10 +136,11 @@ class ResumeWitness(_message.Message):
         witness_id: _builtins.str = ...,
         digest: _builtins.str = ...,
         mark: _builtins.bytes = ...,
+        unix_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["keystore", b"keystore"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "mark", b"mark", "node_id", b"node_id", "witness_id", b"witness_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "mark", b"mark", "node_id", b"node_id", "unix_ms", b"unix_ms", "witness_id", b"witness_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,18 +231,22 @@ class HandedBack(_message.Message):
 
     NODE_ID_FIELD_NUMBER: _builtins.int
     MARK_FIELD_NUMBER: _builtins.int
+    UNIX_MS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     mark: _builtins.bytes
     """signed by the node (ResumeReport.mark); empty: none is held"""
+    unix_ms: _builtins.int
+    """what the sender's clock says; 0: nothing"""
     def __init__(
         self,
         *,
         node_id: _builtins.str = ...,
         mark: _builtins.bytes = ...,
+        unix_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark", "node_id", b"node_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark", "node_id", b"node_id", "unix_ms", b"unix_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -237,6 +237,27 @@ class Mark(_message.Message):
 Global___Mark: _TypeAlias = Mark  # noqa: Y015
 
 @_typing.final
+class Clock(_message.Message):
+    """What the sender's machine says of the time; nothing is made of one node's word alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIX_MS_FIELD_NUMBER: _builtins.int
+    unix_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        unix_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["unix_ms", b"unix_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Clock: _TypeAlias = Clock  # noqa: Y015
+
+@_typing.final
 class JoinMessage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,6 +306,7 @@ class GossipMessage(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     HELD_MARK_FIELD_NUMBER: _builtins.int
     OWN_MARK_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
     @_builtins.property
@@ -305,6 +327,10 @@ class GossipMessage(_message.Message):
     def own_mark(self) -> Global___Mark:
         """for the receiver to keep"""
 
+    @_builtins.property
+    def clock(self) -> Global___Clock:
+        """once on each stream, when it begins"""
+
     def __init__(
         self,
         *,
@@ -315,13 +341,14 @@ class GossipMessage(_message.Message):
         error: _errors_pb2.Error | None = ...,
         held_mark: Global___Mark | None = ...,
         own_mark: Global___Mark | None = ...,
+        clock: Global___Clock | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "tag", b"tag", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "tag", b"tag", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark", "clock"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

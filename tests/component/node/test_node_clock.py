@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.endpoint.events import ChatReady, ChatRekeyed
+from hermes_node.config.sources import load_config
 from hermes_node.host import SYSTEM_HOST, Host
+from hermes_node.lifecycle.node import Node
+from hermes_node.logs.event_log import EventLog
 from tests.component.node.test_node_lifecycle import Solo
+from tests.support.nodes import QUICK, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
 DAY_S = 86_400.0
+PATIENT = {**QUICK, "mesh": {**QUICK["mesh"], "opening_wait_s": 300.0}, "cleanup": {"idle_timeout_s": 3 * DAY_S}}
 
 
 def host_at(offset_s: float) -> Host:
@@ -54,3 +62,36 @@ async def test_one_start_with_another_clock(tmp_path: Path, offset_s: float, dou
     _, ratchets = await third.ask("GET", "/crypto/ratchets")
     assert len(ratchets["chats"]) == 1
     await third.node.stop()
+
+
+@pytest.mark.parametrize(("offset_s", "alone"), [(31 * DAY_S, "later"), (-20 * 365 * DAY_S, "earlier"), (6 * DAY_S, None)])
+async def test_three_other_nodes_put_a_clock_right(offset_s: float, alone: str | None) -> None:
+    """A week, or what the clock says, would end a chat that may be idle for three days; nobody confirms it, so none ends."""
+    async with LocalMesh(4, settings=PATIENT) as mesh:
+        await wait_ready(mesh)
+        home = mesh.nodes[0]
+        async with RawApp(home.app, mesh.ca_file) as one, RawApp(home.app, mesh.ca_file) as two:
+            chat = await one.start_chat(two)
+            await one.wait_event(ChatReady)
+            await mesh.stop(0)
+            stream = io.StringIO()
+            log = EventLog(node_id=home.node_id, stream=stream)
+            node = Node(load_config(mesh._write_config(home), {}), {}, log, host_at(offset_s))
+            await node.start()
+
+            def doubts() -> list[str]:
+                records = [json.loads(line) for line in stream.getvalue().splitlines()]
+                return [record["reason"] for record in records if record["event"] == "clock_in_doubt"]
+
+            async def put_right() -> bool:
+                return doubts() == ([alone] if alone else []) + ["off"]
+
+            await wait_until(put_right)
+            await one.reconnect(home.app)
+            await two.reconnect(home.app)
+            await one.wait_event(ChatRekeyed)
+            await one.say(chat, b"still here")
+            await two.wait(lambda: two.contents() == [b"still here"])
+            await node.stop()
+        await mesh.start(0)
+        assert "clock_in_doubt" not in home.log_path.read_text(), "what it kept for its next start is the real time"
