@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh
@@ -16,6 +17,7 @@ from hermes_node.config.sources import load_config
 from hermes_node.host import SYSTEM_HOST, Host
 from hermes_node.lifecycle.node import Node
 from hermes_node.logs.event_log import EventLog
+from hermes_operator.nodes.client import NodeClient
 from tests.component.node.test_node_lifecycle import Solo
 from tests.support.nodes import QUICK, wait_ready, wait_until
 from tests.support.raw_app import RawApp
@@ -64,6 +66,26 @@ async def test_one_start_with_another_clock(tmp_path: Path, offset_s: float, dou
     await third.node.stop()
 
 
+class Home:
+    """The first node of a mesh, in this process, with a clock of its own; the others are processes with the machine's."""
+
+    def __init__(self, mesh: LocalMesh, offset_s: float) -> None:
+        self._stream = io.StringIO()
+        log = EventLog(node_id=mesh.nodes[0].node_id, stream=self._stream)
+        self.node = Node(load_config(mesh._write_config(mesh.nodes[0]), {}), {}, log, host_at(offset_s))
+
+    @property
+    def doubts(self) -> list[str]:
+        records = [json.loads(line) for line in self._stream.getvalue().splitlines()]
+        return [record["reason"] for record in records if record["event"] == "clock_in_doubt"]
+
+    async def wait_doubts(self, expected: list[str]) -> None:
+        async def told() -> bool:
+            return self.doubts == expected
+
+        await wait_until(told)
+
+
 @pytest.mark.parametrize(("offset_s", "alone"), [(31 * DAY_S, "later"), (-20 * 365 * DAY_S, "earlier"), (6 * DAY_S, None)])
 async def test_three_other_nodes_put_a_clock_right(offset_s: float, alone: str | None) -> None:
     """A week, or what the clock says, would end a chat that may be idle for three days; nobody confirms it, so none ends."""
@@ -74,24 +96,34 @@ async def test_three_other_nodes_put_a_clock_right(offset_s: float, alone: str |
             chat = await one.start_chat(two)
             await one.wait_event(ChatReady)
             await mesh.stop(0)
-            stream = io.StringIO()
-            log = EventLog(node_id=home.node_id, stream=stream)
-            node = Node(load_config(mesh._write_config(home), {}), {}, log, host_at(offset_s))
-            await node.start()
-
-            def doubts() -> list[str]:
-                records = [json.loads(line) for line in stream.getvalue().splitlines()]
-                return [record["reason"] for record in records if record["event"] == "clock_in_doubt"]
-
-            async def put_right() -> bool:
-                return doubts() == ([alone] if alone else []) + ["off"]
-
-            await wait_until(put_right)
+            wrong = Home(mesh, offset_s)
+            await wrong.node.start()
+            await wrong.wait_doubts([alone, "off"] if alone else ["off"])
             await one.reconnect(home.app)
             await two.reconnect(home.app)
             await one.wait_event(ChatRekeyed)
             await one.say(chat, b"still here")
             await two.wait(lambda: two.contents() == [b"still here"])
-            await node.stop()
+            await wrong.node.stop()
         await mesh.start(0)
         assert "clock_in_doubt" not in home.log_path.read_text(), "what it kept for its next start is the real time"
+
+
+@pytest.mark.parametrize("way", ["it hands a mark back", "it hands a witness back"])
+async def test_the_operator_and_one_other_node_put_a_clock_right(way: str) -> None:
+    async with LocalMesh(2, settings=PATIENT) as mesh, aiohttp.ClientSession() as session:
+        await wait_ready(mesh)
+        node_id, token = mesh.nodes[0].node_id, mesh.admin_token
+        operator = NodeClient(session, port=int(mesh.nodes[0].admin.rpartition(":")[2]))
+        witness = await operator.take_witness(node_id, "127.0.0.1", token)
+        await mesh.stop(0)
+        wrong = Home(mesh, 31 * DAY_S)
+        await wrong.node.start()
+        await wait_ready(mesh)
+        assert wrong.doubts == ["later"]
+        if way == "it hands a mark back":
+            await operator.hand_back(node_id, "127.0.0.1", token, witness.mark)
+        else:
+            await operator.check_resume(node_id, "127.0.0.1", token, witness)
+        await wrong.wait_doubts(["later", "off"])
+        await wrong.node.stop()
