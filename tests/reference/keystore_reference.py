@@ -89,6 +89,27 @@ def seal_state(
     return nonce + xchacha_seal(plaintext, aad, nonce, subkey(generation_key, "state"))
 
 
+def seal_floor(file_id: bytes, floor_key: bytes, counter: int, nonce: bytes) -> bytes:
+    aad = b"hermes/keystore/v2 floor" + file_id
+    return file_id + nonce + xchacha_seal(struct.pack(">Q", counter), aad, nonce, floor_key)
+
+
+def floor_file(first: bytes, second: bytes) -> bytes:
+    """The file beside a keystore, of two sealed floors; the higher one counts."""
+    return first + bytes(512 - len(first)) + second
+
+
+def open_floor_file(file_id: bytes, floor_key: bytes, raw: bytes) -> int:
+    """The floor; AssertionError or nacl's CryptoError when it is not this keystore's."""
+    assert len(raw) == 576
+    assert raw[64:512] == bytes(448)
+    found = []
+    for sealed in (raw[:64], raw[512:]):
+        assert sealed[:16] == file_id
+        found.append(xchacha_open(sealed[40:], b"hermes/keystore/v2 floor" + file_id, sealed[16:40], floor_key))
+    return max(int.from_bytes(plaintext, "big") for plaintext in found)
+
+
 def wrap_master(
     file_id: bytes, passphrase: bytes, memory_kib: int, passes: int, salt: bytes, master: bytes, nonce: bytes
 ) -> bytes:
@@ -335,6 +356,15 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
     two = header(file_id, wrapped, master, [(generation, generation_key), (generation - 1, former_key)], two_nonces[0])
     theirs = [seal_record(file_id, generation - 1, former_key, 5, 1, b"left", b"to do", later.randbytes(24))]
     two_states = seal_state(file_id, generation, generation_key, 6, rows, two, two_nonces[1], (former_key, theirs))
+    beneath = random.Random("floor")
+    floor_key, floors = beneath.randbytes(32), []
+    for counters in ((5, 5), (5, 9), (2**63 - 1, 2)):
+        nonces = beneath.randbytes(24), beneath.randbytes(24)
+        sealed = [seal_floor(file_id, floor_key, *floor) for floor in zip(counters, nonces, strict=True)]
+        floors.append(
+            {"counters": list(counters), "nonces": [nonce.hex() for nonce in nonces]}
+            | {"file": floor_file(*sealed).hex(), "floor": max(counters)}
+        )
     purposes = ("header seal", "header mac", "record", "state", "row key", "set digest")
     return {
         "comment": "docs/reference/keystore.md; made by tests/reference/keystore_reference.py; all bytes in hex",
@@ -373,6 +403,12 @@ def build_vectors(seed: int = 4) -> dict[str, Any]:
             "state_nonce": two_nonces[1].hex(),
             "state": two_states.hex(),
         },
+        "floor": {
+            "key": floor_key.hex(),
+            "armed": 1,
+            "stored": (b"\x01" + floor_key).hex(),
+            "files": floors,
+        },
         "chat_records": [
             {"record": chat} | {f"version_{version}": encode_chat_record(chat, version).hex() for version in (1, 2, 3)}
             for chat in chats
@@ -399,6 +435,22 @@ def write_rotating(folder: Path, version: int) -> None:
     records = [(1, 1, b"seed", bytes(range(32))), *chats, (3, 1, b"tombstone", b"\x01")]
     rng = random.Random(f"rotating {version}")
     write_keystore(folder / f"rotating-v{version}.db", GOLDEN_PASSPHRASE, records, rng, rotating=4)
+
+
+def write_floored(folder: Path, version: int) -> None:
+    """`floored-v<version>.db`: the same with a floor beside it, by the keystore's last commit and by one before that."""
+    rng = random.Random(f"floored {version}")
+    floor_key = rng.randbytes(32)
+    chats = [(2, version, bytes.fromhex(chat["chat_id"]), encode_chat_record(chat, version)) for chat in golden_chats()]
+    records = [(1, 1, b"seed", bytes(range(32))), (3, 1, b"tombstone", b"\x01"), (7, 1, b"floor", b"\x01" + floor_key), *chats]
+    path = folder / f"floored-v{version}.db"
+    write_keystore(path, GOLDEN_PASSPHRASE, records, rng)
+    with sqlite3.connect(path) as database:
+        (raw,) = database.execute("SELECT body FROM header").fetchone()
+    database.close()
+    last = 1 + len(records)
+    sealed = [seal_floor(raw[10:26], floor_key, counter, rng.randbytes(24)) for counter in (last - 3, last)]
+    path.with_name(path.name + ".floor").write_bytes(floor_file(*sealed))
 
 
 if __name__ == "__main__":

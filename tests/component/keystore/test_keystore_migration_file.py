@@ -11,10 +11,12 @@ import pytest
 
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
+from hermes_core.keystore.rollback import RollbackSign
 from hermes_node.keystore import Keystore, KeystoreMark, Table
 from hermes_node.keystore.inspection import inspect_file
+from hermes_node.keystore.place import floor_path
 from tests.component.keystore.crash_recorder import Disk, Recorder
-from tests.component.keystore.kit import content, found_at, memo_backend, open_store, secret, unchanged
+from tests.component.keystore.kit import PASSPHRASE, content, found_at, memo_backend, open_store, secret, unchanged
 from tests.reference import keystore_reference as reference
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "keystore"
@@ -69,6 +71,48 @@ def test_a_rotation_that_was_cut_off_goes_on(tmp_path: Path) -> None:
             pass
         assert content(store) == expected(3)
     assert stored_versions(path) == {3}
+
+
+def test_a_golden_floor_is_one_that_the_keystore_has_reached(tmp_path: Path) -> None:
+    """As a Hermes left both that armed its floor."""
+    path = tmp_path / "keystore.db"
+    for beside in ("", ".floor"):
+        shutil.copyfile(GOLDEN / f"floored-v3.db{beside}", tmp_path / f"keystore.db{beside}")
+    with open_store(path, reference.GOLDEN_PASSPHRASE) as store:
+        assert store.rollback is None
+        assert content(store) == expected(3)
+        assert found_at(store) == KeystoreMark(1, 9)
+    floor_path(path).unlink()
+    with open_store(path, reference.GOLDEN_PASSPHRASE) as store:
+        assert store.rollback is not None
+        assert store.rollback.sign is RollbackSign.FLOOR_MISSING
+
+
+def test_a_keystore_below_the_golden_floor_was_rolled_back(tmp_path: Path) -> None:
+    path = tmp_path / "keystore.db"
+    shutil.copyfile(GOLDEN / "floored-v3.db", path)
+    before = path.read_bytes()
+    open_store(path, reference.GOLDEN_PASSPHRASE).close()
+    after = floor_path(path).read_bytes()
+    path.write_bytes(before)
+    floor_path(path).write_bytes(after)
+    with open_store(path, reference.GOLDEN_PASSPHRASE) as store:
+        assert store.rollback is not None
+        assert store.rollback.sign is RollbackSign.BELOW_FLOOR
+
+
+def test_the_reference_reads_the_floor_that_a_keystore_writes(tmp_path: Path) -> None:
+    path = tmp_path / "keystore.db"
+    with Keystore.create(path, secret(), backend=memo_backend()) as store:
+        store.commit({(Table.META, b"k"): b"v"})
+        last = store.mark.commit_counter
+    records = reference.read_keystore(path, PASSPHRASE)
+    armed, key = records[Table.HISTORY, 1, b"floor"][0], records[Table.HISTORY, 1, b"floor"][1:]
+    with sqlite3.connect(path) as database:
+        (raw,) = database.execute("SELECT body FROM header").fetchone()
+    database.close()
+    assert armed == 1
+    assert reference.open_floor_file(raw[10:26], key, floor_path(path).read_bytes()) == last
 
 
 def test_older_records_of_both_generations_are_migrated_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_what_was_heard_counts_as_long_as_its_link_stands() -> None:
     scene = Scene(away=60 * DAY_S)
     scene.hear(0.0, 0.0)
     scene.clock.drop_peer(NodeId("node-1"))
-    scene.hear(0.0)
+    scene.clock.take_peer(NodeId("node-2"), scene.real, scene.real, scene.now)
     assert scene.date == SEEN
     scene.hear(0.0, 0.0, 0.0)
     scene.clock.drop_peer(NodeId("node-2"))
@@ -148,6 +148,20 @@ def test_liars_that_are_fewer_than_half_change_nothing(lies: list[float], away: 
     for place in order:  # each links again, in another order: all five count by now
         lied.clock.take_peer(NodeId(f"node-{place}"), lied.real + said[place], lied.real, lied.now)
     assert abs(lied.date - honest.date) <= CLOCK_TOLERANCE_S
+
+
+@pytest.mark.parametrize("lie", [-1e12, -YEAR_S, 3600.0, 1e16])
+@pytest.mark.parametrize("place", range(5))
+def test_one_liar_raises_no_doubt_and_hinders_no_confirmation(lie: float, place: int) -> None:
+    scene, said, confirmed = Scene(away=60 * DAY_S), [0.0] * 5, False
+    said[place] = lie
+    for number, off in enumerate(said):
+        scene.clock.take_peer(NodeId(f"node-{number}"), scene.real + off, scene.real, scene.now)
+        output = scene.clock.take_output()
+        assert output.doubt is None
+        confirmed = confirmed or output.confirmed
+        assert scene.date == (SEEN if number < 2 else scene.real)
+    assert confirmed
 
 
 @given(st.lists(far, min_size=0, max_size=5), st.none() | far, st.floats(0, 90 * DAY_S))

@@ -17,6 +17,14 @@ from hermes_core.crypto.suites import Suite
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
+from hermes_core.keystore.floor import (
+    SECOND_AT,
+    encode_floor_file,
+    encode_floor_key,
+    open_floor_file,
+    parse_floor_key,
+    seal_floor,
+)
 from hermes_core.keystore.header import build_header, open_generations, parse_header, unwrap_master, wrap_context
 from hermes_core.keystore.key_backend import PassphraseBackend
 from hermes_core.keystore.keys import GenerationKeys, derive_subkey
@@ -117,6 +125,26 @@ def test_header_and_state_while_a_rotation_runs() -> None:
     state = KeystoreState(case["counter"], rows, built.fingerprint, RowSet(len(case["former_rows"]), digest.value))
     assert seal_state(keys, state, listed(case["state_nonce"])).hex() == case["state"]
     assert open_state(keys, bytes.fromhex(case["state"])) == state
+
+
+@pytest.mark.parametrize("case", VECTORS["floor"]["files"], ids=lambda case: str(case["counters"]))
+def test_floors(case: dict[str, Any]) -> None:
+    key = secret(bytes.fromhex(VECTORS["floor"]["key"]))
+    nonces = listed(*case["nonces"])
+    first, second = (seal_floor(key, FILE_ID, counter, nonces) for counter in case["counters"])
+    assert (encode_floor_file(first)[:SECOND_AT] + second).hex() == case["file"]
+    raw = bytes.fromhex(case["file"])
+    assert open_floor_file(key, FILE_ID, raw) == reference.open_floor_file(FILE_ID, bytes(key.buffer), raw) == case["floor"]
+    for at in range(len(raw)):
+        assert open_floor_file(key, FILE_ID, raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]) is None
+
+
+def test_the_floors_key_as_it_is_stored() -> None:
+    case = VECTORS["floor"]
+    stored = bytes.fromhex(case["stored"])
+    parsed = parse_floor_key(bytearray(stored))
+    assert (parsed.armed, bytes(parsed.key.buffer).hex()) == (bool(case["armed"]), case["key"])
+    assert encode_floor_key(parsed) == stored
 
 
 @pytest.mark.parametrize("case", VECTORS["chat_records"], ids=lambda case: case["record"]["chat_id"][:8])
