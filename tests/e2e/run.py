@@ -29,7 +29,7 @@ from tests.e2e.phases import diagnostics
 from tests.e2e.phases.bad_input import seal_with_wrong_passphrase, tamper_with_keystore
 from tests.e2e.phases.bad_manifests import refuse_bad_manifests
 from tests.e2e.phases.cluster_life import build_image, end_cluster, start_cluster
-from tests.e2e.phases.context import Run
+from tests.e2e.phases.context import REPLICAS, Run
 from tests.e2e.phases.dashboards import query_dashboards
 from tests.e2e.phases.deletion import delete_mesh
 from tests.e2e.phases.mesh_ready import start_mesh
@@ -93,6 +93,8 @@ FAMILY_PHASES = (
     Phase("scenario Job survives SIGKILL", survive_sigkill),
 )
 PLANS = {"whole": PHASES, "scenario": SCENARIO_PHASES, "machines": MACHINE_PHASES, "families": FAMILY_PHASES}
+# machines: one for each node of the mesh beside the control plane, which takes none; families: one pod asks another elsewhere.
+NEEDED_NODES = {"machines": REPLICAS + 1, "families": 2}
 END = Phase("cluster down, machine clean", end_cluster, always=True)
 
 
@@ -112,7 +114,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--built", action="store_true", help="take the image that the run before built, and build none")
     parser.add_argument("--keep", action="store_true", help="leave cluster, operator and mesh at the end, also after a failure")
     parser.add_argument("--set", dest="values", action="append", default=[], metavar="KEY=VALUE", help="a value for the chart")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    needed = NEEDED_NODES.get(options.plan)
+    if needed is not None and (options.cluster != "kind" or options.nodes < needed):
+        parser.error(f"--plan {options.plan} needs --cluster kind with --nodes {needed} at least")
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> int:

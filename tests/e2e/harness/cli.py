@@ -53,7 +53,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tag", default=PROJECT_IMAGE, help="image tag (default: %(default)s)")
     parser.add_argument("--context", type=Path, default=CHECKOUT, help="build context (default: the checkout)")
     parser.add_argument("--verify-clean", action="store_true", help="after `down`, fail when something is left")
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)  # options may stand between a command and its words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
