@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.keystore.lineage import MarkVerdict
-from hermes_core.keystore.mark import Mark, encode_mark, parse_mark
-from hermes_core.keystore.witness_codec import WITNESS_ID_BYTES, Snapshot
+from hermes_core.keystore.mark import encode_mark
+from hermes_core.keystore.witness_codec import Snapshot
 from hermes_core.keystore.witness_verdict import ResumeVerdict
+from hermes_node.admin.bodies import read_handed_back, read_witness_id
 from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.openings import OwnOpenings
@@ -78,7 +79,8 @@ class ResumeAnswers:
 
     async def check(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport:
         """Compare with a witness; the chats do what the verdict asks of them."""
-        witness_id, mark = self._parse_witness(witness), _parse_handed_back(witness.mark)
+        self._require_own(witness.node_id)
+        witness_id, mark = read_witness_id(witness), read_handed_back(witness.mark)
         async with self.chats.turn() as machine:
             now = build_snapshot(machine.describe())
             live = machine.live_chats()
@@ -107,7 +109,7 @@ class ResumeAnswers:
     async def take_mark(self, held: admin_pb2.HandedBack) -> admin_pb2.ResumeReport:
         """What the operator holds of this node. Its word alone proves nothing: only what this node signed does."""
         self._require_own(held.node_id)
-        mark = _parse_handed_back(held.mark)
+        mark = read_handed_back(held.mark)
         verdict = MarkVerdict.IGNORED if mark is None else await self.openings.take_mark(mark)
         if not self.openings.rollback.ends_node:
             self.mesh.take_operator_answer(held.unix_ms)
@@ -119,16 +121,6 @@ class ResumeAnswers:
     def _require_own(self, node_id: str) -> None:
         if node_id != self.node_id:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "this is of another node")
-
-    def _parse_witness(self, witness: admin_pb2.ResumeWitness) -> bytes:
-        self._require_own(witness.node_id)
-        try:
-            witness_id = bytes.fromhex(witness.witness_id)
-        except ValueError:
-            witness_id = b""
-        if len(witness_id) != WITNESS_ID_BYTES:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, f"witness_id must be {2 * WITNESS_ID_BYTES} hex digits")
-        return witness_id
 
     def _report(self, live: int) -> admin_pb2.ResumeReport:
         mark = self.openings.current_mark()
@@ -144,14 +136,6 @@ class ResumeAnswers:
             open_id=mark.open_id.hex(),
             opening=self.mesh.opening.name.lower(),
         )
-
-
-def _parse_handed_back(data: bytes) -> Mark | None:
-    """INVALID_FRAME unless some node signed it; None when it is empty."""
-    try:
-        return parse_mark(data) if data else None
-    except ProtocolError as error:
-        raise ProtocolError(ErrorCode.INVALID_FRAME, f"this is no mark: {error.detail}") from None
 
 
 def _gather(keystore: Keystore, witness_id: bytes, now: Snapshot, fingerprint: str) -> Facts:

@@ -7,13 +7,14 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_node.admin.bodies import read_body
 from hermes_node.admin.view import AdminView, ProcessAnswers, SealedView
 from hermes_node.config.addresses import Address
 from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
@@ -28,7 +29,6 @@ _STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400}
 ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - compared
 """Every address of the machine, those of IPv6 too: so gRPC takes it for the ports of apps and nodes."""
 
-M = TypeVar("M", bound=Message)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -98,10 +98,10 @@ class AdminServer:
         return admin_pb2.DrainStatus(draining=True, sessions=self._process.begin_drain())
 
     async def _check_resume(self, request: web.Request) -> Message:
-        return await self._view.check_resume(await _read(request, admin_pb2.ResumeWitness()))
+        return await self._view.check_resume(read_body(await request.read(), admin_pb2.ResumeWitness()))
 
     async def _take_mark(self, request: web.Request) -> Message:
-        return await self._view.take_mark(await _read(request, admin_pb2.HandedBack()))
+        return await self._view.take_mark(read_body(await request.read(), admin_pb2.HandedBack()))
 
     def _guarded(self, handle: Callable[[web.Request], Awaitable[Message]]) -> Handler:
         """Only with the bearer token; errors become JSON with their code."""
@@ -133,13 +133,6 @@ def read_token(path: str) -> bytes | None:
     except OSError:
         return None
     return token if MIN_TOKEN_BYTES <= len(token) <= MAX_TOKEN_BYTES else None
-
-
-async def _read(request: web.Request, into: M) -> M:
-    try:
-        return json_format.Parse(await request.text(), into)
-    except (json_format.ParseError, UnicodeDecodeError):
-        raise ProtocolError(ErrorCode.INVALID_FRAME, f"the body is not a {into.DESCRIPTOR.name} in JSON") from None
 
 
 def _answer(message: Message, status: int = 200) -> web.Response:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import socket
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import aiohttp
 import pytest
 from google.protobuf import json_format
 
@@ -28,6 +30,7 @@ GUARDED = [
     ("GET", "/crypto/ratchets"),
     ("GET", "/resume"),
     ("POST", "/resume"),
+    ("POST", "/resume/mark"),
     ("POST", "/resume/witness"),
     ("POST", "/drain"),
     ("POST", "/wipe"),
@@ -214,6 +217,18 @@ async def test_a_witness_that_was_altered_or_is_not_ours_is_refused(solo: LocalM
         newest = await take_witness(solo)
     assert (await check(solo, newest))["verdict"] == "RESUMED"
     assert (await check(solo, witness))["verdict"] == "RECORDS_MISSING"  # only the newest four are kept
+
+
+async def test_a_body_that_cannot_be_read_is_refused(solo: LocalMesh) -> None:
+    """In whatever charset it is said to be."""
+    bodies = (b"", b"\xff", b"[" * 50_000, b'{"node_id": 1}', b'{"node_id": "\\ud800"}', b"{}")
+    headers = {"Authorization": f"Bearer {solo.admin_token}"}
+    async with aiohttp.ClientSession(f"http://{solo.nodes[0].admin}", headers=headers) as session:
+        for path, charset, body in itertools.product(("/resume", "/resume/mark"), ("utf-8", "rot13", "nobody"), bodies):
+            kind = {"Content-Type": f"application/json; charset={charset}"}
+            async with session.post(path, headers=kind, data=body) as response:
+                assert response.status == 400, (path, charset, body[:20])
+                assert (await response.json())["code"] == "INVALID_FRAME"
 
 
 async def test_wipe_ends_every_chat_and_erases_the_keystore(solo: LocalMesh) -> None:
