@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -336,3 +337,8 @@ def test_every_file_is_run() -> None:
     tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}
+
+
+def test_every_file_is_explained() -> None:
+    rows = re.findall(r"^\| `(\w+)\.json` \| (.+) \|$", (VECTORS / "README.md").read_text(), re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(path.stem for path in VECTORS.glob("*.json"))
