@@ -200,7 +200,7 @@ def make_control() -> Iterator[Case]:
         "AppFound": (app_id, False, ""),
         "NodeChange": (8000,),
         "HeldMark": (b"",),
-        "OwnMark": (fill("control mark", 136),),
+        "OwnMark": (fill("control mark", 128),),
         "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, [app_id])]),
         "Clock": (1_800_000_000_123,),
     }

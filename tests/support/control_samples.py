@@ -50,7 +50,7 @@ _SAMPLES: Final = (
     s.AppFound(APP, online=False, node_id=None),
     s.NodeChange(8000),
     HeldMark(b""),
-    OwnMark(fill("control mark", 136)),
+    OwnMark(fill("control mark", 128)),
     MembershipUpdate(
         (MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (DirectoryEntry(NodeId("hermes-1"), 7, 3, frozenset({APP})),)
     ),

@@ -17,7 +17,7 @@ class KeptMarks:
         self._kept: dict[tuple[NodeId, bytes], Mark] = {}
 
     def take(self, node_id: NodeId, mark: bytes) -> None:
-        """A mark that this node gave under its own key (136 bytes). A lower one than is kept changes nothing."""
+        """A mark that this node gave under its own key (128 bytes). A lower one than is kept changes nothing."""
         came = parse_mark(mark)
         place = node_id, came.node_key
         kept = self._kept.pop(place, came)

@@ -41,7 +41,7 @@ def sign_mark(identity: Identity, open_id: bytes, standing: KeystoreMark) -> Mar
 
 
 def encode_mark(mark: Mark) -> bytes:
-    """136 bytes."""
+    """128 bytes."""
     return _BODY.pack(mark.node_key, mark.open_id, mark.generation, mark.commit_counter) + mark.signature
 
 

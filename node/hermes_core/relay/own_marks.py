@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class OwnMarks(Protocol):
-    """A mark as it travels has 136 bytes (hermes_core.keystore.mark)."""
+    """A mark as it travels has 128 bytes (hermes_core.keystore.mark)."""
 
     def current(self) -> bytes:
         """Where the keystore durably stands, signed."""

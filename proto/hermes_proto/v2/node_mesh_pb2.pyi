@@ -217,7 +217,7 @@ Global___MembershipUpdate: _TypeAlias = MembershipUpdate  # noqa: Y015
 
 @_typing.final
 class Mark(_message.Message):
-    """A node's signed mark: where its keystore stands, in which opening (136 bytes)."""
+    """A node's signed mark: where its keystore stands, in which opening (128 bytes)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor
 
+from hermes_core.keystore.mark import MARK_BYTES
 from hermes_proto.v2 import app_router_pb2, node_mesh_pb2
 
 ROOT = Path(__file__).parents[3]
@@ -32,3 +33,9 @@ def test_every_method_is_named() -> None:
     for service in services:
         for method in service.methods:
             assert f"{service.name}.{method.name}" in PAGE or f"`{method.name}`" in PAGE
+
+
+def test_a_mark_is_as_long_as_pages_say() -> None:
+    text = PAGE + (ROOT / "proto" / "hermes_proto" / "v2" / "node_mesh.proto").read_text()
+    said = re.findall(r"marks \(Witnesses\) have (\d+) bytes|signed \*?\*?mark\b[^.(]*\((\d+) bytes", text)
+    assert [max(numbers) for numbers in said] == 3 * [str(MARK_BYTES)]
