@@ -11,7 +11,7 @@ Holds = Callable[[argparse.Namespace], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class OptionRule:
     """Options that mean something only where `holds`; `where` says so in words."""
 
     where: str
@@ -33,19 +33,19 @@ def kills_pod(options: argparse.Namespace) -> bool:
 
 
 SCENARIO_RULES: Final = (
-    Rule("with --duration", is_soak, ("pairs", "rate", "min_resumes", "stop_file")),
-    Rule("without --duration", lambda options: not is_soak(options), ("messages", "restart_timeout")),
-    Rule("as external with --duration", lambda options: not (is_soak(options) and kills_pod(options)), ("kill",)),
-    Rule("with --kill kubectl", kills_pod, ("pod", "namespace", "context")),
-    Rule("with --kill external or --duration", lambda options: is_soak(options) or kills_outside(options), ("ready_file",)),
-    Rule("without another --kill", lambda options: options.kill in (None, "external", "operator"), ("wait_for_kill",)),
-    Rule("without --plain", lambda options: not options.plain, ("ca", "server_name")),
-    Rule("with --admin", lambda options: bool(options.admin), ("admin_token_file",)),
+    OptionRule("with --duration", is_soak, ("pairs", "rate", "min_resumes", "stop_file")),
+    OptionRule("without --duration", lambda options: not is_soak(options), ("messages", "restart_timeout")),
+    OptionRule("as external with --duration", lambda options: not (is_soak(options) and kills_pod(options)), ("kill",)),
+    OptionRule("with --kill kubectl", kills_pod, ("pod", "namespace", "context")),
+    OptionRule("with --kill external or --duration", lambda it: is_soak(it) or kills_outside(it), ("ready_file",)),
+    OptionRule("without another --kill", lambda options: options.kill in (None, "external", "operator"), ("wait_for_kill",)),
+    OptionRule("without --plain", lambda options: not options.plain, ("ca", "server_name")),
+    OptionRule("with --admin", lambda options: bool(options.admin), ("admin_token_file",)),
 )
 """Of a scenario that runs here."""
 
 
-def find_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace, rules: Iterable[Rule]) -> str | None:
+def find_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace, rules: Iterable[OptionRule]) -> str | None:
     """Return, in a line for a person, the first option that was given and would be ignored."""
     for rule in rules:
         for name in rule.names:
@@ -54,7 +54,7 @@ def find_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace, r
     return None
 
 
-def refuse_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace, rules: Iterable[Rule]) -> None:
+def refuse_ignored(parser: argparse.ArgumentParser, options: argparse.Namespace, rules: Iterable[OptionRule]) -> None:
     """End as argparse does (exit code 2, usage) where an option would be ignored."""
     ignored = find_ignored(parser, options, rules)
     if ignored is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from hermes_client.scenario.cli import add_scenario_options, run_from_options
 from hermes_client.scenario.cli_options import write_reports
 from hermes_client.scenario.demo import MAX_NODES, run_demo
-from hermes_client.scenario.option_rules import SCENARIO_RULES, Rule, kills_pod, refuse_ignored
+from hermes_client.scenario.option_rules import SCENARIO_RULES, OptionRule, kills_pod, refuse_ignored
 from hermes_client.scenario.progress import choose_progress
 from hermes_ctl.check_job import check_in_cluster
 from hermes_ctl.kube import Cluster
@@ -34,7 +34,7 @@ _REACH = ("ca", "server_name", "plain", "admin", "admin_token_file")
 _SOAK = ("duration", "pairs", "rate", "min_resumes", "stop_file")
 _KILL = ("kill", "wait_for_kill", "ready_file", "namespace", "pod", "context")
 _NOT_LOCAL = (*_REACH, *_KILL, *_SOAK, "kubeconfig")
-_NODES = Rule("with --local", lambda options: options.local, ("nodes",))
+_NODES = OptionRule("with --local", lambda options: options.local, ("nodes",))
 _NOT_MESH = (*_REACH, "stop_file", "json", "junit")
 
 
@@ -76,18 +76,23 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _choose_rules(options: argparse.Namespace) -> tuple[Rule, ...]:
+def _choose_rules(options: argparse.Namespace) -> tuple[OptionRule, ...]:
     """What each place understands; the first rule that an option breaks is the one that is told."""
     if options.local:
         return (
-            Rule("with --mesh or --addresses: --local kills one of its own nodes, once", _never, _NOT_LOCAL),
+            OptionRule("with --mesh or --addresses: --local kills one of its own nodes, once", _never, _NOT_LOCAL),
             *SCENARIO_RULES,
         )
     if options.mesh:
         # The Job reaches every node of its mesh, and writes nothing; namespace and context are those of the mesh.
         rules = tuple(rule for rule in SCENARIO_RULES if not {"pod", "kill"} & set(rule.names))
-        return (Rule("with --addresses", _never, _NOT_MESH), Rule("with --kill pod", kills_pod, ("pod",)), _NODES, *rules)
-    return (Rule("with --mesh", _never, ("kubeconfig",)), _NODES, *SCENARIO_RULES)
+        return (
+            OptionRule("with --addresses", _never, _NOT_MESH),
+            OptionRule("with --kill pod", kills_pod, ("pod",)),
+            _NODES,
+            *rules,
+        )
+    return (OptionRule("with --mesh", _never, ("kubeconfig",)), _NODES, *SCENARIO_RULES)
 
 
 def _never(_options: argparse.Namespace) -> bool:
