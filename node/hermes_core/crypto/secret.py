@@ -50,6 +50,16 @@ class SecretBytes:
         return secret
 
     @classmethod
+    def copy_of(cls, source: bytearray | memoryview) -> SecretBytes:
+        """Copy `source`, which stays the caller's to wipe, with nothing in between.
+
+        Assigning a memoryview to a slice of a bytearray makes a bytearray of it first, which nobody could wipe.
+        """
+        secret = cls(len(source))
+        memoryview(secret.buffer)[:] = source
+        return secret
+
+    @classmethod
     def join(cls, first: SecretBytes, second: SecretBytes) -> SecretBytes:
         """`first ‖ second` in a new secret; both are wiped."""
         secret, at = cls(len(first) + len(second)), len(first)

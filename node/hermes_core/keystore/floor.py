@@ -55,9 +55,7 @@ def parse_floor_key(value: bytearray) -> FloorKey:
     try:
         if len(value) != 1 + KEY_BYTES or value[0] > 1:
             raise KeystoreTamperedError("the floor's key is not well formed")
-        key = SecretBytes(KEY_BYTES)
-        key.buffer[:] = memoryview(value)[1:]
-        return FloorKey(key, armed=bool(value[0]))
+        return FloorKey(SecretBytes.copy_of(memoryview(value)[1:]), armed=bool(value[0]))
     finally:
         wipe_buffer(value)
 

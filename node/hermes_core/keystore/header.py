@@ -127,8 +127,7 @@ def open_generations(header: Header, master: SecretBytes) -> list[Generation]:
         keys.wipe()
     generations = []
     for at in range(0, len(plaintext), _GENERATION_BYTES):
-        key = SecretBytes(KEY_BYTES)
-        key.buffer[:] = memoryview(plaintext)[at + _GENERATION.size : at + _GENERATION_BYTES]
+        key = SecretBytes.copy_of(memoryview(plaintext)[at + _GENERATION.size : at + _GENERATION_BYTES])
         generations.append((int(_GENERATION.unpack_from(plaintext, at)[0]), key))
     wipe_buffer(plaintext)
     return generations

@@ -57,10 +57,7 @@ class RecordReader:
 
     def take_secret(self) -> SecretBytes:
         """32 secret bytes, in a buffer of their own."""
-        window = self._window(SECRET_BYTES)
-        secret = SecretBytes(SECRET_BYTES)
-        secret.buffer[:] = window
-        return secret
+        return SecretBytes.copy_of(self._window(SECRET_BYTES))
 
     def finish(self) -> None:
         """Refuse trailing bytes."""

@@ -110,9 +110,7 @@ class Chain:
 
     def snapshot(self) -> DirectionSnapshot:
         """What a restart resumes from: nothing below `reserved` can be opened with it."""
-        key = SecretBytes(CHAIN_KEY_BYTES)
-        key.buffer[:] = self._reserved_key
-        return DirectionSnapshot(self.reserved, key)
+        return DirectionSnapshot(self.reserved, SecretBytes.copy_of(self._reserved_key))
 
     def wipe(self) -> None:
         """Zero every key; the chain is of no use afterwards."""

@@ -48,9 +48,7 @@ def take_passphrase(found: bytearray, source: str) -> SecretBytes:
         problem = _find_problem(found, length - len(ending))
         if problem:
             raise ConfigError(_FIELD, f"{source} {problem}")
-        secret = SecretBytes(length - len(ending))
-        secret.buffer[:] = memoryview(found)[: len(secret)]
-        return secret
+        return SecretBytes.copy_of(memoryview(found)[: length - len(ending)])
     finally:
         wipe_buffer(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from hermes_core.crypto import secret as secret_module
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer, wipe_bytes, wipe_range
 from hermes_core.crypto.sodium import pointer
+from tests.support.memory import read_memory
 
 
 def make(data: bytes = b"0123456789abcdef") -> SecretBytes:
@@ -35,6 +37,52 @@ def test_a_copy_has_a_buffer_of_its_own() -> None:
     assert secret.equals(twin)
     twin.wipe()
     assert secret.buffer == b"0123456789abcdef"
+
+
+COPIES = """
+import mmap, os, sys
+from hermes_core.crypto.secret import SecretBytes
+
+source = mmap.mmap(-1, 1 << 14)  # where no allocator can move it
+assert os.readv(0, [memoryview(source)]) == 1 << 14
+view = memoryview(source)
+made = [COPY for _ in range(3)]
+sys.stdout.write("made\\n")
+sys.stdout.flush()
+os.read(0, 1)
+"""
+"""A child that makes three copies of what it reads."""
+
+
+def count_in_child(copy: str) -> int:
+    data = os.urandom(1 << 14)
+    command = [sys.executable, "-c", COPIES.replace("COPY", copy)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(data)
+        child.stdin.flush()
+        assert child.stdout.readline() == b"made\n"
+        middle = data[1 << 10 : 1 << 11]  # of one page, whose neighbours may lie elsewhere
+        return read_memory(child.pid).count(middle)
+
+
+def test_a_copy_of_a_view_leaves_no_third_one_behind() -> None:
+    assert count_in_child("SecretBytes.copy_of(view)") == 4  # and the source
+
+
+def test_a_join_leaves_neither_half_behind() -> None:
+    assert count_in_child("SecretBytes.join(SecretBytes(1), SecretBytes.take(bytearray(view)))") == 4
+
+
+def test_the_count_finds_what_was_let_go() -> None:
+    assert count_in_child("bytearray(bytes(view))") > 4
+
+
+def test_copy_of_leaves_its_source_alone() -> None:
+    source = bytearray(b"key material")
+    assert SecretBytes.copy_of(source).equals(SecretBytes.copy_of(memoryview(source)))
+    assert source == b"key material"
 
 
 def test_equals() -> None:
