@@ -51,6 +51,7 @@ USES = {
         "node/hermes_node/keystore/__init__.py",
         "tests/component/keystore/kit.py",
         "tests/unit/hermes_core/keystore/test_keystore_vectors.py",
+        "tests/unit/hermes_core/keystore/test_wiped_on_the_way.py",
     },
 }
 """Files that have the words and only use what is there."""

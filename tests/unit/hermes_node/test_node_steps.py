@@ -6,13 +6,17 @@ import asyncio
 import inspect
 import io
 from typing import Any, cast, get_args
+from unittest.mock import Mock
 
 import pytest
 
+from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, KeystoreIOError, ProtocolError
 from hermes_core.mesh.messages import MemberState
+from hermes_node.admin.resume import RestoredCounts
 from hermes_node.admin.view import AdminView, SealedView
 from hermes_node.errors import NodeError
+from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.lifecycle.coalesced import Coalesced
 from hermes_node.lifecycle.readiness import explain_unreadiness
 from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
@@ -22,6 +26,7 @@ from hermes_node.mesh.alone import LoneNode
 from hermes_node.mesh.interface import Mesh
 from hermes_node.mesh.seeds import JoinState
 from hermes_proto.v2 import admin_pb2
+from tests.component.memory.chats_child import World
 
 NOTHING = cast("Any", None)  # parts that readiness does not look at
 
@@ -122,3 +127,28 @@ async def test_many_requests_are_one_call_and_a_later_one_is_another() -> None:
     directory.request()
     await asyncio.sleep(0.05)
     assert len(calls) == 2
+
+
+def test_what_a_node_that_ends_wipes_besides_its_keystore() -> None:
+    identity, chats = Identity.generate(), Mock()
+    stored = StoredIdentity(identity, incarnation=1, created=False)
+    Restored(Mock(), stored, chats, Mock(), RestoredCounts(0, 0), Mock()).wipe()
+    chats.wipe.assert_called_once_with()
+    with pytest.raises(ValueError, match="wiped"):
+        identity.sign(b"data")
+
+
+def test_the_chats_of_a_node_that_ends() -> None:
+    world = World()
+    chat_id = world.apps[0].start_chat(world.apps[1].app_id, world.now)
+    world.settle()
+    world.talk(chat_id, 2)
+    node = world.nodes[0]
+    epochs = [hop.channel.epochs.current for chat in node._chats.values() for hop in chat.hops.pair]
+    assert len(epochs) == 2
+    node.wipe()
+    for epoch in epochs:
+        assert epoch is not None
+        assert epoch.mac.wiped
+        assert epoch.ratchet.wiped
+        assert not any(epoch.send._key + epoch.recv._key + epoch.send._reserved_key + epoch.recv._reserved_key)

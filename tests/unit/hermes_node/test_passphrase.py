@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import fcntl
+import io
 import os
 import termios
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import ConfigError
+from hermes_node.keystore import passphrase
 from hermes_node.keystore.passphrase import MAX_PASSPHRASE_BYTES, read_passphrase, take_passphrase
 
 ENVIRONMENT = "HERMES_KEYSTORE_PASSPHRASE"
@@ -97,6 +101,33 @@ def test_what_was_read_is_wiped() -> None:
         with contextlib.suppress(ConfigError):
             take_passphrase(found, "it")
         assert found == bytes(len(content))
+
+
+class Breaking(io.BytesIO):
+    """Fails once it gave what it has."""
+
+    def readinto(self, into: Any) -> int:
+        return super().readinto(into) or self._fail()
+
+    def _fail(self) -> NoReturn:
+        raise OSError(errno.EIO, "broken")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_no_buffer_of_the_file_keeps_it(broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytearray] = []
+
+    def make(length: int) -> bytearray:
+        made.append(bytearray(length))
+        return made[-1]
+
+    monkeypatch.setattr(passphrase, "bytearray", make, raising=False)
+    monkeypatch.setattr(Path, "open", lambda *_, **__: (Breaking if broken else io.BytesIO)(b"words"))
+    with pytest.raises(ConfigError, match=r"Input/output") if broken else contextlib.nullcontext():
+        words = read_passphrase("words", {})
+        assert words.buffer == b"words"
+    assert len(made) == (1 if broken else 2)
+    assert not any(map(any, made))
 
 
 @pytest.mark.parametrize("pieces", [(b"first half", b", second half\n"), (b"x" * 4000, b"y" * 96), (b"a", b"b", b"c\r\n")])
