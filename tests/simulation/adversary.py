@@ -1,7 +1,7 @@
 """What a hostile middle may do to the messages of a link on which it ends TLS, between an app and a node or two nodes: as data.
 
 Each ability is made from choices of its own and gets one message at a time; what it returns goes on instead. Those that make
-something up are in tests/simulation/forgery.py.
+something up are in tests/simulation/forgery.py, those that hold messages back in tests/simulation/withholding.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.simulation import forgery
+from tests.simulation.forgery import prove_twice, unsign
 from tests.simulation.pipes import Way
+from tests.simulation.withholding import hold, withhold
 
 Middle = Callable[[Way, bytes], list[bytes]]
 
@@ -80,11 +82,18 @@ def replay(choices: random.Random) -> Middle:
     return forgery.Forger(choices).replay
 
 
+def speak_first(choices: random.Random) -> Middle:
+    """Every second proof of a node comes after word that chats have ended."""
+    return forgery.Forger(choices).speak_first
+
+
 def impersonate(choices: random.Random) -> Middle:
     """Every challenge has the middle's own node key in it, and one message in five an error that speaks for the node."""
     return forgery.Forger(choices).impersonate
 
 
-ABILITIES: Final[dict[str, Callable[[random.Random], Middle]]] = {
-    ability.__name__: ability for ability in (drop, repeat, swap, record, flip, forge, splice, replay, impersonate)
-}
+EARLIER: Final = (drop, repeat, swap, record, flip, forge, splice, replay, impersonate)
+LATER: Final = (hold, withhold, unsign, prove_twice, speak_first)
+"""Drawn apart from the earlier ones, whose worlds stay what they were."""
+
+ABILITIES: Final[dict[str, Callable[[random.Random], Middle]]] = {ability.__name__: ability for ability in (*EARLIER, *LATER)}

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tests.simulation.old_volumes import ROLLBACKS
+
 if TYPE_CHECKING:
     from tests.simulation.world import Effect, Report, Violation
 
@@ -36,10 +38,9 @@ class Expected:
 ENDS: Final = "what ends says why"
 TOLD: Final = r"chat \d+: app-\d+ was told "
 AWAY: Final = (
-    *("kill", "kill_in_the_act", "cut_power", "drain", "mass_restart", "set_clock", "lose_volume"),
+    *("kill", "kill_in_the_act", "crash_loop", "cut_power", "drain", "mass_restart", "set_clock", "lose_volume"),
     *("cut", "split", "fill_disk", "break_disk", "hang_disk"),
 )
-ROLLBACKS: Final = ("roll_back", "roll_back_unseen")
 
 EXPECTED: Final[tuple[Expected, ...]] = (
     # A chat that began after the old volume was made is not on it, and its record is lost: until chats can move they end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from tests.simulation.adversary import ABILITIES
+from tests.simulation.adversary import EARLIER, LATER
 from tests.simulation.draws import Draws
 from tests.simulation.loop import START_S
 from tests.simulation.schedule import ACTIVE_S, Fault
@@ -15,9 +15,8 @@ FIRST_S: Final = 3.0
 LAST_S: Final = ACTIVE_S - 25.0
 SHORT_S: Final = (0.05, 0.5, 2.0, 6.0)
 LONG_S: Final = (0.5, 3.0, 8.0, 15.0, 22.0, 60.0)
-SLOWER_S: Final = (0.06, 0.4, 1.0, 3.0)
-SLOW_DISKS: Final = 0.25
-"""Drawn apart from the other faults, which stay what they were before there were slow disks."""
+APART: Final = {"slow_disk": 0.25, "hostile_middle": 0.1, "roll_back_again": 0.06, "crash_loop": 0.06, "cut_log": 0.06}
+"""The share of worlds with one of these, each drawn apart from all others, which stay what they were before there was this."""
 
 _WEIGHTS: Final = {
     "kill": 6,
@@ -50,18 +49,29 @@ _AMOUNTS: Final[dict[str, tuple[float, ...]]] = {
     "kill_in_the_act": (1, 2, 3, 4, 5, 6, 7),
     "cut_power": (0.0, 0.5, 0.9),
     "set_clock": (-86_400.0, -60.0, 60.0, 3_600.0),
+    "slow_disk": (0.06, 0.4, 1.0, 3.0),
+    "roll_back_again": (2, 2, 3),
+    "crash_loop": (1, 2, 4),
+    "cut_log": (0.0, 0.5, 0.9, 1.0),
 }
 
 
 def draw_faults(draws: Draws, nodes: int, apps: list[str]) -> list[Fault]:
-    """None in one world of ten, otherwise one to nine; besides, a disk is slow in some worlds."""
+    """None in one world of ten, otherwise one to nine; besides, in some worlds, one of each of those that are drawn apart."""
     how_many = draws.of("faults").choice((0, 1, 2, 3, 3, 4, 5, 6, 7, 9))
     faults = [_draw(draws.of("fault", str(number)), nodes, apps) for number in range(how_many)]
-    slow = draws.of("slow disk")
-    if slow.random() < SLOW_DISKS:
-        node, at_s = node_name(slow.randrange(nodes)), START_S + slow.uniform(FIRST_S, LAST_S)
-        faults.append(Fault(at_s, "slow_disk", node, for_s=slow.choice(LONG_S), amount=slow.choice(SLOWER_S)))
+    for kind, share in APART.items():
+        choices = draws.of(kind.replace("_", " "))
+        if choices.random() < share:
+            faults.append(_draw_apart(kind, choices, nodes))
     return sorted(faults, key=lambda it: it.at_s)
+
+
+def _draw_apart(kind: str, choices: random.Random, nodes: int) -> Fault:
+    node, at_s = node_name(choices.randrange(nodes)), START_S + choices.uniform(FIRST_S, LAST_S)
+    long_s, amount = choices.choice(LONG_S), choices.choice(_AMOUNTS.get(kind, (0.0,)))
+    how = choices.choice(LATER).__name__ if kind == "hostile_middle" else ""
+    return Fault(at_s, kind, node, for_s=long_s, amount=amount, how=how)
 
 
 def _draw(choices: random.Random, nodes: int, apps: list[str]) -> Fault:
@@ -84,5 +94,5 @@ def _draw(choices: random.Random, nodes: int, apps: list[str]) -> Fault:
         other = choices.choice((app, app, other_node))
     for_s = short_s if kind in {"kill_app", "reconnect", "set_clock", "mass_restart"} else long_s
     amounts = _AMOUNTS.get(kind, (0.0,))
-    how = choices.choice(sorted(ABILITIES)) if kind == "hostile_middle" else ""
+    how = choices.choice(sorted(it.__name__ for it in EARLIER)) if kind == "hostile_middle" else ""
     return Fault(at_s, kind, target, other, for_s, choices.choice(amounts), how)

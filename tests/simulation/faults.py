@@ -6,22 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.adversary import ABILITIES
+from tests.simulation.fault_kinds import KINDS, fault
+from tests.simulation.old_volumes import ROLLBACKS
 from tests.simulation.schedule import Fault
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-Inflict = Callable[["World", Fault], bool | Callable[[], bool]]
-KINDS: dict[str, Inflict] = {}
-"""Every kind by its name; `fault` puts a function here. Its result says whether it took effect, or can be asked later."""
+__all__ = ["KINDS", "ROLLBACKS", "fault"]
 
 NO_HANDSHAKE_S: Final = 1.0
 """Nodes that are that far apart do not come through their handshake in time: as good as cut."""
-
-
-def fault(inflict: Inflict) -> Inflict:
-    KINDS[inflict.__name__] = inflict
-    return inflict
 
 
 # processes
@@ -173,19 +168,33 @@ def half_open(world: World, it: Fault) -> bool:
 
 @fault
 def hostile_middle(world: World, it: Fault) -> Callable[[], bool]:
-    """Somebody who ends TLS between an app and a node, or two nodes, does what `how` says to their messages until it is cut."""
-    link = world.network.link(it.target, it.other)
-    link.middle = ABILITIES[it.how](world.draws.of("middle", f"{it.target} {it.other} {it.at_s}"))
-    before = link.changed
-    world.after(it.for_s, _end_middle, world, it)
-    return lambda: link.changed > before
+    """Somebody who ends TLS between an app and a node, or two nodes, does what `how` says to their messages until it is cut;
+    without an `other`, between `target` and everybody, whose connections are made anew through it.
+    """
+    others = [it.other] if it.other else sorted({*world.apps, *(machine.name for machine in world.machines)} - {it.target})
+    links = [world.network.link(it.target, other) for other in others]
+    middle = ABILITIES[it.how](world.draws.of("middle", f"{it.target} {it.other} {it.at_s}"))
+    before = sum(link.changed for link in links)
+    for link in links:
+        link.middle = middle
+    if not it.other:
+        world.away_for(it.for_s)
+        _break_streams(world, it.target, others)
+    world.after(it.for_s, _end_middle, world, it.target, others)
+    return lambda: sum(link.changed for link in links) > before
 
 
-def _end_middle(world: World, it: Fault) -> None:
+def _end_middle(world: World, target: str, others: list[str]) -> None:
     """Whoever was in the middle goes with the connection."""
-    world.network.link(it.target, it.other).middle = None
-    for stream in world.network.streams_between(it.target, it.other):
-        stream.break_both()
+    for other in others:
+        world.network.link(target, other).middle = None
+    _break_streams(world, target, others)
+
+
+def _break_streams(world: World, target: str, others: list[str]) -> None:
+    for other in others:
+        for stream in world.network.streams_between(target, other):
+            stream.break_both()
 
 
 # the disk
@@ -227,31 +236,6 @@ def break_disk(world: World, it: Fault) -> bool:
     world.away_for(it.for_s)
     world.after(it.for_s, setattr, volume, "broken", False)
     return True
-
-
-@fault
-def roll_back(world: World, it: Fault) -> bool | Callable[[], bool]:
-    """The volume is put back to what it was `for_s` ago (an older snapshot), and the node started on it."""
-    machine = world.machine(it.target)
-    image = machine.volume.snapshot()
-    if not machine.running or not image.files:
-        return False
-    before = machine.rollbacks
-    world.after(it.for_s, machine.roll_back, image)
-    return lambda: machine.rollbacks > before
-
-
-@fault
-def roll_back_unseen(world: World, it: Fault) -> bool | Callable[[], bool]:
-    """The same, while no other node hears this one: what it sent to them since then is lost, so that they cannot notice."""
-    machine = world.machine(it.target)
-    image = machine.volume.snapshot()
-    pairs = [(machine.name, other.name) for other in world.machines if other is not machine]
-    if not machine.running or not image.files or not world.cut(pairs, it.for_s + 0.5):
-        return False
-    before = machine.rollbacks
-    world.after(it.for_s, machine.roll_back, image)
-    return lambda: machine.rollbacks > before
 
 
 @fault

@@ -66,12 +66,41 @@ def choose_codec(way: Way) -> Codec:
             return _JOIN
 
 
+def unsign(choices: random.Random) -> Callable[[Way, bytes], list[bytes]]:
+    """Every second proof of an app or its node has a signature that nobody made."""
+
+    def pass_on(way: Way, data: bytes) -> list[bytes]:
+        items = _read_proof(way, data)
+        if not items or choices.random() >= 0.5:
+            return [data]
+        items[0] = replace(items[0], signature=choices.randbytes(len(items[0].signature)))
+        return [choose_codec(way).build(items)]
+
+    return pass_on
+
+
+def prove_twice(choices: random.Random) -> Callable[[Way, bytes], list[bytes]]:
+    """Every second proof of an app or its node comes twice."""
+    return lambda way, data: [data, data] if _read_proof(way, data) and choices.random() < 0.5 else [data]
+
+
+def _read_proof(way: Way, data: bytes) -> list[Any]:
+    """A batch that begins with a Connect or a Connected; nothing for any other."""
+    if choose_codec(way) not in {_OPEN_UP, _OPEN_DOWN}:
+        return []
+    try:
+        items = list(choose_codec(way).parse(data))
+    except (ProtocolError, DecodeError):
+        return []
+    return items if items and isinstance(items[0], s.Connect | s.Connected) else []
+
+
 class Forger:
     """Keeps what passes: messages with their tags by direction, and the chats and apps that they name."""
 
     def __init__(self, choices: random.Random) -> None:
         self._choices = choices
-        self._seen: dict[str, list[Any]] = {}
+        self._seen: dict[tuple[str, bool], list[Any]] = {}
         self._chats: list[ChatId] = []
         self._tags: list[bytes] = []
         self._identity = Identity.from_seed(SecretBytes.take(bytearray(choices.randbytes(SEED_BYTES))))
@@ -114,6 +143,14 @@ class Forger:
         notice = m.ErrorNotice(self._choices.choice(list(ErrorCode)), scope, self._chat(), "made up", 0)
         return self._beside(data, self._build(way, [self._with_some_tag(notice)]))
 
+    def speak_first(self, way: Way, data: bytes) -> list[bytes]:
+        """Before a node has proved who it is, as good as every chat is said to have ended."""
+        items = self._watch(way, data)
+        if not items or not isinstance(items[0], s.Challenge | s.Connected) or self._choices.random() >= 0.5:
+            return [data]
+        ends = [m.Closed(chat_id, m.CloseReason.DELETED) for chat_id in dict.fromkeys(self._chats)]
+        return [*self._build(way, ends), data] if ends else [data]
+
     # what it knows
 
     def _watch(self, way: Way, data: bytes) -> list[Any] | None:
@@ -126,7 +163,7 @@ class Forger:
             message, tag = split_tag(item)
             if type(message) not in CONTROL:
                 continue
-            self._keep(self._seen.setdefault(f"{way}", []), item)
+            self._keep(self._seen.setdefault(way.kind, []), item)
             if tag:
                 self._keep(self._tags, tag)
             chat_id = getattr(message, "chat_id", None)
@@ -142,8 +179,8 @@ class Forger:
 
     def _kept(self, way: Way) -> list[Any]:
         """Now and then what went the other way, where it can be said at all."""
-        own = self._seen.get(f"{way}", [])
-        other = self._seen.get(f"{way._replace(to_dialler=not way.to_dialler)}", [])
+        own = self._seen.get(way.kind, [])
+        other = self._seen.get(way.back, [])
         return other if other and self._choices.random() < 0.2 else own
 
     def _chat(self) -> ChatId:
@@ -179,7 +216,7 @@ class Forger:
             case 1:
                 return self._with_some_tag(message)
             case _:
-                twins = [split_tag(seen)[0] for seen in self._seen.get(f"{way}", [])]
+                twins = [split_tag(seen)[0] for seen in self._seen.get(way.kind, [])]
                 twins = [twin for twin in twins if type(twin) is type(message) and twin != message]
                 if twins:
                     name = self._choices.choice([field.name for field in fields(message)])

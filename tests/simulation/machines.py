@@ -152,6 +152,15 @@ class Machine:
         self.rollbacks += 1
         self.start()
 
+    def cut_log(self, kept: float) -> bool:
+        """SIGKILL, and somebody cuts the log between two commits, of which the share `kept` stays; whether any went."""
+        self._die(lose=True)
+        self.volume.on_write = None
+        self.volume.kill()
+        gone = self.volume.cut_log(kept)
+        self.rollbacks += bool(gone)
+        return bool(gone)
+
     def heal(self) -> None:
         self.volume.full = self.volume.broken = False
         self.disk_hangs_until_s = self.disk_slower_s = 0.0

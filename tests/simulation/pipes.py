@@ -29,10 +29,21 @@ class Arrival(NamedTuple):
 
 
 class Way(NamedTuple):
-    """What kind of stream it is, and whether this direction leads to who dialled."""
+    """What kind of stream it is, whether this direction leads to who dialled, and which of the streams of this kind it is."""
 
     path: str
     to_dialler: bool
+    stream: int = 0
+
+    @property
+    def kind(self) -> tuple[str, bool]:
+        """The same for every stream of this kind."""
+        return self.path, self.to_dialler
+
+    @property
+    def back(self) -> tuple[str, bool]:
+        """The kind of the other direction."""
+        return self.path, not self.to_dialler
 
 
 class Held(NamedTuple):

@@ -35,7 +35,7 @@ class SimStream:
         self.path = path
         self.link = link
         self.dialler = dialler
-        self.down = Pipe(network.loop, link, dialler, Way(path, to_dialler=True), self._end_arrived)
+        self.down = Pipe(network.loop, link, dialler, Way(path, True, self.number), self._end_arrived)
         self.served = ServedEnd(self, names)
         self.dialled = DialledEnd(self)
         self.connected = asyncio.Event()
@@ -47,7 +47,7 @@ class SimStream:
     def connect(self, server: Process) -> None:
         """Who is at the other end; said once, before anything is written."""
         self.server = server
-        self.up = Pipe(self.loop, self.link, server, Way(self.path, to_dialler=False), lambda: None)
+        self.up = Pipe(self.loop, self.link, server, Way(self.path, False, self.number), lambda: None)
 
     def give_up(self) -> None:
         """The connection did not come about in time; harmless once it has."""

@@ -18,6 +18,7 @@ from typing import Final
 
 from hermes_node.keystore import Keystore
 from hermes_node.keystore.database import connect_sqlite
+from hermes_node.keystore.log_check import FRAME_HEADER_BYTES, HEADER_BYTES
 from tests.simulation.file_system import Device, Writer, file_system
 
 _MODE: Final = 0o600
@@ -58,6 +59,22 @@ class Volume(Device):
             path.touch(_MODE)
             path.write_bytes(data)
 
+    def cut_log(self, kept: float) -> int:
+        """Cut the log between two commits, durably: the share `kept` of them stays, and at least one goes. How many went.
+
+        Nobody may have the volume open.
+        """
+        gone = 0
+        for path in self._files():
+            log = path.read_bytes() if path.name.endswith("-wal") else b""
+            ends = _commit_ends(log)
+            if ends:
+                stay = min(int(kept * len(ends)), len(ends) - 1)
+                path.write_bytes(log[: ends[stay - 1] if stay else HEADER_BYTES])
+                gone += len(ends) - stay
+        self.forget_unsynced()
+        return gone
+
     def lose(self) -> None:
         """An empty folder; nobody may have the volume open."""
         if self.writers:
@@ -92,6 +109,23 @@ class Volume(Device):
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.iterdir())
+
+
+def _commit_ends(log: bytes) -> list[int]:
+    """Where the commits of a log end: frames with the salt of its header that say how long the database is after them.
+
+    https://sqlite.org/fileformat2.html#the_write_ahead_log
+    """
+    if len(log) < HEADER_BYTES:
+        return []
+    frame_bytes, salts = FRAME_HEADER_BYTES + int.from_bytes(log[8:12], "big"), log[16:24]
+    ends = []
+    for at in range(HEADER_BYTES, len(log) - frame_bytes + 1, frame_bytes):
+        if log[at + 8 : at + 16] != salts:
+            break
+        if any(log[at + 4 : at + 8]):
+            ends.append(at + frame_bytes)
+    return ends
 
 
 def abandon(store: Keystore) -> None:

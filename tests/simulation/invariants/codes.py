@@ -8,6 +8,7 @@ from hermes_core.endpoint.events import FrameRefused
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import ErrorNotice
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.old_volumes import ROLLBACKS
 
 if TYPE_CHECKING:
     from hermes_core.endpoint.output import AppOutput
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 ACCUSING: Final = frozenset({ErrorCode.AUTH_FAILED, ErrorCode.REPLAYED_FRAME, ErrorCode.RATCHET_DESYNC, ErrorCode.REPLAYED_KEY})
 
-EXPLAINING: Final = ("roll_back", "roll_back_unseen", "lose_volume", "hostile_middle")
+EXPLAINING: Final = (*ROLLBACKS, "lose_volume", "hostile_middle")
 """A node that is not what it was, or not who it was, is told so; and who gets what a middle made of a frame says so."""
 
 

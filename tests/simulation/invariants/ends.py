@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from hermes_core.protocol.messages import CloseReason
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.old_volumes import ROLLBACKS
 from tests.simulation.settings import CHURN_GRACE_S, HANDSHAKE_TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 OF_THE_DISK: Final = "KEYSTORE_"
 """How the line begins with which a node says that its disk failed: a code that people and the operator act on."""
 
-ROLLED_BACK = ("roll_back", "roll_back_unseen")
 DELETED = frozenset({CloseReason.DELETED.name, CloseReason.DELETED_BY_PEER.name})
 
 
@@ -35,7 +35,7 @@ class EndsSayWhy(Invariant):
     def _look(self, entry: ChatEntry, app: str, reason: str) -> None:
         if reason in DELETED:
             # A volume that was put back brings back chats that are over: their apps, who know, delete them.
-            if not entry.deleted and not entry.orphaned and not self.world.happened(*ROLLED_BACK):
+            if not entry.deleted and not entry.orphaned and not self.world.happened(*ROLLBACKS):
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and nobody deleted it")
         elif reason == CloseReason.ROUTE_UNAVAILABLE.name:
             if self.world.longest_away_s < CHURN_GRACE_S:

@@ -35,7 +35,7 @@ SHELLS = Catalogue(Room.SHELL)
     "What was decided for a stream that has gone by then is bound to its receiver's next stream.",
     FramesStayOnTheirStream.name,
     history="4cc88d4",
-    starts_at=6,
+    starts_at=1,
 )
 def _(patches: Patches) -> None:
     def act(self: ChatDriver, action: Any) -> None:

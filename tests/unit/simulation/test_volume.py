@@ -310,3 +310,20 @@ def test_what_an_opening_shows_is_durable(tmp_path: Path) -> None:
         world.volume.cut_power(world.rng, 0.0)
         world.recover()
         assert found_at(world.store) == shown
+
+
+@pytest.mark.parametrize(("kept", "left"), [(0.0, 0), (0.5, 2), (0.9, 4), (1.0, 4)])
+def test_a_log_is_cut_between_two_commits(tmp_path: Path, kept: float, left: int) -> None:
+    world = CrashWorld(tmp_path / "volume", 1)
+    world.store._truncate_log()
+    marks = [world.store.mark]
+    for number in range(5):
+        world.commit({(Table.CHAT, b"%d" % number): bytes(700)})
+        marks.append(world.store.mark)
+    abandon(world.store)
+    world.volume.kill()
+    assert world.volume.cut_log(kept) == 5 - left
+    world.store = world.open()
+    assert found_at(world.store) == marks[left]
+    assert (world.store.rollback is None) == (left == 4)  # a floor lags behind by a second: the marks tell of the rest
+    world.end()

@@ -1,0 +1,20 @@
+"""Every kind of fault by its name: where a function that does one is put, and where a schedule finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.simulation.schedule import Fault
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Inflict = Callable[["World", Fault], bool | Callable[[], bool]]
+KINDS: dict[str, Inflict] = {}
+"""Every kind by its name; `fault` puts a function here. Its result says whether it took effect, or can be asked later."""
+
+
+def fault(inflict: Inflict) -> Inflict:
+    KINDS[inflict.__name__] = inflict
+    return inflict
