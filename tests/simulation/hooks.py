@@ -34,6 +34,8 @@ class Hooks:
         self.decided = listeners("decided")
         self.app_decided = listeners("app_decided")
         self.app_connected = listeners("app_connected")
+        self.app_believed = listeners("app_believed")
+        self.chats_released = listeners("chats_released")
         self.app_wrote = listeners("app_wrote")
         self.stream_numbered = listeners("stream_numbered")
         self.written = listeners("written")

@@ -9,6 +9,7 @@ import sys
 import warnings
 from typing import Any, Final, NamedTuple, Protocol
 
+from hermes_client import session as client_session
 from hermes_core.crypto.aead import KEY_BYTES
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi
@@ -17,10 +18,12 @@ from hermes_core.endpoint.router import AppChats
 from hermes_core.keystore import rotation_timer
 from hermes_core.mesh.machine import Membership
 from hermes_core.protocol.messages import Sealed
+from hermes_core.protocol.session import Connected
 from hermes_core.ratchet import channel
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.relay import Relay
+from hermes_core.relay.router import NodeChats
 from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
 from hermes_node.chats.driver import ChatDriver
@@ -29,6 +32,7 @@ from hermes_node.lifecycle import housekeeping, node, start
 from hermes_node.metrics.loop_lag import LoopLag
 from hermes_node.metrics.registry import NodeMetrics
 from tests.simulation.loop import CURRENT, Process
+from tests.simulation.network import SERVED
 
 TICK_S: Final = 1.0
 """Of housekeeping: how long readiness may lag."""
@@ -54,6 +58,8 @@ class Listener(Protocol):
     def stream_numbered(self, process: Process, number: int) -> None: ...
     def app_decided(self, process: Process, output: AppOutput) -> None: ...
     def app_connected(self, process: Process) -> None: ...
+    def app_believed(self, process: Process, number: int, connected: Connected) -> None: ...
+    def chats_released(self, process: Process) -> None: ...
     def timer_fires(self, process: Process, late_s: float) -> None: ...
     def sealed(self, process: Process | None, key: bytes, nonce: bytes, frame: bytes) -> None: ...
     def opened(self, process: Process | None, kind: int, missing: int) -> None: ...
@@ -87,6 +93,7 @@ def _install() -> None:
     _hook_membership()
     _hook_secrets()
     _hook_sessions()
+    _hook_proofs()
 
 
 def _leave_out() -> None:
@@ -258,3 +265,24 @@ def _hook_sessions() -> None:
 
     ControlWriter.tag = tag  # type: ignore[method-assign]
     ControlReader.open = open_item  # type: ignore[method-assign, assignment]
+
+
+def _hook_proofs() -> None:
+    where: Any = client_session
+    real_complete, real_release = where.complete_connect, NodeChats.release_resumes
+
+    def complete_connect(challenge: Any, ephemeral: Any, connect: Any, connected: Connected) -> Any:
+        keys = real_complete(challenge, ephemeral, connect, connected)
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.app_believed(process, SERVED.get().number, connected)
+        return keys
+
+    def release_resumes(self: NodeChats, now: float) -> None:
+        process = CURRENT.get()
+        if _listener is not None and process is not None:
+            _listener.chats_released(process)
+        real_release(self, now)
+
+    where.complete_connect = complete_connect
+    NodeChats.release_resumes = release_resumes  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from hermes_core.crypto.secret import SecretBytes
     from hermes_core.endpoint.output import AppOutput
+    from hermes_core.protocol.session import Connected
     from hermes_core.relay.output import NodeOutput
     from hermes_node.keystore import Keystore
     from tests.simulation.instruments import ControlPlace
@@ -34,6 +35,12 @@ class Invariant:
     def app_decided(self, process: Process, output: AppOutput) -> None: ...
     def app_connected(self, process: Process) -> None:
         """The chats of an app have a new stream; what is decided from here on is for it."""
+
+    def app_believed(self, process: Process, number: int, connected: Connected) -> None:
+        """An app takes this for its node's word, on the stream of this number."""
+
+    def chats_released(self, process: Process) -> None:
+        """What is known of a node's opening is known: its chats may go on."""
 
     def app_wrote(self, stream: SimStream, process: Process, messages: list[Any]) -> None:
         """As `written`, of an app."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hermes_core.keystore.lineage import MarkVerdict
+from hermes_core.keystore.lineage import MarkVerdict, judge_mark
 from hermes_core.keystore.mark import read_mark
 from hermes_core.keystore.rollback import parse_rollback
 from hermes_core.protocol.session import Connect, Connected
@@ -42,7 +42,10 @@ class MarksAreJudged(Invariant):
             if not mark:
                 continue
             node_key, held = read_mark(message.mark).node_key, read_mark(mark)
-            if self._keystores[process.name].foresee(held, node_key) is MarkVerdict.ROLLED_BACK:
+            keystore = self._keystores[process.name]
+            lineage = keystore._begun.lineage
+            keys = {node_key} | lineage.former_keys
+            if judge_mark(lineage, keystore.mark.commit_counter, keys, held)[0] is MarkVerdict.ROLLED_BACK:
                 self.violate(
                     f"{process.name} took in {stream.dialler.name}, whose mark of commit {held.commit_counter} it did not judge"
                 )

@@ -1,15 +1,23 @@
-"""Mutants in the tags of control messages: what a receiver does not check, somebody in the middle makes use of."""
+"""Mutants in proofs and tags: what a receiver does not check, somebody in the middle makes use of."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hermes_core.crypto.encoding import u8, u64
+from hermes_client.session import HomeSession
+from hermes_core.crypto import labels
+from hermes_core.crypto.encoding import lp, u8, u64
 from hermes_core.crypto.hashing import compute_tag
-from hermes_core.session import control
+from hermes_core.protocol.messages import Closed
+from hermes_core.protocol.session import Connect
+from hermes_core.relay.session import Session
+from hermes_core.relay.sessions import Sessions
+from hermes_core.session import connect, control
 from hermes_core.session.canonical import CONTROL, encode_control
 from hermes_core.session.control import ControlReader, Tagged
 from tests.simulation.invariants.controls import ControlsCountAsSent
+from tests.simulation.invariants.ends import EndsSayWhy
+from tests.simulation.invariants.proofs import BothSidesProved
 from tests.simulation.mutants.mutant import Catalogue, Patches, Room
 
 SESSIONS = Catalogue(Room.CORE)
@@ -75,3 +83,77 @@ def _(patches: Patches) -> None:
 )
 def _(patches: Patches) -> None:
     _place_with(patches, controls=True, sealed=False)
+
+
+# before there are tags
+
+
+@SESSIONS.add(
+    "connected-unverified",
+    "A client goes on with a Connected whose signature it did not check.",
+    BothSidesProved.name,
+    starts_at=25,
+)
+def _(patches: Patches) -> None:
+    def verify_signature(key: bytes, data: bytes, signature: bytes) -> None:
+        if not data.startswith(lp(labels.CONNECTED)):
+            former(key, data, signature)
+
+    former = patches.set(connect, "verify_signature", verify_signature)
+
+
+@SESSIONS.add(
+    "challenge-serves-twice",
+    "A challenge that was answered can be answered again on its stream.",
+    BothSidesProved.name,
+    starts_at=16,
+)
+def _(patches: Patches) -> None:
+    def receive(self: Sessions, stream: Any, message: Any, now: float) -> None:
+        session = self._sessions.get(stream)
+        if session is not None and session.link is not None and isinstance(message, Connect) and not session.ending:
+            session.wipe()
+            self._apps = {app_id: known for app_id, known in self._apps.items() if known is not session}
+            self._unproven += 1
+            self._prove(session, message, now)
+        else:
+            former(self, stream, message, now)
+
+    def forget_question(self: Sessions, session: Session) -> None:
+        if session.stream not in self._sessions:
+            forget(self, session)
+
+    former = patches.set(Sessions, "receive", receive)
+    forget = patches.set(Sessions, "_forget_question", forget_question)
+
+
+@SESSIONS.add(
+    "believed-before-proof",
+    "A client believes what it was told of its chats before its node had proved who it is.",
+    EndsSayWhy.name,
+    starts_at=18,
+)
+def _(patches: Patches) -> None:
+    async def read_first(self: HomeSession, kind: type[Any]) -> Any:
+        real_read = self._stream.read
+
+        async def read() -> Any:
+            batch = await real_read()
+            while batch and isinstance(batch[0], Closed):
+                vars(self).setdefault("_told", []).extend(batch)
+                batch = await real_read()
+            return batch
+
+        vars(self._stream)["read"] = read
+        try:
+            return await former(self, kind)
+        finally:
+            del vars(self._stream)["read"]
+
+    async def serve(self: HomeSession, *args: Any) -> None:
+        for message in vars(self).pop("_told", ()):
+            self._driver.receive(message)
+        await former_serve(self, *args)
+
+    former = patches.set(HomeSession, "_read_first", read_first)
+    former_serve = patches.set(HomeSession, "serve", serve)

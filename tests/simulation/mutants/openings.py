@@ -1,0 +1,50 @@
+"""Mutants in what a node makes of its opening: whether its keystore is the latest, and what time it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hermes_core.clock_check import ClockJudgement
+from hermes_core.keystore.lineage import MarkVerdict
+from hermes_core.keystore.rollback import RollbackSign
+from hermes_core.relay.resume_gate import ResumeGate
+from hermes_node.keystore import history
+from hermes_node.keystore import store as keystore_store
+from hermes_node.lifecycle import start
+from tests.simulation.invariants.clocks import TimeGoesOn
+from tests.simulation.invariants.floors import FloorsHold
+from tests.simulation.invariants.marks import MarksAreJudged
+from tests.simulation.invariants.openings import ResumesWait
+from tests.simulation.mutants.mutant import Catalogue, Patches, Room, do_nothing
+
+OPENINGS = Catalogue(Room.KEYSTORE)
+
+
+@OPENINGS.add("floor-ignored", "Nobody looks at the floor: a log that was cut is not noticed.", FloorsHold.name, starts_at=83)
+def _(patches: Patches) -> None:
+    patches.set(history, "judge_floor", do_nothing)
+
+
+@OPENINGS.add(
+    "lineage-forgotten",
+    "A mark of an opening that is not known is taken for somebody else's.",
+    MarksAreJudged.name,
+    starts_at=50,
+)
+def _(patches: Patches) -> None:
+    def judge(*args: Any) -> Any:
+        verdict, rollback = former(*args)
+        unknown = rollback is not None and rollback.sign is RollbackSign.UNKNOWN_OPENING
+        return (MarkVerdict.IGNORED, None) if unknown else (verdict, rollback)
+
+    former = patches.set(keystore_store, "judge_mark", judge)
+
+
+@OPENINGS.add("clock-believed", "A node believes its clock at its start.", TimeGoesOn.name, starts_at=24)
+def _(patches: Patches) -> None:
+    patches.set(start, "judge_clock", lambda wall_s, _last_seen_s: ClockJudgement(wall_s))
+
+
+@OPENINGS.add("witness-gate-open", "Chats go on at once, whatever a witness may know.", ResumesWait.name, starts_at=9)
+def _(patches: Patches) -> None:
+    patches.set(ResumeGate, "shut", do_nothing)
