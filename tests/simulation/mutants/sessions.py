@@ -114,7 +114,6 @@ def _(patches: Patches) -> None:
         if session is not None and session.link is not None and isinstance(message, Connect) and not session.ending:
             session.wipe()
             self._apps = {app_id: known for app_id, known in self._apps.items() if known is not session}
-            self._unproven += 1
             self._prove(session, message, now)
         else:
             former(self, stream, message, now)
