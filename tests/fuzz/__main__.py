@@ -15,6 +15,9 @@ from tests.fuzz import corpus
 
 ROOT = Path(__file__).parents[2]
 FINDINGS = ROOT / "build" / "fuzz"
+INSTRUMENTED = ["hermes_core", "hermes_wire", "hermes_node.admin.bodies", "hermes_node.keystore.history"]
+MAX_LEN = 8192
+"""Longer than the longest seed: the fuzzer would cut it off, and an offer has two keys of ML-KEM-768."""
 
 
 def main(arguments: list[str]) -> int:
@@ -45,13 +48,14 @@ def fuzz(target: str, seconds: int) -> int:
     except ImportError:
         print("atheris is missing: pip install -e '.[fuzz]'", file=sys.stderr)
         return 2
-    with atheris.instrument_imports(include=["hermes_core", "hermes_wire"]):
-        from tests.fuzz import parsers, targets
-    run = {**targets.TARGETS, **parsers.TARGETS}[target]
+    with atheris.instrument_imports(
+        include=["hermes_core", "hermes_wire", "hermes_node.admin.bodies", "hermes_node.keystore.history"]
+    ):
+        run = corpus.load_targets()[target]
     FINDINGS.mkdir(parents=True, exist_ok=True)
     folder = corpus.CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
-    limits = [f"-max_total_time={seconds}", "-max_len=2048", "-timeout=10", "-rss_limit_mb=2048"]
+    limits = [f"-max_total_time={seconds}", f"-max_len={MAX_LEN}", "-timeout=10", "-rss_limit_mb=2048"]
     atheris.Setup(["fuzz", *limits, f"-artifact_prefix={FINDINGS}/{target}-", "-print_final_stats=0", str(folder)], run)
     atheris.Fuzz()
     return 0

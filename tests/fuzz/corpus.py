@@ -6,20 +6,22 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 CORPUS = Path(__file__).with_name("corpus")
 
 
 def load_targets() -> dict[str, Callable[[bytes], None]]:
-    from tests.fuzz import parsers, targets
+    from tests.fuzz import disk, parsers, sessions, targets
 
-    return {**targets.TARGETS, **parsers.TARGETS}
+    return {**targets.TARGETS, **parsers.TARGETS, **sessions.TARGETS, **disk.TARGETS}
 
 
 def list_targets() -> list[str]:
     return [
         "header", "open", "content", "offer", "answer", "resume", "payload", "client-batch", "server-batch", "peer-batch",
-        "gossip", "join", "record", "keystore-header",
+        "gossip", "join", "admin", "record", "keystore-header", "connect", "connected", "peer-handshake", "control", "mark",
+        "floor", "history", "tombstone", "witness",
     ]  # fmt: skip  # named here, so that atheris can instrument what the targets import
 
 
@@ -37,24 +39,19 @@ def write_seeds() -> None:
 
 def make_seeds() -> dict[str, list[bytes]]:
     """One authentic input or more for every target."""
-    from hermes_core.ids import NodeId, derive_app_id
-    from hermes_core.mesh.messages import DirectoryEntry, Hello, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+    from tests.fuzz import disk, sessions
+
+    return {**_make_channel_seeds(), **_make_wire_seeds(), **_make_record_seeds(), **sessions.make_seeds(), **disk.make_seeds()}
+
+
+def _make_channel_seeds() -> dict[str, list[bytes]]:
     from hermes_core.protocol import payload
-    from hermes_core.protocol.messages import PathState, Sealed
-    from hermes_core.protocol.session import Challenge, Connect, Heartbeat
     from hermes_core.ratchet.padding import pad
-    from hermes_wire.app import build_client_batch, build_server_batch
-    from hermes_wire.peer import build_gossip, build_join, build_peer_batch
     from tests.fuzz import targets
-    from tests.unit.hermes_core.ratchet.pairs import ALICE, CHAT
+    from tests.unit.hermes_core.ratchet.pairs import ALICE
 
     frames = list(targets.AUTHENTIC)
     offer = targets.encode_statement(targets.OFFER, ALICE.public_key, b"")
-    node = NodeDescriptor(NodeId("hermes-0"), ALICE.public_key, "127.0.0.1:7443", 3, "0.1.0", bytes(64))
-    entry = DirectoryEntry(node.node_id, 3, 1, frozenset({derive_app_id(ALICE.public_key)}))
-    update = MembershipUpdate((MemberClaim(node, MemberState.ALIVE, 3),), (entry,))
-    hello = Hello(node, bytes(32), bytes(32), b"\x01")
-    records = json.loads((CORPUS.parents[1] / "vectors" / "record.json").read_text())
     return {
         "header": frames[:2],
         "open": frames[:3] + frames[-1:],
@@ -63,25 +60,65 @@ def make_seeds() -> dict[str, list[bytes]]:
         "answer": [targets.encode_statement(targets.OFFER, ALICE.public_key, bytes(32))],
         "resume": [targets.encode_claims(targets.LEG_CLAIMS), targets.encode_claims(targets.LEG_CLAIMS * 2)],
         "payload": [payload.encode_data(1, frames[0]), payload.encode_ack(7, 1, bytes(16))],
-        "client-batch": [
-            build_client_batch(
-                [Connect(ALICE.public_key, bytes(32), bytes(32), 1, 1, bytes(64)), Sealed(frames[0])]
-            ).SerializeToString(),
-            build_client_batch([Heartbeat(1, reply=False)]).SerializeToString(),
-        ],
+    }
+
+
+def _make_wire_seeds() -> dict[str, list[bytes]]:
+    """Every message in every batch that may carry it, control messages with tags (of a session that nobody has)."""
+    from google.protobuf.json_format import MessageToJson
+    from google.protobuf.message import Message
+
+    from hermes_core.keystore.mark import encode_mark
+    from hermes_core.protocol.messages import Sealed
+    from hermes_core.protocol.session import Heartbeat
+    from hermes_core.protocol.validate import MIN_SEALED_BYTES
+    from hermes_proto.v2 import admin_pb2
+    from hermes_wire.app import build_client_batch, build_server_batch
+    from hermes_wire.peer import build_gossip, build_join, build_peer_batch
+    from tests.fuzz import sessions
+    from tests.support.control_samples import CONTROL_SAMPLES
+    from tests.support.sessions import make_control_pair
+
+    tagged = dict(zip(CONTROL_SAMPLES, make_control_pair(b"corpus")[0].tag(CONTROL_SAMPLES.values()), strict=True))
+    frame, heartbeat = Sealed(bytes(MIN_SEALED_BYTES)), Heartbeat(1, reply=False)
+    hello, proof = sessions.PEER_HANDSHAKE
+    of_both = ["Offer", "Answer", "Confirm", "Reject", "Resume"]
+    of_apps = [tagged[name] for name in (*of_both, "ClosedAck", "Delete", "FindApp")]
+    of_homes = [tagged[name] for name in (*of_both, "PathState", "Closed", "ErrorNotice", "AppFound", "NodeChange")]
+    of_peers = [tagged[name] for name in (*of_both, "PathState", "Closed", "ClosedAck", "ErrorNotice")]
+    of_gossip = [
+        hello,
+        proof,
+        heartbeat,
+        *(tagged[name] for name in ("MembershipUpdate", "HeldMark", "OwnMark", "ErrorNotice")),
+    ]
+    of_joins = [hello, proof, tagged["MembershipUpdate"], tagged["ErrorNotice"]]
+    mark = encode_mark(sessions.MARK)
+    witness = admin_pb2.ResumeWitness(node_id="hermes-0", live_chats=2, witness_id="00" * 16, digest="11" * 32, mark=mark)
+    bodies = (witness, admin_pb2.HandedBack(node_id="hermes-0", mark=mark))
+    batches: dict[str, list[Message]] = {
+        "client-batch": [build_client_batch(items) for items in ([sessions.CONNECT, frame, heartbeat], *_alone(of_apps))],
         "server-batch": [
-            build_server_batch(
-                [Challenge(NodeId("hermes-0"), ALICE.public_key, bytes(32), bytes(32), b"\x01")]
-            ).SerializeToString(),
-            build_server_batch([PathState(CHAT, up=True)]).SerializeToString(),
+            build_server_batch(items)
+            for items in ([sessions.CHALLENGE, sessions.CONNECTED], [frame, heartbeat], *_alone(of_homes))
         ],
-        "peer-batch": [build_peer_batch([Sealed(frames[0]), PathState(CHAT, up=False)]).SerializeToString()],
-        "gossip": [build_gossip(update).SerializeToString()],
-        "join": [build_join(hello).SerializeToString(), build_join(update).SerializeToString()],
-        "record": [
-            bytes.fromhex(case[version])
-            for case in records["chat_records"]
-            for version in ("version_1", "version_2", "version_3")
-        ],
+        "peer-batch": [build_peer_batch(items) for items in ([hello, proof], [frame, heartbeat], *_alone(of_peers))],
+        "gossip": [build_gossip(item) for item in of_gossip],
+        "join": [build_join(item) for item in of_joins],
+    }
+    seeds = {target: [batch.SerializeToString() for batch in built] for target, built in batches.items()}
+    return {**seeds, "admin": [MessageToJson(body, indent=None).encode() for body in bodies]}
+
+
+def _alone(items: list[Any]) -> list[list[Any]]:
+    """Each in a batch of its own: what reads the next one is reached whatever happens to it."""
+    return [[item] for item in items]
+
+
+def _make_record_seeds() -> dict[str, list[bytes]]:
+    records = json.loads((CORPUS.parents[1] / "vectors" / "record.json").read_text())
+    versions = ("version_1", "version_2", "version_3")
+    return {
+        "record": [bytes.fromhex(case[version]) for case in records["chat_records"] for version in versions],
         "keystore-header": [bytes.fromhex(records["header"]["raw"])],
     }

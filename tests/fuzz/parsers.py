@@ -1,4 +1,4 @@
-"""Fuzz targets for everything else that is parsed from outside: hop payloads, protobuf batches, sealed records, headers.
+"""Fuzz targets for everything else that is parsed from outside: hop payloads, protobuf batches, admin bodies, sealed records.
 
 A parser of the wire raises ProtocolError only, one of the disk KeystoreError only; what it accepts it can write again.
 """
@@ -10,13 +10,14 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from hermes_core.errors import KeystoreError, ProtocolError
+from hermes_core.errors import ErrorCode, KeystoreError, ProtocolError
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.keystore.header import parse_header
 from hermes_core.protocol import payload
-from hermes_proto.v2 import app_router_pb2, node_mesh_pb2
-from hermes_wire.app import parse_client_batch, parse_server_batch
-from hermes_wire.peer import parse_gossip, parse_peer_batch
+from hermes_node.admin.bodies import read_body, read_handed_back, read_witness_id
+from hermes_proto.v2 import admin_pb2, app_router_pb2, node_mesh_pb2
+from hermes_wire.app import build_client_batch, build_server_batch, parse_client_batch, parse_server_batch
+from hermes_wire.peer import build_gossip, build_join, build_peer_batch, parse_gossip, parse_peer_batch
 
 
 def fuzz_payload(data: bytes) -> None:
@@ -31,7 +32,9 @@ def fuzz_payload(data: bytes) -> None:
         assert payload.encode_ack(*payload.parse_ack(data)) == data
 
 
-def _fuzz_message(message_type: type[Message], parse: Callable[[Any], object]) -> Callable[[bytes], None]:
+def _fuzz_message(
+    message_type: type[Message], parse: Callable[[Any], Any], build: Callable[[Any], Message]
+) -> Callable[[bytes], None]:
     def fuzz(data: bytes) -> None:
         message = message_type()
         try:
@@ -39,11 +42,25 @@ def _fuzz_message(message_type: type[Message], parse: Callable[[Any], object]) -
         except DecodeError:  # gRPC refuses it before Hermes sees it
             return
         try:
-            parse(message)
+            parsed = parse(message)
         except ProtocolError:
             return
+        assert parse(message_type.FromString(build(parsed).SerializeToString())) == parsed
 
     return fuzz
+
+
+def fuzz_admin(data: bytes) -> None:
+    """The body of POST /resume, or of POST /resume/mark."""
+    for body in (admin_pb2.ResumeWitness(), admin_pb2.HandedBack()):
+        try:
+            read_body(data, body)
+            read_handed_back(body.mark)
+            if isinstance(body, admin_pb2.ResumeWitness):
+                read_witness_id(body)
+        except ProtocolError as error:
+            if error.code is not ErrorCode.INVALID_FRAME:  # it would be answered as a defect of the node
+                raise AssertionError(error) from error
 
 
 def fuzz_record(data: bytes) -> None:
@@ -67,11 +84,12 @@ def fuzz_keystore_header(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "payload": fuzz_payload,
-    "client-batch": _fuzz_message(app_router_pb2.ClientBatch, parse_client_batch),
-    "server-batch": _fuzz_message(app_router_pb2.ServerBatch, parse_server_batch),
-    "peer-batch": _fuzz_message(node_mesh_pb2.PeerBatch, parse_peer_batch),
-    "gossip": _fuzz_message(node_mesh_pb2.GossipMessage, parse_gossip),
-    "join": _fuzz_message(node_mesh_pb2.JoinMessage, parse_gossip),
+    "client-batch": _fuzz_message(app_router_pb2.ClientBatch, parse_client_batch, build_client_batch),
+    "server-batch": _fuzz_message(app_router_pb2.ServerBatch, parse_server_batch, build_server_batch),
+    "peer-batch": _fuzz_message(node_mesh_pb2.PeerBatch, parse_peer_batch, build_peer_batch),
+    "gossip": _fuzz_message(node_mesh_pb2.GossipMessage, parse_gossip, build_gossip),
+    "join": _fuzz_message(node_mesh_pb2.JoinMessage, parse_gossip, build_join),
+    "admin": fuzz_admin,
     "record": fuzz_record,
     "keystore-header": fuzz_keystore_header,
 }

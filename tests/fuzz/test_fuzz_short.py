@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hermes_core.mesh.messages import Hello, Proof
+from hermes_core.protocol.messages import Sealed
+from hermes_core.protocol.session import Challenge, Connect, Connected, Heartbeat
+from hermes_core.session.canonical import CONTROL
+from hermes_core.session.control import Tagged
+from hermes_proto.v2 import app_router_pb2, node_mesh_pb2
+from hermes_wire.app import parse_client_batch, parse_server_batch
+from hermes_wire.peer import parse_gossip, parse_peer_batch
 from tests.fuzz import corpus
 
 TARGETS = corpus.load_targets()
@@ -39,6 +49,26 @@ def test_the_corpus_holds_the_authentic_inputs() -> None:
     """If this fails the formats changed: `python -m tests.fuzz --seed-corpus`."""
     for target, seeds in corpus.make_seeds().items():
         assert set(seeds) <= set(corpus.read_corpus(target)), target
+
+
+def test_every_message_has_a_seed_and_every_control_message_one_with_a_tag() -> None:
+    seeds = corpus.make_seeds()
+    parsers: dict[str, tuple[Any, Any]] = {
+        "client-batch": (app_router_pb2.ClientBatch, parse_client_batch),
+        "server-batch": (app_router_pb2.ServerBatch, parse_server_batch),
+        "peer-batch": (node_mesh_pb2.PeerBatch, parse_peer_batch),
+        "gossip": (node_mesh_pb2.GossipMessage, lambda message: [parse_gossip(message)]),
+        "join": (node_mesh_pb2.JoinMessage, lambda message: [parse_gossip(message)]),
+    }
+    found = [
+        item
+        for target, (message_type, parse) in parsers.items()
+        for seed in seeds[target]
+        for item in parse(message_type.FromString(seed))
+    ]
+    assert {type(item.message) for item in found if type(item) is Tagged} == set(CONTROL)
+    untagged = {Sealed, Heartbeat, Challenge, Connect, Connected, Hello, Proof}
+    assert {type(item) for item in found if type(item) is not Tagged} == untagged
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
