@@ -140,6 +140,7 @@ def make_seeds() -> dict[str, list[bytes]]:
         "history": [
             encode_rows([encode_lineage(lineage), b"", floor_key], floors[1]),
             encode_rows([encode_lineage(lineage), waiting, floor_key], floors[2]),
+            encode_rows([encode_lineage(lineage)[:-1], b"", floor_key], floors[1]),  # cut off before the last length
             encode_rows([b"", b"", b""], b""),
         ],
         "tombstone": [encode_tombstone(Tombstone(ChatId(bytes(16)), notices, 1_700_000_000))],
