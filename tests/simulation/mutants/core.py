@@ -115,7 +115,7 @@ def _(patches: Patches) -> None:
     former = patches.set(AppHop, "connect", connect)
 
 
-@CORE.add("gap-followed", "A receiver steps over positions that are missing on a hop.", HopsKeepTheOrder.name, starts_at=2423)
+@CORE.add("gap-followed", "A receiver steps over positions that are missing on a hop.", HopsKeepTheOrder.name, starts_at=4999)
 def _(patches: Patches) -> None:
     def open_frame(self: Channel, frame: bytes, now: float, **more: Any) -> bytes:
         epoch = self.epochs.current

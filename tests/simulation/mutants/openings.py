@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from hermes_core import clock_peers
 from hermes_core.clock_check import ClockJudgement
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.rollback import RollbackSign
 from hermes_core.relay.resume_gate import ResumeGate
 from hermes_node.keystore import history
 from hermes_node.keystore import store as keystore_store
-from hermes_node.lifecycle import start
 from tests.simulation.invariants.clocks import TimeGoesOn
 from tests.simulation.invariants.floors import FloorsHold
 from tests.simulation.invariants.marks import MarksAreJudged
@@ -42,7 +42,7 @@ def _(patches: Patches) -> None:
 
 @OPENINGS.add("clock-believed", "A node believes its clock at its start.", TimeGoesOn.name, starts_at=24)
 def _(patches: Patches) -> None:
-    patches.set(start, "judge_clock", lambda wall_s, _last_seen_s: ClockJudgement(wall_s))
+    patches.set(clock_peers, "judge_clock", lambda wall_s, _last_seen_s, **_others: ClockJudgement(wall_s))
 
 
 @OPENINGS.add("witness-gate-open", "Chats go on at once, whatever a witness may know.", ResumesWait.name, starts_at=9)

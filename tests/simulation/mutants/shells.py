@@ -89,7 +89,7 @@ def _(patches: Patches) -> None:
     former = patches.set(ChatStore, "commit", commit)
 
 
-@SHELLS.add("commits-fail-unseen", "A commit that failed is taken for one that succeeded.", DiskAheadOfWire.name, starts_at=2)
+@SHELLS.add("commits-fail-unseen", "A commit that failed is taken for one that succeeded.", DiskAheadOfWire.name, starts_at=55)
 def _(patches: Patches) -> None:
     async def commit(self: ChatStore, output: Any) -> None:
         try:
@@ -144,7 +144,7 @@ def _(patches: Patches) -> None:
     "A timer that comes while a pass commits is set again, and late by then: under a slow disk none ever comes.",
     TimersCome.name,
     history="108baa8",
-    starts_at=73,
+    schedule="mended-no-timer-comes-on-a-slow-disk.json",
 )
 def _(patches: Patches) -> None:
     def arm(self: ChatDriver) -> None:
