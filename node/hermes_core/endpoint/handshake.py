@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from hermes_core.endpoint.agreement import (
     ACTIVE,
@@ -26,6 +27,9 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, derive_app_id
 from hermes_core.protocol.messages import Answer, Confirm, Offer
 from hermes_core.ratchet.prepared import PreparedEpoch
+
+AWAY_PAUSE_MAX_S: Final = 20.0
+"""Between two offers to an app whose side of the chat is away."""
 
 
 class Handshake:
@@ -93,18 +97,23 @@ class Handshake:
             self._channels.abandon_offer()
             self._move(AgreementStep.YIELD, Wanted(self.state.wish, self.state.pause_s))
 
-    def repeat_later(self, now: float, at_least_s: float = 0.0) -> None:
-        """Our rekey came to nothing: offer it again after a pause, twice as long as the one before."""
+    def repeat_later(self, now: float, at_least_s: float = 0.0, *, away: bool = False) -> None:
+        """Our rekey came to nothing: offer it again after a pause, twice as long as the one before.
+
+        `away`: nobody is there to answer, which says nothing of their load: the pause stays short, so that they are not waited
+        for much longer than they are away.
+        """
         if isinstance(self.state, Offering):
             self._channels.abandon_offer()
             params = self._context.params
-            pause_s = min(max(2 * self.state.pause_s, params.rekey_retry_s), params.retransmit_max_s)
+            longest_s = min(AWAY_PAUSE_MAX_S, params.retransmit_max_s) if away else params.retransmit_max_s
+            pause_s = min(max(2 * self.state.pause_s, params.rekey_retry_s), longest_s)
             self._move(AgreementStep.PAUSE, Paused(self.state.wish, pause_s, now + max(pause_s, at_least_s)))
 
     def fail(self, code: ErrorCode, detail: str, now: float, at_least_s: float = 0.0) -> None:
         """Our offer was refused or not answered. The app hears of it; a rekey that the node asked for is tried again."""
         if isinstance(self.state, Offering) and (code is ErrorCode.ROUTE_UNAVAILABLE or self.state.wish is RekeyWish.NODE):
-            self.repeat_later(now, at_least_s)
+            self.repeat_later(now, at_least_s, away=code is ErrorCode.ROUTE_UNAVAILABLE)
         elif self.offering:
             self._channels.abandon_offer()
             self._move(AgreementStep.DROP, Active())  # not a first offer: with that the chat ends

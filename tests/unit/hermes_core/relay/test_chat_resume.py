@@ -373,6 +373,22 @@ def test_rolled_back_store_is_noticed_and_healed_by_a_rekey(nodes: int, victim: 
         assert world.chat_of(party, chat_id).state is ChatState.ACTIVE
 
 
+def test_a_cure_comes_soon_after_an_app_that_was_away_is_back() -> None:
+    """However long it was: nobody tells the other one when, so that it asks again and again, and not ever more rarely."""
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    world.cut("app-1", "node-1")
+    world.n.running.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
+    world.n.flush()
+    world.run()
+    world.pass_time(1175.0)
+    world.connect_app(world.b)
+    world.run()
+    world.pass_time(21.0)
+    talk(world, chat_id)
+
+
 def test_quarantined_chat_lets_nothing_through() -> None:
     world = HonestWorld(params=ChatParams(rekey_burst=1, rekey_refill_s=3600.0))
     chat_id = world.open_chat()
