@@ -110,10 +110,14 @@ class Epochs:
         self.dirty = True
 
     def agree(self, epoch: Epoch, now: float) -> None:
-        """`epoch`, the current or the pending one, is the highest that both ends hold: whatever comes next starts from it."""
+        """`epoch`, the current or the pending one, is the highest that both ends hold: whatever comes next starts from it.
+
+        But for one that was answered for on this stream: the peer made its claims before it had that answer.
+        """
         if epoch is self.pending:
             self.adopt(epoch, now)
-        self.drop_pending()
+        if self.pending is not None and not self.pending.in_step:
+            self.drop_pending()
         self.drop_old()  # what its frames carried is sent again
 
     def resume(self, epoch: Epoch, claim: EpochClaim) -> None:

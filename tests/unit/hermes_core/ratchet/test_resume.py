@@ -96,6 +96,22 @@ def test_a_resume_is_repeatable() -> None:
     assert (describe_state(pair.a), describe_state(pair.b)) == before
 
 
+@pytest.mark.parametrize("same_stream", [True, False])
+def test_claims_drop_a_pending_epoch_unless_it_was_answered_for_on_their_stream(same_stream: bool) -> None:
+    """The peer made them before it had the answer, and uses the epoch as soon as it has it."""
+    pair = make_ready_pair()
+    stale = pair.a.claims(BINDING)
+    answer, tag = pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
+    if not same_stream:
+        pair.b.leave_stream()
+    pair.b.resume(stale, BINDING, 0.0)
+    assert pair.b.pending_epoch == (2 if same_stream else 0)
+    confirm = pair.a.complete(answer, tag, 0.0)
+    if same_stream:
+        assert pair.b.check_confirm(2, confirm, 0.0)
+        assert pair.b.epoch == pair.a.epoch == 2
+
+
 def test_no_epoch_in_common() -> None:
     pair = make_ready_pair()
     stale = pair.a.claims(BINDING)
@@ -214,6 +230,8 @@ def test_a_higher_epoch_that_only_one_holds_is_dropped() -> None:
     pair = make_ready_pair()
     pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)  # the answer is lost
     assert len(pair.b.claims(BINDING)) == 2
+    pair.a.leave_stream()
+    pair.b.leave_stream()
     pair.resume()
     assert (pair.b.epoch, pair.b.pending_epoch) == (1, 0)
     exchange(pair, 1)
@@ -223,6 +241,8 @@ def test_different_pending_epochs_fall_back_to_the_one_in_use() -> None:
     pair = make_ready_pair()
     pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     pair.a.answer_offer(pair.b.start_offer(0.0), 0.0)
+    pair.a.leave_stream()
+    pair.b.leave_stream()
     pair.resume()
     assert (pair.a.epoch, pair.b.epoch, pair.a.pending_epoch, pair.b.pending_epoch) == (1, 1, 0, 0)
     exchange(pair, 1)
