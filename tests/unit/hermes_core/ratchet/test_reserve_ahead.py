@@ -136,6 +136,7 @@ def test_an_outstanding_offer_does_not_survive_a_restart() -> None:
     pair.b.answer_offer(pair.a.start_offer(0.0), 0.0)
     pair.restart_a(pair.a.snapshot())
     assert not pair.a.offering
+    pair.b.leave_stream()
     pair.resume()
     assert (pair.b.epoch, pair.b.pending_epoch) == (1, 0)
     assert pair.b.open(pair.a.seal(b"x", 0.0), 0.0) == b"x"
