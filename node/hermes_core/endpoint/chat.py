@@ -34,6 +34,7 @@ from hermes_core.protocol.messages import (
     Sealed,
 )
 from hermes_core.protocol.timers import Timer, fire_due, next_due
+from hermes_core.ratchet.resume import STORES_DIFFER
 
 
 class AppChat:
@@ -183,7 +184,7 @@ class AppChat:
             self.hop.resume(resume.claims, now)
         except ProtocolError as error:
             self._refuse(error.code)
-            if error.code in {ErrorCode.ROLLBACK_DETECTED, ErrorCode.RATCHET_DESYNC}:
+            if error.code in STORES_DIFFER:
                 self._take_rollback(now)
 
     def _begin_leg_anew(self, now: float) -> None:

@@ -18,6 +18,8 @@ from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 
 MAX_CLAIMS: Final = 2
+STORES_DIFFER: Final = frozenset({ErrorCode.ROLLBACK_DETECTED, ErrorCode.RATCHET_DESYNC})
+"""Claims that do not fit because one of the two stores is not what it was: only new keys help, and they do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import DATA, parse_kind_and_seq
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.resume import STORES_DIFFER
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.handshake import Handshake
 from hermes_core.relay.hop import Hop
@@ -26,8 +27,6 @@ from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import ChatEnd, Standing
 
 _CURE: Final = "the chat must be rekeyed or deleted"
-STORES_DIFFER: Final = frozenset({ErrorCode.ROLLBACK_DETECTED, ErrorCode.RATCHET_DESYNC})
-"""Claims that do not fit because one of the two stores is not what it was: only new keys help, and they do."""
 
 
 class Chat:
