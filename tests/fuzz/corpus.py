@@ -90,7 +90,7 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
         hello,
         proof,
         heartbeat,
-        *(tagged[name] for name in ("MembershipUpdate", "HeldMark", "OwnMark", "ErrorNotice")),
+        *(tagged[name] for name in ("MembershipUpdate", "HeldMark", "OwnMark", "Clock", "ErrorNotice")),
     ]
     of_joins = [hello, proof, tagged["MembershipUpdate"], tagged["ErrorNotice"]]
     mark = encode_mark(sessions.MARK)

@@ -21,6 +21,8 @@ _BEGIN_SHARE: Final = 1 / 4
 _SPREAD_SHARE: Final = 1 / 2
 """And is spread over this part of it. What is left is for slices that are slower than was thought."""
 MAX_PAUSE_S: Final = 0.25
+_MAX_PAUSE_AFTER_SLOW_S: Final = 1.0
+"""After a slice that was slower than this, for a disk that hung once is no reason to leave deleted records in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class RotationTimer:
     def pause_s(self, took_s: float, records: int, now: float) -> float:
         """How long to let others go first after a slice that took `took_s`; `records` are still to be sealed anew.
 
-        As long as the slice took at least: half of the keystore's time is the chats'.
+        As long as the slice took at least, up to a bound: half of the keystore's time is the chats', and those that asked
+        while it took longer go before the next one anyway.
         """
         slices = max(1.0, records / SLICE_ROWS)
-        return max(took_s, min(MAX_PAUSE_S, (self._spread_until - now) / slices))
+        return max(min(took_s, _MAX_PAUSE_AFTER_SLOW_S), min(MAX_PAUSE_S, (self._spread_until - now) / slices))

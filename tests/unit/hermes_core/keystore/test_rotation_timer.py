@@ -68,6 +68,7 @@ def test_a_rotation_is_spread_but_ends_in_time_and_leaves_half_to_the_chats() ->
     assert timer.pause_s(0.01, slices * SLICE_ROWS, START) == pytest.approx(0.15)  # two of the ten minutes
     assert timer.pause_s(0.01, SLICE_ROWS, START) == MAX_PAUSE_S
     assert timer.pause_s(0.5, slices * SLICE_ROWS, START) == 0.5
+    assert timer.pause_s(20.0, slices * SLICE_ROWS, START) == 1.0  # the disk hung once
     assert timer.pause_s(0.01, slices * SLICE_ROWS, START + 301) == 0.01
 
 
