@@ -251,7 +251,7 @@ def restore_channel(case: dict[str, Any], *, direction: int, role: Role) -> Chan
         case["epoch"], role, *suite_and_hash(case), True, secret(bytes(32)), secret(bytes(32)),
         directions[0], directions[1], 0, 0,
     )  # fmt: skip
-    snapshot = ChannelSnapshot(KINDS[case["kind"]], Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS)
+    snapshot = ChannelSnapshot(KINDS[case["kind"]], Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS, None)
     identity = Identity.from_seed(secret(bytes(32)))
     return Channel.restore(
         snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams(), random=SYSTEM_RANDOM
@@ -312,7 +312,7 @@ def test_acks(case: dict[str, Any]) -> None:
             secret(bytes(32)), DirectionSnapshot(0, SecretBytes(32)), DirectionSnapshot(0, SecretBytes(32)), 0, 0,
         )  # fmt: skip
         snapshot = ChannelSnapshot(
-            ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS
+            ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS, None
         )
         identity = Identity.from_seed(secret(bytes(32)))
         channel = Channel.restore(

@@ -188,7 +188,7 @@ def encode_channel(channel: dict[str, Any], version: int) -> bytes:
     out += b"".join(encode_epoch(epoch, version) for epoch in epochs if epoch)
     seen = [bytes.fromhex(key_id) for key_id in channel["seen_ephemerals"]]
     out += struct.pack(">H", len(seen)) + b"".join(seen)
-    return out + struct.pack(">QQ", *channel["orders"]) if version >= 3 else out
+    return out + struct.pack(">QQB", *channel["orders"], channel["floor"]) if version >= 3 else out
 
 
 def encode_chat_record(record: dict[str, Any], version: int) -> bytes:
@@ -207,7 +207,7 @@ def fill(chat: dict[str, Any], version: int) -> dict[str, Any]:
     """What an older version does not hold, as docs/reference/keystore.md fills it."""
     filled = copy.deepcopy(chat)
     for side in filled["sides"] if version < 3 else ():
-        side["orders"] = [0, 0]
+        side |= {"orders": [0, 0], "floor": 0}
         for epoch in filter(None, (side["current"], side["pending"])):
             epoch["suite"] = classical_suite(epoch)
     if version > 1:
@@ -305,6 +305,7 @@ def random_channel(rng: random.Random) -> dict[str, Any]:
     }
     for epoch in filter(None, (channel["current"], channel["pending"])):
         epoch["suite"] = classical_suite(epoch) + later.choice((0, 2))
+    channel["floor"] = later.randrange(5)
     return channel
 
 

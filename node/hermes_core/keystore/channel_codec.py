@@ -26,12 +26,13 @@ VERSION_WITH_PENDING: Final = 2
 """From this record version on a channel has a pending epoch and every epoch its recv_proven."""
 
 VERSION_WITH_ORDERS: Final = 3
-"""From this record version on a channel has the highest orders of offers, and every epoch its suite."""
+"""From this record version on a channel has the highest orders of offers and a floor, and every epoch its suite."""
 
 _OLD_SUITES: Final = {DIGEST_BYTES[suite.hash_id]: suite for suite in (Suite.X25519_SHA256, Suite.X25519_SHA512)}
 """What an older version means: its hash shows in the length of the transcript hash."""
 _SUITES: Final = {suite.value: suite for suite in Suite}
 _KEY_LENGTHS: Final = (0, PUBLIC_KEY_BYTES)  # 0: the peer has not shown its key yet
+_NO_FLOOR: Final = 0
 _HAS_CURRENT: Final = 1
 _HAS_PENDING: Final = 2
 
@@ -65,6 +66,7 @@ def encode_channel(channel: ChannelSnapshot, parts: list[bytes | bytearray]) -> 
     parts.append(_SEEN_COUNT.pack(len(channel.seen_ephemerals)))
     parts += channel.seen_ephemerals
     parts.append(_ORDERS.pack(channel.orders.sent, channel.orders.seen))
+    parts.append(bytes((_NO_FLOOR if channel.floor is None else channel.floor,)))
 
 
 def parse_channel(reader: RecordReader, version: int) -> ChannelSnapshot:
@@ -82,14 +84,27 @@ def parse_channel(reader: RecordReader, version: int) -> ChannelSnapshot:
     (count,) = reader.unpack(_SEEN_COUNT)
     raw = reader.take(KEY_ID_BYTES * check_range(count, 0, MAX_SEEN_EPHEMERALS, "seen ephemerals"))
     seen = tuple(raw[at : at + KEY_ID_BYTES] for at in range(0, len(raw), KEY_ID_BYTES))
-    orders = _parse_orders(reader) if version >= VERSION_WITH_ORDERS else NO_ORDERS  # refuses nothing that is authentic
-    return ChannelSnapshot(_KINDS[kind], Party(local), Party(peer), peer_public_key, current, pending, seen, orders)
+    orders, floor = NO_ORDERS, None  # refuse nothing that is authentic
+    if version >= VERSION_WITH_ORDERS:
+        orders, floor = _parse_orders(reader), _parse_floor(reader)
+    return ChannelSnapshot(_KINDS[kind], Party(local), Party(peer), peer_public_key, current, pending, seen, orders, floor)
 
 
 def _parse_orders(reader: RecordReader) -> Orders:
     sent, seen = reader.unpack(_ORDERS)
     check_range(sent, 0, MAX_POSITION, "order sent")
     return Orders(sent, check_range(seen, 0, MAX_ORDER, "order seen"))
+
+
+def _parse_floor(reader: RecordReader) -> Suite | None:
+    (number,) = reader.take(1)
+    return None if number == _NO_FLOOR else _find_suite(number)
+
+
+def _find_suite(number: int) -> Suite:
+    if number not in _SUITES:
+        refuse_record("suite")
+    return _SUITES[number]
 
 
 def _encode_epoch(epoch: EpochSnapshot, parts: list[bytes | bytearray]) -> None:
@@ -135,9 +150,7 @@ def _parse_transcript_hash(reader: RecordReader, version: int) -> tuple[Suite, b
         transcript_hash = reader.take_short(tuple(_OLD_SUITES), "transcript hash")
         return _OLD_SUITES[len(transcript_hash)], transcript_hash
     (number,) = reader.take(1)
-    if number not in _SUITES:
-        refuse_record("suite")
-    suite = _SUITES[number]
+    suite = _find_suite(number)
     return suite, reader.take_short((DIGEST_BYTES[suite.hash_id],), "transcript hash")
 
 

@@ -60,6 +60,7 @@ class Channel:
         kem: Kem = ML_KEM_768,
         seen_ephemerals: tuple[bytes, ...] = (),
         orders: Orders = NO_ORDERS,
+        floor: Suite | None = None,
     ) -> None:
         """`peer_public_key` may be None until the first handshake brings it; `random` and `kem` give the ephemerals."""
         self.kind = kind
@@ -80,6 +81,7 @@ class Channel:
             kem=kem,
             seen=seen_ephemerals,
             orders=orders,
+            floor=floor,
         )
 
     # frames
@@ -307,6 +309,7 @@ class Channel:
             pending=pending,
             seen_ephemerals=self.negotiation.seen,
             orders=self.negotiation.orders,
+            floor=self.negotiation.floor,
         )
 
     @classmethod
@@ -336,6 +339,7 @@ class Channel:
             kem=kem,
             seen_ephemerals=snapshot.seen_ephemerals,
             orders=snapshot.orders,
+            floor=snapshot.floor,
         )
         channel.epochs.restore(snapshot.current, snapshot.pending)
         return channel

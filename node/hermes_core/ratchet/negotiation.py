@@ -39,11 +39,11 @@ class Negotiation:
     __slots__ = (
         "_context",
         "_epochs",
-        "_floor",
         "_identity",
         "_kem",
         "_random",
         "_suites",
+        "floor",
         "offer",
         "orders",
         "peer_public_key",
@@ -62,18 +62,19 @@ class Negotiation:
         kem: Kem,
         seen: tuple[bytes, ...],
         orders: Orders,
+        floor: Suite | None,
     ) -> None:
         self._context = context
         self._epochs = epochs
         self._identity = identity
         self._suites = suites
-        self._floor: Suite | None = None
         self._random = random
         self._kem = kem
         self.offer: OutstandingOffer | None = None
         self.peer_public_key = peer_public_key
         self.seen = seen
         self.orders = orders
+        self.floor = floor
 
     def start_offer(self, wall_s: float) -> KeyStatement:
         context = self._build_context(initiator=self._context.local, responder=self._context.peer)
@@ -198,11 +199,11 @@ class Negotiation:
     def keep_floor(self) -> None:
         """The channel is about to forget its epochs: what begins anew goes not below what they used either."""
         if self._epochs.current is not None:
-            self._floor = self._epochs.current.suite
+            self.floor = self._epochs.current.suite
 
     def _allowed(self) -> tuple[Suite, ...]:
         current = self._epochs.current
-        return allow_suites(self._suites, self._floor if current is None else current.suite)
+        return allow_suites(self._suites, self.floor if current is None else current.suite)
 
     def _refuse_stale_offer(self, offer: KeyStatement, epoch: int) -> None:
         """INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, OFFER_OUTDATED: what needs no cryptography to be refused."""

@@ -51,7 +51,8 @@ NO_ORDERS: Final = Orders(0, 0)
 class ChannelSnapshot:
     """One channel: its parties, the epoch in use, the pending one, and what must not be taken a second time.
 
-    That is key ids of ephemerals already seen (16 bytes each), and the orders of offers.
+    That is key ids of ephemerals already seen (16 bytes each), and the orders of offers. `floor`: the suite of an epoch that
+    was forgotten, below which the channel does not begin anew; None while none was.
     """
 
     kind: ChannelKind
@@ -62,6 +63,7 @@ class ChannelSnapshot:
     pending: EpochSnapshot | None
     seen_ephemerals: tuple[bytes, ...]
     orders: Orders
+    floor: Suite | None
 
 
 def wipe_epoch(epoch: EpochSnapshot) -> None:

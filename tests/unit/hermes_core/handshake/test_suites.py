@@ -162,6 +162,21 @@ def test_a_channel_that_begins_anew_does_not_begin_below_what_it_used() -> None:
     assert (pair.a.epoch, pair.a.suite, pair.b.suite) == (1, HYBRID_256, HYBRID_256)
 
 
+@pytest.mark.parametrize("used", [PLAIN_512, HYBRID_256])
+def test_a_channel_that_begins_anew_keeps_its_floor_over_a_restart_with_less(used: Suite) -> None:
+    pair = make_ends((used,), (used,))
+    pair.rekey()
+    pair.a.restart()
+    pair.b.restart()
+    for _ in range(2):  # nor does the second restart know less
+        pair.a, pair.b = change_suites(pair.a, PLAIN_256), change_suites(pair.b, PLAIN_256)
+    lowered = make_pair(suites=(PLAIN_256,))
+    refuse(pair.b, ErrorCode.UNSUPPORTED, lambda: pair.b.answer_offer(lowered.a.start_offer(0.0), 0.0))
+    assert pair.a.start_offer(0.0).suites == bytes([used])
+    pair.rekey()
+    assert (pair.a.epoch, pair.a.suite, pair.b.suite) == (1, used, used)
+
+
 def test_a_rekey_goes_up_and_the_claims_and_records_of_both_epochs_say_so() -> None:
     pair = make_ready_pair(suites=(PLAIN_256,))
     pair.a, pair.b = change_suites(pair.a, HYBRID_512), change_suites(pair.b, HYBRID_512)

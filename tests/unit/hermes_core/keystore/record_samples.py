@@ -45,6 +45,7 @@ def build_channel(rng: random.Random, kind: ChannelKind, first_version: bool = F
         pending=None if first_version else rng.choice((None, build_epoch(rng))),
         seen_ephemerals=tuple(rng.randbytes(16) for _ in range(rng.randrange(4))),
         orders=NO_ORDERS if first_version else Orders(rng.randrange(2**63), rng.randrange(2**62)),
+        floor=None if first_version else rng.choice((None, *Suite)),
     )
 
 

@@ -220,6 +220,7 @@ def channel_of(fields: dict[str, Any], version: int) -> ChannelSnapshot:
         None if first else epoch_of(fields["pending"], version),
         tuple(bytes.fromhex(key_id) for key_id in fields["seen_ephemerals"]),
         Orders(*fields["orders"]) if version >= 3 else NO_ORDERS,
+        Suite(fields["floor"]) if version >= 3 and fields["floor"] else None,
     )
 
 

@@ -76,6 +76,29 @@ def test_hops_are_hybrid_where_that_is_set_and_stay_so_over_a_restart_with_less(
     assert world.ledger.chats[chat_id].received == {"app-1": 1}
 
 
+def test_a_hop_that_begins_anew_goes_not_below_what_it_used_over_a_restart_with_less() -> None:
+    hybrid = ChannelParams(suites=(HYBRID_512, PLAIN))
+    world = HonestWorld(params=ChatParams(channel=hybrid), app_params=AppParams(leg=hybrid))
+    chat_id = world.open_chat()
+    old = world.n.store.copy()
+    world.rekey(world.a, chat_id)
+    world.run()
+    world.kill(world.n)
+    world.n.store = old
+    world.n.start(world.now)
+    world.connect_nodes()
+    world.run()
+    for node in world.nodes.values():
+        assert [hop.channel.epoch for hop in world.chat_of(node, chat_id).hops if not hop.is_leg] == [0], "it begins anew"
+        node.params = replace(node.params, channel=ChannelParams(suites=(PLAIN,)))
+        world.kill(node)
+    for node in world.nodes.values():
+        world.revive(node)
+    world.pass_time(60.0)
+    assert {world.chat_of(node, chat_id).state for node in world.nodes.values()} == {ChatState.ACTIVE}
+    assert suites_of(world, chat_id) == ({HYBRID}, {HYBRID_512})
+
+
 def test_two_apps_without_a_suite_in_common_hear_it() -> None:
     world = HonestWorld(app_params=AppParams(end_to_end=ChannelParams(suites=(HYBRID,))))
     set_suites(world, apps=(PLAIN,))
