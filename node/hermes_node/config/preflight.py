@@ -13,6 +13,7 @@ from typing import Final
 
 from hermes_core.errors import ConfigError
 from hermes_node.config.addresses import Address, parse_address
+from hermes_node.config.file_modes import refuse_writable
 from hermes_node.config.sections import Config
 from hermes_node.errors import ListenError
 
@@ -48,9 +49,11 @@ def _read_some(path: str, field: str, size: int = 1) -> bytes | None:
     if not path:
         return None
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
+        found = Path(path).stat()
+        if not stat.S_ISREG(found.st_mode):
             _only_look(path, field)
             return None
+        refuse_writable(found, path, field)
         with Path(path).open("rb", buffering=0) as stream:
             return stream.read(size)
     except OSError as error:

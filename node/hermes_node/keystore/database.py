@@ -126,6 +126,7 @@ def check_files(path: Path) -> None:
         raise KeystoreIOError(f"cannot read {path}: {error.strerror}") from None
     check_regular(path, found)
     check_beside(wal_path(path))
+    check_beside(floor_path(path))
     size = found.st_size
     if size == 0:
         raise KeystoreTamperedError(f"{path} is empty")

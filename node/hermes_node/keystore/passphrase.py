@@ -10,6 +10,7 @@ from typing import Final
 
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import ConfigError
+from hermes_node.config.file_modes import refuse_writable
 from hermes_node.config.sources import PASSPHRASE_ENV
 
 MAX_PASSPHRASE_BYTES: Final = 4096
@@ -27,7 +28,8 @@ _AS_PLAIN: Final = "save it as plain UTF-8 without a byte order mark (`printf %s
 def read_passphrase(path: str, environment: MutableMapping[str, str]) -> SecretBytes:
     """From `path` when it is set, else from HERMES_KEYSTORE_PASSPHRASE, which is removed from the environment.
 
-    A pipe is read to its end. ConfigError names the setting. The environment's copy cannot be wiped; prefer the file.
+    A pipe is read to its end, a file that everybody may write is refused. ConfigError names the setting. The environment's copy
+    cannot be wiped; prefer the file.
     """
     text = environment.pop(PASSPHRASE_ENV, None)
     if path:
@@ -71,6 +73,7 @@ def _read_file(path: str) -> bytearray:
     buffer = bytearray(_LONGEST + 1)
     length = 0
     try:
+        refuse_writable(Path(path).stat(), path, _FIELD)
         with Path(path).open("rb", buffering=0) as stream:
             while length < len(buffer):
                 more = stream.readinto(memoryview(buffer)[length:])

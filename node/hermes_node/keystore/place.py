@@ -6,6 +6,7 @@ as durable.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -50,7 +51,10 @@ def resolve_path(path: Path) -> Path:
 
 
 def check_regular(path: Path, found: os.stat_result) -> None:
-    """KeystoreIOError unless `found` is a regular file with one name."""
+    """KeystoreIOError unless `found` is a regular file with one name, which not everybody may write.
+
+    Its group may: kubelet makes it so for every file of a volume with an fsGroup, whatever the file had before.
+    """
     if not stat.S_ISREG(found.st_mode):
         kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), "no regular file")
         cure = "set the path to the file itself, or move away what is in its place"
@@ -58,6 +62,9 @@ def check_regular(path: Path, found: os.stat_result) -> None:
     if found.st_nlink > 1:
         cure = "remove the other names (`find -samefile` shows them)"
         raise KeystoreIOError(f"{path} has {found.st_nlink} names, and a log of its own for each", cure=cure)
+    if found.st_mode & stat.S_IWOTH:
+        cure = "take that away (`chmod o-w`); on a volume that knows no modes, mount it with others (file_mode=0660, say)"
+        raise KeystoreIOError(f"everybody may write {path}", cure=cure)
 
 
 def check_beside(path: Path) -> None:
@@ -69,6 +76,15 @@ def check_beside(path: Path) -> None:
     except OSError as error:
         raise KeystoreIOError(f"cannot read {path}: {error.strerror}") from None
     check_regular(path, found)
+
+
+def close_to_others(*files: Path) -> None:
+    """What a copy or an unpacked backup let everybody read is owner's and group's alone again, where that can be had."""
+    for file in files:
+        with contextlib.suppress(OSError):  # not there, not ours, or on a volume that knows no modes
+            mode = stat.S_IMODE(file.stat().st_mode)
+            if mode & stat.S_IRWXO:
+                file.chmod(mode & ~stat.S_IRWXO)
 
 
 class OpenFiles:

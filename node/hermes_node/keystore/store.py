@@ -34,8 +34,8 @@ from hermes_node.keystore.database import (
 from hermes_node.keystore.erasure import erase_file
 from hermes_node.keystore.floor_file import FloorFile, read_floor
 from hermes_node.keystore.history import LINEAGE, ROLLBACK, History
-from hermes_node.keystore.lock import KeystoreLock, locked
-from hermes_node.keystore.place import OpenFiles, resolve_path
+from hermes_node.keystore.lock import KeystoreLock, lock_path, locked
+from hermes_node.keystore.place import OpenFiles, close_to_others, floor_path, resolve_path
 from hermes_node.keystore.rotating_file import RotatingFile
 from hermes_node.keystore.rows import Changes, apply_rows, read_record, read_rows
 from hermes_node.keystore.unsealing import Unsealed, verify_file
@@ -112,6 +112,7 @@ class Keystore(RotatingFile):
         now: Callable[[], float],
     ) -> Self:
         unsealed = verify_file(path, backend, connect)
+        close_to_others(path, wal_path(path), floor_path(path), lock_path(path))
         try:
             files = OpenFiles(path, wal_path(path))
             connection = open_for_writing(path, connect)

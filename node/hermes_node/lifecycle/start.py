@@ -27,6 +27,7 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address
 from hermes_node.config.core_params import build_chat_params, build_opening_params, build_session_params
+from hermes_node.config.file_modes import find_exposed
 from hermes_node.config.sections import Config
 from hermes_node.errors import NodeError
 from hermes_node.host import Host
@@ -217,6 +218,8 @@ def _tell_opened(context: StartContext, found: UnsealedNode) -> None:
     log.info("keystore_unsealed", generation=found.keystore.mark.generation, incarnation=found.stored.incarnation)
     if found.stored.created:
         log.info("identity_created")
+    for path in find_exposed(context.config):
+        log.warning("file_exposed", path=path, cure="chmod o-r; in a Kubernetes pod, defaultMode: 0440")
     if found.corrupt:
         log.error("chat_record_corrupt", count=found.corrupt)
         context.metrics.keystore.count_tamper(TamperKind.RECORD)

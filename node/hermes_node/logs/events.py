@@ -11,6 +11,7 @@ EVENTS: Final[dict[str, str]] = {
     "keystore_rotated": "Live records were re-sealed under a fresh generation key.",
     "keystore_wiped": "The keystore was erased on request.",
     "keystore_failed": "The volume failed on a commit; the node stops before anything uncommitted leaves it.",
+    "file_exposed": "Everybody on this machine may read a file of secrets: `path`.",
     "identity_created": "A new node identity was made and sealed.",
     "chats_restored": "Sealed chats are in memory and can be resumed.",
     "chat_record_corrupt": "A sealed record could not be read; its chat cannot be resumed.",

@@ -50,6 +50,8 @@ class Solo:
             self.admin = f"127.0.0.1:{free.getsockname()[1]}"
         (folder / "passphrase").write_bytes(PASSPHRASE)
         (folder / "token").write_text(TOKEN)
+        for name in ("passphrase", "token"):
+            (folder / name).chmod(0o440)
         settings: dict[str, dict[str, Any]] = {
             "node": {"id": "solo", "data_dir": str(folder)},
             "app": {"listen": "127.0.0.1:0"},
@@ -127,6 +129,16 @@ async def test_start_and_stop_are_told_in_this_order(solo: Solo) -> None:
         "node_stopping",
     ]
     await solo.expect_closed()
+
+
+async def test_a_file_of_secrets_that_everybody_may_read_is_one_warning(tmp_path: Path) -> None:
+    one = Solo(tmp_path)
+    (tmp_path / "passphrase").chmod(0o644)
+    await one.node.start()
+    await one.node.stop()
+    (told,) = [record for record in one.records if record["event"] == "file_exposed"]
+    assert (told["level"], told["path"]) == ("warning", str(tmp_path / "passphrase"))
+    assert "0440" in told["cure"]
 
 
 class Gate:

@@ -121,6 +121,14 @@ def test_missing_passphrase_file(tmp_path: Path) -> None:
     expect_failure(settings, tmp_path, 78, "CONFIG_INVALID", "keystore.passphrase_file")
 
 
+def test_files_that_everybody_may_write(tmp_path: Path) -> None:
+    settings, path = make_settings(tmp_path), make_keystore(tmp_path)
+    path.chmod(0o666)
+    expect_failure(settings, tmp_path, 74, "KEYSTORE_IO", "everybody may write", "chmod o-w")
+    (tmp_path / "passphrase").chmod(0o666)
+    expect_failure(settings, tmp_path, 78, "CONFIG_INVALID", "keystore.passphrase_file", "everybody may write", "chmod o-w")
+
+
 def test_empty_passphrase(tmp_path: Path) -> None:
     settings = make_settings(tmp_path)
     (tmp_path / "passphrase").write_bytes(b"\n")

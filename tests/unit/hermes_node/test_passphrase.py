@@ -114,7 +114,8 @@ class Breaking(io.BytesIO):
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_no_buffer_of_the_file_keeps_it(broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_buffer_of_the_file_keeps_it(broken: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "words").touch()
     made: list[bytearray] = []
 
     def make(length: int) -> bytearray:
@@ -124,7 +125,7 @@ def test_no_buffer_of_the_file_keeps_it(broken: bool, monkeypatch: pytest.Monkey
     monkeypatch.setattr(passphrase, "bytearray", make, raising=False)
     monkeypatch.setattr(Path, "open", lambda *_, **__: (Breaking if broken else io.BytesIO)(b"words"))
     with pytest.raises(ConfigError, match=r"Input/output") if broken else contextlib.nullcontext():
-        words = read_passphrase("words", {})
+        words = read_passphrase(str(tmp_path / "words"), {})
         assert words.buffer == b"words"
     assert len(made) == (1 if broken else 2)
     assert not any(map(any, made))
