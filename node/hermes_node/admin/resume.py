@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -30,6 +31,12 @@ from hermes_node.mesh.interface import Mesh
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import RollbackKind
 from hermes_proto.v2 import admin_pb2
+
+_ON_MARKS: Final = {
+    MarkVerdict.IGNORED: "the mark proves nothing: it is another node's, too old, or was judged before",
+    MarkVerdict.FINE: "this keystore has been where the mark is",
+    MarkVerdict.ROLLED_BACK: "the mark is of a later state of this keystore: every chat must be rekeyed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class ResumeAnswers:
             self.log.error("rollback_detected", reason=judged.detail)
             self.metrics.count_rollback(RollbackKind.WITNESS)
         if mark is not None and await self.openings.take_mark(mark) is MarkVerdict.ROLLED_BACK:
-            report.verdict, report.rolled_back = admin_pb2.ROLLED_BACK, len(now)
+            _tell_rolled_back(report, len(now))
         if mark is not None and not self.openings.rollback.ends_node:
             self.mesh.take_operator_answer(witness.unix_ms)
         self.log.info("resume_checked", verdict=judged.verdict.name, reason=judged.detail)
@@ -114,7 +121,9 @@ class ResumeAnswers:
         if not self.openings.rollback.ends_node:
             self.mesh.take_operator_answer(held.unix_ms)
         report = await self.report()
-        report.verdict = admin_pb2.ROLLED_BACK if verdict is MarkVerdict.ROLLED_BACK else admin_pb2.RESUMED
+        report.verdict, report.detail = admin_pb2.RESUMED, "" if mark is None else _ON_MARKS[verdict]
+        if verdict is MarkVerdict.ROLLED_BACK:
+            _tell_rolled_back(report, report.live_chats)
         self.log.info("mark_judged", verdict=verdict.name.lower())
         return report
 
@@ -136,6 +145,12 @@ class ResumeAnswers:
             open_id=mark.open_id.hex(),
             opening=self.mesh.opening.name.lower(),
         )
+
+
+def _tell_rolled_back(report: admin_pb2.ResumeReport, chats: int) -> None:
+    """A mark proved it: none of the chats that are held goes on as it was, whatever else was found."""
+    report.verdict, report.rolled_back = admin_pb2.ROLLED_BACK, chats
+    report.detail = _ON_MARKS[MarkVerdict.ROLLED_BACK]
 
 
 def _gather(keystore: Keystore, witness_id: bytes, now: Snapshot, fingerprint: str) -> Facts:

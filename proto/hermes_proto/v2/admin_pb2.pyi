@@ -224,7 +224,8 @@ Global___ResumeReport: _TypeAlias = ResumeReport  # noqa: Y015
 @_typing.final
 class HandedBack(_message.Message):
     """POST /resume/mark: what an outside witness holds of this node, when it sees it in another opening than it knows. Answered with
-    a ResumeReport whose verdict is ROLLED_BACK when the mark proves that, else RESUMED.
+    a ResumeReport whose verdict is ROLLED_BACK when the mark proves that (rolled_back: the chats that are held), else RESUMED;
+    detail says what the mark proved.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

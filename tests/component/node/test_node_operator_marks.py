@@ -69,9 +69,13 @@ async def test_chats_wait_for_the_operator_when_no_node_can_be_asked(tmp_path: P
                     assert before["opening"] == "waiting"
                     report = await hand_back(mesh, mark)
                     assert (report["verdict"], report["opening"]) == ("ROLLED_BACK", "verified")
+                    assert (report["rolled_back"], report["live_chats"]) == (1, 1)
+                    assert "later state" in report["detail"]
                     await wait_logged(node, "rollback_detected")
                     await first.wait_event(ChatRekeyed)
-                    assert (await hand_back(mesh, mark))["verdict"] == "RESUMED", "one rollback is judged once"
+                    again = await hand_back(mesh, mark)
+                    assert again["verdict"] == "RESUMED", "one rollback is judged once"
+                    assert (again["rolled_back"], "judged before" in again["detail"]) == (0, True)
                 await first.say(chat, b"on it goes")
                 await second.wait(lambda: second.contents()[-1:] == [b"on it goes"])
             finally:
@@ -88,7 +92,10 @@ async def test_what_the_node_did_not_sign_proves_nothing() -> None:
             own = parse_mark(await read_mark(mesh))
             ahead = KeystoreMark(own.generation, own.commit_counter + 1000)
             foreign = encode_mark(sign_mark(Identity.generate(), b"x" * 16, ahead))
-            assert (await hand_back(mesh, foreign))["verdict"] == "RESUMED"
+            report = await hand_back(mesh, foreign)
+            assert (report["verdict"], report["rolled_back"]) == ("RESUMED", 0)
+            assert "another node's" in report["detail"]
+            assert "has been" in (await hand_back(mesh, encode_mark(own)))["detail"]
             for wrong in (own.node_key + foreign[32:], foreign[:-1]):
                 body = admin_pb2.HandedBack(node_id=node.node_id, mark=wrong)
                 status, _ = await ask_admin(mesh, 0, "POST", "/resume/mark", body=body)

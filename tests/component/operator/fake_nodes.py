@@ -100,7 +100,8 @@ class FakeNodes:
                 answer = common | opening | {"resumed": disk.chats}
             case "POST /resume/mark":
                 verdict = disk.judge(json.loads(body)["mark"])
-                answer = common | opening | {"resumed": disk.chats, "verdict": verdict, "mark": disk.mark}
+                lost = {"rolled_back": disk.chats, "detail": "a later state"} if verdict == "ROLLED_BACK" else {}
+                answer = common | opening | {"resumed": disk.chats, "verdict": verdict, "mark": disk.mark} | lost
             case "POST /resume":
                 known = json.loads(body)["witness_id"] == disk.witness
                 verdict = "RESUMED" if known else "RECORDS_MISSING"

@@ -86,6 +86,8 @@ async def test_a_volume_that_was_put_back_is_noticed_by_what_the_operator_kept(
     await operated.one_pass()
     assert operated.condition("ResumeVerified")[0] == "False"
     assert operated.status()["lastResumeCheck"]["result"] == "fail"
+    told = next(member for member in operated.status()["members"] if member["pod"] == POD)
+    assert (told["resumeVerdict"], told["lostChats"], told["resumeDetail"]) == ("ROLLED_BACK", 4, "a later state")
     assert held(operated) == on_claim(operated) == newer, "what proved it stays until the node is well again"
     replace_pod(operated)
     await operated.one_pass()
