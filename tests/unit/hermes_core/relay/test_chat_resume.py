@@ -520,6 +520,43 @@ def test_rollback_found_on_the_tieline_is_told_to_an_app_that_had_resumed() -> N
     talk(world, chat_id)
 
 
+@pytest.mark.parametrize("away", ["nobody", "app-0", "app-1", "node-0"])
+def test_one_app_that_is_asked_for_new_keys_cures_both_sides(away: str) -> None:
+    """A node that hears of the other's rollback quarantines nothing of its own: the app over there is asked, whenever it comes.
+
+    A rekey takes both apps anyway, so that a second one to ask would cure nothing that the first does not.
+    """
+    world = HonestWorld()
+    chat_id = world.open_chat()
+    talk(world, chat_id)
+    if away == "node-0":
+        world.kill(world.n)
+    elif away != "nobody":
+        world.cut(away, away.replace("app", "node"))
+    world.run()
+    world.m.machine.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
+    world.m.flush()
+    with watch_seals(world.ledger):
+        if away != "node-0":
+            world.cut("node-0", "node-1")  # the other node claims again, and hears why that leads nowhere
+            world.connect_nodes()
+        world.pass_time(300.0)
+        assert (world.chat_of(world.m, chat_id).state is ChatState.ACTIVE) == (away == "nobody")
+        if away == "node-0":
+            world.n.start(world.now)
+            world.connect_nodes()
+        if away in {"node-0", "app-0"}:
+            world.connect_app(world.a)
+        elif away == "app-1":
+            world.connect_app(world.b)
+        world.spread_directory()
+        world.pass_time(30.0)
+        talk(world, chat_id)
+    assert not world.events_of(world.n, ChatQuarantined)
+    assert {world.chat_of(node, chat_id).state for node in world.nodes.values()} == {ChatState.ACTIVE}
+    assert {app.machine.chats[chat_id].end_to_end.epoch for app in world.apps.values()} == {2}, "one rekey, for all"
+
+
 @pytest.mark.parametrize("stage", range(24))
 @pytest.mark.parametrize("cut", [("app-0", "node-0"), ("node-0", "node-1"), ("app-1", "node-1")])
 def test_curing_rekey_that_is_interrupted_is_made_again(stage: int, cut: tuple[str, str]) -> None:
