@@ -55,21 +55,23 @@ class MeshDialer:
     async def link(self, descriptor: NodeDescriptor) -> None:
         """Hold both streams with a node until either ends."""
         async with self._channel(descriptor.address, descriptor.node_id) as channel:
-            async with asyncio.timeout(self._timeout_s):
-                gossip = gossip_stream(_open(channel, "Gossip"))
-                local, node_id = self._mesh.local, descriptor.node_id
-                peer = await dial_handshake(local, StreamKind.GOSSIP, node_id, gossip.send, gossip.receive)
-                route = RouteStream(_open(channel, "RouteChat"))
-                proved = await dial_handshake(local, StreamKind.ROUTE_CHAT, node_id, route.send_first, route.receive_first)
-            gossip.secure(peer.keys)
-            if proved.descriptor.node_key != peer.descriptor.node_key:
-                raise ProtocolError(ErrorCode.AUTH_FAILED, "two identities behind one address")
-            tasks = [
-                asyncio.create_task(GossipLink(peer.descriptor).run(gossip, self._mesh)),
-                asyncio.create_task(run_route(proved, route, self._mesh, self._chats)),
-            ]
+            gossip = gossip_stream(_open(channel, "Gossip"))
             try:
-                await _until_first_ends(tasks)
+                async with asyncio.timeout(self._timeout_s):
+                    local, node_id = self._mesh.local, descriptor.node_id
+                    peer = await dial_handshake(local, StreamKind.GOSSIP, node_id, gossip.send, gossip.receive)
+                    gossip.secure(peer.keys)
+                    route = RouteStream(_open(channel, "RouteChat"))
+                    proved = await dial_handshake(local, StreamKind.ROUTE_CHAT, node_id, route.send_first, route.receive_first)
+                if proved.descriptor.node_key != peer.descriptor.node_key:
+                    proved.keys.wipe()
+                    raise ProtocolError(ErrorCode.AUTH_FAILED, "two identities behind one address")
+                await _until_first_ends(
+                    [
+                        asyncio.create_task(GossipLink(peer.descriptor).run(gossip, self._mesh)),
+                        asyncio.create_task(run_route(proved, route, self._mesh, self._chats)),
+                    ]
+                )
             finally:
                 gossip.wipe()
 

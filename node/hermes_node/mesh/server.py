@@ -70,7 +70,11 @@ class MeshServer:
         async def serve() -> None:
             peer = await self._prove(StreamKind.ROUTE_CHAT, stream, served)
             if peer is not None:
-                self._mesh.admit(peer)
+                try:
+                    self._mesh.admit(peer)
+                except BaseException:
+                    stream.secure(peer.keys)  # nobody else has them: for last words with a tag, and to be wiped
+                    raise
                 await run_route(peer, stream, self._mesh, self._chats)
 
         await self._guard(stream, served, serve)
@@ -81,7 +85,7 @@ class MeshServer:
             return await accept_handshake(self._mesh.local, kind, names, stream.send_first, stream.receive_first)
 
     async def _guard(self, stream: MeshStream[Any], served: ServedStream, serve: Callable[[], Any]) -> None:
-        """Whatever ends a stream ends that stream only; the peer is told a protocol error."""
+        """Whatever ends a stream ends that stream only; the peer is told a protocol error, under a tag once it is proved."""
         try:
             await serve()
         except ProtocolError as error:

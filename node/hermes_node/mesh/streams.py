@@ -58,7 +58,7 @@ class MeshStream(Generic[T]):
         return message if self._keys is None else self._keys.reader.open(message)
 
     async def send_first(self, message: Any) -> None:
-        """Send one handshake message."""
+        """Send one handshake message, or the last one."""
         await self.send(message)
 
     async def receive_first(self) -> Any:
@@ -67,13 +67,19 @@ class MeshStream(Generic[T]):
 
 
 class RouteStream(MeshStream[list[PeerMessage]]):
-    """RouteChat: batches of frames; a handshake message travels as a batch of one. Tags are the sink's and the machine's."""
+    """RouteChat: batches of frames; a handshake message, or why a proved stream is refused, travels as a batch of one.
+
+    Between the two tags are the sink's and the machine's.
+    """
 
     def __init__(self, stream: ByteStream) -> None:
         super().__init__(stream, _encode_batch, _decode_batch)
 
+    async def send(self, message: list[PeerMessage]) -> None:
+        await self._stream.write(self._encode(message))
+
     async def send_first(self, message: Any) -> None:
-        await self.send([message])
+        await self.send([message] if self._keys is None else self._keys.writer.tag([message]))
 
     async def receive_first(self) -> Any:
         batch = await self.receive()

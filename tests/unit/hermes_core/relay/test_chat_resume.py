@@ -534,7 +534,7 @@ def test_one_app_that_is_asked_for_new_keys_cures_both_sides(away: str) -> None:
     elif away != "nobody":
         world.cut(away, away.replace("app", "node"))
     world.run()
-    world.m.machine.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
+    world.m.running.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
     world.m.flush()
     with watch_seals(world.ledger):
         if away != "node-0":

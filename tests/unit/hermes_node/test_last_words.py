@@ -1,0 +1,162 @@
+"""What a node says last on a proved stream has a tag; before the proof nothing can have one; keys go with the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable
+from typing import Any, cast
+
+import pytest
+
+from hermes_core.crypto.random import SYSTEM_RANDOM
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import NodeId
+from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.messages import MembershipUpdate
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.session.control import Tagged
+from hermes_core.session.join import PeerHandshake, StreamKind
+from hermes_core.session.keys import SessionKeys
+from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh import handshake
+from hermes_node.mesh.dialer import MeshDialer
+from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, dial_handshake
+from hermes_node.mesh.server import MeshServer
+from hermes_node.mesh.streams import MeshStream, RouteStream, gossip_stream, join_stream
+
+MAKE: dict[StreamKind, Any] = {
+    StreamKind.JOIN: join_stream,
+    StreamKind.GOSSIP: gossip_stream,
+    StreamKind.ROUTE_CHAT: RouteStream,
+}
+TOLD = ErrorNotice(ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, None, "no more nodes", 7)
+
+
+class End:
+    """One end of a stream in memory."""
+
+    def __init__(self, reads: asyncio.Queue[bytes | None], writes: asyncio.Queue[bytes | None]) -> None:
+        self._reads, self._writes = reads, writes
+
+    async def read(self) -> bytes | None:
+        return await self._reads.get()
+
+    async def write(self, data: bytes) -> None:
+        self._writes.put_nowait(data)
+
+    def end(self) -> None:
+        self._writes.put_nowait(None)
+
+    def peer_names(self) -> frozenset[str]:
+        return frozenset({"node-0"})
+
+
+class Full:
+    """A mesh that takes nobody in, and chats that nobody reaches."""
+
+    def __init__(self, name: str, identity: Identity | None = None) -> None:
+        identity = identity or Identity.generate()
+        told = sign_descriptor(identity, node_id=NodeId(name), address="127.0.0.1:1", incarnation=1, version="1")
+        self.local = NodeCredentials(identity, told, SYSTEM_RANDOM)
+
+    def admit(self, _peer: ProvedPeer) -> None:
+        raise ProtocolError(TOLD.code, TOLD.detail, retry_after_ms=TOLD.retry_after_ms)
+
+    def gossip_up(self, link: object) -> None:
+        self.admit(cast("ProvedPeer", link))
+
+    def gossip_down(self, link: object) -> None:
+        """Nothing was up."""
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[SessionKeys]:
+    """Every session's keys, of both ends."""
+    keys: list[SessionKeys] = []
+
+    class Noting(PeerHandshake):
+        def complete(self) -> SessionKeys:
+            keys.append(super().complete())
+            return keys[-1]
+
+    monkeypatch.setattr(handshake, "PeerHandshake", Noting)
+    return keys
+
+
+def is_wiped(keys: SessionKeys) -> bool:
+    return all(key._key._buffer is None for key in (keys.writer, keys.reader))
+
+
+def serve(kind: StreamKind) -> tuple[End, Awaitable[None]]:
+    there: asyncio.Queue[bytes | None] = asyncio.Queue()
+    back: asyncio.Queue[bytes | None] = asyncio.Queue()
+    log = EventLog(node_id="node-1", stream=io.StringIO())
+    server = MeshServer(mesh=cast("Any", Full("node-1")), chats=cast("Any", None), handshake_timeout_s=5.0, log=log)
+    handler = {StreamKind.JOIN: server.join, StreamKind.GOSSIP: server.gossip, StreamKind.ROUTE_CHAT: server.route_chat}[kind]
+    return End(back, there), handler(cast("Any", End(there, back)))
+
+
+@pytest.mark.parametrize("kind", list(StreamKind))
+async def test_last_words_on_a_proved_stream_have_its_tag(kind: StreamKind, made: list[SessionKeys]) -> None:
+    own, serving = serve(kind)
+    served = asyncio.ensure_future(serving)
+    stream: MeshStream[Any] = MAKE[kind](own)
+    peer = await dial_handshake(Full("node-0").local, kind, NodeId("node-1"), stream.send_first, stream.receive_first)
+    last = await stream.receive_first()
+    assert isinstance(last, Tagged), "said by whoever is in the middle"
+    assert peer.keys.reader.open(last) == TOLD
+    await served
+    assert [is_wiped(keys) for keys in made if keys is not peer.keys] == [True]
+
+
+@pytest.mark.parametrize("kind", list(StreamKind))
+async def test_before_the_proof_there_is_no_key_for_one(kind: StreamKind) -> None:
+    own, serving = serve(kind)
+    stream: MeshStream[Any] = MAKE[kind](own)
+    await stream.send_first(MembershipUpdate((), ()) if kind is not StreamKind.ROUTE_CHAT else TOLD)
+    await serving
+    assert isinstance(await stream.receive_first(), ErrorNotice)
+
+
+class Line:
+    """A connection whose streams are served by nodes with these identities, in the order of opening."""
+
+    def __init__(self, *identities: Identity) -> None:
+        self._identities = list(identities)
+        self.serving: list[asyncio.Future[None]] = []
+
+    def open(self, method: str) -> End:
+        there: asyncio.Queue[bytes | None] = asyncio.Queue()
+        back: asyncio.Queue[bytes | None] = asyncio.Queue()
+        kind = StreamKind.GOSSIP if method.endswith("Gossip") else StreamKind.ROUTE_CHAT
+        end = MAKE[kind](End(there, back))
+
+        async def accept() -> None:
+            local = Full("node-1", self._identities.pop(0)).local
+            names = frozenset({"node-0"})
+            await handshake.accept_handshake(local, kind, names, end.send_first, end.receive_first)
+
+        if self._identities:
+            self.serving.append(asyncio.ensure_future(accept()))
+        else:
+            back.put_nowait(None)
+        return End(back, there)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self.serving)
+
+
+@pytest.mark.parametrize("second", ["another identity", "nobody"])
+async def test_a_link_that_comes_to_nothing_leaves_no_key_of_either_stream(second: str, made: list[SessionKeys]) -> None:
+    line = Line(*(Identity.generate() for _ in range(2 if second == "another identity" else 1)))
+    mesh = Full("node-0")
+    dialer = MeshDialer(mesh=cast("Any", mesh), chats=cast("Any", None), connect=cast("Any", lambda *_: line), timeout_s=5.0)
+    theirs = Full("node-1").local.descriptor
+    with pytest.raises(ProtocolError) as caught:
+        await dialer.link(theirs)
+    wanted = ErrorCode.AUTH_FAILED if second == "another identity" else ErrorCode.ROUTE_UNAVAILABLE
+    assert caught.value.code is wanted
+    own = [keys for keys in made if is_wiped(keys)]
+    assert len(own) == len(made) / 2, "the other half are the other ends', which nobody wipes here"
