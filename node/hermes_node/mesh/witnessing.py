@@ -115,19 +115,21 @@ class Witnessing:
         self._check.note_counter(self._own.count_news(), now)
         self._check.handle_timer(now)
         save_at = self._keeper.next_timer()
-        if save_at is not None and save_at <= now:
-            self._save()
-        self._flush()
+        self._flush(save=save_at is not None and save_at <= now)
 
-    def _save(self) -> None:
+    def _save(self, names: tuple[NodeId, ...] | None) -> None:
+        """In one commit: marks of others, and the names of our witnesses when they are others."""
         changed = self._keeper.take_unsaved()
         puts = {(Table.MARK, key): encode_mark(mark) for key, mark in changed.items() if mark is not None}
+        if names is not None:
+            puts[Table.META, WITNESSES_KEY] = encode_witnesses(names)
         self._keep(puts, [(Table.MARK, key) for key, mark in changed.items() if mark is None])
 
-    def _flush(self) -> None:
+    def _flush(self, *, save: bool = False) -> None:
+        """`save`: marks that came have waited for a commit long enough."""
         output = self._check.take_output()
-        if output.remember is not None:
-            self._keep({(Table.META, WITNESSES_KEY): encode_witnesses(output.remember)}, ())
+        if save or output.remember is not None:
+            self._save(output.remember)
         if output.send_to:
             own = OwnMark(encode_mark(self._own.current_mark()))
             for node_id in output.send_to:

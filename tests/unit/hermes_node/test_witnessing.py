@@ -12,8 +12,9 @@ from hermes_core.ids import NodeId
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark, encode_mark, parse_mark, sign_mark
 from hermes_core.keystore.state import KeystoreMark
+from hermes_core.keystore.tables import Table
 from hermes_core.mesh.descriptor import sign_descriptor
-from hermes_core.mesh.mark_keeper import MarkKeeper
+from hermes_core.mesh.mark_keeper import SAVE_AFTER_S, MarkKeeper
 from hermes_core.mesh.messages import HeldMark, OwnMark
 from hermes_core.mesh.opening_check import SEND_EVERY_S, OpeningCheck, OpeningParams, OpeningState
 from hermes_node.logs.event_log import EventLog
@@ -70,6 +71,7 @@ class Scene:
     keystore: Keystore
     clock: Clock
     link: Link
+    kept: list[set[Table]]
 
     def run(self, seconds: float) -> list[int]:
         """As the mesh's driver does that has nothing else to do; the counters that were sent."""
@@ -85,18 +87,19 @@ class Scene:
 @pytest.fixture
 async def scene() -> Scene:
     clock, keystore = Clock(), Keystore()
+    kept: list[set[Table]] = []
     witnessing = Witnessing(
         check=OpeningCheck(OWN, (), OpeningParams(), clock.now),
         keeper=MarkKeeper((), 8),
         own=keystore,
-        keep=lambda puts, deletes: None,  # noqa: ARG005 - nothing is kept here
+        keep=lambda puts, deletes: kept.append({table for table, _ in (*puts, *deletes)}),
         now=clock,
         log=EventLog(node_id=OWN, stream=io.StringIO()),
     )
     descriptor = sign_descriptor(THEIRS, node_id=OTHER, address="a:1", incarnation=1, version="")
     link = Link(descriptor)
     link.sent = []
-    return Scene(witnessing, keystore, clock, link)
+    return Scene(witnessing, keystore, clock, link, kept)
 
 
 @pytest.mark.parametrize("held", [False, True], ids=["at rest", "while a mark waits for the disk"])
@@ -117,3 +120,16 @@ async def test_the_operators_word_lets_the_chats_go_on(scene: Scene) -> None:
     scene.witnessing.take_operator_answer()
     assert scene.witnessing.state is OpeningState.VERIFIED
     assert scene.keystore.resumed == 1
+
+
+async def test_names_of_witnesses_and_the_marks_that_wait_are_one_commit(scene: Scene) -> None:
+    scene.witnessing.linked(scene.link)
+    await scene.witnessing.receive(scene.link, OwnMark(MARK))
+    assert scene.kept == [], "it waits for others, or for its time"
+    scene.witnessing.update_members([OTHER])
+    assert scene.kept == [{Table.MARK, Table.META}]
+    scene.run(2 * SAVE_AFTER_S)
+    assert scene.kept == [{Table.MARK, Table.META}], "nothing is left to keep"
+    await scene.witnessing.receive(scene.link, OwnMark(encode_mark(sign_mark(THEIRS, b"t" * 16, KeystoreMark(1, 2)))))
+    scene.run(2 * SAVE_AFTER_S)
+    assert scene.kept[1:] == [{Table.MARK}]
