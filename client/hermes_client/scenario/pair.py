@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 
-from hermes_client.chat import Chat
+from hermes_client.chat import ORDERLY_ENDS, Chat
 from hermes_client.client import HermesClient
 from hermes_client.errors import ChatEndedError, ClientClosedError
 from hermes_client.scenario.delivery import Delivery
@@ -101,9 +101,14 @@ class ChatPair:
         await self.progress.wait_for(condition)
 
     async def wait_broken(self) -> None:
-        """Raise as soon as a promise is broken that no later message can mend."""
-        await self.progress.wait_for(lambda: bool(self.violations(complete=False)))
+        """Raise as soon as a promise is broken that no later message can mend, or either app was told that the chat failed.
+
+        The one that was told need not be the one that a step waits for: the other may be where nobody can tell it.
+        """
+        await self.progress.wait_for(lambda: bool(self.violations(complete=False) or self._failed()))
         self.check(complete=False)
+        for chat, reason in self._failed():
+            raise ChatEndedError(chat.chat_id, reason)
 
     def watch_path(self) -> Callable[[], Awaitable[None]]:
         """A function that returns once either app has noticed, since now, that the way to the other was gone."""
@@ -196,6 +201,10 @@ class ChatPair:
             task.cancel()
         await asyncio.gather(*self._receivers, return_exceptions=True)
 
+    def _failed(self) -> list[tuple[Chat, CloseReason]]:
+        chats = [end.chat for end in self.ends]
+        return [(chat, chat.ended) for chat in chats if chat.ended is not None and chat.ended not in ORDERLY_ENDS]
+
     async def _send_from(self, end: PairEnd, count: int, pace_s: float) -> None:
         for _ in range(count):
             await end.send_next()
@@ -207,7 +216,7 @@ class ChatPair:
                 end.arrived(content)
                 self.progress.notify()
         except (ChatEndedError, ClientClosedError):
-            pass  # the step that waits on this chat reports its end
+            pass  # `wait_broken` reports its end, or the step that waits on this chat
         self.progress.notify()
 
 
