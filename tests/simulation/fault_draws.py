@@ -15,7 +15,14 @@ FIRST_S: Final = 3.0
 LAST_S: Final = ACTIVE_S - 25.0
 SHORT_S: Final = (0.05, 0.5, 2.0, 6.0)
 LONG_S: Final = (0.5, 3.0, 8.0, 15.0, 22.0, 60.0)
-APART: Final = {"slow_disk": 0.25, "hostile_middle": 0.1, "roll_back_again": 0.06, "crash_loop": 0.06, "cut_log": 0.06}
+APART: Final = {
+    "slow_disk": 0.25,
+    "hostile_middle": 0.1,
+    "roll_back_again": 0.06,
+    "crash_loop": 0.06,
+    "cut_log": 0.06,
+    "wrong_clock": 0.06,
+}
 """The share of worlds with one of these, each drawn apart from all others, which stay what they were before there was this."""
 
 _WEIGHTS: Final = {
@@ -53,6 +60,7 @@ _AMOUNTS: Final[dict[str, tuple[float, ...]]] = {
     "roll_back_again": (2, 2, 3),
     "crash_loop": (1, 2, 4),
     "cut_log": (0.0, 0.5, 0.9, 1.0),
+    "wrong_clock": (40 * 86_400.0, 400 * 86_400.0, -400 * 86_400.0),
 }
 
 

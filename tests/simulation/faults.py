@@ -262,3 +262,9 @@ def set_clock(world: World, it: Fault) -> bool:
         machine.kill()
         world.after(it.for_s, world.start_node, machine)
     return True
+
+
+@fault
+def wrong_clock(world: World, it: Fault) -> bool:
+    """As `set_clock`, by so much that every chat would be over, or none ever."""
+    return bool(set_clock(world, it))

@@ -108,6 +108,11 @@ class Machine:
         return self.process is not None
 
     @property
+    def idle_timeout_s(self) -> float:
+        """How long its chats may be idle."""
+        return self._config.cleanup.idle_timeout_s
+
+    @property
     def serving(self) -> bool:
         return self.node is not None and isinstance(self.node._step, Serving)
 
@@ -204,12 +209,12 @@ class Machine:
             node_id=self.name,
             level="warning",
             stream=LogLines(lambda line: self._watch.logged(process.name, line)),
-            clock=self._wall,
+            clock=self.read_clock,
         )
         host = Host(
             random=DrawnBytes(self.draws, process.name),
             kem=CheapKem(),
-            wall=self._wall,
+            wall=self.read_clock,
             monotonic=self._loop.time,
             connect=self.volume.connect,
             build_backend=QuickBackend,
@@ -227,5 +232,6 @@ class Machine:
         self._watch.node_ended(self, process, *self.exit)
         self._die()
 
-    def _wall(self) -> float:
+    def read_clock(self) -> float:
+        """What its wall clock says."""
         return EPOCH_S + self.wall_offset_s + self._loop.time()

@@ -8,6 +8,7 @@ from tests.simulation.invariants.clocks import TimeGoesOn
 from tests.simulation.invariants.codes import NoHonestPartyIsAccused
 from tests.simulation.invariants.commits import DiskAheadOfWire
 from tests.simulation.invariants.controls import ControlsCountAsSent
+from tests.simulation.invariants.dates import NothingEndsEarly, UnknownAgesAreRenewed
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.floors import FloorsHold
 from tests.simulation.invariants.kept import CommittedIsKept
@@ -44,5 +45,7 @@ ALL: tuple[type[Invariant], ...] = (
     FloorsHold,
     ResumesWait,
     TimeGoesOn,
+    NothingEndsEarly,
+    UnknownAgesAreRenewed,
 )
 """The ledger (tests/simulation/ledger.py) holds the last one: exactly once, in order."""

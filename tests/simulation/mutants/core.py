@@ -105,7 +105,7 @@ def _(patches: Patches) -> None:
     "hop-nonce-not-moved",
     "An app goes on with the nonces of its chat's first stream.",
     NoHonestPartyIsAccused.name,
-    starts_at=1,
+    starts_at=3,
 )
 def _(patches: Patches) -> None:
     def connect(self: AppHop, home: HomeStream, now: float) -> None:
@@ -202,7 +202,7 @@ def _(patches: Patches) -> None:
     patches.set(Chat, "_HANDLERS", {**Chat._HANDLERS, PathState: receive_path})
 
 
-@CORE.add("former-link-ends-new", "The end of a node's former stream ends its new one.", PathsComeUp.name, starts_at=9)
+@CORE.add("former-link-ends-new", "The end of a node's former stream ends its new one.", PathsComeUp.name, starts_at=13)
 def _(patches: Patches) -> None:
     def node_linked(self: Sessions, stream: Any, node_id: Any, *proved: Any) -> None:
         sessions = dict(self._sessions)
@@ -260,7 +260,7 @@ def _(patches: Patches) -> None:
     patches.set(Tombstones, "add", add)
 
 
-@CORE.add("peers-untold", "A chat that an app deletes ends without a word to the other.", NothingRemains.name, starts_at=1)
+@CORE.add("peers-untold", "A chat that an app deletes ends without a word to the other.", NothingRemains.name, starts_at=18)
 def _(patches: Patches) -> None:
     patches.set(Tombstones, "add", do_nothing)
 

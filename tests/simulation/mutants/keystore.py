@@ -33,7 +33,7 @@ def _(patches: Patches) -> None:
     former = patches.set(SealedFile, "_transact", transact)
 
 
-@KEYSTORE.add("commits-unsynced", "A commit is answered before it is synced.", EndsSayWhy.name, starts_at=9)
+@KEYSTORE.add("commits-unsynced", "A commit is answered before it is synced.", EndsSayWhy.name, starts_at=16)
 def _(patches: Patches) -> None:
     def open_for_writing(path: Any, connect: Any) -> Any:
         connection = former(path, connect)

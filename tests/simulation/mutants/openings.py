@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hermes_core import clock_peers
 from hermes_core.clock_check import ClockJudgement
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.rollback import RollbackSign
+from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.resume_gate import ResumeGate
 from hermes_node.keystore import history
 from hermes_node.keystore import store as keystore_store
 from tests.simulation.invariants.clocks import TimeGoesOn
+from tests.simulation.invariants.dates import NothingEndsEarly, UnknownAgesAreRenewed
 from tests.simulation.invariants.floors import FloorsHold
 from tests.simulation.invariants.marks import MarksAreJudged
 from tests.simulation.invariants.openings import ResumesWait
@@ -43,6 +46,29 @@ def _(patches: Patches) -> None:
 @OPENINGS.add("clock-believed", "A node believes its clock at its start.", TimeGoesOn.name, starts_at=24)
 def _(patches: Patches) -> None:
     patches.set(clock_peers, "judge_clock", lambda wall_s, _last_seen_s, **_others: ClockJudgement(wall_s))
+
+
+@OPENINGS.add(
+    "doubt-ends-chats",
+    "A clock that nobody confirms is doubted, and chats end by it all the same.",
+    NothingEndsEarly.name,
+    starts_at=97,
+)
+def _(patches: Patches) -> None:
+    def judge(wall_s: float, last_seen_s: float | None, **others: Any) -> ClockJudgement:
+        judged: ClockJudgement = former(wall_s, last_seen_s, **others)
+        return judged if judged.doubt is None else replace(judged, time_s=wall_s)
+
+    former = patches.set(clock_peers, "judge_clock", judge)
+
+
+@OPENINGS.add("doubt-renews-nothing", "A clock that is in doubt has no keys renewed.", UnknownAgesAreRenewed.name, starts_at=24)
+def _(patches: Patches) -> None:
+    def restore(self: Lifetime, **found: Any) -> None:
+        former(self, **found | {"keys_in_doubt": False})
+
+    former = patches.set(Lifetime, "restore", restore)
+    patches.set(Lifetime, "doubt_keys", do_nothing)
 
 
 @OPENINGS.add("witness-gate-open", "Chats go on at once, whatever a witness may know.", ResumesWait.name, starts_at=9)
