@@ -45,7 +45,7 @@ Suites = Annotated[
     ),
 ]
 MaxSkip = Annotated[int, bounds(1024, 1, _MAX_SKIP, "positions", "How far a resume may move a position forward.")]
-_FOLLOWED = at_most(MaxSkip, "after a restart a sender is up to a window ahead, and its peer must be able to follow")
+_FOLLOWED = at_most(MaxSkip, "after a restart a sender is a reservation ahead, and its peer must be able to follow")
 Window = Annotated[
     int,
     bounds(256, 1, _MAX_SKIP, "positions", "Positions reserved on disk ahead of use; 1 writes for every message.", _FOLLOWED),

@@ -31,15 +31,18 @@ _NEVER: Final = float("-inf")
 
 
 class Chain:
-    """Hands out the message key of each position once; `next` is the lowest position not used, `reserved` the durable bound.
+    """Hands out the message key of each position once; `next` is the lowest position not used, `reserved` what a record says.
 
     The order for a position p ≥ next is `message_key(p)`, the cipher, then, if p ≥ reserved, `reserve(p)`, then `advance(p)`
     (or `forget()` when the cipher refused). How far p may be ahead of `next` is bounded by the caller.
+
+    Positions below `relied_on` need no more than what was reserved when it was needed; those from there up to `reserved` need
+    the reservation that was made early, before anything needed it. At `mark` half of a reservation is left, or is none.
     """
 
     __slots__ = (
-        "_algorithm", "_end", "_first", "_key", "_reserved_at_s", "_reserved_key", "_rows", "_rows_pointer", "next",
-        "reserved",
+        "_algorithm", "_end", "_first", "_key", "_reserved_at_s", "_reserved_key", "_rows", "_rows_pointer", "mark", "next",
+        "relied_on", "reserved",
     )  # fmt: skip
 
     def __init__(self, hash_id: HashId, chain_key: SecretBytes, position: int = 0) -> None:
@@ -53,7 +56,7 @@ class Chain:
         self._first = self._end = position
         self._reserved_at_s = _NEVER
         self.next = position
-        self.reserved = position
+        self.reserved = self.relied_on = self.mark = position
 
     def message_key(self, position: int) -> Any:
         """A C pointer to the 32 bytes of the key of `position`, valid until `advance` or `forget`. Nothing has moved yet."""
@@ -85,8 +88,24 @@ class Chain:
             _memmove(self._reserved_key, self._rows_pointer + (target - 1 - self._first) * ROW_BYTES, CHAIN_KEY_BYTES)
         else:
             self._run_reserved_key(target)
-        self.reserved = target
+        self.reserved = self.relied_on = target
+        self.mark = target - window // 2
         self._reserved_at_s = now
+
+    def reserve_early(self, window: int, now: float) -> None:
+        """Move `reserved` on by `window` while positions are left: the new value may become durable beside their use."""
+        left_until = self.reserved
+        self.reserve(left_until, window, now)
+        self.relied_on = self.mark = left_until
+
+    def reserve_late(self) -> None:
+        """The next reservation is not made before it is needed."""
+        self.mark = self.reserved
+
+    def rely_on_early(self) -> None:
+        """Positions are used that only the early reservation covers."""
+        self.mark = self.reserved - (self.reserved - self.relied_on) // 2
+        self.relied_on = self.reserved
 
     def fast_forward(self, position: int) -> None:
         """Never use the positions below `position` (the caller bounds it); `reserved` follows. Never moves back."""
@@ -96,7 +115,9 @@ class Chain:
         self.advance(position - 1)
         if self.reserved < position:
             self._reserved_key[:] = self._key
-            self.reserved = position
+            self.reserved = self.relied_on = self.mark = position
+        elif self.relied_on < position:
+            self.rely_on_early()
 
     @property
     def rows_drop_at_s(self) -> float | None:

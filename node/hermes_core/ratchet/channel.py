@@ -19,7 +19,7 @@ from hermes_core.ratchet.ack import ACK_TAG_BYTES, check_ack_tag, compute_ack_ta
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
-from hermes_core.ratchet.epochs import Epochs
+from hermes_core.ratchet.epochs import EARLY, NEEDED, Epochs
 from hermes_core.ratchet.header import (
     POSITION_END,
     PREFIX_BYTES,
@@ -41,6 +41,8 @@ class Channel:
 
     Every method that takes something from the peer raises ProtocolError and leaves the channel untouched when it is not
     acceptable. `dirty` says that persisted state changed: commit `snapshot()` (which resets it) before any frame leaves.
+    `early` says that positions were reserved before they are needed: commit a snapshot soon; no frame waits for it until
+    `take_reliance` says so.
     `epochs` and `negotiation` are there to be looked at; only the channel changes them.
     """
 
@@ -87,7 +89,7 @@ class Channel:
     # frames
 
     def seal(self, plaintext: bytes, now: float, *, nonce: bytes, aad_suffix: bytes = b"") -> bytes:
-        """The next frame. Reserves ahead when needed: then `dirty` is set, and the snapshot must be durable before it leaves.
+        """The next frame. Reserves ahead: where `dirty` is set for that, the snapshot must be durable before the frame leaves.
 
         `nonce`: 12 bytes; on a hop those of the stream that carries the frame, end to end `build_nonce` of the app's start.
         CHAT_NOT_READY before the first epoch; INVALID_FRAME for a plaintext beyond the bound of the channel's kind.
@@ -97,8 +99,8 @@ class Channel:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "plaintext is too long")
         chain = epoch.send
         position = chain.next
-        if position >= chain.reserved:
-            if position + self.params.window > MAX_POSITION:
+        if position >= chain.mark:
+            if position >= chain.reserved and position + self.params.window > MAX_POSITION:
                 raise ProtocolError(ErrorCode.REKEY_REQUIRED, "positions of this epoch are used up")
             self.epochs.reserve(chain, position, now)
         header = epoch.send_prefix + position.to_bytes(8, "big")
@@ -140,7 +142,7 @@ class Channel:
         except ProtocolError:
             chain.forget()
             raise
-        if position >= chain.reserved and epoch is not epochs.old:
+        if position >= chain.mark and epoch is not epochs.old:
             epochs.reserve(chain, position, now)
         epoch.accept(position)
         if epochs.old is not None and epoch is epochs.current:
@@ -298,7 +300,7 @@ class Channel:
     # persistence
 
     def snapshot(self) -> ChannelSnapshot:
-        """What the sealed record holds; the caller wipes it after sealing. Resets `dirty`."""
+        """What the sealed record holds; the caller wipes it after sealing. Resets `dirty` and `early`."""
         current, pending = self.epochs.snapshot()
         return ChannelSnapshot(
             kind=self.kind,
@@ -367,7 +369,15 @@ class Channel:
 
     @property
     def dirty(self) -> bool:
-        return self.epochs.dirty
+        return bool(self.epochs.news & NEEDED)
+
+    @property
+    def early(self) -> bool:
+        return bool(self.epochs.news & EARLY)
+
+    def take_reliance(self) -> bool:
+        """True once when positions are used that only the latest snapshot for `early` covers: what leaves waits for that."""
+        return self.epochs.take_reliance()
 
     @property
     def epoch(self) -> int:
@@ -398,7 +408,8 @@ class Channel:
 
     @property
     def send_reserved(self) -> int:
-        return 0 if self.epochs.current is None else self.epochs.current.send.reserved
+        """Up to where positions may be used without waiting for what was reserved early."""
+        return 0 if self.epochs.current is None else self.epochs.current.send.relied_on
 
     @property
     def recv_next(self) -> int:
@@ -406,4 +417,4 @@ class Channel:
 
     @property
     def recv_reserved(self) -> int:
-        return 0 if self.epochs.current is None else self.epochs.current.recv.reserved
+        return 0 if self.epochs.current is None else self.epochs.current.recv.relied_on

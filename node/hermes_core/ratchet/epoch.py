@@ -132,13 +132,13 @@ class Epoch:
         self._proved = True
 
     def fast_forward(self, claim: EpochClaim) -> bool:
-        """Never lower a position, never use one that the peer has seen; True when a reservation moved."""
-        reserved = (self.send.reserved, self.recv.reserved)
+        """Never lower a position, never use one that the peer has seen; True when another reservation is relied on."""
+        relied_on = (self.send.relied_on, self.recv.relied_on)
         self.send.fast_forward(claim.recv_next)
         self.recv.fast_forward(claim.send_next)
         self.prove()
         self.agree_on_positions()
-        return reserved != (self.send.reserved, self.recv.reserved)
+        return relied_on != (self.send.relied_on, self.recv.relied_on)
 
     def claim(self, order: int, tag: bytes) -> EpochClaim:
         positions = self.send.next, self.recv.next, self.recv_proven

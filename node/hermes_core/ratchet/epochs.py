@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import MAX_POSITION
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
@@ -22,14 +23,22 @@ _NEVER: Final = float("inf")
 FIRST_RESERVATION: Final = 16
 """Positions of the first reservation of a direction in an epoch."""
 
+EARLY: Final = 1
+"""Positions were reserved before anything needs them: a snapshot is to be stored, and nothing waits for that."""
+NEEDED: Final = 2
+"""Whatever is sent from now on needs the next snapshot."""
+RELIED_ON: Final = 4
+"""Whatever is sent from now on needs the latest snapshot that was taken for what was reserved early."""
+
 
 class Epochs:
     """`current` is in use, `pending` waits for its confirmation, `old` is only read, and not beyond `old_until_s`.
 
-    `dirty` says that something changed which a snapshot holds; `snapshot()` resets it. Others read these, and write none.
+    `news`, bits of EARLY, NEEDED and RELIED_ON, says what changed that a snapshot holds, and who needs it; `snapshot()` resets
+    the first two, `take_reliance()` the third. Others read these, and write none.
     """
 
-    __slots__ = ("_context", "_params", "current", "dirty", "old", "old_until_s", "pending")
+    __slots__ = ("_context", "_params", "current", "news", "old", "old_until_s", "pending")
 
     def __init__(self, context: ChannelContext, params: ChannelParams) -> None:
         self._context = context
@@ -38,7 +47,7 @@ class Epochs:
         self.pending: Epoch | None = None
         self.old: Epoch | None = None
         self.old_until_s = 0.0
-        self.dirty = False
+        self.news = 0
 
     @property
     def number(self) -> int:
@@ -94,7 +103,7 @@ class Epochs:
         """`epoch` was answered for; an older pending one is dropped."""
         self.drop_pending()
         self.pending = epoch
-        self.dirty = True
+        self.news |= NEEDED
 
     def adopt(self, epoch: Epoch, now: float) -> None:
         """Use `epoch` from now on; what was in use stays readable until the peer's first frame, at most `overlap_s`."""
@@ -107,7 +116,7 @@ class Epochs:
             self.old = self.current
             self.old_until_s = now + self._params.overlap_s
         self.current = epoch
-        self.dirty = True
+        self.news |= NEEDED
 
     def agree(self, epoch: Epoch, now: float) -> None:
         """`epoch`, the current or the pending one, is the highest that both ends hold: whatever comes next starts from it.
@@ -123,14 +132,14 @@ class Epochs:
     def resume(self, epoch: Epoch, claim: EpochClaim) -> None:
         """Go on in the epoch that was agreed on, at the positions of the peer's claim."""
         if epoch.fast_forward(claim):
-            self.dirty = True
+            self.news |= NEEDED
 
     def drop_pending(self) -> None:
         """Harmless when there is none."""
         if self.pending is not None:
             self.pending.wipe()
             self.pending = None
-            self.dirty = True
+            self.news |= NEEDED
 
     def drop_old(self) -> None:
         """Harmless when there is none."""
@@ -141,7 +150,7 @@ class Epochs:
     def forget(self) -> None:
         """Wipe every epoch: the next one is a first one."""
         if self.current is not None:
-            self.dirty = True
+            self.news |= NEEDED
         self.wipe()
 
     # positions
@@ -159,18 +168,41 @@ class Epochs:
             self.pending.lose_step()
 
     def reserve(self, chain: Chain, position: int, now: float) -> None:
-        """Reserve positions of `chain` from `position` on: durable before it is used.
+        """`position`, at or beyond the chain's mark, is about to be used: see to it that what it needs becomes durable.
 
-        Few at first, since every chat pays for them when it opens, and twice as many each time, up to the window.
+        Reserved are few positions at first, since every chat pays for them when it opens, and twice as many each time, up to
+        the window. When half of them are left the next are reserved, so that a commit which takes its time holds up nothing.
         """
-        chain.reserve(position, min(self._params.window, FIRST_RESERVATION + position), now)
-        self.dirty = True
+        if position >= chain.reserved:
+            chain.reserve(position, min(self._params.window, FIRST_RESERVATION + position), now)
+            self.news |= NEEDED
+        elif position >= chain.relied_on:
+            chain.rely_on_early()
+            self.news |= NEEDED if self.news & EARLY else RELIED_ON
+        if chain.mark <= position < chain.relied_on:
+            self._reserve_early(chain, position, now)
+
+    def _reserve_early(self, chain: Chain, position: int, now: float) -> None:
+        """Never so far ahead that the peer could not follow after a restart."""
+        reserved, params = chain.reserved, self._params
+        if reserved + params.window > MAX_POSITION:
+            chain.reserve_late()
+            return
+        followed = position + params.max_skip - reserved
+        chain.reserve_early(min(params.window, FIRST_RESERVATION + reserved, followed), now)
+        self.news |= EARLY
+
+    def take_reliance(self) -> bool:
+        """Whether RELIED_ON was among the news, which it is not any more."""
+        relied_on = self.news & RELIED_ON
+        self.news ^= relied_on
+        return bool(relied_on)
 
     # persistence, time and end
 
     def snapshot(self) -> tuple[EpochSnapshot | None, EpochSnapshot | None]:
-        """The current and the pending epoch; resets `dirty`."""
-        self.dirty = False
+        """The current and the pending epoch; only RELIED_ON stays among the news."""
+        self.news &= RELIED_ON
         return (
             None if self.current is None else self.current.snapshot(confirmed=True),
             None if self.pending is None else self.pending.snapshot(confirmed=False),

@@ -103,18 +103,28 @@ def make_ready_pair(kind: ChannelKind = ChannelKind.LEG, params: ChannelParams |
     return pair
 
 
-def reserving_positions(window: int, count: int) -> list[int]:
-    """At which of the first `count` positions of an epoch a reservation is made: of 16, 32, 64 … up to the window."""
-    places, size = [0], min(16, window)
-    while places[-1] + size < count:
-        places.append(places[-1] + size)
+def reservations(window: int, count: int) -> list[tuple[int, int]]:
+    """At which of the first `count` positions of an epoch a reservation is made, and up to where.
+
+    Of 16, 32, 64 … positions up to the window, when half of the one before is left.
+    """
+    reserved = size = min(16, window)
+    made = [(0, reserved)]
+    while (place := reserved - size // 2) < count:
         size = min(2 * size, window)
-    return places
+        reserved += size
+        made.append((place, reserved))
+    return made
 
 
 def reserved_after(window: int, count: int) -> int:
-    """The reserved position once `count` positions were used."""
-    return next(place for place in reserving_positions(window, count + window + 1) if place >= count)
+    """The reserved position in the record once `count` positions were used."""
+    return reservations(window, count)[-1][1]
+
+
+def relied_on_after(window: int, count: int) -> int:
+    """The lowest reservation that covers `count` positions."""
+    return next(reserved for _, reserved in reservations(window, count) if reserved >= count)
 
 
 def describe_state(channel: Channel) -> tuple[object, ...]:

@@ -7,33 +7,84 @@ import random
 import pytest
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import ChannelKind
+from hermes_core.ids import MAX_POSITION, ChannelKind
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.ratchet.state import ChannelSnapshot
-from tests.unit.hermes_core.ratchet.pairs import ALICE, BOB, make_ready_pair, reserving_positions, restore
+from tests.unit.hermes_core.ratchet.pairs import ALICE, BOB, make_ready_pair, reservations, reserved_after, restore
 
 
 @pytest.mark.parametrize("window", [1, 2, 256, 1024])
 def test_the_snapshot_is_ahead_of_every_frame(window: int) -> None:
-    pair = make_ready_pair(window=window)
+    pair = make_ready_pair(window=window, max_skip=4096)
     pair.a.snapshot()
     pair.b.snapshot()
-    commits = {"a": 0, "b": 0}
-    places = reserving_positions(window, 600)
-    for index in range(600):
-        frame = pair.a.seal(b"x", 0.0)
-        assert pair.a.dirty is (index in places)
-        commits["a"] += pair.a.dirty
-        snapshot = pair.a.snapshot()
-        assert snapshot.current is not None
-        assert index < snapshot.current.send.reserved <= index + window
-        pair.b.open(frame, 0.0)
-        assert pair.b.dirty is (index in places)
-        commits["b"] += pair.b.dirty
-        taken = pair.b.snapshot()
-        assert taken.current is not None
-        assert index < taken.current.recv.reserved <= index + window
-    assert commits == {"a": len(places), "b": len(places)}
+    made = dict(reservations(window, 2000))
+    for index in range(2000):
+        pair.b.open(pair.a.seal(b"x", 0.0), 0.0)
+        for end in (pair.a, pair.b):
+            needed = index in made and (window == 1 or not index)
+            assert (end.dirty, end.early) == (needed, index in made and not needed)
+            assert end.take_reliance() is (window > 1 and index in made.values())
+            assert not end.take_reliance()
+            snapshot = end.snapshot().current
+            assert snapshot is not None
+            chain = snapshot.send if end is pair.a else snapshot.recv
+            assert chain.reserved == reserved_after(window, index + 1)
+            assert index < chain.reserved <= index + window + window // 2
+            assert (end.dirty, end.early) == (False, False)
+
+
+def test_what_is_reserved_early_and_not_stored_is_needed_when_it_is_reached() -> None:
+    pair = make_ready_pair(window=16)
+    pair.a.snapshot()
+    for index in range(16):
+        pair.a.seal(b"x", 0.0)
+        assert pair.a.early is (index >= 8)
+        assert pair.a.dirty is (index <= 4)
+        if index == 4:
+            pair.a.snapshot()
+    pair.a.seal(b"x", 0.0)
+    assert (pair.a.dirty, pair.a.take_reliance()) == (True, False)
+
+
+@pytest.mark.parametrize(("window", "max_skip"), [(64, 64), (64, 80), (256, 256), (2, 2), (3, 3)])
+def test_no_reservation_is_so_far_ahead_that_the_peer_could_not_follow(window: int, max_skip: int) -> None:
+    pair = make_ready_pair(window=window, max_skip=max_skip)
+    commits = 0
+    for index in range(1000):
+        pair.b.open(pair.a.seal(b"x", 0.0), 0.0)
+        commits += pair.a.dirty or pair.a.early
+        snapshot = pair.a.snapshot().current
+        assert snapshot is not None
+        assert index < snapshot.send.reserved <= index + max_skip
+    assert commits <= 2 * 1000 / window + 5
+    pair.restart_a(pair.a.snapshot())
+    pair.resume()
+
+
+def test_the_last_positions_of_an_epoch_are_not_reserved_early() -> None:
+    pair = make_ready_pair(window=16)
+    epoch = pair.a.epochs.require_current()
+    epoch.send.next = epoch.send.reserved = epoch.send.relied_on = epoch.send.mark = MAX_POSITION - 20
+    for _ in range(16):
+        pair.a.seal(b"x", 0.0)
+        assert not pair.a.early
+    with pytest.raises(ProtocolError) as raised:
+        pair.a.seal(b"x", 0.0)
+    assert raised.value.code is ErrorCode.REKEY_REQUIRED
+
+
+def test_a_resume_into_what_is_reserved_early_needs_it() -> None:
+    """The peer has passed over positions up to there: what is sent next uses them."""
+    pair = make_ready_pair(window=16, max_skip=1024)
+    for _ in range(10):
+        pair.b.open(pair.a.seal(b"x", 0.0), 0.0)
+    pair.a.snapshot()
+    pair.restart_b(pair.b.snapshot())  # it goes on at 32, which it reserved early
+    assert (pair.a.send_reserved, pair.b.recv_next) == (16, 32)
+    pair.resume()
+    assert pair.a.dirty
+    assert (pair.a.send_next, pair.a.send_reserved) == (32, 32)
 
 
 def test_snapshot_resets_dirty() -> None:
@@ -85,6 +136,38 @@ def test_no_position_is_used_twice_whenever_it_stops(window: int) -> None:
                 with pytest.raises(ProtocolError):
                     pair.b.open(old + bytes(20), 0.0)
     assert len(delivered) > 100
+
+
+@pytest.mark.parametrize("window", [2, 7, 16])
+def test_no_position_is_used_twice_when_early_commits_are_slow(window: int) -> None:
+    """What was reserved early is on its way to the disk until something needs it, and may be lost at any kill until then."""
+    chosen = random.randrange(2**32)
+    print("seed", chosen)
+    rng = random.Random(chosen)
+    pair = make_ready_pair(window=window, max_skip=1024)
+    durable, under_way = pair.a.snapshot(), None
+    sent: set[bytes] = set()
+    relied = 0
+    for index in range(1500):
+        frame = pair.a.seal(b"%d" % index, 0.0)
+        relies = pair.a.take_reliance()
+        relied += relies
+        if rng.random() < 0.01 + 0.3 * (relies or pair.a.dirty):  # killed before the frame left
+            durable = under_way if under_way is not None and rng.random() < 0.5 else durable
+            under_way = None
+            pair.restart_a(durable)
+            pair.resume()
+            continue
+        if under_way is not None and (relies or pair.a.dirty or rng.random() < 0.05):
+            durable, under_way = under_way, None
+        if pair.a.dirty:
+            durable = pair.a.snapshot()
+        elif pair.a.early and under_way is None:
+            under_way = pair.a.snapshot()
+        assert frame[:31] not in sent
+        sent.add(frame[:31])
+        pair.b.open(frame, 0.0)
+    assert relied > 5
 
 
 @pytest.mark.parametrize("restore_sender", [True, False])
