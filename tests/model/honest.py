@@ -31,6 +31,9 @@ class HonestWorld(World):
             entropy=SeededRandom(f"bytes of {seed}"),
         )
         self.group_commit = -1.0
+        self.ledger.rolled_back = True  # as far as anybody knows: tests put stores back by hand
+        for node in self.nodes.values():
+            node.slow_disk = 0.0
         self.seen: list[tuple[str, str, ChatMessage]] = []
         self.app_events: dict[str, list[Any]] = {name: [] for name in self.apps}
         self.node_events: dict[str, list[Any]] = {name: [] for name in self.nodes}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.epoch import Epoch
+from hermes_core.relay.events import ChatQuarantined, NodeEvent, ResumeRefused
 
 
 class ViolationError(AssertionError):
@@ -56,6 +60,8 @@ class Ledger:
         self.ends: dict[CloseReason, int] = {}
         self.steadfast = False
         """Nobody ends a chat on purpose, loses memory or is rolled back: what both apps have keys of never ends."""
+        self.rolled_back = False
+        """Some node was, at some time."""
         self.trace = hashlib.sha256()
         self.tracing = False
 
@@ -77,6 +83,16 @@ class Ledger:
         key = self._sealed.pop(digest, frame[:31])  # nobody notes keys in a world of which no node is rolled back
         known = self._keys.setdefault((sender, key), digest)
         require(known == digest, f"{sender} used a position twice towards {receiver}: {frame[:31].hex()}")
+
+    def check_verdicts(self, node: str, events: Sequence[NodeEvent]) -> None:
+        """A chat is only quarantined for positions that contradict each other once a store was rolled back."""
+        for found, then in pairwise(events):
+            if (
+                isinstance(found, ResumeRefused)
+                and found.code is ErrorCode.ROLLBACK_DETECTED
+                and isinstance(then, ChatQuarantined)
+            ):
+                require(self.rolled_back, f"{node} found that a store was rolled back, and none was")
 
     def forget_positions(self, sender: str) -> None:
         """`sender` was rolled back, and nobody told it: it hands out keys again, under other nonces."""

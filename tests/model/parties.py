@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -132,7 +133,10 @@ class Store:
 
 
 class NodeParty:
-    """A node; what it had committed survives a crash, what it had not is gone."""
+    """A node; what it had committed survives a crash, what it had not is gone.
+
+    `slow_disk`: how likely an early commit is still under way when the next output is there. Drawn apart: it moves no accident.
+    """
 
     MAX_HISTORY = 60
 
@@ -147,6 +151,10 @@ class NodeParty:
         self.ledger = ledger
         self.entropy = entropy
         self.store = Store()
+        self.slow_disk = 0.95
+        self._disk = random.Random(b"disk" + seed)
+        self.early: NodeOutput | None = None
+        """Its commit is under way beside the outputs that follow."""
         self.history: list[Store] = []
         self.commits = 0
         self.streams: dict[str, Stream] = {}
@@ -201,18 +209,40 @@ class NodeParty:
 
     def flush(self, *, sends: int | None = None) -> None:
         """Commit, then send; `sends` cuts the sending short, as a crash does."""
-        output = self.running.take_output()
+        if self.early is not None and self._disk.random() >= self.slow_disk:
+            self.end_early()
+        output = self.running.take_output(busy=self.early is not None)
         self.events = output.events
-        self.commit(output)
+        self.ledger.check_verdicts(self.name, output.events)
+        if self.early is not None and (output.needs_commit or output.waits_for >= self.early.number):
+            self.end_early()
+        if output.early and self._disk.random() < self.slow_disk:
+            self.early = output
+        else:
+            self.commit(output)
         self._send(output.sends[:sends])
         if sends is None:
             self.check()
 
+    def end_early(self) -> None:
+        """What was committed beside the outputs since is durable now, if anything was."""
+        early, self.early = self.early, None
+        if early is not None:
+            self.commit(early)
+
+    def lose_early(self) -> None:
+        """It never became durable."""
+        early, self.early = self.early, None
+        if early is not None:
+            for record in early.puts.values():
+                record.wipe()
+
     def send_ahead(self) -> None:
-        """What waits for no commit leaves; the commit itself never happens."""
-        output = self.running.take_output()
-        self._send([send for send in output.sends if send.after < output.number])
-        for record in output.puts.values():
+        """What waits for no commit leaves; the commits themselves never happen."""
+        output = self.running.take_output(busy=self.early is not None)
+        first, self.early = self.early or output, None
+        self._send([send for send in output.sends if send.after < first.number])
+        for record in (*output.puts.values(), *first.puts.values()):
             record.wipe()
 
     def connected(self, neighbour: Neighbour, stream: Stream, public_key: bytes, now: float) -> None:
@@ -246,6 +276,9 @@ class NodeParty:
         require(set(self.store.tombstones) == self.tombstones, f"{self.name}: tombstones differ")
 
     def crash(self) -> None:
+        if self._disk.random() < 0.5:
+            self.end_early()
+        self.lose_early()
         self.machine = None
         self.streams.clear()
         self.sinks.clear()

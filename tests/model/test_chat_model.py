@@ -17,6 +17,7 @@ from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Neighbour
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.router import NodeChats
+from hermes_core.relay.rows import Row
 from hermes_core.relay.tombstones import Tombstones
 from hermes_core.session.keys import StreamKeys
 from tests.model.ledger import ViolationError
@@ -107,8 +108,8 @@ def _never_send_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def _leave_records(monkeypatch: pytest.MonkeyPatch) -> None:
     take = NodeChats.take_output
 
-    def keeping(self: NodeChats) -> NodeOutput:
-        output = take(self)
+    def keeping(self: NodeChats, *, busy: bool = False) -> NodeOutput:
+        output = take(self, busy=busy)
         output.deletes.clear()
         return output
 
@@ -128,6 +129,11 @@ def _wait_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         send(self, neighbour, message, 0 * after)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Effects, "send", hasty)
+
+
+def _rely_on_nothing_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames go beyond what is durable: a reservation that was made early counts before it is on the disk."""
+    monkeypatch.setattr(Row, "rely_on_early", lambda _: None)
 
 
 def _forget_orders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +164,7 @@ def _believe_every_clock(monkeypatch: pytest.MonkeyPatch) -> None:
         (_leave_records, 0),
         (_share_nonces, 0),
         (_wait_for_nothing, 0),
+        (_rely_on_nothing_early, 64),
         (_forget_orders, 15),
         (_look_at_no_tag, 0),
         (_believe_every_clock, 0),

@@ -279,6 +279,7 @@ class World:
     def roll_back_node(self, node: NodeParty) -> None:
         """A crash after which an older image of the volume is mounted; an outside witness may know better."""
         self.crash_node(node)
+        self.ledger.rolled_back = True
         if node.history:
             node.store = self.rng.choice(node.history).copy()
         node.start(self.now, wall_s=self._wrong_clock())

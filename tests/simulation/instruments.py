@@ -154,8 +154,8 @@ def _hook_keystore() -> None:
 def _hook_relay() -> None:
     real_take, real_timer, real_sink = Relay.take_output, Relay.handle_timer, ChatDriver._add_sink
 
-    def take_output(self: Relay) -> NodeOutput:
-        output = real_take(self)
+    def take_output(self: Relay, *, busy: bool = False) -> NodeOutput:
+        output = real_take(self, busy=busy)
         process = CURRENT.get()
         if _listener is not None and process is not None:
             _listener.decided(process, output)

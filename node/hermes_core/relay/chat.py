@@ -61,8 +61,13 @@ class Chat:
 
     @property
     def dirty(self) -> bool:
-        """Its record differs from what is stored."""
+        """Its record differs from what is stored, and what it sends depends on that."""
         return self.standing.changed or self.hops.dirty
+
+    @property
+    def early(self) -> bool:
+        """Its record differs from what is stored, and nothing depends on that yet."""
+        return self.hops.early
 
     # beginning
 
@@ -144,7 +149,7 @@ class Chat:
                 hop.check_window(onward, seq, self._context.params.window_messages)
         except ProtocolError as error:
             hop.refuse_sealed(error)
-            return self.dirty
+            return self._has_news
         output = self._context.effects.output
         output.count_relayed(message=kind == DATA, leads_on=onward.leads_on)
         if kind == DATA:
@@ -158,7 +163,11 @@ class Chat:
             return True
         output.count_frame(leg=onward.is_leg)
         onward.relay(payload, now)
-        return self.dirty or self.lifetime.rekey_deadline is not None
+        return self._has_news or self.lifetime.rekey_deadline is not None
+
+    @property
+    def _has_news(self) -> bool:
+        return self.standing.changed or self.hops.have_news
 
     def _not_ready(self, hop: Hop) -> ProtocolError:
         if self.state is ChatState.QUARANTINED or hop.state.quarantined:

@@ -73,9 +73,16 @@ class Hop:
     def send(self, message: ChatMessage) -> None:
         """It leaves once what it depends on is durable: what either channel had to have stored by now among it."""
         row, effects, channels = self._row, self._effects, self._channels
-        if channels[0].dirty or channels[1].dirty:
-            row.note_put(effects.output.number)
+        if channels[0].epochs.news or channels[1].epochs.news:
+            self._note_dependence()
         effects.send(row.neighbours[self._index], message, row.put_in)
+
+    def _note_dependence(self) -> None:
+        for channel in self._channels:
+            if channel.take_reliance():
+                self._row.rely_on_early()
+            if channel.dirty:
+                self._row.note_put(self._effects.output.number)
 
     def relay(self, payload: bytes, now: float) -> None:
         """Seal a payload for the stream that stands, and send it."""

@@ -39,6 +39,16 @@ class Hops:
         return self.pair[0].channel.dirty or self.pair[1].channel.dirty
 
     @property
+    def early(self) -> bool:
+        """Positions were reserved before they are needed."""
+        return self.pair[0].channel.early or self.pair[1].channel.early
+
+    @property
+    def have_news(self) -> bool:
+        """Either channel has something for whoever settles the chat."""
+        return bool(self.pair[0].channel.epochs.news or self.pair[1].channel.epochs.news)
+
+    @property
     def epochs(self) -> tuple[int, int]:
         return self.pair[0].channel.epoch, self.pair[1].channel.epoch
 

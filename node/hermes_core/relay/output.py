@@ -50,11 +50,13 @@ StreamAction = Send | End | Secure
 class NodeOutput:
     """Outputs are numbered from 1, without a gap. One commit for all of it.
 
-    The records in `puts` belong to the caller, who wipes them once they are sealed.
+    The records in `puts` belong to the caller, who wipes them once they are sealed. `early`: they were made before anything
+    needs them, so nothing of this output waits for its own commit, nor does a later one unless its sends say so.
     """
 
     number: int
     puts: dict[ChatId, ChatRecord] = field(default_factory=dict)
+    early: bool = False
     deletes: set[ChatId] = field(default_factory=set)
     tombstone_puts: dict[ChatId, Tombstone] = field(default_factory=dict)
     tombstone_deletes: set[ChatId] = field(default_factory=set)
@@ -89,6 +91,13 @@ class NodeOutput:
     @property
     def sends(self) -> list[Send]:
         return [action for action in self.actions if isinstance(action, Send)]
+
+    @property
+    def waits_for(self) -> int:
+        """All of it may be acted on once the outputs up to this number are durable; 0: at once."""
+        if self.needs_commit and not self.early:
+            return self.number
+        return max((send.after for send in self.sends), default=0)
 
     @property
     def needs_commit(self) -> bool:

@@ -47,6 +47,6 @@ class Relay:
         self.chats.handle_timer(now)
         self.sessions.handle_timer(now)
 
-    def take_output(self) -> NodeOutput:
-        """Everything since the last call: commit its puts and deletes first, then act, in order."""
-        return self.chats.take_output()
+    def take_output(self, *, busy: bool = False) -> NodeOutput:
+        """As `NodeChats.take_output`."""
+        return self.chats.take_output(busy=busy)

@@ -70,6 +70,7 @@ class NodeChats:
         )
         self._chats: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
+        self._early: dict[ChatId, Row] = {}
         self._directory = Directory(node_id, self._links, self._index)
         self._claims = ClaimQueue(params.resume_batch)
         self._gate = ResumeGate()
@@ -399,24 +400,44 @@ class NodeChats:
         if row.touch():
             self._touched.append(row)
 
-    def take_output(self) -> NodeOutput:
-        """Everything since the last call: commit its puts and deletes first, then act, in order."""
+    def take_output(self, *, busy: bool = False) -> NodeOutput:
+        """Everything since the last call: commit its puts and deletes first, then act, in order. An early one need not wait.
+
+        `busy`: the commit of an early output is under way. What could be stored early waits for its end then, or rides on a
+        commit that is needed.
+        """
         touched, self._touched = self._touched, []
         for row in touched:
             row.settled()
             chat = self._chats.get(row.chat_id)
             if chat is not None and chat.row is row:
                 self._settle(chat)
+        if self._early and (self.effects.output.needs_commit or not busy):
+            self._put_early()
         return self.effects.take()
+
+    def _put_early(self) -> None:
+        """Store what nothing depends on yet."""
+        waiting, self._early = self._early, {}
+        output = self.effects.output
+        output.early = not output.needs_commit and output.waits_for < output.number
+        for row in waiting.values():
+            chat = self._chats.get(row.chat_id)
+            if chat is not None and chat.row is row and chat.early:
+                output.puts[row.chat_id] = chat.build_record()
+                row.note_early_put(output.number)
 
     def _settle(self, chat: Chat) -> None:
         """What became of a chat since output was last taken: tell the paths, store it, set the timer."""
         row, output = chat.row, self.effects.output
         chat.tell_paths()
-        if chat.standing.stored and chat.dirty:
-            output.puts[row.chat_id] = chat.build_record()
-            output.deletes.discard(row.chat_id)
-            row.note_put(output.number)
+        if chat.standing.stored:
+            if chat.dirty:
+                output.puts[row.chat_id] = chat.build_record()
+                output.deletes.discard(row.chat_id)
+                row.note_put(output.number)
+            elif chat.early:
+                self._early[row.chat_id] = row
         self._index.schedule(row, chat.next_timer())
 
     def wipe(self) -> None:

@@ -13,10 +13,11 @@ from hermes_core.relay.neighbour import Neighbour
 class Row:
     """One chat: the neighbours of its two hops, what each was last told of its path (a bit each), whether it is to be settled.
 
-    `put_in` is the number of the output that carries its latest put; what the chat sends may leave once that is durable.
+    `put_in` is the number of the output whose put the chat relies on; what it sends may leave once that is durable. A put that
+    was made early is relied on from `rely_on_early` on.
     """
 
-    __slots__ = ("_told", "_touched", "chat_id", "neighbours", "put_in")
+    __slots__ = ("_early_put_in", "_told", "_touched", "chat_id", "neighbours", "put_in")
 
     def __init__(self, chat_id: ChatId, neighbours: tuple[Neighbour, Neighbour]) -> None:
         self.chat_id = chat_id
@@ -24,6 +25,7 @@ class Row:
         self._told = 0
         self._touched = False
         self.put_in = 0
+        self._early_put_in = 0
 
     @property
     def spans_nodes(self) -> bool:
@@ -33,6 +35,14 @@ class Row:
     def note_put(self, output: int) -> None:
         """The output of this number carries what has to be stored of the chat."""
         self.put_in = output
+
+    def note_early_put(self, output: int) -> None:
+        """The output of this number carries what may be stored of the chat already."""
+        self._early_put_in = output
+
+    def rely_on_early(self) -> None:
+        """What the chat sends depends on the latest early put."""
+        self.put_in = max(self.put_in, self._early_put_in)
 
     def share_names(self, names: dict[Neighbour, Neighbour]) -> None:
         """Rows of one neighbour share the object that names it: there may be 100,000 of them."""
