@@ -23,7 +23,7 @@ from hermes_core.relay.router import NodeChats
 from hermes_core.relay.strangers import Origin
 from hermes_core.session.control import ControlWriter
 from hermes_core.session.keys import SessionKeys
-from hermes_node.chats.store import ChatStore
+from hermes_node.chats.commits import OutputStore, PassCommits
 from hermes_node.logs.event_log import EventLog
 from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.pending import PendingFrames
@@ -63,13 +63,16 @@ class QueueBounds:
 
 
 class ChatDriver:
-    """One task owns the relay. Nothing leaves before what it depends on is durable (the disk is ahead of the wire)."""
+    """One task owns the relay. Nothing leaves before what it depends on is durable (the disk is ahead of the wire).
+
+    What nothing depends on yet becomes durable beside the passes that follow.
+    """
 
     def __init__(
         self,
         *,
         relay: Relay,
-        store: ChatStore,
+        store: OutputStore,
         observer: PassObserver,
         app_queue: QueueBounds,
         node_queue: QueueBounds,
@@ -78,7 +81,7 @@ class ChatDriver:
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._relay = relay
-        self._store = store
+        self._commits = PassCommits(store, self._commit_failed)
         self._observer = observer
         self._app_queue = app_queue
         self._node_queue = node_queue
@@ -205,15 +208,19 @@ class ChatDriver:
     async def turn(self) -> AsyncIterator[NodeChats]:
         """The chats between two passes: nothing changes them and nothing is half committed while this is held."""
         async with self._turn:
+            await self._commits.end_early()
             yield self._relay.chats
 
     async def run(self) -> None:
-        """Until cancelled, or the keystore fails: then nothing more is handled or sent."""
-        while not self._failed:
-            self._arm()
-            await self._wake.wait()
-            self._wake.clear()
-            await self.flush()
+        """Until cancelled, or the keystore fails: then nothing more is handled or sent. No commit is under way afterwards."""
+        try:
+            while not self._failed:
+                self._arm()
+                await self._wake.wait()
+                self._wake.clear()
+                await self.flush()
+        finally:
+            await self._commits.end_early()
 
     async def flush(self) -> None:
         """Handle everything that waits now."""
@@ -237,15 +244,10 @@ class ChatDriver:
             self._guard(handle, now)
         self._backlog.processed(frames)
         self._handle_timer(now)
-        work, self._read_at = ChatPass(self._relay.take_output(), self._read_at), []
-        if work.output.needs_commit:
-            try:
-                await self._store.commit(work.output)
-            except Exception as error:  # noqa: BLE001 - whatever it was: uncommitted
-                # Fail-stop: what the disk holds is unknown, so nothing that depends on it may leave.
-                self._failed = True
-                self._on_failure(error)
-                return
+        busy = self._commits.busy
+        work, self._read_at = ChatPass(self._relay.take_output(busy=busy), self._read_at), []
+        if (busy or work.output.needs_commit) and not await self._commits.settle(work.output):
+            return
         for action in work.output.actions:
             self._act(action)
         for mark in work.output.marks:
@@ -253,6 +255,12 @@ class ChatDriver:
         self._observer.observe(work)
         if any(isinstance(event, SessionOpened | SessionEnded) for event in work.output.events):
             self._on_apps()
+
+    def _commit_failed(self, error: Exception) -> None:
+        """Fail-stop."""
+        self._failed = True
+        self._on_failure(error)
+        self._wake.set()
 
     def _handle_timer(self, now: float) -> None:
         """After the inputs that waited when it was due, however many passes those take, and before later ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import threading
 import time
@@ -245,6 +246,84 @@ async def test_a_failed_commit_stops_everything(bench: Bench) -> None:
         assert number is not None
     assert [type(error) for error in bench.failures] == [KeystoreIOError]
     assert sealed_in(second) == delivered < 256
+
+
+async def relay(bench: Bench, chat: ChatId, count: int) -> int:
+    """Messages of one app that nobody answers, one a pass; how many have come to the other's stream. A pass may wait."""
+    (one, first), (_, second) = bench.apps
+    for _ in range(count):
+        one.send(chat, b"x", time.time())
+        bench.post(one, first)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await asyncio.shield(asyncio.create_task(bench.driver.flush()))
+    return sealed_in(second)
+
+
+async def test_frames_do_not_wait_for_an_early_commit_until_they_need_it(bench: Bench) -> None:
+    """The first message of a hop reserves sixteen positions, and the ninth the next thirty-two."""
+    chat = await bench.open_chat()
+    assert await relay(bench, chat, 8) == 8
+    bench.store.gate.clear()
+    commits = bench.store.commits
+    assert await relay(bench, chat, 8) == 16
+    assert bench.store.commits == commits + 1, "which is under way"
+    assert await relay(bench, chat, 1) == 16, "the seventeenth waits for it"
+    bench.store.gate.set()
+    await bench.driver.flush()
+    assert await relay(bench, chat, 1) == 18
+    assert bench.store.commits == commits + 1
+    assert bench.store.wiped
+
+
+async def test_a_failed_early_commit_stops_everything(bench: Bench) -> None:
+    chat = await bench.open_chat()
+    assert await relay(bench, chat, 8) == 8
+    bench.store.gate.clear()
+    bench.store.fail = True
+    running = asyncio.create_task(bench.driver.run())
+    assert await relay(bench, chat, 4) == 12
+    bench.store.gate.set()
+    await asyncio.wait_for(running, 5)
+    assert [type(error) for error in bench.failures] == [KeystoreIOError]
+    assert await relay(bench, chat, 4) == 12
+
+
+async def test_an_early_commit_is_over_when_a_turn_begins_and_when_the_driver_has_ended(bench: Bench) -> None:
+    chat = await bench.open_chat()
+    await relay(bench, chat, 8)
+    bench.store.gate.clear()
+    running = asyncio.create_task(bench.driver.run())
+    await relay(bench, chat, 2)
+    counter = bench.store.mark.commit_counter
+    threading.Timer(0.1, bench.store.gate.set).start()
+    async with bench.driver.turn():
+        assert bench.store.mark.commit_counter == counter + 1
+    assert await relay(bench, chat, 20) == 30
+    bench.store.gate.clear()
+    await relay(bench, chat, 3)  # the thirty-third reserves the next sixty-four
+    counter = bench.store.mark.commit_counter
+    running.cancel()
+    threading.Timer(0.1, bench.store.gate.set).start()
+    await asyncio.wait([running])
+    assert bench.store.mark.commit_counter == counter + 1
+    assert bench.store.wiped
+
+
+async def test_a_chat_that_is_deleted_during_its_early_commit_is_erased(bench: Bench) -> None:
+    chat = await bench.open_chat()
+    (_, first), _ = bench.apps
+    await relay(bench, chat, 8)
+    bench.store.gate.clear()
+    await relay(bench, chat, 2)
+    bench.receive(first, Delete(chat))
+    flushing = asyncio.create_task(bench.driver.flush())
+    await asyncio.sleep(0.02)
+    assert bench.store.keystore.get(Table.CHAT, chat) is not None
+    bench.store.gate.set()
+    await flushing
+    assert bench.store.keystore.get(Table.CHAT, chat) is None
+    assert bench.relay.chats.live_chats() == 0
 
 
 async def test_many_inputs_are_one_commit(bench: Bench) -> None:

@@ -29,6 +29,7 @@ from hermes_core.relay.chat import Chat
 from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.router import NodeChats
+from hermes_core.relay.rows import Row
 from hermes_core.relay.sessions import Sessions
 from hermes_core.relay.standing import Standing
 from hermes_core.relay.tombstones import Tombstones
@@ -63,6 +64,16 @@ def _(patches: Patches) -> None:
 )
 def _(patches: Patches) -> None:
     patches.set(Epochs, "reserve", lambda self, chain, position, now: chain.reserve(position, self._params.window, now))
+
+
+@CORE.add(
+    "beyond-the-durable",
+    "Frames go beyond what is durable: a reservation that was made early counts before it is on the disk.",
+    PositionsAreReserved.name,
+    starts_at=4,
+)
+def _(patches: Patches) -> None:
+    patches.set(Row, "rely_on_early", do_nothing)
 
 
 @CORE.add("reused-nonce", "A record says the position in use, where a restart then begins again.", PositionsAreReserved.name)
@@ -123,7 +134,7 @@ def _(patches: Patches) -> None:
             position, chain = int.from_bytes(frame[PREFIX_BYTES:POSITION_END], "big"), epoch.recv
             if 0 < position - chain.next <= self.params.max_skip:
                 opened = aead.open_frame(chain.message_key(position), more["nonce"], frame, POSITION_END, frame[:POSITION_END])
-                if position >= chain.reserved:
+                if position >= chain.mark:
                     self.epochs.reserve(chain, position, now)
                 epoch.accept(position)
                 return opened

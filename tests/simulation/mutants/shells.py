@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from hermes_core.relay.output import Send
+from hermes_node.chats.commits import OutputStore, PassCommits
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import sealed_file
@@ -59,7 +60,7 @@ def _(patches: Patches) -> None:
     class Eager:
         """A store that gives way to its driver."""
 
-        def __init__(self, driver: ChatDriver, store: ChatStore) -> None:
+        def __init__(self, driver: ChatDriver, store: OutputStore) -> None:
             self.driver = driver
             self.store = store
 
@@ -71,7 +72,7 @@ def _(patches: Patches) -> None:
 
     def init(self: ChatDriver, **parts: Any) -> None:
         former(self, **parts)
-        self._store = Eager(self, self._store)  # type: ignore[assignment]
+        self._commits._store = Eager(self, self._commits._store)
 
     former = patches.set(ChatDriver, "__init__", init)
 
@@ -87,6 +88,21 @@ def _(patches: Patches) -> None:
             running.add(asyncio.create_task(former(self, output)))
 
     former = patches.set(ChatStore, "commit", commit)
+
+
+@SHELLS.add(
+    "early-not-awaited",
+    "What relies on a reservation that was made early does not wait until it is on the disk.",
+    DiskAheadOfWire.name,
+    starts_at=4,
+)
+def _(patches: Patches) -> None:
+    async def settle(self: PassCommits, output: Any) -> bool:
+        if output.needs_commit:
+            return bool(await former(self, output))
+        return not self._failed
+
+    former = patches.set(PassCommits, "settle", settle)
 
 
 @SHELLS.add("commits-fail-unseen", "A commit that failed is taken for one that succeeded.", DiskAheadOfWire.name, starts_at=55)

@@ -38,7 +38,8 @@ class TickingRelay:
         self.lateness.append(now - self.due)
         self.due = now + EVERY_S
 
-    def take_output(self) -> NodeOutput:
+    def take_output(self, *, busy: bool) -> NodeOutput:
+        assert not busy, "nothing is committed early"
         self.outputs += 1
         output = NodeOutput(self.outputs)
         if self.dirty:
@@ -65,7 +66,7 @@ def test_a_timer_comes_within_a_commit_of_its_time(commit_s: float, gap_s: float
         some = QueueBounds(16, 1 << 20)
         driver = ChatDriver(
             relay=relay,  # type: ignore[arg-type]
-            store=SlowStore(commit_s),  # type: ignore[arg-type]
+            store=SlowStore(commit_s),
             observer=Nobody(),
             app_queue=some,
             node_queue=some,
