@@ -13,9 +13,7 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import sealed_file
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.mesh import driver as mesh_driver
-from hermes_node.mesh import links
 from hermes_node.mesh.backoff import DialState
-from hermes_node.streams.outbox import Outbox
 from hermes_wire import late_timers
 from hermes_wire.byte_stream import StreamEndedError
 from hermes_wire.late_timers import InputsFirst
@@ -211,29 +209,3 @@ def _(patches: Patches) -> None:
         former(self, task)
 
     former = patches.set(NodeTasks, "_ended", ended)
-
-
-@SHELLS.add(
-    "readers-forgotten",
-    "A link that is cancelled while its reader ends forgets what the reader raised.",
-    NO_DEFECT,
-    history="1bcccb4",
-    schedule="mended-a-link-is-cancelled-while-its-reader-ends.json",
-)
-def _(patches: Patches) -> None:
-    async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:
-        reader = asyncio.create_task(reading)
-        reader.add_done_callback(lambda _: outbox.close())
-        try:
-            await writing
-        except StreamEndedError:
-            pass
-        finally:
-            if not reader.done():  # else: cancelling it would already take its error
-                reader.cancel()
-            await asyncio.wait([reader])
-            error = None if reader.cancelled() else reader.exception()
-        if error is not None and not isinstance(error, StreamEndedError):
-            raise error
-
-    patches.set(links, "run_both", run_both)

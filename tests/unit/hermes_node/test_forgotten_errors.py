@@ -44,6 +44,29 @@ async def test_a_reader_that_broke_while_its_writer_is_cancelled() -> None:
     assert told == []
 
 
+async def test_a_reader_that_breaks_while_what_waits_for_its_end_is_cancelled() -> None:
+    told = listen()
+
+    async def break_when_ended() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            raise ConnectionError("broken off meanwhile") from None
+
+    outbox: Outbox[Any] = Outbox(max_frames=1, max_bytes=1024)
+    both = asyncio.create_task(run_both(break_off(), break_when_ended(), outbox))
+    for _ in range(3):  # the writer has broken off, and its reader is being ended
+        await asyncio.sleep(0)
+    both.cancel()
+    with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+        await both
+    await asyncio.sleep(0)
+    del both
+    gc.collect()
+    assert told == []
+
+
 async def test_a_stream_of_a_link_that_breaks_while_it_is_ended_with_the_other() -> None:
     told = listen()
 
