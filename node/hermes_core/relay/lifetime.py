@@ -29,6 +29,7 @@ class Lifetime:
         "_keys_end_at",
         "_old_keys",
         "_standing",
+        "_surely_end_at",
         "messages",
         "rekey_deadline",
     )
@@ -46,6 +47,8 @@ class Lifetime:
         """How old the keys are is not known, so they are as old as can be; nobody is to blame for that."""
         self._keys_end_at = float("inf")
         """When the older of the two hops' keys has served its time."""
+        self._surely_end_at = float("inf")
+        """When keys of before the run have served their whole time in it, however old they were."""
         self.rekey_deadline: float | None = None
         """The end of the grace after REKEY_REQUIRED."""
 
@@ -59,6 +62,7 @@ class Lifetime:
         self.messages = messages
         self._counted_epochs = epochs
         self._doubted = keys_in_doubt
+        self._surely_end_at = now + self._context.params.max_key_lifetime_s
 
     @property
     def last_active_at(self) -> float:
@@ -95,7 +99,7 @@ class Lifetime:
         """The clock is in doubt: how old keys of before this run are is not known."""
         if self._old_keys:
             self._doubted = True
-            if self.rekey_deadline is not None:
+            if self.rekey_deadline is not None and not self._has_carried_all:
                 self.rekey_deadline = float("inf")
 
     def note_keys(self, began_at: float) -> None:
@@ -118,22 +122,34 @@ class Lifetime:
         self._doubted = self._old_keys = False
         return True
 
+    @property
+    def _has_carried_all(self) -> bool:
+        return self.messages >= self._context.params.max_key_messages
+
     def keys_are_due(self, now: float) -> bool:
         """They have served their time, or their messages."""
-        return self._doubted or now >= self._keys_end_at or self.messages >= self._context.params.max_key_messages
+        return self._doubted or now >= self._keys_end_at or self._has_carried_all
 
     def keys_due_at(self) -> float | None:
-        """When the apps are to be asked for a rekey: at once, when they are both there, if the keys were due before."""
-        if self._standing.state is not ChatState.ACTIVE or self.rekey_deadline is not None or not self._hops.lead_on:
+        """When the apps are to be asked for a rekey: at once, when they are both there, if the keys were due before.
+
+        Apps that were asked because of a clock alone are asked again when the keys are due whatever it says.
+        """
+        if self._standing.state is not ChatState.ACTIVE or not self._hops.lead_on:
             return None
-        due = self._doubted or self.messages >= self._context.params.max_key_messages
-        return 0.0 if due else self._keys_end_at
+        if self.rekey_deadline is None:
+            return 0.0 if self._doubted or self._has_carried_all else self._keys_end_at
+        if self.rekey_deadline < float("inf"):
+            return None
+        return 0.0 if self._has_carried_all else self._surely_end_at
 
     def ask_for_rekey(self, now: float) -> None:
-        """The keys are due: ask the apps for a rekey, once; the grace begins, without end when only a clock was wrong."""
-        if self.keys_due_at() is None:
+        """The keys are due: ask the apps for a rekey; the grace begins, without end while only a clock says that they are."""
+        due_at = self.keys_due_at()
+        if due_at is None or now < due_at:
             return
-        self.rekey_deadline = float("inf") if self._doubted else now + self._context.params.rekey_grace_s
+        by_clock_alone = self._doubted and not self._has_carried_all and now < self._surely_end_at
+        self.rekey_deadline = float("inf") if by_clock_alone else now + self._context.params.rekey_grace_s
         chat_id = self._hops.chat_id
         self._context.effects.report(RekeyRequired(chat_id))
         self._hops.tell_apps(

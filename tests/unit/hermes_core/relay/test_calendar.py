@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from hermes_core.endpoint.events import ChatEnded
+from hermes_core.errors import ErrorCode
+from hermes_core.ids import ChatId
 from hermes_core.keystore.chat_record_codec import parse_chat_record
-from hermes_core.protocol.messages import CloseReason
+from hermes_core.protocol.messages import CloseReason, ErrorNotice
 from hermes_core.relay.events import RekeyRequired
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
@@ -121,3 +126,64 @@ def test_a_grace_that_runs_has_no_end_once_the_clock_is_in_doubt() -> None:
     lifetime.rekey_deadline = world.now + 60.0
     world.n.running.doubt_keys(world.now)
     assert lifetime.rekey_deadline == float("inf")
+
+
+def ask_deaf_apps(*, max_key_messages: int = 1000) -> tuple[HonestWorld, ChatId]:
+    """A clock is in doubt at a start, and neither app does what REKEY_REQUIRED asks of it."""
+    params = ChatParams(max_key_lifetime_s=DAY_S, rekey_grace_s=60.0, max_key_messages=max_key_messages)
+    world = HonestWorld(nodes=1, params=params)
+    chat_id = world.open_chat()
+    for app in world.apps.values():
+        app.machine.receive = deafen(app.machine.receive)  # type: ignore[assignment,method-assign]
+    world.kill(world.n)
+    world.n.start(world.now, keys_in_doubt=True)
+    world.reconnect()
+    assert world.events_of(world.n, RekeyRequired) == [RekeyRequired(chat_id)]
+    return world, chat_id
+
+
+def deafen(receive: Callable[[Any, float], None]) -> Callable[[Any, float], None]:
+    def hear(message: Any, now: float) -> None:
+        if not (isinstance(message, ErrorNotice) and message.code is ErrorCode.REKEY_REQUIRED):
+            receive(message, now)
+
+    return hear
+
+
+def test_apps_that_ignore_a_doubt_have_the_grace_once_the_keys_served_a_whole_lifetime_in_the_run() -> None:
+    world, chat_id = ask_deaf_apps()
+    world.pass_time(DAY_S - 1.0)
+    assert world.n.running.live_chats() == 1, "a doubt alone ends nothing"
+    world.pass_time(1.0)
+    assert world.events_of(world.n, RekeyRequired) == [RekeyRequired(chat_id)] * 2
+    world.pass_time(59.0)
+    assert world.n.running.live_chats() == 1
+    world.pass_time(1.0)
+    assert world.n.running.live_chats() == 0
+    assert [event.reason for event in world.events_of(world.a, ChatEnded)] == [CloseReason.RATCHET_FAILED]
+
+
+def test_apps_that_ignore_a_doubt_have_the_grace_once_the_keys_carried_all_that_they_may() -> None:
+    world, chat_id = ask_deaf_apps(max_key_messages=16)
+    for _ in range(16):
+        assert len(world.events_of(world.n, RekeyRequired)) == 1
+        world.send(world.a, chat_id)
+        world.run()
+    assert len(world.events_of(world.n, RekeyRequired)) == 2
+    world.pass_time(59.0)
+    world.n.running.doubt_keys(world.now)
+    assert world.n.running.live_chats() == 1
+    world.pass_time(1.0)
+    assert world.n.running.live_chats() == 0, "another doubt does not put it off: messages are counted by no clock"
+
+
+def test_the_grace_of_a_doubt_runs_only_while_both_apps_are_there() -> None:
+    world, chat_id = ask_deaf_apps()
+    world.cut("app-1", "node-0")
+    world.pass_time(3 * DAY_S)
+    assert world.n.running.live_chats() == 1
+    world.connect_app(world.b)
+    world.run()
+    assert world.events_of(world.n, RekeyRequired) == [RekeyRequired(chat_id)] * 2
+    world.pass_time(61.0)
+    assert world.n.running.live_chats() == 0
