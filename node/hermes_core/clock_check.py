@@ -1,7 +1,7 @@
 """How far a node's clock is believed at its start, against the last time seen and the clocks of others; pure.
 
-A clock that is wrong must not erase: time that nobody confirms counts up to a bound. Nor must it keep old keys alive: whoever
-doubts its clock has every key renewed.
+A clock that is wrong must not erase: time that nobody confirms counts up to a bound, which all starts share. Nor must it keep
+old keys alive: whoever doubts its clock has every key renewed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import median
+from statistics import median_low
 from typing import Final
 
 from hermes_core.limits import CLOCK_TOLERANCE_S, UNCONFIRMED_TIME_S
@@ -39,24 +39,29 @@ class ClockJudgement:
 
 
 def judge_clock(
-    wall_s: float, last_seen_s: float | None, *, peers_s: Sequence[float] = (), operator_s: float | None = None
+    wall_s: float,
+    last_seen_s: float | None,
+    *,
+    unconfirmed_s: float = 0.0,
+    peers_s: Sequence[float] = (),
+    operator_s: float | None = None,
 ) -> ClockJudgement:
     """What to believe of a clock that says `wall_s`; None: this node has never seen the time before.
 
-    `peers_s`, `operator_s`: what others' clocks said at the same moment. Their median counts once there are three of them, or
-    two with the operator's.
+    `unconfirmed_s`: so much of `last_seen_s` was counted and confirmed by nobody; the bound is for it and what is counted now.
+    `peers_s`, `operator_s`: what others' clocks said at the same moment, see `find_median`.
     """
-    others = _agree(peers_s, operator_s)
+    others = find_median(peers_s, operator_s)
     if others is not None:
         return _judge_by_others(wall_s, last_seen_s, others)
     if last_seen_s is None:
         return ClockJudgement(wall_s)
     if wall_s < last_seen_s - CLOCK_TOLERANCE_S:
         return ClockJudgement(last_seen_s, ClockDoubt.EARLIER, last_seen_s - wall_s)
-    latest = last_seen_s + UNCONFIRMED_TIME_S
-    if wall_s > latest:
+    latest = last_seen_s + max(0.0, UNCONFIRMED_TIME_S - unconfirmed_s)
+    if wall_s > latest + CLOCK_TOLERANCE_S:
         return ClockJudgement(latest, ClockDoubt.LATER, wall_s - latest)
-    return ClockJudgement(max(wall_s, last_seen_s))
+    return ClockJudgement(min(max(wall_s, last_seen_s), latest))
 
 
 def _judge_by_others(wall_s: float, last_seen_s: float | None, others_s: float) -> ClockJudgement:
@@ -71,11 +76,15 @@ def _judge_by_others(wall_s: float, last_seen_s: float | None, others_s: float) 
     return ClockJudgement(wall_s)
 
 
-def are_enough(peers: int, *, operator: bool) -> bool:
-    """Whether so many others' clocks, and the operator's, count."""
-    return peers + operator >= (CLOCKS_WITH_THE_OPERATORS if operator else CLOCKS_TO_CONFIRM)
+def find_median(peers_s: Sequence[float], operator_s: float | None) -> float | None:
+    """What others' clocks say together, once there are three of them, or two with the operator's; None: nothing.
 
-
-def _agree(peers_s: Sequence[float], operator_s: float | None) -> float | None:
-    clocks = [*peers_s] if operator_s is None else [*peers_s, operator_s]
-    return median(clocks) if are_enough(len(peers_s), operator=operator_s is not None) else None
+    Of an even number it is the lower one of the middle two, which erases less. Two must agree with each other: nobody can tell
+    which of them is wrong.
+    """
+    clocks = sorted(peers_s if operator_s is None else [*peers_s, operator_s])
+    if len(clocks) < (CLOCKS_TO_CONFIRM if operator_s is None else CLOCKS_WITH_THE_OPERATORS):
+        return None
+    if len(clocks) == CLOCKS_WITH_THE_OPERATORS and clocks[1] - clocks[0] > CLOCK_TOLERANCE_S:
+        return None
+    return median_low(clocks)

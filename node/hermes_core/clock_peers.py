@@ -4,15 +4,26 @@ At a start nobody was asked yet, so the node's clock is judged alone. Each other
 the operator when it hands back a mark; as soon as they are enough to count, the clock is judged again, and with each further
 one. Timers go by the run's clock, which nothing of this moves: what changes is the date. Of more than a minute away nothing
 counts before others agree, or the wait for them is over. One that others contradict is doubted, and every old key renewed.
+
+What was counted and nobody confirmed is remembered over restarts, or a clock that is always wrong would count its bound at each
+of them. It shrinks by what others confirm, and by time that really runs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hermes_core.clock_check import ClockDoubt, ClockJudgement, are_enough, judge_clock
+from hermes_core.clock_check import ClockDoubt, ClockJudgement, find_median, judge_clock
 from hermes_core.ids import NodeId
-from hermes_core.limits import CLOCK_TOLERANCE_S
+from hermes_core.limits import CLOCK_TOLERANCE_S, UNCONFIRMED_TIME_S
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTime:
+    """`date_s`: seconds since 1970, as far as a node believes it. `unconfirmed_s`: what of it its own clock alone said."""
+
+    date_s: float
+    unconfirmed_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -35,13 +46,26 @@ class _Others:
     operator: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Reckoning:
+    """`ahead_s`: of the run's clock the date is. `counted_s`: what nobody had confirmed `at`; since then it shrinks."""
+
+    ahead_s: float
+    counted_s: float
+    at: float
+
+    def unconfirmed_s(self, now: float) -> float:
+        return max(0.0, self.counted_s - (now - self.at))
+
+
 class ClockPeers:
     """`wall_s` is what the machine's clock says, `now` the run's clock: it begins at `start_s`, and runs without a step."""
 
-    def __init__(self, wall_s: float, last_seen_s: float | None, *, wait_s: float) -> None:
-        """`last_seen_s`: None in a new keystore. `wait_s`: how long to wait for others; 0: there are none."""
-        self._last_seen_s = last_seen_s
-        self.alone = judge_clock(wall_s, last_seen_s)
+    def __init__(self, wall_s: float, last_seen: SeenTime | None, *, wait_s: float) -> None:
+        """`last_seen`: None in a new keystore. `wait_s`: how long to wait for others; 0: there are none."""
+        seen_s, unconfirmed_s = (None, 0.0) if last_seen is None else (last_seen.date_s, last_seen.unconfirmed_s)
+        self._last_seen_s = seen_s
+        self.alone = judge_clock(wall_s, seen_s, unconfirmed_s=unconfirmed_s)
         """What is believed while nobody else was heard."""
         self.start_s = self.alone.time_s
         self._told: set[ClockDoubt] = set() if self.alone.doubt is None else {self.alone.doubt}
@@ -49,12 +73,21 @@ class ClockPeers:
         self._others = _Others()
         self._output = ClockOutput()
         self._wait_ends_at: float | None = None
-        self.ahead_s = 0.0
-        """The date is the run's clock and this."""
-        away_s = 0.0 if last_seen_s is None else self.start_s - last_seen_s
-        if wait_s > 0 and away_s > CLOCK_TOLERANCE_S:
+        self._away_s = 0.0 if seen_s is None else self.start_s - seen_s
+        self._reckoning = _Reckoning(0.0, unconfirmed_s + self._away_s, self.start_s)
+        if wait_s > 0 and self._away_s > CLOCK_TOLERANCE_S:
             self._wait_ends_at = self.start_s + wait_s
-            self.ahead_s = -away_s
+            self._reckoning = _Reckoning(-self._away_s, unconfirmed_s, self.start_s)
+
+    @property
+    def ahead_s(self) -> float:
+        """The date is the run's clock and this."""
+        return self._reckoning.ahead_s
+
+    def read(self, now: float) -> SeenTime:
+        """What to keep for the next start. From any thread."""
+        reckoning = self._reckoning
+        return SeenTime(now + reckoning.ahead_s, reckoning.unconfirmed_s(now))
 
     # what others say
 
@@ -73,17 +106,17 @@ class ClockPeers:
         self._judge(wall_s, now)
 
     def _judge(self, wall_s: float, now: float) -> None:
-        others, seen_s = self._others, self._last_seen_s
-        if not are_enough(len(others.peers), operator=others.operator is not None):
+        peers_s = [now + ahead_s for ahead_s in self._others.peers.values()]
+        operator_s = None if self._others.operator is None else now + self._others.operator
+        median_s = find_median(peers_s, operator_s)
+        if median_s is None:
             return
-        judged = judge_clock(
-            wall_s,
-            None if seen_s is None else seen_s + (now - self.start_s),
-            peers_s=[now + ahead_s for ahead_s in others.peers.values()],
-            operator_s=None if others.operator is None else now + others.operator,
-        )
+        seen_s = None if self._last_seen_s is None else self._last_seen_s + (now - self.start_s)
+        judged = judge_clock(wall_s, seen_s, peers_s=peers_s, operator_s=operator_s)
         self._wait_ends_at = None
-        self._move(judged.time_s - now)
+        ahead_s = self._settle(judged.time_s - now)
+        contradicted_s = min(now + ahead_s - median_s, UNCONFIRMED_TIME_S)
+        self._move(_Reckoning(ahead_s, contradicted_s if contradicted_s > 2 * CLOCK_TOLERANCE_S else 0.0, now))
         if judged.doubt is not None:
             self._in_doubt = True
             if judged.doubt not in self._told:
@@ -93,11 +126,15 @@ class ClockPeers:
             self._in_doubt = False
             self._output.confirmed = True
 
-    def _move(self, ahead_s: float) -> None:
+    def _settle(self, ahead_s: float) -> float:
         """Clocks that differ by seconds agree: that is not worth a write for each chat."""
         wanted = ahead_s if abs(ahead_s) > CLOCK_TOLERANCE_S else 0.0
-        if abs(wanted - self.ahead_s) > CLOCK_TOLERANCE_S:
-            self.ahead_s = self._output.ahead_s = wanted
+        return wanted if abs(wanted - self.ahead_s) > CLOCK_TOLERANCE_S else self.ahead_s
+
+    def _move(self, reckoning: _Reckoning) -> None:
+        if reckoning.ahead_s != self.ahead_s:
+            self._output.ahead_s = reckoning.ahead_s
+        self._reckoning = reckoning
 
     # time
 
@@ -109,7 +146,7 @@ class ClockPeers:
         """Nobody said anything in time: what is believed of the clock alone counts."""
         if self._wait_ends_at is not None and now >= self._wait_ends_at:
             self._wait_ends_at = None
-            self._move(0.0)
+            self._move(_Reckoning(0.0, self._reckoning.unconfirmed_s(now) + self._away_s, now))
 
     def take_output(self) -> ClockOutput:
         taken, self._output = self._output, ClockOutput()

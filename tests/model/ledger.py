@@ -62,6 +62,8 @@ class Ledger:
         """Nobody ends a chat on purpose, loses memory or is rolled back: what both apps have keys of never ends."""
         self.rolled_back = False
         """Some node was, at some time."""
+        self.ageless = False
+        """No chat is idle for so long that it is over, whatever clocks say."""
         self.trace = hashlib.sha256()
         self.tracing = False
 
@@ -133,6 +135,10 @@ class Ledger:
         require(app not in chat.ended, f"{app} heard twice of the end of {chat_id.hex()}")
         require(
             not (self.steadfast and len(chat.ready) == 2), f"{app} was told {reason} of {chat_id.hex()}, and nobody ended it"
+        )
+        require(
+            not (self.ageless and len(chat.ready) == 2 and reason is CloseReason.EXPIRED),
+            f"{app} was told that {chat_id.hex()} was idle for too long, and it was not",
         )
         chat.ended[app] = reason
         if reason is not None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hermes_core.clock_check import judge_clock
+from hermes_core.clock_peers import ClockPeers, SeenTime
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
@@ -126,10 +126,14 @@ class Store:
     records: dict[ChatId, bytes] = field(default_factory=dict)
     tombstones: dict[ChatId, Tombstone] = field(default_factory=dict)
     last_seen_s: float | None = None
+    unconfirmed_s: float = 0.0
     """The latest time; it rides on commits."""
 
     def copy(self) -> Store:
-        return Store(dict(self.records), dict(self.tombstones), self.last_seen_s)
+        return Store(dict(self.records), dict(self.tombstones), self.last_seen_s, self.unconfirmed_s)
+
+    def keep_time(self, seen: SeenTime) -> None:
+        self.last_seen_s, self.unconfirmed_s = seen.date_s, seen.unconfirmed_s
 
 
 class NodeParty:
@@ -169,10 +173,13 @@ class NodeParty:
 
     def start(self, now: float, *, wall_s: float | None = None, keys_in_doubt: bool = False) -> NodeChats:
         """`wall_s`: what its clock says now, if that is not the truth; it is believed as far as a node believes it."""
-        judged = judge_clock(now if wall_s is None else wall_s, self.store.last_seen_s)
-        self.ahead_s = judged.time_s - now
-        keys_in_doubt = keys_in_doubt or judged.doubt is not None
-        now = judged.time_s
+        seen_s = self.store.last_seen_s
+        seen = None if seen_s is None else SeenTime(seen_s, self.store.unconfirmed_s)
+        clock = self.clock = ClockPeers(now if wall_s is None else wall_s, seen, wait_s=0.0)
+        self.ahead_s = clock.start_s - now
+        keys_in_doubt = keys_in_doubt or clock.alone.doubt is not None
+        now = clock.start_s
+        self.store.keep_time(clock.read(now))
         machine = NodeChats(
             identity=self.identity, node_id=self.node_id, params=self.params, random=self.entropy, kem=CheapKem()
         )
@@ -202,7 +209,7 @@ class NodeParty:
             self.store.tombstones.pop(chat_id, None)
         self.store.tombstones.update(output.tombstone_puts)
         if output.needs_commit:
-            self.store.last_seen_s = self._clock() + self.ahead_s
+            self.store.keep_time(self.clock.read(self._clock() + self.ahead_s))
             self.commits += 1
             self.history.append(self.store.copy())
             del self.history[: -self.MAX_HISTORY]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hermes_core.crypto.suites import Suite
 from hermes_core.endpoint.params import AppParams
+from hermes_core.limits import UNCONFIRMED_TIME_S
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.params import ChatParams
 from tests.model.adversary import HANDSHAKE
@@ -16,7 +17,7 @@ from tests.model.ledger import ViolationError
 from tests.model.quiescence import settle_world
 from tests.model.seals import watch_seals
 from tests.model.streams import Stream, bare
-from tests.model.world import YEAR_S, World
+from tests.model.world import DAY_S, YEAR_S, World
 from tests.support.random_sources import SeededRandom
 
 MAX_CHATS = 3
@@ -65,7 +66,7 @@ def build_world(rng: random.Random, seed: int) -> World:
         channel=crypto,
         window_messages=8,
         handshake_timeout_s=20.0,
-        idle_timeout_s=YEAR_S if middle.clocks else 100_000.0,  # a week counts without anybody to confirm it
+        idle_timeout_s=UNCONFIRMED_TIME_S + 2 * DAY_S if middle.clocks else 100_000.0,  # a week counts, confirmed by nobody
         churn_grace_s=rng.choice((60.0, 10_000.0)),
         max_key_lifetime_s=max(rng.choice((300.0, 1e6)), YEAR_S * middle.steadfast),
         max_key_messages=max(rng.choice((20, 10**6)), 10**6 * middle.steadfast),
@@ -96,7 +97,9 @@ class Runner:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.world = build_world(self.rng, seed)
-        steadfast = self.world.ledger.steadfast = Middle.of(seed).steadfast
+        middle = Middle.of(seed)
+        steadfast = self.world.ledger.steadfast = middle.steadfast
+        self.world.ledger.ageless = middle.clocks is not None
         self.report = Report(seed)
         self.interference = self.rng.choice((0.0, 0.02, 0.06))
         self.accidents = self.rng.choice((0.001, 0.005, 0.02))

@@ -149,7 +149,12 @@ def _look_at_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _believe_every_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node goes on from whatever its clock says at a start."""
-    monkeypatch.setattr("tests.model.parties.judge_clock", lambda wall_s, _last_seen_s: ClockJudgement(wall_s))
+    monkeypatch.setattr("hermes_core.clock_peers.judge_clock", lambda wall_s, _last_seen_s, **_others: ClockJudgement(wall_s))
+
+
+def _forget_what_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start counts as much unconfirmed time as the first."""
+    monkeypatch.setattr("tests.model.parties.Store.keep_time", lambda self, seen: setattr(self, "last_seen_s", seen.date_s))
 
 
 @pytest.mark.parametrize(
@@ -168,6 +173,7 @@ def _believe_every_clock(monkeypatch: pytest.MonkeyPatch) -> None:
         (_forget_orders, 15),
         (_look_at_no_tag, 0),
         (_believe_every_clock, 0),
+        (_forget_what_was_counted, 0),
     ],
 )
 def test_model_notices(

@@ -20,7 +20,9 @@ START = 1_700_000_000.0
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 YEAR_S = 365 * DAY_S
-SHIFTS_S: tuple[float, ...] = (0.0, 0.0, -HOUR_S, HOUR_S, 31 * DAY_S, -20 * YEAR_S)
+SHIFTS_S: tuple[float, ...] = (0.0, 0.0, -HOUR_S, HOUR_S, 6.9 * DAY_S, 31 * DAY_S, -20 * YEAR_S)
+CRASHES: tuple[int, ...] = (0, 0, 0, 1, 5)
+"""How often a node with a wrong clock dies right after its start, and comes back with the same."""
 
 
 class World:
@@ -40,9 +42,7 @@ class World:
     ) -> None:
         self.rng = rng
         self.clocks = clocks or random.Random("clocks that are right")
-        self.clock_shifts_s: tuple[float, ...] = (
-            (0.0,) if clocks is None else (0.0, 0.0, -HOUR_S, HOUR_S, 31 * DAY_S, -20 * YEAR_S)
-        )
+        self.clock_shifts_s = (0.0,) if clocks is None else SHIFTS_S
         self.now = START
         self.ledger = Ledger()
         self.adversary = Adversary(rng, forging=forging)
@@ -265,7 +265,16 @@ class World:
 
     def restart_node(self, node: NodeParty) -> None:
         if node.machine is None:
-            node.start(self.now, wall_s=self._wrong_clock())
+            wall_s = self._wrong_clock()
+            for _ in range(0 if wall_s is None else self.clocks.choice(CRASHES)):
+                self._start_in_vain(node, wall_s)
+            node.start(self.now, wall_s=wall_s)
+
+    def _start_in_vain(self, node: NodeParty, wall_s: float | None) -> None:
+        """It lives long enough to end what is over."""
+        node.start(self.now, wall_s=wall_s).handle_timer(self.time_of(node))
+        node.flush()
+        node.crash()
 
     def _wrong_clock(self) -> float | None:
         """Between two runs a clock may jump, by an hour or by years; None: it did not."""

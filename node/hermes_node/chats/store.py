@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from hermes_core.clock_peers import SeenTime
 from hermes_core.crypto.secret import wipe_buffer
 from hermes_core.crypto.signing import Identity
 from hermes_core.keystore.chat_record_codec import encode_chat_record
@@ -15,7 +16,7 @@ from hermes_core.keystore.mark import Mark, sign_mark
 from hermes_core.keystore.tombstone_codec import encode_tombstone
 from hermes_core.relay.output import NodeOutput
 from hermes_node.keystore import Keystore, KeystoreMark, Table
-from hermes_node.keystore.last_seen import LAST_SEEN, LastSeen
+from hermes_node.keystore.last_seen import LastSeen
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import KeystoreOperation
 
@@ -26,11 +27,11 @@ class ChatStore:
     """Every use of the keystore after the start goes through here, one at a time."""
 
     def __init__(
-        self, keystore: Keystore, executor: ThreadPoolExecutor, metrics: KeystoreMetrics, now: Callable[[], float]
+        self, keystore: Keystore, executor: ThreadPoolExecutor, metrics: KeystoreMetrics, read_time: Callable[[], SeenTime]
     ) -> None:
-        """`now`: the date, in seconds since 1970, as far as the node believes it."""
+        """`read_time`: the date, as far as the node believes it; called in any thread."""
         self._keystore = keystore
-        self._now = now
+        self._read_time = read_time
         self._last_seen = LastSeen()
         self._executor = executor
         self._metrics = metrics
@@ -95,7 +96,7 @@ class ChatStore:
 
     async def keep_time(self) -> None:
         """Keep the last time seen, unless a commit of the last minute did."""
-        if self._last_seen.is_due(self._now()):
+        if self._last_seen.is_due(self._read_time().date_s):
             await self.run(self._keep_time)
 
     async def rotate_slice(self) -> bool:
@@ -112,14 +113,14 @@ class ChatStore:
             await self.run(lambda keystore: keystore.close())
 
     def _keep_time(self, keystore: Keystore) -> None:
-        now = self._now()
-        keystore.commit({LAST_SEEN: self._last_seen.encode(now)})
-        self._last_seen.note_kept(now)
+        seen = self._read_time()
+        keystore.commit(self._last_seen.encode(seen))
+        self._last_seen.note_kept(seen)
 
     def _commit(self, keystore: Keystore, output: NodeOutput) -> None:
         puts: dict[tuple[Table, bytes], bytes | bytearray] = {}
-        now = self._now()
-        rides = self._last_seen.rides_at(now)
+        seen = self._read_time()
+        rides = self._last_seen.rides_at(seen.date_s)
         try:
             for chat_id, record in output.puts.items():
                 puts[Table.CHAT, chat_id] = encode_chat_record(record)
@@ -131,10 +132,10 @@ class ChatStore:
             deletes = {(Table.CHAT, chat_id) for chat_id in output.deletes}
             deletes |= {(Table.TOMBSTONE, chat_id) for chat_id in output.tombstone_deletes}
             if rides:
-                puts[LAST_SEEN] = self._last_seen.encode(now)
+                puts.update(self._last_seen.encode(seen))
             keystore.commit(puts, deletes)
             if rides:
-                self._last_seen.note_kept(now)
+                self._last_seen.note_kept(seen)
         finally:
             for record in output.puts.values():
                 record.wipe()

@@ -74,12 +74,13 @@ async def open_keystore(
     loop = asyncio.get_running_loop()
     with context.metrics.keystore.operation(KeystoreOperation.UNSEAL):
         found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.host)
-    store = ChatStore(found.keystore, context.worker, context.metrics.keystore, context.clock.date)
+    clocks = _set_clock(context, found)
+    store = ChatStore(found.keystore, context.worker, context.metrics.keystore, lambda: clocks.read(context.now()))
     store.note_ended_with(found.closed_value)
     context.closing.push_async_callback(_close_unflushed, store)
     context.closing.callback(found.stored.identity.wipe)
     _tell_opened(context, found)
-    clocks = _set_clock(context, found)
+    _tell_doubt(context, clocks.alone)
     await store.keep_time()
     return Opened(store, found.stored), found, clocks
 
@@ -229,11 +230,9 @@ def _set_clock(context: StartContext, found: UnsealedNode) -> ClockPeers:
     """Go on from the time that can be believed. In doubt nothing ends by it, and every key is renewed."""
     config = context.config
     clocks = ClockPeers(
-        context.now(), found.last_seen_s, wait_s=build_opening_params(config).opening_wait_s if config.mesh_enabled else 0.0
+        context.now(), found.last_seen, wait_s=build_opening_params(config).opening_wait_s if config.mesh_enabled else 0.0
     )
     context.clock.set(clocks.start_s)
-    context.clock.set_ahead(clocks.ahead_s)
-    _tell_doubt(context, clocks.alone)
     return clocks
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from hermes_core.clock_peers import SeenTime
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
@@ -45,7 +46,7 @@ class UnsealedNode:
     closed_value: bytes | None = None
     held_marks: list[Mark] = field(default_factory=list)
     witnesses: tuple[NodeId, ...] = ()
-    last_seen_s: float | None = None
+    last_seen: SeenTime | None = None
 
 
 def unseal_node(config: Config, environment: MutableMapping[str, str], host: Host) -> UnsealedNode:
@@ -61,7 +62,7 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
         node.closed_value = read_closed_value(keystore)
         node.held_marks = read_held_marks(keystore)
         node.witnesses = read_witnesses(keystore)
-        node.last_seen_s = read_last_seen(keystore)
+        node.last_seen = read_last_seen(keystore) or _find_last_use(node)
     except BaseException:
         keystore.close()
         raise
@@ -97,3 +98,9 @@ def _read_chats(node: UnsealedNode) -> None:
             node.tombstones.append(parse_tombstone(value))
         except KeystoreTamperedError:
             node.corrupt += 1
+
+
+def _find_last_use(node: UnsealedNode) -> SeenTime | None:
+    """The latest time in a keystore whose node kept none yet: a clock is believed no further after it than after any other."""
+    times = [record.last_active_at_s for record in node.records] + [notice.created_at_s for notice in node.tombstones]
+    return SeenTime(float(max(times))) if times else None

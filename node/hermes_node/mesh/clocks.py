@@ -80,7 +80,6 @@ class Clocks:
             self._count_doubt(output.doubt)
             self._chats.doubt_keys()
         if output.ahead_s is not None:
-            self._clock.set_ahead(output.ahead_s)
             self._chats.set_calendar(output.ahead_s)
             self._log.info("date_settled", seconds=round(output.ahead_s))
         if output.confirmed:

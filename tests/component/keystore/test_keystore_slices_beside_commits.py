@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from hermes_core.clock_peers import SeenTime
 from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore import Keystore, Table
@@ -32,7 +33,7 @@ DEADLINE_S = 60.0
 @contextmanager
 def behind_a_thread(keystore: Keystore) -> Iterator[ChatStore]:
     with ThreadPoolExecutor(1) as executor, keystore:
-        yield ChatStore(keystore, executor, KeystoreMetrics(CollectorRegistry()), time.time)
+        yield ChatStore(keystore, executor, KeystoreMetrics(CollectorRegistry()), lambda: SeenTime(time.time()))
 
 
 class Told:

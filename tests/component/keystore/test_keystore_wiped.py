@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hermes_client.scenario.local_mesh import render_toml
+from hermes_core.clock_peers import SeenTime
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.ids import NodeId
@@ -112,7 +113,7 @@ async def chats(tmp_path: Path) -> AsyncIterator[ChatStore]:
     create(tmp_path / "keystore.db").close()
     with ThreadPoolExecutor(1) as worker:
         keystore = await asyncio.get_running_loop().run_in_executor(worker, open_store, tmp_path / "keystore.db")
-        store = ChatStore(keystore, worker, NodeMetrics(version="", revision="").keystore, lambda: 0.0)
+        store = ChatStore(keystore, worker, NodeMetrics(version="", revision="").keystore, lambda: SeenTime(0.0))
         yield store
         await store.close(wipe=False)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from hermes_core.clock_peers import SeenTime
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
@@ -91,7 +92,7 @@ class Bench:
         self.metrics = NodeMetrics(version="test")
         self.logged = io.StringIO()
         self.log = EventLog(node_id=NODE, stream=self.logged)
-        self.store = GatedStore(keystore, executor, self.metrics.keystore, time.time)
+        self.store = GatedStore(keystore, executor, self.metrics.keystore, lambda: SeenTime(time.time()))
         self.store.gate = threading.Event()
         self.store.gate.set()
         self.failures: list[Exception] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import time
@@ -12,13 +13,18 @@ import aiohttp
 import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh
+from hermes_core.crypto.secret import SecretBytes
 from hermes_core.endpoint.events import ChatReady, ChatRekeyed
+from hermes_core.errors import KeystoreTamperedError
+from hermes_core.limits import UNCONFIRMED_TIME_S
 from hermes_node.config.sources import load_config
 from hermes_node.host import SYSTEM_HOST, Host
+from hermes_node.keystore import Keystore
+from hermes_node.keystore.last_seen import LAST_SEEN, UNCONFIRMED, read_last_seen
 from hermes_node.lifecycle.node import Node
 from hermes_node.logs.event_log import EventLog
 from hermes_operator.nodes.client import NodeClient
-from tests.component.node.test_node_lifecycle import Solo
+from tests.component.node.test_node_lifecycle import PASSPHRASE, Solo
 from tests.support.nodes import QUICK, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
@@ -64,6 +70,55 @@ async def test_one_start_with_another_clock(tmp_path: Path, offset_s: float, dou
     _, ratchets = await third.ask("GET", "/crypto/ratchets")
     assert len(ratchets["chats"]) == 1
     await third.node.stop()
+
+
+@pytest.mark.parametrize("step_s", [0.0, 6.9 * DAY_S])
+async def test_starts_with_a_wrong_clock_share_one_week(tmp_path: Path, step_s: float) -> None:
+    """Six of them a few seconds apart, with a clock that is a year ahead, or further by a step at each: a month is not over."""
+    first = Solo(tmp_path)
+    await first.node.start()
+    async with RawApp(first.app) as one, RawApp(first.app) as two:
+        await one.start_chat(two)
+        await one.wait_event(ChatReady)
+        await first.node.stop()
+    for number in range(1, 7):
+        solo = Solo(tmp_path, host=host_at(step_s * number or 365 * DAY_S))
+        await solo.node.start()
+        _, ratchets = await solo.ask("GET", "/crypto/ratchets")
+        assert len(ratchets["chats"]) == 1
+        assert (await solo.ask("GET", "/healthz"))[0] == 200
+        await asyncio.sleep(0.2)  # timers have had their turn
+        _, ratchets = await solo.ask("GET", "/crypto/ratchets")
+        assert len(ratchets["chats"]) == 1, f"erased in run {number}"
+        await solo.node.stop()
+
+
+async def test_a_keystore_of_before_there_was_a_last_time_seen(tmp_path: Path) -> None:
+    """What chats say of the time stands in for it: a clock that is a year ahead is no more believed than at any other start."""
+    first = Solo(tmp_path)
+    await first.node.start()
+    async with RawApp(first.app) as one, RawApp(first.app) as two:
+        await one.start_chat(two)
+        await one.wait_event(ChatReady)
+        await first.node.stop()
+    with Keystore.open(tmp_path / "keystore.db", SecretBytes.take(bytearray(PASSPHRASE))) as keystore:
+        keystore.commit({}, (LAST_SEEN, UNCONFIRMED))
+        assert read_last_seen(keystore) is None
+    second = Solo(tmp_path, host=host_at(365 * DAY_S))
+    await second.node.start()
+    assert [record["reason"] for record in second.records if record["event"] == "clock_in_doubt"] == ["later"]
+    await asyncio.sleep(0.2)
+    _, ratchets = await second.ask("GET", "/crypto/ratchets")
+    assert len(ratchets["chats"]) == 1
+    await second.node.stop()
+    with Keystore.open(tmp_path / "keystore.db", SecretBytes.take(bytearray(PASSPHRASE))) as keystore:
+        seen = read_last_seen(keystore)
+        assert seen is not None
+        assert seen.unconfirmed_s == pytest.approx(UNCONFIRMED_TIME_S, abs=60)
+        assert seen.date_s - time.time() == pytest.approx(UNCONFIRMED_TIME_S, abs=60)
+        keystore.commit({UNCONFIRMED: b"7 days"})
+        with pytest.raises(KeystoreTamperedError):
+            read_last_seen(keystore)
 
 
 class Home:

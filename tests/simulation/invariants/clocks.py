@@ -27,7 +27,7 @@ class TimeGoesOn(Invariant):
     def keystore_opened(self, process: Process, keystore: Keystore) -> None:
         found = read_last_seen(keystore)
         if found is not None:
-            self._found[process.name] = found
+            self._found[process.name] = found.date_s
 
     def committed(self, process: Process, puts: Any, deletes: Any) -> None:
         if LAST_SEEN not in puts or process.name not in self._found:

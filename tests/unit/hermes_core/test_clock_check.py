@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermes_core.clock_check import ClockDoubt, ClockJudgement, judge_clock
+from hermes_core.clock_check import ClockDoubt, ClockJudgement, find_median, judge_clock
 from hermes_core.limits import CLOCK_TOLERANCE_S, UNCONFIRMED_TIME_S
 
 SEEN = 1_700_000_000.0
@@ -20,7 +20,8 @@ EARLIER, LATER, OFF = ClockDoubt.EARLIER, ClockDoubt.LATER, ClockDoubt.OFF
         (0, 0, None, 0),
         (3600, 3600, None, 0),
         (UNCONFIRMED_TIME_S, UNCONFIRMED_TIME_S, None, 0),
-        (UNCONFIRMED_TIME_S + 1, UNCONFIRMED_TIME_S, LATER, 1),
+        (UNCONFIRMED_TIME_S + CLOCK_TOLERANCE_S, UNCONFIRMED_TIME_S, None, 0),
+        (UNCONFIRMED_TIME_S + CLOCK_TOLERANCE_S + 1, UNCONFIRMED_TIME_S, LATER, CLOCK_TOLERANCE_S + 1),
         (31 * 86_400, UNCONFIRMED_TIME_S, LATER, 24 * 86_400),
         (-1, 0, None, 0),
         (-CLOCK_TOLERANCE_S, 0, None, 0),
@@ -30,6 +31,23 @@ EARLIER, LATER, OFF = ClockDoubt.EARLIER, ClockDoubt.LATER, ClockDoubt.OFF
 )
 def test_alone(passed: float, counted: float, doubt: ClockDoubt | None, off: float) -> None:
     assert judge_clock(SEEN + passed, SEEN) == ClockJudgement(SEEN + counted, doubt, off)
+
+
+@pytest.mark.parametrize(
+    ("unconfirmed", "passed", "counted", "doubt"),
+    [
+        (6 * 86_400, 86_400, 86_400, None),
+        (6 * 86_400, 2 * 86_400, 86_400, LATER),
+        (UNCONFIRMED_TIME_S, 60, 0, None),
+        (UNCONFIRMED_TIME_S, 61, 0, LATER),
+        (2 * UNCONFIRMED_TIME_S, 3600, 0, LATER),
+    ],
+)
+def test_what_was_counted_before_is_not_counted_again(
+    unconfirmed: float, passed: float, counted: float, doubt: ClockDoubt | None
+) -> None:
+    judged = judge_clock(SEEN + passed, SEEN, unconfirmed_s=unconfirmed)
+    assert (judged.time_s, judged.doubt) == (SEEN + counted, doubt)
 
 
 def test_a_node_that_has_never_seen_the_time_believes_its_clock() -> None:
@@ -52,6 +70,31 @@ def test_one_wrong_clock_among_the_others_changes_nothing() -> None:
     wall = SEEN + 3600
     for wrong in (0.0, wall + YEAR_S):
         assert judge_clock(wall, SEEN, peers_s=[wall, wrong, wall + 1]) == ClockJudgement(wall)
+
+
+@pytest.mark.parametrize("lie", [-YEAR_S, -CLOCK_TOLERANCE_S - 1, CLOCK_TOLERANCE_S + 1, YEAR_S])
+def test_two_that_contradict_each_other_say_nothing(lie: float) -> None:
+    """The operator's clock and one node's: nobody can tell which is wrong, so it is as if there were none."""
+    for passed in (3600.0, 20 * 86_400.0):
+        wall = SEEN + passed
+        alone = judge_clock(wall, SEEN)
+        assert judge_clock(wall, SEEN, peers_s=[wall + lie], operator_s=wall) == alone
+        assert judge_clock(wall, SEEN, peers_s=[wall], operator_s=wall + lie) == alone
+
+
+@given(st.lists(st.floats(-4e9, 4e9), max_size=4), st.booleans())
+def test_fewer_liars_than_half_say_nothing_and_half_of_them_make_it_no_later(lies: list[float], operator_lies: bool) -> None:
+    """`lies`: offsets; as many honest clocks, and one more or not."""
+    honest = [SEEN, SEEN + 1.0, SEEN + 2.0, SEEN + 3.0, SEEN + 4.0]
+    liars = [SEEN + lie for lie in lies]
+    for more in (0, 1):
+        peers = honest[: len(liars) + more] + liars
+        operator = peers.pop() if operator_lies and peers else None
+        said = find_median(peers, operator)
+        if said is not None and more:
+            assert SEEN <= said <= SEEN + 4.0
+        elif said is not None:
+            assert said <= SEEN + 4.0 + (CLOCK_TOLERANCE_S if len(liars) == 1 else 0)
 
 
 def test_a_clock_off_the_others_counts_as_far_as_they_agree() -> None:

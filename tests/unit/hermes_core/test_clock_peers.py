@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes_core.clock_check import ClockDoubt, ClockJudgement
-from hermes_core.clock_peers import ClockOutput, ClockPeers
+from hermes_core.clock_peers import ClockOutput, ClockPeers, SeenTime
 from hermes_core.ids import NodeId
 from hermes_core.limits import CLOCK_TOLERANCE_S, UNCONFIRMED_TIME_S
 
@@ -24,11 +24,11 @@ NOTHING = ClockOutput()
 class Scene:
     """A node that starts `away` after it was last seen, with a clock that is `off`, and that of each other node, as told."""
 
-    def __init__(self, *, away: float, off: float = 0.0, wait_s: float = WAIT_S) -> None:
+    def __init__(self, *, away: float, off: float = 0.0, wait_s: float = WAIT_S, unconfirmed: float = 0.0) -> None:
         self.real = SEEN + away
         self.off = off
         self.started = self.real
-        self.clock = ClockPeers(self.real + off, SEEN, wait_s=wait_s)
+        self.clock = ClockPeers(self.real + off, SeenTime(SEEN, unconfirmed), wait_s=wait_s)
 
     @property
     def now(self) -> float:
@@ -37,6 +37,10 @@ class Scene:
     @property
     def date(self) -> float:
         return self.now + self.clock.ahead_s
+
+    @property
+    def unconfirmed(self) -> float:
+        return self.clock.read(self.now).unconfirmed_s
 
     def hear(self, *others: float) -> ClockOutput:
         """Peers whose clocks are off by so much; only the last one's news."""
@@ -72,6 +76,21 @@ def test_the_operators_clock_and_one_other_are_enough() -> None:
     assert scene.hear_operator(0.0) == NOTHING
     assert scene.hear(1.0).confirmed
     assert scene.date == scene.real
+
+
+@pytest.mark.parametrize("lie", [-1e12, -YEAR_S, 3600.0, YEAR_S, 1e16])
+def test_one_liar_beside_the_operator_is_as_good_as_nobody(lie: float) -> None:
+    scene = Scene(away=20 * DAY_S)
+    scene.hear_operator(0.0)
+    assert scene.hear(lie) == NOTHING
+    assert scene.clock.next_timer() is not None, "and nobody waits for less"
+    scene.hear(lie, 0.0)
+    assert scene.date == scene.real, "two that agree outvote it"
+    ahead = Scene(away=3600.0, off=60 * DAY_S)
+    ahead.hear_operator(0.0)
+    ahead.hear(120 * DAY_S)
+    ahead.pass_time(WAIT_S)
+    assert ahead.date <= SEEN + UNCONFIRMED_TIME_S + WAIT_S
 
 
 def test_without_others_seven_days_count_once_the_wait_is_over() -> None:
@@ -179,3 +198,94 @@ def test_a_doubt_of_the_start_is_not_told_twice() -> None:
     output = scene.hear(0.0, 0.0, 0.0)
     assert replace(output, ahead_s=None) == NOTHING
     assert scene.date == scene.real, "it was the last run's clock that was wrong"
+
+
+@pytest.mark.parametrize("wait_s", [WAIT_S, 0.0])
+def test_what_nobody_confirms_is_remembered_and_shrinks_by_time_that_runs(wait_s: float) -> None:
+    scene = Scene(away=3 * DAY_S, wait_s=wait_s, unconfirmed=DAY_S)
+    if wait_s:
+        assert scene.unconfirmed == DAY_S, "nothing more was counted yet"
+        scene.pass_time(wait_s)
+    assert scene.unconfirmed == 4 * DAY_S - wait_s
+    scene.pass_time(DAY_S)
+    assert scene.unconfirmed == 3 * DAY_S - wait_s
+    scene.pass_time(9 * DAY_S)
+    assert scene.unconfirmed == 0.0
+
+
+def test_what_others_confirm_is_owed_no_more() -> None:
+    scene = Scene(away=3 * DAY_S, unconfirmed=4 * DAY_S)
+    scene.pass_time(WAIT_S)
+    scene.hear(0.0, 0.0)
+    assert scene.unconfirmed == UNCONFIRMED_TIME_S - WAIT_S, "two are not enough"
+    scene.hear(0.0, 0.0, 0.0)
+    assert scene.unconfirmed == 0.0
+
+
+def test_what_others_contradict_is_owed_on() -> None:
+    """The last run's date was 3 days ahead, and this clock is a year ahead: the date stays, and is not taken for confirmed."""
+    scene = Scene(away=-3 * DAY_S, off=YEAR_S)
+    scene.hear(0.0, 0.0, 0.0)
+    assert scene.date == SEEN
+    assert scene.unconfirmed == 3 * DAY_S
+    far = Scene(away=-60 * DAY_S, off=YEAR_S)
+    far.hear(0.0, 0.0, 0.0)
+    assert far.unconfirmed == UNCONFIRMED_TIME_S, "who lies about it costs no more than this"
+
+
+offsets = st.floats(-1e9, 1e9) | st.sampled_from([6.9 * DAY_S, 31 * DAY_S, YEAR_S])
+starts = st.tuples(offsets, st.floats(0, DAY_S), st.sampled_from([0.0, WAIT_S]), st.lists(st.just(0.0) | offsets, max_size=2))
+
+
+@given(st.lists(starts, min_size=1, max_size=8))
+def test_over_any_chain_of_starts_no_more_counts_than_the_bound_and_the_time_that_ran(
+    chain: list[tuple[float, float, float, list[float]]],
+) -> None:
+    """Each start with a clock of its own, and with too few others to confirm it. No time passes between two runs."""
+    seen, ran = SeenTime(SEEN), 0.0
+    for off, lasts, wait_s, others in chain:
+        real = SEEN + ran
+        clock = ClockPeers(real + off, seen, wait_s=wait_s)
+        for number, other in enumerate(others):
+            clock.take_peer(NodeId(f"node-{number}"), real + other, real + off, clock.start_s)
+        clock.handle_timer(clock.start_s + lasts)
+        seen, ran = clock.read(clock.start_s + lasts), ran + lasts
+        assert seen.date_s - SEEN >= ran - 1.0
+        assert seen.date_s - SEEN <= UNCONFIRMED_TIME_S + 2 * ran + 1.0
+
+
+@pytest.mark.parametrize(("step", "others"), [(0.0, 0), (0.0, 2), (6.9 * DAY_S, 0), (31 * DAY_S, 2)])
+def test_a_clock_that_is_a_year_ahead_counts_its_week_once_however_often_the_node_starts(step: float, others: int) -> None:
+    """It stays the same, or goes on by a step at each; two others that are right are too few to say so."""
+    seen, off = SeenTime(SEEN), 0.0 if step else YEAR_S
+    for start in range(20):
+        real, off = SEEN + 61.0 * start, off + step
+        clock = ClockPeers(real + off, seen, wait_s=WAIT_S)
+        for number in range(others):
+            clock.take_peer(NodeId(f"node-{number}"), real, real + off, clock.start_s)
+        clock.handle_timer(clock.start_s + 61.0)
+        seen = clock.read(clock.start_s + 61.0)
+    assert UNCONFIRMED_TIME_S <= seen.date_s - SEEN <= UNCONFIRMED_TIME_S + 2 * 61.0 * 20
+
+
+def test_a_node_that_is_often_off_counts_its_time_and_one_that_was_off_for_long_catches_up() -> None:
+    """Alone: every night off for 12 h and on for as long; then off for ten days, and off for a minute each day."""
+    seen, real = SeenTime(SEEN), SEEN
+    for _ in range(60):
+        real += DAY_S / 2
+        clock = ClockPeers(real, seen, wait_s=0.0)
+        assert clock.alone.doubt is None
+        real += DAY_S / 2
+        seen = clock.read(clock.start_s + DAY_S / 2)
+        assert seen.date_s == pytest.approx(real)
+    real += 10 * DAY_S
+    doubts = []
+    for _ in range(6):
+        clock = ClockPeers(real, seen, wait_s=0.0)
+        doubts.append(clock.alone.doubt)
+        real += DAY_S
+        seen = clock.read(clock.start_s + DAY_S)
+        real += 60.0
+    assert doubts[0] is LATER
+    assert doubts[-1] is None
+    assert seen.date_s == pytest.approx(real, abs=2 * CLOCK_TOLERANCE_S)
