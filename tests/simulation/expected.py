@@ -39,6 +39,7 @@ ENDS: Final = "what ends says why"
 TOLD: Final = r"chat \d+: app-\d+ was told "
 AWAY: Final = (
     *("kill", "kill_in_the_act", "crash_loop", "cut_power", "drain", "mass_restart", "set_clock", "wrong_clock"),
+    "wrong_clock_alone",
     *("lose_volume", "cut", "split", "fill_disk", "break_disk", "hang_disk"),
 )
 

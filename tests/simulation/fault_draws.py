@@ -22,6 +22,7 @@ APART: Final = {
     "crash_loop": 0.06,
     "cut_log": 0.06,
     "wrong_clock": 0.06,
+    "wrong_clock_alone": 0.06,
 }
 """The share of worlds with one of these, each drawn apart from all others, which stay what they were before there was this."""
 
@@ -61,6 +62,7 @@ _AMOUNTS: Final[dict[str, tuple[float, ...]]] = {
     "crash_loop": (1, 2, 4),
     "cut_log": (0.0, 0.5, 0.9, 1.0),
     "wrong_clock": (40 * 86_400.0, 400 * 86_400.0, -400 * 86_400.0),
+    "wrong_clock_alone": (40 * 86_400.0, 400 * 86_400.0),
 }
 
 

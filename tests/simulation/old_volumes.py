@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LIVES_S: Final = (0.02, 0.3, 1.5, 4.0, 9.0)
 """How long a start lasts that is followed by another: before it serves, or after apps and nodes have its mark."""
 CRASH_PAUSE_S: Final = 0.2
+ALONE_S: Final = 18.0
+"""Longer than a node waits for others at its start, and long enough that it has kept the time since."""
 
 ROLLBACKS: Final = ("roll_back", "roll_back_unseen", "roll_back_again", "cut_log")
 """Those after which a node is an older copy of itself."""
@@ -73,6 +75,21 @@ def crash_loop(world: World, it: Fault) -> bool:
         at_s += lives_s.choice(LIVES_S)
         world.after(at_s, machine.kill)
     world.after(at_s + CRASH_PAUSE_S, world.start_node, machine)
+    return True
+
+
+@fault
+def wrong_clock_alone(world: World, it: Fault) -> bool:
+    """The clock is ahead by `amount`, no other node is reached, and it starts twice: nobody confirms what that counts."""
+    machine = world.machine(it.target)
+    pairs = [(machine.name, other.name) for other in world.machines if other is not machine]
+    if not machine.running or not world.cut(pairs, 2 * ALONE_S + 1.0):
+        return False
+    machine.wall_offset_s = it.amount
+    machine.kill()
+    world.after(CRASH_PAUSE_S, world.start_node, machine)
+    world.after(ALONE_S, machine.kill)
+    world.after(ALONE_S + CRASH_PAUSE_S, world.start_node, machine)
     return True
 
 

@@ -57,8 +57,11 @@ class UnknownAgesAreRenewed(Invariant):
         self._found: dict[str, Keys] = {}
 
     def keystore_opened(self, process: Process, keystore: Keystore) -> None:
-        seen_s, wall_s = read_last_seen(keystore), self.world.machine(process.machine).read_clock()
-        if seen_s is not None and not seen_s - CLOCK_TOLERANCE_S <= wall_s <= seen_s + UNCONFIRMED_TIME_S:
+        seen, wall_s = read_last_seen(keystore), self.world.machine(process.machine).read_clock()
+        if seen is None:
+            return
+        left_s = max(0.0, UNCONFIRMED_TIME_S - seen.unconfirmed_s) + CLOCK_TOLERANCE_S
+        if not seen.date_s - CLOCK_TOLERANCE_S <= wall_s <= seen.date_s + left_s:
             self._found[process.name] = _read(keystore)
 
     def at_rest(self) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from hermes_core import clock_peers
 from hermes_core.clock_check import ClockJudgement
+from hermes_core.clock_peers import SeenTime
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.rollback import RollbackSign
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.resume_gate import ResumeGate
 from hermes_node.keystore import history
 from hermes_node.keystore import store as keystore_store
+from hermes_node.keystore.last_seen import LastSeen
 from tests.simulation.invariants.clocks import TimeGoesOn
 from tests.simulation.invariants.dates import NothingEndsEarly, UnknownAgesAreRenewed
 from tests.simulation.invariants.floors import FloorsHold
@@ -46,6 +48,19 @@ def _(patches: Patches) -> None:
 @OPENINGS.add("clock-believed", "A node believes its clock at its start.", TimeGoesOn.name, starts_at=24)
 def _(patches: Patches) -> None:
     patches.set(clock_peers, "judge_clock", lambda wall_s, _last_seen_s, **_others: ClockJudgement(wall_s))
+
+
+@OPENINGS.add(
+    "week-counts-at-each-start",
+    "What nobody confirmed of the time is not remembered: each start counts as much again.",
+    TimeGoesOn.name,
+    starts_at=44,
+)
+def _(patches: Patches) -> None:
+    def forget(self: LastSeen, seen: SeenTime) -> Any:
+        return encode(self, replace(seen, unconfirmed_s=0.0))
+
+    encode = patches.set(LastSeen, "encode", forget)
 
 
 @OPENINGS.add(
