@@ -2,7 +2,8 @@
 
 The witnesses of a node are three members on the hash ring; those of its former run are asked as well, by their stored names.
 Each says what mark it holds when its link comes up, before this node sends its own: so a mark is never replaced before it was
-judged. Pure.
+judged. An answer counts once its sender's list of members has come as well, on the same link: before that, whoever comes first
+may be the only member known, and those who were witnesses would not be waited for. Pure.
 
 WAITING ──── two answered, or all that are up, or the operator ────► VERIFIED
    │ ─────── nobody did in time ──────────────────────────────────► UNVERIFIED ── one does later ──► VERIFIED
@@ -70,6 +71,7 @@ class OpeningCheck:
         self._former = frozenset(self._remembered)
         self._witnesses: tuple[NodeId, ...] = ()
         self._answered: set[NodeId] = set()
+        self._listed: set[NodeId] = set()
         self._operator_answered = False
         self._sent: dict[NodeId, int] = {}
         self._counter = 0
@@ -114,6 +116,7 @@ class OpeningCheck:
     def link_down(self, node_id: NodeId) -> None:
         """What was said on a link is said again on the next one."""
         self._answered.discard(node_id)
+        self._listed.discard(node_id)
         self._sent.pop(node_id, None)
 
     def take_answer(self, node_id: NodeId, now: float) -> None:
@@ -121,6 +124,11 @@ class OpeningCheck:
         self._answered.add(node_id)
         if node_id in self._witnesses:
             self._send_at = now
+        self._judge()
+
+    def take_list(self, node_id: NodeId) -> None:
+        """This member said whom it knows, and `update_members` was told."""
+        self._listed.add(node_id)
         self._judge()
 
     def take_operator_answer(self) -> None:
@@ -146,7 +154,7 @@ class OpeningCheck:
         if self._state is OpeningState.VERIFIED:
             return
         expected = {*self._witnesses, *self._former}
-        answered = expected & self._answered
+        answered = expected & self._answered & self._listed
         alive = expected & self._ring.members
         if self._operator_answered or len(answered) >= ENOUGH_ANSWERS or (alive and alive <= answered):
             self._become(OpeningState.VERIFIED)

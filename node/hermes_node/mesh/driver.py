@@ -150,6 +150,8 @@ class MeshDriver:
     def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None:
         self._membership.receive_update(node_id, update, self._now())
         self._flush()
+        if node_id in self._gossip:
+            self._witnessing.take_list(node_id)
 
     def heard(self, node_id: NodeId) -> None:
         self._membership.receive_heard(node_id, self._now())

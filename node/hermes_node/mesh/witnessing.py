@@ -75,6 +75,11 @@ class Witnessing:
         self._check.update_members(alive, self._now())
         self._flush()
 
+    def take_list(self, node_id: NodeId) -> None:
+        """What this member knows of others was taken in."""
+        self._check.take_list(node_id)
+        self._flush()
+
     def find_nobody(self) -> None:
         """The mesh has no other member by design."""
         self._check.find_nobody()

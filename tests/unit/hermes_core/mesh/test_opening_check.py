@@ -36,6 +36,12 @@ def standing_of(check: OpeningCheck) -> OpeningState:
     return check.state  # a call: it changes between two looks
 
 
+def answer(check: OpeningCheck, member: NodeId, now: float) -> None:
+    """What a member says when its link comes up: what it holds of us, and whom it knows."""
+    check.take_answer(member, now)
+    check.take_list(member)
+
+
 def run_timers(check: OpeningCheck, until: float) -> None:
     while (due := check.next_timer()) is not None and due <= until:
         check.handle_timer(due)
@@ -69,9 +75,9 @@ def test_the_operators_word_may_come_late() -> None:
 
 def test_two_answers_are_enough() -> None:
     check = make_joined(OTHERS)
-    check.take_answer(check.witnesses[0], START)
+    answer(check, check.witnesses[0], START)
     assert standing_of(check) is OpeningState.WAITING
-    check.take_answer(check.witnesses[2], START)
+    answer(check, check.witnesses[2], START)
     assert standing_of(check) is OpeningState.VERIFIED
     assert check.take_output().became is OpeningState.VERIFIED
 
@@ -79,14 +85,14 @@ def test_two_answers_are_enough() -> None:
 def test_answers_of_others_are_none() -> None:
     check = make_joined(OTHERS)
     for other in set(OTHERS) - set(check.witnesses):
-        check.take_answer(other, START)
+        answer(check, other, START)
     assert standing_of(check) is OpeningState.WAITING
 
 
 def test_an_answer_that_came_before_its_node_was_known_as_a_witness_counts() -> None:
     check = make_check()
     for other in OTHERS:
-        check.take_answer(other, START)
+        answer(check, other, START)
     assert standing_of(check) is OpeningState.WAITING
     check.update_members(OTHERS, START)
     assert standing_of(check) is OpeningState.VERIFIED
@@ -94,25 +100,50 @@ def test_an_answer_that_came_before_its_node_was_known_as_a_witness_counts() -> 
 
 def test_in_a_mesh_of_two_the_other_one_is_enough() -> None:
     check = make_joined(OTHERS[:1])
-    check.take_answer(OTHERS[0], START)
+    answer(check, OTHERS[0], START)
     assert standing_of(check) is OpeningState.VERIFIED
 
 
 def test_a_former_witness_that_lives_is_waited_for_and_one_that_does_not_is_not() -> None:
     alive, dead = OTHERS[7], NodeId("node-99")
     check = make_joined([OTHERS[0], alive], dead, alive)
+    answer(check, OTHERS[0], START)
+    assert standing_of(check) is OpeningState.WAITING
+    answer(check, alive, START)
+    assert standing_of(check) is OpeningState.VERIFIED
+
+
+def test_the_first_answer_of_all_verifies_nothing_before_its_sender_said_whom_it_knows() -> None:
+    """Until then it is the only member known; those who were witnesses are up, and would not be waited for."""
+    stranger, *former = OTHERS[:4]
+    check = make_check(*former)
+    check.update_members([stranger], START)
+    check.take_answer(stranger, START)
+    assert standing_of(check) is OpeningState.WAITING
+    check.update_members(OTHERS[:4], START)
+    check.take_list(stranger)
+    assert standing_of(check) is OpeningState.WAITING
+    for member in former[:2]:
+        answer(check, member, START)
+    assert standing_of(check) is OpeningState.VERIFIED
+
+
+def test_a_list_of_a_link_that_broke_is_waited_for_again() -> None:
+    check = make_joined(OTHERS[:1])
+    check.take_list(OTHERS[0])
+    check.link_down(OTHERS[0])
     check.take_answer(OTHERS[0], START)
     assert standing_of(check) is OpeningState.WAITING
-    check.take_answer(alive, START)
+    check.take_list(OTHERS[0])
     assert standing_of(check) is OpeningState.VERIFIED
 
 
 def test_what_was_said_on_a_link_that_broke_is_said_again() -> None:
     check = make_joined(OTHERS)
     first, second, _ = check.witnesses
-    check.take_answer(first, START)
+    answer(check, first, START)
     check.link_down(first)
-    check.take_answer(second, START)
+    answer(check, second, START)
     assert standing_of(check) is OpeningState.WAITING
 
 
@@ -144,7 +175,7 @@ def test_who_answers_late_verifies_late() -> None:
     run_timers(check, START + 20)
     check.take_output()
     for witness in check.witnesses[:2]:
-        check.take_answer(witness, START + 21)
+        answer(check, witness, START + 21)
     assert check.take_output().became is OpeningState.VERIFIED
 
 
@@ -159,7 +190,7 @@ def test_a_member_met_later_verifies_a_node_that_was_alone() -> None:
     check = make_check()
     check.find_nobody()
     check.update_members(OTHERS[:1], START + 60)
-    check.take_answer(OTHERS[0], START + 60)
+    answer(check, OTHERS[0], START + 60)
     assert standing_of(check) is OpeningState.VERIFIED
 
 
@@ -175,14 +206,14 @@ def test_a_witness_gets_no_mark_before_it_has_answered() -> None:
     check = make_joined(OTHERS)
     check.note_counter(5, START)
     assert sent_at(check, START + 1) == []
-    check.take_answer(check.witnesses[0], START + 1)
+    answer(check, check.witnesses[0], START + 1)
     assert sent_at(check, START + 1) == [check.witnesses[0]]
 
 
 def test_a_mark_that_changed_is_sent_once_a_second_and_one_that_did_not_is_not() -> None:
     check = make_joined(OTHERS)
     for witness in check.witnesses:
-        check.take_answer(witness, START)
+        answer(check, witness, START)
     check.note_counter(5, START)
     everybody = sorted(check.witnesses)
     assert sent_at(check, START) == everybody
@@ -196,7 +227,7 @@ def test_a_mark_that_changed_is_sent_once_a_second_and_one_that_did_not_is_not()
 
 def test_after_a_quiet_time_a_change_is_sent_at_once() -> None:
     check = make_joined(OTHERS[:1])
-    check.take_answer(OTHERS[0], START)
+    answer(check, OTHERS[0], START)
     check.note_counter(5, START)
     sent_at(check, START)
     check.note_counter(6, START + 60)
@@ -205,22 +236,22 @@ def test_after_a_quiet_time_a_change_is_sent_at_once() -> None:
 
 def test_a_new_witness_gets_the_mark_at_once_and_the_others_get_nothing_twice() -> None:
     check = make_joined(OTHERS[:1])
-    check.take_answer(OTHERS[0], START)
+    answer(check, OTHERS[0], START)
     check.note_counter(5, START)
     sent_at(check, START)
     check.update_members(OTHERS[:2], START + 0.2)
-    check.take_answer(OTHERS[1], START + 0.3)
+    answer(check, OTHERS[1], START + 0.3)
     assert sent_at(check, START + 0.3) == [OTHERS[1]]
 
 
 def test_a_link_that_comes_again_gets_the_mark_again() -> None:
     check = make_joined(OTHERS[:1])
-    check.take_answer(OTHERS[0], START)
+    answer(check, OTHERS[0], START)
     check.note_counter(5, START)
     sent_at(check, START)
     check.link_down(OTHERS[0])
     assert sent_at(check, START + 5) == []
-    check.take_answer(OTHERS[0], START + 6)
+    answer(check, OTHERS[0], START + 6)
     assert sent_at(check, START + 6) == [OTHERS[0]]
 
 
