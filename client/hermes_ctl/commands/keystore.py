@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreRolledBackError
 from hermes_core.keystore.key_backend import PASSPHRASE_BACKEND_ID, PassphraseBackend
@@ -22,6 +23,7 @@ from hermes_ctl.errors import CtlError
 from hermes_ctl.output import add_output_option, print_data
 from hermes_ctl.terminal import say
 from hermes_node.keystore import Keystore
+from hermes_node.keystore.identity import new_identity
 from hermes_node.keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
 from hermes_node.keystore.passphrase import read_passphrase, take_passphrase
 
@@ -62,7 +64,7 @@ def register(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    init = _add(actions, "init", init_keystore, "make a new, empty keystore; never overwrites one")
+    init = _add(actions, "init", init_keystore, "make a keystore with the identity of a new node; never overwrites one")
     inspect = _add(actions, "inspect", inspect_keystore, "what the file shows without a passphrase", passphrase=False)
     verify = _add(actions, "verify", verify_keystore, "check every record; changes nothing")
     rewrap = _add(actions, "rotate-passphrase", rotate_passphrase, "seal with another passphrase; records are not touched")
@@ -105,7 +107,10 @@ def _add_costs(parser: argparse.ArgumentParser) -> None:
 def init_keystore(options: argparse.Namespace) -> int:
     costs = _read_costs(options)
     passphrase = _read_passphrase(options.passphrase_file, "new passphrase", twice=True)
-    with Keystore.create(options.path, passphrase, argon2=costs) as store:
+    with (
+        new_identity(SYSTEM_RANDOM) as records,
+        Keystore.create(options.path, passphrase, records=records, argon2=costs) as store,
+    ):
         say(f"made {options.path}: file id {store.file_id.hex()}, generation {store.mark.generation}")
     return 0
 

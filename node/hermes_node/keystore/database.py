@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _sqlite3
 import ctypes
 import os
 import sqlite3
@@ -19,7 +20,7 @@ from hermes_core.errors import (
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
-from hermes_node.keystore.place import check_beside, check_regular, floor_path, temporary_path
+from hermes_node.keystore.place import check_beside, check_regular, floor_path, temporary_path, wal_path
 
 APPLICATION_ID: Final = 0x484B5331  # "HKS1"
 FILE_VERSION: Final = 1
@@ -52,6 +53,7 @@ _IO_ERRORS: Final = frozenset(
 )
 _LOCK_ERRORS: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PRIMARY_CODE_MASK: Final = 0xFF
+_NO_CKPT_ON_CLOSE: Final = 1006  # SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE of sqlite3.h
 
 
 DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
@@ -67,10 +69,6 @@ class Connector(Protocol):
 def connect_sqlite(uri: str) -> sqlite3.Connection:
     """The standard library's SQLite. Transactions are explicit; a busy file is an error at once, there is one user."""
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0, check_same_thread=False)
-
-
-def wal_path(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
 
 
 def journal_path(path: Path) -> Path:
@@ -114,7 +112,7 @@ def check_files(path: Path) -> None:
     beside = [wal_path(path), journal_path(path)]
     if not temporary_path(path).exists():  # a wipe that was interrupted leaves the floor for the next creation to remove
         beside.append(floor_path(path))
-    orphans = [sidecar for sidecar in beside if sidecar.exists()]
+    orphans = [sidecar for sidecar in beside if os.path.lexists(sidecar)]
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -226,13 +224,32 @@ def check_schema(connection: sqlite3.Connection) -> None:
         raise KeystoreTamperedError("the keystore's pages do not fit together")
 
 
-def leave_open(connection: sqlite3.Connection) -> None:
-    """Never close this connection: the process's end does, which removes nothing.
+def close_untouched(connection: sqlite3.Connection) -> None:
+    """Close, with every lock and descriptor, and change no file.
 
-    SQLite removes the log by its name when the last connection closes, and another keystore's may bear that name by now.
-    (Connection.setconfig could forbid it, from Python 3.12 on.)
+    When the last connection closes, SQLite folds the log in and removes it by its name, which another keystore's may bear by
+    now. SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE forbids both.
     """
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+    if _forbid_checkpoint_on_close(connection):
+        connection.close()
+    else:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))  # never closed: the process's end removes nothing
+
+
+def _forbid_checkpoint_on_close(connection: object) -> bool:
+    """False when this Python's SQLite is out of reach."""
+    setconfig = getattr(connection, "setconfig", None)
+    if setconfig is not None:  # Python 3.12 on
+        setconfig(_NO_CKPT_ON_CLOSE, True)
+        return True
+    if not isinstance(connection, sqlite3.Connection):
+        return False
+    try:
+        configure = ctypes.CDLL(_sqlite3.__file__).sqlite3_db_config  # this very SQLite: dlsym looks among what it is linked to
+    except (OSError, AttributeError):
+        return False
+    database = ctypes.c_void_p.from_address(id(connection) + object.__basicsize__)  # the first field of Python 3.11's object
+    return int(configure(database, _NO_CKPT_ON_CLOSE, ctypes.c_int(1), None)) == sqlite3.SQLITE_OK
 
 
 def _harden(connection: sqlite3.Connection) -> None:

@@ -34,10 +34,16 @@ def remove_floor(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
+def write_floor(path: Path, key: SecretBytes, file_id: bytes, counter: int, random: RandomSource) -> None:
+    """Both floors of the keystore at `path`, durably. OSError when the volume fails."""
+    atomic_file.replace_file(floor_path(path), encode_floor_file(seal_floor(key, file_id, counter, random)))
+
+
 class FloorFile:
     """Owns the floor's key. `now` in seconds, of a clock that only rises."""
 
     def __init__(self, path: Path, key: SecretBytes, file_id: bytes, now: Callable[[], float], random: RandomSource) -> None:
+        self._keystore = path
         self._path = floor_path(path)
         self._key = key
         self._file_id = file_id
@@ -54,11 +60,11 @@ class FloorFile:
 
     def write(self, counter: int, *, durably: bool) -> None:
         """Commit `counter` is durable: from now on nobody can take it away unseen. Not `durably`: unless the power fails."""
-        sealed = seal_floor(self._key, self._file_id, counter, self._random)
         try:
             if durably:
-                atomic_file.replace_file(self._path, encode_floor_file(sealed))
+                write_floor(self._keystore, self._key, self._file_id, counter, self._random)
             else:
+                sealed = seal_floor(self._key, self._file_id, counter, self._random)
                 atomic_file.overwrite(self._path, SECOND_AT, sealed)
         except OSError as error:
             number = error.errno or errno.EIO

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,42 +18,54 @@ from hermes_node.keystore import Keystore, Table
 IDENTITY_KEY: Final = b"node"
 NODE_ID_KEY: Final = b"node_id"
 INCARNATION_KEY: Final = b"incarnation"
+_NO_IDENTITY: Final = (
+    "put the newest volume back; or move every file of this keystore away, to begin as a new node (`hermesctl keystore init`)"
+)
 _INCARNATION: Final = struct.Struct(">Q")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredIdentity:
-    """`created` True: this start made it."""
+    """What this start goes by."""
 
     identity: Identity
     incarnation: int
-    created: bool
 
 
-def load_identity(keystore: Keystore, node_id: NodeId, random: RandomSource) -> StoredIdentity:
-    """Load or make the identity and raise the incarnation, durable when this returns.
+@contextmanager
+def new_identity(random: RandomSource) -> Iterator[dict[tuple[Table, bytes], bytearray]]:
+    """The records that a keystore of a new node is created with; wiped afterwards."""
+    identity = Identity.generate(random)
+    secret = identity.seed()
+    try:
+        yield {(Table.IDENTITY, IDENTITY_KEY): secret.buffer}
+    finally:
+        secret.wipe()
+        identity.wipe()
 
-    ConfigError when the keystore belongs to a node of another name: transcripts name the node, its chats could not go on.
+
+def load_identity(keystore: Keystore, node_id: NodeId) -> StoredIdentity:
+    """Load the identity and raise the incarnation, durable when this returns.
+
+    A keystore is created with its identity. KeystoreTamperedError when it has none: a new one would hide that the old one,
+    and whatever it was pinned by, is lost. ConfigError when the keystore belongs to a node of another name: transcripts name
+    the node, its chats could not go on.
     """
     stored_id = keystore.get(Table.META, NODE_ID_KEY)
     if stored_id is not None and stored_id.decode() != node_id:
         raise ConfigError("node.id", f"{node_id!r}, but this keystore belongs to node {stored_id.decode()!r}")
     seed = keystore.get(Table.IDENTITY, IDENTITY_KEY)
-    created = seed is None
-    identity = Identity.generate(random) if seed is None else _restore(seed)
+    if seed is None:
+        raise KeystoreTamperedError("the keystore holds no identity of a node", cure=_NO_IDENTITY)
+    identity = _restore(seed)
     incarnation = read_incarnation(keystore) + 1
-    puts: dict[tuple[Table, bytes], bytes | bytearray] = {
-        (Table.META, NODE_ID_KEY): node_id.encode(),
-        (Table.META, INCARNATION_KEY): encode_incarnation(incarnation),
-    }
-    secret = identity.seed()
+    puts = {(Table.META, NODE_ID_KEY): node_id.encode(), (Table.META, INCARNATION_KEY): encode_incarnation(incarnation)}
     try:
-        if created:
-            puts[Table.IDENTITY, IDENTITY_KEY] = secret.buffer
         keystore.commit(puts)
-    finally:
-        secret.wipe()
-    return StoredIdentity(identity, incarnation, created)
+    except BaseException:
+        identity.wipe()
+        raise
+    return StoredIdentity(identity, incarnation)
 
 
 def read_incarnation(keystore: Keystore) -> int:

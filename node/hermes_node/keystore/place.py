@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from hermes_core.errors import KeystoreIOError
+from hermes_core.errors import KeystoreIOError, KeystoreTamperedError
 
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
@@ -30,6 +30,11 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
 
 
+def wal_path(path: Path) -> Path:
+    """Where SQLite keeps its log."""
+    return path.with_name(path.name + "-wal")
+
+
 def floor_path(path: Path) -> Path:
     """Where a keystore's floor is (hermes_core.keystore.floor)."""
     return path.with_name(path.name + ".floor")
@@ -39,6 +44,7 @@ def resolve_path(path: Path) -> Path:
     """The keystore's path without links, so that everything beside it lies beside the file itself.
 
     KeystoreIOError for a link that leads nowhere: what it should lead to is not mounted yet, and must not be made anew.
+    KeystoreTamperedError for a database that was moved away, behind a link, from the log or floor that lie where it was.
     """
     try:
         resolved = path.resolve()
@@ -47,7 +53,16 @@ def resolve_path(path: Path) -> Path:
     if path.is_symlink() and not resolved.exists():
         nowhere = f"{path} is a symbolic link to {resolved}, which is not there"
         raise KeystoreIOError(nowhere, cure="mount what it leads to, or remove the link")
+    if path.is_symlink():
+        _check_left_behind(path, resolved)
     return resolved
+
+
+def _check_left_behind(link: Path, resolved: Path) -> None:
+    for beside in (wal_path(link), floor_path(link)):
+        if os.path.lexists(beside):
+            apart = f"{link} leads to {resolved}, and {beside.name} lies beside the link, where it counts for nothing"
+            raise KeystoreTamperedError(apart, cure=f"move it to {resolved.parent}, or away if it is another keystore's")
 
 
 def check_regular(path: Path, found: os.stat_result) -> None:

@@ -13,7 +13,7 @@ from hermes_core.keystore.sealing import Sealers
 from hermes_core.keystore.state import KeystoreMark
 from hermes_node.keystore import wal
 from hermes_node.keystore.atomic_file import FSYNCS_OF_A_REPLACEMENT
-from hermes_node.keystore.database import as_keystore_error, leave_open, translated
+from hermes_node.keystore.database import as_keystore_error, close_untouched, translated
 from hermes_node.keystore.floor_file import FloorFile
 from hermes_node.keystore.lock import KeystoreLock
 from hermes_node.keystore.place import OpenFiles
@@ -81,13 +81,13 @@ class SealedFile:
         self._unsealed.wipe()
         if self._floor is not None:
             self._floor.wipe()
-        try:
-            self._files.check()
-        except KeystoreIOError:
-            leave_open(self._connection)
-            return
         with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
+            try:
+                self._files.check()
+            except KeystoreIOError:
+                close_untouched(self._connection)
+            else:
+                self._connection.close()
 
     def _check_usable(self) -> None:
         if self._failure is not None:

@@ -29,13 +29,12 @@ from hermes_node.keystore.database import (
     open_for_writing,
     translate_error,
     translated,
-    wal_path,
 )
 from hermes_node.keystore.erasure import erase_file
 from hermes_node.keystore.floor_file import FloorFile, read_floor
 from hermes_node.keystore.history import LINEAGE, ROLLBACK, History
 from hermes_node.keystore.lock import KeystoreLock, lock_path, locked
-from hermes_node.keystore.place import OpenFiles, close_to_others, floor_path, resolve_path
+from hermes_node.keystore.place import OpenFiles, close_to_others, floor_path, resolve_path, wal_path
 from hermes_node.keystore.rotating_file import RotatingFile
 from hermes_node.keystore.rows import Changes, apply_rows, read_record, read_rows
 from hermes_node.keystore.unsealing import Unsealed, verify_file
@@ -68,6 +67,7 @@ class Keystore(RotatingFile):
         path: str | Path,
         passphrase: SecretBytes,
         *,
+        records: Puts | None = None,
         argon2: Argon2Params | None = None,
         backend: KeyBackend | None = None,
         page_bytes: int = PAGE_BYTES,
@@ -77,11 +77,12 @@ class Keystore(RotatingFile):
     ) -> Self:
         """Make a new keystore and open it. KeystoreExistsError when there is one: it is never overwritten.
 
-        `now` in seconds, of a clock that only rises.
+        There is no moment in which it is there without `records`, which stay the caller's to wipe. `now` in seconds, of a
+        clock that only rises.
         """
         path, backend = resolve_path(Path(path)), backend or PassphraseBackend(passphrase, argon2)
         with locked(path) as lock:
-            write_new_keystore(path, backend, page_bytes, connect, random)
+            write_new_keystore(path, backend, page_bytes, connect, random, records or {})
             return cls._open_locked(path, lock, backend, connect, random, now)
 
     @classmethod
@@ -250,13 +251,19 @@ class Keystore(RotatingFile):
         self.close()
 
     def _begin(self) -> None:
-        """Commit this opening, with what the file beside it proves, before anything else is; then raise the floor."""
+        """Commit this opening, with what the file beside it proves, before anything else is; then raise the floor.
+
+        A keystore of an older Hermes gets its first floor. The database file itself is to say so: as long as only the log
+        did, whoever removed both left nothing that asks for them.
+        """
         beside = read_floor(self.path)
         self._history = history = History.read(self.get, beside, self.file_id, self.mark.commit_counter, self._random)
         self._floor = FloorFile(self.path, history.floor.key, self.file_id, self._now, self._random)
         self._commit_and_wipe(history.puts())
         if not history.floor.armed:
             self._commit_and_wipe(history.arm())
+            with self._fail_stop():
+                self._truncate_log()
 
     def _commit_and_wipe(self, puts: Puts) -> None:
         try:

@@ -216,9 +216,8 @@ def _tell_opened(context: StartContext, found: UnsealedNode) -> None:
     log = context.log
     if found.created:
         log.info("keystore_created", path=context.config.keystore_path)
-    log.info("keystore_unsealed", generation=found.keystore.mark.generation, incarnation=found.stored.incarnation)
-    if found.stored.created:
         log.info("identity_created")
+    log.info("keystore_unsealed", generation=found.keystore.mark.generation, incarnation=found.stored.incarnation)
     for path in find_exposed(context.config):
         log.warning("file_exposed", path=path, cure="chmod o-r; in a Kubernetes pod, defaultMode: 0440")
     if found.corrupt:

@@ -20,7 +20,7 @@ from hermes_node.config.sections import Config
 from hermes_node.host import Host
 from hermes_node.keystore import Keystore, Table
 from hermes_node.keystore.database import Connector
-from hermes_node.keystore.identity import StoredIdentity, load_identity
+from hermes_node.keystore.identity import StoredIdentity, load_identity, new_identity
 from hermes_node.keystore.last_seen import read_last_seen
 from hermes_node.keystore.passphrase import read_passphrase
 from hermes_node.keystore.witness import read_closed_value
@@ -57,7 +57,7 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
     finally:
         passphrase.wipe()
     try:
-        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id), host.random), created)
+        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id)), created)
         _read_chats(node)
         node.closed_value = read_closed_value(keystore)
         node.held_marks = read_held_marks(keystore)
@@ -82,7 +82,8 @@ def _open(config: Config, passphrase: SecretBytes, host: Host) -> tuple[Keystore
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KeystoreIOError(f"cannot make {path.parent}: {error.strerror}") from None
-    return Keystore.create(path, passphrase, backend=backend, **taken), True
+    with new_identity(host.random) as records:
+        return Keystore.create(path, passphrase, records=records, backend=backend, **taken), True
 
 
 def _read_chats(node: UnsealedNode) -> None:

@@ -80,8 +80,8 @@ def test_from_init_to_a_new_generation(ctl: Ctl) -> None:
         "intact": True,
         "file_id": ctl.json("inspect")["file_id"],
         "generation": 3,
-        "commit_counter": 10,  # made, five times opened, its floor armed, three rotations
-        "records": {"history": 2},
+        "commit_counter": 9,  # made, five times opened, three rotations
+        "records": {"identity": 1, "history": 2},
         "to_migrate": 0,
         "rolled_back": False,
     }

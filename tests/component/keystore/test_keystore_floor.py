@@ -15,6 +15,7 @@ from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.rollback import RollbackSign
 from hermes_node.keystore import Keystore, Table
 from hermes_node.keystore.floor_file import FloorFile
+from hermes_node.keystore.history import FLOOR, LINEAGE
 from hermes_node.keystore.inspection import audit_file
 from hermes_node.keystore.place import floor_path
 from tests.component.keystore.kit import CHEAP, content, copy_files, create, found_at, memo_backend, open_store, secret
@@ -110,6 +111,66 @@ def _judged(path: Path, backend: object) -> RollbackSign | None:
     """As an opening would, without committing it."""
     rollback = audit_file(path, backend).rollback  # type: ignore[arg-type]
     return None if rollback is None else rollback.sign
+
+
+def _strip(path: Path) -> None:
+    """Only the database file is left of a keystore."""
+    log_of(path).unlink()
+    floor_path(path).unlink()
+
+
+def test_a_database_alone_says_that_more_must_be_there_however_early_its_log_is_lost(tmp_path: Path) -> None:
+    """As whoever removes log and floor of a node that was killed before its first checkpoint leaves it."""
+    path, born = tmp_path / "keystore.db", {(Table.IDENTITY, b"node"): b"\x11" * 32}
+    with Keystore.create(path, secret(), backend=memo_backend(), records=born) as store:
+        store.commit({(Table.META, b"k"): b"v"})
+        image = copy_files(path, tmp_path / "image")
+    _strip(image)
+    assert _judged(image, memo_backend()) is RollbackSign.FLOOR_MISSING
+    with open_store(image) as store:
+        assert store.rollback is not None
+        assert store.rollback.sign is RollbackSign.FLOOR_MISSING
+        assert content(store) == born, "what it was created with is in the database file"
+
+
+def test_so_does_one_of_an_older_hermes_as_soon_as_it_was_opened(tmp_path: Path) -> None:
+    path = tmp_path / "keystore.db"
+    with Keystore.create(path, secret(), backend=memo_backend()) as store:
+        store.commit({}, [FLOOR, LINEAGE])
+        store._floor = None  # an older Hermes writes none
+    floor_path(path).unlink()
+    with open_store(path) as store:
+        assert store.rollback is None
+        image = copy_files(path, tmp_path / "image")
+    floor_path(image).unlink()
+    assert _judged(image, memo_backend()) is RollbackSign.FLOOR_MISSING
+
+
+def test_a_database_that_was_moved_away_from_its_log_and_floor(tmp_path: Path) -> None:
+    with create(tmp_path / "keystore.db"):
+        image = copy_files(tmp_path / "keystore.db", tmp_path / "image")
+    elsewhere = tmp_path / "elsewhere" / "moved.db"
+    elsewhere.parent.mkdir()
+    image.rename(elsewhere)
+    for use in (open_store, lambda path: Keystore.create(path, secret(), argon2=CHEAP)):
+        with pytest.raises((KeystoreTamperedError, KeystoreExistsError)):
+            use(image)
+    image.symlink_to(elsewhere)
+    with pytest.raises(KeystoreTamperedError, match="beside the link") as caught:
+        open_store(image)
+    assert str(elsewhere.parent) in caught.value.cure
+    assert _judged(elsewhere, memo_backend()) is RollbackSign.FLOOR_MISSING
+
+
+def test_a_dangling_link_in_the_place_of_log_or_floor_is_something_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "keystore.db"
+    for beside in (log_of(path), floor_path(path)):
+        beside.symlink_to(tmp_path / "nowhere")
+        with pytest.raises(KeystoreTamperedError, match="gone"):
+            open_store(path)
+        with pytest.raises(KeystoreExistsError):
+            Keystore.create(path, secret(), argon2=CHEAP)
+        beside.unlink()
 
 
 def test_an_older_image_with_its_own_floor_is_left_to_the_marks_and_without_it_is_not(made: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import (
     KeystoreBadPassphraseError,
     KeystoreError,
@@ -15,8 +16,10 @@ from hermes_core.errors import (
     KeystoreMissingError,
     KeystoreTamperedError,
 )
+from hermes_core.ids import NodeId
 from hermes_core.keystore.header import open_generations
 from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_node.keystore.identity import load_identity, new_identity
 from tests.component.keystore.kit import (
     CHEAP,
     PASSPHRASE,
@@ -213,3 +216,19 @@ def test_a_path_with_characters_that_mean_something_in_a_uri(tmp_path: Path) -> 
     path = tmp_path / "a ?mode=memory#%41.db"
     create(path).close()
     assert content_at(path) == RECORDS
+
+
+def test_a_keystore_without_an_identity_is_no_nodes(tmp_path: Path) -> None:
+    """It is created with one: whoever made a new one in it would hide that the old one is lost."""
+    with create(tmp_path / "keystore.db") as store:
+        before = content(store)
+        with pytest.raises(KeystoreTamperedError, match="no identity") as caught:
+            load_identity(store, NodeId("node-0"))
+        assert "newest volume" in caught.value.cure
+        assert content(store) == before
+    with (
+        new_identity(SYSTEM_RANDOM) as records,
+        Keystore.create(tmp_path / "new.db", secret(), records=records, argon2=CHEAP) as store,
+    ):
+        first = load_identity(store, NodeId("node-0")).identity.public_key
+        assert load_identity(store, NodeId("node-0")).identity.public_key == first

@@ -13,7 +13,7 @@ from hermes_node.keystore import Keystore, Table
 from hermes_node.keystore.log_check import FRAME_HEADER_BYTES, HEADER_BYTES, LogCensus, parse_log
 from tests.component.keystore.kit import CHEAP, found_at, open_store, secret
 
-CREATED = 3  # made, opened, its floor armed
+CREATED = 2  # made, opened
 COMMITS = 12
 
 

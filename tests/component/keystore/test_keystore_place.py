@@ -103,6 +103,30 @@ def test_a_file_that_is_not_the_open_one_any_more_ends_the_use(
         with pytest.raises(KeystoreIOError):
             store.commit(LATER)
     store.close()
+    assert _open_below(tmp_path) == [], "closing lets go of everything"
+
+
+def _open_below(folder: Path) -> list[str]:
+    """Files of this folder, also removed ones, that this process has open."""
+    targets = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [target for target in targets if target.startswith(str(folder))]
+
+
+@pytest.mark.parametrize("folded_in", [False, True])
+def test_who_unlinked_the_log_of_a_keystore_locks_nobody_out(tmp_path: Path, folded_in: bool) -> None:
+    path = tmp_path / "keystore.db"
+    store = create(path)
+    if folded_in:
+        store._truncate_log()
+    path.with_name("keystore.db-wal").unlink()
+    with pytest.raises(KeystoreIOError):
+        store.commit(LATER)
+    path.with_name("keystore.db-wal").write_bytes(b"another's")
+    store.close()
+    assert path.with_name("keystore.db-wal").read_bytes() == b"another's"
+    path.with_name("keystore.db-wal").unlink()
+    with open_store(path) as again:
+        assert (again.rollback is None) == folded_in
 
 
 @pytest.mark.parametrize("use", [Keystore.rotate_generation, Keystore.wipe, Keystore.close], ids=lambda use: use.__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hermes_core.ids import ChatId, NodeId
 from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.identity import load_identity
+from hermes_node.keystore.identity import load_identity, new_identity
 from hermes_node.keystore.witness import take_witness
 from tests.component.keystore.kit import CHEAP, RECORDS, file_bytes, secret
 from tests.support.random_sources import SeededRandom
@@ -16,9 +16,12 @@ def live(folder: Path, seed: int) -> bytes:
     """The bytes of a file after everything that seals: create, commit, witness, another generation and passphrase, open."""
     folder.mkdir()
     path, random = folder / "keystore.db", SeededRandom(seed)
-    with Keystore.create(path, secret(), argon2=CHEAP, random=random) as store:
+    with (
+        new_identity(random) as records,
+        Keystore.create(path, secret(), records=records, argon2=CHEAP, random=random) as store,
+    ):
         store.commit(RECORDS)
-        load_identity(store, NodeId("hermes-0"), random)
+        load_identity(store, NodeId("hermes-0"))
         take_witness(store, {ChatId(bytes(16)): ((1, 2, 3), (4, 5, 6))}, random)
         store.rotate_generation()
         store.rotate_passphrase(secret(b"another"), argon2=CHEAP)

@@ -23,7 +23,7 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.config.sources import load_config
 from hermes_node.host import SYSTEM_HOST
 from hermes_node.keystore import Keystore, KeystoreMark, Table
-from hermes_node.keystore.identity import IDENTITY_KEY, load_identity
+from hermes_node.keystore.identity import IDENTITY_KEY, load_identity, new_identity
 from hermes_node.keystore.passphrase import read_passphrase
 from hermes_node.keystore.store import Deletes, Puts
 from hermes_node.lifecycle.unseal import unseal_node
@@ -90,10 +90,15 @@ def test_records_that_are_migrated(version: int, tmp_path: Path) -> None:
 
 
 def test_an_identity_that_is_made_and_read_again(tmp_path: Path) -> None:
-    store = create(tmp_path / "keystore.db")
+    with keeping_secrets() as kept:
+        words = secret()
+        with new_identity(SYSTEM_RANDOM) as records:
+            store = Keystore.create(tmp_path / "keystore.db", words, records=records, argon2=CHEAP)
+        words.wipe()
+        assert kept.left(*in_use(store)) == []
     for _ in range(2):
         with keeping_secrets() as kept:
-            stored = load_identity(store, NodeId("node-0"), SYSTEM_RANDOM)
+            stored = load_identity(store, NodeId("node-0"))
             assert kept.left(stored.identity._secret_key) == []
             stored.identity.wipe()
             assert kept.left() == []
@@ -145,6 +150,7 @@ async def test_a_commit_that_fails(chats: ChatStore) -> None:
 def test_the_start_of_a_node_that_has_chats(tmp_path: Path) -> None:
     (tmp_path / "words").write_bytes(PASSPHRASE)
     with create(tmp_path / "keystore.db") as store:
+        store.commit({(Table.IDENTITY, IDENTITY_KEY): b"\x11" * 32})
         for chat in [chat for table, chat in RECORDS if table is Table.CHAT]:
             store.commit({(Table.CHAT, chat): encode_chat_record(build_record(random.Random(chat)))})
     sections = {

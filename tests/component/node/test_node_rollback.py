@@ -66,6 +66,27 @@ async def test_an_older_copy_is_noticed_before_anything_is_resumed(solo: LocalMe
     assert sum(record["event"] == "rollback_detected" for record in read_log(node)) == told, "it is told once"
 
 
+async def test_who_removes_log_and_floor_of_a_young_node_makes_no_other_node_of_it(solo: LocalMesh) -> None:
+    """It was killed before its log was ever folded in: the database file is as it was created."""
+    node = solo.nodes[0]
+    _, before = await ask_admin(solo, 0, "GET", "/resume")
+    async with RawApp(node.app, solo.ca_file) as first, RawApp(node.app, solo.ca_file) as second:
+        await first.start_chat(second)
+        await first.wait_event(ChatReady)
+    await solo.kill(0)
+    node.keystore_path.with_name("keystore.db-wal").unlink()
+    floor_path(node.keystore_path).unlink()
+    if _policy(solo) == "exit":
+        with pytest.raises(LocalMeshError, match=f"exit code {KeystoreRolledBackError.exit_code}"):
+            await solo.start(0)
+        return
+    await solo.start(0)
+    await wait_logged(node, "rollback_detected")
+    _, after = await ask_admin(solo, 0, "GET", "/resume")
+    assert after["identity_fingerprint"] == before["identity_fingerprint"]
+    assert sum(record["event"] == "identity_created" for record in read_log(node)) == 1
+
+
 async def test_the_report_carries_a_mark_that_anybody_can_check(solo: LocalMesh) -> None:
     _, before = await ask_admin(solo, 0, "GET", "/resume")
     mark = parse_mark(base64.b64decode(before["mark"]))

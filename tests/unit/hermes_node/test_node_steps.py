@@ -131,7 +131,7 @@ async def test_many_requests_are_one_call_and_a_later_one_is_another() -> None:
 
 def test_what_a_node_that_ends_wipes_besides_its_keystore() -> None:
     identity, chats = Identity.generate(), Mock()
-    stored = StoredIdentity(identity, incarnation=1, created=False)
+    stored = StoredIdentity(identity, incarnation=1)
     Restored(Mock(), stored, chats, Mock(), RestoredCounts(0, 0), Mock()).wipe()
     chats.wipe.assert_called_once_with()
     with pytest.raises(ValueError, match="wiped"):

@@ -14,7 +14,7 @@ import pytest
 
 from hermes_core.errors import KeystoreIOError, KeystoreLockedError
 from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.database import wal_path
+from hermes_node.keystore.place import wal_path
 from hermes_node.keystore.wal import sync_file
 from tests.component.keystore.kit import content, found_at
 from tests.simulation.file_system import Device
