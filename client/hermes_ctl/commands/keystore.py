@@ -22,6 +22,7 @@ from hermes_core.keystore.tables import Table
 from hermes_ctl.errors import CtlError
 from hermes_ctl.output import add_output_option, print_data
 from hermes_ctl.terminal import say
+from hermes_node.core_dumps import forbid_core_dumps
 from hermes_node.keystore import Keystore
 from hermes_node.keystore.identity import new_identity
 from hermes_node.keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
@@ -176,7 +177,8 @@ def _read_costs(options: argparse.Namespace) -> Argon2Params:
 
 
 def _read_passphrase(path: Path | None, what: str, *, twice: bool = False, new: bool = False) -> SecretBytes:
-    """From a file, the environment (not for a rotation's new one), or the terminal."""
+    """From a file, the environment (not for a rotation's new one), or the terminal. From then on this process is not dumped."""
+    forbid_core_dumps()
     environment: dict[str, str] = {} if new else dict(os.environ)
     if path is not None or environment.get(_FROM_ENVIRONMENT):
         return read_passphrase(str(path or ""), environment)

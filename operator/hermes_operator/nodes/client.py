@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
-from hermes_operator.nodes.held_mark import show_mark
+from hermes_operator.nodes.held_mark import read_authentic, show_mark
 from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_proto.v2 import admin_pb2
 
@@ -136,7 +136,7 @@ def _encode_witness(witness: Witness) -> admin_pb2.ResumeWitness:
         live_chats=witness.live_chats,
         witness_id=witness.witness_id,
         digest=witness.digest,
-        mark=base64.b64decode(witness.mark),
+        mark=b"" if read_authentic(witness.mark) is None else base64.b64decode(witness.mark),
         unix_ms=_read_clock(),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ def read_authentic(mark: str) -> Mark | None:
     """None unless a node signed it: whoever may write an annotation or a status could make one up."""
     try:
         return parse_mark(base64.b64decode(mark, validate=True))
-    except (ProtocolError, binascii.Error):
+    except (ProtocolError, ValueError):  # no base64, or not even ASCII
         return None
 
 

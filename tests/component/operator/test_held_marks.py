@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import pytest
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import derive_app_id
+from hermes_core.keystore.mark import encode_mark, sign_mark
+from hermes_core.keystore.state import KeystoreMark
 from hermes_operator import names
+from hermes_operator.nodes.client import _encode_witness
 from hermes_operator.nodes.held_mark import read_authentic
+from hermes_operator.nodes.resume_report import Witness
 from tests.component.operator.conftest import OperatedCluster
 from tests.component.operator.fake_nodes import FakeDisk
 
@@ -95,19 +100,28 @@ async def test_a_volume_that_was_put_back_is_noticed_by_what_the_operator_kept(
     assert held(operated) == operated.nodes.disks[POD].mark
 
 
-async def test_what_the_node_did_not_sign_is_not_held(operated: OperatedCluster) -> None:
+@pytest.mark.parametrize("made_up_mark", ["bm90IGEgbWFyaw==", "no base64", "é"])
+async def test_what_the_node_did_not_sign_is_not_held(operated: OperatedCluster, made_up_mark: str) -> None:
     prepare(operated)
     operated.nodes.disks[POD].signer = Identity.generate()  # not that of the identity in its answers
     await operated.until_running()
     assert held(operated) == on_claim(operated) == ""
     made_up = operated.api.of("persistentvolumeclaims")[names.volume_claim(POD)]
-    annotations = {names.ANNOTATION_MARK: "bm90IGEgbWFyaw=="}
+    annotations = {names.ANNOTATION_MARK: made_up_mark}
     operated.api.put("persistentvolumeclaims", made_up | {"metadata": made_up["metadata"] | {"annotations": annotations}})
     assert read_authentic(on_claim(operated)) is None
     replace_pod(operated)
     await operated.one_pass()
     assert not handed_back(operated)
     assert operated.condition("ResumeVerified") == ("True", "AllResumed")
+
+
+@pytest.mark.parametrize("made_up", ["é", "no base64", "bm90IGEgbWFyaw=="])
+def test_what_somebody_wrote_into_the_status_in_place_of_a_witness_mark_is_not_handed_back(made_up: str) -> None:
+    witness = Witness(POD, "fingerprint", 1, 2, 3, "00" * 16, "11" * 32, made_up)
+    assert _encode_witness(witness).mark == b""
+    whole = base64.b64encode(encode_mark(sign_mark(Identity.generate(), b"i" * 16, KeystoreMark(1, 2)))).decode()
+    assert _encode_witness(replace(witness, mark=whole)).mark == base64.b64decode(whole)
 
 
 async def test_a_rollout_takes_the_mark_along_with_its_witness(operated: OperatedCluster) -> None:
