@@ -15,7 +15,14 @@ from tests.fuzz import corpus
 
 ROOT = Path(__file__).parents[2]
 FINDINGS = ROOT / "build" / "fuzz"
-INSTRUMENTED = ["hermes_core", "hermes_wire", "hermes_node.admin.bodies", "hermes_node.keystore.history"]
+INSTRUMENTED = [
+    "hermes_core",
+    "hermes_wire",
+    "hermes_node.admin.bodies",
+    "hermes_node.keystore.history",
+    "hermes_node.keystore.passphrase",
+    "hermes_operator.nodes.held_mark",
+]
 MAX_LEN = 8192
 """Longer than the longest seed: the fuzzer would cut it off, and an offer has two keys of ML-KEM-768."""
 
@@ -48,9 +55,7 @@ def fuzz(target: str, seconds: int) -> int:
     except ImportError:
         print("atheris is missing: pip install -e '.[fuzz]'", file=sys.stderr)
         return 2
-    with atheris.instrument_imports(
-        include=["hermes_core", "hermes_wire", "hermes_node.admin.bodies", "hermes_node.keystore.history"]
-    ):
+    with atheris.instrument_imports(include=INSTRUMENTED):
         run = corpus.load_targets()[target]
     FINDINGS.mkdir(parents=True, exist_ok=True)
     folder = corpus.CORPUS / target

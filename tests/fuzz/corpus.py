@@ -21,7 +21,7 @@ def list_targets() -> list[str]:
     return [
         "header", "open", "content", "offer", "answer", "resume", "payload", "client-batch", "server-batch", "peer-batch",
         "gossip", "join", "admin", "record", "keystore-header", "connect", "connected", "peer-handshake", "control", "mark",
-        "floor", "history", "tombstone", "witness",
+        "floor", "floor-key", "rollback", "passphrase", "annotation", "history", "tombstone", "witness",
     ]  # fmt: skip  # named here, so that atheris can instrument what the targets import
 
 

@@ -153,7 +153,7 @@ def fuzz_control(data: bytes) -> None:
 
 # a mark that somebody hands back
 
-_LINEAGE = Lineage().begin(b"an opening of it", 10).begin(b"the present one.", 60)
+_LINEAGE = Lineage().begin(b"an opening of it", 10, told=True).begin(b"the present one.", 60, told=True)
 
 
 def fuzz_mark(data: bytes) -> None:

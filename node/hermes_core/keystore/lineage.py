@@ -3,6 +3,9 @@
 Everybody who opens a keystore to write gives that opening an id and commits it first, so two copies of one image never share
 an opening. A mark of an opening that this keystore does not know, or left at a lower counter, comes from another copy that
 went further: this one is older.
+
+Only openings of which a mark may have left the node are remembered one by one. The others, a crash loop's before anybody was
+reached or hermesctl's, become part of the one after them: no mark of theirs exists that could be taken for another copy's.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from hermes_core.keystore.rollback import Rollback, RollbackSign
 
 LINEAGE_KEY: Final = b"lineage"
 """Where the lineage is, in table HISTORY."""
+TOLD_KEY: Final = b"told"
+"""Where it says whether a mark of the newest opening may have left the node, in table HISTORY."""
 KEPT_OPENINGS: Final = 64
 KEPT_NOTES: Final = 64
 
@@ -40,8 +45,9 @@ class MarkVerdict(Enum):
 class Opening:
     """One time that somebody opened the keystore to write.
 
-    `start`: the commit counter of the commit that began it. `reached`: the last one that was durable when the next opening
-    began; 0 in the newest. `former_key`: the identity key (32 bytes) that this opening renewed, else empty.
+    `start`: the commit counter of the commit that began it, or the first of the openings before it that told nobody. `reached`:
+    the last one that was durable when the next opening began; 0 in the newest. `former_key`: the identity key (32 bytes) that
+    this opening renewed, else empty.
     """
 
     open_id: bytes
@@ -70,12 +76,17 @@ class Lineage:
     def former_keys(self) -> frozenset[bytes]:
         return frozenset(opening.former_key for opening in self.openings if opening.former_key)
 
-    def begin(self, open_id: bytes, found: int) -> Lineage:
-        """An opening of a keystore that stood at commit `found`, which is what the one before it reached, however it ended."""
-        before = self.openings
-        if before:
+    def begin(self, open_id: bytes, found: int, *, told: bool) -> Lineage:
+        """An opening of a keystore that stood at commit `found`, which is what the one before it reached, however it ended.
+
+        `told`: a mark of the one before may have left the node.
+        """
+        before, start = self.openings, found + 1
+        if before and (told or before[-1].former_key):
             before = (*before[:-1], replace(before[-1], reached=found))
-        return replace(self, openings=(*before, Opening(open_id, found + 1))[-KEPT_OPENINGS:])
+        elif before:
+            before, start = before[:-1], before[-1].start
+        return replace(self, openings=(*before, Opening(open_id, start))[-KEPT_OPENINGS:])
 
     def note(self, mark: Mark, settled: int) -> Lineage:
         """A rollback was judged by `mark`, in a commit whose counter is above both the mark's and ours."""
@@ -100,6 +111,21 @@ def judge_mark(lineage: Lineage, counter: int, keys: Collection[bytes], mark: Ma
         return MarkVerdict.IGNORED, None
     sign = RollbackSign.UNKNOWN_OPENING if known is None else RollbackSign.BEYOND_OPENING
     return MarkVerdict.ROLLED_BACK, Rollback(sign, mark.commit_counter, counter)
+
+
+def encode_told(open_id: bytes, *, told: bool) -> bytes:
+    """What is stored: open id(16) ‖ u8(told)."""
+    return open_id + bytes((told,))
+
+
+def parse_told(data: bytes | bytearray, lineage: Lineage) -> bool:
+    """Whether a mark of the newest opening may have left the node. An older Hermes that opened in between did not say: it may.
+
+    KeystoreTamperedError when it is not well formed.
+    """
+    if len(data) != OPEN_ID_BYTES + 1 or data[-1] > 1:
+        raise KeystoreTamperedError("the note of what was told is not well formed")
+    return not lineage.openings or bytes(data[:-1]) != lineage.current.open_id or bool(data[-1])
 
 
 def encode_lineage(lineage: Lineage) -> bytes:

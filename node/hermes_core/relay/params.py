@@ -36,7 +36,7 @@ class ChatParams(Limited):
 
 @dataclass(frozen=True, slots=True)
 class SessionParams(Limited):
-    """Apps' streams; `window_frames` is what an app is told it may have under way. LimitError as in ChatParams."""
+    """Apps' streams; `window_frames` is what an app is told of the node's reservations. LimitError as in ChatParams."""
 
     heartbeat_interval_s: limits.AppHeartbeatIntervalS = default(limits.AppHeartbeatIntervalS)
     connect_timeout_s: limits.ConnectTimeoutS = default(limits.ConnectTimeoutS)

@@ -64,6 +64,7 @@ class ResumeAnswers:
     metrics: KeystoreMetrics
 
     async def take_witness(self) -> admin_pb2.ResumeWitness:
+        await self.openings.let_marks_out()
         async with self.chats.turn() as machine:
             # No pass between the snapshot and its commit: the mark that is returned stands for exactly this state.
             snapshot = build_snapshot(machine.describe())
@@ -81,12 +82,14 @@ class ResumeAnswers:
         )
 
     async def report(self) -> admin_pb2.ResumeReport:
+        await self.openings.let_marks_out()
         async with self.chats.turn() as machine:
             return self._report(machine.live_chats())
 
     async def check(self, witness: admin_pb2.ResumeWitness) -> admin_pb2.ResumeReport:
         """Compare with a witness; the chats do what the verdict asks of them."""
         self._require_own(witness.node_id)
+        await self.openings.let_marks_out()
         witness_id, mark = read_witness_id(witness), read_handed_back(witness.mark)
         async with self.chats.turn() as machine:
             now = build_snapshot(machine.describe())

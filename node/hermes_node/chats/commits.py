@@ -10,8 +10,10 @@ from hermes_core.relay.output import NodeOutput
 
 
 class OutputStore(Protocol):
-    """Makes outputs durable, one after the other."""
+    """Makes outputs durable, one after the other. `owes_commit`: something else must not leave before the next commit."""
 
+    @property
+    def owes_commit(self) -> bool: ...
     async def commit(self, output: NodeOutput) -> None: ...
 
 
@@ -33,12 +35,18 @@ class PassCommits:
         """An early output is on its way to the disk."""
         return self._early is not None
 
+    def concern(self, output: NodeOutput) -> bool:
+        """Whether there is anything to do for it."""
+        return self._early is not None or output.needs_commit or self._store.owes_commit
+
     async def settle(self, output: NodeOutput) -> bool:
         """Commit it, if there is anything to commit. True once it may be acted on; False when a commit failed."""
-        if self._early is not None and (output.needs_commit or output.waits_for >= self._early_number):
+        needed = output.needs_commit or self._store.owes_commit
+        if self._early is not None and (needed or output.waits_for >= self._early_number):
             await self.end_early()
-        if output.needs_commit and not self._failed:
-            if output.early:
+        owed = self._store.owes_commit  # the one that ended may have been the one that was owed
+        if (output.needs_commit or owed) and not self._failed:
+            if output.early and not owed:
                 self._early_number = output.number
                 self._early = asyncio.create_task(self._commit_early(output))
             else:

@@ -244,9 +244,8 @@ class ChatDriver:
             self._guard(handle, now)
         self._backlog.processed(frames)
         self._handle_timer(now)
-        busy = self._commits.busy
-        work, self._read_at = ChatPass(self._relay.take_output(busy=busy), self._read_at), []
-        if (busy or work.output.needs_commit) and not await self._commits.settle(work.output):
+        work, self._read_at = ChatPass(self._relay.take_output(busy=self._commits.busy), self._read_at), []
+        if self._commits.concern(work.output) and not await self._commits.settle(work.output):
             return
         for action in work.output.actions:
             self._act(action)

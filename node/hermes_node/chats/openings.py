@@ -44,7 +44,11 @@ class OwnOpenings:
     chats: ChatDriver
     rollback: RollbackGuard
 
+    async def let_marks_out(self) -> None:
+        await self.store.let_marks_out()
+
     def current_mark(self) -> Mark:
+        """Once `let_marks_out` is done."""
         return self.store.current_mark(self.identity)
 
     def count_news(self) -> int:

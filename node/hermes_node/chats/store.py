@@ -38,6 +38,7 @@ class ChatStore:
         self._closed_value: bytes | None = None
         self._signed_mark: Mark | None = None
         self._kept_for_others = 0
+        self._owes_telling = False
 
     @property
     def mark(self) -> KeystoreMark:
@@ -52,11 +53,25 @@ class ChatStore:
         self._closed_value = value
 
     def current_mark(self, identity: Identity) -> Mark:
-        """Signed: where the keystore stands, in this opening. The same one until the next commit."""
+        """Signed: where the keystore stands, in this opening. The same one until the next commit.
+
+        It may leave after `let_marks_out`, or after the next `commit`, which `owes_commit` then asks for.
+        """
         mark, known = self.mark, self._signed_mark
+        self._owes_telling = not self._keystore.marks_may_leave
         if known is None or (known.generation, known.commit_counter) != (mark.generation, mark.commit_counter):
             known = self._signed_mark = sign_mark(identity, self._keystore.open_id, mark)
         return known
+
+    @property
+    def owes_commit(self) -> bool:
+        """A mark was signed that must not leave before the next `commit`, whatever else there is to keep."""
+        return self._owes_telling
+
+    async def let_marks_out(self) -> None:
+        """Marks of this opening may leave the node when this returns."""
+        if not self._keystore.marks_may_leave:
+            await self.run(lambda keystore: keystore.let_marks_out())
 
     def count_news(self) -> int:
         """Rises with every commit but those of `keep_for_others`, which change nothing that a mark of ours is to protect."""
@@ -133,6 +148,9 @@ class ChatStore:
             deletes |= {(Table.TOMBSTONE, chat_id) for chat_id in output.tombstone_deletes}
             if rides:
                 puts.update(self._last_seen.encode(seen))
+            if self._owes_telling:
+                keystore.let_marks_out()
+                self._owes_telling = False
             keystore.commit(puts, deletes)
             if rides:
                 self._last_seen.note_kept(seen)

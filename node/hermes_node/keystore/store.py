@@ -143,6 +143,17 @@ class Keystore(RotatingFile):
         return self._begun.lineage.current.open_id
 
     @property
+    def marks_may_leave(self) -> bool:
+        """Whether `let_marks_out` is done."""
+        return self._begun.told
+
+    def let_marks_out(self) -> None:
+        """Before the first mark of this opening leaves the node: whoever opens the keystore next has to know the opening."""
+        if not self._begun.told:
+            self.commit(self._begun.tell())
+            self._begun.told = True
+
+    @property
     def rollback(self) -> Rollback | None:
         """Proof that this keystore is an older copy, on which nobody has acted yet; durable until `settle_rollback`."""
         return self._begun.rollback

@@ -22,9 +22,11 @@ from hermes_node.mesh.links import GossipLink
 class Openings(Protocol):
     """What a node does with its own marks.
 
-    `count_news` rises with every commit but those that keep marks: two nodes would witness each other's keeping for ever.
+    `current_mark` is asked for after `let_marks_out`. `count_news` rises with every commit but those that keep marks: two nodes
+    would witness each other's keeping for ever.
     """
 
+    async def let_marks_out(self) -> None: ...
     def current_mark(self) -> Mark: ...
     def count_news(self) -> int: ...
     async def take_mark(self, mark: Mark) -> MarkVerdict: ...
@@ -96,6 +98,7 @@ class Witnessing:
             case HeldMark(data):
                 if data:
                     await self._own.take_mark(_parse(data))
+                await self._own.let_marks_out()  # before any is sent to who answered
                 if self._links.get(link.node_id) is link:
                     self._check.take_answer(link.node_id, self._now())
             case OwnMark(data):

@@ -58,7 +58,7 @@ def open_store(path: Path, passphrase: bytes = PASSPHRASE) -> Keystore:
 
 def found_at(store: Keystore) -> KeystoreMark:
     """Where the keystore stood when it was found, before this opening's own commits."""
-    return KeystoreMark(store.mark.generation, store._begun.lineage.current.start - 1)
+    return KeystoreMark(store.mark.generation, store._begun.found)
 
 
 def content(store: Keystore) -> dict[tuple[Table, bytes], bytes]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,7 @@ class Ctl:
 @pytest.fixture
 def ctl(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ctl:
     monkeypatch.delenv("HERMES_KEYSTORE_PASSPHRASE", raising=False)
+    monkeypatch.setattr("hermes_ctl.commands.keystore.forbid_core_dumps", lambda: None)  # this process is the tests'
     return Ctl(tmp_path, capsys)
 
 
@@ -81,7 +85,7 @@ def test_from_init_to_a_new_generation(ctl: Ctl) -> None:
         "file_id": ctl.json("inspect")["file_id"],
         "generation": 3,
         "commit_counter": 9,  # made, five times opened, three rotations
-        "records": {"identity": 1, "history": 2},
+        "records": {"identity": 1, "history": 3},
         "to_migrate": 0,
         "rolled_back": False,
     }
@@ -98,7 +102,7 @@ def test_inspecting_needs_no_passphrase_shows_no_secret_and_changes_nothing(ctl:
     create(ctl.path).close()
     with unchanged(ctl.path):
         found = ctl.json("inspect")
-        assert found["records"] == {"identity v1": 1, "chat v3": 2, "tombstone v1": 1, "meta v1": 1, "history v1": 2}
+        assert found["records"] == {"identity v1": 1, "chat v3": 2, "tombstone v1": 1, "meta v1": 1, "history v1": 3}
         assert found["argon2"] == "8192 KiB, 1 passes, 1 lanes"
         assert "2 chat v3" in ctl.run("inspect")
 
@@ -170,3 +174,20 @@ def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for action in ("init", "inspect", "verify", "rotate-passphrase", "rotate-generation", "migrate"):
         assert f"hermesctl keystore {action} keystore.db" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process may do to another is told by /proc")
+@pytest.mark.parametrize("action", ["init", "verify", "rotate-passphrase", "rotate-generation"])
+def test_who_reads_a_passphrase_makes_no_core_dump(tmp_path: Path, action: str) -> None:
+    """Before it has read a byte of it: it waits here for somebody to write into the pipe."""
+    if action != "init":
+        create(tmp_path / "keystore.db").close()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "hermes_ctl.cli", "keystore", action, str(tmp_path / "keystore.db")]
+    running = subprocess.Popen([*command, "--passphrase-file", str(pipe)], stderr=subprocess.DEVNULL)
+    with pipe.open("wb"):  # it has opened the other end
+        limits = Path("/proc", str(running.pid), "limits").read_text().splitlines()
+    running.kill()
+    running.wait()
+    assert next(line.split() for line in limits if line.startswith("Max core file size"))[4:6] == ["0", "0"]

@@ -291,6 +291,7 @@ def test_a_wipe_that_was_interrupted_is_finished_by_the_next_creation(tmp_path: 
 def test_marks_of_copies_are_judged_and_counting_goes_on_above_them(tmp_path: Path) -> None:
     path = tmp_path / "keystore.db"
     with create(path) as store:
+        store.let_marks_out()
         mine = Mark(NODE_KEY, store.open_id, 1, store.mark.commit_counter, b"")
         assert store.judge(mine, NODE_KEY) is MarkVerdict.FINE
         image = copy_files(path, tmp_path / "image")
@@ -315,6 +316,7 @@ def test_marks_of_copies_are_judged_and_counting_goes_on_above_them(tmp_path: Pa
 def test_what_an_opening_reached_is_what_was_durable_when_it_was_killed(tmp_path: Path) -> None:
     path = tmp_path / "keystore.db"
     with create(path) as store:
+        store.let_marks_out()
         counter, open_id = store.mark.commit_counter, store.open_id
         image = copy_files(path, tmp_path / "image")
     with open_store(image) as store:
@@ -322,3 +324,21 @@ def test_what_an_opening_reached_is_what_was_durable_when_it_was_killed(tmp_path
         assert (before.open_id, before.reached) == (open_id, counter)
         assert now.start == counter + 1
         assert len({opening.open_id for opening in store._begun.lineage.openings}) == 2
+
+
+def test_before_a_mark_leaves_the_node_it_is_durable_that_one_may(tmp_path: Path) -> None:
+    """Else the next opening takes it for another copy's. Openings that told nobody are not remembered one by one."""
+    path = tmp_path / "keystore.db"
+    with create(path) as store:
+        assert not store.marks_may_leave
+        store.let_marks_out()
+        told = store.mark
+        store.let_marks_out()
+        assert store.mark == told, "once an opening"
+        mine = Mark(NODE_KEY, store.open_id, 1, told.commit_counter, b"")
+        image = copy_files(path, tmp_path / "image")  # killed at once
+    for number in range(3):
+        with open_store(image) as store:
+            assert not store.marks_may_leave
+            assert len(store._begun.lineage.openings) == 2, number
+            assert store.foresee(mine, NODE_KEY) is MarkVerdict.FINE

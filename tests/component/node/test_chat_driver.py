@@ -214,6 +214,7 @@ async def test_nothing_leaves_before_the_commit_it_depends_on(bench: Bench) -> N
     assert isinstance(offered, ChatOffered)
     two.accept(offered.chat_id, time.time())
     bench.store.gate.clear()
+    bench.store.commits = 0
     bench.post(two, second)
     flushing = asyncio.create_task(bench.driver.flush())
     while not bench.store.commits:  # noqa: ASYNC110 - the driver's own steps, counted
@@ -225,6 +226,22 @@ async def test_nothing_leaves_before_the_commit_it_depends_on(bench: Bench) -> N
     bench.store.gate.set()
     await flushing
     assert len(first.outbox) > 0
+
+
+async def test_no_mark_leaves_before_it_is_durable_that_one_may(bench: Bench) -> None:
+    """Whoever opens the keystore next would not know the opening, and take the mark for another copy's."""
+    bench.store.gate.clear()
+    connecting = asyncio.create_task(bench.add_app())
+    while not bench.store.commits:  # noqa: ASYNC110 - the driver's own steps, counted
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert not connecting.done()
+    before = bench.store.keystore.marks_may_leave
+    bench.store.gate.set()
+    await connecting
+    assert (before, bench.store.keystore.marks_may_leave) == (False, True)
+    await bench.add_app()
+    assert bench.store.commits == 1, "once an opening"
 
 
 async def test_a_failed_commit_stops_everything(bench: Bench) -> None:

@@ -62,6 +62,10 @@ def _(patches: Patches) -> None:
             self.driver = driver
             self.store = store
 
+        @property
+        def owes_commit(self) -> bool:
+            return self.store.owes_commit
+
         async def commit(self, output: Any) -> None:
             for action in output.actions:
                 self.driver._act(action)

@@ -49,6 +49,8 @@ class TickingRelay:
 
 
 class SlowStore:
+    owes_commit = False
+
     def __init__(self, commit_s: float) -> None:
         self._commit_s = commit_s
 

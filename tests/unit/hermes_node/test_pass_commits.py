@@ -21,12 +21,14 @@ class HeldStore:
     def __init__(self) -> None:
         self.under_way: dict[int, asyncio.Future[None]] = {}
         self.failures: list[Exception] = []
+        self.owes_commit = False
 
     async def commit(self, output: NodeOutput) -> None:
         assert not self.under_way, "one at a time"
         ended = self.under_way[output.number] = asyncio.get_running_loop().create_future()
         try:
             await ended
+            self.owes_commit = False
         finally:
             del self.under_way[output.number]
 
@@ -81,6 +83,30 @@ async def test_what_is_needed_is_committed_after_what_was_early(commits: PassCom
     assert (list(store.under_way), waiting.done()) == ([4], False)
     store.under_way[4].set_result(None)
     assert await waiting
+
+
+async def test_what_the_store_owes_a_commit_leaves_after_it_though_the_output_is_early(
+    commits: PassCommits, store: HeldStore
+) -> None:
+    store.owes_commit = True
+    assert commits.concern(sends(3))
+    waiting = asyncio.create_task(commits.settle(early(3)))
+    await turns()
+    assert (list(store.under_way), waiting.done()) == ([3], False)
+    store.under_way[3].set_result(None)
+    assert await waiting
+    assert not commits.concern(sends(4))
+
+
+async def test_the_commit_that_is_owed_may_be_the_early_one_that_is_under_way(commits: PassCommits, store: HeldStore) -> None:
+    await commits.settle(early(3))
+    store.owes_commit = True
+    waiting = asyncio.create_task(commits.settle(sends(4)))
+    await turns()
+    assert (list(store.under_way), waiting.done()) == ([3], False)
+    store.under_way[3].set_result(None)
+    assert await waiting
+    assert store.under_way == {}
 
 
 async def test_nothing_is_committed_after_an_early_commit_that_failed(commits: PassCommits, store: HeldStore) -> None:

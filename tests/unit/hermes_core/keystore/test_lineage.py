@@ -18,8 +18,10 @@ from hermes_core.keystore.lineage import (
     MarkVerdict,
     Opening,
     encode_lineage,
+    encode_told,
     judge_mark,
     parse_lineage,
+    parse_told,
 )
 from hermes_core.keystore.mark import MARK_BYTES, Mark, encode_mark, parse_mark, sign_mark
 from hermes_core.keystore.rollback import RollbackSign
@@ -28,16 +30,21 @@ from hermes_core.keystore.state import KeystoreMark
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 
 
+Image = tuple[int, Lineage, bool]
+
+
 @dataclass
 class Node:
     """A keystore and who uses it: counter and lineage are on the disk, an image is both."""
 
     counter: int = 1
     lineage: Lineage = field(default_factory=Lineage)
+    told: bool = False
     ids: random.Random = field(default_factory=lambda: random.Random(1))
 
     def open(self) -> Node:
-        self.lineage = self.lineage.begin(self.ids.randbytes(16), self.counter)
+        self.lineage = self.lineage.begin(self.ids.randbytes(16), self.counter, told=self.told)
+        self.told = False
         self.counter += 1
         return self
 
@@ -47,13 +54,17 @@ class Node:
 
     @property
     def mark(self) -> Mark:
+        """It leaves the node: that this may be so is committed before, once an opening."""
+        if not self.told:
+            self.told = True
+            self.counter += 1
         return Mark(KEY, self.lineage.current.open_id, 1, self.counter, b"")
 
-    def image(self) -> tuple[int, Lineage]:
-        return self.counter, self.lineage
+    def image(self) -> Image:
+        return self.counter, self.lineage, self.told
 
-    def put_back(self, image: tuple[int, Lineage]) -> Node:
-        self.counter, self.lineage = image
+    def put_back(self, image: Image) -> Node:
+        self.counter, self.lineage, self.told = image
         return self
 
     def judge(self, mark: Mark) -> MarkVerdict:
@@ -68,7 +79,7 @@ class Node:
 IGNORED, FINE, ROLLED_BACK = MarkVerdict.IGNORED, MarkVerdict.FINE, MarkVerdict.ROLLED_BACK
 
 
-def rolled_back(lost: int = 70) -> tuple[Node, Mark, tuple[int, Lineage]]:
+def rolled_back(lost: int = 70) -> tuple[Node, Mark, Image]:
     """A node whose image was put back, the highest mark of what was lost, and the image."""
     node = Node().open().work(50)
     image = node.image()
@@ -92,6 +103,7 @@ def test_what_was_lost_is_judged_whenever_the_mark_comes_and_once(work: int) -> 
 @pytest.mark.parametrize("openings", range(20))
 def test_openings_that_are_unknown_and_those_that_went_further_give_it_away(openings: int) -> None:
     node = Node().open().work(50)
+    assert node.judge(node.mark) is FINE  # somebody knows of this opening
     image = node.image()
     node.work(3)
     for _ in range(openings):
@@ -126,7 +138,7 @@ def test_another_mark_of_what_was_lost_is_the_same_rollback() -> None:
 
 def test_putting_the_newest_volume_back_after_all_makes_the_detour_the_lost_one() -> None:
     node, mark, _ = rolled_back()
-    newest = (mark.commit_counter, node.lineage)
+    newest = (mark.commit_counter, node.lineage, True)
     assert node.open().judge(mark) is ROLLED_BACK
     detour = node.work(9).mark
     node.put_back(newest).open()
@@ -144,6 +156,50 @@ def test_a_crash_loop_hides_no_rollback_that_it_has_not_outrun_and_is_none(loops
         node.open()
     assert honest.open().judge(mark) in {FINE, IGNORED}
     assert node.open().judge(lost) is ROLLED_BACK
+
+
+@pytest.mark.parametrize("lost", [1, 5, 200])
+def test_no_crash_loop_hides_a_rollback_while_nobody_is_told_of_its_openings(lost: int) -> None:
+    node = Node().open().work(50)
+    image = node.image()
+    mark = node.work(lost).mark
+    node.put_back(image)
+    for _ in range(20 * KEPT_OPENINGS):
+        node.open().work(1)
+    assert len(node.lineage.openings) == 1
+    assert node.judge(mark) is ROLLED_BACK
+
+
+def test_how_many_openings_that_others_were_told_of_hide_what_was_lost_before_them() -> None:
+    """The bound that the security page states: so many, none of which met anybody who held a mark of what was lost."""
+    node, mark, _ = rolled_back(lost=1)
+    verdicts = []
+    for _ in range(KEPT_OPENINGS + 1):
+        node.open()
+        verdicts.append(judge_mark(node.lineage, node.counter, {KEY}, mark)[0])
+        assert node.judge(node.mark) is FINE
+    assert verdicts == [ROLLED_BACK] * KEPT_OPENINGS + [IGNORED]
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["told", "renewed"])
+def test_an_opening_is_kept_that_told_somebody_or_renewed_the_identity(kept: bool) -> None:
+    first = Lineage().begin(b"a" * 16, 1, told=False)
+    if kept:
+        first = replace(first, openings=(replace(first.current, former_key=OTHER_KEY),))
+    later = first.begin(b"b" * 16, 7, told=not kept)
+    assert [opening.open_id[:1] for opening in later.openings] == [b"a", b"b"]
+    assert (later.openings[0].reached, later.current.start) == (7, 8)
+    assert later.begin(b"c" * 16, 9, told=False).current == Opening(b"c" * 16, 8), "the second told nobody"
+
+
+def test_what_was_told_is_noted_and_an_older_hermes_that_noted_nothing_may_have_told_anybody() -> None:
+    lineage = Lineage().begin(b"a" * 16, 1, told=False)
+    for told in (False, True):
+        assert parse_told(encode_told(b"a" * 16, told=told), lineage) is told
+        assert parse_told(encode_told(b"b" * 16, told=told), lineage) is True
+    for bad in (b"", b"a" * 16, b"a" * 16 + b"\2", b"a" * 18):
+        with pytest.raises(KeystoreTamperedError):
+            parse_told(bad, lineage)
 
 
 def test_a_true_mark_from_long_ago_says_nothing() -> None:
@@ -193,12 +249,20 @@ def test_random_lives(steps: list[str], seed: int) -> None:
     held: Commits = (0,)
     judged_at = -1  # the number of the commit that noted the last verdict in this copy
     image = (node.image(), held, judged_at)
-    marks = [(node.mark, 0)]
+    marks: list[tuple[Mark, int]] = []
 
     def commit() -> None:
         nonlocal held
         made.append(len(made))
         held = (*held, made[-1])
+
+    def hand_out() -> None:
+        known, mark = node.told, node.mark
+        if not known:
+            commit()
+        marks.append((mark, held[-1]))
+
+    hand_out()
 
     for step in steps:
         if step == "work":
@@ -208,7 +272,7 @@ def test_random_lives(steps: list[str], seed: int) -> None:
             node.open()
             commit()
         elif step == "mark":
-            marks.append((node.mark, held[-1]))
+            hand_out()
         elif step == "image":
             image = (node.image(), held, judged_at)
         elif step == "back":
@@ -226,7 +290,8 @@ def test_random_lives(steps: list[str], seed: int) -> None:
                 commit()
                 judged_at = held[-1]
             else:
-                assert not lost or number < judged_at or mark.commit_counter <= max(settled, oldest)
+                forgotten = len(node.lineage.openings) == KEPT_OPENINGS and mark.commit_counter <= oldest
+                assert not lost or number < judged_at or mark.commit_counter <= settled or forgotten
             assert node.judge(mark) is not ROLLED_BACK, "one rollback is judged once"
         assert parse_lineage(encode_lineage(node.lineage)) == node.lineage
 
