@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.errors import KeystoreExistsError, KeystoreIOError, KeystoreMissingError, KeystoreTamperedError
 from hermes_core.keystore.floor import FLOOR_FILE_BYTES, FLOOR_INTERVAL_S
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.rollback import RollbackSign
 from hermes_node.keystore import Keystore, Table
+from hermes_node.keystore.creation import write_new_keystore
+from hermes_node.keystore.database import connect_sqlite
 from hermes_node.keystore.floor_file import FloorFile
 from hermes_node.keystore.history import FLOOR, LINEAGE
 from hermes_node.keystore.inspection import audit_file
@@ -133,6 +136,15 @@ def test_a_database_alone_says_that_more_must_be_there_however_early_its_log_is_
         assert content(store) == born, "what it was created with is in the database file"
 
 
+def test_it_says_so_from_the_moment_it_is_there(tmp_path: Path) -> None:
+    """Made, and killed before it was opened."""
+    path = tmp_path / "keystore.db"
+    write_new_keystore(path, memo_backend(), 1024, connect_sqlite, SYSTEM_RANDOM, {(Table.IDENTITY, b"node"): b"\x11" * 32})
+    assert _judged(path, memo_backend()) is None
+    floor_path(path).unlink()
+    assert _judged(path, memo_backend()) is RollbackSign.FLOOR_MISSING
+
+
 def test_so_does_one_of_an_older_hermes_as_soon_as_it_was_opened(tmp_path: Path) -> None:
     path = tmp_path / "keystore.db"
     with Keystore.create(path, secret(), backend=memo_backend()) as store:
@@ -142,7 +154,7 @@ def test_so_does_one_of_an_older_hermes_as_soon_as_it_was_opened(tmp_path: Path)
     with open_store(path) as store:
         assert store.rollback is None
         image = copy_files(path, tmp_path / "image")
-    floor_path(image).unlink()
+    _strip(image)
     assert _judged(image, memo_backend()) is RollbackSign.FLOOR_MISSING
 
 
