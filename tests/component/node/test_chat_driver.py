@@ -121,7 +121,7 @@ class Bench:
 
     async def connect(self, app: AppChats, identity: Identity) -> Sink:
         """A stream on which the app answers the node's challenge."""
-        sink = self.driver.open_app("")
+        sink = self.driver.open_app(("",))
         await self.driver.flush()
         (challenge,) = await sink.outbox.take()
         assert isinstance(challenge, Challenge)
@@ -367,7 +367,7 @@ async def test_a_newer_stream_gets_nothing_of_the_older_one(bench: Bench) -> Non
     one.send(chat, b"for the older stream", time.time())
     bench.post(one, first)
     # Before that is handled, the receiver's app comes back on another stream.
-    newer = bench.driver.open_app("")
+    newer = bench.driver.open_app(("",))
     bench.driver.close(second)
     await bench.driver.flush()
     (challenge,) = await newer.outbox.take()
@@ -419,7 +419,7 @@ async def test_a_turn_keeps_passes_out(bench: Bench) -> None:
 
 async def test_malformed_and_empty_batches_hold_their_sender_and_nothing_of_what_was_read(bench: Bench) -> None:
     """While a commit takes its time, whoever sends what is no batch must not fill the memory with it."""
-    sink = bench.driver.open_app("")
+    sink = bench.driver.open_app(("",))
     async with bench.driver.turn():
         raw = bytearray(1 << 20)
         kept = weakref.ref(read := Read(raw))

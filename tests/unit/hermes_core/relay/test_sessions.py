@@ -19,6 +19,7 @@ from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, 
 from hermes_core.relay.output import End, NodeOutput, Send
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
+from hermes_core.relay.strangers import Origin
 from hermes_core.session.control import TAG_BYTES, ControlWriter, Tagged
 from hermes_core.session.keys import SessionKeys
 from tests.model.parties import make_identity
@@ -50,7 +51,7 @@ class Desk:
         )
         self.sessions = self.relay.sessions
         self.now = 1000.0
-        self.origin = "192.0.2.1"
+        self.origin: Origin = ("192.0.2.1",)
         self.relay.begin_pass(self.now)
         self.said: dict[int, list[Any]] = {}
         self.ended: dict[int, End] = {}
