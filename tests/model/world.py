@@ -154,7 +154,11 @@ class World:
             return
         node = self.nodes[end]
         node.running.receive(self.neighbour(sender), message, self.time_of(node))
-        if any(error.scope is ErrorScope.STREAM for error in node.running.effects.take_charges()):
+        charges = [error for _, error in node.running.effects.take_charges()]
+        require(
+            not charges or self.adversary.acted, f"{end} charged {sender} with {charges}, and nobody had touched the stream"
+        )
+        if any(error.scope is ErrorScope.STREAM for error in charges):
             self._hang_up(stream, end)
         self.settle_node(node)
 

@@ -239,7 +239,7 @@ class Chat:
             if self.ended is None:
                 hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, error.detail))
         else:
-            hop.refuse_frame(error)
+            hop.refuse_proof(error)
 
     def quarantine(self, *, informed: Hop | None = None) -> None:
         """A store was rolled back: nothing flows in this chat until every channel has new keys, or it is deleted.

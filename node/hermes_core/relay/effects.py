@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
-from hermes_core.errors import ErrorScope, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.relay.events import MessageRefused, NodeEvent
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId
 from hermes_core.relay.output import End, NodeOutput, Secure, Send, StreamMessage
 from hermes_core.session.control import ControlWriter
+
+UNPROVEN: Final = frozenset({ErrorCode.INVALID_FRAME, ErrorCode.AUTH_FAILED, ErrorCode.INVALID_KEY, ErrorCode.KEY_MISMATCH})
+"""What an offer, an answer, a confirmation or claims of the hop's own are refused with that no honest neighbour sends."""
 
 
 class Effects:
@@ -21,7 +25,7 @@ class Effects:
     def __init__(self, links: Mapping[Neighbour, Link]) -> None:
         self.links = links
         self._now = 0.0
-        self._charges: list[ProtocolError] = []
+        self._charges: list[tuple[StreamId, ProtocolError]] = []
         self.output = NodeOutput(1)
 
     def begin_pass(self, now: float) -> None:
@@ -63,12 +67,19 @@ class Effects:
     def end(self, stream: StreamId, notice: ErrorNotice | None = None, *, discard: bool = False) -> None:
         self.output.actions.append(End(stream, notice, discard))
 
-    def charge(self, error: ProtocolError) -> None:
-        """What is being handled was never right: it is its stream's fault, whose budget it uses up; scope STREAM ends it."""
-        self._charges.append(error)
+    def charge(self, neighbour: Neighbour, error: ProtocolError) -> None:
+        """What came from it was never right: it is its stream's fault, whose budget it uses up; scope STREAM ends it."""
+        link = self.links.get(neighbour)
+        if link is not None:
+            self._charges.append((link.stream, error))
 
-    def take_charges(self) -> list[ProtocolError]:
-        """Since the last call; asked for after each message."""
+    def charge_unproven(self, neighbour: Neighbour, error: ProtocolError) -> None:
+        """The same for what was refused because its proof is false: to find that out costs as much as relaying some frames."""
+        if error.code in UNPROVEN:
+            self.charge(neighbour, error)
+
+    def take_charges(self) -> list[tuple[StreamId, ProtocolError]]:
+        """Since the last call, with the stream at fault; asked for after each message."""
         charges = self._charges
         if charges:
             self._charges = []

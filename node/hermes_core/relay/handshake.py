@@ -114,7 +114,7 @@ class Handshake:
             epoch = hop.channel.prepare_epoch(answer.hop, answer.hop_confirm, now)
         except ProtocolError as error:
             # An answer that is not authentic changes nothing; one that is, but leads to other keys, ends the attempt.
-            hop.refuse_frame(error)
+            hop.refuse_proof(error)
             if error.code is ErrorCode.KEY_MISMATCH:
                 self.fail(error.code)
             return
@@ -153,7 +153,7 @@ class Handshake:
             try:
                 renewed = hop.channel.check_confirm(confirm.hop_epoch, confirm.hop_confirm, now)
             except ProtocolError as error:
-                hop.refuse_frame(error)
+                hop.refuse_proof(error)
                 return
             if renewed:
                 self._lifetime.note_activity(now)

@@ -105,7 +105,12 @@ class Hop:
         else:
             self.refuse_frame(error)
         if error.code in NEVER_RIGHT:
-            self._effects.charge(error)
+            self._effects.charge(self.neighbour, error)
+
+    def refuse_proof(self, error: ProtocolError) -> None:
+        """Answer what was to prove something and was dropped, an answer, a confirmation or claims; charge it if it is false."""
+        self.refuse_frame(error)
+        self._effects.charge_unproven(self.neighbour, error)
 
     def refuse_frame(self, error: ProtocolError) -> None:
         """Answer a frame that was dropped: it ends nothing, whatever the code's usual scope."""

@@ -271,6 +271,7 @@ class NodeChats:
             here = source.node_id is None
             self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=not first, offered_here=here))
             self._refuse_offer(source, offer, error)
+            self.effects.charge_unproven(source, error)
 
     def _refuse_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
         """An app learns why, and when to try again; a refused rekey, and any refusal to another node, is a rejection."""

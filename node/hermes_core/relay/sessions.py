@@ -172,15 +172,18 @@ class Sessions:
             self._receive_for_session(session, opened, now)
         else:
             self._chats.receive(session.link.neighbour, opened, now)
-            for charge in self._effects.take_charges():
-                self._charge(session, charge)
+            for at_fault, charge in self._effects.take_charges():
+                self._charge(at_fault, charge)
 
-    def _charge(self, session: Session, error: ProtocolError) -> None:
-        """A frame that no honest party sends: it uses up the stream's budget, or ends it at once."""
+    def _charge(self, stream: StreamId, error: ProtocolError) -> None:
+        """Something came on it that no honest party sends: it uses up the stream's budget, or ends it at once."""
+        session = self._sessions.get(stream)
+        if session is None:
+            return
         if error.scope is ErrorScope.STREAM:
             self._end(session, error.code, error.detail)
         elif session.count_invalid() > self._params.max_invalid_batches:
-            self._end(session, error.code, "too many frames that do not open", discard=False)
+            self._end(session, error.code, "too many frames or proofs that are false", discard=False)
 
     def heard_nothing(self, stream: StreamId, now: float) -> None:
         """An empty batch: a sign of life, but no proof."""
