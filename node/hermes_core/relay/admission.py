@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from typing import Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import AppId
+from hermes_core.relay.cure_line import CureLine, Requester
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
 from hermes_core.relay.token_bucket import TokenBucket
+from hermes_core.relay.waiting_offers import WaitingOffers
 
 MAX_THROTTLED_APPS: Final = 10_000
 """Apps whose recent handshakes are remembered; the one longest unseen is forgotten first."""
@@ -21,13 +22,6 @@ LOOKUP_REFILL_S: Final = 0.02
 STEP_BURST: Final = 1 << 17
 STEP_REFILL_S: Final = 1 / (1 << 16)
 """Positions that resumes may pass over: a chain is stepped for each, 2 µs. So it is a seventh of a core for one app at most."""
-CURE_BURST: Final = 100
-CURE_REFILL_S: Final = 0.005
-"""Rekeys of quarantined chats that this node takes on, for all apps together: other chats get their turn between them."""
-
-
-Requester = tuple[NodeId | None, AppId]
-"""Who asks: an app at home here, or the app that another node names, so that no node can use up what another's apps may ask."""
 
 
 class AppThrottle:
@@ -44,16 +38,15 @@ class AppThrottle:
 
 
 class Admission:
-    """The owner of throttles and of how many first handshakes wait for each app."""
+    """The owner of throttles. `offers`: first offers that wait. `cures`: whose turn it is to rekey after a rollback."""
 
     def __init__(self, params: ChatParams, index: ChatIndex) -> None:
         self._params = params
         self._index = index
-        self._waiting: dict[AppId, int] = {}
         self._throttles: OrderedDict[Requester, AppThrottle] = OrderedDict()
-        self._cures: TokenBucket | None = None
-        self._line_ends_at = 0.0
         self._draining = False
+        self.offers = WaitingOffers(params.max_handshakes_per_app)
+        self.cures = CureLine()
 
     def drain(self) -> None:
         """Take no new chats; those that live go on."""
@@ -64,16 +57,15 @@ class Admission:
         if self._draining:
             raise ProtocolError(ErrorCode.DRAINING, "this node is about to leave")
 
-    def check_room(self, apps: tuple[AppId, AppId]) -> None:
-        """LIMIT_EXCEEDED when the node, or one of the apps, has as much as it may have."""
+    def check_room(self, maker: Requester, target: AppId) -> None:
+        """LIMIT_EXCEEDED when the node, or one of the apps, has as many chats as it may have, or as many offers that wait."""
         params = self._params
         if len(self._index) >= params.max_chats:
             raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "this node has as many chats as it may have")
-        for app_id in apps:
+        for app_id in (maker[1], target):
             if self._index.count_of(app_neighbour(app_id)) >= params.max_chats_per_app:
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "the app has as many chats as it may have")
-            if self._waiting.get(app_id, 0) >= params.max_handshakes_per_app:
-                raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many offers of or to the app wait for an answer")
+        self.offers.check(maker, target)
 
     def charge_handshake(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has asked for too many chats of late."""
@@ -97,25 +89,6 @@ class Admission:
         """What a resume has cost, once it shows."""
         self._throttle_of(requester, now).steps.take(steps)
 
-    def charge_cure(self, now: float) -> None:
-        """REKEY_THROTTLED while others are cured; who asks meanwhile is told when its turn comes, one after the other."""
-        if self._cures is None:
-            self._cures = TokenBucket(CURE_BURST, CURE_REFILL_S, now)
-        if self._cures.peek(now):
-            self._line_ends_at = max(self._line_ends_at, now) + CURE_REFILL_S
-            wait_ms = math.ceil((self._line_ends_at - now) * 1000)
-            raise ProtocolError(ErrorCode.REKEY_THROTTLED, "other chats are cured first", retry_after_ms=wait_ms)
-        self._cures.take()
-
-    def count_waiting(self, apps: tuple[AppId, AppId], by: int) -> None:
-        """Count a first handshake for both its apps, so that neither can be made to hold more than its share."""
-        for app_id in apps:
-            count = self._waiting.get(app_id, 0) + by
-            if count:
-                self._waiting[app_id] = count
-            else:
-                self._waiting.pop(app_id, None)
-
     def _throttle_of(self, requester: Requester, now: float) -> AppThrottle:
         throttle = self._throttles.get(requester)
         if throttle is None:
@@ -126,9 +99,14 @@ class Admission:
         return throttle
 
 
-def charge(bucket: TokenBucket, now: float, code: ErrorCode) -> None:
-    """Take a token; `code`, with the wait, when there is none."""
+def check(bucket: TokenBucket, now: float, code: ErrorCode) -> None:
+    """`code`, with the wait, when there is no token to take."""
     wait_ms = bucket.peek(now)
     if wait_ms:
         raise ProtocolError(code, retry_after_ms=wait_ms)
+
+
+def charge(bucket: TokenBucket, now: float, code: ErrorCode) -> None:
+    """Take a token; `code`, with the wait, when there is none."""
+    check(bucket, now, code)
     bucket.take()

@@ -121,6 +121,10 @@ class Chat:
             last_active_at_s=int(self.lifetime.last_active_on),
         )
 
+    def refuse_offer(self) -> None:
+        """Its first offer, which still waits, gives way to one of somebody who has fewer."""
+        self.handshake.fail(ErrorCode.LIMIT_EXCEEDED)
+
     # what comes in
 
     def receive(self, index: int, message: Any, now: float) -> None:
@@ -322,6 +326,7 @@ class Chat:
     def wipe(self) -> None:
         """Whatever a chat that ended still holds goes."""
         self.handshake.end()
+        self._context.admission.cures.leave(self.chat_id)
         self.hops.wipe()
 
     # its tables

@@ -14,7 +14,7 @@ from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol.messages import Answer, CloseReason, Confirm, Offer, Reject
 from hermes_core.ratchet.prepared import VerifiedOffer
 from hermes_core.ratchet.replay import refuse_outdated
-from hermes_core.relay.admission import charge
+from hermes_core.relay.admission import charge, check
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.events import HandshakeFailed
 from hermes_core.relay.hop import Hop
@@ -66,6 +66,7 @@ class Handshake:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY)
         self._admit_rekey(index, offer, now)
         self.begin(index, offer, now)
+        self._context.admission.cures.leave(self._row.chat_id)  # authentic, so that its turn is used
 
     def _admit_rekey(self, index: int, offer: Offer, now: float) -> None:
         """Who may rekey, and how often; before any cryptography."""
@@ -75,14 +76,14 @@ class Handshake:
         over_any_stream = self._standing.state is ChatState.QUARANTINED and onward.neighbour in context.links
         if not (onward.state.ready or over_any_stream):
             raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "the other side of the chat is away")
-        cure = self._standing.state is ChatState.QUARANTINED
-        if cure:  # nobody's wish, and all of a node's chats may need it at once
-            context.admission.charge_cure(now)
         if self._rekeys is None:
             self._rekeys = TokenBucket(context.params.rekey_burst, context.params.rekey_refill_s, now)
-        charge(self._rekeys, now, ErrorCode.REKEY_THROTTLED)
-        if not cure:
+        check(self._rekeys, now, ErrorCode.REKEY_THROTTLED)
+        if self._standing.state is ChatState.QUARANTINED:  # nobody's wish, and all of a node's chats may need it at once
+            context.admission.cures.check(hop.requester, self._row.chat_id, now)
+        else:
             context.admission.charge_rekey(hop.requester, now)
+        charge(self._rekeys, now, ErrorCode.REKEY_THROTTLED)
 
     def begin(self, index: int, offer: Offer, now: float) -> None:
         """Check the hop's half and pass the offer on; ProtocolError when it is no good, and nothing changes.
@@ -99,7 +100,7 @@ class Handshake:
         self.abandon()
         self.under_way = OfferUnderWay(index, offer.end_to_end.epoch, now, hop_offer)
         if self.under_way.first:
-            self._context.admission.count_waiting(self._hops.app_ids, 1)
+            self._context.admission.offers.add(self._hops[0].requester, self._hops[1].app_id, self._row.chat_id)
         statement = onward.channel.start_offer(now)
         onward.confirm()
         onward.send(Offer(offer.chat_id, offer.initiator_key, offer.target, offer.end_to_end, statement))
@@ -195,6 +196,7 @@ class Handshake:
         self._lifetime.note_keys(self._hops.keys_began_at)
         if self._hops.usable:
             self._standing.open(now, offered_here=self._hops[0].is_leg)
+            self._context.admission.cures.leave(self._row.chat_id)
             if self._lifetime.note_renewal(self._hops.epochs):
                 self._standing.note_change()
 
@@ -207,7 +209,7 @@ class Handshake:
     def end(self) -> None:
         """No answer is waited for any more."""
         if self.under_way is not None and self.under_way.first:
-            self._context.admission.count_waiting(self._hops.app_ids, -1)
+            self._context.admission.offers.remove(self._hops[0].requester, self._hops[1].app_id, self._row.chat_id)
         self.under_way = None
 
     # deadlines

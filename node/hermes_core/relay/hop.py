@@ -8,7 +8,7 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChannelKind
 from hermes_core.protocol.messages import ChatMessage, Confirm, ErrorNotice, PathState, Resume, Sealed
 from hermes_core.ratchet.channel import Channel
-from hermes_core.relay.admission import Requester
+from hermes_core.relay.cure_line import Requester
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import ChannelRekeyed, MessageRefused, ResumeRefused, SideResumed
 from hermes_core.relay.hop_states import HopInput, HopState, next_state

@@ -199,7 +199,7 @@ class NodeChats:
 
     def _find_hop(self, source: Neighbour, chat_id: ChatId | None) -> tuple[Row | None, int | None]:
         """The row of a chat and the hop at which `source` has a say in it: whoever bears its name with another key has none."""
-        row = self._index.find(chat_id) if chat_id is not None else None
+        row = self._index.find(chat_id)
         index = row.index_of(source) if row is not None else None
         if row is not None and index is not None:
             link, chat = self._links.get(source), self._chats[row.chat_id]
@@ -293,9 +293,13 @@ class NodeChats:
             raise ProtocolError(ErrorCode.AUTH_FAILED, "initiator_key is not the connected app's")
         if initiator == offer.target:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "an app cannot chat with itself")
-        self._admission.charge_handshake((source.node_id, initiator), now)  # for whoever it asks
+        maker = source.node_id, initiator
+        self._admission.charge_handshake(maker, now)  # for whoever it asks
         target = self._directory.find_route(source, offer.target)
-        self._admission.check_room((initiator, offer.target))
+        self._admission.check_room(maker, offer.target)
+        gives_way = self._index.find(self._admission.offers.find_to_give_way(maker, offer.target))
+        if gives_way is not None:
+            self._change(gives_way, now, Chat.refuse_offer)
         row = Row(offer.chat_id, (source, target.neighbour))
         self._add(Chat.begin(self._context, row, (self._links[source], target), offer, now))
         self._touch(row)

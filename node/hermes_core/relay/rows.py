@@ -96,8 +96,8 @@ class ChatIndex:
         """How many chats another node takes part in."""
         return self._spanning
 
-    def find(self, chat_id: ChatId) -> Row | None:
-        return self._rows.get(chat_id)
+    def find(self, chat_id: ChatId | None) -> Row | None:
+        return None if chat_id is None else self._rows.get(chat_id)
 
     def knows(self, neighbour: Neighbour) -> bool:
         return neighbour in self._by_neighbour

@@ -31,7 +31,7 @@ def assert_nothing_left(world: HonestWorld) -> None:
         assert not machine._index._rows
         assert not machine._index._by_neighbour
         assert not machine._tombstones._by_receiver
-        assert not machine._admission._waiting
+        assert not machine._admission.offers
         assert not machine.live_tieline_chats()
         assert machine._index.next_due() is None
 

@@ -105,7 +105,7 @@ def test_rejection_leaves_nothing() -> None:
         assert not node.running.live_chats()
         assert not node.store.records
         assert not node.store.tombstones
-        assert not node.running._admission._waiting
+        assert not node.running._admission.offers
 
 
 def test_unanswered_offer_ends() -> None:
@@ -204,8 +204,8 @@ def test_waiting_offers_are_bounded_for_both_apps() -> None:
     assert len(world.b.offers) == 2
     world.run()
     assert len(world.events_of(world.b, ChatReady)) == 2
-    assert not world.n.running._admission._waiting
-    assert not world.m.running._admission._waiting
+    assert not world.n.running._admission.offers
+    assert not world.m.running._admission.offers
 
 
 def _start_unaccepted(world: HonestWorld) -> None:

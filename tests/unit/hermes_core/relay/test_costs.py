@@ -13,7 +13,7 @@ from hermes_core.keystore.chat_record import ChatState
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import AppFound, FindApp
-from hermes_core.relay import admission
+from hermes_core.relay import admission, cure_line
 from hermes_core.relay.admission import LOOKUP_BURST, LOOKUP_REFILL_S, Admission
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
@@ -111,8 +111,8 @@ def test_a_cure_is_not_charged_to_the_app() -> None:
 
 def test_cures_come_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many chats need one: who has to wait is told for how long, the next one for longer."""
-    monkeypatch.setattr(admission, "CURE_BURST", 1)
-    monkeypatch.setattr(admission, "CURE_REFILL_S", 2.0)
+    monkeypatch.setattr(cure_line, "CURE_BURST", 1)
+    monkeypatch.setattr(cure_line, "CURE_REFILL_S", 2.0)
     world = HonestWorld(nodes=1)
     chats = [world.open_chat() for _ in range(6)]
     world.n.running.take_verdict(ResumeVerdict.ROLLED_BACK, world.now)
