@@ -83,7 +83,10 @@ WindowBytes = Annotated[
 MaxChats = Annotated[int, bounds(200_000, 1, 10_000_000, "chats", "Chats of one node.")]
 MaxChatsPerApp = Annotated[int, bounds(10_000, 1, 1_000_000, "chats", "Chats of one app on one node.")]
 MaxHandshakesPerApp = Annotated[
-    int, bounds(200, 1, 100_000, "chats", "First handshakes of an app that wait for an answer; as many it may begin at once.")
+    int,
+    bounds(
+        200, 1, 100_000, "chats", "Offers that wait for an answer: of an app, and as many to it; as many it may begin at once."
+    ),
 ]
 HandshakeRefillS = Annotated[float, bounds(0.1, 0.0001, _HOUR_S, "s", "Time for one more first handshake of an app.")]
 HandshakeTimeoutS = Annotated[
@@ -148,7 +151,10 @@ MaxUnauthenticatedStreams = Annotated[
     int, bounds(256, 1, 100_000, "streams", "App streams that have not answered the challenge.")
 ]
 MaxInvalidBatches = Annotated[
-    int, bounds(64, 1, 1_000_000, "batches", "Malformed batches, and frames that are not authentic, before a stream ends.")
+    int,
+    bounds(
+        64, 1, 1_000_000, "batches", "Malformed batches, and frames or proofs that are not authentic, before a stream ends."
+    ),
 ]
 SessionQueueFrames = Annotated[
     int, bounds(8192, MAX_BATCH_FRAMES, 1_000_000, "frames", "Frames waiting for one app; a slower reader is cut off.")
