@@ -98,7 +98,8 @@ def judge_mark(lineage: Lineage, counter: int, keys: Collection[bytes], mark: Ma
     """What an authentic mark says of a keystore that stands at `counter`; `keys` are its node's current and former ones.
 
     One rollback is judged once. What was lost by the rollbacks so far was written before the verdict on them was: nothing at
-    or below `settled` says anything new, nor does another mark of an opening that gave one away.
+    or below `settled` says anything new, nor does another mark of an opening that gave one away. A mark further than that of
+    another opening is judged, for it may be of what was lost since.
     """
     if mark.node_key not in keys or not lineage.openings or mark.commit_counter <= lineage.openings[0].start:
         return MarkVerdict.IGNORED, None

@@ -92,6 +92,10 @@ class NodeOutput:
     def sends(self) -> list[Send]:
         return [action for action in self.actions if isinstance(action, Send)]
 
+    def note_early(self) -> None:
+        """What is put from now on is early, unless something of this output needs its commit."""
+        self.early = not self.needs_commit and self.waits_for < self.number
+
     @property
     def waits_for(self) -> int:
         """All of it may be acted on once the outputs up to this number are durable; 0: at once."""

@@ -425,7 +425,7 @@ class NodeChats:
         """Store what nothing depends on yet."""
         waiting, self._early = self._early, {}
         output = self.effects.output
-        output.early = not output.needs_commit and output.waits_for < output.number
+        output.note_early()
         for row in waiting.values():
             chat = self._chats.get(row.chat_id)
             if chat is not None and chat.row is row and chat.early:

@@ -120,8 +120,8 @@ async def test_start_and_stop_are_told_in_this_order(solo: Solo) -> None:
     assert solo.events == [
         "node_starting",
         "keystore_created",
-        "keystore_unsealed",
         "identity_created",
+        "keystore_unsealed",
         "chats_restored",
         "node_serving",
         "node_ready",
@@ -252,8 +252,8 @@ async def test_a_part_that_fails_ends_the_node_and_the_first_failure_is_told(
 async def test_a_commit_that_fails_is_told_and_ends_the_node(
     error: Exception, solo: Solo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hermes_node.chats.store.ChatStore.commit", _raise(error))
-    async with RawApp(solo.app) as one, RawApp(solo.app) as two:
+    async with RawApp(solo.app) as one, RawApp(solo.app) as two:  # the first mark that goes out is a commit
+        monkeypatch.setattr("hermes_node.chats.store.ChatStore.commit", _raise(error))
         await one.start_chat(two)
         with pytest.raises(HermesError) as failed:
             async with asyncio.timeout(10):

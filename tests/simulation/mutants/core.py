@@ -203,7 +203,7 @@ def _(patches: Patches) -> None:
     "path-not-told-again",
     "A node that says again that its path is up, since it dropped frames meanwhile, is not passed on.",
     PathsComeUp.name,
-    starts_at=515241,
+    starts_at=515244,
     history="bcdae24",
 )
 def _(patches: Patches) -> None:

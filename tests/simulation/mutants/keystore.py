@@ -57,8 +57,8 @@ def _(patches: Patches) -> None:
     "opening-left-at-its-start", "A lineage forgets how far the opening before came.", MarksAreJudged.name, starts_at=1
 )
 def _(patches: Patches) -> None:
-    def begin(self: Lineage, open_id: bytes, found: int) -> Lineage:
-        begun: Lineage = former(self, open_id, found)
+    def begin(self: Lineage, open_id: bytes, found: int, *, told: bool) -> Lineage:
+        begun: Lineage = former(self, open_id, found, told=told)
         return replace(begun, openings=tuple(replace(it, reached=min(it.reached, it.start)) for it in begun.openings))
 
     former = patches.set(Lineage, "begin", begin)

@@ -231,6 +231,16 @@ def test_only_the_nodes_own_keys_count_and_former_ones_go_on_counting() -> None:
     assert judge_mark(renewed, node.counter, {KEY} | renewed.former_keys, foreign)[0] is ROLLED_BACK
 
 
+def test_marks_of_two_lost_openings_are_judged_twice_if_the_lower_one_comes_first() -> None:
+    node = Node().open().work(50)
+    image = node.image()
+    lower = node.open().work(5).mark
+    higher = node.open().work(5).mark
+    for marks, verdicts in (((lower, higher), [ROLLED_BACK] * 2), ((higher, lower), [ROLLED_BACK, IGNORED])):
+        node.put_back(image).open()
+        assert [node.judge(mark) for mark in marks] == verdicts
+
+
 def test_a_keystore_without_a_lineage_ignores_everything() -> None:
     assert judge_mark(Lineage(), 5, {KEY}, Mark(KEY, b"a" * 16, 1, 9, b"")) == (IGNORED, None)
 
@@ -243,7 +253,11 @@ HONEST = ["work", "crash", "mark", "hand over"]
 @settings(max_examples=400)
 @given(st.lists(st.sampled_from([*HONEST, "image", "back"]), max_size=150), st.integers(0, 2**32))
 def test_random_lives(steps: list[str], seed: int) -> None:
-    """A mark is judged a rollback if, and only if, its commit is lost here and no verdict has been given since it was."""
+    """A mark is judged a rollback if, and only if, its commit is lost here and no verdict has been given since it was.
+
+    But one that is further than every verdict so far is judged again: a mark of another opening that the same rollback lost
+    looks like one of an opening that was lost since.
+    """
     rng = random.Random(seed)
     node, made = Node(ids=rng).open(), [0]
     held: Commits = (0,)
@@ -286,7 +300,7 @@ def test_random_lives(steps: list[str], seed: int) -> None:
             verdict = node.judge(mark)
             if verdict is ROLLED_BACK:
                 assert lost
-                assert number > judged_at
+                assert number > judged_at or mark.commit_counter > settled
                 commit()
                 judged_at = held[-1]
             else:
