@@ -99,7 +99,7 @@ class Runner:
         self.world = build_world(self.rng, seed)
         middle = Middle.of(seed)
         steadfast = self.world.ledger.steadfast = middle.steadfast
-        self.world.ledger.ageless = middle.clocks is not None
+        self.world.ledger.ageless = middle.clocks is not None and middle.proven  # else the middle writes what it likes
         self.report = Report(seed)
         self.interference = self.rng.choice((0.0, 0.02, 0.06))
         self.accidents = self.rng.choice((0.001, 0.005, 0.02))
