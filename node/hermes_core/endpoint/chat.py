@@ -156,6 +156,7 @@ class AppChat:
         if confirm.end_to_end_epoch:
             if end_to_end:
                 self._follow_epoch(now)
+                self._try_rekey(now)
             else:
                 self._hear_of_path(now)  # it was passed on, which says that the path is up, also when it is said again
             self.transfer.owe_ack()

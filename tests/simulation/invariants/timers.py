@@ -17,8 +17,8 @@ SLACK_S: Final = 1e-3
 IN_TIME_S: Final = 1.0
 """A timer's way through a process that runs, with a disk that answers: two commits and what a late one leaves to inputs."""
 
-COMMITS: Final = 5
-"""One under way, one of the inputs that wait, and other jobs of the disk between them: marks, names of witnesses, the floor."""
+COMMITS: Final = 6
+"""One under way, one that was early, one of the inputs that wait, and between them marks, names of witnesses, the floor."""
 
 STARTED_S: Final = 5.0
 """Until a node that starts has opened, restored and serves; what was due before comes then."""
