@@ -35,14 +35,14 @@ AWAY_PAUSE_MAX_S: Final = 20.0
 class Handshake:
     """Owns how far the apps have come, and the offer of ours that is under way; deadlines follow from the state."""
 
-    __slots__ = ("_answered_since", "_channels", "_context", "_peer", "state")
+    __slots__ = ("_channels", "_context", "_leg_renewed", "_peer", "state")
 
     def __init__(self, context: ChatContext, peer: AppId, channels: ChannelPair, state: Starting | Offered) -> None:
         self._context = context
         self._peer = peer
         self._channels = channels
-        self._answered_since = False
-        """Whether the other app's offer was answered since somebody wanted new keys."""
+        self._leg_renewed = False
+        """Since somebody wanted new keys."""
         self.state: AgreementState = state
 
     @property
@@ -82,10 +82,10 @@ class Handshake:
     def wish(self, wish: RekeyWish) -> None:
         """Somebody wants new keys; a rekey under way is as good."""
         if isinstance(self.state, Rekeying):
-            self._answered_since &= wish <= self.state.wish
+            self._leg_renewed &= wish <= self.state.wish
             self._move(AgreementStep.WISH, replace(self.state, wish=max(wish, self.state.wish)))
         else:
-            self._answered_since = False
+            self._leg_renewed = False
             self._move(AgreementStep.WISH, Wanted(wish))
 
     def try_offer(self, now: float) -> None:
@@ -143,7 +143,6 @@ class Handshake:
             # The peer lacks our confirmation, which is on its way again. Another code than that of a hop whose epochs differ.
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "this end-to-end epoch is complete already")
         answer = self._channels.answer(self._channels.verify(offer), now)
-        self._answered_since = True
         if isinstance(self.state, Offering):  # ours is void; should the other app's come to nothing, it is made again
             self._move(AgreementStep.PAUSE, Paused(self.state.wish, self.state.pause_s, now + context.params.ready_timeout_s))
         context.effects.send(answer)
@@ -166,14 +165,15 @@ class Handshake:
     def confirm(self, confirm: Confirm, now: float) -> tuple[bool, bool]:
         """The initiator's tags, which may come again: (the end-to-end epoch is new, the leg's is).
 
-        What we offered meanwhile is void with a new end-to-end epoch. So is what was wanted; but if the node asked for new keys
-        after these were answered for, it is these that it doubts.
+        What we offered meanwhile is void with a new end-to-end epoch. So is what was wanted; but where the node asked for new
+        keys, and the leg has those of before, they belong to a rekey of before.
         """
         if isinstance(self.state, Offered):
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "nobody has our answer yet")
         end_to_end, leg = self._channels.confirm(confirm, now)
+        self._leg_renewed |= leg
         if end_to_end:
-            older = isinstance(self.state, Rekeying) and self.state.wish is RekeyWish.NODE and not self._answered_since
+            older = isinstance(self.state, Rekeying) and self.state.wish is RekeyWish.NODE and not self._leg_renewed
             self._channels.abandon_offer()
             self._agree()
             if older:

@@ -16,8 +16,10 @@ import pytest
 from hermes_client.scenario.certificates import LocalAuthority
 from hermes_client.scenario.local_mesh import SettingValue, render_toml
 from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_node.keystore import Keystore
+from hermes_node.keystore.identity import new_identity
 from tests.support.nodes import DEADLINE_S, last_line, run_node
 
 Settings = dict[str, dict[str, SettingValue]]
@@ -45,7 +47,8 @@ def make_settings(folder: Path) -> Settings:
 def make_keystore(folder: Path, passphrase: bytes = PASSPHRASE) -> Path:
     path = folder / "keystore.db"
     secret = SecretBytes.take(bytearray(passphrase))
-    Keystore.create(path, secret, argon2=Argon2Params(8192, 1, 1)).close()
+    with new_identity(SYSTEM_RANDOM) as records:
+        Keystore.create(path, secret, records=records, argon2=Argon2Params(8192, 1, 1)).close()
     return path
 
 

@@ -236,23 +236,25 @@ def test_a_rollback_takes_the_path_down_and_asks_for_new_keys() -> None:
 # settling
 
 
-@pytest.mark.parametrize("asked_first", [False, True], ids=["asked after the answer", "asked before it"])
-def test_keys_that_were_answered_for_before_the_node_asked_are_not_what_it_asked_for(asked_first: bool) -> None:
-    """Their confirmation came late: the node started anew meanwhile, and doubts the keys of before."""
+@pytest.mark.parametrize(("asked", "epochs"), [("first", []), ("before the leg has new keys", []), ("after it has", [3])])
+def test_new_keys_that_the_leg_had_before_the_node_asked_are_not_what_it_asked_for(asked: str, epochs: list[int]) -> None:
+    """The other half of a confirmation came late: the node started anew meanwhile, and doubts the keys of before."""
     chat, effects, far = make_open_chat()
-    asked = ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.CHAT, chat.chat_id, "", 0)
-    if asked_first:
-        chat.receive(PathState(chat.chat_id, up=False), NOW)
-        chat.receive(asked, NOW)
+
+    def ask(when: str) -> None:
+        if when == asked:
+            chat.receive(ErrorNotice(ErrorCode.REKEY_REQUIRED, ErrorScope.CHAT, chat.chat_id, "", 0), NOW)
+
+    chat.receive(PathState(chat.chat_id, up=False), NOW)
+    ask("first")
     chat.receive(far.offer(), NOW)
     confirm = far.complete(effects.sends[-1])
+    ask("before the leg has new keys")
     chat.receive(dataclasses.replace(confirm, end_to_end_epoch=0, end_to_end_confirm=b""), NOW)
-    if not asked_first:
-        chat.receive(asked, NOW)
+    ask("after it has")
     effects.sends.clear()
     chat.receive(dataclasses.replace(confirm, hop_epoch=0, hop_confirm=b""), NOW)
-    offers = [sent.end_to_end.epoch for sent in effects.sends if isinstance(sent, Offer)]
-    assert offers == ([] if asked_first else [3])
+    assert [sent.end_to_end.epoch for sent in effects.sends if isinstance(sent, Offer)] == epochs
 
 
 def test_one_acknowledgement_for_all_that_came_together() -> None:
