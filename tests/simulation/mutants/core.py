@@ -203,8 +203,8 @@ def _(patches: Patches) -> None:
     "path-not-told-again",
     "A node that says again that its path is up, since it dropped frames meanwhile, is not passed on.",
     PathsComeUp.name,
-    starts_at=515244,
     history="bcdae24",
+    schedule="mended-a-path-that-is-told-again-is-not-told-on.json",
 )
 def _(patches: Patches) -> None:
     def receive_path(self: Chat, index: int, message: PathState, _now: float) -> None:
