@@ -105,10 +105,10 @@ class ChatPair:
 
         The one that was told need not be the one that a step waits for: the other may be where nobody can tell it.
         """
-        await self.progress.wait_for(lambda: bool(self.violations(complete=False) or self._failed()))
+        await self.progress.wait_for(lambda: bool(self.violations(complete=False)) or self._find_failure() is not None)
         self.check(complete=False)
-        for chat, reason in self._failed():
-            raise ChatEndedError(chat.chat_id, reason)
+        if (failure := self._find_failure()) is not None:
+            raise failure
 
     def watch_path(self) -> Callable[[], Awaitable[None]]:
         """A function that returns once either app has noticed, since now, that the way to the other was gone."""
@@ -201,9 +201,11 @@ class ChatPair:
             task.cancel()
         await asyncio.gather(*self._receivers, return_exceptions=True)
 
-    def _failed(self) -> list[tuple[Chat, CloseReason]]:
-        chats = [end.chat for end in self.ends]
-        return [(chat, chat.ended) for chat in chats if chat.ended is not None and chat.ended not in ORDERLY_ENDS]
+    def _find_failure(self) -> ChatEndedError | None:
+        for chat in (end.chat for end in self.ends):
+            if chat.ended is not None and chat.ended not in ORDERLY_ENDS:
+                return ChatEndedError(chat.chat_id, chat.ended)
+        return None
 
     async def _send_from(self, end: PairEnd, count: int, pace_s: float) -> None:
         for _ in range(count):
