@@ -57,7 +57,7 @@ def write_new_keystore(
         finally:
             connection.close()
         sync_file(draft)
-        write_floor(path, floor_key, made.header.file_id, made.state.commit_counter, random)
+        write_floor(floor_path(path), floor_key, made.header.file_id, made.state.commit_counter, random)
         draft.rename(path)
         sync_file(path.parent)
     except sqlite3.Error as error:

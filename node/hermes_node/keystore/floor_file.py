@@ -35,15 +35,14 @@ def remove_floor(path: Path) -> None:
 
 
 def write_floor(path: Path, key: SecretBytes, file_id: bytes, counter: int, random: RandomSource) -> None:
-    """Both floors of the keystore at `path`, durably. OSError when the volume fails."""
-    atomic_file.replace_file(floor_path(path), encode_floor_file(seal_floor(key, file_id, counter, random)))
+    """Both floors of a keystore, durably; `path` is the floor's own. OSError when the volume fails."""
+    atomic_file.replace_file(path, encode_floor_file(seal_floor(key, file_id, counter, random)))
 
 
 class FloorFile:
     """Owns the floor's key. `now` in seconds, of a clock that only rises."""
 
     def __init__(self, path: Path, key: SecretBytes, file_id: bytes, now: Callable[[], float], random: RandomSource) -> None:
-        self._keystore = path
         self._path = floor_path(path)
         self._key = key
         self._file_id = file_id
@@ -62,7 +61,7 @@ class FloorFile:
         """Commit `counter` is durable: from now on nobody can take it away unseen. Not `durably`: unless the power fails."""
         try:
             if durably:
-                write_floor(self._keystore, self._key, self._file_id, counter, self._random)
+                write_floor(self._path, self._key, self._file_id, counter, self._random)
             else:
                 sealed = seal_floor(self._key, self._file_id, counter, self._random)
                 atomic_file.overwrite(self._path, SECOND_AT, sealed)
