@@ -222,13 +222,13 @@ class HermesClient:
                 except (HermesError, OSError) as error:
                     self._last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
                     _log.info("connection lost: %s", self._last_error)
+                except Exception as defect:  # noqa: BLE001 - its chats outlive it
+                    self._last_error = StreamLostError(f"a defect of the client: {type(defect).__name__}")
+                    _log.exception("a session ended by a defect of the client; it connects again")
                 if _was_replaced(self._last_error):  # two of one identity must not chase each other
                     await asyncio.sleep(self._backoff.cap_s)
                 elif self._book.round_over:
                     await asyncio.sleep(self._backoff.next_delay_s())
-        except Exception:
-            _log.exception("the client ended by a defect of its own")
-            raise
         finally:
             if self._driver is not None:
                 self._driver.close()  # nobody may wait for ever for what cannot come

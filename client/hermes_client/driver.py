@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 
 from hermes_client.chat import Chat
 from hermes_client.host import ClientHost
@@ -60,14 +61,18 @@ class AppDriver:
         self._hang_up = None
         self.owes_delete = False
         now = self._loop.time()
-        self._machine.connected(node_id, node_key, keys, now, ahead_s=self._wall() - now)
-        self._absorb()
+        try:
+            self._machine.connected(node_id, node_key, keys, now, ahead_s=self._wall() - now)
+        finally:
+            self._absorb()
 
     def disconnect(self) -> None:
         """The session is gone; what was queued for it is void, the machine keeps what must be sent again."""
         self.connected = False
-        self._machine.disconnected(self._loop.time())
-        self._absorb()
+        try:
+            self._machine.disconnected(self._loop.time())
+        finally:
+            self._absorb()
 
     def receive(self, message: ChatMessage) -> None:
         self._machine.receive(message, self._loop.time())
@@ -115,7 +120,7 @@ class AppDriver:
         """Turn what the app took since the last batch into one acknowledgement a chat."""
         pending, self._to_acknowledge = self._to_acknowledge, {}
         for chat_id, seq in pending.items():
-            if chat_id in self.chats:
+            with suppress(ProtocolError):  # it has just ended
                 self._machine.acknowledge(chat_id, seq, self._loop.time())
         if pending:
             self._absorb()
@@ -141,19 +146,43 @@ class AppDriver:
             chat.changed.notify()
 
     def _absorb(self) -> None:
+        """What the machine wants done. The timer is set again whatever becomes of it."""
+        try:
+            while self._absorb_once():
+                pass
+        finally:
+            if not self._closed:
+                self._timer.set(self._machine.next_timer())
+
+    def _absorb_once(self) -> bool:
+        """Whether a chat was broken off for what it was told, so that there is more."""
         output = self._machine.take_output()
         self._hang_up = self._hang_up or output.hang_up
-        for event in output.events:
-            self._dispatch(event)
         if self.connected and output.sends:
             self.outbound.extend(output.sends)
             self.wake.set()
-        if not self._closed:
-            self._timer.set(self._machine.next_timer())
+        for chat_id, defect in output.defects:
+            self._note_defect(chat_id, defect)
+        broken = False
+        for event in output.events:
+            try:
+                self._dispatch(event)
+            except Exception as defect:  # noqa: BLE001 - the other chats are told what is theirs
+                if event.chat_id is not None:
+                    self._machine.break_off(event.chat_id, defect)
+                    broken = True
+        return broken
+
+    def _note_defect(self, chat_id: ChatId, defect: Exception) -> None:
+        _log.error("chat %s ended by a defect", chat_id.hex()[:8], exc_info=defect)
+        if not self.connected:
+            self.owes_delete = True
 
     def _handle_timer(self) -> None:
-        self._machine.handle_timer(self._loop.time())
-        self._absorb()
+        try:
+            self._machine.handle_timer(self._loop.time())
+        finally:
+            self._absorb()
 
     def _dispatch(self, event: AppEvent) -> None:
         if isinstance(event, ChatOffered):
@@ -166,8 +195,10 @@ class AppDriver:
         chat = self.chats.get(event.chat_id) if event.chat_id is not None else None
         if chat is None:
             return
-        chat.apply(event)
-        if isinstance(event, ChatEnded):
-            self.chats.pop(chat.chat_id, None)
-            self._to_acknowledge.pop(chat.chat_id, None)
-            self.ended.notify()
+        try:
+            chat.apply(event)
+        finally:
+            if isinstance(event, ChatEnded):
+                self.chats.pop(chat.chat_id, None)
+                self._to_acknowledge.pop(chat.chat_id, None)
+                self.ended.notify()

@@ -67,6 +67,8 @@ class AppParty:
     def collect(self) -> ProtocolError | None:
         """Take the machine's output: events into the ledger, messages onto the stream. Why the app hangs up, if it does."""
         output = self.machine.take_output()
+        for _, defect in output.defects:
+            raise defect
         self.events = output.events
         for event in output.events:
             match event:

@@ -79,6 +79,17 @@ class Report:
     wall_s: float = 0.0
 
 
+class _DefectsOfClients(logging.Handler):
+    """A client outlives what nobody foresaw in it, and logs an error: that is a defect all the same."""
+
+    def __init__(self, defects: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._defects = defects
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._defects.append(f"{record.getMessage()}: {record.exc_info[1]!r}" if record.exc_info else record.getMessage())
+
+
 class World:
     """Use once: `run`."""
 
@@ -108,7 +119,10 @@ class World:
         self.report.violations.append(Violation(invariant, round(self.loop.time() - START_S, 6), text))
 
     def run(self) -> Report:
-        logging.getLogger("hermes.client").setLevel(logging.CRITICAL + 1)
+        log, tell = logging.getLogger("hermes.client"), _DefectsOfClients(self.loop.defects)
+        log.setLevel(logging.ERROR)
+        log.propagate = False
+        log.addHandler(tell)
         instruments.listen(self.hooks)
         collecting = gc.isenabled()
         gc.disable()
@@ -117,6 +131,7 @@ class World:
         finally:
             instruments.listen(None)
             self._close()
+            log.removeHandler(tell)
             if collecting:
                 gc.enable()
         report = self.report

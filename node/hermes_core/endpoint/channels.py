@@ -60,6 +60,13 @@ class ChannelPair:
         statements = (self.end_to_end.start_offer(wall_s), self.leg.start_offer(wall_s))
         self._context.effects.send(Offer(self.chat_id, self._context.identity.public_key, self._peer, *statements))
 
+    def wipe(self) -> None:
+        """Zero the keys of both, also when one of them cannot be."""
+        try:
+            self.end_to_end.wipe()
+        finally:
+            self.leg.wipe()
+
     def abandon_offer(self) -> None:
         self.end_to_end.abandon_offer()
         self.leg.abandon_offer()

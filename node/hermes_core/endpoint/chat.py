@@ -40,12 +40,13 @@ from hermes_core.ratchet.resume import STORES_DIFFER
 class AppChat:
     """`start` and `answer` make one. It changes nothing but itself; its parts are there to be looked at."""
 
-    __slots__ = ("_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "over", "transfer")
+    __slots__ = ("_channels", "_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "over", "transfer")
 
     def __init__(
         self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: Starting | Offered
     ) -> None:
         self._context = context
+        self._channels = channels
         self.chat_id = channels.chat_id
         self.end_to_end = channels.end_to_end
         self.leg = channels.leg
@@ -58,17 +59,22 @@ class AppChat:
     def start(cls, context: ChatContext, peer: AppId, home: HomeStream, now: float) -> AppChat:
         """Offer a chat: ChatReady follows, or ChatFailed and ChatEnded."""
         channels = ChannelPair(context, ChatId(generate_bytes(CHAT_ID_BYTES, context.random)), peer, home)
-        channels.offer(now)
-        return cls(context, peer, home, channels, Starting(now))
+        try:
+            chat = cls(context, peer, home, channels, Starting(now))
+            channels.offer(now)
+        except BaseException:
+            channels.wipe()
+            raise
+        return chat
 
     @classmethod
     def receive_first(cls, context: ChatContext, offer: Offer, home: HomeStream, now: float) -> AppChat:
         """Check an offer; it is answered when the owner accepts it."""
         peer = derive_app_id(offer.initiator_key)
         channels = ChannelPair(context, offer.chat_id, peer, home)
-        offered = channels.verify_first(offer, now)
+        chat = cls(context, peer, home, channels, Offered(channels.verify_first(offer, now)))
         context.effects.report(ChatOffered(offer.chat_id, peer))
-        return cls(context, peer, home, channels, Offered(offered))
+        return chat
 
     @property
     def can_send(self) -> bool:
@@ -288,11 +294,18 @@ class AppChat:
 
     def _end(self, reason: CloseReason) -> None:
         """The chat is over here: zero every key and forget every message."""
+        try:
+            self._context.effects.end(self.chat_id, reason)
+        finally:
+            self.forget()
+
+    def forget(self) -> None:
+        """Zero every key and forget every message, whatever becomes of one of them; more than once if need be."""
         self.over = True
-        self.end_to_end.wipe()
-        self.leg.wipe()
-        self.transfer.clear()
-        self._context.effects.end(self.chat_id, reason)
+        try:
+            self._channels.wipe()
+        finally:
+            self.transfer.clear()
 
     TAKES: ClassVar[Mapping[type[ChatMessage], Callable[[AppChat, Any, float], None]]] = {
         Sealed: lambda chat, sealed, now: chat.transfer.receive(chat.hop.open(sealed.frame, now), now),

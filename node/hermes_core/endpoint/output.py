@@ -13,11 +13,15 @@ from hermes_core.protocol.messages import ChatMessage, CloseReason
 
 @dataclass(slots=True)
 class AppOutput:
-    """`hang_up`: why the stream to the home node has to end, if it has."""
+    """`hang_up`: why the stream to the home node has to end, if it has.
+
+    `defects`: what went wrong in chats that ended for it, which nobody foresaw; their ends are among the events.
+    """
 
     sends: list[ChatMessage] = field(default_factory=list)
     events: list[AppEvent] = field(default_factory=list)
     hang_up: ProtocolError | None = None
+    defects: list[tuple[ChatId, Exception]] = field(default_factory=list)
 
 
 class Effects(Protocol):
@@ -42,7 +46,7 @@ class Collector:
     def __init__(self) -> None:
         self._output = AppOutput()
         self._hang_up: ProtocolError | None = None
-        self._ended: list[ChatId] = []
+        self._ended: dict[ChatId, None] = {}
 
     def send(self, message: ChatMessage) -> None:
         self._output.sends.append(message)
@@ -51,8 +55,13 @@ class Collector:
         self._output.events.append(event)
 
     def end(self, chat_id: ChatId, reason: CloseReason) -> None:
-        self._ended.append(chat_id)
-        self.report(ChatEnded(chat_id, reason))
+        if chat_id not in self._ended:
+            self._ended[chat_id] = None
+            self.report(ChatEnded(chat_id, reason))
+
+    def blame(self, chat_id: ChatId, defect: Exception) -> None:
+        """Why a chat ended that did not end itself."""
+        self._output.defects.append((chat_id, defect))
 
     def hang_up(self, error: ProtocolError) -> None:
         self._hang_up = error
@@ -64,9 +73,9 @@ class Collector:
 
     def take_ended(self) -> list[ChatId]:
         """Chats that are over, and of which nobody has taken note yet."""
-        ended = self._ended
+        ended = list(self._ended)
         if ended:
-            self._ended = []
+            self._ended = {}
         return ended
 
     def take_output(self) -> AppOutput:

@@ -13,6 +13,7 @@ from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.chat import AppChat
+from hermes_core.endpoint.containment import Containment
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import FrameRefused
 from hermes_core.endpoint.output import AppOutput, Collector
@@ -47,6 +48,7 @@ class AppChats:
     """What the owner asks for raises ProtocolError when it cannot be done; what comes in never raises.
 
     After an input, or several that came together, `take_output` settles the chats they touched and says what is to be done.
+    An exception that nobody foresaw ends the chat that it comes from, and no other: see `AppOutput.defects`.
     """
 
     def __init__(self, *, identity: Identity, params: AppParams, random: RandomSource, kem: Kem = ML_KEM_768) -> None:
@@ -59,6 +61,7 @@ class AppChats:
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
         self._touched: dict[ChatId, None] = {}
         self._timers: TimerHeap[ChatId] = TimerHeap()
+        self._contain = Containment(self._effects, self._is_at_home)
         self._now = 0.0
 
     @property
@@ -88,7 +91,7 @@ class AppChats:
         for chat_id in list(self.chats):
             chat = self._find_at_home(chat_id)
             if chat is not None:
-                chat.connected(self._home, now)
+                self._contain.run(chat, AppChat.connected, self._home, now)
 
     def disconnected(self, now: float) -> None:
         """The stream is gone; what was not collected for it is void."""
@@ -96,7 +99,7 @@ class AppChats:
         self._home = None
         self._effects.void_sends()
         for chat_id in list(self.chats):
-            self._require(chat_id).disconnected(now)
+            self._contain.run(self._require(chat_id), AppChat.disconnected, now)
 
     # what the owner asks for
 
@@ -116,31 +119,42 @@ class AppChats:
     def accept(self, chat_id: ChatId, now: float) -> None:
         """Take an offered chat: ChatReady follows, or ChatEnded."""
         self._now = now
-        self._require(chat_id).accept(now)
+        self._contain.ask(self._require(chat_id), AppChat.accept, now)
 
     def reject(self, chat_id: ChatId, code: ErrorCode, now: float) -> None:
         self._now = now
-        self._require(chat_id).reject(code)
+        self._contain.ask(self._require(chat_id), AppChat.reject, code)
 
     def send(self, chat_id: ChatId, content: bytes, now: float) -> int:
-        """The message's seq. It leaves when the path is up; BACKPRESSURE when the window is full, INVALID_FRAME over 64 KiB."""
+        """The message's seq. It leaves when the path is up; BACKPRESSURE when the window is full, INVALID_FRAME over 64 KiB.
+
+        TypeError for anything but bytes.
+        """
         self._now = now
-        return self._require(chat_id).send(content, now)
+        if not isinstance(content, bytes):
+            raise TypeError(f"content is bytes, not {type(content).__name__}")
+        return self._contain.ask(self._require(chat_id), AppChat.send, content, now)
 
     def acknowledge(self, chat_id: ChatId, seq: int, now: float) -> None:
         """Everything up to `seq` is safe with this app; anything but a delivered seq is ignored."""
         self._now = now
-        self._require(chat_id).acknowledge(seq)
+        self._contain.ask(self._require(chat_id), AppChat.acknowledge, seq)
 
     def rekey(self, chat_id: ChatId, now: float) -> None:
         """Move the chat to its next epoch: ChatRekeyed follows, or ChatFailed. A rekey under way is as good."""
         self._now = now
-        self._require(chat_id).rekey(now)
+        self._contain.ask(self._require(chat_id), AppChat.rekey, now)
 
     def delete(self, chat_id: ChatId, now: float) -> None:
         """End the chat for both apps. A node that does not hear of it now does when it names the chat after a reconnect."""
         self._now = now
-        self._require(chat_id).delete()
+        self._contain.ask(self._require(chat_id), AppChat.delete)
+
+    def break_off(self, chat_id: ChatId, defect: Exception) -> None:
+        """The owner could not do its part in a chat: it ends. Harmless when it has ended."""
+        chat = self._find(chat_id)
+        if chat is not None:
+            self._contain.end(chat, defect)
 
     # messages of the home node
 
@@ -152,7 +166,7 @@ class AppChats:
         chat_id = parse_frame_chat(message.frame) if isinstance(message, Sealed) else message.chat_id
         chat = None if chat_id is None else self._find_at_home(chat_id)
         if chat is not None:
-            chat.receive(message, now)
+            self._contain.run(chat, AppChat.receive, message, now)
         elif isinstance(message, Offer):
             self._take_offer(message, self._home, now)
         else:
@@ -174,6 +188,9 @@ class AppChats:
         except ProtocolError as error:
             self._effects.report(FrameRefused(offer.chat_id, error.code))
             self._effects.send(Reject(offer.chat_id, error.code))
+        except Exception as defect:  # noqa: BLE001 - told as one, and the stream goes on
+            self._effects.blame(offer.chat_id, defect)
+            self._effects.send(Reject(offer.chat_id, ErrorCode.INTERNAL))
 
     def _receive_stray(self, message: ChatMessage, chat_id: ChatId | None) -> None:
         """What names no chat that has its home there."""
@@ -206,7 +223,7 @@ class AppChats:
         for chat_id in self._timers.pop_due(now):
             chat = self._find(chat_id)
             if chat is not None:
-                chat.handle_timer(now)
+                self._contain.run(chat, AppChat.handle_timer, now)
 
     # output
 
@@ -215,12 +232,15 @@ class AppChats:
         for chat_id in self._touched:
             chat = self.chats.get(chat_id)
             if chat is not None:
-                chat.settle(self._now)
-                due = chat.next_timer()
-                if due is not None:
-                    self._timers.schedule(chat_id, due)
+                self._contain.run(chat, self._settle)
         self._touched.clear()
         return self._effects.take_output()
+
+    def _settle(self, chat: AppChat) -> None:
+        chat.settle(self._now)
+        due = chat.next_timer()
+        if due is not None:
+            self._timers.schedule(chat.chat_id, due)
 
     # chats
 
@@ -234,7 +254,10 @@ class AppChats:
     def _find_at_home(self, chat_id: ChatId) -> AppChat | None:
         """A chat whose home is the node this stream goes to: no other has a say in it, nor the same name with another key."""
         chat = self._find(chat_id)
-        return chat if chat is not None and self._home is not None and chat.leg.peer == self._home.party else None
+        return chat if chat is not None and self._is_at_home(chat) else None
+
+    def _is_at_home(self, chat: AppChat) -> bool:
+        return self._home is not None and chat.leg.peer == self._home.party
 
     def _require(self, chat_id: ChatId) -> AppChat:
         chat = self._find(chat_id)

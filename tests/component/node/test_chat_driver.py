@@ -151,6 +151,7 @@ class Bench:
     def post(self, app: AppChats, session: Sink) -> list[Any]:
         """Hand what the app wants sent to the driver; its events."""
         output = app.take_output()
+        assert not output.defects
         if output.sends:
             self.receive(session, *output.sends)
         return list(output.events)
