@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from hermes_core.errors import HermesError
 from hermes_core.ids import NodeId
+
+_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+(?:%[\w.~-]+)?\]|[^\s:/\[\]]+):(\d{1,5})")
+MAX_PORT: Final = 65_535
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of "host:port", of IPv6 "[::1]:port"; HermesError for anything else, TypeError for no text."""
+    if not isinstance(address, str):
+        raise TypeError(f"an address is text, not {type(address).__name__}")
+    found = _ADDRESS.fullmatch(address)
+    if found is None or not 0 < int(found[2]) <= MAX_PORT:
+        raise HermesError(f'{address!r} is no address; give "host:port", such as "hermes.example:8443" or "[::1]:8443"')
+    return found[1].strip("[]"), int(found[2])
 
 
 class AddressBook:
@@ -19,6 +34,8 @@ class AddressBook:
         listed = [addresses] if isinstance(addresses, str) else list(addresses)
         if not listed or not all(listed):
             raise HermesError('give at least one node address, such as "hermes.example:8443"')
+        for address in listed:
+            split_address(address)
         self._seen: dict[str, NodeId | None] = dict.fromkeys(listed)
         self._round: list[str] = []
         self._round_home: NodeId | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -17,6 +18,11 @@ class Backoff:
     cap_s: float = 3.0
     attempts: int = 0
     random: random.Random = field(default_factory=random.SystemRandom, repr=False)
+
+    def __post_init__(self) -> None:
+        """ValueError for times that are none, or a cap below the base."""
+        if not 0.0 < self.base_s <= self.cap_s < math.inf:
+            raise ValueError(f"0 < base_s <= cap_s is needed, not {self.base_s} and {self.cap_s}")
 
     def next_delay_s(self) -> float:
         """The next wait in seconds; every call counts as one failed attempt."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self, assert_never
+from typing import Final, Protocol, Self, assert_never
 
-from hermes_client.errors import ChatEndedError, ClientClosedError
+from hermes_client.arguments import Content, take_content, take_timeout
+from hermes_client.errors import ChatEndedError
 from hermes_client.signal import Signal
+from hermes_client.time_limit import time_limit
 from hermes_core.endpoint.events import (
     AppEvent,
     ChatEnded,
@@ -22,9 +24,12 @@ from hermes_core.endpoint.events import (
     MessagesAcked,
     PathChanged,
 )
-from hermes_core.errors import ProtocolError
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol.messages import CloseReason
+
+REKEY_TIMEOUT_S: Final = 60.0
+"""Longer than an app that is back from being away waits before it offers again."""
 
 ORDERLY_ENDS = frozenset({CloseReason.DELETED, CloseReason.DELETED_BY_PEER})
 
@@ -42,9 +47,11 @@ class ChatActions(Protocol):
 
     @property
     def closed(self) -> bool: ...
+    def check_open(self) -> None: ...
     def try_send(self, chat_id: ChatId, content: bytes) -> int | None: ...
     def acknowledge(self, chat_id: ChatId, seq: int) -> None: ...
     def rekey(self, chat_id: ChatId) -> None: ...
+    def withdraw_rekey(self, chat_id: ChatId) -> None: ...
     def delete(self, chat_id: ChatId) -> None: ...
 
 
@@ -68,57 +75,89 @@ class Chat:
         self.acknowledged = 0
         self.ended: CloseReason | None = None
         self.failure: ProtocolError | None = None
+        self.refusals = 0
         self.changed = Signal()
         self.inbox: deque[Message] = deque()
         self._driver = driver
+        self._rekeys = 0
 
     @property
     def unacknowledged(self) -> int:
         """Messages sent that the other app has not taken yet."""
         return self.last_sent - self.acknowledged
 
-    async def send(self, content: bytes) -> int:
-        """Send at most 64 KiB; returns the message's seq. Waits while the window (256 messages, 4 MiB) is full."""
-        while True:
-            self._check_alive()
-            seq = self._driver.try_send(self.chat_id, content)
-            if seq is not None:
-                self.last_sent = seq
-                return seq
-            await self._wait_progress()
+    async def send(self, content: Content, timeout_s: float | None = None) -> int:
+        """Send at most 64 KiB; returns the message's seq. Waits while the window (256 messages, 4 MiB) is full.
 
-    async def drain(self) -> None:
-        """Wait until the other app has taken everything sent so far."""
+        The content is copied. TypeError and ProtocolError (INVALID_FRAME: too long) change nothing; ChatEndedError and
+        ClientClosedError say that nothing can be sent any more; CallTimeoutError that there was no room, and nothing was sent.
+        """
+        copied, timeout_s = take_content(content), take_timeout(timeout_s)
+        async with time_limit(timeout_s, "sending a message"):
+            while True:
+                self._check_alive()
+                try:
+                    seq = self._driver.try_send(self.chat_id, copied)
+                except ProtocolError:
+                    self._check_alive()  # it ended for that
+                    raise
+                if seq is not None:
+                    self.last_sent = seq
+                    return seq
+                await self._wait_progress()
+
+    async def drain(self, timeout_s: float | None = None) -> None:
+        """Wait until the other app has taken everything sent so far; CallTimeoutError when that takes longer."""
         target = self.last_sent
-        await self.wait(lambda: self.acknowledged >= target)
+        await self.wait(lambda: self.acknowledged >= target, timeout_s)
 
-    async def rekey(self) -> int:
-        """Move the chat to its next epoch and return it; ProtocolError (REKEY_THROTTLED …) when the node refuses."""
+    async def rekey(self, timeout_s: float | None = REKEY_TIMEOUT_S) -> int:
+        """Move the chat to its next epoch and return it. It waits for the path, for as long as `timeout_s` says.
+
+        ProtocolError (REKEY_THROTTLED with `retry_after_ms` …) when it is refused, CallTimeoutError when it took too long.
+        Then, and when this is cancelled, the wish is dropped; an offer that has left may still come through.
+        """
+        timeout_s = take_timeout(timeout_s)
         self._check_alive()
-        self.failure = None
-        before = self.epoch
-        self._driver.rekey(self.chat_id)
-        await self.wait(lambda: self.epoch > before or self.failure is not None)
-        if self.epoch == before and self.failure is not None:
-            raise self.failure
+        before, refusals = self.epoch, self.refusals
+        self._rekeys += 1
+        try:
+            self._driver.rekey(self.chat_id)
+            await self.wait(lambda: self.epoch > before or self.refusals > refusals, timeout_s)
+            if self.epoch == before and self.failure is not None:
+                raise self.failure
+        finally:
+            self._rekeys -= 1
+            if not self._rekeys:
+                self._driver.withdraw_rekey(self.chat_id)
         return self.epoch
 
     async def delete(self) -> None:
-        """End the chat for both apps and wipe its keys; harmless when it has ended already."""
+        """End the chat for both apps and wipe its keys; harmless when it has ended already.
+
+        It waits for nobody: the other app hears of it as soon as the home node does, after a reconnect if need be.
+        """
         if self.ended is None:
+            self._driver.check_open()
             self._driver.delete(self.chat_id)
-            await self.wait_ended()
 
-    async def wait_ended(self) -> CloseReason:
-        """Wait for the end of the chat, whoever brings it about."""
-        await self.changed.wait_for(lambda: self.ended is not None or self._driver.closed)
+    async def wait_ended(self, timeout_s: float | None = None) -> CloseReason:
+        """Wait for the end of the chat, whoever brings it about; CallTimeoutError when that takes longer."""
+        async with time_limit(take_timeout(timeout_s), "waiting for the end of a chat"):
+            await self.changed.wait_for(lambda: self.ended is not None or self._driver.closed)
         if self.ended is None:
-            raise ClientClosedError("the client was closed")
-        return self.ended
+            self._driver.check_open()
+        return self.ended or CloseReason.DELETED
 
-    async def wait(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition()` holds, for instance `lambda: chat.up`; ChatEndedError when the chat ends before."""
-        await self.changed.wait_for(lambda: condition() or self.ended is not None or self._driver.closed)
+    async def wait(self, condition: Callable[[], bool], timeout_s: float | None = None) -> None:
+        """Wait until `condition()` holds, for instance `lambda: chat.up`; ChatEndedError when the chat ends before.
+
+        CallTimeoutError when it takes longer.
+        """
+        if not callable(condition):
+            raise TypeError(f"condition is a function without arguments, not {type(condition).__name__}")
+        async with time_limit(take_timeout(timeout_s), "waiting in a chat"):
+            await self.changed.wait_for(lambda: condition() or self.ended is not None or self._driver.closed)
         if not condition():
             self._check_alive()
 
@@ -141,7 +180,8 @@ class Chat:
             case ChatEnded():
                 self.ended, self.up = event.reason, False
             case ChatFailed():
-                self.failure = ProtocolError(event.code, event.detail)
+                self.failure = ProtocolError(event.code, event.detail, retry_after_ms=event.retry_after_ms)
+                self.refusals += 1
             case ChatOffered() | FrameRefused():
                 pass  # of no chat that has a handle; the driver keeps them
             case _:
@@ -171,6 +211,6 @@ class Chat:
 
     def _check_alive(self) -> None:
         if self.ended is not None:
-            raise ChatEndedError(self.chat_id, self.ended)
-        if self._driver.closed:
-            raise ClientClosedError("the client was closed")
+            broken = self.failure is not None and self.failure.code is ErrorCode.INTERNAL
+            raise ChatEndedError(self.chat_id, self.ended, self.failure.detail if broken and self.failure is not None else "")
+        self._driver.check_open()

@@ -16,49 +16,37 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from hermes_client.addresses import AddressBook
+from hermes_client.arguments import take, take_app_id, take_timeout
 from hermes_client.backoff import Backoff
 from hermes_client.chat import Chat
 from hermes_client.driver import AppDriver
-from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, HintError, StreamLostError
+from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
 from hermes_client.host import SYSTEM_HOST, ClientHost
-from hermes_client.session import HomeSession
-from hermes_client.signal import Signal
+from hermes_client.keeper import HomeKeeper
+from hermes_client.offer import CHAT_TIMEOUT_S, ChatOffer
+from hermes_client.session import CLOSE_GRACE_S
+from hermes_client.time_limit import time_limit
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered
-from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.endpoint.params import AppParams
-from hermes_core.errors import ErrorCode, HermesError, ProtocolError
-from hermes_core.ids import AppId, NodeId, Party
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.session import AppFound
-from hermes_core.ratchet.replay import next_order
 
-CONNECT_TIMEOUT_S = 30.0
-CHAT_TIMEOUT_S = 30.0
-LOOKUP_INTERVAL_S = 0.05
+CONNECT_TIMEOUT_S: Final = 30.0
+LOOKUP_INTERVAL_S: Final = 0.05
+START_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.0)
+"""Between attempts to start a chat with an app that is away; the last one again and again."""
+MAY_CHANGE: Final = frozenset({ErrorCode.TARGET_OFFLINE, ErrorCode.ROUTE_UNAVAILABLE, ErrorCode.DRAINING})
+"""Refusals of a new chat that say nothing of the next moment; so does every one that says when to try again."""
 
 _log = logging.getLogger("hermes.client")
-
-
-@dataclass(frozen=True, slots=True)
-class ChatOffer:
-    """Another app wants to chat."""
-
-    app_id: AppId
-    _client: HermesClient
-    _event: ChatOffered
-
-    async def accept(self, timeout_s: float = CHAT_TIMEOUT_S) -> Chat:
-        """Answer, and wait until the other app has confirmed; ProtocolError or ChatEndedError when it comes to nothing."""
-        return await self._client.finish_handshake(self._client.driver.accept(self._event), timeout_s)
-
-    def reject(self, code: ErrorCode = ErrorCode.TARGET_NOT_FOUND) -> None:
-        self._client.driver.reject(self._event.chat_id, code)
 
 
 class HermesClient:
@@ -66,6 +54,10 @@ class HermesClient:
 
     `addresses` are nodes of one mesh ("host:port"). The first node reached becomes home for the chats made there: while any of
     them is alive the client goes back to that node, since only it can resume them.
+
+    A call that waits has a time limit (`timeout_s`, in seconds; None: none) and undoes what it began when the time is over,
+    when it fails, and when it is cancelled. Once the client is closed every call raises ClientClosedError; that is a
+    SessionReplacedError when another process connected with the same identity.
     """
 
     def __init__(
@@ -76,31 +68,32 @@ class HermesClient:
         tls: ClientTls | PlainText | None = None,
         params: AppParams | None = None,
         backoff: Backoff | None = None,
-        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        connect_timeout_s: float | None = CONNECT_TIMEOUT_S,
         host: ClientHost = SYSTEM_HOST,
     ) -> None:
-        self._book = AddressBook(addresses)
-        self._owns_identity = identity is None
-        self._identity = identity or Identity.generate(host.random)
+        """TypeError, ValueError and HermesError name an argument that cannot be used; nothing is opened here."""
+        if tls is not None and not isinstance(tls, ClientTls | PlainText):
+            raise TypeError(f"tls is ClientTls(…) or PLAIN, not {type(tls).__name__}")
         self._tls = tls or ClientTls()
-        self._params = params or AppParams()
-        self._backoff = backoff or Backoff()
-        self._connect_timeout_s = connect_timeout_s
-        self._host = host
+        self._book = AddressBook(addresses)
+        self._params = AppParams() if params is None else take(AppParams, params, "params")
+        self._backoff = Backoff() if backoff is None else take(Backoff, backoff, "backoff")
+        self._host = take(ClientHost, host, "host")
+        self._connect_timeout_s = take_timeout(connect_timeout_s, "connect_timeout_s")
+        self._owns_identity = identity is None
+        self._identity = Identity.generate(host.random) if identity is None else take(Identity, identity, "identity")
         self._driver: AppDriver | None = None
-        self._session: HomeSession | None = None
+        self._keeper: HomeKeeper | None = None
         self._runner: asyncio.Task[None] | None = None
-        self._last_error: HermesError | None = None
-        self._changed = Signal()
-        self._home: Party | None = None
-        self._stamp = 0
-        self._marks = KeptMarks()
-        self.connections = 0
-        self.home: NodeId | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        """Connect: ConnectError after `connect_timeout_s`, ConnectSetupError at once for what no waiting helps against."""
+        if self._driver is not None or self._closing is not None:
+            raise ClientClosedError("a client is opened once: make another one")
         self._driver = AppDriver(self._identity, self._params, self._host)
-        self._runner = asyncio.create_task(self._run(), name="hermes-client")
+        self._keeper = HomeKeeper(self._driver, self._book, self._identity, self._tls, self._backoff, self._host)
+        self._runner = asyncio.create_task(self._keeper.run(), name="hermes-client")
         try:
             await self.wait_connected(self._connect_timeout_s)
         except BaseException:
@@ -115,8 +108,9 @@ class HermesClient:
 
     @property
     def driver(self) -> AppDriver:
-        if self._driver is None or self._driver.closed:
+        if self._driver is None:
             raise ClientClosedError("the client is not open: use `async with`")
+        self._driver.check_open()
         return self._driver
 
     @property
@@ -125,146 +119,174 @@ class HermesClient:
 
     @property
     def connected(self) -> bool:
-        return self._session is not None
+        return self._keeper is not None and self._keeper.session is not None
+
+    @property
+    def connections(self) -> int:
+        """How often a session stood so far."""
+        return 0 if self._keeper is None else self._keeper.connections
+
+    @property
+    def home(self) -> NodeId | None:
+        """The node that the last session stood to."""
+        return None if self._keeper is None else self._keeper.home
 
     async def wait_connected(self, timeout_s: float | None = None) -> None:
         """Wait until a session stands; ConnectError names the last reason when the time is over."""
+        timeout_s = take_timeout(timeout_s)
+        driver, keeper = self.driver, self._open_keeper
         try:
             async with asyncio.timeout(timeout_s):
-                await self._changed.wait_for(lambda: self.connected or self._runner_failed())
+                await keeper.changed.wait_for(lambda: self.connected or driver.closed)
         except TimeoutError:
-            reason = str(self._last_error) if self._last_error else "no node answered"
+            reason = str(keeper.last_error) if keeper.last_error else "no node answered"
             raise ConnectError(f"not connected after {timeout_s:.0f} s: {reason}") from None
-        if self._runner_failed() and self._runner is not None:
-            self._runner.result()
+        driver.check_open()
 
-    async def start_chat(self, app_id: AppId, timeout_s: float = CHAT_TIMEOUT_S) -> Chat:
-        """Offer a chat and wait until the other app took it; ProtocolError (TARGET_OFFLINE …) says why not."""
-        return await self.finish_handshake(self.driver.start_chat(app_id), timeout_s)
+    async def start_chat(self, app_id: AppId, timeout_s: float | None = CHAT_TIMEOUT_S) -> Chat:
+        """Offer a chat and wait until the other app took it; an app that is known but away is waited for.
+
+        ProtocolError says why not: at once TARGET_NOT_FOUND (the mesh never heard of the app) and what the app refuses with;
+        when the time is over TARGET_OFFLINE (it is away, or does not answer), ROUTE_UNAVAILABLE (no way to it through the mesh)
+        or what else made it wait. TypeError and INVALID_FRAME for what is no app id, or this app's own.
+        """
+        target, timeout_s = take_app_id(app_id), take_timeout(timeout_s)
+        last = ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "not connected to a node")
+        attempt = 0
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    await self.wait_connected()
+                    try:
+                        last_chat = self.driver.start_chat(target)
+                        last = ProtocolError(ErrorCode.TARGET_OFFLINE, f"no answer from {target}")
+                        return await self.finish_handshake(last_chat, None)
+                    except ProtocolError as error:
+                        if error.code not in MAY_CHANGE and not error.retry_after_ms:
+                            raise
+                        last = error
+                    pause_s = START_PAUSES_S[min(attempt, len(START_PAUSES_S) - 1)]
+                    attempt += 1
+                    await asyncio.sleep(max(pause_s, last.retry_after_ms / 1000))
+        except TimeoutError:
+            raise last from None
 
     async def offers(self) -> AsyncIterator[ChatOffer]:
-        """Chats that other apps offer, until the client is closed."""
+        """Chats that other apps offer, until the client is closed. Of those that nobody takes a bounded number waits."""
         driver = self.driver
         while True:
             await driver.offered.wait_for(lambda: bool(driver.offers) or driver.closed)
             if driver.closed:
+                if driver.failure is not None:
+                    raise driver.failure
                 return
             event = driver.offers.popleft()
-            yield ChatOffer(event.app_id, self, event)
+            yield ChatOffer(event.app_id, event, self._accept, self._reject)
 
-    async def find_app(self, app_id: AppId, timeout_s: float = CHAT_TIMEOUT_S) -> AppFound:
-        """Ask the directory where an app is."""
-        async with asyncio.timeout(timeout_s):
-            await self._changed.wait_for(lambda: self.connected)
-            if self._session is None:
-                raise ConnectError("not connected")
-            return await self._session.find_app(app_id)
+    async def find_app(self, app_id: AppId, timeout_s: float | None = CHAT_TIMEOUT_S) -> AppFound:
+        """Ask the directory where an app is: online at a node, away (the node where it was last), or unknown (no node).
 
-    async def wait_for_app(self, app_id: AppId, timeout_s: float = CHAT_TIMEOUT_S) -> AppFound:
-        """Wait until the directory says that an app is online: word of it takes a moment to reach every node."""
+        CallTimeoutError when nobody said so in time.
+        """
+        app_id, timeout_s = take_app_id(app_id), take_timeout(timeout_s)
+        async with time_limit(timeout_s, f"looking up {app_id}"):
+            while True:
+                await self.wait_connected()
+                session = self._open_keeper.session
+                with suppress(StreamLostError):  # asked again on the next one
+                    if session is not None:
+                        return await session.find_app(app_id)
+
+    async def wait_for_app(self, app_id: AppId, timeout_s: float | None = CHAT_TIMEOUT_S) -> AppFound:
+        """Wait until the directory says that an app is online: word of it takes a moment to reach every node.
+
+        When the time is over: TARGET_NOT_FOUND when the mesh never heard of it, TARGET_OFFLINE when it is away,
+        ROUTE_UNAVAILABLE when no node said anything.
+        """
+        app_id, timeout_s = take_app_id(app_id), take_timeout(timeout_s)
+        found: AppFound | None = None
         try:
             async with asyncio.timeout(timeout_s):
-                found = await self.find_app(app_id, timeout_s)
-                while not found.online:  # the directory announces nothing: ask again
+                while True:  # the directory announces nothing: ask again
+                    found = await self.find_app(app_id, None)
+                    if found.online:
+                        return found
                     await asyncio.sleep(LOOKUP_INTERVAL_S)
-                    found = await self.find_app(app_id, timeout_s)
         except TimeoutError:
-            raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, f"{app_id} did not come online in {timeout_s:.0f} s") from None
-        return found
+            code = ErrorCode.ROUTE_UNAVAILABLE if found is None else _code_of_absence(found)
+            raise ProtocolError(code, f"{app_id} did not come online in {timeout_s:.0f} s") from None
 
-    async def finish_handshake(self, chat: Chat, timeout_s: float) -> Chat:
-        """Wait until both ends of a new chat have confirmed their keys."""
+    async def finish_handshake(self, chat: Chat, timeout_s: float | None) -> Chat:
+        """Wait until both ends of a new chat have confirmed their keys; whatever else comes of it, the chat is deleted."""
         try:
             async with asyncio.timeout(timeout_s):
                 await chat.wait(lambda: chat.ready or chat.failure is not None)
-        except TimeoutError:
-            self.driver.delete(chat.chat_id)
-            raise ProtocolError(ErrorCode.TARGET_OFFLINE, f"no answer from {chat.peer} in {timeout_s:.0f} s") from None
-        except ChatEndedError:
-            if chat.failure is not None:
+        except BaseException as error:
+            self._discard(chat)
+            if isinstance(error, TimeoutError):
+                detail = f"no answer from {chat.peer} in {timeout_s:.0f} s"
+                raise ProtocolError(ErrorCode.TARGET_OFFLINE, detail) from None
+            if isinstance(error, ChatEndedError) and chat.failure is not None:
                 raise chat.failure from None
             raise
         if not chat.ready and chat.failure is not None:
+            self._discard(chat)
             raise chat.failure
         return chat
 
     def reconnect(self) -> None:
         """Break the stream off and come back over a new one, as after a loss of the network."""
-        if self._session is not None:
-            self._session.cut()
+        if self._keeper is not None and self._keeper.session is not None:
+            self._keeper.session.cut()
 
     async def close(self) -> None:
-        """Delete the chats that are still alive (without this client nobody could resume them), end the stream, wipe keys."""
-        driver = self._driver
-        if driver is None or driver.closed:
-            return
-        for chat in driver.live_chats():
-            driver.delete(chat.chat_id)  # wipes its keys now; the node is told before the stream ends
-        if self._session is not None:
-            await self._session.finish()
-        driver.close()
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
-        if self._owns_identity:
-            self._identity.wipe()
-        self._changed.notify()
+        """Delete the chats that are still alive (without this client nobody could resume them), end the stream, wipe keys.
 
-    def _runner_failed(self) -> bool:
-        return self._runner is not None and self._runner.done()
+        Keys of chats are wiped at once, the rest within `CLOSE_GRACE_S` twice. It raises nothing; when it is cancelled the
+        closing goes on without its caller.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="hermes-client-close")
+        await asyncio.shield(self._closing)
 
-    async def _run(self) -> None:
-        """Connect, serve, and connect again, for as long as the client is open."""
+    async def _close(self) -> None:
+        driver, keeper, runner = self._driver, self._keeper, self._runner
         try:
-            while True:
-                try:
-                    await self._serve_once()
-                except (HermesError, OSError) as error:
-                    self._last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
-                    _log.info("connection lost: %s", self._last_error)
-                except Exception as defect:  # noqa: BLE001 - its chats outlive it
-                    self._last_error = StreamLostError(f"a defect of the client: {type(defect).__name__}")
-                    _log.exception("a session ended by a defect of the client; it connects again")
-                if _was_replaced(self._last_error):  # two of one identity must not chase each other
-                    await asyncio.sleep(self._backoff.cap_s)
-                elif self._book.round_over:
-                    await asyncio.sleep(self._backoff.next_delay_s())
+            if driver is not None and keeper is not None and not driver.closed:
+                driver.end_chats()  # the node is told before the stream ends
+                if keeper.session is not None:
+                    await keeper.session.finish()
+        except Exception:  # noqa: BLE001 - it is wiped all the same
+            _log.exception("a client could not end its session in order")
         finally:
-            if self._driver is not None:
-                self._driver.close()  # nobody may wait for ever for what cannot come
-            self._changed.notify()
+            if driver is not None:
+                driver.close()
+            if runner is not None:
+                runner.cancel()
+            if self._owns_identity:
+                self._identity.wipe()
+            if keeper is not None:
+                keeper.changed.notify()
+        if runner is not None:
+            await asyncio.wait([runner], timeout=CLOSE_GRACE_S)
 
-    def _leave(self, address: str) -> None:
-        """The node goes: it is the last to be asked again."""
-        self._book.avoid(address)
+    @property
+    def _open_keeper(self) -> HomeKeeper:
+        if self._keeper is None:
+            raise ClientClosedError("the client is not open: use `async with`")
+        return self._keeper
 
-    def _next_stamp(self) -> int:
-        """Of a Connect, in ms: later than every one before, whatever the clock says."""
-        self._stamp = next_order(self._stamp, self._host.wall())
-        return self._stamp
+    async def _accept(self, event: ChatOffered, timeout_s: float | None) -> Chat:
+        return await self.finish_handshake(self.driver.accept(event), timeout_s)
 
-    async def _serve_once(self) -> None:
-        bound = bool(self.driver.live_chats())
-        # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
-        address = self._book.choose(self.home if bound or self.driver.owes_delete else None)
-        async with HomeSession(address, self._tls, self._identity, self.driver, self._host) as session:
-            node_id, party = session.challenge.node_id, session.party
-            self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
-            if bound and self._home is not None and party != self._home:
-                raise HintError(f"{address} is {party}; the chats are at home on {self._home}")
-            await session.connect(self._next_stamp(), self._marks)
-            self._book.connected()
-            self._backoff.reset()
-            self._session, self.home, self._home = session, node_id, party
-            self.connections += 1
-            self._changed.notify()
-            try:
-                await session.serve(self._leave)
-            finally:
-                self._session = None
-                self._changed.notify()
+    def _reject(self, chat_id: ChatId, code: ErrorCode) -> None:
+        self.driver.reject(chat_id, code)
+
+    def _discard(self, chat: Chat) -> None:
+        """Undo a chat that came to nothing."""
+        if self._driver is not None:
+            self._driver.discard(chat.chat_id)
 
 
-def _was_replaced(error: HermesError | None) -> bool:
-    """A node that proved itself says that another process is here with our identity."""
-    return isinstance(error, ProtocolError) and error.code is ErrorCode.SESSION_REPLACED
+def _code_of_absence(found: AppFound) -> ErrorCode:
+    return ErrorCode.TARGET_NOT_FOUND if found.node_id is None else ErrorCode.TARGET_OFFLINE

@@ -8,13 +8,14 @@ from collections import deque
 from contextlib import suppress
 
 from hermes_client.chat import Chat
+from hermes_client.errors import ClientClosedError
 from hermes_client.host import ClientHost
 from hermes_client.signal import Signal
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import ChatMessage
 from hermes_core.session.keys import StreamKeys
@@ -42,6 +43,8 @@ class AppDriver:
         self.connected = False
         self.owes_delete = False
         """A chat was deleted since the last session began: whether its node heard of it, nobody says."""
+        self.failure: HermesError | None = None
+        """Why the client was closed, when its owner did not."""
         self._closed = False
         self._hang_up: ProtocolError | None = None
 
@@ -53,6 +56,11 @@ class AppDriver:
     def closed(self) -> bool:
         """Nothing works any more."""
         return self._closed
+
+    def check_open(self) -> None:
+        """ClientClosedError once it is closed, or why it was."""
+        if self._closed:
+            raise self.failure or ClientClosedError("the client is closed")
 
     def connect(self, node_id: NodeId, node_key: bytes, keys: StreamKeys) -> None:
         """A session stands: the machine resumes its chats over it."""
@@ -91,25 +99,30 @@ class AppDriver:
         return chat
 
     def accept(self, offer: ChatOffered) -> Chat:
-        chat = self.chats[offer.chat_id] = Chat(self, offer.chat_id, offer.app_id)
-        self._machine.accept(offer.chat_id, self._loop.time())
-        self._absorb()
+        """CHAT_NOT_FOUND for an offer that is over, CHAT_NOT_READY for one that was decided already; nothing changes then."""
+        try:
+            self._machine.accept(offer.chat_id, self._loop.time())
+            chat = self.chats[offer.chat_id] = Chat(self, offer.chat_id, offer.app_id)
+        finally:
+            self._absorb()
         return chat
 
     def reject(self, chat_id: ChatId, code: ErrorCode) -> None:
-        self._machine.reject(chat_id, code, self._loop.time())
-        self._absorb()
+        try:
+            self._machine.reject(chat_id, code, self._loop.time())
+        finally:
+            self._absorb()
 
     def try_send(self, chat_id: ChatId, content: bytes) -> int | None:
         """The message's seq, or None when the window is full."""
         try:
-            seq = self._machine.send(chat_id, content, self._loop.time())
+            return self._machine.send(chat_id, content, self._loop.time())
         except ProtocolError as error:
             if error.code is not ErrorCode.BACKPRESSURE:
                 raise
             return None
-        self._absorb()
-        return seq
+        finally:
+            self._absorb()
 
     def acknowledge(self, chat_id: ChatId, seq: int) -> None:
         """The app took this message. Acknowledgements are cumulative: only the last one before a batch leaves is sent."""
@@ -126,24 +139,54 @@ class AppDriver:
             self._absorb()
 
     def rekey(self, chat_id: ChatId) -> None:
-        self._machine.rekey(chat_id, self._loop.time())
-        self._absorb()
+        try:
+            self._machine.rekey(chat_id, self._loop.time())
+        finally:
+            self._absorb()
+
+    def withdraw_rekey(self, chat_id: ChatId) -> None:
+        """Nobody waits for a rekey any more; harmless when there is none, or no such chat."""
+        if not self._closed:
+            with suppress(ProtocolError):
+                self._machine.withdraw_rekey(chat_id, self._loop.time())
+            self._absorb()
 
     def delete(self, chat_id: ChatId) -> None:
         self.owes_delete = True
-        self._machine.delete(chat_id, self._loop.time())
-        self._absorb()
+        try:
+            self._machine.delete(chat_id, self._loop.time())
+        finally:
+            self._absorb()
+
+    def discard(self, chat_id: ChatId) -> None:
+        """Delete a chat that came to nothing; harmless when it has ended."""
+        if chat_id in self.chats and not self._closed:
+            with suppress(ProtocolError):
+                self.delete(chat_id)
+
+    def end_chats(self) -> None:
+        """Delete every chat, and refuse the offers that wait: keys are wiped now, the node is told when the stream lets it."""
+        self.owes_delete = True
+        try:
+            self._machine.end_all(self._loop.time())
+        finally:
+            self._absorb()
 
     def live_chats(self) -> list[Chat]:
         return list(self.chats.values())
 
-    def close(self) -> None:
-        """Wake everyone who waits; nothing works afterwards."""
+    def close(self, failure: HermesError | None = None) -> None:
+        """Wipe what there is and wake everyone who waits; nothing works afterwards. `failure`: what they are told."""
+        if self._closed:
+            return
         self._closed = True
+        self.failure = failure
         self._timer.cancel()
-        self.offered.notify()
-        for chat in self.chats.values():
-            chat.changed.notify()
+        self._machine.end_all(self._loop.time())
+        self._machine.take_output()
+        waiting, self.chats = self.chats, {}
+        for signal in (self.offered, self.ended, *(chat.changed for chat in waiting.values())):
+            signal.notify()
 
     def _absorb(self) -> None:
         """What the machine wants done. The timer is set again whatever becomes of it."""
@@ -189,6 +232,8 @@ class AppDriver:
             self.offers.append(event)
             self.offered.notify()
             return
+        if isinstance(event, ChatEnded):
+            self.offers = deque(offer for offer in self.offers if offer.chat_id != event.chat_id)
         if isinstance(event, FrameRefused):
             _log.debug("a frame was refused: %s", event.code.name)
             return

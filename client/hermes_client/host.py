@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from hermes_client.diagnosis import diagnose
 from hermes_client.tls import ClientTls, PlainText, open_channel
 from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
@@ -19,12 +20,14 @@ class ClientHost:
     """`wall`: seconds since 1970.
 
     `connect`: from an address ("host:port") and how it is secured; it costs nothing until the stream is opened.
+    `diagnose`: why no connection to it can come about, with the cure; None when one may.
     """
 
     random: RandomSource
     kem: Kem
     wall: Callable[[], float]
     connect: Callable[[str, ClientTls | PlainText], Connection]
+    diagnose: Callable[[str, ClientTls | PlainText], Awaitable[str | None]]
 
 
 def connect_grpc(address: str, tls: ClientTls | PlainText) -> GrpcConnection:
@@ -32,5 +35,5 @@ def connect_grpc(address: str, tls: ClientTls | PlainText) -> GrpcConnection:
     return GrpcConnection(open_channel(address, tls))
 
 
-SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, ML_KEM_768, time.time, connect_grpc)
+SYSTEM_HOST = ClientHost(SYSTEM_RANDOM, ML_KEM_768, time.time, connect_grpc, diagnose)
 """The real one."""

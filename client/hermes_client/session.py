@@ -99,7 +99,9 @@ class HomeSession:
             self._lookups_again.cancel()
         for lookup in self._lookups.values():
             for future in lookup:
-                future.cancel()
+                if not future.done():
+                    future.set_exception(StreamLostError(f"{self._stream.address}: the stream ended before it was answered"))
+        self._lookups.clear()
         if self._keys is not None:
             self._keys.wipe()
         await self._stream.close()
@@ -142,10 +144,20 @@ class HomeSession:
             self._driver.disconnect()
 
     async def find_app(self, app_id: AppId) -> AppFound:
+        """StreamLostError when the stream ends before the answer."""
+        if self._ended.is_set():
+            raise StreamLostError(f"{self._stream.address}: the stream has ended")
         future: asyncio.Future[AppFound] = asyncio.get_running_loop().create_future()
-        self._lookups.setdefault(app_id, []).append(future)
+        waiting = self._lookups.setdefault(app_id, [])
+        waiting.append(future)
         self._send_control(FindApp(app_id))
-        return await future
+        try:
+            return await future
+        finally:
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting and self._lookups.get(app_id) is waiting:
+                del self._lookups[app_id]
 
     async def finish(self) -> None:
         """Let everything that is queued leave, end our half of the stream, and give the node a moment to end its own."""
@@ -282,7 +294,7 @@ def only_hints(address: str) -> Iterator[None]:
     try:
         yield
     except ProtocolError as error:
-        raise HintError(f"{address}: {error}") from None
+        raise HintError(f"{address}: {error}", error.retry_after_ms) from None
 
 
 def _to_error(notice: ErrorNotice) -> ProtocolError:

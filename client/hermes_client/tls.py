@@ -9,6 +9,8 @@ from typing import Final
 import grpc
 import grpc.aio
 
+from hermes_client.arguments import take
+from hermes_client.errors import ConnectSetupError
 from hermes_core.errors import HermesError
 from hermes_core.limits import MAX_BATCH_BYTES
 
@@ -21,13 +23,26 @@ class ClientTls:
 
     `ca_file`: PEM roots to trust (None: gRPC's built-in public roots). `server_name`: the name to expect in the node's
     certificate when the address does not carry it. `cert_file` and `key_file`: for nodes that ask for client certificates.
-    The files are read at every connection, so that renewed ones are picked up.
+    The files are read at every connection, so that renewed ones are picked up. Paths may be given as text.
+    TypeError for what is no path or name, HermesError for a certificate without its key or a key without its certificate.
     """
 
     ca_file: Path | None = None
     server_name: str | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ca_file", "cert_file", "key_file"):
+            path = getattr(self, name)
+            if isinstance(path, str):
+                object.__setattr__(self, name, Path(path))
+            elif path is not None:
+                take(Path, path, name)
+        if self.server_name is not None:
+            take(str, self.server_name, "server_name")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise HermesError("cert_file and key_file belong together: give both, or neither")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,7 @@ _OPTIONS: Final[list[tuple[str, int]]] = [
 
 
 def open_channel(address: str, tls: ClientTls | PlainText) -> grpc.aio.Channel:
-    """A fresh channel to `address` ("host:port"); raise HermesError when a file cannot be read."""
+    """A fresh channel to `address` ("host:port"); raise ConnectSetupError when a file cannot be read."""
     if isinstance(tls, PlainText):
         return grpc.aio.insecure_channel(address, options=_OPTIONS)
     options: list[tuple[str, int | str]] = list(_OPTIONS)
@@ -66,4 +81,4 @@ def _read(path: Path | None) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise HermesError(f"cannot read {path}: {error.strerror}; give a readable PEM file") from error
+        raise ConnectSetupError(f"cannot read {path}: {error.strerror}; give a readable PEM file") from error

@@ -82,6 +82,9 @@ WindowBytes = Annotated[
 ]
 MaxChats = Annotated[int, bounds(200_000, 1, 10_000_000, "chats", "Chats of one node.")]
 MaxChatsPerApp = Annotated[int, bounds(10_000, 1, 1_000_000, "chats", "Chats of one app on one node.")]
+MaxOffers = Annotated[
+    int, bounds(64, 1, 10_000, "chats", "Chats offered to an app that it has neither taken nor refused; more are refused.")
+]
 MaxHandshakesPerApp = Annotated[
     int,
     bounds(

@@ -31,6 +31,11 @@ SLOW_S: Final = (0.0, 0.0, 0.0, 0.25)
 """How long an app works on a message before it takes the next one."""
 
 
+async def _nothing_known(_address: str, _tls: object) -> str | None:
+    """A simulated network has no files, names or certificates that could be wrong."""
+    return None
+
+
 class App:
     """`name` is its machine's as well. Its identity stays through its restarts, its chats do not."""
 
@@ -100,6 +105,7 @@ class App:
             CheapKem(),
             lambda: EPOCH_S + self._loop.time(),
             lambda address, _tls: SimConnection(self._network, address, frozenset(), None),
+            _nothing_known,
         )
         client = HermesClient(
             self._addresses,
@@ -170,7 +176,7 @@ class App:
                     content = self._ledger.next_content(self.app_id, chat.chat_id, operation.size)
                     await chat.send(content)
             case "rekey":
-                await chat.rekey()
+                await chat.rekey(timeout_s=None)
             case "delete":
                 self._ledger.deleting(chat.chat_id)
                 await chat.delete()

@@ -5,7 +5,8 @@ Offered ─── accept ───► Accepted ───── agree ───�
                                                           ▲          offer │    │ yield      pause │ │ offer
                                                           │                ▼    │                  │ ▼
                                                           └─ drop ────── Offering ─────────────────┘
-agree leads from every state of a rekey to Active: new keys are new keys, whoever offered them.
+agree leads from every state of a rekey to Active: new keys are new keys, whoever offered them. So does drop, once nobody wants
+them any more.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hermes_core.endpoint.channels import OfferedPair
 class RekeyWish(IntEnum):
     """Who wants a rekey that has not come through yet."""
 
+    NOBODY = 0  # the owner has withdrawn its wish: an offer that has left may come through, and is not made again
     OWNER = 1  # the app: a refusal is reported and ends the wish
     NODE = 2  # REKEY_REQUIRED or ROLLBACK_DETECTED: tried until it succeeds
 
@@ -36,6 +38,7 @@ class Offered:
     """The other app offered; nothing is answered, and nothing secret made, before our owner has decided."""
 
     offered: OfferedPair
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class AgreementStep(Enum):
     OFFER = auto()  # our offer leaves
     YIELD = auto()  # it is void: the stream is gone
     PAUSE = auto()  # it came to nothing, or the other app's stands, and is to be repeated
-    DROP = auto()  # it came to nothing, and that is the end of it
+    DROP = auto()  # it came to nothing, and that is the end of it; or nobody wants it any more
     RETRY = auto()  # the pause is over
 
 
@@ -104,6 +107,7 @@ STEPS: Final[dict[tuple[type[AgreementState], AgreementStep], type[AgreementStat
     (Wanted, AgreementStep.AGREE): Active,
     (Wanted, AgreementStep.WISH): Wanted,
     (Wanted, AgreementStep.OFFER): Offering,
+    (Wanted, AgreementStep.DROP): Active,
     (Offering, AgreementStep.AGREE): Active,
     (Offering, AgreementStep.WISH): Offering,
     (Offering, AgreementStep.YIELD): Wanted,
@@ -112,6 +116,7 @@ STEPS: Final[dict[tuple[type[AgreementState], AgreementStep], type[AgreementStat
     (Paused, AgreementStep.AGREE): Active,
     (Paused, AgreementStep.WISH): Paused,
     (Paused, AgreementStep.OFFER): Offering,
+    (Paused, AgreementStep.DROP): Active,
     (Paused, AgreementStep.RETRY): Wanted,
 }
 """A pair that is not here means nothing and changes nothing."""

@@ -72,7 +72,7 @@ class AppChat:
         """Check an offer; it is answered when the owner accepts it."""
         peer = derive_app_id(offer.initiator_key)
         channels = ChannelPair(context, offer.chat_id, peer, home)
-        chat = cls(context, peer, home, channels, Offered(channels.verify_first(offer, now)))
+        chat = cls(context, peer, home, channels, Offered(channels.verify_first(offer, now), now))
         context.effects.report(ChatOffered(offer.chat_id, peer))
         return chat
 
@@ -117,6 +117,16 @@ class AppChat:
     def rekey(self, now: float) -> None:
         self.handshake.require_active()
         self._wish_rekey(RekeyWish.OWNER, now)
+
+    def withdraw_rekey(self) -> None:
+        self.handshake.withdraw()
+
+    def end(self) -> None:
+        """The owner goes, and with it the chat."""
+        if isinstance(self.handshake.state, Offered):
+            self.reject(ErrorCode.TARGET_OFFLINE)
+        else:
+            self.delete()
 
     def delete(self) -> None:
         self._give_up(CloseReason.DELETED)
@@ -222,7 +232,7 @@ class AppChat:
     def _take_error(self, notice: ErrorNotice, now: float) -> None:
         self._refuse(notice.code)
         if isinstance(self.handshake.state, Starting):
-            self._fail_start(notice.code, notice.detail, now)
+            self._fail_start(notice.code, notice.detail, now, notice.retry_after_ms / 1000)
         elif notice.code is ErrorCode.CHAT_NOT_FOUND:
             self._end(CloseReason.RATCHET_FAILED)
         elif notice.code is ErrorCode.ROLLBACK_DETECTED:
@@ -265,6 +275,10 @@ class AppChat:
         if isinstance(self.handshake.state, Starting):
             self._give_up(CloseReason.ROUTE_UNAVAILABLE)
 
+    def _undecided(self, _now: float) -> None:
+        """Nobody waits for our decision any more."""
+        self._give_up(CloseReason.ROUTE_UNAVAILABLE)
+
     def _answer_unconfirmed(self, _now: float) -> None:
         self._give_up(CloseReason.EXPIRED)
 
@@ -281,9 +295,9 @@ class AppChat:
 
     # the end
 
-    def _fail_start(self, code: ErrorCode, detail: str, now: float) -> None:
+    def _fail_start(self, code: ErrorCode, detail: str, now: float, at_least_s: float = 0.0) -> None:
         """A chat that never came to be; the node knows."""
-        self.handshake.fail(code, detail, now)
+        self.handshake.fail(code, detail, now, at_least_s)
         self._end(CloseReason.ROUTE_UNAVAILABLE)
 
     def _give_up(self, reason: CloseReason) -> None:
@@ -320,6 +334,7 @@ class AppChat:
     }
     TIMERS: ClassVar[tuple[Timer[AppChat], ...]] = (
         Timer("offer unanswered", lambda chat: chat.handshake.offer_due, _offer_unanswered),
+        Timer("offer undecided", lambda chat: chat.handshake.decision_due, _undecided),
         Timer("answer unconfirmed", lambda chat: chat.handshake.answer_due, _answer_unconfirmed),
         Timer("offer again", lambda chat: chat.handshake.pause_due, _pause_over),
         Timer("send again", lambda chat: chat.transfer.resend_due, _unacknowledged),

@@ -74,11 +74,15 @@ class ChatEnded:
 
 @dataclass(frozen=True, slots=True)
 class ChatFailed:
-    """Something this app asked for was refused: a start (ChatEnded follows) or a rekey (the chat goes on)."""
+    """Something this app asked for was refused: a start (ChatEnded follows) or a rekey (the chat goes on).
+
+    `retry_after_ms`: when asking again makes sense; 0: nobody said.
+    """
 
     chat_id: ChatId | None
     code: ErrorCode
     detail: str
+    retry_after_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,14 @@ class Handshake:
             self._leg_renewed = False
             self._move(AgreementStep.WISH, Wanted(wish))
 
+    def withdraw(self) -> None:
+        """Its owner waits for no rekey any more: what has not left is dropped. What a node asked for stays."""
+        if isinstance(self.state, Rekeying) and self.state.wish is RekeyWish.OWNER:
+            if isinstance(self.state, Offering):
+                self._move(AgreementStep.WISH, replace(self.state, wish=RekeyWish.NOBODY))
+            else:
+                self._move(AgreementStep.DROP, Active())
+
     def try_offer(self, now: float) -> None:
         """The way is clear: offer a rekey that somebody wants, also before a pause is over."""
         if isinstance(self.state, Wanted | Paused):
@@ -99,7 +107,10 @@ class Handshake:
         """The stream is gone, and our offer with it; the wish stays until the path is up again."""
         if isinstance(self.state, Offering):
             self._channels.abandon_offer()
-            self._move(AgreementStep.YIELD, Wanted(self.state.wish, self.state.pause_s))
+            if self.state.wish is RekeyWish.NOBODY:
+                self._move(AgreementStep.DROP, Active())
+            else:
+                self._move(AgreementStep.YIELD, Wanted(self.state.wish, self.state.pause_s))
 
     def repeat_later(self, now: float, at_least_s: float = 0.0, *, away: bool = False) -> None:
         """Our rekey came to nothing: offer it again after a pause, twice as long as the one before.
@@ -112,16 +123,29 @@ class Handshake:
             params = self._context.params
             longest_s = min(AWAY_PAUSE_MAX_S, params.retransmit_max_s) if away else params.retransmit_max_s
             pause_s = min(max(2 * self.state.pause_s, params.rekey_retry_s), longest_s)
-            self._move(AgreementStep.PAUSE, Paused(self.state.wish, pause_s, now + max(pause_s, at_least_s)))
+            self._pause(self.state.wish, pause_s, now + max(pause_s, at_least_s))
+
+    def _pause(self, wish: RekeyWish, pause_s: float, until: float) -> None:
+        """Until the offer is made again, if somebody wants that."""
+        if wish is RekeyWish.NOBODY:
+            self._move(AgreementStep.DROP, Active())
+        else:
+            self._move(AgreementStep.PAUSE, Paused(wish, pause_s, until))
 
     def fail(self, code: ErrorCode, detail: str, now: float, at_least_s: float = 0.0) -> None:
-        """Our offer was refused or not answered. The app hears of it; a rekey that the node asked for is tried again."""
+        """Our offer was refused or not answered. The app hears of it; a rekey that the node asked for is tried again.
+
+        `at_least_s`: how long not to ask again.
+        """
         if isinstance(self.state, Offering) and (code is ErrorCode.ROUTE_UNAVAILABLE or self.state.wish is RekeyWish.NODE):
             self.repeat_later(now, at_least_s, away=code is ErrorCode.ROUTE_UNAVAILABLE)
         elif self.offering:
+            awaited = not (isinstance(self.state, Offering) and self.state.wish is RekeyWish.NOBODY)
             self._channels.abandon_offer()
             self._move(AgreementStep.DROP, Active())  # not a first offer: with that the chat ends
-            self._context.effects.report(ChatFailed(self._channels.chat_id, code, detail))
+            if awaited:
+                failed = ChatFailed(self._channels.chat_id, code, detail, round(at_least_s * 1000))
+                self._context.effects.report(failed)
 
     def end_pause(self) -> None:
         """While the path is down, its coming up is what counts."""
@@ -144,7 +168,7 @@ class Handshake:
             raise ProtocolError(ErrorCode.CHAT_NOT_READY, "this end-to-end epoch is complete already")
         answer = self._channels.answer(self._channels.verify(offer), now)
         if isinstance(self.state, Offering):  # ours is void; should the other app's come to nothing, it is made again
-            self._move(AgreementStep.PAUSE, Paused(self.state.wish, self.state.pause_s, now + context.params.ready_timeout_s))
+            self._pause(self.state.wish, self.state.pause_s, now + context.params.ready_timeout_s)
         context.effects.send(answer)
 
     # answers and confirmations
@@ -196,6 +220,11 @@ class Handshake:
         if isinstance(self.state, Starting | Offering):
             return self.state.since + self._context.params.handshake_timeout_s
         return None
+
+    @property
+    def decision_due(self) -> float | None:
+        """When the other app, which gives up no later, does not wait for our decision any more."""
+        return self.state.since + self._context.params.handshake_timeout_s if isinstance(self.state, Offered) else None
 
     @property
     def answer_due(self) -> float | None:

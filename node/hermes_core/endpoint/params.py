@@ -20,6 +20,7 @@ class AppParams(Limited):
     padding: bool = True
     """Frames are padded, so that their size says less of what is in them; without it they show the length of each message."""
     max_chats: limits.MaxChatsPerApp = default(limits.MaxChatsPerApp)
+    max_offers: limits.MaxOffers = default(limits.MaxOffers)
     handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
     ready_timeout_s: limits.ReadyTimeoutS = default(limits.ReadyTimeoutS)
     no_common_epoch_s: limits.NoCommonEpochS = default(limits.NoCommonEpochS)

@@ -59,6 +59,7 @@ class AppChats:
         self._home: HomeStream | None = None
         self._chats: dict[ChatId, AppChat] = {}
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
+        self._offered: set[ChatId] = set()
         self._touched: dict[ChatId, None] = {}
         self._timers: TimerHeap[ChatId] = TimerHeap()
         self._contain = Containment(self._effects, self._is_at_home)
@@ -74,6 +75,7 @@ class AppChats:
         for chat_id in self._effects.take_ended():
             del self._chats[chat_id]
             self._timers.cancel(chat_id)
+            self._offered.discard(chat_id)
             self._ended.add(chat_id, self._now)
         return self._chats
 
@@ -120,6 +122,7 @@ class AppChats:
         """Take an offered chat: ChatReady follows, or ChatEnded."""
         self._now = now
         self._contain.ask(self._require(chat_id), AppChat.accept, now)
+        self._offered.discard(chat_id)
 
     def reject(self, chat_id: ChatId, code: ErrorCode, now: float) -> None:
         self._now = now
@@ -145,10 +148,21 @@ class AppChats:
         self._now = now
         self._contain.ask(self._require(chat_id), AppChat.rekey, now)
 
+    def withdraw_rekey(self, chat_id: ChatId, now: float) -> None:
+        """Nobody waits for it any more: what has not left yet is not offered. A rekey that a node asked for goes on."""
+        self._now = now
+        self._contain.ask(self._require(chat_id), AppChat.withdraw_rekey)
+
     def delete(self, chat_id: ChatId, now: float) -> None:
         """End the chat for both apps. A node that does not hear of it now does when it names the chat after a reconnect."""
         self._now = now
         self._contain.ask(self._require(chat_id), AppChat.delete)
+
+    def end_all(self, now: float) -> None:
+        """The app goes: offers that wait are refused with TARGET_OFFLINE, every other chat is deleted."""
+        self._now = now
+        for chat_id in list(self.chats):
+            self._contain.run(self._require(chat_id), AppChat.end)
 
     def break_off(self, chat_id: ChatId, defect: Exception) -> None:
         """The owner could not do its part in a chat: it ends. Harmless when it has ended."""
@@ -184,7 +198,9 @@ class AppChats:
             if offer.target != self.app_id:
                 raise ProtocolError(ErrorCode.TARGET_NOT_FOUND)  # noqa: TRY301
             self._require_room()
-            self._add(AppChat.receive_first(self._context, offer, home, now))
+            if len(self._offered) >= self._context.params.max_offers:
+                raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "as many offers as may wait for a decision")  # noqa: TRY301
+            self._offered.add(self._add(AppChat.receive_first(self._context, offer, home, now)))
         except ProtocolError as error:
             self._effects.report(FrameRefused(offer.chat_id, error.code))
             self._effects.send(Reject(offer.chat_id, error.code))

@@ -76,7 +76,7 @@ class Watched:
 
     def of_session(self) -> Secrets:
         """The keys of the first app's session."""
-        session = self.app._session
+        session = self.app._open_keeper.session
         assert session is not None
         assert session._keys is not None
         return {"to node": bytes(session._keys.writer._key.buffer), "to app": bytes(session._keys.reader._key.buffer)}

@@ -118,7 +118,7 @@ async def test_leaves_a_node_that_has_gone_silent() -> None:
 
     async with ScriptedNode("node-0", script, heartbeat_ms=20) as node, _client(node) as client:
         await _until(lambda: client.connections >= 2)
-        assert "silent" in str(client._last_error)
+        assert "silent" in str(client._open_keeper.last_error)
 
 
 async def test_a_node_that_leaves_sends_its_apps_to_another() -> None:
@@ -147,7 +147,7 @@ async def test_what_was_said_last_reaches_a_node_that_leaves() -> None:
         ScriptedNode("node-1") as staying,
         _client(leaving, staying) as client,
     ):
-        session = client._session
+        session = client._open_keeper.session
         assert session is not None
         client.driver.owes_delete = True
         for number in range(2_000):  # more than one batch: it takes a while
@@ -256,21 +256,8 @@ async def test_what_a_session_did_not_say_ends_its_stream_and_moves_nobody(make:
     async with ScriptedNode("node-0", script) as node, ScriptedNode("node-1") as other, _client(node, other) as client:
         await _until(lambda: client.connections == 2)
         assert client.home == "node-0" or other.connects
-        assert isinstance(client._last_error, ProtocolError)
-        assert client._last_error.code is ErrorCode.AUTH_FAILED
-
-
-async def test_two_of_one_identity_do_not_chase_each_other() -> None:
-    async def script(link: Link) -> None:
-        await link.write(ErrorNotice(ErrorCode.SESSION_REPLACED, ErrorScope.STREAM, None, "a newer session", 0))
-
-    async with ScriptedNode("node-0", script) as node:
-        client = HermesClient(node.address, tls=PLAIN, backoff=Backoff(base_s=0.001, cap_s=0.5))
-        loop = asyncio.get_running_loop()
-        async with client:
-            connected_at = loop.time()
-            await _until(lambda: client.connections == 2)
-            assert loop.time() - connected_at > 0.4
+        assert isinstance(client._open_keeper.last_error, ProtocolError)
+        assert client._open_keeper.last_error.code is ErrorCode.AUTH_FAILED
 
 
 async def test_a_node_key_that_is_no_key_is_refused_before_anything_is_signed() -> None:
@@ -297,5 +284,5 @@ async def test_what_is_not_the_protocol_ends_the_stream_not_the_client() -> None
 
     async with ScriptedNode("node-0", script) as node, _client(node) as client:
         await _until(lambda: client.connections == 2)
-        assert isinstance(client._last_error, ProtocolError)
-        assert client._last_error.code is ErrorCode.AUTH_FAILED
+        assert isinstance(client._open_keeper.last_error, ProtocolError)
+        assert client._open_keeper.last_error.code is ErrorCode.AUTH_FAILED

@@ -37,9 +37,9 @@ Starting  .         Active  .         .         .       .       .       .
 Offered   Accepted  .       .         .         .       .       .       .
 Accepted  .         Active  .         .         .       .       .       .
 Active    .         Active  Wanted    .         .       .       .       .
-Wanted    .         Active  Wanted    Offering  .       .       .       .
+Wanted    .         Active  Wanted    Offering  .       .       Active  .
 Offering  .         Active  Offering  .         Wanted  Paused  Active  .
-Paused    .         Active  Paused    Offering  .       .       .       Wanted
+Paused    .         Active  Paused    Offering  .       .       Active  Wanted
 """
 
 
@@ -78,13 +78,14 @@ def kept_offer() -> OfferedPair:
     return state.offered
 
 
-OWNER, NODE = RekeyWish.OWNER, RekeyWish.NODE
+OWNER, NODE, NOBODY = RekeyWish.OWNER, RekeyWish.NODE, RekeyWish.NOBODY
 ALL: tuple[AgreementState, ...] = (
     Starting(NOW),
-    Offered(kept_offer()),
+    Offered(kept_offer(), NOW),
     Accepted(NOW),
     Active(),
-    *(state for wish in RekeyWish for state in (Wanted(wish, 7.0), Offering(wish, 7.0, NOW), Paused(wish, 7.0, NOW + 7.0))),
+    Offering(NOBODY, 7.0, NOW),
+    *(state for wish in (OWNER, NODE) for state in (Wanted(wish, 7.0), Offering(wish, 7.0, NOW), Paused(wish, 7.0, NOW + 7.0))),
 )
 VERBS: dict[str, Callable[[Handshake], None]] = {
     "wish of the owner": lambda it: it.wish(OWNER),
@@ -95,6 +96,7 @@ VERBS: dict[str, Callable[[Handshake], None]] = {
     "fail": lambda it: it.fail(ErrorCode.AUTH_FAILED, "no", NOW + 1),
     "no route": lambda it: it.fail(ErrorCode.ROUTE_UNAVAILABLE, "no", NOW + 1),
     "end pause": lambda it: it.end_pause(),
+    "withdraw": lambda it: it.withdraw(),
 }
 Changes = dict[tuple[AgreementState, str], AgreementState]
 
@@ -120,6 +122,12 @@ CHANGES: Changes = {
     (Paused(OWNER, 7.0, NOW + 7.0), "wish of the node"): Paused(NODE, 7.0, NOW + 7.0),
     (Offering(OWNER, 7.0, NOW), "fail"): Active(),
     (Offering(NODE, 7.0, NOW), "fail"): Paused(NODE, 14.0, NOW + 15),
+    (Wanted(OWNER, 7.0), "withdraw"): Active(),
+    (Paused(OWNER, 7.0, NOW + 7.0), "withdraw"): Active(),
+    (Offering(OWNER, 7.0, NOW), "withdraw"): Offering(NOBODY, 7.0, NOW),
+    (Offering(NOBODY, 7.0, NOW), "wish of the owner"): Offering(OWNER, 7.0, NOW),
+    (Offering(NOBODY, 7.0, NOW), "wish of the node"): Offering(NODE, 7.0, NOW),
+    **{(Offering(NOBODY, 7.0, NOW), verb): Active() for verb in ("interrupt", "repeat later", "fail", "no route")},
 }
 HEARD = {(Offering(OWNER, 7.0, NOW), "fail"), (Starting(NOW), "fail"), (Starting(NOW), "no route")}
 """What the owner is told of; the rest goes on by itself."""

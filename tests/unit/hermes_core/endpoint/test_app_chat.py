@@ -110,6 +110,7 @@ def _estrange() -> tuple[AppChat, Notebook]:
     [
         ("offer unanswered", make_chat, 30.0, [Delete]),
         ("offer unanswered", _offer_rekey, 30.0, []),
+        ("offer undecided", lambda: make_offered_chat()[:2], 30.0, [Delete]),
         ("answer unconfirmed", _accept, 120.0, [Delete]),
         ("offer again", _pause_rekey, 5.0, [Confirm, Offer]),
         ("send again", _send, 5.0, [Sealed]),

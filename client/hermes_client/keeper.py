@@ -1,0 +1,163 @@
+"""Keeps a session with a node of the mesh up: connects, serves, and connects again, for as long as the client is open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Final
+
+from hermes_client.addresses import AddressBook
+from hermes_client.backoff import Backoff
+from hermes_client.driver import AppDriver
+from hermes_client.errors import ConnectSetupError, HintError, SessionReplacedError, StreamLostError
+from hermes_client.host import ClientHost
+from hermes_client.session import HomeSession
+from hermes_client.signal import Signal
+from hermes_client.tls import ClientTls, PlainText
+from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.kept_marks import KeptMarks
+from hermes_core.errors import ErrorCode, HermesError, ProtocolError
+from hermes_core.ids import NodeId, Party
+from hermes_core.ratchet.replay import next_order
+
+RETRY_AFTER_MAX_S: Final = 300.0
+"""A node that proved itself may send an app away for so long at most; who proved nothing, no longer than the backoff does."""
+STALE_CONNECT_S: Final = 60.0
+"""A Connect of ours that was given up may still be taken in, and replace a session of ours: for so long at most."""
+
+_log = logging.getLogger("hermes.client")
+
+
+class HomeKeeper:
+    """The owner of where the client is at home. `changed` is notified when a session begins or ends, or the client does."""
+
+    def __init__(
+        self,
+        driver: AppDriver,
+        book: AddressBook,
+        identity: Identity,
+        tls: ClientTls | PlainText,
+        backoff: Backoff,
+        host: ClientHost,
+    ) -> None:
+        self._driver = driver
+        self._book = book
+        self._identity = identity
+        self._tls = tls
+        self._backoff = backoff
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._party: Party | None = None
+        self._stamp = 0
+        self._marks = KeptMarks()
+        self._asked_s = 0.0
+        self._hopeless = True
+        self._gave_up_connect_at: float | None = None
+        self.changed = Signal()
+        self.session: HomeSession | None = None
+        self.last_error: HermesError | None = None
+        self.home: NodeId | None = None
+        self.connections = 0
+
+    async def run(self) -> None:
+        """Until it is cancelled, or no other attempt would be better; then the driver is closed with the reason."""
+        failure: HermesError | None = None
+        try:
+            while failure is None:
+                try:
+                    await self._serve_once()
+                except (HermesError, OSError) as error:
+                    self.last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
+                    _log.info("connection lost: %s", self.last_error)
+                    failure = self._judge(self.last_error)
+                except Exception as defect:  # noqa: BLE001 - its chats outlive it
+                    self.last_error = StreamLostError(f"a defect of the client: {type(defect).__name__}")
+                    _log.exception("a session ended by a defect of the client; it connects again")
+                    self._judge(self.last_error)
+                if failure is None:
+                    await asyncio.sleep(self._next_wait_s())
+        finally:
+            self._driver.close(failure)  # nobody may wait for ever for what cannot come
+            self.changed.notify()
+
+    def _judge(self, error: HermesError) -> HermesError | None:
+        """What ends the client, if anything does: whoever has proved nothing is never believed that far."""
+        if isinstance(error, HintError):
+            self._ask(error.retry_after_ms, self._backoff.cap_s)
+        elif isinstance(error, ProtocolError):
+            self._ask(error.retry_after_ms, RETRY_AFTER_MAX_S)
+            if error.code is ErrorCode.SESSION_REPLACED:
+                if not self._may_be_our_own():
+                    return SessionReplacedError(
+                        "another process connected with this app's identity; give each process an identity of its own"
+                    )
+                self._ask(round(self._backoff.cap_s * 1000), self._backoff.cap_s)
+        self._hopeless = self._hopeless and isinstance(error, ConnectSetupError)
+        if self._book.round_over and self.connections == 0 and self._hopeless:
+            return error
+        return None
+
+    def _ask(self, retry_after_ms: int, longest_s: float) -> None:
+        self._asked_s = max(self._asked_s, min(retry_after_ms / 1000, longest_s))
+
+    def _may_be_our_own(self) -> bool:
+        """It may be a Connect of this very client that took over."""
+        gave_up_at = self._gave_up_connect_at
+        return gave_up_at is not None and self._loop.time() < gave_up_at + STALE_CONNECT_S
+
+    def _next_wait_s(self) -> float:
+        """0 as long as there is another address to try."""
+        if not self._book.round_over:
+            return 0.0
+        asked_s, self._asked_s, self._hopeless = self._asked_s, 0.0, True
+        return max(self._backoff.next_delay_s(), asked_s)
+
+    def _leave(self, address: str) -> None:
+        """The node goes: it is the last to be asked again."""
+        self._book.avoid(address)
+
+    def _next_stamp(self) -> int:
+        """Of a Connect, in ms: later than every one before, whatever the clock says."""
+        self._stamp = next_order(self._stamp, self._host.wall())
+        return self._stamp
+
+    async def _serve_once(self) -> None:
+        bound = bool(self._driver.live_chats())
+        # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
+        address = self._book.choose(self.home if bound or self._driver.owes_delete else None)
+        async with AsyncExitStack() as stack:
+            session = await self._open(address, stack)
+            node_id, party = session.challenge.node_id, session.party
+            self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
+            if bound and self._party is not None and party != self._party:
+                raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
+            try:
+                await session.connect(self._next_stamp(), self._marks)
+            except BaseException:
+                self._gave_up_connect_at = self._loop.time()
+                raise
+            self._book.connected()
+            self.session, self.home, self._party = session, node_id, party
+            self.connections += 1
+            began_at = self._loop.time()
+            self.changed.notify()
+            try:
+                await session.serve(self._leave)
+            finally:
+                if self._loop.time() >= began_at + self._backoff.cap_s:
+                    self._backoff.reset()
+                self.session = None
+                self.changed.notify()
+
+    async def _open(self, address: str, stack: AsyncExitStack) -> HomeSession:
+        """A stream with a challenge. Until the first session stood somebody looks why there is none."""
+        try:
+            return await stack.enter_async_context(HomeSession(address, self._tls, self._identity, self._driver, self._host))
+        except HintError:
+            raise
+        except StreamLostError:
+            problem = await self._host.diagnose(address, self._tls) if self.connections == 0 else None
+            if problem is not None:
+                raise ConnectSetupError(problem) from None
+            raise
