@@ -46,16 +46,16 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Wait for the acceptance or the end of the resume; the client library does.",
     ),
     ErrorCode.TARGET_NOT_FOUND: (
-        "No node of the mesh knows the app.",
-        "Check the app id; the app must have connected to the mesh at least once.",
+        "The node never heard of the app: nobody with this id connected to the mesh since it started.",
+        "Check the app id; an app that has just connected elsewhere for the first time is known in a moment.",
     ),
     ErrorCode.TARGET_OFFLINE: (
-        "The app is known and not connected.",
-        "Try again when it is; nodes store no messages and no offers.",
+        "The app is known, and away: not connected, or it did not answer in time.",
+        "Try again when it is there; `start_chat` of the client library does, as long as it is told to. Nodes store no offers.",
     ),
     ErrorCode.ROUTE_UNAVAILABLE: (
-        "The other app's node cannot be reached.",
-        "Try again; if it lasts, look at `/mesh/members` of both nodes.",
+        "The mesh has no way at this moment: to the other app's node, or from an app to any node.",
+        "Try again (the client library does); if it lasts, look at `/mesh/members` of both nodes.",
     ),
     ErrorCode.REKEY_REQUIRED: (
         "The epoch reached `crypto.max_key_lifetime_s` or `crypto.max_key_messages`.",

@@ -64,7 +64,7 @@ class FindApp:
 
 @dataclass(frozen=True, slots=True)
 class AppFound:
-    """`node_id` is None when the app is not in the directory."""
+    """`node_id`: where the app is, or was last when it is not online; None when the node never heard of it."""
 
     app_id: AppId
     online: bool

@@ -150,6 +150,8 @@ class NodeChats:
             return
         self._claims.drop(neighbour)
         self._gate.drop(neighbour)
+        if neighbour.app_id is not None:
+            self._directory.note_away(neighbour.app_id)
         for row in self._index.rows_of(neighbour):
             index = row.index_of(neighbour)
             if index is not None:
@@ -164,10 +166,14 @@ class NodeChats:
     def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
         self._directory.update(locations)
 
-    def look_up(self, requester: AppId, app_id: AppId, now: float) -> NodeId | None:
-        """Where an app is at home, if it is known; HANDSHAKE_THROTTLED for one that asks all the time."""
+    def look_up(self, requester: AppId, app_id: AppId, now: float) -> tuple[NodeId | None, bool]:
+        """Where an app is at home, and whether it is there now: if not, where it was last. (None, False): nobody heard of it.
+
+        HANDSHAKE_THROTTLED for one that asks all the time.
+        """
         self._admission.charge_lookup((None, requester), now)
-        return self._directory.locate(app_id)
+        node_id = self._directory.locate(app_id)
+        return (self._directory.last_home(app_id), False) if node_id is None else (node_id, True)
 
     def _send_claims(self, now: float) -> None:
         for neighbour, chat_id in self._claims.take_due(now):

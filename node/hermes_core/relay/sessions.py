@@ -200,12 +200,12 @@ class Sessions:
                 self._tell(session, Heartbeat(message.sequence, reply=True), now)
         elif session.link is not None and session.link.neighbour.app_id is not None:
             try:
-                node_id = self._chats.look_up(session.link.neighbour.app_id, message.app_id, now)
+                node_id, online = self._chats.look_up(session.link.neighbour.app_id, message.app_id, now)
             except ProtocolError as error:
                 notice = ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, error.retry_after_ms)
                 self._tell(session, notice, now)
             else:
-                self._tell(session, AppFound(message.app_id, online=node_id is not None, node_id=node_id), now)
+                self._tell(session, AppFound(message.app_id, online=online, node_id=node_id), now)
 
     def _report_refusal(self, sender: Neighbour, error: ProtocolError) -> None:
         self._effects.report(events.BatchRefused(sender.app_id, sender.node_id, error.code, error.detail))

@@ -304,6 +304,11 @@ def test_heartbeats_and_look_ups_are_answered(desk: Desk) -> None:
     assert desk.receive(1, FindApp(IDS[0])) == [AppFound(IDS[0], online=True, node_id=NODE)]
     assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=True, node_id=NodeId("node-1"))]
     assert desk.receive(1, FindApp(AppId(IDS[2]))) == [AppFound(IDS[2], online=False, node_id=None)]
+    desk.relay.chats.update_directory({})
+    assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=False, node_id=NodeId("node-1"))], "away"
+    desk.connect(2, APPS[2])
+    desk.sessions.closed(2, desk.now)
+    assert desk.receive(1, FindApp(AppId(IDS[2]))) == [AppFound(IDS[2], online=False, node_id=NODE)]
 
 
 def test_malformed_batches_are_answered_until_there_are_too_many(desk: Desk) -> None:
