@@ -146,9 +146,14 @@ async def cancel_opening(address: str) -> int:
     while True:
         client = HermesClient(address, tls=PLAIN)
         cancelled = await run_cancelled(client.__aenter__(), place)
-        await client.close()
-        assert client._identity._secret_key.wiped
-        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("hermes-client")]
+        if not cancelled:
+            await client.close()
+
+        async def wiped() -> bool:
+            tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("hermes-client")]
+            return not tasks and client._identity._secret_key.wiped  # noqa: B023 - awaited at once
+
+        await wait_until(wiped)
         if not cancelled:
             return place - 1
         place += 1
