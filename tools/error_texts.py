@@ -107,7 +107,7 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
     ),
     ErrorCode.SESSION_REPLACED: (
         "A newer stream of the same app took over.",
-        "Give each process an identity of its own; one that only came back over a new stream has nothing to do.",
+        "Give each process an identity of its own; a client of the library ends with `SessionReplacedError`.",
     ),
     ErrorCode.OFFER_OUTDATED: (
         "An offer whose order is not above that of another one of the same sender in this channel: a newer one overtook it.",

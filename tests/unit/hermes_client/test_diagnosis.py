@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -156,9 +157,20 @@ async def test_a_key_of_another_certificate(files: Files) -> None:
         assert "a key that belongs to its certificate" in await told(address, tls)
 
 
-async def test_a_name_that_does_not_exist(files: Files) -> None:
-    text = await told("no-such-host.invalid:8443", ClientTls(files.ca))
+@pytest.mark.parametrize("plain", [False, True])
+async def test_a_name_that_does_not_exist(plain: bool, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine's resolver makes of it; one that cannot answer now may do so later."""
+
+    def resolve(*_: object, **__: object) -> None:
+        raise socket.gaierror(error, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    tls: ClientTls | PlainText = PLAIN if plain else ClientTls(files.ca)
+    error = socket.EAI_NONAME
+    text = await told("no-such-host.invalid:8443", tls)
     assert "there is no host 'no-such-host.invalid'; correct the address" in text
+    error = socket.EAI_AGAIN
+    assert await diagnose("no-such-host.invalid:8443", tls) is None
 
 
 @pytest.mark.parametrize("plain", [False, True])
