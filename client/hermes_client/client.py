@@ -151,25 +151,26 @@ class HermesClient:
         or what else made it wait. TypeError and INVALID_FRAME for what is no app id, or this app's own.
         """
         target, timeout_s = take_app_id(app_id), take_timeout(timeout_s)
-        last = ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "not connected to a node")
+        silent = ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "not connected to a node")
+        told: ProtocolError | None = None
         attempt = 0
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     await self.wait_connected()
                     try:
-                        last_chat = self.driver.start_chat(target)
-                        last = ProtocolError(ErrorCode.TARGET_OFFLINE, f"no answer from {target}")
-                        return await self.finish_handshake(last_chat, None)
+                        chat = self.driver.start_chat(target)
+                        silent = ProtocolError(ErrorCode.TARGET_OFFLINE, f"no answer from {target}")
+                        return await self.finish_handshake(chat, None)
                     except ProtocolError as error:
                         if error.code not in MAY_CHANGE and not error.retry_after_ms:
                             raise
-                        last = error
+                        told = error
                     pause_s = START_PAUSES_S[min(attempt, len(START_PAUSES_S) - 1)]
                     attempt += 1
-                    await asyncio.sleep(max(pause_s, last.retry_after_ms / 1000))
+                    await asyncio.sleep(max(pause_s, told.retry_after_ms / 1000))
         except TimeoutError:
-            raise last from None
+            raise told or silent from None
 
     async def offers(self) -> AsyncIterator[ChatOffer]:
         """Chats that other apps offer, until the client is closed. Of those that nobody takes a bounded number waits."""
