@@ -34,8 +34,8 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Resume the channel to learn where the other end stands, then rekey from there.",
     ),
     ErrorCode.CHAT_NOT_FOUND: (
-        "The node has no record of this chat: it ended, was never confirmed, or lives on another node.",
-        "Drop the chat and open a new one.",
+        "The node has no record of this chat: it ended, was never confirmed, lives elsewhere, or the node lost its store.",
+        "A client moves the chat to the node again by itself; if the other app has no such chat either, it ends.",
     ),
     ErrorCode.CHAT_EXISTS: (
         "A chat with this id is open already.",

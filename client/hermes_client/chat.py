@@ -20,6 +20,7 @@ from hermes_core.endpoint.events import (
     ChatRekeyed,
     ChatResumed,
     FrameRefused,
+    HomeMoved,
     MessageReceived,
     MessagesAcked,
     PathChanged,
@@ -60,7 +61,7 @@ class Chat:
 
     The iteration ends when either app deleted the chat; any other end raises ChatEndedError from it.
     `up` says whether what is sent now reaches the other app at once (otherwise it waits for the path), `path_losses` how often
-    that ceased, `resumes` how often the chat was resumed after its stream or its node had gone.
+    that ceased, `resumes` how often the chat was resumed, or got another home, after its stream or its node had gone.
     """
 
     def __init__(self, driver: ChatActions, chat_id: ChatId, peer: AppId) -> None:
@@ -168,7 +169,7 @@ class Chat:
                 self.ready, self.epoch = True, max(self.epoch, 1)
             case ChatRekeyed():
                 self.epoch = event.epoch
-            case ChatResumed():
+            case ChatResumed() | HomeMoved():
                 self.resumes += 1
             case PathChanged():
                 self.up = event.up

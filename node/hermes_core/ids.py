@@ -27,7 +27,9 @@ Party = NewType("Party", str)
 """How a transcript names an app or a node; it commits to the public key."""
 
 _APP_ID = re.compile(r"[a-z2-7]{32}\Z")
-_NODE_ID = re.compile(rf"[a-z0-9]([a-z0-9-]{{0,{MAX_NODE_ID_CHARS - 2}}}[a-z0-9])?\Z")
+_NODE_NAME = rf"[a-z0-9]([a-z0-9-]{{0,{MAX_NODE_ID_CHARS - 2}}}[a-z0-9])?"
+_NODE_ID = re.compile(rf"{_NODE_NAME}\Z")
+_NODE_PARTY = re.compile(rf"node:{_NODE_NAME}:[a-z2-7]{{32}}\Z")
 
 
 class ChannelKind(IntEnum):
@@ -61,6 +63,13 @@ def parse_node_id(text: str) -> NodeId:
     if not _NODE_ID.match(text):
         raise ProtocolError(ErrorCode.INVALID_FRAME, "node_id must be a DNS label of at most 63 characters")
     return NodeId(text)
+
+
+def parse_node_party(text: str) -> Party:
+    """Raise INVALID_FRAME unless `text` is the name of a node and the fingerprint of its key."""
+    if not _NODE_PARTY.match(text):
+        raise ProtocolError(ErrorCode.INVALID_FRAME, "this is no party of a node")
+    return Party(text)
 
 
 def derive_fingerprint(public_key: bytes) -> str:

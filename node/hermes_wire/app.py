@@ -39,6 +39,8 @@ _CLIENT_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]]
     "find_app": wire_session.parse_find,
     "heartbeat": wire_session.parse_heartbeat,
     "chat_closed_ack": wire_chat.parse_closed_ack,
+    "move_chat": wire_chat.parse_move_offer,
+    "chat_moved": wire_chat.parse_moved,
 }
 _SERVER_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]] = {
     "challenge": wire_session.parse_challenge,
@@ -54,6 +56,9 @@ _SERVER_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]]
     "node_change": wire_session.parse_node_change,
     "heartbeat": wire_session.parse_heartbeat,
     "error": wire_chat.parse_error,
+    "move_accepted": wire_chat.parse_move_answer,
+    "chat_moved": wire_chat.parse_moved,
+    "move_wanted": wire_chat.parse_move_wanted,
 }
 _CLIENT_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     session.Connect: ("connect", wire_session.build_connect),
@@ -65,6 +70,8 @@ _CLIENT_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     session.FindApp: ("find_app", wire_session.build_find),
     session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
     messages.ClosedAck: ("chat_closed_ack", wire_chat.build_closed),
+    messages.MoveOffer: ("move_chat", wire_chat.build_move_offer),
+    messages.Moved: ("chat_moved", wire_chat.build_moved),
 }
 _SERVER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     session.Challenge: ("challenge", wire_session.build_challenge),
@@ -80,6 +87,9 @@ _SERVER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     session.NodeChange: ("node_change", wire_session.build_node_change),
     session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
     messages.ErrorNotice: ("error", wire_chat.build_error),
+    messages.MoveAnswer: ("move_accepted", wire_chat.build_move_answer),
+    messages.Moved: ("chat_moved", wire_chat.build_moved),
+    messages.MoveWanted: ("move_wanted", wire_chat.build_move_wanted),
 }
 _SESSION_TYPES: Final = (
     session.Challenge,

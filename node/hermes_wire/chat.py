@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
-from hermes_core.ids import AppId, ChatId
+from hermes_core.ids import AppId, ChatId, Party
 from hermes_core.protocol import messages as core
 from hermes_core.protocol.validate import parse_close_reason, parse_error_code, parse_error_scope
 from hermes_core.ratchet.claim import EpochClaim
@@ -131,6 +132,53 @@ def parse_delete(pb: chat_pb2.DeleteChat) -> core.Delete:
 
 def build_delete(m: core.Delete) -> chat_pb2.DeleteChat:
     return chat_pb2.DeleteChat(chat_id=m.chat_id, failed=m.failed)
+
+
+def _parse_move(pb: chat_pb2.Move) -> SignedMove:
+    return SignedMove(pb.mover_key, AppId(pb.peer_app_id), Party(pb.home), pb.number, pb.leg_offer_hash, pb.signature)
+
+
+def _build_move(m: SignedMove) -> chat_pb2.Move:
+    return chat_pb2.Move(
+        mover_key=m.mover_key,
+        peer_app_id=m.peer,
+        home=m.home,
+        number=m.number,
+        leg_offer_hash=m.leg_hash,
+        signature=m.signature,
+    )
+
+
+def parse_move_offer(pb: chat_pb2.MoveOffer) -> core.MoveOffer:
+    return core.MoveOffer(ChatId(pb.chat_id), _parse_move(pb.move), parse_statement(pb.hop))
+
+
+def build_move_offer(m: core.MoveOffer) -> chat_pb2.MoveOffer:
+    return chat_pb2.MoveOffer(chat_id=m.chat_id, move=_build_move(m.move), hop=build_statement(m.hop))
+
+
+def parse_move_answer(pb: chat_pb2.MoveAnswer) -> core.MoveAnswer:
+    return core.MoveAnswer(ChatId(pb.chat_id), pb.number, parse_statement(pb.hop), pb.hop_confirm)
+
+
+def build_move_answer(m: core.MoveAnswer) -> chat_pb2.MoveAnswer:
+    return chat_pb2.MoveAnswer(chat_id=m.chat_id, number=m.number, hop=build_statement(m.hop), hop_confirm=m.hop_confirm)
+
+
+def parse_moved(pb: chat_pb2.ChatMoved) -> core.Moved:
+    return core.Moved(ChatId(pb.chat_id), _parse_move(pb.move))
+
+
+def build_moved(m: core.Moved) -> chat_pb2.ChatMoved:
+    return chat_pb2.ChatMoved(chat_id=m.chat_id, move=_build_move(m.move))
+
+
+def parse_move_wanted(pb: chat_pb2.MoveWanted) -> core.MoveWanted:
+    return core.MoveWanted(ChatId(pb.chat_id))
+
+
+def build_move_wanted(m: core.MoveWanted) -> chat_pb2.MoveWanted:
+    return chat_pb2.MoveWanted(chat_id=m.chat_id)
 
 
 def parse_error(pb: errors_pb2.Error) -> core.ErrorNotice:

@@ -160,6 +160,9 @@ _PEER_PARSERS: Final[dict[str, Callable[[Any], PlainPeerMessage]]] = {
     "path_state": wire_chat.parse_path,
     "heartbeat": wire_session.parse_heartbeat,
     "error": wire_chat.parse_error,
+    "move_tieline": wire_chat.parse_move_offer,
+    "move_accepted": wire_chat.parse_move_answer,
+    "chat_moved": wire_chat.parse_moved,
 }
 _PEER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     mesh.Hello: ("hello", build_hello),
@@ -174,6 +177,9 @@ _PEER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     messages.PathState: ("path_state", wire_chat.build_path),
     session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
     messages.ErrorNotice: ("error", wire_chat.build_error),
+    messages.MoveOffer: ("move_tieline", wire_chat.build_move_offer),
+    messages.MoveAnswer: ("move_accepted", wire_chat.build_move_answer),
+    messages.Moved: ("chat_moved", wire_chat.build_moved),
 }
 
 

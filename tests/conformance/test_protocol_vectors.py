@@ -23,9 +23,10 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.confirmation import compute_confirm
 from hermes_core.handshake.exchange import build_answer, build_offer, complete_offer, verify_offer
 from hermes_core.handshake.key_schedule import EpochKeys
+from hermes_core.handshake.move import hash_leg_offer, sign_move, verify_move
 from hermes_core.handshake.statement import KeyStatement
-from hermes_core.handshake.transcript import HandshakeContext
-from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, Role, derive_app_id
+from hermes_core.handshake.transcript import HandshakeContext, encode_offer
+from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role, app_party, derive_app_id
 from hermes_core.keystore.lineage import Lineage, Opening, judge_mark
 from hermes_core.keystore.mark import encode_mark, parse_mark, sign_mark
 from hermes_core.keystore.state import KeystoreMark
@@ -62,6 +63,8 @@ TEXT_FIELDS = {
     "app_id",
     "initiator_party",
     "responder_party",
+    "peer_party",
+    "home_party",
     "name",
     "members",
     "witnesses",
@@ -160,6 +163,20 @@ def test_control_tags(cases: list[dict[str, Any]]) -> None:
             reader.open(frame)
         assert reader.open(item) == message
     assert {type(message) for message in CONTROL_SAMPLES.values()} == set(CONTROL)
+
+
+@pytest.mark.parametrize("case", load("moves"))
+def test_moves(case: dict[str, Any]) -> None:
+    identity, chat_id, home = Identity.from_seed(secret(case["mover_seed"])), ChatId(case["chat_id"]), Party(case["home_party"])
+    mover, peer = derive_app_id(identity.public_key), AppId(case["peer_party"].removeprefix("app:"))
+    offer = KeyStatement(1, case["order"], case["suites"], case["ephemeral"], case["encapsulation_key"], b"")
+    context = HandshakeContext(ChannelKind.LEG, chat_id, 1, app_party(mover), home, b"")
+    assert encode_offer(context, offer.order, offer.suites, offer.ephemeral, offer.kem) == case["leg_offer"]
+    move = sign_move(identity, chat_id, peer, home, case["number"], offer)
+    assert move.signature == case["signature"]
+    assert case["signed"].endswith(move.leg_hash)
+    assert move.leg_hash == hash_leg_offer(chat_id, mover, home, offer)
+    verify_move(chat_id, move, mover, peer)
 
 
 def build_context(case: dict[str, Any]) -> HandshakeContext:
@@ -333,7 +350,7 @@ def test_resume(case: dict[str, Any]) -> None:
 
 
 def test_every_file_is_run() -> None:
-    tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_handshake]
+    tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_moves, test_handshake]
     tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}

@@ -83,9 +83,11 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
     frame, heartbeat = Sealed(bytes(MIN_SEALED_BYTES)), Heartbeat(1, reply=False)
     hello, proof = sessions.PEER_HANDSHAKE
     of_both = ["Offer", "Answer", "Confirm", "Reject", "Resume"]
-    of_apps = [tagged[name] for name in (*of_both, "ClosedAck", "Delete", "FindApp")]
-    of_homes = [tagged[name] for name in (*of_both, "PathState", "Closed", "ErrorNotice", "AppFound", "NodeChange")]
-    of_peers = [tagged[name] for name in (*of_both, "PathState", "Closed", "ClosedAck", "ErrorNotice")]
+    of_apps = [tagged[name] for name in (*of_both, "ClosedAck", "Delete", "FindApp", "MoveOffer", "Moved")]
+    of_moves = ["MoveAnswer", "Moved"]
+    told = ["PathState", "Closed", "ErrorNotice", "AppFound", "NodeChange", "MoveWanted"]
+    of_homes = [tagged[name] for name in (*of_both, *told, *of_moves)]
+    of_peers = [tagged[name] for name in (*of_both, "PathState", "Closed", "ClosedAck", "ErrorNotice", "MoveOffer", *of_moves)]
     of_gossip = [
         hello,
         proof,

@@ -161,6 +161,13 @@ class ChannelWatch:
         self._suite = channel.suite
         self._epochs: dict[int, Epoch] = {}
 
+    def follow(self, channel: Channel) -> ChannelWatch:
+        """This watch, or, when a moved hop has taken its place, one of that; nothing is left of the former then."""
+        if channel is self._channel:
+            return self
+        self.check_wiped()
+        return ChannelWatch(channel)
+
     def check(self) -> None:
         channel = self._channel
         if channel.epoch < self._epoch:

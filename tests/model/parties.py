@@ -187,7 +187,7 @@ class NodeParty:
         )
         records = (parse_chat_record(data) for data in self.store.records.values())
         machine.restore(records, self.store.tombstones.values(), now, keys_in_doubt=keys_in_doubt)
-        machine.update_directory(self.directory)  # type: ignore[arg-type]
+        machine.update_directory(self.directory, now)  # type: ignore[arg-type]
         self.machine = machine
         self.watches.clear()
         self.check()
@@ -278,6 +278,8 @@ class NodeParty:
         for chat_id, chat in chats.items():
             if chat_id not in self.watches:
                 self.watches[chat_id] = (ChannelWatch(chat.hops[0].channel), ChannelWatch(chat.hops[1].channel))
+            first, second = (watch.follow(hop.channel) for watch, hop in zip(self.watches[chat_id], chat.hops, strict=True))
+            self.watches[chat_id] = first, second
             for watch in self.watches[chat_id]:
                 watch.check()
         stored = {chat_id for chat_id, chat in chats.items() if chat.standing.stored}

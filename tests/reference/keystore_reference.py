@@ -203,6 +203,10 @@ def encode_chat_record(record: dict[str, Any], version: int) -> bytes:
     return out
 
 
+def encode_move(mover_key: bytes, home: str, number: int, leg_hash: bytes, signature: bytes) -> bytes:
+    return mover_key + short(home.encode()) + struct.pack(">Q", number) + leg_hash + signature
+
+
 def fill(chat: dict[str, Any], version: int) -> dict[str, Any]:
     """What an older version does not hold, as docs/reference/keystore.md fills it."""
     filled = copy.deepcopy(chat)

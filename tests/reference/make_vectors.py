@@ -185,6 +185,8 @@ def make_control() -> Iterator[Case]:
     answered = (2, 7, bytes([3]), fill("control ephemeral"), kem[1], fill("control signature", 64))
     claim = (3, 1, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
     descriptor = ("hermes-1", fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64))
+    home = ref.node_party("hermes-1", fill("control node"))
+    move = (fill("control mover"), app_id, home, 5, fill("control leg hash"), fill("control move", 64))
     values: dict[str, tuple[Any, ...]] = {
         "Offer": (chat_id, fill("control initiator"), app_id, offered, offered),
         "Answer": (chat_id, fill("control responder"), answered, fill("confirm a"), answered, fill("confirm b")),
@@ -203,6 +205,10 @@ def make_control() -> Iterator[Case]:
         "OwnMark": (fill("control mark", 128),),
         "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, [app_id])]),
         "Clock": (1_800_000_000_123,),
+        "MoveOffer": (chat_id, move, (1, *offered[1:])),
+        "MoveAnswer": (chat_id, 5, (1, *answered[1:]), fill("confirm d")),
+        "Moved": (chat_id, move),
+        "MoveWanted": (chat_id,),
     }
     for counter, (name, value) in enumerate(values.items()):
         number, layout = ref.CONTROL[name]
@@ -216,6 +222,33 @@ def make_control() -> Iterator[Case]:
             "type": number,
             "canonical": data,
             "tag": ref.control_tag(key, counter, sealed, number, data),
+        }
+
+
+def make_moves() -> Iterator[Case]:
+    """An app's side of a chat moves to one node, then to another."""
+    chat_id, seed = fill("move chat", 16), fill("move mover")
+    mover, peer = ref.app_party(ref.public_key(seed)), ref.app_party(ref.public_key(fill("move peer")))
+    for number, suites in ((1, bytes([1])), (2, bytes([3, 1]))):
+        home = ref.node_party(f"hermes-{number}", ref.public_key(fill(f"move home {number}")))
+        ephemeral = ref.ephemeral_public(fill(f"move ephemeral {number}"))
+        kem = bytes.fromhex(KEM_CASES[number]["pk"]) if suites[0] >= FIRST_HYBRID else b""
+        head = ref.head(ref.lp(suites), ref.KINDS["leg"], chat_id, 1, mover, home)
+        offer = ref.offer(head, 1_700_000_000_000 + number, ephemeral, kem, b"")
+        data = ref.move_data(chat_id, mover, peer, home, number, offer)
+        yield {
+            "mover_seed": seed,
+            "chat_id": chat_id,
+            "peer_party": peer,
+            "home_party": home,
+            "number": number,
+            "order": 1_700_000_000_000 + number,
+            "suites": suites,
+            "ephemeral": ephemeral,
+            "encapsulation_key": kem,
+            "leg_offer": offer,
+            "signed": data,
+            "signature": ref.sign(seed, data),
         }
 
 
@@ -385,6 +418,7 @@ FILES = {
     "connect": (make_connect, "Connect: what both sign, the transcript, the keys"),
     "join": (make_join, "Mesh: proofs, transcript, keys"),
     "control": (make_control, "Tags of control messages: canonical bytes and tags of one direction, in its order"),
+    "moves": (make_moves, "Moves: the offer of the leg on the new home, what the app signs"),
     "handshake": (make_handshake, "Handshake: offer, answer, transcript, key schedule, confirmation"),
     "ratchet": (make_ratchet, "Ratchet: chain steps"),
     "frames": (make_frames, "Ratchet: nonces and sealed frames"),

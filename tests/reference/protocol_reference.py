@@ -168,6 +168,7 @@ def join_transcript(kind: int, halves: bytes, suite: int, proofs: bytes) -> byte
 STATEMENT = "nnbbbb"
 CLAIM = "nnbnnnnb"
 DESCRIPTOR = "tbtntb"
+MOVE = "bttnbb"
 CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
     "Answer": (2, ("b", "b", STATEMENT, "b", STATEMENT, "b")),
@@ -185,6 +186,10 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "HeldMark": (15, ("b",)),
     "OwnMark": (16, ("b",)),
     "Clock": (17, ("n",)),
+    "MoveOffer": (18, ("b", MOVE, STATEMENT)),
+    "MoveAnswer": (19, ("b", "n", STATEMENT, "b")),
+    "Moved": (20, ("b", MOVE)),
+    "MoveWanted": (21, ("b",)),
     "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", ["t"])])),
 }
 """Number and layout: b bytes, t text, n number, f flag, a list of what it holds, and parts in a row."""
@@ -206,6 +211,14 @@ def canonical(layout: Any, value: Any) -> bytes:
 
 def control_tag(key: bytes, counter: int, sealed: int, number: int, data: bytes) -> bytes:
     return mac("sha256", key, lp(b"hermes/v2 control") + u64(counter) + u64(sealed) + u8(number) + data)
+
+
+# Moves
+
+
+def move_data(chat_id: bytes, mover: str, peer: str, home: str, number: int, leg_offer: bytes) -> bytes:
+    parties = lp(mover.encode()) + lp(peer.encode()) + lp(home.encode())
+    return lp(b"hermes/v2 move") + chat_id + parties + u64(number) + digest("sha256", leg_offer)
 
 
 # Witnesses

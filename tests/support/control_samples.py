@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
-from hermes_core.ids import ChatId, NodeId, parse_app_id
+from hermes_core.ids import ChatId, NodeId, Party, parse_app_id
 from hermes_core.mesh.messages import (
     Clock,
     DirectoryEntry,
@@ -35,6 +37,16 @@ CLAIM: Final = EpochClaim(3, 1, fill("control transcript"), 5, 6, 4, 9, fill("co
 DESCRIPTOR: Final = NodeDescriptor(
     NodeId("hermes-1"), fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64)
 )
+MOVE: Final = SignedMove(
+    fill("control mover"),
+    APP,
+    Party("node:hermes-1:" + ref.fingerprint(fill("control node"))),
+    5,
+    fill("control leg hash"),
+    fill("control move", 64),
+)
+MOVED_LEG: Final = replace(OFFERED, epoch=1)
+ANSWERED_LEG: Final = replace(ANSWERED, epoch=1)
 _SAMPLES: Final = (
     m.Offer(CHAT, fill("control initiator"), APP, OFFERED, OFFERED),
     m.Answer(CHAT, fill("control responder"), ANSWERED, fill("confirm a"), ANSWERED, fill("confirm b")),
@@ -55,5 +67,9 @@ _SAMPLES: Final = (
         (MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (DirectoryEntry(NodeId("hermes-1"), 7, 3, frozenset({APP})),)
     ),
     Clock(1_800_000_000_123),
+    m.MoveOffer(CHAT, MOVE, MOVED_LEG),
+    m.MoveAnswer(CHAT, 5, ANSWERED_LEG, fill("confirm d")),
+    m.Moved(CHAT, MOVE),
+    m.MoveWanted(CHAT),
 )
 CONTROL_SAMPLES: Final[dict[str, Any]] = {type(message).__name__: message for message in _SAMPLES}

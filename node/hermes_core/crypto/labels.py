@@ -33,6 +33,8 @@ JOIN: Final = b"hermes/v2 join"
 """Signed by a node when it joins a peer's stream."""
 DESCRIPTOR: Final = b"hermes/v2 descriptor"
 """Signed by a node over its descriptor."""
+MOVE: Final = b"hermes/v2 move"
+"""Signed by an app whose side of a chat has another home node."""
 RING: Final = b"hermes/v2 ring"
 """Hashed into the places of members and keys on a hash ring."""
 

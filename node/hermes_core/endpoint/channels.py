@@ -54,6 +54,11 @@ class ChannelPair:
             kem=context.kem,
         )
 
+    def use_leg(self, leg: Channel) -> Channel:
+        """The chat has another leg from now on; the one that it had."""
+        former, self.leg = self.leg, leg
+        return former
+
     def offer(self, now: float) -> None:
         """Offer the next epoch of both."""
         wall_s = now + self._ahead_s

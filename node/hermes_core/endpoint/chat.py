@@ -15,6 +15,7 @@ from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import ChatOffered, FrameRefused
 from hermes_core.endpoint.handshake import Handshake
 from hermes_core.endpoint.hop import CLAIMING, Hop, HopInput, HopState
+from hermes_core.endpoint.moving import Moving
 from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import CHAT_ID_BYTES, AppId, ChatId, derive_app_id
@@ -27,6 +28,9 @@ from hermes_core.protocol.messages import (
     Confirm,
     Delete,
     ErrorNotice,
+    MoveAnswer,
+    Moved,
+    MoveWanted,
     Offer,
     PathState,
     Reject,
@@ -34,25 +38,26 @@ from hermes_core.protocol.messages import (
     Sealed,
 )
 from hermes_core.protocol.timers import Timer, fire_due, next_due
+from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.resume import STORES_DIFFER
 
 
 class AppChat:
     """`start` and `answer` make one. It changes nothing but itself; its parts are there to be looked at."""
 
-    __slots__ = ("_channels", "_context", "chat_id", "end_to_end", "handshake", "hop", "leg", "over", "transfer")
+    __slots__ = ("_channels", "_context", "chat_id", "end_to_end", "handshake", "hop", "moving", "over", "transfer")
 
     def __init__(
         self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: Starting | Offered
     ) -> None:
         self._context = context
-        self._channels = channels
         self.chat_id = channels.chat_id
         self.end_to_end = channels.end_to_end
-        self.leg = channels.leg
+        self._channels = channels
         self.handshake = Handshake(context, peer, channels, state)
         self.hop = Hop(context, channels.leg, home)
         self.transfer = Transfer(context, channels, self.hop)
+        self.moving = Moving(context, peer, channels, self.hop)
         self.over = False
 
     @classmethod
@@ -77,20 +82,34 @@ class AppChat:
         return chat
 
     @property
+    def leg(self) -> Channel:
+        return self._channels.leg
+
+    @property
     def can_send(self) -> bool:
         return self.hop.state is HopState.OPEN and self.handshake.active
 
     # the stream
 
     def connected(self, home: HomeStream, now: float) -> None:
-        """A stream to the chat's own home stands: take the leg up again."""
-        self.hop.connect(home, now)
+        """A stream stands: take the leg up again if its home is there; a leg that was never proven is made anew."""
+        if self.leg.peer == home.party and self.moving.unproven:
+            self.move(home, now)
+        elif self.leg.peer == home.party or self.moving.return_to(home.party):
+            self.hop.connect(home, now)
+
+    def move(self, home: HomeStream, now: float) -> None:
+        """The chat is at home on the node of this stream from now on, once that has answered; a chat without keys stays."""
+        if self.handshake.active:
+            self.handshake.interrupt()
+            self.moving.begin(home, now)
 
     def disconnected(self, now: float) -> None:
         if isinstance(self.handshake.state, Starting | Offered):
             self._fail_start(ErrorCode.ROUTE_UNAVAILABLE, "the stream to the node broke", now)
         else:
             self.handshake.interrupt()
+            self.moving.abandon()
             self.hop.apply(HopInput.LOSE)
 
     # what the owner asks for
@@ -221,6 +240,7 @@ class AppChat:
         """It is up."""
         if self.hop.apply(HopInput.PATH_UP):
             self.transfer.restart_wait()
+            self.transfer.owe_ack()  # it may be another way, which the other app believes once it has heard us over it
             if self.can_send:
                 self.transfer.send_all(now)
             self._try_rekey(now)
@@ -229,18 +249,61 @@ class AppChat:
         self._end(closed.reason)
         self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
 
+    def _take_sealed(self, sealed: Sealed, now: float) -> None:
+        if self.transfer.receive(self.hop.open(sealed.frame, now), now):
+            self.moving.prove()
+
+    def _take_move_answer(self, answer: MoveAnswer, now: float) -> None:
+        self.moving.complete(answer, now)
+
+    def _take_moved(self, moved: Moved, now: float) -> None:
+        """The node holds a newer move of ours than we do, or has given the chat away: ours is the next."""
+        if self.moving.note(moved) or not self._is_moving():
+            self.move(self.hop.home, now)
+
+    def _take_wanted(self, _wanted: MoveWanted, now: float) -> None:
+        """The other app's home found nobody here to go on with."""
+        if not self._is_moving():
+            self.move(self.hop.home, now)
+
+    def hear_stranger(self, message: PathState | MoveWanted, home: HomeStream, now: float) -> None:
+        """A node that is not the chat's home names it: a former one hears where it is, one that looks for us gets it."""
+        if isinstance(message, MoveWanted):
+            self.move(home, now)
+        else:
+            self.moving.tell()
+
+    def _is_moving(self) -> bool:
+        return self.moving.asks(self.hop.home.party)
+
+    def _move_unanswered(self, now: float) -> None:
+        self.move(self.hop.home, now)
+
     def _take_error(self, notice: ErrorNotice, now: float) -> None:
         self._refuse(notice.code)
+        if self._is_moving():
+            if notice.code is not ErrorCode.CHAT_NOT_FOUND:  # which is said of what went before
+                self.moving.refuse(notice, now)
+            return
         if isinstance(self.handshake.state, Starting):
             self._fail_start(notice.code, notice.detail, now, notice.retry_after_ms / 1000)
         elif notice.code is ErrorCode.CHAT_NOT_FOUND:
-            self._end(CloseReason.RATCHET_FAILED)
+            self._lose_home(now)
         elif notice.code is ErrorCode.ROLLBACK_DETECTED:
             self._take_rollback(now)
         elif notice.code is ErrorCode.REKEY_REQUIRED:
             self._wish_rekey(RekeyWish.NODE, now)
         elif notice.code is ErrorCode.REKEY_THROTTLED:
             self.handshake.fail(notice.code, notice.detail, now, notice.retry_after_ms / 1000)
+
+    def _lose_home(self, now: float) -> None:
+        """The home has no such chat. It lost its store, or never had our confirmation: the leg is made anew."""
+        if not self.handshake.active:
+            self._end(CloseReason.ROUTE_UNAVAILABLE)
+        elif self.moving.unproven:  # it took the chat in just now: two that contradict each other must not spin
+            self.moving.wait(now)
+        else:
+            self.move(self.hop.home, now)
 
     def _take_rollback(self, now: float) -> None:
         if self.hop.apply(HopInput.ROLLBACK):
@@ -319,10 +382,13 @@ class AppChat:
         try:
             self._channels.wipe()
         finally:
-            self.transfer.clear()
+            try:
+                self.moving.wipe()
+            finally:
+                self.transfer.clear()
 
     TAKES: ClassVar[Mapping[type[ChatMessage], Callable[[AppChat, Any, float], None]]] = {
-        Sealed: lambda chat, sealed, now: chat.transfer.receive(chat.hop.open(sealed.frame, now), now),
+        Sealed: _take_sealed,
         Offer: lambda chat, offer, now: chat.handshake.answer(offer, now),
         Answer: _take_answer,
         Confirm: _take_confirm,
@@ -331,12 +397,17 @@ class AppChat:
         PathState: _take_path,
         Closed: _take_closed,
         ErrorNotice: _take_error,
+        MoveAnswer: _take_move_answer,
+        Moved: _take_moved,
+        MoveWanted: _take_wanted,
     }
     TIMERS: ClassVar[tuple[Timer[AppChat], ...]] = (
         Timer("offer unanswered", lambda chat: chat.handshake.offer_due, _offer_unanswered),
         Timer("offer undecided", lambda chat: chat.handshake.decision_due, _undecided),
         Timer("answer unconfirmed", lambda chat: chat.handshake.answer_due, _answer_unconfirmed),
         Timer("offer again", lambda chat: chat.handshake.pause_due, _pause_over),
+        Timer("move unanswered", lambda chat: chat.moving.due, _move_unanswered),
+        Timer("move again", lambda chat: chat.moving.again_at, _move_unanswered),
         Timer("send again", lambda chat: chat.transfer.resend_due, _unacknowledged),
         Timer("no common epoch", lambda chat: chat.transfer.unshared_due if chat.can_send else None, _unshared),
         Timer("claim again", lambda chat: chat.hop.claims_due, lambda chat, now: chat.hop.repeat_claims(now)),

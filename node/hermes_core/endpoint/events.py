@@ -65,6 +65,14 @@ class ChatResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeMoved:
+    """The chat is at home on the node that is connected now; `number` counts its moves."""
+
+    chat_id: ChatId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChatEnded:
     """The chat is over and its keys are wiped; always the last event of a chat."""
 
@@ -101,6 +109,7 @@ AppEvent = (
     | MessagesAcked
     | PathChanged
     | ChatResumed
+    | HomeMoved
     | ChatEnded
     | ChatFailed
     | FrameRefused

@@ -6,7 +6,7 @@ AWAY ─────────────► CLAIMED ────────
                                         renew │
                                       NEW ────┴──── QUARANTINED
 
-lose leads from every state to AWAY, rollback from every one that has a stream to QUARANTINED.
+lose leads from every state to AWAY, rollback from every one that has a stream to QUARANTINED, move from every one to NEW.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hermes_core.ratchet.claim import EpochClaim
 class HopState(Enum):
     """Where a leg stands. A stream to the home node stands in every state but AWAY."""
 
-    NEW = auto()  # the first handshake is about to make the leg's keys
+    NEW = auto()  # the first handshake, or a move, is about to make the leg's keys
     AWAY = auto()  # there is no stream
     CLAIMED = auto()  # our claims went out on a new stream; the node's are awaited
     READY = auto()  # frames pass between app and node; beyond it the way to the other app does not stand
@@ -44,6 +44,7 @@ class HopInput(Enum):
     PATH_DOWN = auto()
     ROLLBACK = auto()  # one of the two stores was rolled back
     LOSE = auto()  # the stream is gone
+    MOVE = auto()  # we offer a new leg to the node of this stream
 
 
 HOP_TABLE: Final[dict[tuple[HopState, HopInput], HopState]] = {
@@ -70,6 +71,7 @@ HOP_TABLE: Final[dict[tuple[HopState, HopInput], HopState]] = {
     (HopState.QUARANTINED, HopInput.RENEW): HopState.READY,
     (HopState.QUARANTINED, HopInput.ROLLBACK): HopState.QUARANTINED,
     (HopState.QUARANTINED, HopInput.LOSE): HopState.AWAY,
+    **{(state, HopInput.MOVE): HopState.NEW for state in HopState},
 }
 """A pair that is not here means nothing and changes nothing."""
 
@@ -103,6 +105,20 @@ class Hop:
         if (state is HopState.OPEN) != was_open:
             self._context.effects.report(PathChanged(self._leg.chat_id, up=not was_open))
         return True
+
+    @property
+    def home(self) -> HomeStream:
+        """The stream that it goes by, or went by last."""
+        return self._home
+
+    def move(self, home: HomeStream) -> None:
+        """A leg to the node of this stream is being made; whatever passes after that passes over it."""
+        self._home = home
+        self.apply(HopInput.MOVE)
+
+    def use(self, leg: Channel) -> None:
+        """This is the chat's leg from now on."""
+        self._leg = leg
 
     # claims
 

@@ -29,6 +29,10 @@ from hermes_core.protocol.messages import (
     Confirm,
     Delete,
     ErrorNotice,
+    MoveAnswer,
+    Moved,
+    MoveOffer,
+    MoveWanted,
     Offer,
     PathState,
     Reject,
@@ -91,9 +95,16 @@ class AppChats:
         self._now = now
         self._home = HomeStream(node_id, node_public_key, *keys, ahead_s)
         for chat_id in list(self.chats):
-            chat = self._find_at_home(chat_id)
-            if chat is not None:
-                self._contain.run(chat, AppChat.connected, self._home, now)
+            self._contain.run(self._require(chat_id), AppChat.connected, self._home, now)
+
+    def move(self, now: float) -> None:
+        """Every chat that is at home elsewhere comes along to the node that is connected."""
+        self._now = now
+        home = self._home
+        for chat_id in list(self.chats):
+            chat = self._require(chat_id)
+            if home is not None and not self._is_at_home(chat):
+                self._contain.run(chat, AppChat.move, home, now)
 
     def disconnected(self, now: float) -> None:
         """The stream is gone; what was not collected for it is void."""
@@ -181,6 +192,8 @@ class AppChats:
         chat = None if chat_id is None else self._find_at_home(chat_id)
         if chat is not None:
             self._contain.run(chat, AppChat.receive, message, now)
+        elif chat_id is not None and chat_id in self.chats and isinstance(message, PathState | MoveWanted):
+            self._contain.run(self._require(chat_id), AppChat.hear_stranger, message, self._home, now)
         elif isinstance(message, Offer):
             self._take_offer(message, self._home, now)
         else:
@@ -221,9 +234,11 @@ class AppChats:
                 self._effects.send(ClosedAck(message.chat_id, message.reason))
             case PathState() if chat_id not in self.chats:
                 self._effects.send(Delete(message.chat_id))  # the node holds a chat that is over here
-            case Delete() | ClosedAck():
+            case Delete() | ClosedAck() | MoveOffer():
                 self._effects.report(FrameRefused(chat_id, ErrorCode.INVALID_FRAME))
-            case Offer() | Reject() | Resume() | PathState():
+            case MoveWanted():
+                self._effects.send(Delete(message.chat_id))  # a chat that is over here
+            case Offer() | Reject() | Resume() | PathState() | MoveAnswer() | Moved():
                 pass  # too late, or of a chat whose home is another node
             case _:
                 assert_never(message)
@@ -268,12 +283,16 @@ class AppChats:
         return chat
 
     def _find_at_home(self, chat_id: ChatId) -> AppChat | None:
-        """A chat whose home is the node this stream goes to: no other has a say in it, nor the same name with another key."""
+        """A chat whose home is the node this stream goes to: no other has a say in it, nor the same name with another key.
+
+        One that the chat is moving to has.
+        """
         chat = self._find(chat_id)
         return chat if chat is not None and self._is_at_home(chat) else None
 
     def _is_at_home(self, chat: AppChat) -> bool:
-        return self._home is not None and chat.leg.peer == self._home.party
+        party = None if self._home is None else self._home.party
+        return party is not None and (chat.leg.peer == party or chat.moving.asks(party))
 
     def _require(self, chat_id: ChatId) -> AppChat:
         chat = self._find(chat_id)

@@ -117,19 +117,20 @@ class Transfer:
 
     # in
 
-    def receive(self, payload: bytes, now: float) -> None:
-        """What a frame of the leg held."""
+    def receive(self, payload: bytes, now: float) -> bool:
+        """What a frame of the leg held; True when the other app itself has said something with it, just now or before."""
         kind, seq = parse_kind_and_seq(payload)
         if kind == DATA:
-            self._receive_data(seq, parse_data_frame(payload), now)
-        else:
-            self._receive_ack(payload, now)
+            return self._receive_data(seq, parse_data_frame(payload), now)
+        self._receive_ack(payload, now)
+        return True
 
-    def _receive_data(self, seq: int, frame: bytes, now: float) -> None:
+    def _receive_data(self, seq: int, frame: bytes, now: float) -> bool:
         params, incoming = self._context.params, self.incoming
         if not incoming.hold(seq, frame, params.window_messages, params.window_bytes):
             self._ack_owed = True  # sent again: our acknowledgement may be lost
-            return
+            return False
+        before = incoming.delivered
         while (next_frame := incoming.next_frame()) is not None:
             # After a rekey the first frame may lack those of messages that came before it and were not acknowledged yet.
             suffix = u64(incoming.delivered + 1)
@@ -142,6 +143,7 @@ class Transfer:
             self._unshared_since = None
             content = unpad(plaintext)
             self._context.effects.report(MessageReceived(self._channels.chat_id, incoming.deliver(), content))
+        return incoming.delivered > before
 
     def _receive_ack(self, payload: bytes, now: float) -> None:
         seq, epoch, tag = parse_ack(payload)
@@ -172,7 +174,7 @@ class Transfer:
             self._ack_owed = True
 
     def owe_ack(self) -> None:
-        """Show the peer that its confirmation arrived."""
+        """Show the peer that its confirmation arrived, or that frames come through at all."""
         self._ack_owed = True
 
     def clear(self) -> None:

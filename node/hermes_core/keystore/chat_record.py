@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
@@ -36,6 +37,8 @@ class ChatRecord:
     messages_in_epoch: int
     created_at_s: int
     last_active_at_s: int
+    moves: tuple[SignedMove | None, SignedMove | None] = (None, None)
+    """Of each side's app, the highest that was seen."""
 
     def wipe(self) -> None:
         """Wipe every secret of both sides."""
@@ -54,8 +57,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What is left of an ended chat until everybody knows: one or two notices, no secret. Time in whole Unix seconds."""
+    """What is left of an ended chat until everybody knows: one or two notices, no secret. Time in whole Unix seconds.
+
+    `app_ids` are those of the chat, so that a move of it gets its end; None when an older Hermes wrote it.
+    """
 
     chat_id: ChatId
     notices: tuple[Notice, ...]
     created_at_s: int
+    app_ids: tuple[AppId, AppId] | None = None

@@ -20,6 +20,7 @@ from hermes_core.ids import (
 )
 from hermes_core.keystore.channel_codec import encode_channel, parse_channel
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
+from hermes_core.keystore.move_codec import encode_moves, parse_moves
 from hermes_core.keystore.record_reader import MAX_TIME_S, RecordReader, check_range, encode_short, join_parts, refuse_record
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.tables import Table
@@ -52,6 +53,7 @@ def encode_chat_record(record: ChatRecord) -> bytearray:
         for node, channel in zip(record.side_nodes, record.sides, strict=True):
             parts.append(encode_short((node or "").encode("ascii"), "node id"))
             encode_channel(channel, parts)
+        parts += encode_moves(record.moves)
     except struct.error as error:
         raise ValueError(f"a number of the chat record does not fit its field: {error}") from None
     return join_parts(parts)
@@ -77,6 +79,7 @@ def parse_chat_record(data: bytes | bytearray | memoryview) -> ChatRecord:
         if version >= _VERSION_WITH_COUNTERS:
             acked_0, acked_1, messages = reader.unpack(_COUNTERS)
         nodes_and_sides = [(_parse_node(reader), parse_channel(reader, version)) for _ in range(2)]
+        moves = parse_moves(reader, app_ids) if version >= CHAT_RECORD_VERSION else (None, None)
     except ProtocolError:
         raise KeystoreTamperedError("a record is not well formed: an id") from None
     reader.finish()
@@ -98,6 +101,7 @@ def parse_chat_record(data: bytes | bytearray | memoryview) -> ChatRecord:
         messages,
         created_at_s,
         last_active_at_s,
+        moves,
     )
 
 

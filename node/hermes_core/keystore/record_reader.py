@@ -59,9 +59,13 @@ class RecordReader:
         """32 secret bytes, in a buffer of their own."""
         return SecretBytes.copy_of(self._window(SECRET_BYTES))
 
+    @property
+    def at_end(self) -> bool:
+        return self._at == len(self._view)
+
     def finish(self) -> None:
         """Refuse trailing bytes."""
-        if self._at != len(self._view):
+        if not self.at_end:
             refuse_record("bytes after its end")
 
     def _window(self, length: int) -> memoryview:

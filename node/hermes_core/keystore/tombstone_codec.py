@@ -6,7 +6,7 @@ import struct
 from typing import Final
 
 from hermes_core.errors import KeystoreTamperedError, ProtocolError
-from hermes_core.ids import CHAT_ID_BYTES, ChatId, parse_app_id, parse_node_id
+from hermes_core.ids import APP_ID_CHARS, CHAT_ID_BYTES, AppId, ChatId, parse_app_id, parse_node_id
 from hermes_core.keystore.chat_record import Notice, Tombstone
 from hermes_core.protocol.messages import CloseReason
 
@@ -22,6 +22,7 @@ def encode_tombstone(tombstone: Tombstone) -> bytes:
     for notice in tombstone.notices:
         receiver = (notice.app_id or notice.node_id or "").encode("ascii")
         parts.append(_NOTICE.pack(_APP if notice.app_id else _NODE, notice.reason, len(receiver)) + receiver)
+    parts += [app_id.encode("ascii") for app_id in tombstone.app_ids or ()]
     return b"".join(parts)
 
 
@@ -38,11 +39,17 @@ def parse_tombstone(data: bytes | bytearray) -> Tombstone:
             receiver = bytes(data[offset : offset + length]).decode("ascii")
             offset += length
             notices.append(_build_notice(kind, receiver, CloseReason(reason)))
+        app_ids = _parse_apps(bytes(data[offset:]).decode("ascii"))
     except (struct.error, ValueError, ProtocolError):
         raise KeystoreTamperedError("a tombstone is not well formed") from None
-    if offset != len(data):
-        raise KeystoreTamperedError("a tombstone is not well formed")
-    return Tombstone(ChatId(chat_id), tuple(notices), created_at_s)
+    return Tombstone(ChatId(chat_id), tuple(notices), created_at_s, app_ids)
+
+
+def _parse_apps(text: str) -> tuple[AppId, AppId] | None:
+    """Both apps of the chat, or none: those that an older Hermes wrote end before them."""
+    if not text:
+        return None
+    return parse_app_id(text[:APP_ID_CHARS]), parse_app_id(text[APP_ID_CHARS:])
 
 
 def _build_notice(kind: int, receiver: str, reason: CloseReason) -> Notice:

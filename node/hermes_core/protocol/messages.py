@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId
 from hermes_core.ratchet.claim import EpochClaim
@@ -118,4 +119,54 @@ class ErrorNotice:
     retry_after_ms: int
 
 
-ChatMessage = Sealed | Offer | Answer | Confirm | Reject | Resume | PathState | Closed | ClosedAck | Delete | ErrorNotice
+@dataclass(frozen=True, slots=True)
+class MoveOffer:
+    """MoveChat, with the offer of the new leg, and MoveTieline, with that of a tieline to the other app's home. Of epoch 1."""
+
+    chat_id: ChatId
+    move: SignedMove
+    hop: KeyStatement
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAnswer:
+    """MoveAccepted: answers the hop of the move with this number. A `Confirm` of the hop alone follows."""
+
+    chat_id: ChatId
+    number: int
+    hop: KeyStatement
+    hop_confirm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The highest move of an app's side of the chat that the sender knows; its receiver verifies it."""
+
+    chat_id: ChatId
+    move: SignedMove
+
+
+@dataclass(frozen=True, slots=True)
+class MoveWanted:
+    """The chat's other app is looked for here, and nothing is known of it: move your side, or delete the chat."""
+
+    chat_id: ChatId
+
+
+ChatMessage = (
+    Sealed
+    | Offer
+    | Answer
+    | Confirm
+    | Reject
+    | Resume
+    | PathState
+    | Closed
+    | ClosedAck
+    | Delete
+    | ErrorNotice
+    | MoveOffer
+    | MoveAnswer
+    | Moved
+    | MoveWanted
+)

@@ -5,13 +5,16 @@ The wire layer builds a message from decoded fields and passes it to `validate_m
 
 from __future__ import annotations
 
-from typing import Final, TypeVar, assert_never
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar, assert_never
 
 from hermes_core.crypto import x25519
+from hermes_core.crypto.hashing import DIGEST_BYTES, HashId
 from hermes_core.crypto.mlkem import CIPHERTEXT_BYTES, ENCAPSULATION_KEY_BYTES
 from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.crypto.suites import MAX_SUITES as MAX_OFFERED_SUITES
 from hermes_core.errors import MAX_DETAIL_CHARS, ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import (
     CHAT_ID_BYTES,
@@ -22,19 +25,18 @@ from hermes_core.ids import (
     ChannelKind,
     parse_app_id,
     parse_node_id,
+    parse_node_party,
 )
 from hermes_core.protocol.messages import (
     Answer,
     ChatMessage,
-    Closed,
-    ClosedAck,
     CloseReason,
     Confirm,
-    Delete,
     ErrorNotice,
+    MoveAnswer,
+    Moved,
+    MoveOffer,
     Offer,
-    PathState,
-    Reject,
     Resume,
     Sealed,
 )
@@ -184,25 +186,46 @@ def validate_error(message: ErrorNotice) -> None:
     _require_range(message.retry_after_ms, 0, MAX_U32, "retry_after_ms")
 
 
+def validate_move(move: SignedMove) -> None:
+    _require_length(move.mover_key, PUBLIC_KEY_BYTES, "mover_key")
+    parse_app_id(move.peer)
+    parse_node_party(move.home)
+    _require_range(move.number, 1, MAX_ORDER, "number of a move")
+    _require_length(move.leg_hash, DIGEST_BYTES[HashId.SHA256], "leg_hash")
+    _require_length(move.signature, SIGNATURE_BYTES, "signature of a move")
+
+
+def validate_move_answer(message: MoveAnswer) -> None:
+    _require_range(message.number, 1, MAX_ORDER, "number of a move")
+    validate_answered(message.hop)
+    _require_range(message.hop.epoch, 1, 1, "epoch of a moved hop")
+    _require_hash(message.hop_confirm, "hop_confirm")
+
+
+def validate_move_offer(message: MoveOffer) -> None:
+    validate_move(message.move)
+    validate_offered(message.hop)
+    _require_range(message.hop.epoch, 1, 1, "epoch of a moved hop")
+
+
+_VALIDATORS: Final[Mapping[type[ChatMessage], Callable[[Any], None]]] = {
+    Sealed: validate_sealed,
+    ErrorNotice: validate_error,
+    Offer: validate_offer,
+    Answer: validate_answer,
+    Confirm: validate_confirm,
+    Resume: validate_resume,
+    MoveOffer: validate_move_offer,
+    MoveAnswer: validate_move_answer,
+    Moved: lambda message: validate_move(message.move),
+}
+
+
 def validate_message(message: ChatMessage) -> None:
     """Raise INVALID_FRAME unless every length and number of a chat message is within bounds."""
-    match message:
-        case Sealed():
-            validate_sealed(message)
-        case ErrorNotice():
-            validate_error(message)
-        case Offer():
-            validate_offer(message)
-        case Answer():
-            validate_answer(message)
-        case Confirm():
-            validate_confirm(message)
-        case Resume():
-            validate_resume(message)
-        case Reject() | PathState() | Closed() | ClosedAck() | Delete():
-            pass  # their only variable-length field is the chat id, checked below
-        case _:
-            assert_never(message)
+    validate = _VALIDATORS.get(type(message))  # of the others the only variable-length field is the chat id, checked below
+    if validate is not None:
+        validate(message)
     if not isinstance(message, Sealed) and message.chat_id is not None:  # an error may concern no chat
         _require_length(message.chat_id, CHAT_ID_BYTES, "chat_id")
 

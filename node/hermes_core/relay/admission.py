@@ -22,12 +22,15 @@ LOOKUP_REFILL_S: Final = 0.02
 STEP_BURST: Final = 1 << 17
 STEP_REFILL_S: Final = 1 / (1 << 16)
 """Positions that resumes may pass over: a chain is stepped for each, 2 µs. So it is a seventh of a core for one app at most."""
+MOVE_BURST: Final = 1000
+MOVE_REFILL_S: Final = 0.1
+"""Chats that an app may move here: all that it has come at once when its home is gone."""
 
 
 class AppThrottle:
-    """How often one app may open chats, ask for rekeys, look others up, and how far its resumes may move positions."""
+    """How often one app may open chats, move them here, rekey, look others up, and how far resumes may move positions."""
 
-    __slots__ = ("handshakes", "lookups", "rekeys", "steps")
+    __slots__ = ("handshakes", "lookups", "moves", "rekeys", "steps")
 
     def __init__(self, params: ChatParams, now: float) -> None:
         self.handshakes = TokenBucket(params.max_handshakes_per_app, params.handshake_refill_s, now)
@@ -35,6 +38,7 @@ class AppThrottle:
         self.rekeys = TokenBucket(params.rekey_burst * factor, params.rekey_refill_s / factor, now)
         self.lookups = TokenBucket(LOOKUP_BURST, LOOKUP_REFILL_S, now)
         self.steps = TokenBucket(STEP_BURST, STEP_REFILL_S, now)
+        self.moves = TokenBucket(MOVE_BURST, MOVE_REFILL_S, now)
 
 
 class Admission:
@@ -59,13 +63,20 @@ class Admission:
 
     def check_room(self, maker: Requester, target: AppId) -> None:
         """LIMIT_EXCEEDED when the node, or one of the apps, has as many chats as it may have, or as many offers that wait."""
-        params = self._params
-        if len(self._index) >= params.max_chats:
-            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "this node has as many chats as it may have")
         for app_id in (maker[1], target):
-            if self._index.count_of(app_neighbour(app_id)) >= params.max_chats_per_app:
-                raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "the app has as many chats as it may have")
+            self.check_place(app_id)
         self.offers.check(maker, target)
+
+    def check_place(self, app_id: AppId) -> None:
+        """LIMIT_EXCEEDED when the node, or the app, has as many chats as it may have."""
+        if len(self._index) >= self._params.max_chats:
+            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "this node has as many chats as it may have")
+        if self._index.count_of(app_neighbour(app_id)) >= self._params.max_chats_per_app:
+            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "the app has as many chats as it may have")
+
+    def charge_move(self, requester: Requester, now: float) -> None:
+        """HANDSHAKE_THROTTLED when the app has moved too many chats here of late."""
+        charge(self._throttle_of(requester, now).moves, now, ErrorCode.HANDSHAKE_THROTTLED)
 
     def charge_handshake(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has asked for too many chats of late."""

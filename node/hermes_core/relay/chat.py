@@ -17,11 +17,13 @@ from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.resume import STORES_DIFFER
 from hermes_core.relay.context import ChatContext
+from hermes_core.relay.events import MessageRefused
 from hermes_core.relay.handshake import Handshake
 from hermes_core.relay.hop import Hop
 from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
+from hermes_core.relay.moves import Moves
 from hermes_core.relay.neighbour import Link
 from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import ChatEnd, Standing
@@ -32,7 +34,7 @@ _CURE: Final = "the chat must be rekeyed or deleted"
 class Chat:
     """Hop 0 leads to the initiating app, hop 1 to the other."""
 
-    __slots__ = ("_context", "chat_id", "handshake", "hops", "lifetime", "row", "standing")
+    __slots__ = ("_context", "chat_id", "handshake", "hops", "lifetime", "moves", "row", "standing")
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Chat:
         self.standing = Standing(row, context.effects, app_keys, created_at)
         self.lifetime = Lifetime(context, self.hops, self.standing, created_at)
         self.handshake = Handshake(context, row, self.hops, self.standing, self.lifetime)
+        self.moves = Moves(context, row, self.hops, self.standing, self.lifetime, self.handshake)
 
     @property
     def state(self) -> ChatState:
@@ -81,6 +84,18 @@ class Chat:
         chat.handshake.begin(0, offer, now)
         return chat
 
+    @classmethod
+    def move_in(cls, context: ChatContext, row: Row, link: Link, offer: m.MoveOffer, now: float) -> Chat:
+        """Take in the chat of an app that moves here; ProtocolError when its move is no good, and nothing is left."""
+        move = offer.move
+        apps = (move.mover, move.peer)
+        channels = (context.build_unbound(row.chat_id, apps[0]), context.build_unbound(row.chat_id, apps[1]))
+        chat = cls(context, row, apps, channels, (move.mover_key, b""), now)
+        chat.standing.restore(ChatState.ACTIVE, 1)
+        chat.moves.receive_offer(link, offer, now)
+        chat.moves.seek(now)
+        return chat
+
     # its record
 
     @classmethod
@@ -101,6 +116,7 @@ class Chat:
             chat.lifetime.note_activity(now)
         for hop, acked in zip(chat.hops.pair, record.acked, strict=True):
             hop.restore(acked=acked, quarantined=record.state is ChatState.QUARANTINED)
+        chat.moves.restore(record.moves, now)
         return chat
 
     def build_record(self) -> ChatRecord:
@@ -119,6 +135,7 @@ class Chat:
             messages_in_epoch=self.lifetime.messages,
             created_at_s=int(standing.created_at),
             last_active_at_s=int(self.lifetime.last_active_on),
+            moves=self.moves.signed,
         )
 
     def refuse_offer(self) -> None:
@@ -186,10 +203,39 @@ class Chat:
         if not hop.state.ready and (hop.channel.epoch or self.state is ChatState.QUARANTINED):
             hop.claim(link.binding, now)
 
+    def take_move(self, link: Link, message: m.MoveOffer | m.Moved, now: float) -> None:
+        """An app's move, offered or told of; ProtocolError refuses it, and nothing changes."""
+        if self.state is ChatState.PENDING:
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+        if isinstance(message, m.MoveOffer):
+            self.moves.receive_offer(link, message, now)
+        else:
+            self.moves.receive_moved(message.move, now)
+
+    def answer_outdated(self, link: Link) -> None:
+        self.moves.answer_outdated(link)
+
+    def look_again(self, now: float) -> None:
+        self.moves.look_again(now)
+
+    def receive_move(self, link: Link, message: m.ChatMessage, now: float) -> None:
+        """One message about the hop that is being made; what is not authentic changes nothing, and is reported."""
+        try:
+            self.moves.receive(link, message, now)
+        except ProtocolError as error:
+            self._context.effects.report(MessageRefused(self.chat_id, ChannelKind.TIELINE, error.code, error.detail))
+            self._context.effects.charge_unproven(link.neighbour, error)
+
+    def _receive_late_answer(self, _index: int, _answer: m.MoveAnswer, _now: float) -> None:
+        """Of a hop that stands already, or that nobody waits for any more."""
+
     def _receive_resume(self, index: int, message: m.Resume, now: float) -> None:
         """A neighbour's claims: take up the common epoch, or say why not. A hop that is ready is left alone."""
         hop = self.hops[index]
         link = self._context.links[hop.neighbour]
+        if hop.unbound:  # whoever takes this for its home never got our answer, or is asked to move here
+            hop.refuse_frame(ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+            return
         if hop.state.ready:
             hop.note_told(up=False)  # it asks again: our answer was lost, and what we said of the path with it
         elif not self._resume_hop(index, message, link.binding, now):
@@ -260,11 +306,13 @@ class Chat:
         self.hops.quarantine()
         self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=informed)
 
-    def _receive_error(self, index: int, notice: m.ErrorNotice, _now: float) -> None:
-        """What another node refused. Only the loss of the chat over there has a consequence: it ends here as well."""
+    def _receive_error(self, index: int, notice: m.ErrorNotice, now: float) -> None:
+        """What another node refused. One that has lost the chat is a home that is gone: the app behind it moves its side."""
         if notice.code is ErrorCode.CHAT_NOT_FOUND:
-            pending = self.state is ChatState.PENDING
-            self.close(m.CloseReason.ROUTE_UNAVAILABLE if pending else m.CloseReason.RATCHET_FAILED, silent={index})
+            if self.state is ChatState.PENDING:
+                self.close(m.CloseReason.ROUTE_UNAVAILABLE, silent={index})
+            elif not self.moves.lose_home(index, now):
+                self.lose(index)
         elif notice.code is ErrorCode.ROLLBACK_DETECTED:
             self.hops[index].apply(HopInput.GIVE_UP_CLAIM)  # it waits for new keys; asking again is of no use
 
@@ -327,6 +375,7 @@ class Chat:
         """Whatever a chat that ended still holds goes."""
         self.handshake.end()
         self._context.admission.cures.leave(self.chat_id)
+        self.moves.wipe()
         self.hops.wipe()
 
     # its tables
@@ -341,11 +390,14 @@ class Chat:
         m.Closed: _receive_closed,
         m.Delete: _receive_delete,
         m.ErrorNotice: _receive_error,
+        m.MoveAnswer: _receive_late_answer,
     }
 
     _TIMERS: ClassVar[tuple[Timer[Chat], ...]] = (
         Timer("offer", lambda chat: chat.handshake.ends_at(), lambda chat, _: chat.handshake.fail(ErrorCode.TARGET_OFFLINE)),
         Timer("channels", lambda chat: chat.hops.channels_due_at(), lambda chat, now: chat.hops.wipe_what_is_due(now)),
+        Timer("move", lambda chat: chat.moves.ends_at(), lambda chat, now: chat.moves.give_up(now)),
+        Timer("search", lambda chat: chat.moves.seek_at, lambda chat, now: chat.moves.seek(now)),
         Timer("idle", lambda chat: chat.lifetime.idle_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("unconfirmed", lambda chat: chat.handshake.unconfirmed_at(), lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("grace", lambda chat: chat.lifetime.grace_ends_at(), lambda chat, now: chat.lifetime.end_grace(now)),

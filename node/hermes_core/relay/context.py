@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from hermes_core.crypto.mlkem import Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
-from hermes_core.ids import ChatId, Party
+from hermes_core.ids import AppId, ChannelKind, ChatId, Party, app_party
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.state import ChannelSnapshot
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.calendar import Calendar
+from hermes_core.relay.directory import Directory
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Link, Neighbour
 from hermes_core.relay.params import ChatParams
+from hermes_core.relay.rows import ChatIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class ChatContext:
     effects: Effects
     admission: Admission
     calendar: Calendar
+    directory: Directory
+    index: ChatIndex
 
     def build_channel(self, chat_id: ChatId, link: Link) -> Channel:
         """A channel towards a connected neighbour; it has no epoch yet."""
@@ -41,6 +45,20 @@ class ChatContext:
             local=self.party,
             peer=link.party,
             peer_public_key=link.public_key,
+            params=self.params.channel,
+            random=self.random,
+            kem=self.kem,
+        )
+
+    def build_unbound(self, chat_id: ChatId, app_id: AppId) -> Channel:
+        """Of a hop to an app whose home is not known, or whose leg is being made: it never has an epoch."""
+        return Channel(
+            kind=ChannelKind.LEG,
+            chat_id=chat_id,
+            identity=self.identity,
+            local=self.party,
+            peer=app_party(app_id),
+            peer_public_key=None,
             params=self.params.channel,
             random=self.random,
             kem=self.kem,

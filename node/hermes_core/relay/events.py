@@ -133,8 +133,18 @@ class BatchRefused:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChatMoved:
+    """A chat has another hop here: an app's leg, or the tieline to its new home. `arrived` False: it left for another node."""
+
+    chat_id: ChatId
+    kind: ChannelKind
+    arrived: bool
+
+
 ChatEvent = (
     ChatOpened
+    | ChatMoved
     | HandshakeFailed
     | ChannelRekeyed
     | SideResumed

@@ -45,6 +45,15 @@ class Hop:
         self.claimed_at = 0.0
 
     @property
+    def unbound(self) -> bool:
+        """It leads to an app whose home is not known, or whose leg is being made: nothing passes."""
+        return self.is_leg and self.channel.peer_public_key is None
+
+    def use(self, channels: tuple[Channel, Channel]) -> None:
+        """The other hop has another channel."""
+        self._channels = channels
+
+    @property
     def neighbour(self) -> Neighbour:
         return self._row.neighbours[self._index]
 

@@ -17,10 +17,11 @@ from hermes_core.relay.rows import Row
 class Hops:
     """Hop 0 leads to the initiating app, hop 1 to the other."""
 
-    __slots__ = ("_context", "chat_id", "pair")
+    __slots__ = ("_context", "_row", "chat_id", "pair")
 
     def __init__(self, context: ChatContext, row: Row, apps: tuple[AppId, AppId], channels: tuple[Channel, Channel]) -> None:
         self._context = context
+        self._row = row
         self.chat_id = row.chat_id
         self.pair = (Hop(apps[0], channels, 0, row, context.effects), Hop(apps[1], channels, 1, row, context.effects))
 
@@ -29,6 +30,17 @@ class Hops:
 
     def __iter__(self) -> Iterator[Hop]:
         return iter(self.pair)
+
+    def rebind(self, index: int, channel: Channel) -> Hop:
+        """Hop `index` has another channel, to where its row says; the former one's is wiped. How far its app is stays known."""
+        former, other = self.pair[index], self.pair[1 - index]
+        former.channel.wipe()
+        channels = (channel, other.channel) if index == 0 else (other.channel, channel)
+        hop = Hop(former.app_id, channels, index, self._row, self._context.effects)
+        hop.restore(acked=former.acked, quarantined=False)
+        other.use(channels)
+        self.pair = (hop, other) if index == 0 else (other, hop)
+        return hop
 
     @property
     def app_ids(self) -> tuple[AppId, AppId]:

@@ -21,6 +21,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.relay.admission import Admission
+from hermes_core.relay.arrivals import Arrivals
 from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.claim_queue import ClaimQueue
@@ -44,9 +45,9 @@ R = TypeVar("R")
 MAX_REMEMBERED_ENDS: Final = 65_536
 """Ended chats, in memory, whose first offer is not taken for a new chat; a hundred bytes each."""
 
-_FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume, m.ClosedAck})
+_FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume, m.ClosedAck, m.MoveOffer, m.Moved})
 _FROM_APP: Final = _FROM_BOTH | {m.Delete}
-_FROM_NODE: Final = _FROM_BOTH | {m.Closed, m.PathState, m.ErrorNotice}
+_FROM_NODE: Final = _FROM_BOTH | {m.Closed, m.PathState, m.ErrorNotice, m.MoveAnswer}
 
 
 class NodeChats:
@@ -65,13 +66,25 @@ class NodeChats:
         self._tombstones = Tombstones(params, self.effects, self._calendar)
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
         party = node_party(node_id, identity.public_key)
+        self._directory = Directory(node_id, self._links, self._index)
         self._context = ChatContext(
-            params, identity, party, random, kem, self._links, self.effects, self._admission, self._calendar
+            params,
+            identity,
+            party,
+            random,
+            kem,
+            self._links,
+            self.effects,
+            self._admission,
+            self._calendar,
+            self._directory,
+            self._index,
         )
+        self._arrivals = Arrivals(self._context, self._tombstones)
+        self._seeking: dict[ChatId, Row] = {}
         self._chats: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
         self._early: dict[ChatId, Row] = {}
-        self._directory = Directory(node_id, self._links, self._index)
         self._claims = ClaimQueue(params.resume_batch)
         self._gate = ResumeGate()
         self._dead_at: dict[Neighbour, float] = {}
@@ -130,7 +143,9 @@ class NodeChats:
         if neighbour.node_id is None:
             for row in rows:  # all down until it resumes them; one it no longer knows it deletes
                 self.effects.send(neighbour, m.PathState(row.chat_id, up=False), row.put_in)
+            self._look_again(now)
             return link
+        self._look_again(now)
         self._queue_claims(link, now)
         self._send_claims(now)
         return link
@@ -163,8 +178,14 @@ class NodeChats:
         if neighbour not in self._links:
             self._dead_at.setdefault(neighbour, now + self._params.churn_grace_s)
 
-    def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
+    def update_directory(self, locations: Mapping[AppId, NodeId], now: float) -> None:
         self._directory.update(locations)
+        self._look_again(now)
+
+    def _look_again(self, now: float) -> None:
+        """Who moved here, and looks for the other app's home, may find it now. When the timers fire, so many in one pass."""
+        for row in list(self._seeking.values()):
+            self._change(row, now, Chat.look_again, now)
 
     def look_up(self, requester: AppId, app_id: AppId, now: float) -> tuple[NodeId | None, bool]:
         """Where an app is at home, and whether it is there now: if not, where it was last. (None, False): nobody heard of it.
@@ -200,6 +221,8 @@ class NodeChats:
             self._receive_offer(source, message, now)
         elif isinstance(message, m.ClosedAck):
             self._tombstones.acknowledge(source, message.chat_id)
+        elif isinstance(message, m.MoveOffer | m.Moved):
+            self._receive_move(link, message, now)
         else:
             self._receive_for_chat(source, message, now)
 
@@ -226,6 +249,8 @@ class NodeChats:
 
     def _receive_for_chat(self, source: Neighbour, message: m.ChatMessage, now: float) -> None:
         chat_id = message.chat_id if not isinstance(message, m.Sealed) else None
+        if chat_id is not None and self._receive_for_move(self._links[source], message, chat_id, now):
+            return
         row, index = self._find_hop(source, chat_id)
         if row is not None and index is not None:
             if isinstance(message, m.Resume) and self._gate.is_shut:
@@ -235,20 +260,26 @@ class NodeChats:
                 self._claim(source, row.chat_id, now)  # its claims crossed ours, which still waited for their turn
             self._change(row, now, Chat.receive, index, message, now)
         elif chat_id is not None:
-            self._answer_unknown(source, message, chat_id)
+            self._answer_unknown(source, message, chat_id, now)
         if isinstance(message, m.Closed):  # in any case, so that the other node's tombstone may go
             self.effects.answer(source, m.ClosedAck(message.chat_id, message.reason))
 
-    def _answer_unknown(self, source: Neighbour, message: m.ChatMessage, chat_id: ChatId) -> None:
+    def _answer_unknown(self, source: Neighbour, message: m.ChatMessage, chat_id: ChatId, now: float) -> None:
         """A chat that is not here, or not this neighbour's."""
+        row, link = self._index.find(chat_id), self._links[source]
         match message:
+            case m.Resume() if row is not None and source.node_id is not None:
+                self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
+                self._change(row, now, Chat.answer_outdated, link)
+            case m.Delete() if self._arrivals.take_delete(source, chat_id):
+                pass
             case m.Resume():
                 self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
                 self._refuse_unknown(source, chat_id)
             case m.Delete() | m.PathState():
                 self._refuse_unknown(source, chat_id)
-            case m.Closed() | m.ErrorNotice():
-                pass  # over there as well as here
+            case m.Closed() | m.ErrorNotice() | m.MoveAnswer():
+                pass  # over there as well as here, or too late
             case _:
                 self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
 
@@ -259,6 +290,44 @@ class NodeChats:
             self.effects.answer(source, m.Closed(chat_id, notice.reason))
         else:
             self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+
+    # moves
+
+    def _receive_for_move(self, link: Link, message: m.ChatMessage, chat_id: ChatId, now: float) -> bool:
+        """Whether it is about a hop that is being made, whose neighbour is none of the chat's yet."""
+        chat = self._chats.get(chat_id)
+        if chat is None or not chat.moves.awaits(link, message):
+            return False
+        self._change(chat.row, now, Chat.receive_move, link, message, now)
+        if isinstance(message, m.Closed):
+            self.effects.answer(link.neighbour, m.ClosedAck(message.chat_id, message.reason))
+        return True
+
+    def _receive_move(self, link: Link, message: m.MoveOffer | m.Moved, now: float) -> None:
+        """An app moves here, a new home offers a move of its app, or somebody tells of one. Refusals change nothing."""
+        row = self._index.find(message.chat_id)
+        try:
+            if row is not None:
+                self._change(row, now, Chat.take_move, link, message, now)
+            elif isinstance(message, m.MoveOffer):
+                self._receive_arrival(link, message, now)
+        except ProtocolError as error:
+            self.effects.refuse_frame(link.neighbour, message.chat_id, error)
+            self.effects.charge_unproven(link.neighbour, error)
+
+    def _receive_arrival(self, link: Link, offer: m.MoveOffer, now: float) -> None:
+        """A move of a chat that is not here."""
+        end = self._arrivals.find_end(offer.chat_id, offer.move)
+        if end is not None:
+            self.effects.answer(link.neighbour, end)
+        elif link.neighbour.node_id is not None:
+            self._arrivals.look_for(link, offer, now)
+        else:
+            self._arrivals.admit(link, offer.move, now)
+            row = Row(offer.chat_id, (link.neighbour, app_neighbour(offer.move.peer)))
+            chat = Chat.move_in(self._context, row, link, offer, now)
+            self._add(chat)
+            self._touch(row)
 
     # offers
 
@@ -404,7 +473,9 @@ class NodeChats:
         if chat.standing.stored:
             self.effects.output.deletes.add(chat.chat_id)
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
-        self._tombstones.add(chat.chat_id, end.reason, receivers, now)
+        if end.reason is not None:
+            self._tombstones.add(chat.chat_id, chat.hops.app_ids, end.reason, receivers, now)
+        self._seeking.pop(chat.chat_id, None)
         self._ended.add(chat.chat_id, now)
 
     def _touch(self, row: Row) -> None:
@@ -450,6 +521,10 @@ class NodeChats:
             elif chat.early:
                 self._early[row.chat_id] = row
         self._index.schedule(row, chat.next_timer())
+        if chat.moves.seek_at is not None:
+            self._seeking[row.chat_id] = row
+        else:
+            self._seeking.pop(row.chat_id, None)
 
     def wipe(self) -> None:
         """Zero every key in memory, for a node that ends; what is stored stays, and nothing of this can be used any more."""

@@ -49,6 +49,12 @@ class Row:
         first, second = (names.setdefault(neighbour, neighbour) for neighbour in self.neighbours)
         self.neighbours = (first, second)
 
+    def rebind(self, index: int, neighbour: Neighbour) -> None:
+        """Hop `index` leads to another neighbour, which was told nothing yet. The index calls this."""
+        first, second = self.neighbours
+        self.neighbours = (neighbour, second) if index == 0 else (first, neighbour)
+        self.note_told(index, up=False)
+
     def touch(self) -> bool:
         """The chat is to be settled; True when it was not before."""
         fresh, self._touched = not self._touched, True
@@ -110,13 +116,26 @@ class ChatIndex:
 
     def add(self, row: Row) -> None:
         self._rows[row.chat_id] = row
+        self._remember(row)
+
+    def remove(self, row: Row) -> None:
+        del self._rows[row.chat_id]
+        self._forget(row)
+        self._deadlines.cancel(row.chat_id)
+
+    def rebind(self, row: Row, index: int, neighbour: Neighbour) -> None:
+        """Hop `index` of a chat leads to another neighbour from now on."""
+        self._forget(row)
+        row.rebind(index, neighbour)
+        self._remember(row)
+
+    def _remember(self, row: Row) -> None:
         row.share_names(self._names)
         for neighbour in row.neighbours:
             self._by_neighbour.setdefault(neighbour, {})[row.chat_id] = row
         self._spanning += row.spans_nodes
 
-    def remove(self, row: Row) -> None:
-        del self._rows[row.chat_id]
+    def _forget(self, row: Row) -> None:
         for neighbour in row.neighbours:
             rows = self._by_neighbour[neighbour]
             del rows[row.chat_id]
@@ -124,7 +143,6 @@ class ChatIndex:
                 del self._by_neighbour[neighbour]
                 self._names.pop(neighbour, None)
         self._spanning -= row.spans_nodes
-        self._deadlines.cancel(row.chat_id)
 
     # deadlines
 

@@ -15,9 +15,12 @@ from hermes_core.relay.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class ChatEnd:
-    """Why a chat ended, and the hops whose neighbours need not be told: they know, or never took part."""
+    """Why a chat ended, and the hops whose neighbours need not be told: they know, or never took part.
 
-    reason: CloseReason
+    Without a reason it did not end: it is at home elsewhere.
+    """
+
+    reason: CloseReason | None
     silent: frozenset[int]
 
 
@@ -73,6 +76,10 @@ class Standing:
         """The chat is over on this node."""
         self._effects.report(ChatErased(self._row.chat_id, reason, was_open=self.state is not ChatState.PENDING))
         self.ended = ChatEnd(reason, frozenset(silent))
+
+    def leave(self) -> None:
+        """The chat goes on elsewhere; nobody is told of an end."""
+        self.ended = ChatEnd(None, frozenset((0, 1)))
 
     def note_change(self) -> None:
         """The record has to be stored anew; what the chat sends from here on waits for that."""

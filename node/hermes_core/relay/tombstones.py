@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hermes_core.ids import ChatId
+from hermes_core.ids import AppId, ChatId
 from hermes_core.keystore.chat_record import Notice, Tombstone
 from hermes_core.protocol.messages import Closed, CloseReason
 from hermes_core.relay.calendar import Calendar
@@ -42,12 +42,14 @@ class Tombstones:
         if len(self._tombstones) > self._params.max_tombstones:
             self._drop(next(iter(self._tombstones.values())))
 
-    def add(self, chat_id: ChatId, reason: CloseReason, receivers: tuple[Neighbour, ...], now: float) -> None:
+    def add(
+        self, chat_id: ChatId, apps: tuple[AppId, AppId], reason: CloseReason, receivers: tuple[Neighbour, ...], now: float
+    ) -> None:
         """A chat ended: keep a notice for each receiver, and tell those who are there."""
         notices = tuple(Notice(receiver.app_id, receiver.node_id, reason) for receiver in receivers)
         if not notices:
             return
-        tombstone = Tombstone(chat_id, notices, int(max(0.0, self._calendar.date(now))))
+        tombstone = Tombstone(chat_id, notices, int(max(0.0, self._calendar.date(now))), apps)
         self.restore(tombstone)
         output = self._effects.output
         output.tombstone_puts[chat_id] = tombstone
@@ -63,6 +65,13 @@ class Tombstones:
                 if receiver_of(notice) == receiver:
                     return notice
         return None
+
+    def reason_of(self, chat_id: ChatId, apps: tuple[AppId, AppId]) -> CloseReason | None:
+        """How a chat of these apps ended, in whichever order; None as well for a chat of others."""
+        tombstone = self._tombstones.get(chat_id)
+        if tombstone is None or not tombstone.notices or tombstone.app_ids not in (apps, apps[::-1]):
+            return None
+        return tombstone.notices[0].reason
 
     def send_all(self, receiver: Neighbour) -> None:
         """A neighbour is back: send again what it has not acknowledged."""

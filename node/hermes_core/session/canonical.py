@@ -65,6 +65,9 @@ _CLAIM = _part(
     ("order", u64),
     ("tag", _data),
 )
+_MOVE = _part(
+    ("mover_key", _data), ("peer", _text), ("home", _text), ("number", u64), ("leg_hash", _data), ("signature", _data)
+)
 _DESCRIPTOR = _part(
     ("node_id", _text), ("node_key", _data), ("address", _text), ("incarnation", u64), ("version", _text), ("signature", _data)
 )
@@ -120,6 +123,10 @@ CONTROL: Final[dict[type, Layout]] = {
     HeldMark: Layout(15, (("mark", _data),)),
     OwnMark: Layout(16, (("mark", _data),)),
     Clock: Layout(17, (("unix_ms", u64),)),
+    m.MoveOffer: Layout(18, (("chat_id", _data), ("move", _MOVE), ("hop", _STATEMENT))),
+    m.MoveAnswer: Layout(19, (("chat_id", _data), ("number", u64), ("hop", _STATEMENT), ("hop_confirm", _data))),
+    m.Moved: Layout(20, (("chat_id", _data), ("move", _MOVE))),
+    m.MoveWanted: Layout(21, (("chat_id", _data),)),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
 

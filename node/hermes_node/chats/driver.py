@@ -143,7 +143,7 @@ class ChatDriver:
         self._post(lambda now: self._relay.sessions.node_dead(node_id, now))
 
     def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
-        self._post(lambda _: self._relay.chats.update_directory(locations))
+        self._post(lambda now: self._relay.chats.update_directory(locations, now))
 
     def drain(self, leave_after_ms: int) -> None:
         self._post(lambda now: self._relay.sessions.drain(leave_after_ms, now))

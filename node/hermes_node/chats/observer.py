@@ -16,6 +16,7 @@ from hermes_node.metrics.registry import NodeMetrics
 
 LoggedChatEvent = (
     events.ChatOpened
+    | events.ChatMoved
     | events.HandshakeFailed
     | events.ChannelRekeyed
     | events.SideResumed
@@ -27,6 +28,7 @@ LoggedChatEvent = (
 )
 _LEVELS: Final[dict[type[LoggedChatEvent], Level]] = {
     events.ChatOpened: Level.INFO,
+    events.ChatMoved: Level.INFO,
     events.HandshakeFailed: Level.INFO,
     events.ChannelRekeyed: Level.INFO,
     events.SideResumed: Level.DEBUG,
@@ -89,6 +91,10 @@ class ChatObserver:
     def _log_chat_event(self, event: LoggedChatEvent) -> None:
         if isinstance(event, events.ChatErased) and event.reason is CloseReason.EXPIRED:
             self.expired += 1
+        if isinstance(event, events.ChatMoved):
+            direction = "arrived" if event.arrived else "left"
+            self._log.info("chat_moved", direction=direction, channel=event.kind.name.lower(), chat=show_chat(event.chat_id))
+            return
         fields: dict[str, object] = {"kind": type(event).__name__, "chat": show_chat(event.chat_id)}
         for name in ("code", "reason", "epoch"):
             value = getattr(event, name, None)

@@ -29,6 +29,7 @@ EVENTS: Final[dict[str, str]] = {
     "app_too_slow": "An app did not read what waited for it and was cut off.",
     "app_invalid_batch": "An app sent a batch that is not valid.",
     "chat_event": "Something happened to a chat: `kind` says what.",
+    "chat_moved": "A chat has another home: an app or its peer's new home arrived here, or an app of ours left.",
     "chat_error": "A peer's message was refused with `code`.",
     "peer_joined": "A node that was not known, or was gone, is alive.",
     "peer_state": "A node is alive, suspect, dead or has left.",

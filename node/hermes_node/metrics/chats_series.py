@@ -18,6 +18,7 @@ from hermes_node.metrics.labels import (
     HandshakeRole,
     MessageDirection,
     MessageResult,
+    MoveDirection,
     NoticeResult,
     RatchetFailure,
     RekeyResult,
@@ -112,6 +113,12 @@ class ChatMetrics:
         self._resumes = CounterSeries(
             registry, "hermes_resumes_total", "Resumes of hop channels after a reconnect or restart.", {"result": ResumeResult}
         )
+        self._moves = CounterSeries(
+            registry,
+            "hermes_chat_moves_total",
+            "Chats that go on with another home; arrived: a hop was made anew here, left: the app is at home elsewhere.",
+            {"direction": MoveDirection, "channel": ChannelLabel},
+        )
         self._erasures = CounterSeries(
             registry, "hermes_chat_erasures_total", "Chats wiped from memory and keystore.", {"reason": CloseReason}
         )
@@ -167,6 +174,9 @@ class ChatMetrics:
 
     def count_resume(self, result: ResumeResult) -> None:
         self._resumes.count(result)
+
+    def count_move(self, direction: MoveDirection, channel: ChannelLabel) -> None:
+        self._moves.count(direction, channel)
 
     def count_erasure(self, reason: CloseReason) -> None:
         self._erasures.count(reason)

@@ -16,6 +16,7 @@ from hermes_node.metrics.labels import (
     ExpiryReason,
     HandshakeRole,
     MemberStateLabel,
+    MoveDirection,
     RekeyResult,
     RekeyTrigger,
     ResumeResult,
@@ -67,6 +68,8 @@ def record_chat_event(metrics: NodeMetrics, event: chat.ChatEvent) -> None:
             metrics.chats.count_skipped_positions(channel_of(kind), skipped)
         case chat.ResumeRefused(code=code):
             metrics.chats.count_resume(RESUME_REFUSALS.get(code, ResumeResult.REFUSED))
+        case chat.ChatMoved(kind=kind, arrived=arrived):
+            metrics.chats.count_move(MoveDirection.ARRIVED if arrived else MoveDirection.LEFT, channel_of(kind))
         case chat.ChatQuarantined():
             metrics.keystore.count_rollback(RollbackKind.PEER)
         case chat.ChatErased() | chat.NoticeDelivered():

@@ -107,6 +107,13 @@ class NoticeResult(StrEnum):
     DELIVERED = "delivered"
 
 
+class MoveDirection(StrEnum):
+    """ARRIVED: a hop of the chat was made anew here, for an app or for another one's new home; LEFT: its app went elsewhere."""
+
+    ARRIVED = "arrived"
+    LEFT = "left"
+
+
 class ExpiryReason(StrEnum):
     """IDLE: an open chat nobody used; HANDSHAKE: one that never was confirmed."""
 

@@ -216,6 +216,8 @@ class ClientFrame(_message.Message):
     FIND_APP_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     CHAT_CLOSED_ACK_FIELD_NUMBER: _builtins.int
+    MOVE_CHAT_FIELD_NUMBER: _builtins.int
+    CHAT_MOVED_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     """a leg frame: header and ciphertext, opaque to protobuf"""
@@ -245,6 +247,12 @@ class ClientFrame(_message.Message):
     def chat_closed_ack(self) -> _chat_pb2.ChatClosed:
         """the notice arrived: its tombstone may go"""
 
+    @_builtins.property
+    def move_chat(self) -> _chat_pb2.MoveOffer: ...
+    @_builtins.property
+    def chat_moved(self) -> _chat_pb2.ChatMoved:
+        """to a former home"""
+
     def __init__(
         self,
         *,
@@ -260,13 +268,15 @@ class ClientFrame(_message.Message):
         find_app: Global___FindApp | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         chat_closed_ack: _chat_pb2.ChatClosed | None = ...,
+        move_chat: _chat_pb2.MoveOffer | None = ...,
+        chat_moved: _chat_pb2.ChatMoved | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "move_chat", b"move_chat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "move_chat", b"move_chat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "connect", "start_chat", "accept_chat", "reject_chat", "chat_confirm", "rekey", "resume_chat", "delete_chat", "find_app", "heartbeat", "chat_closed_ack"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "connect", "start_chat", "accept_chat", "reject_chat", "chat_confirm", "rekey", "resume_chat", "delete_chat", "find_app", "heartbeat", "chat_closed_ack", "move_chat", "chat_moved"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -290,6 +300,9 @@ class ServerFrame(_message.Message):
     NODE_CHANGE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    MOVE_ACCEPTED_FIELD_NUMBER: _builtins.int
+    CHAT_MOVED_FIELD_NUMBER: _builtins.int
+    MOVE_WANTED_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     tag: _builtins.bytes
@@ -321,6 +334,12 @@ class ServerFrame(_message.Message):
     def heartbeat(self) -> _chat_pb2.Heartbeat: ...
     @_builtins.property
     def error(self) -> _errors_pb2.Error: ...
+    @_builtins.property
+    def move_accepted(self) -> _chat_pb2.MoveAnswer: ...
+    @_builtins.property
+    def chat_moved(self) -> _chat_pb2.ChatMoved: ...
+    @_builtins.property
+    def move_wanted(self) -> _chat_pb2.MoveWanted: ...
     def __init__(
         self,
         *,
@@ -338,13 +357,16 @@ class ServerFrame(_message.Message):
         node_change: Global___NodeChange | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         error: _errors_pb2.Error | None = ...,
+        move_accepted: _chat_pb2.MoveAnswer | None = ...,
+        chat_moved: _chat_pb2.ChatMoved | None = ...,
+        move_wanted: _chat_pb2.MoveWanted | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "move_accepted", b"move_accepted", "move_wanted", b"move_wanted", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "move_accepted", b"move_accepted", "move_wanted", b"move_wanted", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "challenge", "connected", "chat_offer", "chat_accepted", "chat_rejected", "chat_confirm", "resume_ack", "chat_closed", "path_state", "app_found", "node_change", "heartbeat", "error"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "challenge", "connected", "chat_offer", "chat_accepted", "chat_rejected", "chat_confirm", "resume_ack", "chat_closed", "path_state", "app_found", "node_change", "heartbeat", "error", "move_accepted", "chat_moved", "move_wanted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

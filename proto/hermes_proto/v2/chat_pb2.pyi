@@ -353,6 +353,155 @@ class DeleteChat(_message.Message):
 Global___DeleteChat: _TypeAlias = DeleteChat  # noqa: Y015
 
 @_typing.final
+class Move(_message.Message):
+    """An app's signed word that its side of a chat is at home on another node from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVER_KEY_FIELD_NUMBER: _builtins.int
+    PEER_APP_ID_FIELD_NUMBER: _builtins.int
+    HOME_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LEG_OFFER_HASH_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    mover_key: _builtins.bytes
+    """Ed25519 public key of the app that moves, 32 bytes"""
+    peer_app_id: _builtins.str
+    """the chat's other app"""
+    home: _builtins.str
+    """party of the new home: node, its id, the fingerprint of its key"""
+    number: _builtins.int
+    """counts the moves of this app in this chat from 1"""
+    leg_offer_hash: _builtins.bytes
+    """SHA-256 of the offer of the leg on the new home, 32 bytes"""
+    signature: _builtins.bytes
+    """Ed25519, 64 bytes"""
+    def __init__(
+        self,
+        *,
+        mover_key: _builtins.bytes = ...,
+        peer_app_id: _builtins.str = ...,
+        home: _builtins.str = ...,
+        number: _builtins.int = ...,
+        leg_offer_hash: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["home", b"home", "leg_offer_hash", b"leg_offer_hash", "mover_key", b"mover_key", "number", b"number", "peer_app_id", b"peer_app_id", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Move: _TypeAlias = Move  # noqa: Y015
+
+@_typing.final
+class MoveOffer(_message.Message):
+    """MoveChat, with the offer of the new leg; MoveTieline, with the offer of a tieline to the other app's home."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAT_ID_FIELD_NUMBER: _builtins.int
+    MOVE_FIELD_NUMBER: _builtins.int
+    HOP_FIELD_NUMBER: _builtins.int
+    chat_id: _builtins.bytes
+    @_builtins.property
+    def move(self) -> Global___Move: ...
+    @_builtins.property
+    def hop(self) -> Global___KeyStatement:
+        """of epoch 1"""
+
+    def __init__(
+        self,
+        *,
+        chat_id: _builtins.bytes = ...,
+        move: Global___Move | None = ...,
+        hop: Global___KeyStatement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hop", b"hop", "move", b"move"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "hop", b"hop", "move", b"move"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveOffer: _TypeAlias = MoveOffer  # noqa: Y015
+
+@_typing.final
+class MoveAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAT_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    HOP_FIELD_NUMBER: _builtins.int
+    HOP_CONFIRM_FIELD_NUMBER: _builtins.int
+    chat_id: _builtins.bytes
+    number: _builtins.int
+    """of the move whose hop is answered"""
+    hop_confirm: _builtins.bytes
+    @_builtins.property
+    def hop(self) -> Global___KeyStatement: ...
+    def __init__(
+        self,
+        *,
+        chat_id: _builtins.bytes = ...,
+        number: _builtins.int = ...,
+        hop: Global___KeyStatement | None = ...,
+        hop_confirm: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hop", b"hop"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "hop", b"hop", "hop_confirm", b"hop_confirm", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveAnswer: _TypeAlias = MoveAnswer  # noqa: Y015
+
+@_typing.final
+class ChatMoved(_message.Message):
+    """The highest move that is known: an older one counts no more, a former home has nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAT_ID_FIELD_NUMBER: _builtins.int
+    MOVE_FIELD_NUMBER: _builtins.int
+    chat_id: _builtins.bytes
+    @_builtins.property
+    def move(self) -> Global___Move: ...
+    def __init__(
+        self,
+        *,
+        chat_id: _builtins.bytes = ...,
+        move: Global___Move | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["move", b"move"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "move", b"move"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChatMoved: _TypeAlias = ChatMoved  # noqa: Y015
+
+@_typing.final
+class MoveWanted(_message.Message):
+    """The chat's other app is looked for here: move your side to this node, or delete the chat."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAT_ID_FIELD_NUMBER: _builtins.int
+    chat_id: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        chat_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveWanted: _TypeAlias = MoveWanted  # noqa: Y015
+
+@_typing.final
 class Heartbeat(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -371,6 +371,9 @@ class PeerFrame(_message.Message):
     PATH_STATE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    MOVE_TIELINE_FIELD_NUMBER: _builtins.int
+    MOVE_ACCEPTED_FIELD_NUMBER: _builtins.int
+    CHAT_MOVED_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     """a tieline frame"""
@@ -401,6 +404,12 @@ class PeerFrame(_message.Message):
     def heartbeat(self) -> _chat_pb2.Heartbeat: ...
     @_builtins.property
     def error(self) -> _errors_pb2.Error: ...
+    @_builtins.property
+    def move_tieline(self) -> _chat_pb2.MoveOffer: ...
+    @_builtins.property
+    def move_accepted(self) -> _chat_pb2.MoveAnswer: ...
+    @_builtins.property
+    def chat_moved(self) -> _chat_pb2.ChatMoved: ...
     def __init__(
         self,
         *,
@@ -417,13 +426,16 @@ class PeerFrame(_message.Message):
         path_state: _chat_pb2.PathState | None = ...,
         heartbeat: _chat_pb2.Heartbeat | None = ...,
         error: _errors_pb2.Error | None = ...,
+        move_tieline: _chat_pb2.MoveOffer | None = ...,
+        move_accepted: _chat_pb2.MoveAnswer | None = ...,
+        chat_moved: _chat_pb2.ChatMoved | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chat_closed", b"chat_closed", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_reject", b"chat_reject", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "path_state", b"path_state", "proof", b"proof", "resume_tieline", b"resume_tieline", "sealed", b"sealed", "setup_tieline", b"setup_tieline", "tieline_accept", b"tieline_accept"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chat_closed", b"chat_closed", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_reject", b"chat_reject", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "move_accepted", b"move_accepted", "move_tieline", b"move_tieline", "path_state", b"path_state", "proof", b"proof", "resume_tieline", b"resume_tieline", "sealed", b"sealed", "setup_tieline", b"setup_tieline", "tieline_accept", b"tieline_accept"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chat_closed", b"chat_closed", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_reject", b"chat_reject", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "path_state", b"path_state", "proof", b"proof", "resume_tieline", b"resume_tieline", "sealed", b"sealed", "setup_tieline", b"setup_tieline", "tag", b"tag", "tieline_accept", b"tieline_accept"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "chat_closed", b"chat_closed", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_reject", b"chat_reject", "error", b"error", "heartbeat", b"heartbeat", "hello", b"hello", "move_accepted", b"move_accepted", "move_tieline", b"move_tieline", "path_state", b"path_state", "proof", b"proof", "resume_tieline", b"resume_tieline", "sealed", b"sealed", "setup_tieline", b"setup_tieline", "tag", b"tag", "tieline_accept", b"tieline_accept"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "hello", "proof", "setup_tieline", "tieline_accept", "chat_reject", "chat_confirm", "resume_tieline", "chat_closed", "chat_closed_ack", "path_state", "heartbeat", "error"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "hello", "proof", "setup_tieline", "tieline_accept", "chat_reject", "chat_confirm", "resume_tieline", "chat_closed", "chat_closed_ack", "path_state", "heartbeat", "error", "move_tieline", "move_accepted", "chat_moved"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

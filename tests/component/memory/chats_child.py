@@ -82,7 +82,7 @@ class World:
         self.received: list[bytes] = []
         app_ids = [app.app_id for app in self.apps]
         for index in range(2):
-            self.nodes[index].update_directory({app_ids[1 - index]: self.node_ids[1 - index]})
+            self.nodes[index].update_directory({app_ids[1 - index]: self.node_ids[1 - index]}, 0.0)
             peer_key = self.node_identities[1 - index].public_key
             between = make_stream_keys(b"p" * 32, dialled=index == 0)
             self.nodes[index].connected(node_neighbour(self.node_ids[1 - index]), NODE_STREAM, peer_key, between, self.now)

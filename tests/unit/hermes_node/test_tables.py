@@ -137,6 +137,7 @@ CHAT_EVENTS: list[chat.ChatEvent] = [
     chat.ResumeRefused(CHAT, LEG, ErrorCode.RATCHET_DESYNC),
     chat.ChatQuarantined(CHAT),
     chat.RekeyRequired(CHAT),
+    chat.ChatMoved(CHAT, LEG, arrived=True),
     chat.ChatErased(CHAT, CloseReason.DELETED, was_open=True),
     chat.NoticeDelivered(CHAT, CloseReason.DELETED),
     chat.MessageRefused(CHAT, LEG, ErrorCode.INVALID_FRAME, "why"),
@@ -150,8 +151,9 @@ def test_each_event_of_a_chat_is_one_line(event: chat.ChatEvent) -> None:
     ChatObserver(log, NodeMetrics(version="test")).observe(ChatPass(NodeOutput(1, events=[event])))
     (line,) = stream.getvalue().splitlines()
     record = json.loads(line)
-    assert record["event"] == ("chat_error" if isinstance(event, chat.MessageRefused) else "chat_event")
-    assert record.get("kind", "MessageRefused") == type(event).__name__
+    names = {chat.MessageRefused: "chat_error", chat.ChatMoved: "chat_moved"}
+    assert record["event"] == names.get(type(event), "chat_event")
+    assert record.get("kind", type(event).__name__) == type(event).__name__
 
 
 def test_every_event_of_a_chat_is_covered() -> None:

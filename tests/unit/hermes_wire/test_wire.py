@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
-from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId, node_party
 from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
@@ -40,6 +41,10 @@ CLOSED = m.Closed(CHAT, m.CloseReason.EXPIRED)
 CLOSED_ACK = m.ClosedAck(CHAT, m.CloseReason.DELETED)
 ERROR = m.ErrorNotice(ErrorCode.BACKPRESSURE, ErrorScope.FRAME, CHAT, "window", 100)
 NO_CHAT_ERROR = m.ErrorNotice(ErrorCode.INVALID_FRAME, ErrorScope.FRAME, None, "", 0)
+MOVE = SignedMove(KEY, APP, node_party(NodeId("n-1"), KEY), 2**62, b"h" * 32, b"s" * 64)
+MOVE_OFFER = m.MoveOffer(CHAT, MOVE, FIRST)
+MOVE_ANSWER = m.MoveAnswer(CHAT, 1, FIRST, b"t" * 32)
+MOVED = m.Moved(CHAT, MOVE)
 HEARTBEAT = s.Heartbeat(2**63, reply=True)
 DESCRIPTOR = mesh.NodeDescriptor(NodeId("n-1"), KEY, "host:1", 3, "0.1", b"s" * 64)
 HELLO = mesh.Hello(DESCRIPTOR, b"c" * 32, b"e" * 32, b"\x01")
@@ -55,7 +60,7 @@ CLIENT: list[Any] = [
     RESUME,
     m.Delete(CHAT, failed=True),
 ]
-CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK]
+CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK, MOVE_OFFER, MOVED]
 SERVER: list[Any] = [
     SEALED,
     s.Challenge(NodeId("n"), KEY, b"c" * 32, b"e" * 32, b"\x02\x01"),
@@ -66,8 +71,9 @@ SERVER: list[Any] = [
 ]
 SERVER += [REJECT, CONFIRM, RESUME, CLOSED, m.PathState(CHAT, up=True), s.AppFound(APP, online=True, node_id=NodeId("n"))]
 SERVER += [s.AppFound(APP, online=False, node_id=None), s.NodeChange(5), HEARTBEAT, ERROR, NO_CHAT_ERROR]
+SERVER += [MOVE_ANSWER, MOVED, m.MoveWanted(CHAT)]
 PEER: list[Any] = [SEALED, HELLO, mesh.Proof(b"s" * 64), START, REKEY, ANSWER, REJECT, CONFIRM, RESUME, CLOSED, CLOSED_ACK]
-PEER += [m.PathState(CHAT, up=False), HEARTBEAT, ERROR]
+PEER += [m.PathState(CHAT, up=False), HEARTBEAT, ERROR, MOVE_OFFER, MOVE_ANSWER, MOVED]
 GOSSIP: list[Any] = [
     HELLO,
     mesh.Proof(b"s" * 64),

@@ -77,6 +77,14 @@ EXPECTED: list[tuple[chat.NodeEvent, set[str]]] = [
     (chat.ResumeRefused(CHAT, None, ErrorCode.ROLLBACK_DETECTED), {'hermes_resumes_total{result="rollback"}'}),
     (chat.ResumeRefused(CHAT, LEG, ErrorCode.AUTH_FAILED), {'hermes_resumes_total{result="refused"}'}),
     (chat.ChatQuarantined(CHAT), {'hermes_keystore_rollback_total{kind="peer"}'}),
+    (
+        chat.ChatMoved(CHAT, LEG, arrived=True),
+        {'hermes_chat_moves_total{channel="leg",direction="arrived"}'},
+    ),
+    (
+        chat.ChatMoved(CHAT, TIELINE, arrived=False),
+        {'hermes_chat_moves_total{channel="tieline",direction="left"}'},
+    ),
     (chat.ChatErased(CHAT, CloseReason.DELETED, was_open=True), {'hermes_chat_erasures_total{reason="DELETED"}'}),
     (
         chat.ChatErased(CHAT, CloseReason.EXPIRED, was_open=True),

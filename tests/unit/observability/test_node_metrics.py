@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "scope": {*labels.ChatScope, *labels.ThrottleScope},
     "channel": set(labels.ChannelLabel),
     "role": set(labels.HandshakeRole),
-    "direction": set(labels.MessageDirection),
+    "direction": {*labels.MessageDirection, *labels.MoveDirection},
     "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind},
     "doubt": set(ClockDoubt),
     "trigger": set(labels.RekeyTrigger),

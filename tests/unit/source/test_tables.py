@@ -15,7 +15,7 @@ from hermes_core.crypto import hashing
 from hermes_core.errors import ErrorScope, KeystoreError, KeystoreExistsError
 from hermes_core.ids import ChannelKind
 from hermes_core.keystore.witness_verdict import _SNAPSHOT_FINDINGS, ResumeVerdict, SnapshotMatch
-from hermes_core.protocol.messages import ChatMessage, ClosedAck, Offer, Sealed
+from hermes_core.protocol.messages import ChatMessage, ClosedAck, Moved, MoveOffer, MoveWanted, Offer, Sealed
 from hermes_core.protocol.session import Connect, SessionMessage
 from hermes_core.ratchet.header import MAX_FRAME_BYTES, MAX_PLAINTEXT_BYTES
 from hermes_core.relay import router
@@ -77,8 +77,8 @@ def test_every_message_can_be_sent_by_an_app_or_by_its_node() -> None:
 
 def test_a_node_takes_every_message_from_an_app_or_from_a_node() -> None:
     taken = router._FROM_APP | router._FROM_NODE
-    assert taken | {Sealed} == set(get_args(ChatMessage))
-    assert set(Chat._HANDLERS) | {ClosedAck} == taken
+    assert taken | {Sealed, MoveWanted} == set(get_args(ChatMessage))
+    assert set(Chat._HANDLERS) | {ClosedAck, MoveOffer, Moved} == taken
 
 
 def test_verdicts_and_scopes_have_the_numbers_of_the_protos() -> None:

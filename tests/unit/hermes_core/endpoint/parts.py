@@ -27,6 +27,8 @@ OWN_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"o" * 32)))
 OWN_PARTY = app_party(derive_app_id(OWN_KEY.public_key))
 HOME_KEYS = make_stream_keys(b"1" * 32, dialled=True)
 HOME = HomeStream(NodeId("node-0"), HOME_KEY.public_key, *HOME_KEYS, 0.0)
+OTHER_KEY = Identity.from_seed(SecretBytes.take(bytearray(b"t" * 32)))
+OTHER_HOME = HomeStream(NodeId("node-1"), OTHER_KEY.public_key, *make_stream_keys(b"2" * 32, dialled=True), 0.0)
 OWN_NONCE, PEER_NONCE = build_nonce(b"own    1"), build_nonce(b"peer   1")
 NOW = 1000.0
 

@@ -23,6 +23,7 @@ from hermes_core.protocol.messages import (
     Confirm,
     Delete,
     ErrorNotice,
+    MoveOffer,
     Offer,
     PathState,
     Reject,
@@ -36,6 +37,7 @@ from hermes_core.ratchet.padding import pad
 from tests.unit.hermes_core.endpoint.parts import (
     HOME,
     NOW,
+    OTHER_HOME,
     PEER_NONCE,
     FarEnds,
     Notebook,
@@ -51,7 +53,7 @@ def kinds(messages: list[ChatMessage]) -> list[type]:
 
 
 def test_every_message_is_taken_or_for_nodes_alone() -> None:
-    assert set(AppChat.TAKES) | {Delete, ClosedAck} == set(get_args(ChatMessage))
+    assert set(AppChat.TAKES) | {Delete, ClosedAck, MoveOffer} == set(get_args(ChatMessage))
     chat, effects, _ = make_open_chat()
     chat.receive(Delete(chat.chat_id), NOW)
     assert effects.events == [FrameRefused(chat.chat_id, ErrorCode.INVALID_FRAME)]
@@ -92,6 +94,19 @@ def _claim() -> tuple[AppChat, Notebook]:
     return chat, effects
 
 
+def _move() -> tuple[AppChat, Notebook]:
+    chat, effects, _ = make_open_chat()
+    chat.disconnected(NOW)
+    chat.move(OTHER_HOME, NOW)
+    return chat, effects
+
+
+def _be_refused() -> tuple[AppChat, Notebook]:
+    chat, effects = _move()
+    chat.receive(ErrorNotice(ErrorCode.HANDSHAKE_THROTTLED, ErrorScope.FRAME, chat.chat_id, "", 7500), NOW)
+    return chat, effects
+
+
 def _renew_keys() -> tuple[AppChat, Notebook]:
     chat, effects, far = make_open_chat()
     chat.rekey(NOW)
@@ -116,6 +131,8 @@ def _estrange() -> tuple[AppChat, Notebook]:
         ("send again", _send, 5.0, [Sealed]),
         ("no common epoch", _estrange, 600.0, [Delete]),
         ("claim again", _claim, 10.0, [Resume]),
+        ("move unanswered", _move, 30.0, [MoveOffer]),
+        ("move again", _be_refused, 7.5, [MoveOffer]),
         ("content keys", _renew_keys, 30.0, []),
         ("leg keys", _renew_keys, 30.0, []),
     ],
@@ -283,7 +300,7 @@ def test_an_acknowledgement_that_finds_no_way_follows_with_the_path() -> None:
 
 
 def test_what_is_owed_for_a_confirmation_lapses_without_a_way() -> None:
-    """The initiator repeats its confirmation when the path comes up: then it is owed anew."""
+    """The path that comes up is greeted, once; the initiator repeats its confirmation then, and it is owed anew."""
     chat, effects, far = make_offered_chat()
     chat.accept(NOW)
     confirm = far.complete(effects.sends.pop())
@@ -292,10 +309,10 @@ def test_what_is_owed_for_a_confirmation_lapses_without_a_way() -> None:
     chat.settle(NOW)
     chat.receive(PathState(chat.chat_id, up=True), NOW)
     chat.settle(NOW)
-    assert effects.sends == []
+    assert kinds(effects.sends) == [Sealed]
     chat.receive(confirm, NOW)
     chat.settle(NOW)
-    assert kinds(effects.sends) == [Sealed]
+    assert kinds(effects.sends) == [Sealed, Sealed]
 
 
 def test_an_acknowledgement_shows_that_our_confirmation_arrived() -> None:

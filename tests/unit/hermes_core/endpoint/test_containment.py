@@ -25,16 +25,17 @@ from hermes_core.protocol.messages import (
     CloseReason,
     Delete,
     ErrorNotice,
+    MoveOffer,
     Offer,
     PathState,
     Reject,
     Resume,
     Sealed,
 )
-from hermes_core.protocol.payload import parse_data_frame
+from hermes_core.protocol.payload import DATA, parse_data_frame, parse_kind_and_seq
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
-from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEYS, NOW, OWN_KEY, PEER_KEY, FarEnds
+from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEYS, NOW, OTHER_HOME, OWN_KEY, PEER_KEY, FarEnds
 
 PEER = derive_app_id(PEER_KEY.public_key)
 ROOMS = tuple(str(Path(containment.__file__).parents[1] / room) for room in ("endpoint", "ratchet"))
@@ -119,7 +120,8 @@ class Bench:
         assert ChatResumed(self.second) in self.events
         frames = [each.frame for each in self.sends if isinstance(each, Sealed)]
         payloads = [far.leg.open(frame, NOW, nonce=NEXT.send_nonce) for frame in frames]
-        content = far.end_to_end.open(parse_data_frame(payloads[-1]), NOW, aad_suffix=(1).to_bytes(8, "big"))
+        (data,) = (payload for payload in payloads if parse_kind_and_seq(payload)[0] == DATA)
+        content = far.end_to_end.open(parse_data_frame(data), NOW, aad_suffix=(1).to_bytes(8, "big"))
         assert content[4:19] == b"from the second"
         assert self.app.chats.keys() == {self.second}
 
@@ -209,6 +211,31 @@ def test_a_chat_that_a_defect_ended_is_wiped_and_its_node_told(monkeypatch: pyte
     with pytest.raises(ProtocolError) as raised:
         bench.app.send(bench.first, b"y", NOW)
     assert raised.value.code is ErrorCode.CHAT_NOT_FOUND
+
+
+@pytest.mark.parametrize("method", ["connected", "move"])
+def test_a_defect_in_a_chat_that_moves_ends_that_chat_and_the_other_moves(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    real = getattr(AppChat, method)
+
+    def fail(chat: AppChat, *args: Any) -> None:
+        real(chat, *args)
+        if chat.chat_id == bench.first:
+            raise DefectError
+
+    monkeypatch.setattr(AppChat, method, fail)
+    chat = bench.app.chats[bench.first]
+    bench.app.disconnected(NOW)
+    bench.app.connected(OTHER_HOME.node_id, OTHER_HOME.public_key, make_stream_keys(b"2" * 32, dialled=True), NOW)
+    bench.collect()
+    bench.sends.clear()
+    bench.app.move(NOW)
+    bench.collect()
+    assert [each.chat_id for each in bench.sends if isinstance(each, MoveOffer)][-1] == bench.second
+    assert [blamed for blamed, _ in bench.defects] == [bench.first]
+    assert chat.over
+    assert chat.moving.due is None, "the leg that was on its way is wiped with the chat"
+    assert bench.app.chats.keys() == {bench.second}
 
 
 def test_a_defect_in_a_wish_is_told_to_who_wished(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ from tests.unit.hermes_core.endpoint.parts import make_chat
 
 # Rows: states; columns: inputs in the order of HopInput. "." means nothing and changes nothing.
 EXPECTED = """
-             CLAIM    RESUME  RENEW  REACHED  PATH_UP  PATH_DOWN  ROLLBACK     LOSE
-NEW          .        .       READY  .        .        .          QUARANTINED  AWAY
-AWAY         CLAIMED  .       .      .        .        .          .            .
-CLAIMED      CLAIMED  READY   READY  .        .        .          QUARANTINED  AWAY
-READY        .        .       READY  OPEN     OPEN     .          QUARANTINED  AWAY
-OPEN         .        .       OPEN   OPEN     OPEN     READY      QUARANTINED  AWAY
-QUARANTINED  .        .       READY  .        .        .          QUARANTINED  AWAY
+             CLAIM    RESUME  RENEW  REACHED  PATH_UP  PATH_DOWN  ROLLBACK     LOSE  MOVE
+NEW          .        .       READY  .        .        .          QUARANTINED  AWAY  NEW
+AWAY         CLAIMED  .       .      .        .        .          .            .     NEW
+CLAIMED      CLAIMED  READY   READY  .        .        .          QUARANTINED  AWAY  NEW
+READY        .        .       READY  OPEN     OPEN     .          QUARANTINED  AWAY  NEW
+OPEN         .        .       OPEN   OPEN     OPEN     READY      QUARANTINED  AWAY  NEW
+QUARANTINED  .        .       READY  .        .        .          QUARANTINED  AWAY  NEW
 """
 WAY: dict[HopState, tuple[HopInput, ...]] = {
     HopState.NEW: (),

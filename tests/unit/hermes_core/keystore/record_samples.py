@@ -9,7 +9,18 @@ from typing import Any
 from hermes_core.crypto.hashing import DIGEST_BYTES
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.suites import Suite
-from hermes_core.ids import ChannelKind, ChatId, Party, Role, derive_app_id, derive_fingerprint, parse_node_id
+from hermes_core.handshake.move import SignedMove
+from hermes_core.ids import (
+    ChannelKind,
+    ChatId,
+    NodeId,
+    Party,
+    Role,
+    derive_app_id,
+    derive_fingerprint,
+    node_party,
+    parse_node_id,
+)
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot, Orders
 
@@ -31,7 +42,20 @@ def build_record(rng: random.Random, *, first_version: bool = False) -> ChatReco
         messages_in_epoch=0 if first_version else rng.randrange(2**63),
         created_at_s=rng.randrange(2**40),
         last_active_at_s=rng.randrange(2**40),
+        moves=(None, None) if first_version else build_moves(random.Random(keys[0]), keys),
     )
+
+
+def build_moves(rng: random.Random, keys: tuple[bytes, bytes]) -> tuple[SignedMove | None, SignedMove | None]:
+    """Of the apps with these keys; each of them, or none, has moved."""
+    apps = [derive_app_id(key) for key in keys]
+
+    def build(index: int) -> SignedMove | None:
+        home = node_party(NodeId(f"mesh-{rng.randrange(100)}"), rng.randbytes(32))
+        number, rest = rng.randrange(1, 2**62), (rng.randbytes(32), rng.randbytes(64))
+        return rng.choice((None, SignedMove(keys[index], apps[1 - index], home, number, *rest)))
+
+    return build(0), build(1)
 
 
 def build_channel(rng: random.Random, kind: ChannelKind, first_version: bool = False) -> ChannelSnapshot:

@@ -17,6 +17,7 @@ from hermes_core.keystore.channel_codec import MAX_SEEN_EPHEMERALS
 from hermes_core.keystore.chat_record import ChatRecord
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.keystore.tables import MAX_VALUE_BYTES
+from tests.reference import keystore_reference as reference
 from tests.unit.hermes_core.keystore.record_samples import build_epoch, build_record, reveal
 
 CHAT_AT = 1
@@ -26,13 +27,14 @@ KEY_LENGTH_AT = APPS_AT + 64
 
 
 def full_record(seed: int = 1) -> ChatRecord:
-    """A record with every optional part there, and the largest numbers its fields may hold where it says so."""
+    """A record with every optional part there but moves, and the largest numbers its fields may hold where it says so."""
     rng = random.Random(seed)
     record = build_record(rng)
     for side in record.sides:
         side.current, side.pending = build_epoch(rng), build_epoch(rng)
         side.seen_ephemerals = (rng.randbytes(16),)
-    return replace(record, side_nodes=(NodeId("mesh-0"), NodeId("n" * 63)), app_keys=(bytes(32), bytes(32)))
+    nodes = (NodeId("mesh-0"), NodeId("n" * 63))
+    return replace(record, side_nodes=nodes, app_keys=(bytes(32), bytes(32)), moves=(None, None))
 
 
 @settings(max_examples=200)
@@ -191,3 +193,36 @@ def test_a_side_node_of_64_characters_is_refused() -> None:
     record.side_nodes = (NodeId("n" * 64), None)
     with pytest.raises(KeystoreTamperedError):
         parse_chat_record(encode_chat_record(record))
+
+
+def test_moves_end_a_record_as_the_reference_has_them() -> None:
+    """A record whose apps never moved ends where it did before there were moves."""
+    seen = set()
+    for seed in range(40):
+        record = build_record(random.Random(seed))
+        parts = [
+            reference.encode_move(move.mover_key, move.home, move.number, move.leg_hash, move.signature)
+            for move in record.moves
+            if move is not None
+        ]
+        sides = sum(1 << index for index, move in enumerate(record.moves) if move is not None)
+        plain = encode_chat_record(replace(record, moves=(None, None)))
+        assert encode_chat_record(record) == plain + (bytes([sides]) if sides else b"") + b"".join(parts)
+        seen.add(sides)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_a_move_of_another_app_is_refused() -> None:
+    record = next(record for record in (build_record(random.Random(seed)) for seed in range(40)) if record.moves[0])
+    assert record.moves[0] is not None
+    other = replace(record.moves[0], mover_key=bytes(32))
+    with pytest.raises(KeystoreTamperedError, match="who moved"):
+        parse_chat_record(encode_chat_record(replace(record, moves=(other, None))))
+
+
+def test_an_older_version_has_no_moves() -> None:
+    record = next(record for record in (build_record(random.Random(seed)) for seed in range(40)) if any(record.moves))
+    data = encode_chat_record(record)
+    data[0] = 2
+    with pytest.raises(KeystoreTamperedError):
+        parse_chat_record(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hermes_core.errors import KeystoreTamperedError
@@ -42,3 +44,16 @@ def test_tombstones_come_back_as_they_were(tombstone: Tombstone) -> None:
         parse_tombstone(encoded + b"\0")
     with pytest.raises(KeystoreTamperedError):
         parse_tombstone(b"\2" + encoded[1:])
+
+
+@pytest.mark.parametrize("tombstone", TOMBSTONES)
+def test_both_apps_come_after_what_always_was(tombstone: Tombstone) -> None:
+    named = replace(tombstone, app_ids=(AppId("c" * 32), AppId("d" * 32)))
+    before, encoded = encode_tombstone(tombstone), encode_tombstone(named)
+    assert encoded == before + b"c" * 32 + b"d" * 32
+    assert parse_tombstone(encoded) == named
+    for cut in range(len(before) + 1, len(encoded)):
+        with pytest.raises(KeystoreTamperedError):
+            parse_tombstone(encoded[:cut])
+    with pytest.raises(KeystoreTamperedError):
+        parse_tombstone(encoded + b"e")

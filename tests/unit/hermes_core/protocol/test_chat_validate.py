@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
-from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId, Party
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.protocol import validate as v
@@ -18,6 +19,7 @@ from hermes_core.ratchet.claim import EpochClaim
 APP = AppId("a" * 32)
 CHAT = ChatId(bytes(16))
 STATEMENT = KeyStatement(1, 1, b"\x01", bytes(32), b"", bytes(64))
+MOVE = SignedMove(bytes(32), APP, Party("node:n-1:" + "a" * 32), 1, bytes(32), bytes(64))
 CLAIM = EpochClaim(1, 1, bytes(32), 0, 0, 0, 0, bytes(32))
 
 GOOD: list[Any] = [
@@ -40,6 +42,11 @@ GOOD: list[Any] = [
     m.Delete(CHAT),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "x" * 256, 2**32 - 1),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, CHAT, "", 0),
+    m.MoveOffer(CHAT, MOVE, STATEMENT),
+    m.MoveOffer(CHAT, dataclasses.replace(MOVE, number=2**62), dataclasses.replace(STATEMENT, suites=bytes(8))),
+    m.MoveAnswer(CHAT, 2**62, STATEMENT, bytes(64)),
+    m.Moved(CHAT, MOVE),
+    m.MoveWanted(CHAT),
 ]
 BAD_KEMS = (1, 1087, 1089, 1183, 1185)
 BAD: list[Any] = [
@@ -98,6 +105,33 @@ BAD: list[Any] = [
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, ChatId(b"1"), "", 0),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "x" * 257, 0),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "", 2**32),
+    *(
+        message
+        for change in (
+            {"mover_key": bytes(31)},
+            {"peer": "a" * 31},
+            {"home": "node:n"},
+            {"home": "app:" + "a" * 32},
+            {"home": "node:-n:" + "a" * 32},
+            {"home": f"node:{'n' * 64}:" + "a" * 32},
+            {"home": "node:n:" + "a" * 33},
+            {"home": "node:n:" + "a" * 32 + "\n"},
+            {"number": 0},
+            {"number": 2**62 + 1},
+            {"leg_hash": bytes(31)},
+            {"signature": bytes(65)},
+        )
+        for move in (dataclasses.replace(MOVE, **change),)
+        for message in (m.MoveOffer(CHAT, move, STATEMENT), m.Moved(CHAT, move))
+    ),
+    m.MoveOffer(CHAT, MOVE, dataclasses.replace(STATEMENT, epoch=2)),
+    m.MoveOffer(CHAT, MOVE, dataclasses.replace(STATEMENT, signature=b"")),
+    m.MoveAnswer(CHAT, 1, dataclasses.replace(STATEMENT, epoch=2), bytes(32)),
+    m.MoveAnswer(CHAT, 1, dataclasses.replace(STATEMENT, suites=bytes(2)), bytes(32)),
+    m.MoveAnswer(CHAT, 0, STATEMENT, bytes(32)),
+    m.MoveAnswer(CHAT, 2**62 + 1, STATEMENT, bytes(32)),
+    m.MoveAnswer(CHAT, 1, STATEMENT, bytes(31)),
+    m.MoveWanted(ChatId(b"")),
 ]
 GOOD_SESSION: list[Any] = [
     s.Challenge(NodeId("n" * 63), bytes(32), bytes(32), bytes(32), bytes(1)),

@@ -270,7 +270,7 @@ def test_tombstones_expire_and_are_bounded() -> None:
     world.pass_time(1001.0)
     assert not world.m.store.tombstones
     world.reconnect()
-    assert reasons(world)[1] == [CloseReason.RATCHET_FAILED] * 3, "the node no longer knows why"
+    assert reasons(world)[1] == [CloseReason.DELETED_BY_PEER] * 3, "the other app has no such chat"
 
 
 @pytest.mark.parametrize(

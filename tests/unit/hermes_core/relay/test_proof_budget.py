@@ -9,9 +9,10 @@ import pytest
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope
+from hermes_core.handshake.move import SignedMove, sign_move
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId
-from hermes_core.protocol.messages import Answer, Confirm, ErrorNotice, Offer, Reject, Resume
+from hermes_core.protocol.messages import Answer, Confirm, ErrorNotice, Moved, MoveOffer, Offer, Reject, Resume
 from hermes_core.protocol.session import Connected, Heartbeat
 from hermes_core.relay.output import StreamMessage
 from tests.model.honest import HonestWorld
@@ -99,8 +100,38 @@ def forged_claims(desk: BusyDesk) -> StreamMessage:
     return Resume(chat_id, claims)
 
 
+def signed_move(desk: BusyDesk, chat_id: ChatId) -> tuple[SignedMove, KeyStatement]:
+    """By app 0, to the node of the desk; the offer of the leg is forged."""
+    half = statement(1, order_now(desk))
+    home = desk.apps[0].chats[desk.chat(0, 1)].leg.peer
+    return sign_move(make_identity(bytes([1]) * 32), chat_id, desk.apps[1].app_id, home, 1, half), half
+
+
+def move_with_a_forged_leg(desk: BusyDesk) -> StreamMessage:
+    chat_id = desk.chat(0, 1)
+    return MoveOffer(chat_id, *signed_move(desk, chat_id))
+
+
+def arrival_with_a_forged_leg(desk: BusyDesk) -> StreamMessage:
+    """Of a chat that the node has never heard of."""
+    chat_id = ChatId(Identity.generate().public_key[:16])
+    return MoveOffer(chat_id, *signed_move(desk, chat_id))
+
+
+def forged_move(desk: BusyDesk) -> StreamMessage:
+    chat_id = desk.chat(0, 1)
+    move, half = signed_move(desk, chat_id)
+    return MoveOffer(chat_id, replace(move, signature=SIGNED_BY_ANOTHER), half)
+
+
+def forged_word_of_a_move(desk: BusyDesk) -> StreamMessage:
+    chat_id = desk.chat(0, 1)
+    return Moved(chat_id, replace(signed_move(desk, chat_id)[0], signature=SIGNED_BY_ANOTHER))
+
+
 FORGERIES: list[Callable[[BusyDesk], StreamMessage]] = [
     forged_first_offer, in_anothers_name, forged_rekey, forged_answer, answer_of_another_app, forged_confirm, forged_claims,
+    move_with_a_forged_leg, arrival_with_a_forged_leg, forged_move, forged_word_of_a_move,
 ]  # fmt: skip
 
 

@@ -299,12 +299,12 @@ def test_whoever_is_heard_is_kept(desk: Desk) -> None:
 
 def test_heartbeats_and_look_ups_are_answered(desk: Desk) -> None:
     desk.connect(1, APPS[0])
-    desk.relay.chats.update_directory({IDS[1]: NodeId("node-1")})
+    desk.relay.chats.update_directory({IDS[1]: NodeId("node-1")}, 0.0)
     assert desk.receive(1, Heartbeat(9, reply=False)) == [Heartbeat(9, reply=True)]
     assert desk.receive(1, FindApp(IDS[0])) == [AppFound(IDS[0], online=True, node_id=NODE)]
     assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=True, node_id=NodeId("node-1"))]
     assert desk.receive(1, FindApp(AppId(IDS[2]))) == [AppFound(IDS[2], online=False, node_id=None)]
-    desk.relay.chats.update_directory({})
+    desk.relay.chats.update_directory({}, 0.0)
     assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=False, node_id=NodeId("node-1"))], "away"
     desk.connect(2, APPS[2])
     desk.sessions.closed(2, desk.now)

@@ -1,0 +1,59 @@
+"""Moves of chats that this node does not hold: an app that comes to stay, a new home that looks for its app's peer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.handshake.move import SignedMove
+from hermes_core.ids import AppId, ChatId
+from hermes_core.protocol import messages as m
+from hermes_core.relay.context import ChatContext
+from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour
+from hermes_core.relay.tombstones import Tombstones
+
+MAX_WANTED: Final = 4096
+"""Chats whose app here was asked to move its side, or to say that it is over; of more the latest."""
+
+
+class Arrivals:
+    """The owner of who was asked for what."""
+
+    def __init__(self, context: ChatContext, tombstones: Tombstones) -> None:
+        self._context = context
+        self._tombstones = tombstones
+        self._wanted: OrderedDict[ChatId, tuple[AppId, Neighbour]] = OrderedDict()
+
+    def admit(self, link: Link, move: SignedMove, now: float) -> None:
+        """Before an app's chat is taken in: DRAINING, HANDSHAKE_THROTTLED, LIMIT_EXCEEDED."""
+        admission = self._context.admission
+        admission.check_open()
+        admission.charge_move((link.neighbour.node_id, move.mover), now)
+        admission.check_place(move.mover)
+
+    def find_end(self, chat_id: ChatId, move: SignedMove) -> m.Closed | None:
+        """How the chat ended here, for a move of it that comes too late."""
+        reason = self._tombstones.reason_of(chat_id, (move.mover, move.peer))
+        return None if reason is None else m.Closed(chat_id, reason)
+
+    def look_for(self, link: Link, offer: m.MoveOffer, now: float) -> None:
+        """A node looks for the other app of a chat that is not here: if the app is, it moves its side, or deletes the chat."""
+        effects, peer = self._context.effects, app_neighbour(offer.move.peer)
+        if peer in self._context.links:
+            self._context.admission.charge_lookup((link.neighbour.node_id, offer.move.mover), now)
+            self._wanted[offer.chat_id] = offer.move.peer, link.neighbour
+            self._wanted.move_to_end(offer.chat_id)
+            if len(self._wanted) > MAX_WANTED:
+                self._wanted.popitem(last=False)
+            effects.answer(peer, m.MoveWanted(offer.chat_id))
+        effects.refuse_frame(link.neighbour, offer.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+
+    def take_delete(self, source: Neighbour, chat_id: ChatId) -> bool:
+        """The app that was asked has no such chat: whoever looked for it hears that it is over."""
+        wanted = self._wanted.get(chat_id)
+        if wanted is None or wanted[0] != source.app_id:
+            return False
+        del self._wanted[chat_id]
+        self._context.effects.answer(wanted[1], m.Closed(chat_id, m.CloseReason.DELETED_BY_PEER))
+        return True

@@ -1,0 +1,315 @@
+"""Moves of a chat's apps as a node takes part in them: as an app's new home, as the other app's home, as a former home.
+
+A new home takes the app in at once and looks for the other app's home with the signed move, until that has answered. Whoever
+answers for a new hop keeps the old one until the new one is confirmed; an overtaken number is answered with the highest.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hermes_core.crypto.hashing import equal_tags
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.handshake.move import SignedMove, hash_leg_offer, verify_move
+from hermes_core.ids import Party
+from hermes_core.protocol import messages as m
+from hermes_core.relay.admission import charge
+from hermes_core.relay.candidate import Candidate
+from hermes_core.relay.context import ChatContext
+from hermes_core.relay.events import ChatMoved
+from hermes_core.relay.handshake import Handshake
+from hermes_core.relay.hop import Hop
+from hermes_core.relay.hops import Hops
+from hermes_core.relay.lifetime import Lifetime
+from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
+from hermes_core.relay.rows import Row
+from hermes_core.relay.standing import Standing
+from hermes_core.relay.token_bucket import TokenBucket
+
+MOVE_BURST: Final = 4
+MOVE_REFILL_S: Final = 30.0
+"""Moves of one chat that the other app's home takes part in: each is a handshake, and a hop that is made anew."""
+
+
+class Moves:
+    """The owner of the highest signed move of each app, of the hop that is being made, and of the search for the other home."""
+
+    __slots__ = (
+        "_asked",
+        "_bucket",
+        "_candidates",
+        "_context",
+        "_handshake",
+        "_hops",
+        "_lifetime",
+        "_row",
+        "_standing",
+        "seek_at",
+        "signed",
+    )
+
+    def __init__(
+        self, context: ChatContext, row: Row, hops: Hops, standing: Standing, lifetime: Lifetime, handshake: Handshake
+    ) -> None:
+        self._context = context
+        self._row = row
+        self._hops = hops
+        self._standing = standing
+        self._lifetime = lifetime
+        self._handshake = handshake
+        self._bucket: TokenBucket | None = None
+        self._asked: Party | None = None
+        self.signed: tuple[SignedMove | None, SignedMove | None] = (None, None)
+        self._candidates: dict[int, Candidate] = {}
+        self.seek_at: float | None = None
+        """When the other app's home is looked for again; None: nobody is looked for."""
+
+    def restore(self, signed: tuple[SignedMove | None, SignedMove | None], now: float) -> None:
+        """What the record says; a search that was not over goes on."""
+        self.signed = signed
+        self.look_again(now)
+
+    # an app moves
+
+    def receive_offer(self, link: Link, offer: m.MoveOffer, now: float) -> None:
+        """Answer for the hop of a move: our app's leg, or a tieline to its new home. ProtocolError, and nothing changes.
+
+        An outdated number is answered with the highest. The same move may be offered again: its answer was lost.
+        """
+        move, index = offer.move, self._find_mover(offer.move)
+        known = self.signed[index]
+        if known is not None and (move.number < known.number or (move.number == known.number and move != known)):
+            self._tell(link.neighbour, known)
+            return
+        self._check_home(link, offer)
+        if link.neighbour.node_id is not None and not self._hops[1 - index].is_leg:
+            raise ProtocolError(ErrorCode.CHAT_NOT_FOUND, "the other app is at home elsewhere")
+        if move != known:
+            if link.neighbour.node_id is not None:
+                self._charge(now)
+            verify_move(offer.chat_id, move, self._hops[index].app_id, self._hops[1 - index].app_id)
+        if self._stands_against(index, link):
+            self._note(index, move)
+            return
+        channel = self._context.build_channel(offer.chat_id, link)
+        answer = channel.prepare_answer(channel.verify_offer(offer.hop), now)
+        channel.adopt_answer(answer)
+        self._note(index, move)
+        self._begin(Candidate(index, link, channel, move, now, offered=False))
+        message = m.MoveAnswer(offer.chat_id, move.number, answer.answer, answer.tag)
+        self._context.effects.send(link.neighbour, message, self._row.put_in)
+
+    def _find_mover(self, move: SignedMove) -> int:
+        apps = self._hops.app_ids
+        for index in (0, 1):
+            if (move.mover, move.peer) == (apps[index], apps[1 - index]):
+                return index
+        raise ProtocolError(ErrorCode.AUTH_FAILED, "the move names other apps than the chat's")
+
+    def _check_home(self, link: Link, offer: m.MoveOffer) -> None:
+        """Whoever offers is who the move says: its new home, or, to that, the app itself with the leg that it signed."""
+        move = offer.move
+        if link.neighbour.node_id is not None:
+            if move.home != link.party:
+                raise ProtocolError(ErrorCode.AUTH_FAILED, "the move names another home than the node that offers it")
+            return
+        if move.home != self._context.party or link.public_key != move.mover_key:
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "the move names another home, or is another app's")
+        if not equal_tags(hash_leg_offer(offer.chat_id, move.mover, move.home, offer.hop), move.leg_hash):
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "the move is of another offer")
+
+    def _charge(self, now: float) -> None:
+        if self._bucket is None:
+            self._bucket = TokenBucket(MOVE_BURST, MOVE_REFILL_S, now)
+        charge(self._bucket, now, ErrorCode.HANDSHAKE_THROTTLED)
+
+    def _stands_against(self, index: int, link: Link) -> bool:
+        """Both apps moved, and their new homes offer each other a tieline: that of the node with the lower id stands."""
+        ours = self._candidates.get(index)
+        return ours is not None and ours.offered and ours.link is link and self._context.party < link.party
+
+    # what comes of it
+
+    def awaits(self, link: Link, message: m.ChatMessage) -> bool:
+        """Whether it is about a hop that is being made, and comes from there."""
+        if self._find(link, message) is not None:
+            return True
+        return isinstance(message, m.Closed) and self.seek_at is not None and self._asked == link.party
+
+    def _find(self, link: Link, message: m.ChatMessage) -> Candidate | None:
+        for ours in self._candidates.values():
+            if ours.link is link and _answers(ours, message):
+                return ours
+        return None
+
+    def receive(self, link: Link, message: m.ChatMessage, now: float) -> None:
+        """One message that `awaits` found. ProtocolError for what is not authentic, and nothing changes."""
+        ours = self._find(link, message)
+        if isinstance(message, m.Closed):  # the other app's home knows that the chat is over
+            seeker = self._seeker()
+            self._standing.end(message.reason, () if seeker is None else {1 - seeker})
+        elif ours is not None and isinstance(message, m.ErrorNotice):
+            self._drop(ours.index)
+            self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
+        elif ours is not None and isinstance(message, m.MoveAnswer):
+            ours.channel.adopt_epoch(ours.channel.prepare_epoch(message.hop, message.hop_confirm, now), now)
+            self._place(ours, now).confirm()
+        elif ours is not None and isinstance(message, m.Confirm):
+            ours.channel.check_confirm(message.hop_epoch, message.hop_confirm, now)
+            self._place(ours, now)
+
+    def _place(self, candidate: Candidate, now: float) -> Hop:
+        """The new hop takes the old one's place: its keys count as renewed, a rekey under way as one whose path was lost."""
+        index, neighbour = candidate.index, candidate.link.neighbour
+        former, move = self._row.neighbours[index], self.signed[index]
+        del self._candidates[index]
+        self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
+        hop, onward = self._bind(index, neighbour, candidate), self._hops[1 - index]
+        self._lifetime.note_activity(now)
+        self._handshake.enter_epoch(hop, now)
+        onward.tell_path(up=False)  # whatever was on its way over the old hop is sent again when the path is up
+        if hop.is_leg:
+            hop.send(m.PathState(self._row.chat_id, up=False))  # our app sees that its confirmation arrived
+        if former.node_id is not None and former != neighbour and move is not None:
+            self._tell(former, move)
+        self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=True))
+        self.look_again(now)
+        return hop
+
+    def _bind(self, index: int, neighbour: Neighbour, candidate: Candidate | None) -> Hop:
+        """From here on hop `index` leads to this neighbour; without a candidate to an app whose home is not known."""
+        app_id = self._hops[index].app_id
+        channel = self._context.build_unbound(self._row.chat_id, app_id) if candidate is None else candidate.channel
+        self._context.index.rebind(self._row, index, neighbour)
+        hop = self._hops.rebind(index, channel)
+        self._lifetime.forget_epoch(index)
+        self._standing.note_change()
+        return hop
+
+    # the other app's home
+
+    def _seeker(self) -> int | None:
+        """The hop of our app, whose move looks for the other one's home."""
+        for index in (0, 1):
+            move = self.signed[index]
+            if move is not None and move.home == self._context.party and self._hops[1 - index].unbound:
+                return index
+        return None
+
+    def look_again(self, now: float) -> None:
+        """Somebody may be where they were not."""
+        self.seek_at = None if self._seeker() is None else now
+
+    def seek(self, now: float) -> None:
+        """Offer our app's move to the node where the other app is; one that is here is asked to move its side."""
+        index = self._seeker()
+        self.seek_at = None
+        if index is None:
+            return
+        self.seek_at = now + self._context.params.resume_retry_s
+        asked = self._candidates.get(1 - index)
+        if asked is not None and self._context.links.get(asked.link.neighbour) is asked.link:
+            return
+        chat_id, move, peer = self._row.chat_id, self.signed[index], self._hops[1 - index].app_id
+        links = self._context.links
+        if app_neighbour(peer) in links:
+            self._context.effects.send(app_neighbour(peer), m.MoveWanted(chat_id), self._row.put_in)
+            return
+        node_id = self._context.directory.locate(peer)
+        link = None if node_id is None else links.get(node_neighbour(node_id))
+        if link is None or move is None:
+            return
+        channel = self._context.build_channel(chat_id, link)
+        statement = channel.start_offer(now)
+        self._begin(Candidate(1 - index, link, channel, move, now, offered=True))
+        self._asked = link.party
+        self._context.effects.send(link.neighbour, m.MoveOffer(chat_id, move, statement), self._row.put_in)
+
+    def lose_home(self, index: int, now: float) -> bool:
+        """The node behind this hop has no such chat. True: our app's move is offered to whoever has; False: others must act."""
+        move = self.signed[1 - index]
+        if self._hops[index].is_leg or move is None or move.home != self._context.party:
+            return False
+        self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
+        self._hops[1 - index].tell_path(up=False)
+        self._bind(index, app_neighbour(self._hops[index].app_id), None)
+        self.seek_at = now + self._context.params.resume_retry_s
+        return True
+
+    # former homes
+
+    def answer_outdated(self, link: Link) -> None:
+        """Somebody takes itself for a neighbour and is none: with what it was overtaken, or that its hop was never made."""
+        if any(move is not None and move.home == link.party for move in self.signed):
+            self._context.effects.refuse_frame(link.neighbour, self._row.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+            return
+        for move in self.signed:
+            if move is not None:
+                self._tell(link.neighbour, move)
+
+    def receive_moved(self, move: SignedMove, now: float) -> None:
+        """Word of a higher number, whoever brings it: an app of ours that is at home elsewhere takes its chat along.
+
+        ProtocolError for one that is not authentic.
+        """
+        index = self._find_mover(move)
+        known, hop = self.signed[index], self._hops[index]
+        if known is not None and move.number <= known.number:
+            return
+        verify_move(self._row.chat_id, move, hop.app_id, self._hops[1 - index].app_id)
+        self._note(index, move)
+        if not hop.is_leg:
+            return
+        self._tell(app_neighbour(hop.app_id), move)  # it may not know either: its store may be an older copy
+        if move.home != self._context.party:
+            self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=False))
+            self._standing.leave()
+        else:
+            self.look_again(now)
+
+    def _tell(self, receiver: Neighbour, move: SignedMove) -> None:
+        self._context.effects.answer(receiver, m.Moved(self._row.chat_id, move))
+
+    # its parts
+
+    def _note(self, index: int, move: SignedMove) -> None:
+        """Durable before anything that follows from it leaves."""
+        if self.signed[index] != move:
+            self.signed = (move, self.signed[1]) if index == 0 else (self.signed[0], move)
+            self._standing.note_change()
+
+    def _begin(self, candidate: Candidate) -> None:
+        self._drop(candidate.index)
+        self._candidates[candidate.index] = candidate
+
+    def _drop(self, index: int) -> None:
+        dropped = self._candidates.pop(index, None)
+        if dropped is not None:
+            dropped.channel.wipe()
+
+    def ends_at(self) -> float | None:
+        """When a hop that is being made is not waited for any longer."""
+        began = [candidate.since for candidate in self._candidates.values()]
+        return min(began) + self._context.params.handshake_timeout_s if began else None
+
+    def give_up(self, now: float) -> None:
+        """Hops that were not made in time came to nothing."""
+        for candidate in list(self._candidates.values()):
+            if candidate.since + self._context.params.handshake_timeout_s <= now:
+                self._drop(candidate.index)
+
+    def wipe(self) -> None:
+        for index in list(self._candidates):
+            self._drop(index)
+
+
+def _answers(ours: Candidate, message: m.ChatMessage) -> bool:
+    match message:
+        case m.MoveAnswer():
+            return ours.offered and message.number == ours.move.number
+        case m.Confirm():
+            return not ours.offered and not message.end_to_end_epoch
+        case m.ErrorNotice() | m.Closed():
+            return ours.offered
+        case _:
+            return False

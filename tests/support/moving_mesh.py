@@ -1,0 +1,259 @@
+"""Nodes and apps as machines under one clock, streams that deliver at once: nodes are lost for good, apps come up elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import deque
+from typing import Any
+
+from hermes_core.crypto.random import SYSTEM_RANDOM
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import AppEvent, ChatOffered, MessageReceived
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats
+from hermes_core.ids import ChatId, NodeId
+from hermes_core.keystore.chat_record import Tombstone
+from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
+from hermes_core.relay.events import NodeEvent
+from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
+from hermes_core.relay.params import ChatParams
+from hermes_core.relay.router import NodeChats
+from tests.support.cheap_kem import CheapKem
+from tests.support.sessions import make_stream_keys
+
+START_S = 1_700_000_000.0
+MAX_DELIVERIES = 10_000
+
+
+class MeshNode:
+    """A node and what it has committed."""
+
+    def __init__(self, name: str, params: ChatParams, now: float) -> None:
+        self.name = name
+        self.node_id = NodeId(name)
+        self.identity = Identity.from_seed(SecretBytes.take(bytearray(hashlib.sha256(name.encode()).digest())))
+        self.params = params
+        self.records: dict[ChatId, bytes] = {}
+        self.tombstones: dict[ChatId, Tombstone] = {}
+        self.events: list[NodeEvent] = []
+        self.alive = True
+        self.chats = self._start(now)
+
+    def _start(self, now: float) -> NodeChats:
+        chats = NodeChats(
+            identity=self.identity, node_id=self.node_id, params=self.params, random=SYSTEM_RANDOM, kem=CheapKem()
+        )
+        chats.restore(map(parse_chat_record, self.records.values()), self.tombstones.values(), now)
+        return chats
+
+    def restart(self, now: float) -> None:
+        self.alive, self.chats = True, self._start(now)
+
+
+class MeshApp:
+    """An app that takes every chat that is offered, and acknowledges every message."""
+
+    def __init__(self, name: str, params: AppParams) -> None:
+        self.name = name
+        self.identity = Identity.from_seed(SecretBytes.take(bytearray(hashlib.sha256(name.encode()).digest())))
+        self.chats = AppChats(identity=self.identity, params=params, random=SYSTEM_RANDOM, kem=CheapKem())
+        self.app_id = self.chats.app_id
+        self.events: list[AppEvent] = []
+
+    def contents(self) -> list[bytes]:
+        return [event.content for event in self.events if isinstance(event, MessageReceived)]
+
+
+class MovingMesh:
+    """`held`: (sender, type) of messages that are kept back, in `kept`."""
+
+    def __init__(self, nodes: int, *, params: ChatParams | None = None, app_params: AppParams | None = None) -> None:
+        self.now = START_S
+        self.params = params or ChatParams()
+        self.nodes = {f"node-{index}": MeshNode(f"node-{index}", self.params, self.now) for index in range(nodes)}
+        self.apps = {name: MeshApp(name, app_params or AppParams()) for name in ("alice", "bob")}
+        self.homes: dict[str, str] = {}
+        self.sinks: dict[int, tuple[str, str]] = {}
+        self.queue: deque[tuple[str, str, Any]] = deque()
+        self.seen: list[tuple[str, str, Any]] = []
+        self.lost: set[tuple[str, type]] = set()
+        """(sender, type) of messages that get lost, whoever they are for."""
+        self._numbers = itertools.count(1)
+        for left, right in itertools.combinations(self.nodes, 2):
+            self.link(left, right)
+
+    # streams
+
+    def _neighbour(self, name: str) -> Neighbour:
+        app = self.apps.get(name)
+        return node_neighbour(self.nodes[name].node_id) if app is None else app_neighbour(app.app_id)
+
+    def link(self, left: str, right: str) -> None:
+        """A stream between two nodes; what was under way on the former one is gone."""
+        binding = hashlib.sha256(f"{left} {right} {next(self._numbers)}".encode()).digest()
+        self.queue = deque(item for item in self.queue if {item[0], item[1]} != {left, right})
+        for dialled, (name, other) in enumerate(((right, left), (left, right))):
+            node, stream = self.nodes[name], next(self._numbers)
+            self.sinks[stream] = (name, other)
+            keys = make_stream_keys(binding, dialled=bool(dialled))
+            node.chats.connected(self._neighbour(other), stream, self.nodes[other].identity.public_key, keys, self.now)
+            self._collect_node(node)
+
+    def connect(self, app_name: str, node_name: str, *, move: bool = False) -> None:
+        """An app proves itself to a node; `move`: it takes its chats along."""
+        self.disconnect(app_name)
+        app, node, stream = self.apps[app_name], self.nodes[node_name], next(self._numbers)
+        binding = hashlib.sha256(f"{app_name} {node_name} {stream}".encode()).digest()
+        self.sinks[stream] = (node_name, app_name)
+        self.homes[app_name] = node_name
+        self.spread_directory()
+        keys = make_stream_keys(binding, dialled=False)
+        node.chats.connected(self._neighbour(app_name), stream, app.identity.public_key, keys, self.now)
+        self._collect_node(node)
+        app.chats.connected(node.node_id, node.identity.public_key, make_stream_keys(binding, dialled=True), self.now)
+        if move:
+            app.chats.move(self.now)
+        self._collect_app(app)
+
+    def disconnect(self, app_name: str) -> None:
+        home = self.homes.pop(app_name, None)
+        if home is None:
+            return
+        self._forget(app_name)
+        self.apps[app_name].chats.disconnected(self.now)
+        self._collect_app(self.apps[app_name])
+        if self.nodes[home].alive:
+            self.nodes[home].chats.disconnected(self._neighbour(app_name), self.now)
+            self._collect_node(self.nodes[home])
+        self.spread_directory()
+
+    def _forget(self, name: str) -> None:
+        self.queue = deque(item for item in self.queue if name not in item[:2])
+        self.sinks = {stream: ends for stream, ends in self.sinks.items() if name not in ends}
+
+    def kill(self, name: str) -> None:
+        """A node is gone; everybody notices."""
+        self.nodes[name].alive = False
+        for app_name in [app for app, home in self.homes.items() if home == name]:
+            self.disconnect(app_name)
+        self._forget(name)
+        for node in self._living():
+            node.chats.disconnected(self._neighbour(name), self.now)
+            self._collect_node(node)
+
+    def restart(self, name: str) -> None:
+        """It is back with what it had committed."""
+        self.nodes[name].restart(self.now)
+        for other in self._living():
+            if other.name != name:
+                self.link(*sorted((name, other.name)))
+        self.spread_directory()
+
+    def _living(self) -> list[MeshNode]:
+        return [node for node in self.nodes.values() if node.alive]
+
+    def spread_directory(self) -> None:
+        for node in self._living():
+            homes = {self.apps[app].app_id: NodeId(home) for app, home in self.homes.items() if home != node.name}
+            node.chats.update_directory(homes, self.now)
+            self._collect_node(node)
+
+    # what flows
+
+    def _collect_node(self, node: MeshNode) -> None:
+        output = node.chats.take_output()
+        for chat_id, record in output.puts.items():
+            node.records[chat_id] = bytes(encode_chat_record(record))
+            record.wipe()
+        for chat_id in output.deletes:
+            node.records.pop(chat_id, None)
+        for chat_id in output.tombstone_deletes:
+            node.tombstones.pop(chat_id, None)
+        node.tombstones.update(output.tombstone_puts)
+        node.events += output.events
+        for send in output.sends:
+            if send.stream in self.sinks:
+                self._put(*self.sinks[send.stream], send.message)
+
+    def _collect_app(self, app: MeshApp) -> None:
+        output = app.chats.take_output()
+        app.events += output.events
+        for event in output.events:
+            if isinstance(event, ChatOffered):
+                app.chats.accept(event.chat_id, self.now)
+            elif isinstance(event, MessageReceived):
+                app.chats.acknowledge(event.chat_id, event.seq, self.now)
+        if app.name in self.homes:
+            for message in output.sends:
+                self._put(app.name, self.homes[app.name], message)
+        if any(isinstance(event, ChatOffered | MessageReceived) for event in output.events):
+            self._collect_app(app)
+
+    def _put(self, sender: str, receiver: str, message: Any) -> None:
+        self.seen.append((sender, receiver, message))
+        if (sender, type(message)) not in self.lost:
+            self.queue.append((sender, receiver, message))
+
+    def settle(self) -> None:
+        """Deliver until nothing is under way and no timer is due."""
+        for _ in range(MAX_DELIVERIES):
+            if self.queue:
+                self.deliver()
+            elif not self._fire():
+                return
+        raise AssertionError("it never comes to rest")
+
+    def deliver(self) -> None:
+        sender, receiver, message = self.queue.popleft()
+        if receiver in self.apps:
+            self.apps[receiver].chats.receive(message, self.now)
+            self._collect_app(self.apps[receiver])
+        else:
+            self.nodes[receiver].chats.receive(self._neighbour(sender), message, self.now)
+            self._collect_node(self.nodes[receiver])
+
+    def _fire(self) -> bool:
+        fired = False
+        for node in self._living():
+            due = node.chats.next_timer()
+            if due is not None and due <= self.now:
+                node.chats.handle_timer(self.now)
+                self._collect_node(node)
+                fired = True
+        for app in self.apps.values():
+            due = app.chats.next_timer()
+            if due is not None and due <= self.now:
+                app.chats.handle_timer(self.now)
+                self._collect_app(app)
+                fired = True
+        return fired
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.settle()
+
+    # what the apps do
+
+    def start_chat(self) -> ChatId:
+        """Alice opens a chat with Bob, and both are there."""
+        alice, bob = self.apps["alice"], self.apps["bob"]
+        chat_id = alice.chats.start_chat(bob.app_id, self.now)
+        self._collect_app(alice)
+        self.settle()
+        return chat_id
+
+    def say(self, name: str, chat_id: ChatId, *contents: bytes) -> None:
+        for content in contents:
+            self.apps[name].chats.send(chat_id, content, self.now)
+            self._collect_app(self.apps[name])
+
+    def do(self, name: str, act: Any) -> None:
+        """Ask something of an app's machine."""
+        act(self.apps[name].chats)
+        self._collect_app(self.apps[name])
+
+    def messages(self, kind: type, sender: str | None = None) -> list[Any]:
+        """Everything of this type that was ever sent."""
+        return [message for by, _, message in self.seen if isinstance(message, kind) and sender in (None, by)]

@@ -1,0 +1,389 @@
+"""Moves: a chat goes on when its home is lost for good; nothing is lost, doubled or reordered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.events import ChatEnded, PathChanged
+from hermes_core.endpoint.hop import HopState
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.handshake.move import SignedMove
+from hermes_core.ids import AppId, ChatId
+from hermes_core.protocol import messages as m
+from hermes_core.relay.admission import Admission
+from hermes_core.relay.params import ChatParams
+from hermes_core.relay.rows import ChatIndex
+from tests.support.moving_mesh import MovingMesh
+
+
+def numbered(prefix: str, start: int, end: int) -> list[bytes]:
+    return [f"{prefix}{index}".encode() for index in range(start, end)]
+
+
+def open_chat(*homes: str, nodes: int = 4) -> tuple[MovingMesh, ChatId]:
+    """Alice and Bob at home there, with a chat and some messages each way."""
+    mesh = MovingMesh(nodes)
+    for name, home in zip(("alice", "bob"), homes, strict=True):
+        mesh.connect(name, home)
+    mesh.settle()
+    chat_id = mesh.start_chat()
+    mesh.say("alice", chat_id, *numbered("a", 0, 3))
+    mesh.say("bob", chat_id, *numbered("b", 0, 3))
+    mesh.settle()
+    return mesh, chat_id
+
+
+def check_flows(mesh: MovingMesh, chat_id: ChatId, until: int) -> None:
+    """Everything that was said so far came once and in order; more does, both ways."""
+    mesh.say("alice", chat_id, *numbered("a", until, until + 3))
+    mesh.say("bob", chat_id, *numbered("b", until, until + 3))
+    mesh.settle()
+    assert mesh.apps["bob"].contents() == numbered("a", 0, until + 3)
+    assert mesh.apps["alice"].contents() == numbered("b", 0, until + 3)
+    for app in mesh.apps.values():
+        assert app.chats.chats[chat_id].hop.state is HopState.OPEN
+
+
+def test_a_chat_goes_on_at_another_node_when_its_home_is_lost_for_good() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.settle()
+    mesh.say("alice", chat_id, *numbered("a", 3, 6))
+    mesh.say("bob", chat_id, *numbered("b", 3, 6))
+    mesh.settle()
+    assert mesh.apps["bob"].contents() == numbered("a", 0, 3)
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 6)
+    assert not any(isinstance(event, ChatEnded) for app in mesh.apps.values() for event in app.events)
+    assert mesh.apps["alice"].chats.chats[chat_id].leg.peer.startswith("node:node-2:")
+
+
+@pytest.mark.parametrize("homes", [("node-0", "node-1"), ("node-0", "node-0")], ids=["apart", "together"])
+@pytest.mark.parametrize("targets", [("node-2", "node-3"), ("node-3", "node-2"), ("node-2", "node-2")])
+def test_both_homes_are_lost_at_once(homes: tuple[str, str], targets: tuple[str, str]) -> None:
+    mesh, chat_id = open_chat(*homes)
+    for home in sorted(set(homes)):
+        mesh.kill(home)
+    mesh.say("alice", chat_id, *numbered("a", 3, 6))
+    mesh.connect("alice", targets[0], move=True)
+    mesh.settle()
+    mesh.say("bob", chat_id, *numbered("b", 3, 6))
+    mesh.connect("bob", targets[1], move=True)
+    mesh.settle()
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 6)
+
+
+@pytest.mark.parametrize("targets", [("node-2", "node-3"), ("node-3", "node-2")])
+def test_tielines_that_cross_are_settled_alike_on_both_sides(targets: tuple[str, str]) -> None:
+    """Each new home offers its tieline before it has read the other's."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.kill("node-1")
+    mesh.connect("alice", targets[0], move=True)
+    mesh.connect("bob", targets[1], move=True)
+    while mesh.queue:  # legs are answered, and nobody's timer has come
+        mesh.deliver()
+    assert not mesh.messages(m.MoveAnswer, "node-2")[1:]
+    mesh.settle()
+    assert {by for by, _, message in mesh.seen if isinstance(message, m.MoveOffer)} >= {"node-2", "node-3"}
+    check_flows(mesh, chat_id, 3)
+
+
+def test_an_app_moves_to_its_peers_home_and_no_tieline_is_left() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-1", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    assert mesh.nodes["node-1"].chats.live_tieline_chats() == 0
+
+
+def test_an_app_leaves_a_home_that_lives_and_that_hears_of_it() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    assert chat_id not in mesh.nodes["node-0"].records
+    assert mesh.nodes["node-0"].tombstones == {}
+
+
+def test_a_leg_is_renewed_at_the_same_node_when_that_lost_its_store() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.nodes["node-0"].records.clear()
+    mesh.restart("node-0")
+    mesh.settle()
+    assert any(isinstance(event, PathChanged) and not event.up for event in mesh.apps["bob"].events)
+    mesh.connect("alice", "node-0")
+    mesh.settle()
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 3)
+
+
+# what survives
+
+
+def test_a_new_home_keeps_the_move_and_looks_on_after_a_restart() -> None:
+    """The other app is away when the first one moves: nobody knows where it will be."""
+    mesh, chat_id = open_chat("node-0", "node-0")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.kill("node-2")
+    mesh.restart("node-2")
+    mesh.connect("alice", "node-2")
+    mesh.settle()
+    mesh.connect("bob", "node-3", move=True)
+    mesh.settle()
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_a_moved_chat_is_resumed_at_its_new_home_like_any_other() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    for name in ("node-2", "node-1"):
+        mesh.kill(name)
+        mesh.restart(name)
+        mesh.connect(*(("alice", name) if name == "node-2" else ("bob", name)))
+        mesh.settle()
+    check_flows(mesh, chat_id, 6)
+    assert mesh.apps["alice"].chats.chats[chat_id].moving.number == 1
+
+
+def test_a_peer_that_was_away_is_found_when_it_is_back_at_its_home() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.disconnect("bob")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.say("alice", chat_id, *numbered("a", 3, 6))
+    mesh.advance(100.0)
+    mesh.connect("bob", "node-1")
+    mesh.settle()
+    mesh.say("bob", chat_id, *numbered("b", 3, 6))
+    mesh.settle()
+    check_flows(mesh, chat_id, 6)
+
+
+def test_a_former_home_that_is_back_hears_of_the_move_and_lets_go() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.restart("node-0")
+    mesh.settle()
+    assert mesh.messages(m.Moved, "node-1")
+    assert chat_id not in mesh.nodes["node-0"].records
+    check_flows(mesh, chat_id, 3)
+
+
+def test_the_former_leg_is_taken_up_again_when_the_new_home_was_never_proven() -> None:
+    """Nothing of the other app has come over the new leg: the peer's home never heard of the move."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("node-2", m.MoveOffer))
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    chat = mesh.apps["alice"].chats.chats[chat_id]
+    assert chat.leg.peer.startswith("node:node-2:")
+    assert chat.moving.unproven
+    mesh.kill("node-2")
+    mesh.restart("node-0")
+    mesh.connect("alice", "node-0")
+    mesh.settle()
+    assert chat.leg.peer.startswith("node:node-0:")
+    check_flows(mesh, chat_id, 3)
+
+
+@pytest.mark.parametrize("dropped", [m.MoveAnswer, m.Confirm], ids=lambda kind: kind.__name__)
+def test_the_old_hop_stands_until_the_new_one_is_confirmed_and_what_was_lost_is_made_again(dropped: type) -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    lost = ("node-1", dropped) if dropped is m.MoveAnswer else ("node-2", dropped)
+    mesh.lost.add(lost)
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    chat = mesh.nodes["node-1"].chats._chats[chat_id]
+    assert chat.hops[0].neighbour.node_id == "node-0"
+    assert chat_id in mesh.nodes["node-0"].records
+    mesh.lost.clear()
+    mesh.link("node-1", "node-2")
+    mesh.settle()
+    mesh.advance(31.0)
+    mesh.advance(31.0)
+    check_flows(mesh, chat_id, 3)
+    assert mesh.apps["alice"].chats.chats[chat_id].moving.number == 1
+
+
+# numbers, and what is not authentic
+
+
+def last_offer(mesh: MovingMesh, sender: str) -> m.MoveOffer:
+    offer = mesh.messages(m.MoveOffer, sender)[-1]
+    assert isinstance(offer, m.MoveOffer)
+    return offer
+
+
+def test_a_move_that_was_overtaken_is_answered_with_the_highest_and_its_node_lets_go() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("node-2", m.MoveOffer))
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.connect("alice", "node-3", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    mesh.lost.clear()
+    assert chat_id in mesh.nodes["node-2"].records
+    mesh.link("node-1", "node-2")
+    mesh.advance(31.0)
+    mesh.advance(31.0)
+    assert chat_id not in mesh.nodes["node-2"].records
+    check_flows(mesh, chat_id, 6)
+
+
+def inject(mesh: MovingMesh, sender: str, receiver: str, message: m.ChatMessage) -> list[m.ChatMessage]:
+    """Hand a node a message of a neighbour; what it answers there."""
+    before = len(mesh.seen)
+    node = mesh.nodes[receiver]
+    node.chats.receive(mesh._neighbour(sender), message, mesh.now)
+    mesh._collect_node(node)
+    return [sent for by, to, sent in mesh.seen[before:] if (by, to) == (receiver, sender)]
+
+
+def refusals(answers: list[m.ChatMessage]) -> list[ErrorCode]:
+    assert all(isinstance(answer, m.ErrorNotice) for answer in answers), answers
+    return [answer.code for answer in answers if isinstance(answer, m.ErrorNotice)]
+
+
+CHANGES: dict[str, Callable[[SignedMove], SignedMove]] = {
+    "signature": lambda move: replace(move, signature=bytes(64)),
+    "number": lambda move: replace(move, number=move.number + 1),
+    "leg": lambda move: replace(move, leg_hash=bytes(32)),
+    "peer": lambda move: replace(move, peer=AppId("a" * 32)),
+    "mover": lambda move: replace(move, mover_key=Identity.generate().public_key),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_move_that_the_app_did_not_sign_so_moves_nothing(change: str) -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("node-2", m.MoveOffer))
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    offer = last_offer(mesh, "node-2")
+    records = dict(mesh.nodes["node-1"].records)
+    forged = replace(offer, move=CHANGES[change](offer.move))
+    assert refusals(inject(mesh, "node-2", "node-1", forged)) == [ErrorCode.AUTH_FAILED]
+    assert refusals(inject(mesh, "node-3", "node-1", offer)) == [ErrorCode.AUTH_FAILED], "of another home than it names"
+    assert mesh.nodes["node-1"].records == records
+    inject(mesh, "node-2", "node-1", m.Moved(chat_id, forged.move))
+    inject(mesh, "node-2", "node-0", m.Moved(chat_id, forged.move))
+    assert mesh.nodes["node-1"].records == records
+    assert chat_id in mesh.nodes["node-0"].records
+    assert isinstance(inject(mesh, "node-2", "node-1", offer)[0], m.MoveAnswer)
+
+
+def test_a_leg_must_be_the_one_that_the_move_names() -> None:
+    mesh, _ = open_chat("node-0", "node-1")
+    mesh.lost.add(("alice", m.MoveOffer))
+    mesh.connect("alice", "node-2", move=True)
+    offer = last_offer(mesh, "alice")
+    other = replace(offer.hop, order=offer.hop.order + 1)
+    assert refusals(inject(mesh, "alice", "node-2", replace(offer, hop=other))) == [ErrorCode.AUTH_FAILED]
+    assert refusals(inject(mesh, "node-1", "node-2", offer)) == [ErrorCode.CHAT_NOT_FOUND]
+    assert not mesh.nodes["node-2"].records
+    mesh.connect("alice", "node-3")
+    assert refusals(inject(mesh, "alice", "node-3", offer)) == [ErrorCode.AUTH_FAILED], "it names another home"
+
+
+# bounds
+
+
+def test_the_peers_home_takes_part_in_four_moves_at_once_and_one_more_in_thirty_seconds() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    for number in range(5):
+        mesh.connect("alice", f"node-{2 + number % 2}", move=True)
+        mesh.settle()
+    throttled = [error for error in mesh.messages(m.ErrorNotice, "node-1") if error.code is ErrorCode.HANDSHAKE_THROTTLED]
+    assert len(throttled) == 1
+    assert throttled[0].retry_after_ms == 30_000
+    assert mesh.apps["alice"].chats.chats[chat_id].hop.state is HopState.READY
+    mesh.advance(30.1)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_a_node_that_is_about_to_leave_takes_no_chats_in() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.nodes["node-2"].chats.drain(mesh.now)
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    assert [error.code for error in mesh.messages(m.ErrorNotice, "node-2")] == [ErrorCode.DRAINING]
+    mesh.connect("alice", "node-3", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+
+
+def test_an_app_may_move_a_thousand_chats_at_once() -> None:
+    index = ChatIndex()
+    admission = Admission(ChatParams(), index)
+    for _ in range(1000):
+        admission.charge_move((None, AppId("a" * 32)), 0.0)
+    with pytest.raises(ProtocolError) as refused:
+        admission.charge_move((None, AppId("a" * 32)), 0.0)
+    assert refused.value.code is ErrorCode.HANDSHAKE_THROTTLED
+    admission.charge_move((None, AppId("b" * 32)), 0.0)
+
+
+# the end
+
+
+def test_a_chat_that_ended_meanwhile_ends_for_who_moves_it() -> None:
+    """Its tombstone knows both apps, so the move gets its end; later the app that has no such chat is asked."""
+    for wait_s in (0.0, 31 * 24 * 3600.0):
+        mesh, chat_id = open_chat("node-0", "node-1")
+        mesh.kill("node-0")
+        mesh.do("bob", lambda chats, chat_id=chat_id, now=mesh.now: chats.delete(chat_id, now))
+        mesh.settle()
+        mesh.advance(wait_s)
+        assert bool(mesh.nodes["node-1"].tombstones) is (wait_s == 0)
+        mesh.connect("alice", "node-2", move=True)
+        mesh.settle()
+        ends = [event.reason for event in mesh.apps["alice"].events if isinstance(event, ChatEnded)]
+        assert ends == [m.CloseReason.DELETED_BY_PEER]
+        assert not mesh.nodes["node-2"].records
+
+
+def test_a_tombstone_says_nothing_to_the_move_of_another_app() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.disconnect("alice")
+    mesh.do("bob", lambda chats: chats.delete(chat_id, mesh.now))
+    mesh.settle()
+    tombstones = mesh.nodes["node-0"].chats._tombstones
+    apps = mesh.apps["alice"].app_id, mesh.apps["bob"].app_id
+    assert tombstones.reason_of(chat_id, apps) is tombstones.reason_of(chat_id, apps[::-1]) is m.CloseReason.DELETED_BY_PEER
+    assert tombstones.reason_of(chat_id, (apps[0], AppId("a" * 32))) is None
+
+
+def test_an_app_whose_own_store_is_an_older_copy_signs_the_next_number() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    for home in ("node-2", "node-3"):
+        mesh.connect("alice", home, move=True)
+        mesh.settle()
+    moving = mesh.apps["alice"].chats.chats[chat_id].moving
+    assert moving.number == 2
+    moving.number = 0
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.advance(10.0)
+    assert moving.number == 3
+    check_flows(mesh, chat_id, 3)
