@@ -35,6 +35,7 @@ from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered
 from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.session import AppFound
@@ -53,7 +54,8 @@ class HermesClient:
     """One app. Its chats live as long as the client: it keeps their keys in memory only.
 
     `addresses` are nodes of one mesh ("host:port"). The first node reached becomes home for the chats made there: while any of
-    them is alive the client goes back to that node, since only it can resume them.
+    them is alive the client goes back to that node. When it stays away for `params.home_patience_s`, the next node that can
+    be reached becomes home, and the chats move there.
 
     A call that waits has a time limit (`timeout_s`, in seconds; None: none) and undoes what it began when the time is over,
     when it fails, and when it is cancelled. Once the client is closed every call raises ClientClosedError; that is a
@@ -92,7 +94,8 @@ class HermesClient:
         if self._driver is not None or self._closing is not None:
             raise ClientClosedError("a client is opened once: make another one")
         self._driver = AppDriver(self._identity, self._params, self._host)
-        self._keeper = HomeKeeper(self._driver, self._book, self._identity, self._tls, self._backoff, self._host)
+        patience = HomePatience(self._params.home_patience_s, self._host.random)
+        self._keeper = HomeKeeper(self._driver, self._book, self._identity, self._tls, self._backoff, self._host, patience)
         self._runner = asyncio.create_task(self._keeper.run(), name="hermes-client")
         try:
             await self.wait_connected(self._connect_timeout_s)

@@ -74,6 +74,13 @@ class AppDriver:
         finally:
             self._absorb()
 
+    def move(self) -> None:
+        """Chats that are at home elsewhere come along to the node that is connected."""
+        try:
+            self._machine.move(self._loop.time())
+        finally:
+            self._absorb()
+
     def disconnect(self) -> None:
         """The session is gone; what was queued for it is void, the machine keeps what must be sent again."""
         self.connected = False

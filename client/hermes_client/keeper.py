@@ -17,6 +17,7 @@ from hermes_client.signal import Signal
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.kept_marks import KeptMarks
+from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import NodeId, Party
 from hermes_core.ratchet.replay import next_order
@@ -40,6 +41,7 @@ class HomeKeeper:
         tls: ClientTls | PlainText,
         backoff: Backoff,
         host: ClientHost,
+        patience: HomePatience,
     ) -> None:
         self._driver = driver
         self._book = book
@@ -47,6 +49,7 @@ class HomeKeeper:
         self._tls = tls
         self._backoff = backoff
         self._host = host
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._party: Party | None = None
         self._stamp = 0
@@ -125,12 +128,13 @@ class HomeKeeper:
     async def _serve_once(self) -> None:
         bound = bool(self._driver.live_chats())
         # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
-        address = self._book.choose(self.home if bound or self._driver.owes_delete else None)
+        patient = not self._patience.over(self._loop.time())
+        address = self._book.choose(self.home if patient and (bound or self._driver.owes_delete) else None)
         async with AsyncExitStack() as stack:
             session = await self._open(address, stack)
             node_id, party = session.challenge.node_id, session.party
             self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
-            if bound and self._party is not None and party != self._party:
+            if bound and patient and self._party is not None and party != self._party:
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
             try:
                 await session.connect(self._next_stamp(), self._marks)
@@ -143,8 +147,11 @@ class HomeKeeper:
             began_at = self._loop.time()
             self.changed.notify()
             try:
+                self._patience.regain()
+                self._driver.move()
                 await session.serve(self._leave)
             finally:
+                self._patience.lose(self._loop.time())
                 if self._loop.time() >= began_at + self._backoff.cap_s:
                     self._backoff.reset()
                 self.session = None

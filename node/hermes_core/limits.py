@@ -98,6 +98,10 @@ HandshakeTimeoutS = Annotated[
 ReadyTimeoutS = Annotated[
     float, bounds(120, 1, _HOUR_S, "s", "An accepted chat whose initiator never confirmed ends after this long.")
 ]
+HomePatienceS = Annotated[
+    float,
+    bounds(30, 0, _HOUR_S, "s", "How long an app waits for the home of its chats before it moves them; ±30 %, for each time."),
+]
 NoCommonEpochS = Annotated[
     float,
     bounds(600, 1, _DAY_S, "s", "A chat whose messages come in an epoch this app does not share ends after this long."),

@@ -28,3 +28,4 @@ class AppParams(Limited):
     retransmit_max_s: limits.RetransmitMaxS = default(limits.RetransmitMaxS)
     resume_retry_s: limits.ResumeRetryS = default(limits.ResumeRetryS)
     rekey_retry_s: limits.RekeyRetryS = default(limits.RekeyRetryS)
+    home_patience_s: limits.HomePatienceS = default(limits.HomePatienceS)

@@ -1,0 +1,64 @@
+"""The client library when a home does not come back: its chats go on at another node."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hermes_client import Chat, ClientTls, HermesClient
+from hermes_client.scenario.local_mesh import LocalMesh
+from hermes_core.endpoint.params import AppParams
+
+PATIENCE_S = 1.0
+
+pytestmark = pytest.mark.timeout(60)
+
+
+async def _accept(client: HermesClient) -> Chat:
+    async for offer in client.offers():
+        return await offer.accept()
+    raise AssertionError("the client was closed")
+
+
+async def _take(chat: Chat, count: int) -> list[bytes]:
+    contents: list[bytes] = []
+    async for message in chat:
+        contents.append(message.content)
+        if len(contents) == count:
+            break
+    return contents
+
+
+@pytest.mark.parametrize("second_home", [1, 0], ids=["one-home", "both-homes"])
+async def test_chats_move_after_the_patience_when_the_home_is_lost_with_its_volume(second_home: int) -> None:
+    params = AppParams(home_patience_s=PATIENCE_S)
+    async with LocalMesh(3) as mesh:
+        addresses, tls = [node.app for node in mesh.nodes], ClientTls(ca_file=mesh.ca_file)
+        order = addresses[second_home:] + addresses[:second_home]
+        async with (
+            HermesClient(addresses, tls=tls, params=params) as first,
+            HermesClient(order, tls=tls, params=params) as second,
+        ):
+            await first.wait_for_app(second.app_id)
+            accepting = asyncio.create_task(_accept(second))
+            here = await first.start_chat(second.app_id)
+            there = await accepting
+            await here.send(b"before")
+            assert await _take(there, 1) == [b"before"]
+            loop = asyncio.get_running_loop()
+            await mesh.kill(0)
+            mesh.nodes[0].keystore_path.unlink()
+            lost_at = loop.time()
+            for number in range(20):
+                await here.send(b"here %d" % number)
+                await there.send(b"there %d" % number)
+            await first.wait_connected(30)
+            assert loop.time() - lost_at >= 0.7 * PATIENCE_S - 0.2, "it did not wait for its home"
+            assert await _take(there, 20) == [b"here %d" % number for number in range(20)]
+            assert await _take(here, 20) == [b"there %d" % number for number in range(20)]
+            await here.send(b"after")
+            assert await _take(there, 1) == [b"after"]
+            assert first.home != "local-0"
+            await here.delete()
+            assert (await there.wait_ended()).name == "DELETED_BY_PEER"
