@@ -140,8 +140,7 @@ class Membership:
 
     def link_up(self, descriptor: NodeDescriptor, now: float) -> None:
         """A gossip stream with this peer stands and its proof was verified; raise AUTH_FAILED on an identity conflict."""
-        if not self._admit(descriptor, now):
-            raise ProtocolError(ErrorCode.AUTH_FAILED, "node id is in use with another identity key")
+        self._require_admitted(descriptor, now)
         member = self._members[descriptor.node_id]
         member.connected = True
         member.sent_directory_version = -1
@@ -160,12 +159,16 @@ class Membership:
             self._heard(member, now)
 
     def receive_update(self, sender: NodeId, update: MembershipUpdate, now: float) -> None:
-        """Hearsay introduces members; states and directory entries count only about the sender itself."""
+        """Hearsay introduces members; states and directory entries count only about the sender itself.
+
+        AUTH_FAILED when the sender bears the name of a live member with another key: nothing that it says is a sign of life of
+        that one, which could not be found dead otherwise while somebody with its name keeps knocking.
+        """
         for claim in update.members:
             if claim.descriptor.node_id == self._descriptor.node_id:
                 self._refute(claim)
             elif claim.descriptor.node_id == sender:
-                self._admit(claim.descriptor, now)
+                self._require_admitted(claim.descriptor, now)
                 if claim.state is MemberState.LEFT:
                     self._change(self._members[sender], MemberState.LEFT, now)
             elif claim.state in (MemberState.ALIVE, MemberState.SUSPECT):
@@ -217,6 +220,10 @@ class Membership:
         except ProtocolError:
             # The sender is not to blame for a descriptor it relays; a forged one is simply not believed.
             return
+
+    def _require_admitted(self, descriptor: NodeDescriptor, now: float) -> None:
+        if not self._admit(descriptor, now):
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "node id is in use with another identity key")
 
     def _admit(self, descriptor: NodeDescriptor, now: float) -> bool:
         """Store a verified descriptor; False when the name belongs to a live member with another key."""

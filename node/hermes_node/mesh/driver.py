@@ -307,6 +307,8 @@ class MeshDriver:
             return
         try:
             node_id, welcome = await self._dialer.join(target.address, target.server_name)
+            if welcome is not None:
+                self.receive_update(node_id, welcome)
         except _DIAL_FAILURES as error:
             self._metrics.mesh.count_join(OperationResult.FAILURE)
             if self._outcomes.missed(target.address):
@@ -315,7 +317,6 @@ class MeshDriver:
         self._outcomes.met(target.address, node_id)
         if welcome is not None:
             self._metrics.mesh.count_join(OperationResult.SUCCESS)
-            self.receive_update(node_id, welcome)
 
     def _report(self) -> None:
         state = self.join_state

@@ -152,6 +152,23 @@ def test_another_key_under_a_live_name_is_refused_and_reported() -> None:
     assert a.mesh.members[b.id].descriptor == thief.descriptor
 
 
+def test_who_knocks_under_a_dead_node_s_name_does_not_keep_it_alive() -> None:
+    """A node that lost its volume has another key; it is taken in when the old one has been silent for long enough."""
+    a, b, again = Node("a"), Node("b"), Node("b")
+    link(a, b, 0)
+    a.mesh.link_down(b.id)
+    for now in range(1, 20):
+        a.mesh.handle_timer(now)
+        if a.mesh.members[b.id].state is MemberState.DEAD:
+            break
+        with pytest.raises(ProtocolError) as caught:
+            a.mesh.receive_update(b.id, MembershipUpdate((claim(again.descriptor),), ()), now)
+        assert caught.value.code is ErrorCode.AUTH_FAILED
+    assert a.mesh.members[b.id].state is MemberState.DEAD
+    a.mesh.receive_update(b.id, MembershipUpdate((claim(again.descriptor),), ()), 20)
+    assert a.mesh.members[b.id].descriptor == again.descriptor
+
+
 def test_forged_descriptor_is_not_introduced_and_members_are_bounded() -> None:
     a, b = Node("a"), Node("b")
     link(a, b, 0)
