@@ -38,6 +38,8 @@ def parse_tombstone(data: bytes | bytearray) -> Tombstone:
             offset += _NOTICE.size
             receiver = bytes(data[offset : offset + length]).decode("ascii")
             offset += length
+            if offset > len(data):
+                raise KeystoreTamperedError("a tombstone is not well formed")
             notices.append(_build_notice(kind, receiver, CloseReason(reason)))
         app_ids = _parse_apps(bytes(data[offset:]).decode("ascii"))
     except (struct.error, ValueError, ProtocolError):
