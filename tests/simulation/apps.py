@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.simulation.schedule import AppPlan, ChatPlan, Operation
 
 HANDSHAKE_TIMEOUT_S: Final = 60.0
+HOME_PATIENCE_S: Final = 8.0
+"""So that every app whose home is lost last has moved, and looked for its peers, before the world comes to rest."""
 
 SLOW_S: Final = (0.0, 0.0, 0.0, 0.25)
 """How long an app works on a message before it takes the next one."""
@@ -114,6 +116,7 @@ class App:
             params=AppParams(
                 leg=ChannelParams(window=self._window),
                 end_to_end=ChannelParams(window=self._window),
+                home_patience_s=HOME_PATIENCE_S,
             ),
             backoff=Backoff(random=self._draws.of("backoff", f"{self.name}#{self.starts}")),
             connect_timeout_s=600.0,

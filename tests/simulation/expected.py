@@ -35,17 +35,13 @@ class Expected:
         return not self.faults or any(it.kind in self.faults and it.target.startswith(self.target) for it in before)
 
 
-ENDS: Final = "what ends says why"
-TOLD: Final = r"chat \d+: app-\d+ was told "
 AWAY: Final = (
     *("kill", "kill_in_the_act", "crash_loop", "cut_power", "drain", "mass_restart", "set_clock", "wrong_clock"),
     "wrong_clock_alone",
-    *("lose_volume", "cut", "split", "fill_disk", "break_disk", "hang_disk"),
+    *("lose_volume", "lose_node", "cut", "split", "fill_disk", "break_disk", "hang_disk"),
 )
 
 EXPECTED: Final[tuple[Expected, ...]] = (
-    # A chat that began after the old volume was made is not on it, and its record is lost: until chats can move they end.
-    Expected(ENDS, TOLD + "RATCHET_FAILED", ROLLBACKS, "issue 11", "chats-end-with-a-rollback.json"),
     # A chat that ended comes back with an old volume; its apps do not know it any more and are at home elsewhere by then.
     Expected(
         "nothing remains of what ended",
@@ -61,22 +57,6 @@ EXPECTED: Final[tuple[Expected, ...]] = (
         AWAY,
         "issue 11",
         "a-delete-meets-a-home-that-is-away.json",
-    ),
-    Expected(
-        "nothing remains of what ended",
-        r"chat \d+ has ended, and app-\d+ was not told",
-        ("pause",),
-        "issue 11",
-        "a-delete-meets-a-home-that-stands-still.json",
-        target="hermes-",
-    ),
-    # A node that lost its volume has another key and no say in the chats at home there: until they can move they are down.
-    Expected(
-        "the path is up, and everything arrives, once all is healed",
-        r"chat \d+: (the path of app-\d+ is down|app-\d+ sent \d+, \d+ arrived|\d+ are not acknowledged)",
-        ("lose_volume", "cut_log"),  # a log may be cut before the identity that was committed first
-        "issue 11",
-        "chats-are-down-with-a-lost-volume.json",
     ),
 )
 

@@ -23,6 +23,7 @@ APART: Final = {
     "cut_log": 0.06,
     "wrong_clock": 0.06,
     "wrong_clock_alone": 0.06,
+    "lose_node": 0.1,
 }
 """The share of worlds with one of these, each drawn apart from all others, which stay what they were before there was this."""
 

@@ -250,6 +250,17 @@ def lose_volume(world: World, it: Fault) -> bool:
     return True
 
 
+@fault
+def lose_node(world: World, it: Fault) -> bool:
+    """The node is gone for good, with its volume: until all is healed, and another one has its name, its apps are elsewhere."""
+    machine = world.machine(it.target)
+    if not machine.running:
+        return False
+    machine.kill()
+    machine.volume.lose()
+    return True
+
+
 # the clock
 
 
