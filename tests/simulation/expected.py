@@ -50,6 +50,14 @@ EXPECTED: Final[tuple[Expected, ...]] = (
         "issue 11",
         "a-rollback-brings-back-a-deleted-chat.json",
     ),
+    # Both apps were at home there and moved while it was away: no node is its neighbour, and neither app may come by again.
+    Expected(
+        "nothing remains of what ended",
+        r"hermes-\d+ keeps the record of chat \d+, which has ended",
+        AWAY,
+        "issue 11",
+        "a-former-home-of-both-apps-keeps-its-record.json",
+    ),
     # Nobody acknowledges a Delete: one that meets a home that is away is forgotten once the app is at home elsewhere.
     Expected(
         "nothing remains of what ended",

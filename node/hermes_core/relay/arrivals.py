@@ -18,12 +18,13 @@ MAX_WANTED: Final = 4096
 
 
 class Arrivals:
-    """The owner of who was asked for what."""
+    """The owner of who was asked for what, and of the moves of chats that are over."""
 
     def __init__(self, context: ChatContext, tombstones: Tombstones) -> None:
         self._context = context
         self._tombstones = tombstones
         self._wanted: OrderedDict[ChatId, tuple[AppId, Neighbour]] = OrderedDict()
+        self._ended: OrderedDict[ChatId, tuple[SignedMove, ...]] = OrderedDict()
 
     def admit(self, link: Link, move: SignedMove, now: float) -> None:
         """Before an app's chat is taken in: DRAINING, HANDSHAKE_THROTTLED, LIMIT_EXCEEDED."""
@@ -48,6 +49,21 @@ class Arrivals:
                 self._wanted.popitem(last=False)
             effects.answer(peer, m.MoveWanted(offer.chat_id))
         effects.refuse_frame(link.neighbour, offer.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+
+    def note_end(self, chat_id: ChatId, moves: tuple[SignedMove | None, SignedMove | None]) -> None:
+        """A chat is over here, or elsewhere: a former home that comes back with it is told where it went."""
+        signed = tuple(move for move in moves if move is not None)
+        if signed:
+            self._ended[chat_id] = signed
+            if len(self._ended) > MAX_WANTED:
+                self._ended.popitem(last=False)
+
+    def answer_former(self, source: Neighbour, chat_id: ChatId) -> bool:
+        """Whether a node that takes itself for a neighbour of this chat was told that it is none any more."""
+        moves = self._ended.get(chat_id, ()) if source.node_id is not None else ()
+        for move in moves:
+            self._context.effects.answer(source, m.Moved(chat_id, move))
+        return bool(moves)
 
     def take_delete(self, source: Neighbour, chat_id: ChatId) -> bool:
         """The app that was asked has no such chat: whoever looked for it hears that it is over."""

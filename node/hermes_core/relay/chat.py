@@ -320,6 +320,8 @@ class Chat:
         """The stream to the neighbour of this hop is gone."""
         self.hops[index].apply(HopInput.LOSE)
         self.handshake.fail(ErrorCode.ROUTE_UNAVAILABLE, informed=index)
+        if self.ended is None:
+            self.moves.look_again(0.0)
 
     # paths
 

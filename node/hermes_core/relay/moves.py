@@ -192,9 +192,13 @@ class Moves:
         """The hop of our app, whose move looks for the other one's home."""
         for index in (0, 1):
             move = self.signed[index]
-            if move is not None and move.home == self._context.party and self._hops[1 - index].unbound:
+            if move is not None and move.home == self._context.party and self._is_missing(self._hops[1 - index]):
                 return index
         return None
+
+    def _is_missing(self, hop: Hop) -> bool:
+        """Nobody knows where its app is, or its leg here is away: it may be at home elsewhere, and this record be old."""
+        return hop.unbound or (hop.is_leg and app_neighbour(hop.app_id) not in self._context.links)
 
     def look_again(self, now: float) -> None:
         """Somebody may be where they were not."""
@@ -212,7 +216,7 @@ class Moves:
             return
         chat_id, move, peer = self._row.chat_id, self.signed[index], self._hops[1 - index].app_id
         links = self._context.links
-        if app_neighbour(peer) in links:
+        if app_neighbour(peer) in links:  # its hop is unbound, or it would not be missing
             self._context.effects.send(app_neighbour(peer), m.MoveWanted(chat_id), self._row.put_in)
             return
         node_id = self._context.directory.locate(peer)

@@ -271,6 +271,8 @@ class NodeChats:
             case m.Resume() if row is not None and source.node_id is not None:
                 self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
                 self._change(row, now, Chat.answer_outdated, link)
+            case m.Resume() if self._tombstones.find(source, chat_id) is None and self._arrivals.answer_former(source, chat_id):
+                pass
             case m.Delete() if self._arrivals.take_delete(source, chat_id):
                 pass
             case m.Resume():
@@ -475,6 +477,7 @@ class NodeChats:
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
         if end.reason is not None:
             self._tombstones.add(chat.chat_id, chat.hops.app_ids, end.reason, receivers, now)
+        self._arrivals.note_end(chat.chat_id, chat.moves.signed)
         self._seeking.pop(chat.chat_id, None)
         self._ended.add(chat.chat_id, now)
 

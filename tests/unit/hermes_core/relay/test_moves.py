@@ -10,9 +10,10 @@ import pytest
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatEnded, PathChanged
 from hermes_core.endpoint.hop import HopState
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId
+from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol import messages as m
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.params import ChatParams
@@ -387,3 +388,209 @@ def test_an_app_whose_own_store_is_an_older_copy_signs_the_next_number() -> None
     mesh.advance(10.0)
     assert moving.number == 3
     check_flows(mesh, chat_id, 3)
+
+
+# each rule by itself
+
+
+def test_a_stale_record_of_a_former_home_does_not_hide_where_the_other_app_is() -> None:
+    """Both were at home there; one comes back to it, after the other's move to a third node was never heard of there."""
+    mesh, chat_id = open_chat("node-0", "node-0")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.connect("bob", "node-3", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    mesh.restart("node-0")
+    mesh.kill("node-2")
+    mesh.connect("alice", "node-0", move=True)
+    mesh.settle()
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 6)
+
+
+def test_a_former_home_that_is_back_after_the_end_lets_go_as_well() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.do("bob", lambda chats: chats.delete(chat_id, mesh.now))
+    mesh.settle()
+    mesh.restart("node-0")
+    mesh.settle()
+    assert not mesh.nodes["node-0"].records
+
+
+def test_an_offer_of_a_node_that_the_move_does_not_name_is_refused_before_its_number_is_looked_at() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    offer = last_offer(mesh, "node-2")
+    moves = mesh.nodes["node-1"].chats._chats[chat_id].moves
+    link = mesh.nodes["node-3"].chats.link_of(mesh._neighbour("node-1"))
+    assert link is not None
+    channel = moves._context.build_channel(chat_id, link)
+    stolen = replace(offer, hop=channel.start_offer(mesh.now))
+    assert refusals(inject(mesh, "node-3", "node-1", stolen)) == [ErrorCode.AUTH_FAILED]
+
+
+def test_the_leg_s_offer_is_held_against_what_the_app_signed() -> None:
+    """A node in between could put a leg of its own in place; the offer itself is authentic, and another one."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("alice", m.MoveOffer))
+    mesh.connect("alice", "node-2", move=True)
+    first = last_offer(mesh, "alice")
+    mesh.do("alice", lambda chats: chats.chats[chat_id].move(chats._home, mesh.now))
+    second = last_offer(mesh, "alice")
+    mixed = replace(first, hop=second.hop)
+    answers = inject(mesh, "alice", "node-2", mixed)
+    assert [(a.code, a.detail) for a in answers if isinstance(a, m.ErrorNotice)] == [
+        (ErrorCode.AUTH_FAILED, "the move is of another offer")
+    ]
+    assert isinstance(inject(mesh, "alice", "node-2", second)[-1], m.MoveAnswer)
+
+
+def test_what_was_on_its_way_over_the_old_hop_is_sent_again() -> None:
+    """The old path is up all the while, and loses what is said last: the other app hears of the path anew."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("node-1", m.Sealed))
+    mesh.say("bob", chat_id, *numbered("b", 3, 6))
+    mesh.settle()
+    mesh.lost.clear()
+    told = len(mesh.messages(m.PathState, "node-1"))
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    to_bob = [message.up for by, to, message in mesh.seen if isinstance(message, m.PathState) and (by, to) == ("node-1", "bob")]
+    assert len(mesh.messages(m.PathState, "node-1")) > told
+    assert to_bob[-2:] == [False, True]
+    mesh.say("alice", chat_id, *numbered("a", 3, 6))
+    mesh.settle()
+    check_flows(mesh, chat_id, 6)
+
+
+def test_a_new_home_whose_confirmation_was_lost_is_told_that_its_hop_was_never_made() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost |= {("node-2", m.Confirm), ("node-2", m.PathState)}
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.lost.clear()
+    before = len(mesh.messages(m.ErrorNotice, "node-1"))
+    mesh.link("node-1", "node-2")
+    mesh.settle()
+    assert [error.code for error in mesh.messages(m.ErrorNotice, "node-1")[before:]] == [ErrorCode.CHAT_NOT_FOUND]
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_a_restored_record_goes_on_looking_before_anything_else_happens() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("node-2", m.MoveOffer))
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.kill("node-2")
+    mesh.restart("node-2")
+    assert mesh.nodes["node-2"].chats._chats[chat_id].moves.seek_at is not None
+
+
+def test_a_tombstone_answers_a_move_at_once() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.do("bob", lambda chats: chats.delete(chat_id, mesh.now))
+    mesh.settle()
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    assert not mesh.messages(m.MoveWanted)
+    assert [event.reason for event in mesh.apps["alice"].events if isinstance(event, ChatEnded)] == [
+        m.CloseReason.DELETED_BY_PEER
+    ]
+
+
+def test_an_app_that_moves_too_many_chats_is_told_when_to_go_on() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    admission = mesh.nodes["node-2"].chats._admission
+    for _ in range(1000):
+        admission.charge_move((None, mesh.apps["alice"].app_id), mesh.now)
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    (refused,) = mesh.messages(m.ErrorNotice, "node-2")
+    assert (refused.code, refused.retry_after_ms) == (ErrorCode.HANDSHAKE_THROTTLED, 100)
+    mesh.advance(5.0)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_an_unproven_leg_is_made_anew_on_the_next_stream() -> None:
+    """Whether the new home has our confirmation is not known: a resume of what it never had would be of no use."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost |= {("node-2", m.MoveOffer), ("alice", m.Confirm)}
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    resumes = len(mesh.messages(m.Resume, "alice"))
+    mesh.connect("alice", "node-2")
+    mesh.settle()
+    assert len(mesh.messages(m.Resume, "alice")) == resumes
+    assert mesh.apps["alice"].chats.chats[chat_id].moving.number == 2
+
+
+def test_a_quiet_chat_proves_its_new_leg_by_a_greeting() -> None:
+    mesh = MovingMesh(3)
+    mesh.connect("alice", "node-0")
+    mesh.connect("bob", "node-1")
+    mesh.settle()
+    chat_id = mesh.start_chat()
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    assert not mesh.apps["alice"].chats.chats[chat_id].moving.unproven
+
+
+def test_an_app_that_is_looked_for_where_it_is_not_at_home_moves_there() -> None:
+    """Its home is gone, and it came up elsewhere without its chats: the other app's new home asks for them."""
+    mesh, chat_id = open_chat("node-0", "node-0")
+    mesh.kill("node-0")
+    mesh.connect("bob", "node-3")
+    mesh.settle()
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    assert mesh.messages(m.MoveWanted, "node-3")
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_an_app_answers_its_former_home_with_its_move_and_never_with_a_delete() -> None:
+    mesh, chat_id = open_chat("node-0", "node-0")
+    mesh.kill("node-0")
+    for name in ("alice", "bob"):
+        mesh.connect(name, "node-2", move=True)
+    mesh.settle()
+    mesh.restart("node-0")
+    mesh.connect("alice", "node-0")
+    mesh.settle()
+    assert not mesh.messages(m.Delete)
+    assert [moved.move.home[:11] for moved in mesh.messages(m.Moved, "alice")] == ["node:node-2"]
+    check_flows(mesh, chat_id, 3)  # and the other app's home asks for the chat where its app is now
+
+
+def test_a_home_that_takes_a_chat_in_and_denies_it_is_not_asked_at_once_again() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.lost.add(("node-2", m.MoveOffer))
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    error = m.ErrorNotice(ErrorCode.CHAT_NOT_FOUND, ErrorScope.FRAME, chat_id, "", 0)
+    mesh.do("alice", lambda chats: chats.receive(error, mesh.now))
+    assert mesh.apps["alice"].chats.chats[chat_id].moving.number == 1
+    mesh.advance(5.0)
+    assert mesh.apps["alice"].chats.chats[chat_id].moving.number == 2
+
+
+def test_a_resume_of_a_leg_that_is_being_made_changes_nothing() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("alice", m.Confirm))
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    assert refusals(inject(mesh, "alice", "node-2", m.Resume(chat_id, ()))) == [ErrorCode.CHAT_NOT_FOUND]
+    assert mesh.nodes["node-2"].chats._chats[chat_id].state is ChatState.ACTIVE
