@@ -12,8 +12,9 @@ from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.handshake.move import SignedMove, sign_move
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId
-from hermes_core.protocol.messages import Answer, Confirm, ErrorNotice, Moved, MoveOffer, Offer, Reject, Resume
+from hermes_core.protocol.messages import Answer, Confirm, ErrorNotice, MoveAnswer, Moved, MoveOffer, Offer, Reject, Resume
 from hermes_core.protocol.session import Connected, Heartbeat
+from hermes_core.relay.events import ChatMoved
 from hermes_core.relay.output import StreamMessage
 from tests.model.honest import HonestWorld
 from tests.model.parties import make_identity
@@ -149,6 +150,22 @@ def test_a_proof_that_is_false_is_charged_to_its_stream(desk: BusyDesk, forge: C
     assert (scope, discard) == (ErrorScope.STREAM, False)
     assert code in {ErrorCode.AUTH_FAILED, ErrorCode.INVALID_KEY, ErrorCode.KEY_MISMATCH}
     assert 1 not in desk.ended
+
+
+def test_a_false_confirmation_of_a_leg_that_is_being_made_is_charged_and_the_leg_is_not_in_use(desk: BusyDesk) -> None:
+    chat_id, app = desk.chat(0, 1), desk.apps[0]
+    assert app._home is not None
+    app.chats[chat_id].move(app._home, desk.now)
+    for item in desk.keys[0].writer.tag(app.take_output().sends):
+        desk.sessions.receive(0, item, desk.now)
+    desk.take()
+    assert isinstance(desk.said[0][-1], MoveAnswer)
+    for _ in range(PARAMS.max_invalid_batches):
+        desk.receive(0, Confirm(chat_id, 0, b"", 1, bytes(32)))
+    assert 0 not in desk.ended
+    assert not any(isinstance(event, ChatMoved) for event in desk.events)
+    desk.receive(0, Confirm(chat_id, 0, b"", 1, bytes(32)))
+    assert desk.end_of(0) == (ErrorCode.KEY_MISMATCH, ErrorScope.STREAM, False)
 
 
 def test_who_is_charged_is_whose_stream_it_came_on(desk: BusyDesk) -> None:
