@@ -46,7 +46,7 @@ def test_a_buffer_that_changes_afterwards_changes_no_message() -> None:
     assert copied == b"abc"
 
 
-@pytest.mark.parametrize("content", NO_CONTENT, ids=str)
+@pytest.mark.parametrize("content", NO_CONTENT, ids=lambda value: type(value).__name__)
 async def test_content_that_is_none_leaves_no_trace_in_its_chat(content: Any) -> None:
     driver = make_driver()
     chat, _ = open_chat(driver)
@@ -71,13 +71,13 @@ async def test_content_that_is_too_long_leaves_no_trace_in_its_chat(make: Any) -
     driver.close()
 
 
-@pytest.mark.parametrize("app_id", NO_APP_ID, ids=str)
+@pytest.mark.parametrize("app_id", NO_APP_ID, ids=lambda value: type(value).__name__)
 def test_what_is_no_text_is_no_app_id(app_id: Any) -> None:
     with pytest.raises(TypeError, match="app_id"):
         take_app_id(app_id)
 
 
-@pytest.mark.parametrize("app_id", ["", "A" * 32, APP + "a", "node-0"])
+@pytest.mark.parametrize("app_id", ["", "A" * 32, APP + "a", "node-0"], ids=["empty", "upper case", "too long", "a node"])
 def test_other_text_is_no_app_id(app_id: str) -> None:
     with pytest.raises(ProtocolError, match="app_id"):
         take_app_id(AppId(app_id))
