@@ -22,7 +22,7 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.suites import Suite
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import _AAD_PLACE, RecordSealer
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 from tests.reference.keystore_reference import encode_chat_record, random_channel, random_chat_record, random_epoch
 
 CHATS = 100_000

@@ -13,7 +13,7 @@ from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 from hermes_core.session.keys import StreamKeys
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 
 BATCH = 16
 

@@ -12,8 +12,8 @@ from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
+from hermes_keystore.database import Connector, connect_sqlite
 from hermes_node.config.sections import LimitsSection
-from hermes_node.keystore.database import Connector, connect_sqlite
 from hermes_node.streams.grpc_transport import GrpcTransport
 from hermes_node.streams.transport import Transport
 

@@ -19,7 +19,7 @@ INSTRUMENTED = [
     "hermes_core",
     "hermes_wire",
     "hermes_node.admin.bodies",
-    "hermes_node.keystore.history",
+    "hermes_keystore.history",
     "hermes_node.keystore.passphrase",
     "hermes_operator.nodes.held_mark",
 ]

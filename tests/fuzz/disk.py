@@ -38,7 +38,7 @@ from hermes_core.keystore.witness_codec import (
     parse_snapshot,
 )
 from hermes_core.protocol.messages import CloseReason
-from hermes_node.keystore.history import FLOOR, LINEAGE, ROLLBACK, TOLD, History
+from hermes_keystore.history import FLOOR, LINEAGE, ROLLBACK, TOLD, History
 from hermes_node.keystore.passphrase import MAX_PASSPHRASE_BYTES, take_passphrase
 from hermes_operator.nodes.held_mark import is_of_another_opening, read_authentic
 from tests.fuzz.sessions import MARK

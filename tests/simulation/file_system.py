@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import apsw
 
-from hermes_node.keystore import atomic_file
+from hermes_keystore import atomic_file
 from tests.simulation.unsynced import Unsynced
 from tests.support.apsw_connection import ApswConnection
 

@@ -26,8 +26,8 @@ from hermes_core.relay.relay import Relay
 from hermes_core.relay.router import NodeChats
 from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
+from hermes_keystore import Keystore, rotating_file
 from hermes_node.chats.driver import ChatDriver
-from hermes_node.keystore import Keystore, rotating_file
 from hermes_node.lifecycle import housekeeping, node, start
 from hermes_node.metrics.loop_lag import LoopLag
 from hermes_node.metrics.registry import NodeMetrics

@@ -28,7 +28,7 @@ from tests.simulation.volume import Snapshot, Volume, abandon
 from tests.support.cheap_kem import CheapKem
 
 if TYPE_CHECKING:
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
 
 
 PASSPHRASE: Final = "the same in every world"

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hermes_node.keystore import Keystore
-from hermes_node.keystore.database import connect_sqlite
-from hermes_node.keystore.log_check import FRAME_HEADER_BYTES, HEADER_BYTES
+from hermes_keystore import Keystore
+from hermes_keystore.database import connect_sqlite
+from hermes_keystore.log_check import FRAME_HEADER_BYTES, HEADER_BYTES
 from tests.simulation.file_system import Device, Writer, file_system
 
 _MODE: Final = 0o600

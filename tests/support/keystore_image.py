@@ -9,7 +9,7 @@ from pathlib import Path
 from hermes_client.scenario.local_mesh import LocalNode
 from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.floor import FLOOR_KEY
-from hermes_node.keystore import Table
+from hermes_keystore import Table
 from hermes_node.keystore.identity import IDENTITY_KEY
 from tests.reference import keystore_reference as reference
 from tests.support.volumes import copy_volume

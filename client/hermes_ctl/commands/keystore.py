@@ -22,10 +22,10 @@ from hermes_core.keystore.tables import Table
 from hermes_ctl.errors import CtlError
 from hermes_ctl.output import add_output_option, print_data
 from hermes_ctl.terminal import say
+from hermes_keystore import Keystore
+from hermes_keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
 from hermes_node.core_dumps import forbid_core_dumps
-from hermes_node.keystore import Keystore
 from hermes_node.keystore.identity import new_identity
-from hermes_node.keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
 from hermes_node.keystore.passphrase import read_passphrase, take_passphrase
 
 _FROM_ENVIRONMENT = "HERMES_KEYSTORE_PASSPHRASE"

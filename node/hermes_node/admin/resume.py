@@ -12,12 +12,12 @@ from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import encode_mark
 from hermes_core.keystore.witness_codec import Snapshot
 from hermes_core.keystore.witness_verdict import ResumeVerdict
+from hermes_keystore import Keystore, KeystoreMark
 from hermes_node.admin.bodies import read_handed_back, read_witness_id
 from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.openings import OwnOpenings
 from hermes_node.chats.store import ChatStore
-from hermes_node.keystore import Keystore, KeystoreMark
 from hermes_node.keystore.witness import (
     UnknownWitnessError,
     build_snapshot,

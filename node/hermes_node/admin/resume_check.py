@@ -12,7 +12,7 @@ from hermes_core.keystore.witness_verdict import (
     SnapshotMatch,
     judge_resume,
 )
-from hermes_node.keystore import KeystoreMark
+from hermes_keystore import KeystoreMark
 from hermes_proto.v2 import admin_pb2
 
 

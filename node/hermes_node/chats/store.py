@@ -15,7 +15,7 @@ from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark, sign_mark
 from hermes_core.keystore.tombstone_codec import encode_tombstone
 from hermes_core.relay.output import NodeOutput
-from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_keystore import Keystore, KeystoreMark, Table
 from hermes_node.keystore.last_seen import LastSeen
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.labels import KeystoreOperation

@@ -1,8 +1,1 @@
-"""The keystore's file: one SQLite database a node, every value sealed (docs/reference/keystore.md)."""
-
-from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
-from hermes_core.keystore.state import KeystoreMark
-from hermes_core.keystore.tables import Table
-from hermes_node.keystore.store import Keystore
-
-__all__ = ["KeyBackend", "Keystore", "KeystoreMark", "PassphraseBackend", "Table"]
+"""What a node keeps in its keystore of itself and for other nodes, and where its passphrase comes from."""

@@ -13,7 +13,7 @@ from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.crypto.signing import SEED_BYTES, Identity
 from hermes_core.errors import ConfigError, KeystoreTamperedError
 from hermes_core.ids import NodeId
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 
 IDENTITY_KEY: Final = b"node"
 NODE_ID_KEY: Final = b"node_id"

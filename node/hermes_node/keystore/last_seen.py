@@ -10,7 +10,7 @@ from hermes_core.clock_peers import SeenTime
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.keystore.tables import Table
 from hermes_core.limits import LAST_SEEN_INTERVAL_S
-from hermes_node.keystore.store import Keystore
+from hermes_keystore.store import Keystore
 
 LAST_SEEN: Final = (Table.HISTORY, b"last seen")
 UNCONFIRMED: Final = (Table.HISTORY, b"unconfirmed")

@@ -21,7 +21,7 @@ from hermes_core.keystore.witness_codec import (
     parse_snapshot,
 )
 from hermes_core.relay.describe import ChatDescription
-from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_keystore import Keystore, KeystoreMark, Table
 
 
 @dataclass(frozen=True, slots=True)

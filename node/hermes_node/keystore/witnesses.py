@@ -8,7 +8,7 @@ from typing import Final
 from hermes_core.errors import KeystoreTamperedError, ProtocolError
 from hermes_core.ids import NodeId, parse_node_id
 from hermes_core.keystore.mark import Mark, parse_mark
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 
 WITNESSES_KEY: Final = b"mesh_witnesses"
 

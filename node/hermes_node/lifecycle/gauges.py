@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from hermes_core.mesh.messages import MemberState
+from hermes_keystore import Table
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
-from hermes_node.keystore import Table
 from hermes_node.lifecycle.steps import Serving
 from hermes_node.metrics.chats_series import ChatMetrics
 from hermes_node.metrics.keystore_series import KeystoreMetrics, KeystoreView

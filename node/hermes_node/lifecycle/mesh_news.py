@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from hermes_core.ids import AppId, NodeId
+from hermes_keystore import Table
+from hermes_keystore.history import Place
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
-from hermes_node.keystore import Table
-from hermes_node.keystore.history import Place
 from hermes_node.keystore.identity import INCARNATION_KEY, encode_incarnation
 
 

@@ -15,11 +15,11 @@ from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.tombstone_codec import parse_tombstone
+from hermes_keystore import Keystore, Table
+from hermes_keystore.database import Connector
 from hermes_node.config.core_params import build_argon2_params
 from hermes_node.config.sections import Config
 from hermes_node.host import Host
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.database import Connector
 from hermes_node.keystore.identity import StoredIdentity, load_identity, new_identity
 from hermes_node.keystore.last_seen import read_last_seen
 from hermes_node.keystore.passphrase import read_passphrase

@@ -13,7 +13,7 @@ from hermes_core.keystore.tables import Table
 from hermes_core.mesh.mark_keeper import MarkKeeper
 from hermes_core.mesh.messages import HeldMark, OwnMark
 from hermes_core.mesh.opening_check import SEND_EVERY_S, OpeningCheck, OpeningState
-from hermes_node.keystore.history import Place
+from hermes_keystore.history import Place
 from hermes_node.keystore.witnesses import WITNESSES_KEY, encode_witnesses
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.links import GossipLink

@@ -25,5 +25,5 @@ def fast_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hermes_node.keystore.rotating_file.SLICE_ROWS", ROWS)
-    monkeypatch.setattr("hermes_node.keystore.rotating_file.SLICE_S", 10.0)
+    monkeypatch.setattr("hermes_keystore.rotating_file.SLICE_ROWS", ROWS)
+    monkeypatch.setattr("hermes_keystore.rotating_file.SLICE_S", 10.0)

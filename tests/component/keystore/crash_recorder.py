@@ -19,8 +19,8 @@ from typing import Any
 import apsw
 import pytest
 
-from hermes_node.keystore import atomic_file, creation, erasure, wal
-from hermes_node.keystore.database import connect_sqlite
+from hermes_keystore import atomic_file, creation, erasure, wal
+from hermes_keystore.database import connect_sqlite
 from tests.support.apsw_connection import ApswConnection
 
 SECTOR_BYTES = 512

@@ -13,7 +13,7 @@ from hermes_core.crypto import secret
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.errors import KeystoreError
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 
 
 def stage(word: str) -> None:

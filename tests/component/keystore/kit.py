@@ -10,7 +10,7 @@ from pathlib import Path
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.keystore.key_backend import PassphraseBackend
-from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_keystore import Keystore, KeystoreMark, Table
 
 CHEAP = Argon2Params(8192, 1, 1)
 PASSPHRASE = b"correct horse battery staple"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 from tests.component.keystore.kit import CHEAP, secret
 
 Row = tuple[bytes, int, int, bytes]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreMissingError
-from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_keystore import Keystore, KeystoreMark, Table
 from tests.component.keystore.crash_recorder import Disk, Recorder
 from tests.component.keystore.kit import PASSPHRASE, MemoBackend, content, found_at, memo_backend, secret
 
@@ -47,7 +47,7 @@ class Workload:
         self._acknowledge(store)
         self._commits(store, 2)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hermes_node.keystore.rotating_file.SLICE_ROWS", 6)
+            patch.setattr("hermes_keystore.rotating_file.SLICE_ROWS", 6)
             while not store.rotate_slice():
                 self._acknowledge(store)
                 self._commits(store, 1)

@@ -13,8 +13,8 @@ import pytest
 from hermes_core.errors import KeystoreIOError, KeystoreLockedError, KeystoreTamperedError
 from hermes_core.keystore.keys import GenerationKeys
 from hermes_core.keystore.sealing import RecordSealer
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.wal import log_bytes, truncate_log
+from hermes_keystore import Keystore, Table
+from hermes_keystore.wal import log_bytes, truncate_log
 from tests.component.keystore.kit import CHEAP, PASSPHRASE, RECORDS, content, create, file_bytes, open_store, secret
 from tests.reference import keystore_reference as reference
 

@@ -14,13 +14,13 @@ from hermes_core.keystore.floor import FLOOR_FILE_BYTES, FLOOR_INTERVAL_S
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.rollback import RollbackSign
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.creation import write_new_keystore
-from hermes_node.keystore.database import connect_sqlite
-from hermes_node.keystore.floor_file import FloorFile
-from hermes_node.keystore.history import FLOOR, LINEAGE
-from hermes_node.keystore.inspection import audit_file
-from hermes_node.keystore.place import floor_path
+from hermes_keystore import Keystore, Table
+from hermes_keystore.creation import write_new_keystore
+from hermes_keystore.database import connect_sqlite
+from hermes_keystore.floor_file import FloorFile
+from hermes_keystore.history import FLOOR, LINEAGE
+from hermes_keystore.inspection import audit_file
+from hermes_keystore.place import floor_path
 from tests.component.keystore.kit import CHEAP, content, copy_files, create, found_at, memo_backend, open_store, secret
 
 NODE_KEY = b"k" * 32

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.bench_keystore import count_fsyncs
 from benchmarks.one_chat import OneChat
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 from tests.component.keystore.crash_recorder import Recorder
 from tests.component.keystore.kit import CHEAP, secret
 

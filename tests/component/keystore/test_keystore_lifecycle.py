@@ -18,7 +18,7 @@ from hermes_core.errors import (
 )
 from hermes_core.ids import NodeId
 from hermes_core.keystore.header import open_generations
-from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_keystore import Keystore, KeystoreMark, Table
 from hermes_node.keystore.identity import load_identity, new_identity
 from tests.component.keystore.kit import (
     CHEAP,

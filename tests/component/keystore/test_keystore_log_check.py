@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.log_check import FRAME_HEADER_BYTES, HEADER_BYTES, LogCensus, parse_log
+from hermes_keystore import Keystore, Table
+from hermes_keystore.log_check import FRAME_HEADER_BYTES, HEADER_BYTES, LogCensus, parse_log
 from tests.component.keystore.kit import CHEAP, found_at, open_store, secret
 
 CREATED = 2  # made, opened

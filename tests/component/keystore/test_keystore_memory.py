@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hermes_node.keystore import Table
+from hermes_keystore import Table
 from tests.reference import keystore_reference as reference
 from tests.support.memory import read_memory
 

@@ -12,9 +12,9 @@ import pytest
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.rollback import RollbackSign
-from hermes_node.keystore import Keystore, KeystoreMark, Table
-from hermes_node.keystore.inspection import inspect_file
-from hermes_node.keystore.place import floor_path
+from hermes_keystore import Keystore, KeystoreMark, Table
+from hermes_keystore.inspection import inspect_file
+from hermes_keystore.place import floor_path
 from tests.component.keystore.crash_recorder import Disk, Recorder
 from tests.component.keystore.kit import PASSPHRASE, content, found_at, memo_backend, open_store, secret, unchanged
 from tests.reference import keystore_reference as reference
@@ -120,7 +120,7 @@ def test_older_records_of_both_generations_are_migrated_at_once(tmp_path: Path, 
     path = tmp_path / "keystore.db"
     chats = {bytes.fromhex(chat["chat_id"]): chat for chat in reference.golden_chats()}
     with monkeypatch.context() as patch:
-        patch.setattr("hermes_node.keystore.rotating_file.SLICE_ROWS", 3)
+        patch.setattr("hermes_keystore.rotating_file.SLICE_ROWS", 3)
         patch.setitem(RECORD_VERSIONS, Table.CHAT, 1)
         with Keystore.create(path, secret(), backend=memo_backend()) as store:
             store.commit({(Table.CHAT, chat_id): reference.encode_chat_record(chat, 1) for chat_id, chat in chats.items()})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreIOError
-from hermes_node.keystore.inspection import inspect_file
+from hermes_keystore.inspection import inspect_file
 from tests.component.keystore.kit import RECORDS, content_at, copy_files, create, file_bytes, open_store
 
 

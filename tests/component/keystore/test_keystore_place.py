@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hermes_core.errors import KeystoreExistsError, KeystoreIOError
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.inspection import inspect_file
+from hermes_keystore import Keystore, Table
+from hermes_keystore.inspection import inspect_file
 from tests.component.keystore.kit import CHEAP, RECORDS, content_at, copy_files, create, file_bytes, open_store, secret
 
 LATER = {(Table.META, b"later"): b"than the change"}

@@ -20,7 +20,7 @@ from hermes_core.errors import (
     KeystoreUnsupportedVersionError,
 )
 from hermes_core.keystore import record_versions
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 from tests.component.keystore.kit import CHEAP, RECORDS, content_at, copy_files, create, open_store, secret, unchanged
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreTamperedError
-from hermes_node.keystore import Table
+from hermes_keystore import Table
 from tests.component.keystore.kit import CHEAP, RECORDS, content, content_at, create, found_at, open_store, secret, unchanged
 
 Attack = Callable[[sqlite3.Connection, sqlite3.Connection], object]

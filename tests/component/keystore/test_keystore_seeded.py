@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hermes_core.ids import ChatId, NodeId
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 from hermes_node.keystore.identity import load_identity, new_identity
 from hermes_node.keystore.witness import take_witness
 from tests.component.keystore.kit import CHEAP, RECORDS, file_bytes, secret

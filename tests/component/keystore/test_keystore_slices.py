@@ -12,8 +12,8 @@ import pytest
 
 from hermes_core.errors import KeystoreError, KeystoreTamperedError
 from hermes_core.keystore.sealing import RecordSealer
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.inspection import audit_file, inspect_file
+from hermes_keystore import Keystore, Table
+from hermes_keystore.inspection import audit_file, inspect_file
 from tests.component.keystore.kit import (
     CHEAP,
     PASSPHRASE,
@@ -45,8 +45,8 @@ def test_a_slice_looks_at_so_many_rows_and_no_more(tmp_path: Path) -> None:
 
 def test_a_slice_ends_in_time_whatever_its_rows_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that goes on by 3 ms with every look: the second row is the last of a slice of 5 ms."""
-    monkeypatch.setattr("hermes_node.keystore.rotating_file.SLICE_S", 0.005)
-    monkeypatch.setattr("hermes_node.keystore.rotating_file.SLICE_ROWS", 1_000)
+    monkeypatch.setattr("hermes_keystore.rotating_file.SLICE_S", 0.005)
+    monkeypatch.setattr("hermes_keystore.rotating_file.SLICE_ROWS", 1_000)
     filled(tmp_path / "keystore.db").close()
     clock = (number * 0.003 for number in itertools.count())
     with Keystore.open(tmp_path / "keystore.db", secret(), now=lambda: next(clock)) as store:

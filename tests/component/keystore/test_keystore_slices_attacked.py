@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreTamperedError
-from hermes_node.keystore.inspection import audit_file
+from hermes_keystore.inspection import audit_file
 from tests.component.keystore.kit import memo_backend, open_store, unchanged
 from tests.component.keystore.slices import CHATS, Row, begun, filled, finish, of_former, raw_rows
 

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from hermes_core.clock_peers import SeenTime
 from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
+from hermes_keystore import Keystore, Table
 from hermes_node.chats.store import ChatStore
-from hermes_node.keystore import Keystore, Table
 from hermes_node.lifecycle.rotation import Rotation
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.keystore_series import KeystoreMetrics

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_node.keystore import Table
+from hermes_keystore import Table
 from tests.component.keystore.kit import PASSPHRASE, content, create, file_bytes, open_store
 from tests.reference import keystore_reference as reference
 
@@ -22,8 +22,8 @@ KILLS = 12
 CHILD = """
 import sys
 from tests.component.keystore.kit import open_store
-from hermes_node.keystore import Table
-from hermes_node.keystore import rotating_file
+from hermes_keystore import Table
+from hermes_keystore import rotating_file
 rotating_file.SLICE_ROWS = 8
 first = int(sys.argv[2])
 with open_store(sys.argv[1]) as store:

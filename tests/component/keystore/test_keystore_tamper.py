@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreError
-from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_keystore import Keystore, KeystoreMark, Table
 from tests.component.keystore.kit import CHEAP, RECORDS, content, copy_files, file_bytes, found_at, memo_backend, secret
 
 Content = dict[tuple[Table, bytes], bytes]

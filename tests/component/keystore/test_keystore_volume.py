@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreIOError, KeystoreMissingError
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.floor_file import remove_floor
+from hermes_keystore import Keystore, Table
+from hermes_keystore.floor_file import remove_floor
 from tests.component.keystore.kit import CHEAP, RECORDS, content, content_at, create, open_store, secret, unchanged
 
 ROOT = Path(__file__).parents[3]
@@ -76,9 +76,9 @@ def test_a_folder_without_write_permission(tmp_path: Path) -> None:
 
 CREATE = """
 import sys
-from hermes_node.keystore.floor_file import remove_floor
+from hermes_keystore.floor_file import remove_floor
 from tests.component.keystore.kit import CHEAP, secret
-from hermes_node.keystore import Keystore
+from hermes_keystore import Keystore
 print("ready", flush=True)
 Keystore.create(sys.argv[1], secret(), argon2=CHEAP).close()
 print("done", flush=True)

@@ -19,13 +19,13 @@ from hermes_core.ids import NodeId
 from hermes_core.keystore.chat_record import ChatRecord
 from hermes_core.keystore.chat_record_codec import encode_chat_record
 from hermes_core.relay.output import NodeOutput
+from hermes_keystore import Keystore, KeystoreMark, Table
+from hermes_keystore.store import Deletes, Puts
 from hermes_node.chats.store import ChatStore
 from hermes_node.config.sources import load_config
 from hermes_node.host import SYSTEM_HOST
-from hermes_node.keystore import Keystore, KeystoreMark, Table
 from hermes_node.keystore.identity import IDENTITY_KEY, load_identity, new_identity
 from hermes_node.keystore.passphrase import read_passphrase
-from hermes_node.keystore.store import Deletes, Puts
 from hermes_node.lifecycle.unseal import unseal_node
 from hermes_node.metrics.registry import NodeMetrics
 from tests.component.keystore.kit import CHEAP, PASSPHRASE, RECORDS, create, open_store, secret

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreError, KeystoreIOError
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.inspection import inspect_file
+from hermes_keystore import Keystore, Table
+from hermes_keystore.inspection import inspect_file
 from tests.component.keystore.kit import CHEAP, PASSPHRASE, RECORDS, content, create, file_bytes, open_store, secret
 
 

@@ -32,11 +32,11 @@ from hermes_core.relay.output import NodeOutput, StreamMessage
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
 from hermes_core.session.keys import SessionKeys
+from hermes_keystore import Keystore, Table
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.openings import KeystoreMarks
 from hermes_node.chats.store import ChatStore
-from hermes_node.keystore import Keystore, Table
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.outbox import Outbox

@@ -17,9 +17,9 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.endpoint.events import ChatReady, ChatRekeyed
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.limits import UNCONFIRMED_TIME_S
+from hermes_keystore import Keystore
 from hermes_node.config.sources import load_config
 from hermes_node.host import SYSTEM_HOST, Host
-from hermes_node.keystore import Keystore
 from hermes_node.keystore.last_seen import LAST_SEEN, UNCONFIRMED, read_last_seen
 from hermes_node.lifecycle.node import Node
 from hermes_node.logs.event_log import EventLog

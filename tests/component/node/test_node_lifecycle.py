@@ -18,10 +18,10 @@ from hermes_client.scenario.local_mesh import render_toml
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.endpoint.events import ChatEnded, ChatReady
 from hermes_core.errors import HermesError, KeystoreIOError
+from hermes_keystore import Keystore
 from hermes_node.config.sources import load_config
 from hermes_node.errors import ListenError, NodeError
 from hermes_node.host import SYSTEM_HOST, Host
-from hermes_node.keystore import Keystore
 from hermes_node.lifecycle.ending import end_streams
 from hermes_node.lifecycle.node import Node
 from hermes_node.lifecycle.steps import Serving

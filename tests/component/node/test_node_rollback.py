@@ -11,7 +11,7 @@ from hermes_client.scenario.local_mesh import LocalMesh, LocalMeshError
 from hermes_core.endpoint.events import ChatReady, ChatRekeyed
 from hermes_core.errors import KeystoreRolledBackError
 from hermes_core.keystore.mark import parse_mark
-from hermes_node.keystore.place import floor_path
+from hermes_keystore.place import floor_path
 from tests.support.nodes import QUICK, ask_admin, read_log, wait_logged, wait_ready
 from tests.support.raw_app import RawApp
 

@@ -18,7 +18,7 @@ from hermes_client.scenario.local_mesh import SettingValue, render_toml
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
-from hermes_node.keystore import Keystore
+from hermes_keystore import Keystore
 from hermes_node.keystore.identity import new_identity
 from tests.support.nodes import DEADLINE_S, last_line, run_node
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hermes_core.endpoint.output import AppOutput
     from hermes_core.protocol.session import Connected
     from hermes_core.relay.output import NodeOutput
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.instruments import ControlPlace
     from tests.simulation.loop import Process
     from tests.simulation.streams import SimStream

@@ -10,7 +10,7 @@ from tests.simulation.invariants.base import Invariant
 from tests.simulation.loop import EPOCH_S
 
 if TYPE_CHECKING:
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.loop import Process
     from tests.simulation.world import World
 

@@ -15,7 +15,7 @@ from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hermes_core.relay.output import NodeOutput
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.loop import Process
     from tests.simulation.world import World
 

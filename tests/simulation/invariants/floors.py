@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from hermes_core.keystore.floor import judge_floor, parse_floor_key
 from hermes_core.keystore.rollback import Rollback
-from hermes_node.keystore.floor_file import read_floor
-from hermes_node.keystore.history import FLOOR, ROLLBACK
+from hermes_keystore.floor_file import read_floor
+from hermes_keystore.history import FLOOR, ROLLBACK
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.loop import Process
     from tests.simulation.world import World
 

@@ -12,7 +12,7 @@ from hermes_core.keystore.tables import Table
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.loop import Process
     from tests.simulation.world import World
 

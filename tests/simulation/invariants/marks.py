@@ -8,11 +8,11 @@ from hermes_core.keystore.lineage import MarkVerdict, judge_mark
 from hermes_core.keystore.mark import read_mark
 from hermes_core.keystore.rollback import parse_rollback
 from hermes_core.protocol.session import Connect, Connected
-from hermes_node.keystore.history import ROLLBACK
+from hermes_keystore.history import ROLLBACK
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.loop import Process
     from tests.simulation.streams import SimStream
     from tests.simulation.world import World

@@ -11,7 +11,7 @@ from hermes_node.lifecycle.steps import Serving
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.machines import Machine
 
 

@@ -14,7 +14,7 @@ from hermes_core.ratchet.header import FrameHeader, parse_header
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
-    from hermes_node.keystore import Keystore
+    from hermes_keystore import Keystore
     from tests.simulation.loop import Process
     from tests.simulation.streams import SimStream
     from tests.simulation.world import World

@@ -8,10 +8,10 @@ from typing import Any
 
 from hermes_core.keystore.lineage import Lineage
 from hermes_core.keystore.state import RowSet
+from hermes_keystore import Keystore, Table, rotation
+from hermes_keystore import store as keystore_store
+from hermes_keystore.sealed_file import SealedFile
 from hermes_node.chats.openings import KeystoreMarks
-from hermes_node.keystore import Keystore, Table, rotation
-from hermes_node.keystore import store as keystore_store
-from hermes_node.keystore.sealed_file import SealedFile
 from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.kept import CommittedIsKept
 from tests.simulation.invariants.marks import MarksAreJudged

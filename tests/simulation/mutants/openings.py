@@ -12,8 +12,8 @@ from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.rollback import RollbackSign
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.resume_gate import ResumeGate
-from hermes_node.keystore import history
-from hermes_node.keystore import store as keystore_store
+from hermes_keystore import history
+from hermes_keystore import store as keystore_store
 from hermes_node.keystore.last_seen import LastSeen
 from tests.simulation.invariants.clocks import TimeGoesOn
 from tests.simulation.invariants.dates import NothingEndsEarly, UnknownAgesAreRenewed

@@ -7,10 +7,10 @@ import math
 from typing import Any
 
 from hermes_core.relay.output import Send
+from hermes_keystore import sealed_file
 from hermes_node.chats.commits import OutputStore, PassCommits
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
-from hermes_node.keystore import sealed_file
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.mesh import driver as mesh_driver
 from hermes_node.mesh.backoff import DialState

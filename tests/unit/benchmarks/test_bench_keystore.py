@@ -9,7 +9,7 @@ import pytest
 from benchmarks import bench_keystore
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.keystore.chat_record_codec import parse_chat_record
-from hermes_node.keystore import Keystore, Table
+from hermes_keystore import Keystore, Table
 
 CHATS = 7
 

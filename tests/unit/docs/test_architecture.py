@@ -19,7 +19,7 @@ DECIDED = {
     "throttle": "node/hermes_core/relay/token_bucket.py",
     "tombstones": "node/hermes_core/relay/tombstones.py",
     "generations": "node/hermes_core/keystore/rotation_timer.py",
-    "re-sealing under a fresh key": "node/hermes_node/keystore/rotation.py",
+    "re-sealing under a fresh key": "node/hermes_keystore/rotation.py",
     "witness verdict": "node/hermes_core/keystore/witness_verdict.py",
     "partition gate": "operator/hermes_operator/rollout/partition_gate.py",
     "finalizer": "operator/hermes_operator/plan/finalizer.py",

@@ -48,7 +48,7 @@ CHAINS: dict[str, list[list[str]]] = {
 USES = {
     "A record version": {"tests/model/parties.py"},
     "A key backend": {
-        "node/hermes_node/keystore/__init__.py",
+        "node/hermes_keystore/__init__.py",
         "tests/component/keystore/kit.py",
         "tests/unit/hermes_core/keystore/test_keystore_vectors.py",
         "tests/unit/hermes_core/keystore/test_wiped_on_the_way.py",

@@ -9,11 +9,11 @@ import pytest
 from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError
 from hermes_core.ids import NodeId
 from hermes_core.keystore.witness import Comparison
+from hermes_keystore import KeystoreMark
 from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address, parse_seed
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
-from hermes_node.keystore import KeystoreMark
 from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_proto.v2 import admin_pb2
 

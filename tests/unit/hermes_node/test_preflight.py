@@ -13,10 +13,10 @@ import pytest
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import ConfigError
+from hermes_keystore import Keystore
 from hermes_node.config.preflight import MAX_NAME_BYTES, MAX_TOKEN_BYTES, MIN_TOKEN_BYTES, check_surroundings
 from hermes_node.config.sections import AdminSection, AppSection, Config, KeystoreSection, MeshSection, NodeSection
 from hermes_node.errors import ListenError
-from hermes_node.keystore import Keystore
 
 
 @pytest.fixture

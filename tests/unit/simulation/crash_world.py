@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hermes_core.errors import KeystoreMissingError
-from hermes_node.keystore import Keystore, KeystoreMark, Table
+from hermes_keystore import Keystore, KeystoreMark, Table
 from tests.component.keystore.kit import content, found_at, memo_backend, secret
 from tests.simulation.file_system import seed_sqlite
 from tests.simulation.volume import Snapshot, Volume, abandon

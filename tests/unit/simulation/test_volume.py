@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import KeystoreIOError, KeystoreLockedError
-from hermes_node.keystore import Keystore, Table
-from hermes_node.keystore.place import wal_path
-from hermes_node.keystore.wal import sync_file
+from hermes_keystore import Keystore, Table
+from hermes_keystore.place import wal_path
+from hermes_keystore.wal import sync_file
 from tests.component.keystore.kit import content, found_at
 from tests.simulation.file_system import Device
 from tests.simulation.volume import Snapshot, Volume, abandon

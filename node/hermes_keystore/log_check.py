@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes_core.errors import KeystoreIOError, KeystoreTamperedError
-from hermes_node.keystore.place import wal_path
+from hermes_keystore.place import wal_path
 
 HEADER_BYTES: Final = 32
 FRAME_HEADER_BYTES: Final = 24

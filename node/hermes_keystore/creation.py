@@ -23,13 +23,13 @@ from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import RecordSealer
 from hermes_core.keystore.state import KeystoreState, RowSet, seal_state
 from hermes_core.keystore.tables import FILE_ID_BYTES
-from hermes_node.keystore.database import Connector, create_database, journal_path, translate_error
-from hermes_node.keystore.floor_file import remove_floor, write_floor
-from hermes_node.keystore.history import FLOOR, Place
-from hermes_node.keystore.place import floor_path, temporary_path, wal_path
-from hermes_node.keystore.rows import Changes, apply_rows
-from hermes_node.keystore.unsealing import RowCensus, Unsealed
-from hermes_node.keystore.wal import sync_file
+from hermes_keystore.database import Connector, create_database, journal_path, translate_error
+from hermes_keystore.floor_file import remove_floor, write_floor
+from hermes_keystore.history import FLOOR, Place
+from hermes_keystore.place import floor_path, temporary_path, wal_path
+from hermes_keystore.rows import Changes, apply_rows
+from hermes_keystore.unsealing import RowCensus, Unsealed
+from hermes_keystore.wal import sync_file
 
 FIRST_GENERATION: Final = 1
 

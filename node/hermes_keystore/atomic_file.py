@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from hermes_node.keystore.wal import sync_file
+from hermes_keystore.wal import sync_file
 
 FSYNCS_OF_A_REPLACEMENT = 2  # the new file, and its folder
 

@@ -11,13 +11,13 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import KeystoreError, KeystoreIOError, KeystoreTamperedError
 from hermes_core.keystore.sealing import Sealers
 from hermes_core.keystore.state import KeystoreMark
-from hermes_node.keystore import wal
-from hermes_node.keystore.atomic_file import FSYNCS_OF_A_REPLACEMENT
-from hermes_node.keystore.database import as_keystore_error, close_untouched, translated
-from hermes_node.keystore.floor_file import FloorFile
-from hermes_node.keystore.lock import KeystoreLock
-from hermes_node.keystore.place import OpenFiles
-from hermes_node.keystore.unsealing import Unsealed, read_header, read_state
+from hermes_keystore import wal
+from hermes_keystore.atomic_file import FSYNCS_OF_A_REPLACEMENT
+from hermes_keystore.database import as_keystore_error, close_untouched, translated
+from hermes_keystore.floor_file import FloorFile
+from hermes_keystore.lock import KeystoreLock
+from hermes_keystore.place import OpenFiles
+from hermes_keystore.unsealing import Unsealed, read_header, read_state
 
 
 class SealedFile:

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from hermes_node.keystore.creation import remove_leftovers
-from hermes_node.keystore.place import temporary_path
-from hermes_node.keystore.wal import sync_file
+from hermes_keystore.creation import remove_leftovers
+from hermes_keystore.place import temporary_path
+from hermes_keystore.wal import sync_file
 
 _BLOCK: Final = bytes(1 << 20)
 

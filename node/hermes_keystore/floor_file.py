@@ -11,8 +11,8 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.errors import KeystoreIOError
 from hermes_core.keystore.floor import FLOOR_FILE_BYTES, FLOOR_INTERVAL_S, SECOND_AT, encode_floor_file, seal_floor
-from hermes_node.keystore import atomic_file
-from hermes_node.keystore.place import check_beside, floor_path
+from hermes_keystore import atomic_file
+from hermes_keystore.place import check_beside, floor_path
 
 
 def read_floor(path: Path) -> bytes | None:

@@ -20,7 +20,7 @@ from hermes_core.keystore.rollback import Rollback
 from hermes_core.keystore.sealing import Sealers
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.keystore.tables import Table
-from hermes_node.keystore.database import (
+from hermes_keystore.database import (
     DATABASE_ERRORS,
     FILE_VERSION,
     check_files,
@@ -28,14 +28,14 @@ from hermes_node.keystore.database import (
     open_for_checking,
     translate_error,
 )
-from hermes_node.keystore.floor_file import read_floor
-from hermes_node.keystore.history import History
-from hermes_node.keystore.lock import lock_for_reading
-from hermes_node.keystore.log_check import check_log
-from hermes_node.keystore.place import resolve_path
-from hermes_node.keystore.rows import read_record
-from hermes_node.keystore.unsealing import SELECT_ROWS, Unsealed, check_row, read_header, unseal
-from hermes_node.keystore.wal import log_bytes
+from hermes_keystore.floor_file import read_floor
+from hermes_keystore.history import History
+from hermes_keystore.lock import lock_for_reading
+from hermes_keystore.log_check import check_log
+from hermes_keystore.place import resolve_path
+from hermes_keystore.rows import read_record
+from hermes_keystore.unsealing import SELECT_ROWS, Unsealed, check_row, read_header, unseal
+from hermes_keystore.wal import log_bytes
 
 
 @dataclass(frozen=True, slots=True)

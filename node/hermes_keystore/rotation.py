@@ -21,8 +21,8 @@ from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import RecordSealer, SealedRow
 from hermes_core.keystore.state import RowSet
 from hermes_core.keystore.tables import Table
-from hermes_node.keystore.rows import LiveRows, delete_row, find_row, list_row_keys, put_row, write_state
-from hermes_node.keystore.unsealing import Unsealed
+from hermes_keystore.rows import LiveRows, delete_row, find_row, list_row_keys, put_row, write_state
+from hermes_keystore.unsealing import Unsealed
 
 ALL_ROWS = -1
 _UPDATE_HEADER = "UPDATE header SET body = ?"

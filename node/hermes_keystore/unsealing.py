@@ -19,7 +19,7 @@ from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, Sea
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, RowSet, open_state
 from hermes_core.keystore.tables import ROW_KEY_BYTES, Table
-from hermes_node.keystore.database import (
+from hermes_keystore.database import (
     DATABASE_ERRORS,
     Connector,
     check_files,
@@ -27,7 +27,7 @@ from hermes_node.keystore.database import (
     open_for_checking,
     translate_error,
 )
-from hermes_node.keystore.log_check import check_log
+from hermes_keystore.log_check import check_log
 
 SELECT_ROWS = "SELECT row_key, tbl, version, sealed FROM records ORDER BY row_key"
 

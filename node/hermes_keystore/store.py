@@ -1,4 +1,4 @@
-"""Keystore: the sealed file of one node. Synchronous; the node calls it from one worker thread."""
+"""Keystore: the sealed file of one node or app. Synchronous; whoever owns it calls it from one worker thread."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.rollback import Rollback, encode_rollback
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.keystore.tables import Table
-from hermes_node.keystore.creation import write_new_keystore
-from hermes_node.keystore.database import (
+from hermes_keystore.creation import write_new_keystore
+from hermes_keystore.database import (
     DATABASE_ERRORS,
     PAGE_BYTES,
     Connector,
@@ -30,14 +30,14 @@ from hermes_node.keystore.database import (
     translate_error,
     translated,
 )
-from hermes_node.keystore.erasure import erase_file
-from hermes_node.keystore.floor_file import FloorFile, read_floor
-from hermes_node.keystore.history import LINEAGE, ROLLBACK, History
-from hermes_node.keystore.lock import KeystoreLock, lock_path, locked
-from hermes_node.keystore.place import OpenFiles, close_to_others, floor_path, resolve_path, wal_path
-from hermes_node.keystore.rotating_file import RotatingFile
-from hermes_node.keystore.rows import Changes, apply_rows, read_record, read_rows
-from hermes_node.keystore.unsealing import Unsealed, verify_file
+from hermes_keystore.erasure import erase_file
+from hermes_keystore.floor_file import FloorFile, read_floor
+from hermes_keystore.history import LINEAGE, ROLLBACK, History
+from hermes_keystore.lock import KeystoreLock, lock_path, locked
+from hermes_keystore.place import OpenFiles, close_to_others, floor_path, resolve_path, wal_path
+from hermes_keystore.rotating_file import RotatingFile
+from hermes_keystore.rows import Changes, apply_rows, read_record, read_rows
+from hermes_keystore.unsealing import Unsealed, verify_file
 
 Puts = Mapping[tuple[Table, bytes], bytes | bytearray]
 Deletes = Collection[tuple[Table, bytes]]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hermes_core.errors import KeystoreIOError, KeystoreLockedError
-from hermes_node.keystore.place import check_beside
+from hermes_keystore.place import check_beside
 
 _ATTEMPTS = 16
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from hermes_core.crypto.random import RandomSource
 from hermes_core.keystore.key_backend import KeyBackend
 from hermes_core.keystore.rotation_timer import SLICE_ROWS, SLICE_S
-from hermes_node.keystore.lock import KeystoreLock
-from hermes_node.keystore.place import OpenFiles
-from hermes_node.keystore.rotation import Slice, rewrap_master, rotate_slice
-from hermes_node.keystore.sealed_file import SealedFile
-from hermes_node.keystore.unsealing import Unsealed
+from hermes_keystore.lock import KeystoreLock
+from hermes_keystore.place import OpenFiles
+from hermes_keystore.rotation import Slice, rewrap_master, rotate_slice
+from hermes_keystore.sealed_file import SealedFile
+from hermes_keystore.unsealing import Unsealed
 
 
 class RotatingFile(SealedFile):

@@ -13,7 +13,7 @@ from hermes_core.keystore.sealing import SealedRow, Sealers
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, RowSet, seal_state
 from hermes_core.keystore.tables import Table
-from hermes_node.keystore.unsealing import RowCensus, Unsealed, check_row
+from hermes_keystore.unsealing import RowCensus, Unsealed, check_row
 
 ROWS_A_PAGE: Final = 256
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes_core.errors import KeystoreIOError
-from hermes_node.keystore.place import wal_path
+from hermes_keystore.place import wal_path
 
 CHECKPOINT_AT_BYTES: Final = 4 << 20
 """A commit that finds the log longer than this folds it in; it bounds both the log and the time to recover."""

@@ -20,7 +20,7 @@ from hermes_core.errors import (
     KeystoreTamperedError,
     KeystoreUnsupportedVersionError,
 )
-from hermes_node.keystore.place import check_beside, check_regular, floor_path, temporary_path, wal_path
+from hermes_keystore.place import check_beside, check_regular, floor_path, temporary_path, wal_path
 
 APPLICATION_ID: Final = 0x484B5331  # "HKS1"
 FILE_VERSION: Final = 1
