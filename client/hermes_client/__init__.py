@@ -17,12 +17,15 @@ from hermes_client.errors import (
     ConnectError,
     ConnectSetupError,
     SessionReplacedError,
+    StoreError,
 )
 from hermes_client.offer import ChatOffer
+from hermes_client.store import AppStore
 from hermes_client.tls import PLAIN, ClientTls, PlainText
 
 __all__ = [
     "PLAIN",
+    "AppStore",
     "Backoff",
     "CallTimeoutError",
     "Chat",
@@ -36,4 +39,5 @@ __all__ = [
     "Message",
     "PlainText",
     "SessionReplacedError",
+    "StoreError",
 ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Final, Protocol, Self, assert_never
 
 from hermes_client.arguments import Content, take_content, take_timeout
 from hermes_client.errors import ChatEndedError
 from hermes_client.signal import Signal
 from hermes_client.time_limit import time_limit
+from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.events import (
     AppEvent,
     ChatEnded,
@@ -41,6 +42,11 @@ class Message:
 
     seq: int
     content: bytes
+    _acknowledge: Callable[[int], object] = field(default=bool, repr=False, compare=False)
+
+    def ack(self) -> None:
+        """Acknowledge this message and all before it: they are safe with the app, and never come again."""
+        self._acknowledge(self.seq)
 
 
 class ChatActions(Protocol):
@@ -50,14 +56,19 @@ class ChatActions(Protocol):
     def closed(self) -> bool: ...
     def check_open(self) -> None: ...
     def try_send(self, chat_id: ChatId, content: bytes) -> int | None: ...
+    async def wait_kept(self) -> None: ...
     def acknowledge(self, chat_id: ChatId, seq: int) -> None: ...
     def rekey(self, chat_id: ChatId) -> None: ...
+    def flush_acknowledgements(self) -> None: ...
     def withdraw_rekey(self, chat_id: ChatId) -> None: ...
     def delete(self, chat_id: ChatId) -> None: ...
 
 
 class Chat:
-    """One chat. Iterating yields each message exactly once, in order; taking one acknowledges it to the sender.
+    """One chat. Iterating yields each message exactly once, in order; asking for the next one acknowledges it to the sender.
+
+    A message that was not acknowledged when its process died comes again in the next start, if there is a store. `ack()` of the
+    message is for apps that make it safe elsewhere first; `messages()` never acknowledges by itself.
 
     The iteration ends when either app deleted the chat; any other end raises ChatEndedError from it.
     `up` says whether what is sent now reaches the other app at once (otherwise it waits for the path), `path_losses` how often
@@ -81,6 +92,15 @@ class Chat:
         self.inbox: deque[Message] = deque()
         self._driver = driver
         self._rekeys = 0
+        self._handed_over = 0
+
+    @classmethod
+    def restore(cls, driver: ChatActions, machine: AppChat) -> Self:
+        """As a former start left it; its path is down."""
+        chat = cls(driver, machine.chat_id, machine.peer)
+        chat.ready, chat.epoch = machine.handshake.active, machine.end_to_end.epoch
+        chat.last_sent, chat.acknowledged = machine.transfer.outgoing.last_seq, machine.transfer.outgoing.acked
+        return chat
 
     @property
     def unacknowledged(self) -> int:
@@ -104,8 +124,10 @@ class Chat:
                     raise
                 if seq is not None:
                     self.last_sent = seq
-                    return seq
+                    break
                 await self._wait_progress()
+        await self._driver.wait_kept()
+        return seq
 
     async def drain(self, timeout_s: float | None = None) -> None:
         """Wait until the other app has taken everything sent so far; CallTimeoutError when that takes longer."""
@@ -140,7 +162,10 @@ class Chat:
         """
         if self.ended is None:
             self._driver.check_open()
+            self._acknowledge(self._handed_over)  # whoever ends a chat has taken what it was given
+            self._driver.flush_acknowledgements()
             self._driver.delete(self.chat_id)
+            await self._driver.wait_kept()
 
     async def wait_ended(self, timeout_s: float | None = None) -> CloseReason:
         """Wait for the end of the chat, whoever brings it about; CallTimeoutError when that takes longer."""
@@ -175,7 +200,7 @@ class Chat:
                 self.up = event.up
                 self.path_losses += not event.up
             case MessageReceived():
-                self.inbox.append(Message(event.seq, event.content))
+                self.inbox.append(Message(event.seq, event.content, self._acknowledge))
             case MessagesAcked():
                 self.acknowledged = max(self.acknowledged, event.seq)
             case ChatEnded():
@@ -193,15 +218,31 @@ class Chat:
         return self
 
     async def __anext__(self) -> Message:
+        self._acknowledge(self._handed_over)
+        message = await self._next()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """The same messages, each of which waits for its `ack()`: for apps that make several safe at once."""
+        while (message := await self._next()) is not None:
+            yield message
+
+    async def _next(self) -> Message | None:
+        """The next message; None at an orderly end, ChatEndedError at any other and when messages of ours got lost with it."""
         await self.changed.wait_for(lambda: bool(self.inbox) or self.ended is not None or self._driver.closed)
         if self.inbox:
             message = self.inbox.popleft()
-            self._driver.acknowledge(self.chat_id, message.seq)
+            self._handed_over = message.seq
             return message
-        if self.ended in ORDERLY_ENDS:
-            raise StopAsyncIteration
-        self._check_alive()
-        raise StopAsyncIteration
+        if self.ended not in ORDERLY_ENDS or (self.unacknowledged and self.ended is not CloseReason.DELETED):
+            self._check_alive()
+        return None
+
+    def _acknowledge(self, seq: int) -> None:
+        if seq and self.ended is None and not self._driver.closed:
+            self._driver.acknowledge(self.chat_id, seq)
 
     def __repr__(self) -> str:
         return f"Chat({self.chat_id.hex()[:8]}, epoch={self.epoch}, {'up' if self.up else 'down'})"
@@ -213,5 +254,6 @@ class Chat:
     def _check_alive(self) -> None:
         if self.ended is not None:
             broken = self.failure is not None and self.failure.code is ErrorCode.INTERNAL
-            raise ChatEndedError(self.chat_id, self.ended, self.failure.detail if broken and self.failure is not None else "")
+            detail = self.failure.detail if broken and self.failure is not None else ""
+            raise ChatEndedError(self.chat_id, self.ended, detail, unacknowledged=self.unacknowledged)
         self._driver.check_open()

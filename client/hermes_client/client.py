@@ -27,16 +27,17 @@ from hermes_client.chat import Chat
 from hermes_client.driver import AppDriver
 from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
 from hermes_client.host import SYSTEM_HOST, ClientHost
-from hermes_client.keeper import HomeKeeper
+from hermes_client.keeper import HomeKeeper, KeptHome
 from hermes_client.offer import CHAT_TIMEOUT_S, ChatOffer
 from hermes_client.session import CLOSE_GRACE_S
+from hermes_client.store import AppStore
 from hermes_client.time_limit import time_limit
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatOffered
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.patience import HomePatience
-from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.session import AppFound
 
@@ -51,7 +52,9 @@ _log = logging.getLogger("hermes.client")
 
 
 class HermesClient:
-    """One app. Its chats live as long as the client: it keeps their keys in memory only.
+    """One app. With a `store` its chats outlive the client and its process: `chats` are those that are there.
+
+    Without one they live in memory only and end with the client, closed or killed; what nobody had acknowledged is lost then.
 
     `addresses` are nodes of one mesh ("host:port"). The first node reached becomes home for the chats made there: while any of
     them is alive the client goes back to that node. When it stays away for `params.home_patience_s`, the next node that can
@@ -72,10 +75,15 @@ class HermesClient:
         backoff: Backoff | None = None,
         connect_timeout_s: float | None = CONNECT_TIMEOUT_S,
         host: ClientHost = SYSTEM_HOST,
+        store: AppStore | None = None,
     ) -> None:
-        """TypeError, ValueError and HermesError name an argument that cannot be used; nothing is opened here."""
+        """`identity`: without one a new one, or the store's.
+
+        TypeError, ValueError and HermesError name an argument that cannot be used; nothing is opened here.
+        """
         if tls is not None and not isinstance(tls, ClientTls | PlainText):
             raise TypeError(f"tls is ClientTls(…) or PLAIN, not {type(tls).__name__}")
+        self._store = None if store is None else take(AppStore, store, "store")
         self._tls = tls or ClientTls()
         self._book = AddressBook(addresses)
         self._params = AppParams() if params is None else take(AppParams, params, "params")
@@ -90,12 +98,16 @@ class HermesClient:
         self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Connect: ConnectError after `connect_timeout_s`, ConnectSetupError at once for what no waiting helps against."""
+        """Connect: ConnectError after `connect_timeout_s`, ConnectSetupError at once for what no waiting helps against.
+
+        KeystoreError and StoreError for a store that cannot be used.
+        """
         if self._driver is not None or self._closing is not None:
             raise ClientClosedError("a client is opened once: make another one")
-        self._driver = AppDriver(self._identity, self._params, self._host)
+        identity, kept = await self._open_store()
+        driver = self.driver
         patience = HomePatience(self._params.home_patience_s, self._host.random)
-        self._keeper = HomeKeeper(self._driver, self._book, self._identity, self._tls, self._backoff, self._host, patience)
+        self._keeper = HomeKeeper(driver, self._book, identity, self._tls, self._backoff, self._host, patience, kept)
         self._runner = asyncio.create_task(self._keeper.run(), name="hermes-client")
         try:
             await self.wait_connected(self._connect_timeout_s)
@@ -108,6 +120,33 @@ class HermesClient:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _open_store(self) -> tuple[Identity, KeptHome | None]:
+        """The driver, with the chats that were kept, and where they are at home."""
+        if self._store is None:
+            self._driver = AppDriver(self._identity, self._params, self._host)
+            return self._identity, None
+        store = self._store
+        kept = await store.open(None if self._owns_identity else self._identity, self._host.random)
+        if self._owns_identity:
+            self._identity.wipe()  # the store has one
+        self._identity, self._owns_identity = kept.identity, True  # a copy: the one given stays its owner's
+        try:
+            driver = AppDriver(kept.identity, self._params, self._host, store)
+            driver.restore(kept.chats)
+        except BaseException:
+            await store.close()
+            raise
+        finally:
+            kept.wipe_chats()
+        self._driver = driver
+        homes = [(chat.record.home, chat.record.leg.peer) for chat in kept.chats]  # all are the same
+        return kept.identity, KeptHome(store.keep_stamp, kept.stamp, *(homes[0] if homes else (None, None)))
+
+    @property
+    def chats(self) -> dict[ChatId, Chat]:
+        """The chats that are not over, those of former starts as well."""
+        return dict(self.driver.chats)
 
     @property
     def driver(self) -> AppDriver:
@@ -244,7 +283,7 @@ class HermesClient:
             self._keeper.session.cut()
 
     async def close(self) -> None:
-        """Delete the chats that are still alive (without this client nobody could resume them), end the stream, wipe keys.
+        """End the stream, wipe keys. Chats stay in the store; without one they are deleted: nobody could resume them.
 
         Keys of chats are wiped at once, the rest within `CLOSE_GRACE_S` twice. It raises nothing; when it is cancelled the
         closing goes on without its caller.
@@ -257,7 +296,7 @@ class HermesClient:
         driver, keeper, runner = self._driver, self._keeper, self._runner
         try:
             if driver is not None and keeper is not None and not driver.closed:
-                driver.end_chats()  # the node is told before the stream ends
+                await self._end_chats(driver)  # the node is told before the stream ends
                 if keeper.session is not None:
                     await keeper.session.finish()
         except Exception:  # noqa: BLE001 - it is wiped all the same
@@ -267,12 +306,28 @@ class HermesClient:
                 driver.close()
             if runner is not None:
                 runner.cancel()
+            if self._store is not None:
+                await self._close_store(self._store)
             if self._owns_identity:
                 self._identity.wipe()
             if keeper is not None:
                 keeper.changed.notify()
         if runner is not None:
             await asyncio.wait([runner], timeout=CLOSE_GRACE_S)
+
+    async def _end_chats(self, driver: AppDriver) -> None:
+        if self._store is None:
+            driver.end_chats()
+            return
+        driver.flush_acknowledgements()
+        with suppress(HermesError):  # whoever waited for it was told
+            await driver.wait_kept()
+
+    async def _close_store(self, store: AppStore) -> None:
+        try:
+            await store.close()
+        except HermesError as error:
+            _log.error("the store could not be closed in order: %s", error)
 
     @property
     def _open_keeper(self) -> HomeKeeper:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 
 from hermes_client.chat import Chat
+from hermes_client.commits import CommitQueue
 from hermes_client.errors import ClientClosedError
 from hermes_client.host import ClientHost
 from hermes_client.signal import Signal
+from hermes_client.store import AppStore, KeptChat
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
 from hermes_core.endpoint.params import AppParams
@@ -28,8 +31,10 @@ _log = logging.getLogger("hermes.client")
 class AppDriver:
     """Everything here is plain code on one event loop. `wake` is set when the machine has something to send."""
 
-    def __init__(self, identity: Identity, params: AppParams, host: ClientHost) -> None:
-        self._machine = AppChats(identity=identity, params=params, random=host.random, kem=host.kem)
+    def __init__(self, identity: Identity, params: AppParams, host: ClientHost, store: AppStore | None = None) -> None:
+        durable = store is not None
+        self._machine = AppChats(identity=identity, params=params, random=host.random, kem=host.kem, durable=durable)
+        self._commits = None if store is None else CommitQueue(store.commit, self._release, self._fail)
         self._loop = asyncio.get_running_loop()
         self._wall = host.wall
         self._timer = InputsFirst(self._loop.time, self._handle_timer)
@@ -57,6 +62,20 @@ class AppDriver:
         """Nothing works any more."""
         return self._closed
 
+    def restore(self, kept: Iterable[KeptChat]) -> None:
+        """Take up the chats of a former start; KeystoreTamperedError when something of one is missing."""
+        now = self._loop.time()
+        for chat in kept:
+            self._machine.restore(chat.record, chat.messages, now, ahead_s=self._wall() - now)
+        for chat_id, machine in self._machine.chats.items():
+            self.chats[chat_id] = Chat.restore(self, machine)
+        self._absorb()
+
+    async def wait_kept(self) -> None:
+        """Until everything that was asked for so far is durable; at once without a store."""
+        if self._commits is not None:
+            await self._commits.wait_durable()
+
     def check_open(self) -> None:
         """ClientClosedError once it is closed, or why it was."""
         if self._closed:
@@ -64,7 +83,7 @@ class AppDriver:
 
     def connect(self, node_id: NodeId, node_key: bytes, keys: StreamKeys) -> None:
         """A session stands: the machine resumes its chats over it."""
-        self.outbound.clear()
+        self._void_sends()
         self.connected = True
         self._hang_up = None
         self.owes_delete = False
@@ -84,6 +103,7 @@ class AppDriver:
     def disconnect(self) -> None:
         """The session is gone; what was queued for it is void, the machine keeps what must be sent again."""
         self.connected = False
+        self._void_sends()
         try:
             self._machine.disconnected(self._loop.time())
         finally:
@@ -208,9 +228,10 @@ class AppDriver:
         """Whether a chat was broken off for what it was told, so that there is more."""
         output = self._machine.take_output()
         self._hang_up = self._hang_up or output.hang_up
-        if self.connected and output.sends:
-            self.outbound.extend(output.sends)
-            self.wake.set()
+        if self._commits is None:
+            self._release(output.sends)
+        else:
+            self._commits.add(output)
         for chat_id, defect in output.defects:
             self._note_defect(chat_id, defect)
         broken = False
@@ -227,6 +248,22 @@ class AppDriver:
         _log.error("chat %s ended by a defect", chat_id.hex()[:8], exc_info=defect)
         if not self.connected:
             self.owes_delete = True
+
+    def _release(self, sends: list[ChatMessage]) -> None:
+        """To the node, if there is still one."""
+        if self.connected and sends:
+            self.outbound.extend(sends)
+            self.wake.set()
+
+    def _void_sends(self) -> None:
+        self.outbound.clear()
+        if self._commits is not None:
+            self._commits.void_sends()
+
+    def _fail(self, error: HermesError) -> None:
+        """The store is of no use any more, and chats that are not kept must not go on."""
+        _log.error("the store failed: %s", error)
+        self.close(error)
 
     def _handle_timer(self) -> None:
         try:

@@ -51,9 +51,18 @@ class SessionReplacedError(ClientClosedError):
 
 
 class ChatEndedError(HermesError):
-    """The chat is over; `reason` says why."""
+    """The chat is over; `reason` says why, `unacknowledged` how many messages of ours nobody acknowledged.
 
-    def __init__(self, chat_id: ChatId, reason: CloseReason, detail: str = "") -> None:
-        super().__init__(f"chat {chat_id.hex()[:8]} ended: {reason.name}" + (f" ({detail})" if detail else ""))
+    Of those the other app may have had the first ones, in order, and no other.
+    """
+
+    def __init__(self, chat_id: ChatId, reason: CloseReason, detail: str = "", *, unacknowledged: int = 0) -> None:
+        lost = f", {unacknowledged} messages were not acknowledged" if unacknowledged else ""
+        super().__init__(f"chat {chat_id.hex()[:8]} ended: {reason.name}{lost}" + (f" ({detail})" if detail else ""))
         self.chat_id = chat_id
         self.reason = reason
+        self.unacknowledged = unacknowledged
+
+
+class StoreError(HermesError):
+    """An app's store cannot be used so; what is wrong with its file is a KeystoreError."""

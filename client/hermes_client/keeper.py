@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from hermes_client.addresses import AddressBook
@@ -30,6 +32,16 @@ STALE_CONNECT_S: Final = 60.0
 _log = logging.getLogger("hermes.client")
 
 
+@dataclass(frozen=True, slots=True)
+class KeptHome:
+    """What a former start left: the stamp of its latest Connect, and the home of its chats, None when there are none."""
+
+    keep_stamp: Callable[[int], Awaitable[None]]
+    stamp: int
+    node_id: NodeId | None
+    party: Party | None
+
+
 class HomeKeeper:
     """The owner of where the client is at home. `changed` is notified when a session begins or ends, or the client does."""
 
@@ -42,6 +54,7 @@ class HomeKeeper:
         backoff: Backoff,
         host: ClientHost,
         patience: HomePatience,
+        kept: KeptHome | None = None,
     ) -> None:
         self._driver = driver
         self._book = book
@@ -51,8 +64,9 @@ class HomeKeeper:
         self._host = host
         self._patience = patience
         self._loop = asyncio.get_running_loop()
-        self._party: Party | None = None
-        self._stamp = 0
+        self._kept = kept
+        self._party = None if kept is None else kept.party
+        self._stamp = 0 if kept is None else kept.stamp
         self._marks = KeptMarks()
         self._asked_s = 0.0
         self._hopeless = True
@@ -60,7 +74,7 @@ class HomeKeeper:
         self.changed = Signal()
         self.session: HomeSession | None = None
         self.last_error: HermesError | None = None
-        self.home: NodeId | None = None
+        self.home = None if kept is None else kept.node_id
         self.connections = 0
 
     async def run(self) -> None:
@@ -137,7 +151,10 @@ class HomeKeeper:
             if bound and patient and self._party is not None and party != self._party:
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
             try:
-                await session.connect(self._next_stamp(), self._marks)
+                stamp = self._next_stamp()
+                if self._kept is not None:
+                    await self._kept.keep_stamp(stamp)
+                await session.connect(stamp, self._marks)
             except BaseException:
                 self._gave_up_connect_at = self._loop.time()
                 raise

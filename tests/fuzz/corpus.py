@@ -12,16 +12,17 @@ CORPUS = Path(__file__).with_name("corpus")
 
 
 def load_targets() -> dict[str, Callable[[bytes], None]]:
-    from tests.fuzz import disk, parsers, sessions, targets
+    from tests.fuzz import app_disk, disk, parsers, sessions, targets
 
-    return {**targets.TARGETS, **parsers.TARGETS, **sessions.TARGETS, **disk.TARGETS}
+    every = (targets, parsers, sessions, disk, app_disk)
+    return {name: target for module in every for name, target in module.TARGETS.items()}
 
 
 def list_targets() -> list[str]:
     return [
         "header", "open", "content", "offer", "answer", "resume", "payload", "client-batch", "server-batch", "peer-batch",
         "gossip", "join", "admin", "record", "keystore-header", "connect", "connected", "peer-handshake", "control", "mark",
-        "floor", "floor-key", "rollback", "passphrase", "annotation", "history", "tombstone", "witness",
+        "floor", "floor-key", "rollback", "passphrase", "annotation", "history", "tombstone", "witness", "app-record",
     ]  # fmt: skip  # named here, so that atheris can instrument what the targets import
 
 
@@ -39,9 +40,10 @@ def write_seeds() -> None:
 
 def make_seeds() -> dict[str, list[bytes]]:
     """One authentic input or more for every target."""
-    from tests.fuzz import disk, sessions
+    from tests.fuzz import app_disk, disk, sessions
 
-    return {**_make_channel_seeds(), **_make_wire_seeds(), **_make_record_seeds(), **sessions.make_seeds(), **disk.make_seeds()}
+    wire = {**_make_channel_seeds(), **_make_wire_seeds(), **_make_record_seeds()}
+    return {**wire, **sessions.make_seeds(), **disk.make_seeds(), **app_disk.make_seeds()}
 
 
 def _make_channel_seeds() -> dict[str, list[bytes]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, app_party
+from hermes_core.keystore.app_record import AppChatRecord
 from hermes_core.protocol.messages import Answer, Confirm, Offer
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.params import ChannelParams
 from hermes_core.ratchet.prepared import PreparedEpoch, VerifiedOffer
 from hermes_core.ratchet.replay import refuse_old_first
+from hermes_core.ratchet.state import ChannelSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,21 @@ class ChannelPair:
 
     __slots__ = ("_ahead_s", "_context", "_peer", "chat_id", "end_to_end", "leg")
 
-    def __init__(self, context: ChatContext, chat_id: ChatId, peer: AppId, home: HomeStream) -> None:
+    def __init__(
+        self, context: ChatContext, chat_id: ChatId, peer: AppId, ahead_s: float, end_to_end: Channel, leg: Channel
+    ) -> None:
+        """`ahead_s`: how far Unix time is ahead of the time that the machine is given."""
         self._context = context
         self.chat_id = chat_id
         self._peer = peer
-        self._ahead_s = home.ahead_s
-        self.end_to_end = Channel(
+        self._ahead_s = ahead_s
+        self.end_to_end = end_to_end
+        self.leg = leg
+
+    @classmethod
+    def begin(cls, context: ChatContext, chat_id: ChatId, peer: AppId, home: HomeStream) -> Self:
+        """Those of a new chat, at home on this stream's node."""
+        end_to_end = Channel(
             kind=ChannelKind.END_TO_END,
             chat_id=chat_id,
             identity=context.identity,
@@ -41,8 +54,9 @@ class ChannelPair:
             params=context.params.end_to_end,
             random=context.random,
             kem=context.kem,
+            reserves=not context.durable,
         )
-        self.leg = Channel(
+        leg = Channel(
             kind=ChannelKind.LEG,
             chat_id=chat_id,
             identity=context.identity,
@@ -52,6 +66,27 @@ class ChannelPair:
             params=context.params.leg,
             random=context.random,
             kem=context.kem,
+        )
+        return cls(context, chat_id, peer, home.ahead_s, end_to_end, leg)
+
+    @classmethod
+    def restore(cls, context: ChatContext, record: AppChatRecord, ahead_s: float) -> Self:
+        """Those of a chat that was kept; secrets are copied."""
+
+        def take(snapshot: ChannelSnapshot, params: ChannelParams, reserves: bool) -> Channel:
+            return Channel.restore(
+                snapshot,
+                chat_id=record.chat_id,
+                identity=context.identity,
+                params=params,
+                random=context.random,
+                kem=context.kem,
+                reserves=reserves,
+            )
+
+        end_to_end = take(record.end_to_end, context.params.end_to_end, reserves=False)
+        return cls(
+            context, record.chat_id, record.peer, ahead_s, end_to_end, take(record.leg, context.params.leg, reserves=True)
         )
 
     def use_leg(self, leg: Channel) -> Channel:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from hermes_core.crypto.random import generate_bytes
-from hermes_core.endpoint.agreement import Offered, RekeyWish, Starting
+from hermes_core.endpoint.agreement import AgreementState, Offered, RekeyWish, Starting
 from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import ChatOffered, FrameRefused
@@ -45,13 +45,14 @@ from hermes_core.ratchet.resume import STORES_DIFFER
 class AppChat:
     """`start` and `answer` make one. It changes nothing but itself; its parts are there to be looked at."""
 
-    __slots__ = ("_channels", "_context", "chat_id", "end_to_end", "handshake", "hop", "moving", "over", "transfer")
+    __slots__ = ("_channels", "_context", "chat_id", "end_to_end", "handshake", "hop", "moving", "over", "peer", "transfer")
 
     def __init__(
-        self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: Starting | Offered
+        self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: AgreementState
     ) -> None:
         self._context = context
         self.chat_id = channels.chat_id
+        self.peer = peer
         self.end_to_end = channels.end_to_end
         self._channels = channels
         self.handshake = Handshake(context, peer, channels, state)
@@ -63,7 +64,7 @@ class AppChat:
     @classmethod
     def start(cls, context: ChatContext, peer: AppId, home: HomeStream, now: float) -> AppChat:
         """Offer a chat: ChatReady follows, or ChatFailed and ChatEnded."""
-        channels = ChannelPair(context, ChatId(generate_bytes(CHAT_ID_BYTES, context.random)), peer, home)
+        channels = ChannelPair.begin(context, ChatId(generate_bytes(CHAT_ID_BYTES, context.random)), peer, home)
         try:
             chat = cls(context, peer, home, channels, Starting(now))
             channels.offer(now)
@@ -76,7 +77,7 @@ class AppChat:
     def receive_first(cls, context: ChatContext, offer: Offer, home: HomeStream, now: float) -> AppChat:
         """Check an offer; it is answered when the owner accepts it."""
         peer = derive_app_id(offer.initiator_key)
-        channels = ChannelPair(context, offer.chat_id, peer, home)
+        channels = ChannelPair.begin(context, offer.chat_id, peer, home)
         chat = cls(context, peer, home, channels, Offered(channels.verify_first(offer, now), now))
         context.effects.report(ChatOffered(offer.chat_id, peer))
         return chat

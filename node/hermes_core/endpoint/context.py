@@ -14,7 +14,10 @@ from hermes_core.ids import AppId, NodeId, Party, node_party
 
 @dataclass(frozen=True, slots=True)
 class ChatContext:
-    """`content_nonce`: 12 bytes, of everything that this start of the app seals end to end."""
+    """`content_nonce`: 12 bytes, of everything that this start of the app seals end to end.
+
+    `durable`: the owner keeps what changes, so that chats outlive this start.
+    """
 
     identity: Identity
     app_id: AppId
@@ -24,6 +27,7 @@ class ChatContext:
     kem: Kem
     effects: Effects
     content_nonce: bytes
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from hermes_core.crypto.encoding import u64
-from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import ChannelKind
+from hermes_core.errors import ErrorCode, KeystoreTamperedError, ProtocolError
+from hermes_core.ids import ChannelKind, ChatId
+from hermes_core.keystore.app_record import OutgoingRecord
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.header import OVERHEAD_BYTES
 from hermes_core.ratchet.padding import pad
@@ -19,13 +20,14 @@ _OVERHEAD_BYTES: Final = OVERHEAD_BYTES[ChannelKind.END_TO_END]
 class OutgoingMessage:
     """One message on its way, with its end-to-end frame in the latest epoch in which it was sent."""
 
-    __slots__ = ("_epoch", "_frame", "_plaintext", "seq")
+    __slots__ = ("_frame", "_plaintext", "epoch", "seq")
 
-    def __init__(self, seq: int, plaintext: bytes) -> None:
+    def __init__(self, seq: int, plaintext: bytes, epoch: int = 0, frame: bytes = b"") -> None:
+        """`epoch` is 0 before it was sealed."""
         self.seq = seq
         self._plaintext = plaintext
-        self._epoch = 0
-        self._frame = b""
+        self.epoch = epoch
+        self._frame = frame
 
     @property
     def frame_bytes(self) -> int:
@@ -34,10 +36,14 @@ class OutgoingMessage:
 
     def build_frame(self, end_to_end: Channel, nonce: bytes, now: float) -> bytes:
         """Sealed once an epoch, however often it is sent; anew in the next one, with the same seq."""
-        if self._epoch != end_to_end.epoch:
+        if self.epoch != end_to_end.epoch:
             self._frame = end_to_end.seal(self._plaintext, now, nonce=nonce, aad_suffix=u64(self.seq))
-            self._epoch = end_to_end.epoch
+            self.epoch = end_to_end.epoch
         return self._frame
+
+    def describe(self, chat_id: ChatId) -> OutgoingRecord:
+        """What a restart sends again."""
+        return OutgoingRecord(chat_id, self.seq, self._plaintext, self.epoch, self._frame)
 
 
 class Outgoing:
@@ -66,6 +72,16 @@ class Outgoing:
         self._messages.append(message)
         self._bytes += message.frame_bytes
         return message
+
+    def restore(self, acked: int, last_seq: int, kept: Iterable[OutgoingRecord]) -> None:
+        """What was kept, in the order of seq; KeystoreTamperedError when a message is missing. Nothing was held before."""
+        self.acked, self.last_seq = acked, last_seq
+        for record in kept:
+            message = OutgoingMessage(record.seq, record.plaintext, record.epoch, record.frame)
+            self._messages.append(message)
+            self._bytes += message.frame_bytes
+        if [message.seq for message in self._messages] != list(range(acked + 1, last_seq + 1)):
+            raise KeystoreTamperedError("messages of a chat are missing")
 
     def acknowledge(self, seq: int) -> bool:
         """Drop everything up to `seq`; False when that is nothing new. INVALID_FRAME for a seq that was never sent."""
@@ -128,6 +144,10 @@ class Incoming:
             return False
         self.acked = seq
         return True
+
+    def restore(self, taken: int) -> None:
+        """Everything up to `taken` was taken by the app; what it had beyond comes again."""
+        self.delivered = self.acked = taken
 
     def clear(self) -> None:
         self._held.clear()

@@ -37,7 +37,7 @@ class Handshake:
 
     __slots__ = ("_channels", "_context", "_leg_renewed", "_peer", "state")
 
-    def __init__(self, context: ChatContext, peer: AppId, channels: ChannelPair, state: Starting | Offered) -> None:
+    def __init__(self, context: ChatContext, peer: AppId, channels: ChannelPair, state: AgreementState) -> None:
         self._context = context
         self._peer = peer
         self._channels = channels

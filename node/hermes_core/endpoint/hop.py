@@ -93,6 +93,11 @@ class Hop:
         self._claimed_at = 0.0
         self.state = HopState.NEW
 
+    @property
+    def home(self) -> HomeStream:
+        """The stream that it goes by, or went by last; of a chat that has had none in this start only its node."""
+        return self._home
+
     def apply(self, happened: HopInput) -> bool:
         """Move as the table says; False when the input means nothing in this state."""
         state = HOP_TABLE.get((self.state, happened))
@@ -105,11 +110,6 @@ class Hop:
         if (state is HopState.OPEN) != was_open:
             self._context.effects.report(PathChanged(self._leg.chat_id, up=not was_open))
         return True
-
-    @property
-    def home(self) -> HomeStream:
-        """The stream that it goes by, or went by last."""
-        return self._home
 
     def move(self, home: HomeStream) -> None:
         """A leg to the node of this stream is being made; whatever passes after that passes over it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hermes_core.endpoint.events import AppEvent, ChatEnded
+from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ChatMessage, CloseReason
@@ -13,7 +14,7 @@ from hermes_core.protocol.messages import ChatMessage, CloseReason
 
 @dataclass(slots=True)
 class AppOutput:
-    """`hang_up`: why the stream to the home node has to end, if it has.
+    """`hang_up`: why the stream to the home node has to end, if it has. `changes` are durable before a send leaves.
 
     `defects`: what went wrong in chats that ended for it, which nobody foresaw; their ends are among the events.
     """
@@ -21,6 +22,7 @@ class AppOutput:
     sends: list[ChatMessage] = field(default_factory=list)
     events: list[AppEvent] = field(default_factory=list)
     hang_up: ProtocolError | None = None
+    changes: KeptChanges | None = None
     defects: list[tuple[ChatId, Exception]] = field(default_factory=list)
 
 

@@ -6,7 +6,7 @@ there are, which are over, the stream to the home node, whose timer is next. Wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, assert_never
 
 from hermes_core.crypto.mlkem import ML_KEM_768, Kem
@@ -16,10 +16,12 @@ from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.containment import Containment
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import FrameRefused
+from hermes_core.endpoint.keeper import Keeper, restore_chat
 from hermes_core.endpoint.output import AppOutput, Collector
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId, app_party, derive_app_id, parse_app_id
+from hermes_core.keystore.app_record import AppChatRecord, OutgoingRecord
 from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.messages import (
     Answer,
@@ -55,11 +57,21 @@ class AppChats:
     An exception that nobody foresaw ends the chat that it comes from, and no other: see `AppOutput.defects`.
     """
 
-    def __init__(self, *, identity: Identity, params: AppParams, random: RandomSource, kem: Kem = ML_KEM_768) -> None:
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        params: AppParams,
+        random: RandomSource,
+        kem: Kem = ML_KEM_768,
+        durable: bool = False,
+    ) -> None:
+        """`durable`: outputs have `changes`, which the owner keeps, and hands back to `restore` in another start."""
         app_id = derive_app_id(identity.public_key)
         self._effects = Collector()
         nonce = build_nonce(generate_bytes(START_BYTES, random))  # app and chats may come back from a backup: another start
-        self._context = ChatContext(identity, app_id, app_party(app_id), params, random, kem, self._effects, nonce)
+        self._context = ChatContext(identity, app_id, app_party(app_id), params, random, kem, self._effects, nonce, durable)
+        self._keeper = Keeper() if durable else None
         self._home: HomeStream | None = None
         self._chats: dict[ChatId, AppChat] = {}
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
@@ -77,11 +89,23 @@ class AppChats:
     def chats(self) -> Mapping[ChatId, AppChat]:
         """Every chat that is not over, to be looked at. Those that have ended go before anybody looks."""
         for chat_id in self._effects.take_ended():
-            del self._chats[chat_id]
+            chat = self._chats.pop(chat_id)
+            if self._keeper is not None:
+                self._keeper.end(chat)
             self._timers.cancel(chat_id)
             self._offered.discard(chat_id)
             self._ended.add(chat_id, self._now)
         return self._chats
+
+    def restore(self, record: AppChatRecord, messages: Iterable[OutgoingRecord], now: float, *, ahead_s: float = 0.0) -> None:
+        """Take up a chat that was kept, before the first stream; secrets are copied, the caller wipes the record.
+
+        `messages`: its own, in the order of seq. KeystoreTamperedError when one is missing.
+        """
+        chat = restore_chat(self._context, record, messages, now, ahead_s)
+        self._add(chat)
+        if self._keeper is not None:
+            self._keeper.note_kept(chat)
 
     # the stream
 
@@ -265,10 +289,15 @@ class AppChats:
             if chat is not None:
                 self._contain.run(chat, self._settle)
         self._touched.clear()
-        return self._effects.take_output()
+        output = self._effects.take_output()
+        if self._keeper is not None:
+            output.changes = self._keeper.take()
+        return output
 
     def _settle(self, chat: AppChat) -> None:
         chat.settle(self._now)
+        if self._keeper is not None:
+            self._keeper.collect(chat)
         due = chat.next_timer()
         if due is not None:
             self._timers.schedule(chat.chat_id, due)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from hermes_core.crypto.encoding import u64
@@ -10,7 +11,9 @@ from hermes_core.endpoint.context import ChatContext
 from hermes_core.endpoint.delivery import Incoming, Outgoing, OutgoingMessage
 from hermes_core.endpoint.events import MessageReceived, MessagesAcked
 from hermes_core.endpoint.hop import Hop
+from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.keystore.app_record import AppChatRecord, OutgoingRecord
 from hermes_core.protocol.payload import (
     DATA,
     encode_ack,
@@ -33,9 +36,11 @@ class Transfer:
 
     __slots__ = (
         "_ack_owed",
+        "_changed",
         "_channels",
         "_context",
         "_hop",
+        "_kept_taken",
         "_unshared_since",
         "_wait_s",
         "incoming",
@@ -53,6 +58,9 @@ class Transfer:
         self._unshared_since: float | None = None
         self.resend_due: float | None = None
         self._wait_s = 0.0
+        self._changed: dict[int, OutgoingMessage | None] = {}
+        """Of a durable chat, by seq: messages to keep, or (None) to keep no longer."""
+        self._kept_taken = 0
 
     # out
 
@@ -61,11 +69,16 @@ class Transfer:
         if len(content) > MAX_CONTENT_BYTES:
             raise ProtocolError(ErrorCode.INVALID_FRAME, f"a message has at most {MAX_CONTENT_BYTES} bytes")
         params = self._context.params
-        return self.outgoing.add(content, params.window_messages, params.window_bytes, padding=params.padding)
+        message = self.outgoing.add(content, params.window_messages, params.window_bytes, padding=params.padding)
+        self._note_changed(message)
+        return message
 
     def send(self, message: OutgoingMessage, now: float) -> None:
         """Send one message over the leg."""
+        sealed_in = message.epoch
         frame = message.build_frame(self._channels.end_to_end, self._context.content_nonce, now)
+        if message.epoch != sealed_in:
+            self._note_changed(message)
         self._hop.send(encode_data(message.seq, frame), now)
         self.expect_ack(now)
 
@@ -149,7 +162,9 @@ class Transfer:
         seq, epoch, tag = parse_ack(payload)
         self._channels.end_to_end.check_ack(seq, epoch, tag)
         self._unshared_since = None
+        was_acked = self.outgoing.acked
         if self.outgoing.acknowledge(seq):
+            self._note_dropped(was_acked + 1, seq)
             self.resend_due = None
             self._wait_s = 0.0
             self.expect_ack(now)
@@ -172,11 +187,45 @@ class Transfer:
         """The app has taken everything up to `seq`; anything but a delivered seq is ignored."""
         if self.incoming.acknowledge(seq):
             self._ack_owed = True
+            if self._context.durable:
+                self._channels.end_to_end.settle(self.incoming.delivered - seq)
 
     def owe_ack(self) -> None:
         """Show the peer that its confirmation arrived, or that frames come through at all."""
         self._ack_owed = True
 
+    # what outlives this start
+
+    def restore(self, record: AppChatRecord, messages: Iterable[OutgoingRecord]) -> None:
+        """Go on from what was kept; KeystoreTamperedError when a message is missing."""
+        self.outgoing.restore(record.acked, record.last_seq, messages)
+        self.incoming.restore(record.taken)
+        self._kept_taken = record.taken
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._changed) or self.incoming.acked != self._kept_taken
+
+    def collect(self, changes: KeptChanges) -> None:
+        """Hand over which messages to keep, and which no longer."""
+        chat_id = self._channels.chat_id
+        for seq, message in self._changed.items():
+            if message is None:
+                changes.drop_message(chat_id, seq)
+            else:
+                changes.keep_message(message.describe(chat_id))
+        self._changed.clear()
+        self._kept_taken = self.incoming.acked
+
+    def _note_changed(self, message: OutgoingMessage) -> None:
+        if self._context.durable:
+            self._changed[message.seq] = message
+
+    def _note_dropped(self, first: int, last: int) -> None:
+        if self._context.durable:
+            self._changed.update(dict.fromkeys(range(first, last + 1)))
+
     def clear(self) -> None:
+        self._note_dropped(self.outgoing.acked + 1, self.outgoing.last_seq)
         self.outgoing.clear()
         self.incoming.clear()

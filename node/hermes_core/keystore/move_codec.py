@@ -29,7 +29,7 @@ def encode_moves(moves: HighestMoves) -> list[bytes]:
 
 def parse_moves(reader: RecordReader, app_ids: tuple[AppId, AppId]) -> HighestMoves:
     """What is left of a record; KeystoreTamperedError when it is not well formed, ProtocolError for a bad party."""
-    if reader.at_end:
+    if not reader.left:
         return None, None
     (sides,) = reader.take(1)
     check_range(sides, 1, 3, "bytes after its end")

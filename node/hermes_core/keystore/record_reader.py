@@ -60,12 +60,13 @@ class RecordReader:
         return SecretBytes.copy_of(self._window(SECRET_BYTES))
 
     @property
-    def at_end(self) -> bool:
-        return self._at == len(self._view)
+    def left(self) -> int:
+        """Bytes not read yet."""
+        return len(self._view) - self._at
 
     def finish(self) -> None:
         """Refuse trailing bytes."""
-        if not self.at_end:
+        if self.left:
             refuse_record("bytes after its end")
 
     def _window(self, length: int) -> memoryview:

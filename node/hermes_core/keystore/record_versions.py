@@ -15,5 +15,8 @@ RECORD_VERSIONS: Final[dict[Table, int]] = {
     Table.CLOSED: 1,
     Table.HISTORY: 1,
     Table.MARK: 1,
+    Table.APP_IDENTITY: 1,
+    Table.APP_CHAT: 1,
+    Table.APP_OUTGOING: 1,
 }
 """The version records of a table are written in; older ones are migrated when a keystore is opened, newer ones refused."""

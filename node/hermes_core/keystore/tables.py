@@ -22,3 +22,6 @@ class Table(IntEnum):
     CLOSED = 6
     HISTORY = 7
     MARK = 8
+    APP_IDENTITY = 9
+    APP_CHAT = 10
+    APP_OUTGOING = 11

@@ -107,6 +107,14 @@ class Chain:
         self.mark = self.reserved - (self.reserved - self.relied_on) // 2
         self.relied_on = self.reserved
 
+    def settle(self, position: int) -> None:
+        """Move `reserved` to `position`, from where it is up to `next`: what is below is never asked for again."""
+        if position == self.next:
+            self._reserved_key[:] = self._key
+        else:
+            self._step_reserved_key(position - self.reserved)
+        self.reserved = self.relied_on = self.mark = position
+
     def fast_forward(self, position: int) -> None:
         """Never use the positions below `position` (the caller bounds it); `reserved` follows. Never moves back."""
         if position <= self.next:
@@ -171,11 +179,15 @@ class Chain:
         if self._end > start:  # the row of a position beyond `reserved`, just accepted
             start = self._end
             _memmove(self._reserved_key, self._rows_pointer + (start - 1 - self._first) * ROW_BYTES, CHAIN_KEY_BYTES)
+        self._step_reserved_key(target - start)
+
+    def _step_reserved_key(self, steps: int) -> None:
+        """Run it so many positions on."""
         pair = bytearray(2 * ROW_BYTES)  # two rows in turn: input and output of a step never overlap
         view = memoryview(pair)
         rows = (view[:ROW_BYTES], view[ROW_BYTES:])
         key = memoryview(self._reserved_key)
-        for step in range(target - start):
+        for step in range(steps):
             row = rows[step & 1]
             HKDFExpand(self._algorithm, ROW_BYTES, CHAIN).derive_into(key, row)
             key = row[:CHAIN_KEY_BYTES]

@@ -46,7 +46,7 @@ class Channel:
     `epochs` and `negotiation` are there to be looked at; only the channel changes them.
     """
 
-    __slots__ = ("_context", "_shape", "chat_id", "epochs", "kind", "local", "negotiation", "params", "peer")
+    __slots__ = ("_context", "_reserves", "_shape", "chat_id", "epochs", "kind", "local", "negotiation", "params", "peer")
 
     def __init__(
         self,
@@ -63,14 +63,20 @@ class Channel:
         seen_ephemerals: tuple[bytes, ...] = (),
         orders: Orders = NO_ORDERS,
         floor: Suite | None = None,
+        reserves: bool = True,
     ) -> None:
-        """`peer_public_key` may be None until the first handshake brings it; `random` and `kem` give the ephemerals."""
+        """`peer_public_key` may be None until the first handshake brings it; `random` and `kem` give the ephemerals.
+
+        Without `reserves` nothing is reserved ahead: a snapshot sends on from the next position, and receives from the one
+        after what `settle` was told of. Whoever sends must have kept it, as it is, before it leaves.
+        """
         self.kind = kind
         self._shape = SHAPES[kind]
         self.chat_id = chat_id
         self.local = local
         self.peer = peer
         self.params = params
+        self._reserves = reserves
         self._context = ChannelContext(kind, chat_id, local, peer)
         self.epochs = Epochs(self._context, params)
         self.negotiation = Negotiation(
@@ -102,7 +108,7 @@ class Channel:
         if position >= chain.mark:
             if position >= chain.reserved and position + self.params.window > MAX_POSITION:
                 raise ProtocolError(ErrorCode.REKEY_REQUIRED, "positions of this epoch are used up")
-            self.epochs.reserve(chain, position, now)
+            self.epochs.reserve(chain, position, now, self._reserves)
         header = epoch.send_prefix + position.to_bytes(8, "big")
         if self._shape.header_bytes != POSITION_END:  # end to end: the receiver cannot know which start this is
             header += nonce[-START_BYTES:]
@@ -142,12 +148,16 @@ class Channel:
         except ProtocolError:
             chain.forget()
             raise
-        if position >= chain.mark and epoch is not epochs.old:
+        if self._reserves and position >= chain.mark and epoch is not epochs.old:
             epochs.reserve(chain, position, now)
         epoch.accept(position)
         if epochs.old is not None and epoch is epochs.current:
             epochs.drop_old()
         return plaintext
+
+    def settle(self, unsettled: int) -> None:
+        """Of a channel that reserves nothing: all that was opened is safe, but for the last `unsettled` frames."""
+        self.epochs.settle(unsettled)
 
     def _out_of_step(self, epoch: Epoch, position: int) -> ProtocolError:
         if position > MAX_POSITION:
@@ -324,6 +334,7 @@ class Channel:
         params: ChannelParams,
         random: RandomSource,
         kem: Kem = ML_KEM_768,
+        reserves: bool = True,
     ) -> Self:
         """Resume at the reserved positions. Secrets are copied; the caller wipes the snapshot.
 
@@ -342,6 +353,7 @@ class Channel:
             seen_ephemerals=snapshot.seen_ephemerals,
             orders=snapshot.orders,
             floor=snapshot.floor,
+            reserves=reserves,
         )
         channel.epochs.restore(snapshot.current, snapshot.pending)
         return channel

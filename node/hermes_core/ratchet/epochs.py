@@ -167,14 +167,15 @@ class Epochs:
         if self.pending is not None:
             self.pending.lose_step()
 
-    def reserve(self, chain: Chain, position: int, now: float) -> None:
+    def reserve(self, chain: Chain, position: int, now: float, ahead: bool = True) -> None:
         """`position`, at or beyond the chain's mark, is about to be used: see to it that what it needs becomes durable.
 
         Reserved are few positions at first, since every chat pays for them when it opens, and twice as many each time, up to
         the window. When half of them are left the next are reserved, so that a commit which takes its time holds up nothing.
+        Without `ahead` it is this position only, and nothing early.
         """
         if position >= chain.reserved:
-            chain.reserve(position, min(self._params.window, FIRST_RESERVATION + position), now)
+            chain.reserve(position, min(self._params.window, FIRST_RESERVATION + position) if ahead else 1, now)
             self.news |= NEEDED
         elif position >= chain.relied_on:
             chain.rely_on_early()
@@ -197,6 +198,17 @@ class Epochs:
         relied_on = self.news & RELIED_ON
         self.news ^= relied_on
         return bool(relied_on)
+
+    def settle(self, unsettled: int) -> None:
+        """Everything opened but the last `unsettled` frames is safe: a restart opens from the first of those on.
+
+        Positions follow one another as messages do, so frames of an epoch before it move nothing here.
+        """
+        if self.current is not None:
+            position = self.current.recv.next - unsettled
+            if position > self.current.recv.reserved:
+                self.current.recv.settle(position)
+                self.news |= NEEDED
 
     # persistence, time and end
 

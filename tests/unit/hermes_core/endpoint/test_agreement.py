@@ -65,11 +65,11 @@ def make_handshake(state: AgreementState) -> tuple[Handshake, Notebook]:
     chat, _, _ = make_offered_chat()
     context = make_context(effects)
     peer = derive_app_id(PEER_KEY.public_key)
-    channels = ChannelPair(context, chat.chat_id, peer, HOME)
+    channels = ChannelPair.begin(context, chat.chat_id, peer, HOME)
     if isinstance(state, Starting | Offering):
         channels.offer(NOW)
         effects.sends.clear()
-    return Handshake(context, peer, channels, state), effects  # type: ignore[arg-type]
+    return Handshake(context, peer, channels, state), effects
 
 
 def kept_offer() -> OfferedPair:
@@ -98,10 +98,10 @@ VERBS: dict[str, Callable[[Handshake], None]] = {
     "end pause": lambda it: it.end_pause(),
     "withdraw": lambda it: it.withdraw(),
 }
-Changes = dict[tuple[AgreementState, str], AgreementState]
+KeptChanges = dict[tuple[AgreementState, str], AgreementState]
 
 
-def changes_whoever_wishes(wish: RekeyWish) -> Changes:
+def changes_whoever_wishes(wish: RekeyWish) -> KeptChanges:
     return {
         (Wanted(wish, 7.0), "offer"): Offering(wish, 7.0, NOW + 1),
         (Paused(wish, 7.0, NOW + 7.0), "offer"): Offering(wish, 7.0, NOW + 1),
@@ -112,7 +112,7 @@ def changes_whoever_wishes(wish: RekeyWish) -> Changes:
     }
 
 
-CHANGES: Changes = {
+CHANGES: KeptChanges = {
     **changes_whoever_wishes(OWNER),
     **changes_whoever_wishes(NODE),
     (Active(), "wish of the owner"): Wanted(OWNER),

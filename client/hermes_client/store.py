@@ -1,0 +1,230 @@
+"""An app's sealed store: its identity, its chats and what nobody has acknowledged yet, in one encrypted file of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from hermes_client.errors import StoreError
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import RandomSource
+from hermes_core.crypto.secret import SecretBytes, wipe_buffer
+from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.kept import KeptChanges
+from hermes_core.errors import KeystoreMissingError, KeystoreTamperedError
+from hermes_core.ids import ChatId
+from hermes_core.keystore.app_record import AppChatRecord, AppIdentity, OutgoingRecord
+from hermes_core.keystore.app_record_codec import (
+    IDENTITY_KEY,
+    encode_app_chat,
+    encode_app_identity,
+    encode_outgoing,
+    outgoing_key,
+    parse_app_chat,
+    parse_app_identity,
+    parse_outgoing,
+)
+from hermes_keystore import Keystore, PassphraseBackend, Table
+
+T = TypeVar("T")
+_log = logging.getLogger("hermes.client")
+_IDENTITY = (Table.APP_IDENTITY, IDENTITY_KEY)
+_NO_IDENTITY: Final = "put the newest copy of every file of this store back; or move them all away, to begin as a new app"
+
+
+@dataclass(slots=True)
+class KeptChat:
+    """A chat as it was kept, and its messages that are not acknowledged, in the order of seq."""
+
+    record: AppChatRecord
+    messages: list[OutgoingRecord] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class KeptState:
+    """What a start finds; the reader wipes the chats. `stamp`: of the latest Connect."""
+
+    identity: Identity
+    stamp: int
+    chats: list[KeptChat]
+
+    def wipe_chats(self) -> None:
+        for chat in self.chats:
+            chat.record.wipe()
+
+
+class AppStore:
+    """`HermesClient(store=AppStore("app.db", passphrase))`: chats outlive the process, killed or not.
+
+    The file is made when there is none. One process has it open at a time: KeystoreLockedError for a second one. What it
+    raises are the errors of docs/reference/errors.md under "Keystore"; after one nothing more is written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        passphrase: str | bytes | bytearray | SecretBytes,
+        *,
+        argon2: Argon2Params | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        """`argon2`: what the passphrase's key costs; `executor`: one thread, which does everything that blocks."""
+        self._path = Path(path)
+        self._passphrase = _take_passphrase(passphrase)
+        self._backend = PassphraseBackend(self._passphrase, argon2)
+        self._executor = executor or ThreadPoolExecutor(1, "hermes-store")
+        self._keystore: Keystore | None = None
+        self._identity: Identity | None = None
+        self._used = False
+
+    async def open(self, identity: Identity | None, random: RandomSource) -> KeptState:
+        """Open or make the file, read everything. `identity`: of a new store; StoreError when it is not the stored one's."""
+        if self._used:
+            raise StoreError("a store is opened once: make another AppStore for the next client")
+        self._used = True
+        try:
+            return await self._run(lambda: self._open(identity, random))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def commit(self, changes: KeptChanges) -> None:
+        """Everything in one transaction, durable when this returns. Wipes the changes in any case."""
+        await self._run(lambda: self._commit(changes))
+
+    async def keep_stamp(self, stamp: int) -> None:
+        """Keep the stamp of a Connect that is about to leave."""
+        await self._run(lambda: self._keep_stamp(stamp))
+
+    async def close(self) -> None:
+        """Close the file; harmless when repeated."""
+        keystore, self._keystore = self._keystore, None
+        if keystore is not None:
+            await self._run(keystore.close)
+        self._passphrase.wipe()
+        if isinstance(self._executor, ThreadPoolExecutor):
+            self._executor.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    # in the thread
+
+    @property
+    def _open_keystore(self) -> Keystore:
+        if self._keystore is None:
+            raise StoreError("the store is not open")
+        return self._keystore
+
+    def _open(self, identity: Identity | None, random: RandomSource) -> KeptState:
+        try:
+            self._keystore = Keystore.open(self._path, self._passphrase, backend=self._backend, random=random)
+        except KeystoreMissingError:
+            self._keystore = self._create(identity, random)
+        if self._keystore.rollback is not None:  # each chat finds out by its peer's claim
+            _log.warning("%s is an older copy of itself", self._path)
+            self._keystore.settle_rollback()
+        kept, stamp = self._open_identity(identity)
+        self._identity = kept
+        chats = self._read_chats()
+        return KeptState(kept, stamp, chats)
+
+    def _create(self, given: Identity | None, random: RandomSource) -> Keystore:
+        """With its identity from the first moment on: whoever removes its log, however early, makes no other app of it."""
+        identity = given or Identity.generate(random)
+        value = _encode_identity(identity, 0)
+        try:
+            records = {_IDENTITY: value}
+            return Keystore.create(self._path, self._passphrase, records=records, backend=self._backend, random=random)
+        finally:
+            wipe_buffer(value)
+            if given is None:
+                identity.wipe()
+
+    def _open_identity(self, given: Identity | None) -> tuple[Identity, int]:
+        """A copy, whatever was given, and the stamp of the latest Connect."""
+        stored = self._open_keystore.get(*_IDENTITY)
+        if stored is None:
+            raise KeystoreTamperedError("the store holds no identity of an app", cure=_NO_IDENTITY)
+        try:
+            kept = parse_app_identity(stored)
+        finally:
+            wipe_buffer(stored)
+        try:
+            identity = Identity.from_seed(kept.seed)
+        finally:
+            kept.seed.wipe()
+        if given is not None and given.public_key != identity.public_key:
+            identity.wipe()
+            raise StoreError(f"{self._path} belongs to another identity than the one given")
+        return identity, kept.stamp
+
+    def _read_chats(self) -> list[KeptChat]:
+        keystore = self._open_keystore
+        chats: dict[ChatId, KeptChat] = {}
+        for _, value in keystore.load(Table.APP_CHAT):
+            try:
+                record = parse_app_chat(value)
+            finally:
+                wipe_buffer(value)
+            chats[record.chat_id] = KeptChat(record)
+        for _, value in keystore.load(Table.APP_OUTGOING):
+            message = parse_outgoing(value)
+            if message.chat_id not in chats:
+                raise KeystoreTamperedError("a message of no chat")
+            chats[message.chat_id].messages.append(message)
+        for chat in chats.values():
+            chat.messages.sort(key=lambda message: message.seq)
+        return list(chats.values())
+
+    def _commit(self, changes: KeptChanges) -> None:
+        puts: dict[tuple[Table, bytes], bytes | bytearray] = {}
+        try:
+            for chat_id, record in changes.chats.items():
+                puts[Table.APP_CHAT, chat_id] = encode_app_chat(record)
+            for (chat_id, seq), message in changes.messages.items():
+                puts[Table.APP_OUTGOING, outgoing_key(chat_id, seq)] = encode_outgoing(message)
+            deletes = {(Table.APP_CHAT, bytes(chat_id)) for chat_id in changes.ended}
+            deletes |= {(Table.APP_OUTGOING, outgoing_key(*key)) for key in changes.acknowledged}
+            self._open_keystore.commit(puts, deletes)
+        finally:
+            changes.wipe()
+            for value in puts.values():
+                if isinstance(value, bytearray):
+                    wipe_buffer(value)
+
+    def _keep_stamp(self, stamp: int) -> None:
+        if self._identity is not None:
+            self._put_identity(self._identity, stamp)
+
+    def _put_identity(self, identity: Identity, stamp: int) -> None:
+        value = _encode_identity(identity, stamp)
+        try:
+            self._open_keystore.commit({_IDENTITY: value})
+        finally:
+            wipe_buffer(value)
+
+
+def _encode_identity(identity: Identity, stamp: int) -> bytearray:
+    """Its record, which the caller wipes."""
+    kept = AppIdentity(identity.seed(), stamp)
+    try:
+        return encode_app_identity(kept)
+    finally:
+        kept.seed.wipe()
+
+
+def _take_passphrase(passphrase: str | bytes | bytearray | SecretBytes) -> SecretBytes:
+    """A copy of our own to wipe; ValueError for none, TypeError for what is no passphrase."""
+    if isinstance(passphrase, SecretBytes):
+        return passphrase.copy()
+    if not isinstance(passphrase, str | bytes | bytearray):
+        raise TypeError(f"a passphrase is str, bytes or SecretBytes, not {type(passphrase).__name__}")
+    if not passphrase:
+        raise ValueError("the passphrase is empty")
+    return SecretBytes.take(bytearray(passphrase.encode() if isinstance(passphrase, str) else passphrase))

@@ -1,0 +1,65 @@
+"""What an app keeps in its sealed store: who it is, its chats, and what it sent that nobody has acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
+
+
+class AppChatState(IntEnum):
+    """How far the two apps have come; a chat whose offer nobody has answered is not kept."""
+
+    ACCEPTED = 1  # we answered, and wait for the confirmation
+    ACTIVE = 2
+
+
+@dataclass(slots=True)
+class AppIdentity:
+    """`seed`: 32 bytes. `stamp`: of the latest Connect, in ms; the next one is above it, whatever the clock says."""
+
+    seed: SecretBytes
+    stamp: int
+
+
+@dataclass(slots=True)
+class AppChatRecord:
+    """One chat as its app holds it.
+
+    `end_to_end` receives from the message after `taken`, the highest seq that our app has acknowledged. `last_seq` is that of
+    our latest message, `acked` the highest that the peer has acknowledged. `wish`: of a rekey that waits, 0 for none
+    (`RekeyWish`).
+    """
+
+    chat_id: ChatId
+    state: AppChatState
+    wish: int
+    peer: AppId
+    home: NodeId
+    last_seq: int
+    acked: int
+    taken: int
+    end_to_end: ChannelSnapshot
+    leg: ChannelSnapshot
+
+    def wipe(self) -> None:
+        """Wipe every secret of both channels."""
+        wipe_channel(self.end_to_end)
+        wipe_channel(self.leg)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """One message that is not acknowledged: what is sealed anew after a rekey, and the frame that is sent again as it is.
+
+    `plaintext` is content and padding; `frame` was sealed in `epoch`, and is empty in epoch 0: it was not sent yet.
+    """
+
+    chat_id: ChatId
+    seq: int
+    plaintext: bytes = field(repr=False)
+    epoch: int
+    frame: bytes = field(repr=False)

@@ -1,0 +1,164 @@
+"""The file of an app's store: made once, one process, its own identity, refused when it is not right, nothing in plaintext."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hermes_client import AppStore, StoreError
+from hermes_client.store import KeptState
+from hermes_core.crypto.kdf_argon2 import Argon2Params
+from hermes_core.crypto.random import SYSTEM_RANDOM
+from hermes_core.crypto.secret import SecretBytes
+from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.kept import KeptChanges
+from hermes_core.errors import KeystoreBadPassphraseError, KeystoreIOError, KeystoreLockedError, KeystoreTamperedError
+from hermes_core.keystore.app_record import OutgoingRecord
+from hermes_keystore import Keystore
+from tests.unit.hermes_core.keystore.record_samples import reveal
+from tests.unit.hermes_core.keystore.test_app_records import VECTORS, chat_of
+
+CHEAP = Argon2Params(8192, 1, 1)
+
+
+def make_store(folder: Path, passphrase: str | bytes = b"secret") -> AppStore:
+    return AppStore(folder / "app.db", passphrase, argon2=CHEAP)
+
+
+def read_all(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
+
+
+async def open_store(folder: Path, identity: Identity | None = None) -> tuple[AppStore, KeptState]:
+    store = make_store(folder)
+    return store, await store.open(identity, SYSTEM_RANDOM)
+
+
+async def test_identity_stamp_chats_and_messages_come_back(tmp_path: Path) -> None:
+    store, first = await open_store(tmp_path)
+    chats = [chat_of(case["record"]) for case in VECTORS["chats"][:3]]
+    changes = KeptChanges()
+    messages = [OutgoingRecord(chats[0].chat_id, seq, b"plain", 1, b"f" * 60) for seq in (300, 2, 1)]
+    for chat in chats:
+        changes.keep_chat(chat)
+    for message in messages:
+        changes.keep_message(message)
+    expected = {chat.chat_id: reveal(chat_of(case["record"])) for chat, case in zip(chats, VECTORS["chats"], strict=False)}
+    await store.keep_stamp(77)
+    await store.commit(changes)
+    assert all(chat.end_to_end.pending is None or chat.end_to_end.pending.mac.wiped for chat in chats), "not wiped"
+    later = KeptChanges()
+    later.drop_message(chats[0].chat_id, 2)
+    later.end_chat(chats[1].chat_id)
+    await store.commit(later)
+    await store.close()
+    second_store, second = await open_store(tmp_path)
+    assert second.identity.public_key == first.identity.public_key
+    assert second.stamp == 77
+    del expected[chats[1].chat_id]
+    assert {chat.record.chat_id: reveal(chat.record) for chat in second.chats} == expected
+    kept = next(chat for chat in second.chats if chat.record.chat_id == chats[0].chat_id)
+    assert [message.seq for message in kept.messages] == [1, 300]
+    second.wipe_chats()
+    await second_store.close()
+
+
+async def test_one_process_a_store(tmp_path: Path) -> None:
+    store, _ = await open_store(tmp_path)
+    with pytest.raises(KeystoreLockedError):
+        await open_store(tmp_path)
+    await store.close()
+    again, _ = await open_store(tmp_path)
+    await again.close()
+
+
+async def test_another_passphrase_opens_nothing_and_changes_nothing(tmp_path: Path) -> None:
+    store, first = await open_store(tmp_path)
+    await store.close()
+    before = (tmp_path / "app.db").read_bytes()
+    with pytest.raises(KeystoreBadPassphraseError):
+        await make_store(tmp_path, "other").open(None, SYSTEM_RANDOM)
+    assert (tmp_path / "app.db").read_bytes() == before
+    again, second = await open_store(tmp_path)
+    assert second.identity.public_key == first.identity.public_key
+    await again.close()
+
+
+async def test_the_identity_given_is_a_new_stores_and_must_be_an_old_ones(tmp_path: Path) -> None:
+    identity = Identity.generate(SYSTEM_RANDOM)
+    store, kept = await open_store(tmp_path, identity)
+    assert kept.identity.public_key == identity.public_key
+    await store.close()
+    again, _ = await open_store(tmp_path, identity)
+    await again.close()
+    with pytest.raises(StoreError):
+        await open_store(tmp_path, Identity.generate(SYSTEM_RANDOM))
+    third, _ = await open_store(tmp_path)  # and the refusal left no lock
+    await third.close()
+
+
+async def test_whoever_removes_log_and_floor_of_a_new_store_makes_no_other_app_of_it(tmp_path: Path) -> None:
+    store, first = await open_store(tmp_path)
+    (tmp_path / "bare").mkdir()
+    shutil.copy(tmp_path / "app.db", tmp_path / "bare" / "app.db")  # as a kill at this moment leaves it, without the rest
+    await store.close()
+    bare, second = await open_store(tmp_path / "bare")
+    assert second.identity.public_key == first.identity.public_key
+    await bare.close()
+
+
+async def test_a_keystore_without_an_app_is_no_store(tmp_path: Path) -> None:
+    passphrase = SecretBytes.take(bytearray(b"secret"))
+    Keystore.create(tmp_path / "app.db", passphrase, argon2=CHEAP).close()
+    with pytest.raises(KeystoreTamperedError):
+        await open_store(tmp_path)
+
+
+async def test_a_store_is_opened_once(tmp_path: Path) -> None:
+    store, _ = await open_store(tmp_path)
+    with pytest.raises(StoreError):
+        await store.open(None, SYSTEM_RANDOM)
+    await store.close()
+    await store.close()
+
+
+async def test_a_message_of_no_chat_is_no_store(tmp_path: Path) -> None:
+    store, _ = await open_store(tmp_path)
+    changes = KeptChanges()
+    changes.keep_message(OutgoingRecord(chat_of(VECTORS["chats"][0]["record"]).chat_id, 1, b"plain", 0, b""))
+    await store.commit(changes)
+    await store.close()
+    with pytest.raises(KeystoreTamperedError):
+        await open_store(tmp_path)
+
+
+async def test_neither_content_nor_keys_are_in_the_files(tmp_path: Path) -> None:
+    store, kept = await open_store(tmp_path)
+    chat = chat_of(next(case["record"] for case in VECTORS["chats"] if case["record"]["end_to_end"]["current"] is not None))
+    assert chat.end_to_end.current is not None
+    seed = kept.identity.seed()
+    secrets = [bytes(chat.end_to_end.current.mac.buffer), bytes(seed.buffer), b"a telling content", chat.peer.encode()]
+    seed.wipe()
+    changes = KeptChanges()
+    changes.keep_chat(chat)
+    changes.keep_message(OutgoingRecord(chat.chat_id, 1, b"a telling content", 0, b""))
+    await store.commit(changes)
+    files = read_all(tmp_path)
+    assert [secret for secret in secrets if secret in files] == []
+    await store.close()
+
+
+@pytest.mark.parametrize(("passphrase", "error"), [("", ValueError), (b"", ValueError), (None, TypeError), (7, TypeError)])
+def test_what_is_no_passphrase_is_refused(tmp_path: Path, passphrase: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        AppStore(tmp_path / "app.db", passphrase)  # type: ignore[arg-type]
+
+
+async def test_a_folder_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "missing")
+    async with asyncio.timeout(10):
+        with pytest.raises(KeystoreIOError):
+            await store.open(None, SYSTEM_RANDOM)

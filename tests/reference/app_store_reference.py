@@ -1,0 +1,83 @@
+"""The records of an app's store a second time, straight from docs/reference/keystore.md; shares no code with the product.
+
+`python -m tests.reference.app_store_reference` writes tests/vectors/app_record.json anew.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from pathlib import Path
+from typing import Any
+
+from tests.reference.keystore_reference import encode_channel, random_app_id, random_channel, short
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "app_record.json"
+
+
+def encode_identity(identity: dict[str, Any]) -> bytes:
+    seed: str = identity["seed"]
+    return b"\x01" + bytes.fromhex(seed) + struct.pack(">Q", identity["stamp"])
+
+
+def encode_chat(chat: dict[str, Any]) -> bytes:
+    out: bytes = b"\x01" + bytes.fromhex(chat["chat_id"]) + bytes([chat["state"], chat["wish"]]) + chat["peer"].encode()
+    out += short(chat["home"].encode()) + struct.pack(">QQQ", chat["last_seq"], chat["acked"], chat["taken"])
+    channels: bytes = encode_channel(chat["end_to_end"], 3) + encode_channel(chat["leg"], 3)
+    return out + channels
+
+
+def encode_outgoing(message: dict[str, Any]) -> bytes:
+    plaintext, frame = bytes.fromhex(message["plaintext"]), bytes.fromhex(message["frame"])
+    head = struct.pack(">QII", message["seq"], message["epoch"], len(plaintext))
+    return b"\x01" + bytes.fromhex(message["chat_id"]) + head + plaintext + frame
+
+
+def random_identity(rng: random.Random) -> dict[str, Any]:
+    return {"seed": rng.randbytes(32).hex(), "stamp": rng.randrange(2**63)}
+
+
+def random_chat(rng: random.Random) -> dict[str, Any]:
+    last_seq = rng.randrange(2**63)
+    return {
+        "chat_id": rng.randbytes(16).hex(),
+        "state": rng.randrange(1, 3),
+        "wish": rng.randrange(3),
+        "peer": random_app_id(rng),
+        "home": f"mesh-{rng.randrange(10)}",
+        "last_seq": last_seq,
+        "acked": rng.randrange(last_seq + 1),
+        "taken": rng.randrange(2**63),
+        "end_to_end": random_channel(rng) | {"kind": 1},
+        "leg": random_channel(rng) | {"kind": 2},
+    }
+
+
+def random_outgoing(rng: random.Random) -> dict[str, Any]:
+    length, epoch = rng.choice((4, 128, 200)), rng.choice((0, 1, 2**32 - 1))
+    return {
+        "chat_id": rng.randbytes(16).hex(),
+        "seq": rng.randrange(1, 2**63),
+        "epoch": epoch,
+        "plaintext": rng.randbytes(length).hex(),
+        "frame": rng.randbytes(39 + length + 16).hex() if epoch else "",
+    }
+
+
+def build_vectors(seed: int = 6) -> dict[str, Any]:
+    rng = random.Random(seed)
+    kinds = (
+        ("identities", random_identity, encode_identity, 2),
+        ("chats", random_chat, encode_chat, 6),
+        ("outgoing", random_outgoing, encode_outgoing, 4),
+    )
+    made = {name: [build(rng) for _ in range(count)] for name, build, _, count in kinds}
+    return {
+        "comment": "docs/reference/keystore.md; made by tests/reference/app_store_reference.py; all bytes in hex",
+        **{name: [{"record": each, "value": encode(each).hex()} for each in made[name]] for name, _, encode, _ in kinds},
+    }
+
+
+if __name__ == "__main__":
+    VECTORS.write_text(json.dumps(build_vectors(), indent=1) + "\n")

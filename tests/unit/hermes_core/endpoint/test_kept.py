@@ -1,0 +1,312 @@
+"""Chats that outlive their app: what is kept is ahead of the wire, and what goes on from it sends and opens what it should."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+from hermes_core.endpoint.events import AppEvent, ChatReady, MessageReceived, MessagesAcked
+from hermes_core.endpoint.output import AppOutput
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import AppChats
+from hermes_core.errors import KeystoreTamperedError
+from hermes_core.ids import ChatId, NodeId, derive_app_id
+from hermes_core.keystore.app_record import AppChatState
+from hermes_core.keystore.app_record_codec import parse_app_chat, parse_outgoing
+from hermes_core.protocol.messages import Answer, ChatMessage, Closed, CloseReason, Confirm, Offer, PathState, Resume, Sealed
+from hermes_core.protocol.payload import DATA, encode_data, parse_ack, parse_data_frame, parse_kind_and_seq
+from hermes_core.ratchet.padding import pad
+from tests.support.app_volume import AppVolume
+from tests.support.random_sources import SeededRandom
+from tests.support.sessions import make_stream_keys
+from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEY, NOW, OWN_KEY, PEER_KEY, FarEnds
+
+STARTS = itertools.count()
+NODE = NodeId("node-0")
+PEER = derive_app_id(PEER_KEY.public_key)
+
+
+@dataclass
+class Node:
+    """The home node as far as it matters here, and the peer behind it: it opens what comes and says what it is told to."""
+
+    far: FarEnds
+    frames: dict[int, bytes] = field(default_factory=dict)
+    acked: int = 0
+
+    def take(self, sends: list[ChatMessage]) -> None:
+        for message in sends:
+            if isinstance(message, Sealed):
+                payload = self.far.leg.open(message.frame, NOW, nonce=HOME.send_nonce)
+                kind, seq = parse_kind_and_seq(payload)
+                if kind == DATA:
+                    frame = parse_data_frame(payload)
+                    assert self.frames.setdefault(seq, frame) == frame, "sent again as other bytes"
+                else:
+                    self.far.end_to_end.check_ack(*parse_ack(payload))
+                    self.acked = max(self.acked, seq)
+
+
+class Owner:
+    """An app's owner with a volume. `crash` forgets everything but that."""
+
+    def __init__(self) -> None:
+        self.volume = AppVolume()
+        self.events: list[AppEvent] = []
+        self.machine = self._make()
+
+    def _make(self) -> AppChats:
+        random = SeededRandom(f"start {next(STARTS)}")
+        return AppChats(identity=OWN_KEY, params=AppParams(), random=random, durable=True)
+
+    def crash(self) -> None:
+        self.events.clear()
+        self.machine = self._make()
+        self.volume.restore_into(self.machine, NOW)
+
+    def collect(self, *, commit: bool = True) -> AppOutput:
+        output = self.machine.take_output()
+        self.events += output.events
+        if commit:
+            self.volume.commit(output.changes)
+        return output
+
+    def connect(self) -> list[ChatMessage]:
+        self.machine.connected(NODE, HOME_KEY.public_key, make_stream_keys(b"1" * 32, dialled=True), NOW)
+        return self.collect().sends
+
+    @property
+    def contents(self) -> list[bytes]:
+        return [event.content for event in self.events if isinstance(event, MessageReceived)]
+
+
+def open_chat() -> tuple[Owner, Node, ChatId]:
+    owner = Owner()
+    owner.connect()
+    chat_id = owner.machine.start_chat(PEER, NOW)
+    (offer,) = owner.collect().sends
+    assert isinstance(offer, Offer)
+    assert owner.volume == AppVolume(), "a chat that nobody answered is not kept"
+    node = Node(FarEnds(chat_id))
+    owner.machine.receive(node.far.answer(offer), NOW)
+    (confirm,) = owner.collect().sends
+    node.far.take(confirm)
+    return owner, node, chat_id
+
+
+def come_back(owner: Owner, node: Node, chat_id: ChatId) -> list[ChatMessage]:
+    """Another start, another stream, and the path comes up; what was sent then."""
+    owner.crash()
+    (claims,) = owner.connect()
+    assert isinstance(claims, Resume)
+    node.far.leg.resume(claims.claims, HOME.binding, NOW)
+    owner.machine.receive(Resume(chat_id, node.far.leg.claims(HOME.binding)), NOW)
+    owner.machine.receive(PathState(chat_id, up=True), NOW)
+    sends = owner.collect().sends
+    node.take(sends)
+    return sends
+
+
+def test_a_message_is_kept_with_the_frame_that_leaves_and_leaves_again_as_the_same_bytes() -> None:
+    owner, node, chat_id = open_chat()
+    for number in (1, 2):
+        owner.machine.send(chat_id, b"message %d" % number, NOW)
+        output = owner.collect(commit=False)
+        assert output.changes is not None
+        assert [(key, record.seq) for key, record in output.changes.messages.items()] == [((chat_id, number), number)]
+        node.take(output.sends)
+        assert output.changes.messages[chat_id, number].frame == node.frames[number]
+        owner.volume.commit(output.changes)
+    come_back(owner, node, chat_id)
+    assert sorted(node.frames) == [1, 2]
+    assert owner.machine.send(chat_id, b"message 3", NOW) == 3
+    node.take(owner.collect().sends)
+    contents = [node.far.end_to_end.open(node.frames[seq], NOW, aad_suffix=seq.to_bytes(8, "big")) for seq in (1, 2, 3)]
+    assert [content[4:13] for content in contents] == [b"message 1", b"message 2", b"message 3"]
+
+
+def test_a_message_that_waits_for_the_path_is_kept_and_sealed_in_the_start_that_sends_it() -> None:
+    owner, node, chat_id = open_chat()
+    owner.machine.receive(PathState(chat_id, up=False), NOW)
+    owner.machine.send(chat_id, b"later", NOW)
+    assert owner.collect().sends == []
+    assert parse_outgoing(owner.volume.messages[chat_id, 1]).epoch == 0
+    come_back(owner, node, chat_id)
+    assert parse_outgoing(owner.volume.messages[chat_id, 1]).frame == node.frames[1]
+
+
+def test_what_the_peer_acknowledged_is_not_kept_nor_sent_again() -> None:
+    owner, node, chat_id = open_chat()
+    for _ in range(3):
+        owner.machine.send(chat_id, b"x", NOW)
+    node.take(owner.collect().sends)
+    owner.machine.receive(node.far.seal_ack(2), NOW)
+    owner.collect()
+    assert owner.events[-1] == MessagesAcked(chat_id, 2)
+    assert sorted(owner.volume.messages) == [(chat_id, 3)]
+    node.frames.clear()
+    come_back(owner, node, chat_id)
+    assert sorted(node.frames) == [3]
+    assert owner.machine.chats[chat_id].transfer.outgoing.last_seq == 3
+
+
+@pytest.mark.parametrize("acknowledged", range(5))
+def test_what_was_not_acknowledged_is_opened_again_and_nothing_before_it(acknowledged: int) -> None:
+    owner, node, chat_id = open_chat()
+    frames = [node.far.end_to_end.seal(_pad(number), NOW, nonce=_NONCE, aad_suffix=_seq(number)) for number in range(1, 7)]
+    _deliver(owner, node, frames, range(1, 5))
+    assert owner.contents == [b"%d" % number for number in range(1, 5)]
+    owner.machine.acknowledge(chat_id, acknowledged, NOW)
+    output = owner.collect()
+    if acknowledged:
+        assert output.changes is not None, "the cursor is kept before the acknowledgement leaves"
+        assert parse_app_chat(owner.volume.chats[chat_id]).taken == acknowledged
+    node.take(output.sends)
+    assert node.acked == acknowledged
+    come_back(owner, node, chat_id)
+    assert node.acked == acknowledged
+    _deliver(owner, node, frames, range(1, 7))
+    assert owner.contents == [b"%d" % number for number in range(acknowledged + 1, 7)]
+
+
+def test_the_disk_opens_nothing_that_was_acknowledged() -> None:
+    owner, node, chat_id = open_chat()
+    frames = [node.far.end_to_end.seal(_pad(number), NOW, nonce=_NONCE, aad_suffix=_seq(number)) for number in (1, 2)]
+    _deliver(owner, node, frames, (1, 2))
+    owner.machine.acknowledge(chat_id, 1, NOW)
+    owner.collect()
+    current = parse_app_chat(owner.volume.chats[chat_id]).end_to_end.current
+    assert current is not None
+    assert current.recv.reserved == 1
+
+
+def test_after_a_rekey_the_messages_are_kept_in_the_new_epoch_with_the_new_keys() -> None:
+    owner, node, chat_id = open_chat()
+    owner.machine.send(chat_id, b"before", NOW)
+    node.take(owner.collect().sends)
+    owner.machine.rekey(chat_id, NOW)
+    offer = next(message for message in owner.collect().sends if isinstance(message, Offer))
+    owner.machine.receive(node.far.answer(offer), NOW)
+    output = owner.collect()
+    confirm = next(message for message in output.sends if isinstance(message, Confirm))
+    node.far.take(confirm)
+    assert parse_outgoing(owner.volume.messages[chat_id, 1]).epoch == 2
+    node.frames.clear()
+    come_back(owner, node, chat_id)
+    content = node.far.end_to_end.open(node.frames[1], NOW, aad_suffix=_seq(1))
+    assert content[4:10] == b"before"
+
+
+def test_messages_of_two_epochs_that_were_not_acknowledged_come_again_in_the_newer() -> None:
+    owner, node, chat_id = open_chat()
+    old = [node.far.end_to_end.seal(_pad(number), NOW, nonce=_NONCE, aad_suffix=_seq(number)) for number in (1, 2)]
+    _deliver(owner, node, old, (1, 2))
+    owner.machine.receive(node.far.offer(), NOW)
+    answer = next(message for message in owner.collect().sends if isinstance(message, Answer))
+    owner.machine.receive(node.far.complete(answer), NOW)
+    node.take(owner.collect().sends)
+    new = [node.far.end_to_end.seal(_pad(number), NOW, nonce=_NONCE, aad_suffix=_seq(number)) for number in (1, 2, 3, 4)]
+    for seq in (3, 4):
+        owner.machine.receive(node.far.seal_payload(_data(seq, new[seq - 1])), NOW)
+    assert (owner.collect(), owner.contents)[1] == [b"1", b"2", b"3", b"4"]
+    for acknowledged in (1, 2, 3):
+        owner.machine.acknowledge(chat_id, acknowledged, NOW)
+        owner.collect()
+        current = parse_app_chat(owner.volume.chats[chat_id]).end_to_end.current
+        assert current is not None
+        assert current.recv.reserved == acknowledged
+    come_back(owner, node, chat_id)
+    _deliver(owner, node, new, range(1, 5))
+    assert owner.contents == [b"4"]
+
+
+def test_an_answer_is_kept_before_it_leaves_and_its_confirmation_counts_in_the_next_start() -> None:
+    owner = Owner()
+    owner.connect()
+    far = FarEnds(ChatId(bytes(range(16))))
+    owner.machine.receive(far.offer(NOW), NOW)
+    assert owner.collect().changes is None, "an offer that nobody took is not kept"
+    owner.machine.accept(far.chat_id, NOW)
+    (answer,) = owner.collect().sends
+    assert parse_app_chat(owner.volume.chats[far.chat_id]).state is AppChatState.ACCEPTED
+    owner.crash()
+    owner.connect()
+    owner.machine.receive(far.complete(answer), NOW)
+    owner.collect()
+    assert ChatReady(far.chat_id) in owner.events
+    assert parse_app_chat(owner.volume.chats[far.chat_id]).state is AppChatState.ACTIVE
+
+
+def test_a_rekey_that_a_cure_needs_is_wanted_in_the_next_start() -> None:
+    owner, node, chat_id = open_chat()
+    owner.machine.receive(PathState(chat_id, up=False), NOW)
+    owner.machine.rekey(chat_id, NOW)
+    owner.collect()
+    sends = come_back(owner, node, chat_id)
+    assert [message for message in sends if isinstance(message, Offer)], "the wish is forgotten"
+
+
+@pytest.mark.parametrize("how", ["deleted", "closed"])
+def test_nothing_of_a_chat_that_is_over_stays(how: str) -> None:
+    owner, node, chat_id = open_chat()
+    owner.machine.send(chat_id, b"x", NOW)
+    node.take(owner.collect().sends)
+    if how == "deleted":
+        owner.machine.delete(chat_id, NOW)
+    else:
+        owner.machine.receive(Closed(chat_id, CloseReason.EXPIRED), NOW)
+    owner.collect()
+    assert owner.volume == AppVolume()
+
+
+def test_a_chat_that_lacks_a_message_is_refused() -> None:
+    owner, _, chat_id = open_chat()
+    for _ in range(3):
+        owner.machine.send(chat_id, b"x", NOW)
+    owner.collect()
+    del owner.volume.messages[chat_id, 2]
+    with pytest.raises(KeystoreTamperedError):
+        owner.crash()
+
+
+def test_each_start_seals_with_a_nonce_of_its_own() -> None:
+    """A store that was put back seals another message at the same position."""
+    owner, _, chat_id = open_chat()
+    frames = []
+    for _ in range(2):
+        owner.crash()
+        chat = owner.machine.chats[chat_id]
+        frames.append(chat.transfer.add(b"x").build_frame(chat.end_to_end, chat._context.content_nonce, NOW))
+    assert frames[0][:31] == frames[1][:31], "the same position"
+    assert frames[0][31:39] != frames[1][31:39]
+
+
+def test_without_a_store_nothing_is_handed_out_to_keep() -> None:
+    machine = AppChats(identity=OWN_KEY, params=AppParams(), random=SeededRandom("memory"))
+    machine.connected(NODE, HOME_KEY.public_key, make_stream_keys(b"1" * 32, dialled=True), NOW)
+    machine.start_chat(PEER, NOW)
+    assert machine.take_output().changes is None
+
+
+_NONCE = bytes(4) + b"peer   1"
+
+
+def _seq(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def _pad(number: int) -> bytes:
+    return pad(b"%d" % number, padding=True)
+
+
+def _data(seq: int, frame: bytes) -> bytes:
+    return encode_data(seq, frame)
+
+
+def _deliver(owner: Owner, node: Node, frames: list[bytes], seqs: Iterable[int]) -> None:
+    for seq in seqs:
+        owner.machine.receive(node.far.seal_payload(_data(seq, frames[seq - 1])), NOW)
+    owner.collect()

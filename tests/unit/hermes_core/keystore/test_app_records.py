@@ -1,0 +1,173 @@
+"""The records of an app's store: against the reference's vectors and random records, strict at every field, wiped after use."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hermes_core.errors import KeystoreTamperedError, KeystoreUnsupportedVersionError
+from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.keystore.app_record import AppChatRecord, AppChatState, AppIdentity, OutgoingRecord
+from hermes_core.keystore.app_record_codec import (
+    encode_app_chat,
+    encode_app_identity,
+    encode_outgoing,
+    outgoing_key,
+    parse_app_chat,
+    parse_app_identity,
+    parse_outgoing,
+)
+from hermes_core.ratchet.padding import MAX_PADDED_BYTES
+from tests.reference import app_store_reference as reference
+from tests.unit.hermes_core.keystore.record_samples import reveal
+from tests.unit.hermes_core.keystore.test_keystore_vectors import channel_of, secret
+
+VECTORS: dict[str, Any] = json.loads(reference.VECTORS.read_text())
+
+
+def identity_of(fields: dict[str, Any]) -> AppIdentity:
+    return AppIdentity(secret(bytes.fromhex(fields["seed"])), fields["stamp"])
+
+
+def chat_of(fields: dict[str, Any]) -> AppChatRecord:
+    return AppChatRecord(
+        ChatId(bytes.fromhex(fields["chat_id"])),
+        AppChatState(fields["state"]),
+        fields["wish"],
+        AppId(fields["peer"]),
+        NodeId(fields["home"]),
+        fields["last_seq"],
+        fields["acked"],
+        fields["taken"],
+        channel_of(fields["end_to_end"], 3),
+        channel_of(fields["leg"], 3),
+    )
+
+
+def outgoing_of(fields: dict[str, Any]) -> OutgoingRecord:
+    plaintext, frame = bytes.fromhex(fields["plaintext"]), bytes.fromhex(fields["frame"])
+    return OutgoingRecord(ChatId(bytes.fromhex(fields["chat_id"])), fields["seq"], plaintext, fields["epoch"], frame)
+
+
+KINDS: list[tuple[str, Any, Any, Any]] = [
+    ("identities", identity_of, encode_app_identity, parse_app_identity),
+    ("chats", chat_of, encode_app_chat, parse_app_chat),
+    ("outgoing", outgoing_of, encode_outgoing, parse_outgoing),
+]
+EACH = pytest.mark.parametrize(("name", "build", "encode", "parse"), KINDS, ids=[kind[0] for kind in KINDS])
+
+
+def test_committed_vectors_are_what_the_reference_makes() -> None:
+    assert reference.build_vectors() == VECTORS
+
+
+@EACH
+def test_vectors(name: str, build: Any, encode: Any, parse: Any) -> None:
+    for case in VECTORS[name]:
+        value = bytes.fromhex(case["value"])
+        assert encode(build(case["record"])) == value
+        assert reveal(parse(value)) == reveal(build(case["record"]))
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**64))
+def test_random_records_agree(seed: int) -> None:
+    rng = random.Random(seed)
+    chat, message = reference.random_chat(rng), reference.random_outgoing(rng)
+    assert encode_app_chat(chat_of(chat)) == reference.encode_chat(chat)
+    assert reveal(parse_app_chat(reference.encode_chat(chat))) == reveal(chat_of(chat))
+    assert parse_outgoing(reference.encode_outgoing(message)) == outgoing_of(message)
+
+
+@EACH
+def test_what_is_cut_longer_newer_or_older_is_refused(name: str, build: Any, encode: Any, parse: Any) -> None:
+    for case in VECTORS[name]:
+        value = bytes.fromhex(case["value"])
+        for end in range(len(value)):
+            with pytest.raises(KeystoreTamperedError):
+                parse(value[:end])
+        with pytest.raises(KeystoreTamperedError):
+            parse(value + b"\0")
+        with pytest.raises(KeystoreUnsupportedVersionError):
+            parse(b"\x02" + value[1:])
+        with pytest.raises(KeystoreTamperedError):
+            parse(b"\0" + value[1:])
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        ("state", 0),
+        ("state", 3),
+        ("wish", 3),
+        ("peer", "1" * 32),
+        ("home", ""),
+        ("home", "UPPER"),
+        ("last_seq", 2**63),
+        ("taken", 2**63),
+    ],
+)
+def test_a_chat_with_a_field_out_of_bounds_is_refused(field: str, bad: object) -> None:
+    chat = reference.random_chat(random.Random(1)) | {field: bad}
+    with pytest.raises(KeystoreTamperedError):
+        parse_app_chat(reference.encode_chat(chat))
+
+
+def test_what_the_peer_acknowledged_was_sent() -> None:
+    chat = reference.random_chat(random.Random(1)) | {"last_seq": 5}
+    assert parse_app_chat(reference.encode_chat(chat | {"acked": 5})).acked == 5
+    with pytest.raises(KeystoreTamperedError):
+        parse_app_chat(reference.encode_chat(chat | {"acked": 6}))
+
+
+@pytest.mark.parametrize(("side", "kind"), [("end_to_end", 2), ("leg", 1), ("leg", 3)])
+def test_each_channel_is_of_its_kind(side: str, kind: int) -> None:
+    chat = reference.random_chat(random.Random(1))
+    chat[side] |= {"kind": kind}
+    with pytest.raises(KeystoreTamperedError):
+        parse_app_chat(reference.encode_chat(chat))
+
+
+def test_bounds_of_a_message() -> None:
+    message = reference.random_outgoing(random.Random(1)) | {
+        "epoch": 0,
+        "frame": "",
+        "plaintext": bytes(MAX_PADDED_BYTES).hex(),
+    }
+    assert len(parse_outgoing(reference.encode_outgoing(message)).plaintext) == MAX_PADDED_BYTES
+    for change in (
+        {"plaintext": bytes(MAX_PADDED_BYTES + 1).hex()},
+        {"plaintext": "000000"},
+        {"seq": 0},
+        {"seq": 2**63},
+        {"frame": bytes(39 + 16 + MAX_PADDED_BYTES).hex()},
+        {"epoch": 1},
+    ):
+        with pytest.raises(KeystoreTamperedError):
+            parse_outgoing(reference.encode_outgoing(message | change))
+
+
+def test_a_record_shows_no_content() -> None:
+    record = outgoing_of(VECTORS["outgoing"][0]["record"])
+    assert repr(record.plaintext)[2:10] not in repr(record)
+
+
+def test_wiping_a_chat_wipes_both_channels() -> None:
+    chat = chat_of(next(case["record"] for case in VECTORS["chats"] if case["record"]["leg"]["current"] is not None))
+    chat.wipe()
+    epochs = [epoch for side in (chat.end_to_end, chat.leg) for epoch in (side.current, side.pending) if epoch is not None]
+    assert epochs
+    assert all(epoch.mac.wiped and epoch.ratchet.wiped and epoch.recv.chain_key.wiped for epoch in epochs)
+
+
+def test_keys_of_messages_sort_by_seq() -> None:
+    chat_id = ChatId(bytes(16))
+    assert sorted([outgoing_key(chat_id, 256), outgoing_key(chat_id, 3)]) == [
+        chat_id + bytes(7) + b"\3",
+        chat_id + bytes(6) + b"\1\0",
+    ]
