@@ -17,6 +17,7 @@ from hermes_client.errors import (
     ConnectError,
     ConnectSetupError,
     SessionReplacedError,
+    StateLostError,
     StoreError,
 )
 from hermes_client.offer import ChatOffer
@@ -39,5 +40,6 @@ __all__ = [
     "Message",
     "PlainText",
     "SessionReplacedError",
+    "StateLostError",
     "StoreError",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, Self, assert_never
 
 from hermes_client.arguments import Content, take_content, take_timeout
-from hermes_client.errors import ChatEndedError
+from hermes_client.errors import ChatEndedError, StateLostError
 from hermes_client.signal import Signal
 from hermes_client.time_limit import time_limit
 from hermes_core.endpoint.chat import AppChat
@@ -25,6 +25,8 @@ from hermes_core.endpoint.events import (
     MessageReceived,
     MessagesAcked,
     PathChanged,
+    PeerHeard,
+    StoresDiffer,
 )
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId
@@ -90,6 +92,9 @@ class Chat:
         self.refusals = 0
         self.changed = Signal()
         self.inbox: deque[Message] = deque()
+        self.synced = True
+        """False in a chat of a former start until the other app has said where it stands: `send` waits for that."""
+        self.losses: deque[StateLostError] = deque()
         self._driver = driver
         self._rekeys = 0
         self._handed_over = 0
@@ -98,6 +103,7 @@ class Chat:
     def restore(cls, driver: ChatActions, machine: AppChat) -> Self:
         """As a former start left it; its path is down."""
         chat = cls(driver, machine.chat_id, machine.peer)
+        chat.synced = False
         chat.ready, chat.epoch = machine.handshake.active, machine.end_to_end.epoch
         chat.last_sent, chat.acknowledged = machine.transfer.outgoing.last_seq, machine.transfer.outgoing.acked
         return chat
@@ -187,7 +193,7 @@ class Chat:
         if not condition():
             self._check_alive()
 
-    def apply(self, event: AppEvent) -> None:
+    def apply(self, event: AppEvent) -> None:  # noqa: C901 - one case for each event
         """What the chat machine reports of this chat (called by the driver)."""
         match event:
             case ChatReady():
@@ -208,6 +214,10 @@ class Chat:
             case ChatFailed():
                 self.failure = ProtocolError(event.code, event.detail, retry_after_ms=event.retry_after_ms)
                 self.refusals += 1
+            case PeerHeard():
+                self.synced = True
+            case StoresDiffer():
+                self.losses.append(StateLostError(event))
             case ChatOffered() | FrameRefused():
                 pass  # of no chat that has a handle; the driver keeps them
             case _:
@@ -231,7 +241,9 @@ class Chat:
 
     async def _next(self) -> Message | None:
         """The next message; None at an orderly end, ChatEndedError at any other and when messages of ours got lost with it."""
-        await self.changed.wait_for(lambda: bool(self.inbox) or self.ended is not None or self._driver.closed)
+        await self.changed.wait_for(lambda: bool(self.inbox or self.losses) or self.ended is not None or self._driver.closed)
+        if self.losses:
+            raise self.losses.popleft()
         if self.inbox:
             message = self.inbox.popleft()
             self._handed_over = message.seq
@@ -248,10 +260,12 @@ class Chat:
         return f"Chat({self.chat_id.hex()[:8]}, epoch={self.epoch}, {'up' if self.up else 'down'})"
 
     async def _wait_progress(self) -> None:
-        seen = self.acknowledged
-        await self.wait(lambda: self.acknowledged > seen)
+        seen = self.acknowledged, self.synced, self.epoch
+        await self.wait(lambda: (self.acknowledged, self.synced, self.epoch) != seen or bool(self.losses))
 
     def _check_alive(self) -> None:
+        if self.losses:
+            raise self.losses.popleft()
         if self.ended is not None:
             broken = self.failure is not None and self.failure.code is ErrorCode.INTERNAL
             detail = self.failure.detail if broken and self.failure is not None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hermes_core.endpoint.events import Missing, StoresDiffer
 from hermes_core.errors import HermesError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import CloseReason
@@ -62,6 +63,28 @@ class ChatEndedError(HermesError):
         self.chat_id = chat_id
         self.reason = reason
         self.unacknowledged = unacknowledged
+
+
+class StateLostError(HermesError):
+    """The store of one of the two apps is an older copy of itself: it has forgotten messages. The chat goes on after them.
+
+    `ours`: this app's store. `sent` and `received` are the ranges of seq, of this app's messages and of the other's, that one
+    app has had and the other has forgotten: if it is ours, messages that we sent, or took, before the store was put back.
+    Raised once, by the next `send` or by the iteration, which can begin anew.
+    """
+
+    def __init__(self, event: StoresDiffer) -> None:
+        whose = "this app" if event.ours else "the other app"
+        lost = f"{_describe(event.sent)} sent by this app, {_describe(event.received)} sent by the other"
+        super().__init__(f"chat {event.chat_id.hex()[:8]}: {whose} came back with an older store; forgotten: {lost}")
+        self.chat_id = event.chat_id
+        self.ours = event.ours
+        self.sent = range(event.sent.first, event.sent.last + 1)
+        self.received = range(event.received.first, event.received.last + 1)
+
+
+def _describe(missing: Missing) -> str:
+    return f"messages {missing.first} to {missing.last}" if len(missing) else "no message"
 
 
 class StoreError(HermesError):

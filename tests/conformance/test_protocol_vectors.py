@@ -35,10 +35,14 @@ from hermes_core.mesh.messages import Hello
 from hermes_core.mesh.opening_check import WITNESSES
 from hermes_core.mesh.ring import HashRing
 from hermes_core.protocol.messages import Sealed
+from hermes_core.protocol.payload import encode_claim, parse_claim
 from hermes_core.protocol.session import Challenge, Connected
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.channel import Channel, ChannelParams
+from hermes_core.ratchet.chat_claim import MessageCursor, build_chat_claim
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.context import ChannelContext
+from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.header import build_nonce
 from hermes_core.ratchet.padding import pad, padded_length, unpad
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
@@ -341,6 +345,21 @@ def test_acks(case: dict[str, Any]) -> None:
             channel.check_ack(case["seq"], case["epoch"], case["tag"])
 
 
+@pytest.mark.parametrize("case", load("claims"))
+def test_claims_of_apps(case: dict[str, Any]) -> None:
+    send, recv = DirectionSnapshot(case["send_next"], SecretBytes(32)), DirectionSnapshot(0, SecretBytes(32))
+    role, suite = Role(case["claimant_role"]), Suite(case["suite"])
+    snapshot = EpochSnapshot(
+        case["epoch"], role, suite, case["transcript_hash"], True, secret(case["mac"]), secret(bytes(32)), send, recv,
+        case["recv_proven"], 0,
+    )  # fmt: skip
+    context = ChannelContext(ChannelKind.END_TO_END, ChatId(case["chat_id"]), Party("app:a"), Party("app:b"))
+    cursor = MessageCursor(case["last_seq"], case["delivered"], case["lowest"])
+    claim = build_chat_claim(context, Epoch.restore(context, snapshot), case["order"], case["nonce"], cursor)
+    assert encode_claim(claim) == case["payload"]
+    assert parse_claim(case["payload"]) == claim
+
+
 @pytest.mark.parametrize("case", load("resume"))
 def test_resume(case: dict[str, Any]) -> None:
     context = ResumeContext(KINDS[case["kind"]], ChatId(case["chat_id"]), case["session_binding"])
@@ -351,9 +370,9 @@ def test_resume(case: dict[str, Any]) -> None:
 
 def test_every_file_is_run() -> None:
     tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_moves, test_handshake]
-    tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_resume]
+    tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_claims_of_apps, test_resume]
     assert len(tests) == len(make_vectors.FILES)
-    assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record"}
+    assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record", "app_record"}
 
 
 def test_every_file_is_explained() -> None:

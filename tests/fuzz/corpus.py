@@ -48,6 +48,7 @@ def make_seeds() -> dict[str, list[bytes]]:
 
 def _make_channel_seeds() -> dict[str, list[bytes]]:
     from hermes_core.protocol import payload
+    from hermes_core.ratchet.chat_claim import ChatClaim, MessageCursor
     from hermes_core.ratchet.padding import pad
     from tests.fuzz import targets
     from tests.unit.hermes_core.ratchet.pairs import ALICE
@@ -61,7 +62,12 @@ def _make_channel_seeds() -> dict[str, list[bytes]]:
         "offer": [offer, offer.replace(ALICE.public_key, b"")],
         "answer": [targets.encode_statement(targets.OFFER, ALICE.public_key, bytes(32))],
         "resume": [targets.encode_claims(targets.LEG_CLAIMS), targets.encode_claims(targets.LEG_CLAIMS * 2)],
-        "payload": [payload.encode_data(1, frames[0]), payload.encode_ack(7, 1, bytes(16))],
+        "payload": [
+            payload.encode_data(1, frames[0]),
+            payload.encode_ack(7, 1, bytes(16)),
+            payload.encode_ask(bytes(32)),
+            payload.encode_claim(ChatClaim(bytes(32), 1, bytes(32), 2, 1, 0, MessageCursor(2, 1, 2))),
+        ],
     }
 
 

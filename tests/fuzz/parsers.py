@@ -6,6 +6,7 @@ A parser of the wire raises ProtocolError only, one of the disk KeystoreError on
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -28,8 +29,13 @@ def fuzz_payload(data: bytes) -> None:
         return
     if kind == payload.DATA:
         assert payload.encode_data(seq, payload.parse_data_frame(data)) == data
-    else:
+    elif kind == payload.ACK:
         assert payload.encode_ack(*payload.parse_ack(data)) == data
+    elif kind == payload.CLAIM_ASK:
+        assert payload.encode_ask(payload.parse_ask(data)) == data
+    else:
+        with suppress(ProtocolError):
+            assert payload.encode_claim(payload.parse_claim(data)) == data
 
 
 def _fuzz_message(

@@ -14,6 +14,7 @@ from hermes_core.relay.params import ChatParams
 from tests.model.parties import AppParty, NodeParty
 from tests.model.streams import EndOfStream, Stream, bare
 from tests.model.world import World
+from tests.support.app_volume import AppVolume
 from tests.support.random_sources import SeededRandom
 
 
@@ -21,7 +22,13 @@ class HonestWorld(World):
     """Apps are connected, so are the nodes. `seen` holds every delivered message as (sender, receiver, message)."""
 
     def __init__(
-        self, *, nodes: int = 2, params: ChatParams | None = None, app_params: AppParams | None = None, seed: int = 7
+        self,
+        *,
+        nodes: int = 2,
+        params: ChatParams | None = None,
+        app_params: AppParams | None = None,
+        seed: int = 7,
+        durable_apps: bool = False,
     ) -> None:
         super().__init__(
             random.Random(seed),
@@ -29,6 +36,7 @@ class HonestWorld(World):
             params=params or ChatParams(),
             app_params=app_params or AppParams(),
             entropy=SeededRandom(f"bytes of {seed}"),
+            durable_apps=durable_apps,
         )
         self.group_commit = -1.0
         self.ledger.rolled_back = True  # as far as anybody knows: tests put stores back by hand
@@ -151,6 +159,16 @@ class HonestWorld(World):
         self._drop_closed()
         node.crash()
         self.spread_directory()
+
+    def restart_app(self, app: AppParty, volume: AppVolume | None = None) -> None:
+        """SIGKILL of an app, and another start with its volume, or with an older copy of it; not connected yet."""
+        for stream in [stream for stream in self.streams if app.name in stream.ends]:
+            stream.break_off(None)
+            stream.open_ends.discard(app.name)
+            for end in list(stream.open_ends):
+                self.deliver(stream, end)
+        self._drop_closed()
+        app.restart(self.now, volume)
 
     def revive(self, node: NodeParty) -> None:
         node.start(self.now)

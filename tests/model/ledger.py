@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from hermes_core.endpoint.events import StoresDiffer
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind, ChatId
 from hermes_core.protocol.messages import CloseReason
@@ -143,6 +144,17 @@ class Ledger:
         chat.ended[app] = reason
         if reason is not None:
             self.ends[reason] = self.ends.get(reason, 0) + 1
+
+    def record_restart(self, app: str, chat_id: ChatId, taken: int, acked: int) -> None:
+        """The app goes on from what its volume says that it took, and knows to be acknowledged."""
+        chat = self.chats[chat_id]
+        chat.received[app] = chat.taken[app] = taken
+        chat.acked[app] = acked
+
+    def record_put_back(self, app: str, event: StoresDiffer) -> None:
+        """It goes on after what its volume had forgotten."""
+        chat = self.chats[event.chat_id]
+        chat.received[app] = chat.taken[app] = max(event.received.last, chat.received.get(app, 0))
 
     def record_crash(self, app: str, live: list[ChatId]) -> None:
         """The app forgets its chats, and those that had ended."""

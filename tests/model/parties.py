@@ -19,6 +19,7 @@ from hermes_core.endpoint.events import (
     MessageReceived,
     MessagesAcked,
     PathChanged,
+    StoresDiffer,
 )
 from hermes_core.endpoint.hop import HopState
 from hermes_core.endpoint.params import AppParams
@@ -36,6 +37,7 @@ from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
 from tests.model.streams import Stream
+from tests.support.app_volume import AppVolume
 from tests.support.cheap_kem import CheapKem
 
 
@@ -44,22 +46,36 @@ def make_identity(seed: bytes) -> Identity:
 
 
 class AppParty:
-    """An app; its memory is all it has, so a crash ends its chats."""
+    """An app; without a volume its memory is all it has, so a crash ends its chats."""
 
-    def __init__(self, name: str, seed: bytes, home: str, params: AppParams, ledger: Ledger, entropy: RandomSource) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: bytes,
+        home: str,
+        params: AppParams,
+        ledger: Ledger,
+        entropy: RandomSource,
+        volume: AppVolume | None = None,
+    ) -> None:
         self.name = name
         self.identity = make_identity(seed)
         self.home = home
         self.params = params
         self.ledger = ledger
         self.entropy = entropy
-        self.machine = AppChats(identity=self.identity, params=params, random=self.entropy, kem=CheapKem())
+        self.volume = volume
+        self.machine = self._make_machine()
         self.app_id = self.machine.app_id
         self.stream: Stream | None = None
         self.offers: list[ChatId] = []
         self.events: list[AppEvent] = []
         self.paths: dict[ChatId, bool] = {}
         self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
+
+    def _make_machine(self) -> AppChats:
+        durable = self.volume is not None
+        return AppChats(identity=self.identity, params=self.params, random=self.entropy, kem=CheapKem(), durable=durable)
 
     def live(self) -> list[ChatId]:
         return list(self.machine.chats)
@@ -70,6 +86,8 @@ class AppParty:
         for _, defect in output.defects:
             raise defect
         self.events = output.events
+        if self.volume is not None:
+            self.volume.commit(output.changes)  # before anything leaves
         for event in output.events:
             match event:
                 case ChatOffered():
@@ -84,6 +102,8 @@ class AppParty:
                 case PathChanged():
                     require(self.paths.get(event.chat_id, False) != event.up, "a path changed into what it was")
                     self.paths[event.chat_id] = event.up
+                case StoresDiffer(ours=True):
+                    self.ledger.record_put_back(self.name, event)
                 case MessagesAcked():
                     self.ledger.record_acked(self.name, event.chat_id, event.seq)
                 case ChatEnded():
@@ -112,9 +132,26 @@ class AppParty:
             require((chat.hop.state is HopState.OPEN) == self.paths.get(chat_id, False), "a path changed without telling")
             require(chat.transfer.incoming.delivered == ledger.received.get(self.name, 0), "delivered without telling")
 
+    def restart(self, now: float, volume: AppVolume | None = None) -> None:
+        """SIGKILL, and another start with its volume, or an older copy of it. What it had not taken comes again."""
+        self.volume = volume or self.volume
+        require(self.volume is not None, f"{self.name} has no volume")
+        assert self.volume is not None
+        live = self.live()
+        self.machine = self._make_machine()
+        self.volume.restore_into(self.machine, now)
+        self.ledger.record_crash(self.name, [chat_id for chat_id in live if chat_id not in self.machine.chats])
+        for chat_id, chat in self.machine.chats.items():
+            transfer = chat.transfer
+            self.ledger.record_restart(self.name, chat_id, transfer.incoming.acked, transfer.outgoing.acked)
+        self.stream = None
+        self.offers.clear()
+        self.paths.clear()
+        self.watches.clear()
+
     def crash(self) -> None:
         self.ledger.record_crash(self.name, self.live())
-        self.machine = AppChats(identity=self.identity, params=self.params, random=self.entropy, kem=CheapKem())
+        self.machine = self._make_machine()
         self.stream = None
         self.offers.clear()
         self.paths.clear()

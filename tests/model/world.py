@@ -15,6 +15,7 @@ from tests.model.adversary import Adversary
 from tests.model.ledger import Ledger, require
 from tests.model.parties import AppParty, NodeParty, new_ledger
 from tests.model.streams import EndOfStream, Stream
+from tests.support.app_volume import AppVolume
 
 START = 1_700_000_000.0
 HOUR_S = 3600.0
@@ -39,6 +40,7 @@ class World:
         forging: bool = False,
         proven: bool = False,
         clocks: random.Random | None = None,
+        durable_apps: bool = False,
     ) -> None:
         self.rng = rng
         self.clocks = clocks or random.Random("clocks that are right")
@@ -52,7 +54,9 @@ class World:
         }
         homes = list(self.nodes)
         self.apps = {
-            name: AppParty(name, rng.randbytes(32), home, app_params, self.ledger, entropy)
+            name: AppParty(
+                name, rng.randbytes(32), home, app_params, self.ledger, entropy, AppVolume() if durable_apps else None
+            )
             for name, home in (("app-0", homes[0]), ("app-1", homes[-1]))
         }
         self.proven = proven

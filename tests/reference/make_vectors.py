@@ -360,6 +360,31 @@ def make_acks() -> Iterator[Case]:
                 }
 
 
+def make_claims() -> Iterator[Case]:
+    names = "send_next", "recv_proven", "order", "last_seq", "delivered", "lowest"
+    for epoch in all_epochs():
+        if epoch.kind == "end-to-end":
+            for role, numbers in (
+                (0, (0, 0, 0, 0, 0, 1)),
+                (1, (7, 5, 1_700_000_000_000, 9, 4, 3)),
+                (0, (2**63 - 1, 2**63 - 1, 2**62, 5, 2**63 - 1, 6)),
+            ):
+                nonce = fill(f"claim nonce {role}")
+                claimed = ref.chat_claim(nonce, epoch.number, epoch.transcript, *numbers)
+                tag = ref.chat_claim_tag(epoch.h, epoch.schedule["mac"], epoch.chat_id, role, claimed)
+                yield {
+                    "suite": epoch.suite,
+                    "chat_id": epoch.chat_id,
+                    "epoch": epoch.number,
+                    "transcript_hash": epoch.transcript,
+                    "mac": epoch.schedule["mac"],
+                    "claimant_role": role,
+                    "nonce": nonce,
+                    **dict(zip(names, numbers, strict=True)),
+                    "payload": b"\x04" + claimed + tag,
+                }
+
+
 def make_resume() -> Iterator[Case]:
     for epoch in all_epochs():
         if epoch.kind != "end-to-end":
@@ -424,6 +449,7 @@ FILES = {
     "frames": (make_frames, "Ratchet: nonces and sealed frames"),
     "padding": (make_padding, "Content: padded plaintexts of end-to-end frames; long ones by their lengths alone"),
     "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
+    "claims": (make_claims, "Hop payloads: what one app claims to the other, with its tag"),
     "ring": (make_ring, "Witnesses: the three that a node's name finds on the ring"),
     "marks": (make_marks, "Witnesses: marks, and what each proves of a lineage"),
     "resume": (make_resume, "Resume: claims and their tags"),

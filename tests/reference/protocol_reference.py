@@ -338,6 +338,15 @@ def ack_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int, seq: 
     return mac(h, mac_key, lp(b"hermes/v2 ack") + chat_id + u32(epoch) + u8(role) + u64(seq))[:16]
 
 
+def chat_claim(nonce: bytes, epoch: int, transcript: bytes, *numbers: int) -> bytes:
+    """The numbers: send_next, recv_proven, order, last seq, delivered, lowest."""
+    return nonce + u32(epoch) + transcript[:32] + b"".join(map(u64, numbers))
+
+
+def chat_claim_tag(h: str, mac_key: bytes, chat_id: bytes, role: int, claimed: bytes) -> bytes:
+    return mac(h, mac_key, lp(b"hermes/v2 chat claim") + chat_id + u8(role) + claimed)[:32]
+
+
 # Resume
 
 

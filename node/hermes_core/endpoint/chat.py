@@ -6,7 +6,7 @@ Its parts own their state (channels, hop, handshake, transfer); here is what fol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from hermes_core.crypto.random import generate_bytes
 from hermes_core.endpoint.agreement import AgreementState, Offered, RekeyWish, Starting
@@ -40,6 +40,9 @@ from hermes_core.protocol.messages import (
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.resume import STORES_DIFFER
+
+FAILED: Final = frozenset({CloseReason.RATCHET_FAILED, CloseReason.STATE_LOST})
+"""What the other app hears as a failure."""
 
 
 class AppChat:
@@ -89,6 +92,11 @@ class AppChat:
     @property
     def can_send(self) -> bool:
         return self.hop.state is HopState.OPEN and self.handshake.active
+
+    @property
+    def reaches_peer(self) -> bool:
+        """Messages pass, or rekeys do, which cure a leg on which none may."""
+        return self.can_send or self.hop.state is HopState.QUARANTINED
 
     # the stream
 
@@ -165,10 +173,23 @@ class AppChat:
             if error.scope is ErrorScope.STREAM:
                 self._context.effects.hang_up(error)
             elif isinstance(message, Offer):
+                self.transfer.note_refusal(error.code, now)
                 self._context.effects.send(Reject(self.chat_id, error.code))
 
     def _refuse(self, code: ErrorCode) -> None:
         self._context.effects.report(FrameRefused(self.chat_id, code))
+
+    def _take_sealed(self, sealed: Sealed, now: float) -> None:
+        was_blocked = self.transfer.claims.blocked
+        heard = self.transfer.receive(self.hop.open(sealed.frame, now), now)
+        if heard.authentic:
+            self.moving.prove()
+        if heard.differ is not None:
+            self._context.effects.report(heard.differ)
+            if heard.differ.ours:
+                self._wish_rekey(RekeyWish.NODE, now)
+        if was_blocked and not self.transfer.claims.blocked and self.can_send:
+            self.transfer.send_all(now)
 
     def _take_answer(self, answer: Answer, now: float) -> None:
         leg = self.handshake.prepare_leg(answer, now)
@@ -201,6 +222,8 @@ class AppChat:
         if isinstance(self.handshake.state, Starting):
             self._fail_start(reject.code, "the chat was refused", now)
         else:
+            if self.handshake.offering:
+                self.transfer.note_refusal(reject.code, now)
             self.handshake.fail(reject.code, "the rekey was refused", now)
 
     def _follow_epoch(self, now: float) -> None:
@@ -247,12 +270,9 @@ class AppChat:
             self._try_rekey(now)
 
     def _take_closed(self, closed: Closed, _now: float) -> None:
-        self._end(closed.reason)
+        lost = closed.reason is CloseReason.RATCHET_FAILED and self.transfer.claims.unshared
+        self._end(CloseReason.STATE_LOST if lost else closed.reason)
         self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
-
-    def _take_sealed(self, sealed: Sealed, now: float) -> None:
-        if self.transfer.receive(self.hop.open(sealed.frame, now), now):
-            self.moving.prove()
 
     def _take_move_answer(self, answer: MoveAnswer, now: float) -> None:
         self.moving.complete(answer, now)
@@ -319,7 +339,7 @@ class AppChat:
 
     def _try_rekey(self, now: float) -> None:
         """A rekey gets through when messages do, and cures a leg on which none may pass."""
-        if self.can_send or self.hop.state is HopState.QUARANTINED:
+        if self.reaches_peer:
             self.handshake.try_offer(now)
 
     # time
@@ -353,9 +373,12 @@ class AppChat:
     def _unacknowledged(self, now: float) -> None:
         self.transfer.end_wait(now, can_send=self.can_send)
 
+    def _ask_again(self, now: float) -> None:
+        self.transfer.ask_again(now)
+
     def _unshared(self, _now: float) -> None:
         """No rekey can bridge it either: that would have to prove the epoch before."""
-        self._give_up(CloseReason.RATCHET_FAILED)
+        self._give_up(CloseReason.STATE_LOST if self.transfer.claims.unshared else CloseReason.RATCHET_FAILED)
 
     # the end
 
@@ -367,7 +390,7 @@ class AppChat:
     def _give_up(self, reason: CloseReason) -> None:
         """End a chat the node may still hold."""
         if self.hop.state is not HopState.AWAY:
-            self._context.effects.send(Delete(self.chat_id, failed=reason is CloseReason.RATCHET_FAILED))
+            self._context.effects.send(Delete(self.chat_id, failed=reason in FAILED))
         self._end(reason)
 
     def _end(self, reason: CloseReason) -> None:
@@ -410,7 +433,8 @@ class AppChat:
         Timer("move unanswered", lambda chat: chat.moving.due, _move_unanswered),
         Timer("move again", lambda chat: chat.moving.again_at, _move_unanswered),
         Timer("send again", lambda chat: chat.transfer.resend_due, _unacknowledged),
-        Timer("no common epoch", lambda chat: chat.transfer.unshared_due if chat.can_send else None, _unshared),
+        Timer("ask again", lambda chat: chat.transfer.claims.ask_due if chat.can_send else None, _ask_again),
+        Timer("no common epoch", lambda chat: chat.transfer.unshared_due if chat.reaches_peer else None, _unshared),
         Timer("claim again", lambda chat: chat.hop.claims_due, lambda chat, now: chat.hop.repeat_claims(now)),
         Timer("content keys", lambda chat: chat.end_to_end.next_timer(), lambda chat, now: chat.end_to_end.handle_timer(now)),
         Timer("leg keys", lambda chat: chat.leg.next_timer(), lambda chat, now: chat.leg.handle_timer(now)),

@@ -83,6 +83,11 @@ class Outgoing:
         if [message.seq for message in self._messages] != list(range(acked + 1, last_seq + 1)):
             raise KeystoreTamperedError("messages of a chat are missing")
 
+    def skip_to(self, seq: int) -> None:
+        """The other app has had messages up to `seq`, above our last one: go on after it. Nothing waits any more."""
+        self.clear()
+        self.acked = self.last_seq = seq
+
     def acknowledge(self, seq: int) -> bool:
         """Drop everything up to `seq`; False when that is nothing new. INVALID_FRAME for a seq that was never sent."""
         if seq > self.last_seq:
@@ -148,6 +153,11 @@ class Incoming:
     def restore(self, taken: int) -> None:
         """Everything up to `taken` was taken by the app; what it had beyond comes again."""
         self.delivered = self.acked = taken
+
+    def skip_to(self, seq: int) -> None:
+        """What comes next is the message after `seq`."""
+        self.delivered = self.acked = seq
+        self.clear()
 
     def clear(self) -> None:
         self._held.clear()

@@ -50,6 +50,38 @@ class MessagesAcked:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerHeard:
+    """The other app has said where it stands: in a chat of a former start, something new can be sent from here on."""
+
+    chat_id: ChatId
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Messages from `first` to `last`, both included; none when `last` is below."""
+
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return max(0, self.last - self.first + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class StoresDiffer:
+    """A store was put back. `ours`: this app's; otherwise the other's.
+
+    `sent`: messages of this app, `received`: those of the other, that one of the two has had and the other does not know of:
+    an app whose store was put back has forgotten them. The chat goes on with the next ones, under new keys.
+    """
+
+    chat_id: ChatId
+    ours: bool
+    sent: Missing
+    received: Missing
+
+
+@dataclass(frozen=True, slots=True)
 class PathChanged:
     """Whether what is sent now reaches the other app at once; otherwise it waits here. A new chat's path is down."""
 
@@ -107,6 +139,8 @@ AppEvent = (
     | ChatRekeyed
     | MessageReceived
     | MessagesAcked
+    | PeerHeard
+    | StoresDiffer
     | PathChanged
     | ChatResumed
     | HomeMoved

@@ -24,6 +24,7 @@ class CloseReason(IntEnum):
     ROUTE_UNAVAILABLE = 4
     NODE_SHUTDOWN = 5
     RATCHET_FAILED = 6
+    STATE_LOST = 7
 
 
 @dataclass(frozen=True, slots=True)

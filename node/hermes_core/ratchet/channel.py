@@ -16,6 +16,13 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Party
 from hermes_core.ratchet.ack import ACK_TAG_BYTES, check_ack_tag, compute_ack_tag
+from hermes_core.ratchet.chat_claim import (
+    ChatClaim,
+    MessageCursor,
+    build_chat_claim,
+    check_chat_claim,
+    is_of_epoch,
+)
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
@@ -188,6 +195,22 @@ class Channel:
         held = self.epochs.find_keys(epoch)
         check_ack_tag(self._context, held, seq, tag)
         held.prove()
+
+    # claims of one app to the other
+
+    def chat_claims(self, nonce: bytes, cursor: MessageCursor) -> tuple[ChatClaim, ...]:
+        """Where this side stands, for the peer that asked with `nonce`: one claim for each epoch that is held."""
+        order = self.negotiation.orders.seen
+        return tuple(build_chat_claim(self._context, epoch, order, nonce, cursor) for epoch in self.epochs.claimable())
+
+    def check_chat_claim(self, claim: ChatClaim) -> bool:
+        """Whether the peer has seen positions beyond ours; none moves. KEY_VERSION_MISMATCH (it is not held), AUTH_FAILED."""
+        for epoch in self.epochs.claimable():
+            if is_of_epoch(claim, epoch):
+                check_chat_claim(self._context, epoch, claim)
+                self.negotiation.note_order(claim.order)
+                return claim.recv_proven > epoch.send.next
+        raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "a claim of an epoch that is not held")
 
     # new epochs
 

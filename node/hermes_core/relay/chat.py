@@ -12,7 +12,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, derive_app_id
 from hermes_core.keystore.chat_record import ChatRecord, ChatState
 from hermes_core.protocol import messages as m
-from hermes_core.protocol.payload import DATA, parse_kind_and_seq
+from hermes_core.protocol.payload import ACK, DATA, parse_kind_and_seq
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.resume import STORES_DIFFER
@@ -177,7 +177,7 @@ class Chat:
             self.lifetime.note_message(now)
             if self.lifetime.keys_are_due(now):
                 self.lifetime.ask_for_rekey(now)
-        else:
+        elif kind == ACK:
             hop.acknowledge(seq)
         if not onward.leads_on:
             hop.note_told(up=False)  # so that it hears how things stand when output is taken, even if the path is up by then

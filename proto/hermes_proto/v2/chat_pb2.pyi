@@ -33,6 +33,7 @@ class _CloseReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CloseReas
     CLOSE_ROUTE_UNAVAILABLE: _CloseReason.ValueType  # 4
     NODE_SHUTDOWN: _CloseReason.ValueType  # 5
     CLOSE_RATCHET_FAILED: _CloseReason.ValueType  # 6
+    STATE_LOST: _CloseReason.ValueType  # 7
 
 class CloseReason(_CloseReason, metaclass=_CloseReasonEnumTypeWrapper): ...
 
@@ -43,6 +44,7 @@ EXPIRED: CloseReason.ValueType  # 3
 CLOSE_ROUTE_UNAVAILABLE: CloseReason.ValueType  # 4
 NODE_SHUTDOWN: CloseReason.ValueType  # 5
 CLOSE_RATCHET_FAILED: CloseReason.ValueType  # 6
+STATE_LOST: CloseReason.ValueType  # 7
 Global___CloseReason: _TypeAlias = CloseReason  # noqa: Y015
 
 @_typing.final

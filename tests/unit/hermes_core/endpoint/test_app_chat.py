@@ -115,6 +115,13 @@ def _renew_keys() -> tuple[AppChat, Notebook]:
     return chat, effects
 
 
+def _ask() -> tuple[AppChat, Notebook]:
+    chat, effects, _ = make_open_chat()
+    chat.transfer.claims.await_first()
+    chat.settle(NOW)
+    return chat, effects
+
+
 def _estrange() -> tuple[AppChat, Notebook]:
     chat, effects, _ = make_estranged_chat()
     return chat, effects
@@ -129,6 +136,7 @@ def _estrange() -> tuple[AppChat, Notebook]:
         ("answer unconfirmed", _accept, 120.0, [Delete]),
         ("offer again", _pause_rekey, 5.0, [Confirm, Offer]),
         ("send again", _send, 5.0, [Sealed]),
+        ("ask again", _ask, 5.0, [Sealed]),
         ("no common epoch", _estrange, 600.0, [Delete]),
         ("claim again", _claim, 10.0, [Resume]),
         ("move unanswered", _move, 30.0, [MoveOffer]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from hermes_core.endpoint.delivery import OutgoingMessage
 from hermes_core.endpoint.events import AppEvent, ChatReady, MessageReceived, MessagesAcked
 from hermes_core.endpoint.output import AppOutput
 from hermes_core.endpoint.params import AppParams
@@ -17,7 +18,17 @@ from hermes_core.ids import ChatId, NodeId, derive_app_id
 from hermes_core.keystore.app_record import AppChatState
 from hermes_core.keystore.app_record_codec import parse_app_chat, parse_outgoing
 from hermes_core.protocol.messages import Answer, ChatMessage, Closed, CloseReason, Confirm, Offer, PathState, Resume, Sealed
-from hermes_core.protocol.payload import DATA, encode_data, parse_ack, parse_data_frame, parse_kind_and_seq
+from hermes_core.protocol.payload import (
+    CLAIM_ASK,
+    DATA,
+    encode_claim,
+    encode_data,
+    parse_ack,
+    parse_ask,
+    parse_data_frame,
+    parse_kind_and_seq,
+)
+from hermes_core.ratchet.chat_claim import MessageCursor
 from hermes_core.ratchet.padding import pad
 from tests.support.app_volume import AppVolume
 from tests.support.random_sources import SeededRandom
@@ -36,6 +47,7 @@ class Node:
     far: FarEnds
     frames: dict[int, bytes] = field(default_factory=dict)
     acked: int = 0
+    replies: list[Sealed] = field(default_factory=list)
 
     def take(self, sends: list[ChatMessage]) -> None:
         for message in sends:
@@ -45,6 +57,9 @@ class Node:
                 if kind == DATA:
                     frame = parse_data_frame(payload)
                     assert self.frames.setdefault(seq, frame) == frame, "sent again as other bytes"
+                elif kind == CLAIM_ASK:
+                    claims = self.far.end_to_end.chat_claims(parse_ask(payload), MessageCursor(100, 0, 1))
+                    self.replies += [self.far.seal_payload(encode_claim(claim)) for claim in claims]
                 else:
                     self.far.end_to_end.check_ack(*parse_ack(payload))
                     self.acked = max(self.acked, seq)
@@ -107,6 +122,9 @@ def come_back(owner: Owner, node: Node, chat_id: ChatId) -> list[ChatMessage]:
     owner.machine.receive(PathState(chat_id, up=True), NOW)
     sends = owner.collect().sends
     node.take(sends)
+    while node.replies:
+        owner.machine.receive(node.replies.pop(0), NOW)
+    node.take(owner.collect().sends)
     return sends
 
 
@@ -134,7 +152,8 @@ def test_a_message_that_waits_for_the_path_is_kept_and_sealed_in_the_start_that_
     owner.machine.send(chat_id, b"later", NOW)
     assert owner.collect().sends == []
     assert parse_outgoing(owner.volume.messages[chat_id, 1]).epoch == 0
-    come_back(owner, node, chat_id)
+    sends = come_back(owner, node, chat_id)
+    assert len([message for message in sends if isinstance(message, Sealed)]) == 1, "the ask alone: the message would be new"
     assert parse_outgoing(owner.volume.messages[chat_id, 1]).frame == node.frames[1]
 
 
@@ -279,7 +298,7 @@ def test_each_start_seals_with_a_nonce_of_its_own() -> None:
     for _ in range(2):
         owner.crash()
         chat = owner.machine.chats[chat_id]
-        frames.append(chat.transfer.add(b"x").build_frame(chat.end_to_end, chat._context.content_nonce, NOW))
+        frames.append(OutgoingMessage(1, bytes(4)).build_frame(chat.end_to_end, chat._context.content_nonce, NOW))
     assert frames[0][:31] == frames[1][:31], "the same position"
     assert frames[0][31:39] != frames[1][31:39]
 
