@@ -132,6 +132,7 @@ class AppStore:
         kept, stamp = self._open_identity(identity)
         self._identity = kept
         chats = self._read_chats()
+        self._keystore.rotate_generation()  # what the former start deleted opens to nobody from here on
         return KeptState(kept, stamp, chats)
 
     def _create(self, given: Identity | None, random: RandomSource) -> Keystore:

@@ -58,6 +58,11 @@ class Middle:
         return cls(proven, proven and rng.random() < 0.5, rng if rng.random() < 0.4 else None)
 
 
+def has_stores(seed: int) -> bool:
+    """Apps keep their chats on disk, and a SIGKILL ends nothing. Drawn apart: it moves nothing of the other seeds."""
+    return random.Random(f"stores of {seed}").random() < 0.4
+
+
 def build_world(rng: random.Random, seed: int) -> World:
     middle = Middle.of(seed)
     window = rng.choice((1, 3, 16))
@@ -90,6 +95,7 @@ def build_world(rng: random.Random, seed: int) -> World:
         forging=rng.random() < 0.3 or middle.proven,
         proven=middle.proven,
         clocks=middle.clocks,
+        durable_apps=has_stores(seed),
     )
 
 
@@ -118,11 +124,12 @@ class Runner:
             (self._connect, 12),
             (self._flush, 8),
             (self._wait, 6),
+            (self._kill_app, 2 if has_stores(seed) else 0),
         ]
         self._accidents: list[tuple[Callable[[], None], int]] = [
             (self._break_stream, 10),
             (self._crash_node, 5),
-            (self._crash_app, 0 if steadfast else 1),
+            (self._crash_app, 0 if steadfast or has_stores(seed) else 1),
             (self._roll_back, 0 if steadfast else 1),
         ]
 
@@ -236,6 +243,12 @@ class Runner:
 
     def _crash_app(self) -> None:
         self.world.crash_app(self._app())
+
+    def _kill_app(self) -> None:
+        """One whose chats are kept: whatever becomes of a first handshake, they go on."""
+        app = self._app()
+        if app.volume.chats:
+            self.world.crash_app(app)
 
     def _roll_back(self) -> None:
         node = self._node()

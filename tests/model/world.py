@@ -250,7 +250,10 @@ class World:
                 stream.break_off(self.rng)
                 stream.open_ends.discard(app.name)
         self._drop_closed()
-        app.crash()
+        if app.volume is None:
+            app.crash()
+        else:
+            app.restart(self.now)
 
     def crash_node(self, node: NodeParty) -> None:
         """At any point: before the commit, after it, between two sends."""

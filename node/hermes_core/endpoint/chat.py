@@ -374,7 +374,7 @@ class AppChat:
         self.transfer.end_wait(now, can_send=self.can_send)
 
     def _ask_again(self, now: float) -> None:
-        self.transfer.ask_again(now)
+        self.transfer.claims.ask(self.transfer.cursor, now)
 
     def _unshared(self, _now: float) -> None:
         """No rekey can bridge it either: that would have to prove the epoch before."""

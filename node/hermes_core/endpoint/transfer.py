@@ -115,7 +115,7 @@ class Transfer:
     def settle(self, now: float, *, can_send: bool) -> None:
         """One acknowledgement for everything since the last; without a way it follows when the path comes up."""
         if can_send:
-            self.claims.ask(self._cursor, now)
+            self.claims.ask(self.cursor, now)
         else:
             self.claims.lose_path()
         if self._ack_owed and can_send:
@@ -164,23 +164,20 @@ class Transfer:
             self._receive_ack(payload, now)
             return Heard(authentic=True)
         if kind == CLAIM_ASK:
-            if self.claims.answer(parse_ask(payload), self._cursor, now):
+            if self.claims.answer(parse_ask(payload), self.cursor, now):
                 self.incoming.clear()  # whoever comes back may say something else than what is held for a gap
             return Heard(authentic=False)
         return self._receive_claim(payload, now)
 
-    def ask_again(self, now: float) -> None:
-        self.claims.ask(self._cursor, now)
-
     @property
-    def _cursor(self) -> MessageCursor:
+    def cursor(self) -> MessageCursor:
         return MessageCursor(self.outgoing.last_seq, self.incoming.delivered, self.outgoing.acked + 1)
 
     def _receive_claim(self, payload: bytes, now: float) -> Heard:
         claims = self.claims
         was_awaited, was_blocked = claims.awaited, claims.blocked
         try:
-            differ = claims.take(claim := parse_claim(payload), self._cursor)
+            differ = claims.take(claim := parse_claim(payload), self.cursor)
         except ProtocolError as error:
             self.note_refusal(error.code, now)
             raise

@@ -151,6 +151,16 @@ async def test_neither_content_nor_keys_are_in_the_files(tmp_path: Path) -> None
     await store.close()
 
 
+async def test_each_start_seals_what_is_left_under_a_new_generation(tmp_path: Path) -> None:
+    generations = []
+    for _ in range(2):
+        store, _ = await open_store(tmp_path)
+        assert store._keystore is not None
+        generations.append(store._keystore.mark.generation)
+        await store.close()
+    assert generations[1] > generations[0]
+
+
 @pytest.mark.parametrize(("passphrase", "error"), [("", ValueError), (b"", ValueError), (None, TypeError), (7, TypeError)])
 def test_what_is_no_passphrase_is_refused(tmp_path: Path, passphrase: object, error: type[Exception]) -> None:
     with pytest.raises(error):
