@@ -117,6 +117,12 @@ class PeerClaims:
             received = Missing(theirs.last_seq + 1, before.delivered)
         return StoresDiffer(self._channels.chat_id, ours, sent, received)
 
+    def note_unshared(self) -> None:
+        self.unshared = True
+
+    def note_shared(self) -> None:
+        self.unshared = False
+
     def note_epoch(self) -> None:
         """New keys: what waited for them may go."""
         self._renewed = True

@@ -80,8 +80,11 @@ class Collector:
             self._ended = {}
         return ended
 
-    def take_output(self) -> AppOutput:
+    def take_output(self, changes: KeptChanges | None = None) -> AppOutput:
+        """With the `changes` that belong to it."""
         output, self._output = self._output, AppOutput()
+        if changes is not None:
+            output = replace(output, changes=changes)
         if self._hang_up is not None:
             output, self._hang_up = replace(output, hang_up=self._hang_up), None
         return output

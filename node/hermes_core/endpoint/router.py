@@ -289,10 +289,7 @@ class AppChats:
             if chat is not None:
                 self._contain.run(chat, self._settle)
         self._touched.clear()
-        output = self._effects.take_output()
-        if self._keeper is not None:
-            output.changes = self._keeper.take()
-        return output
+        return self._effects.take_output(None if self._keeper is None else self._keeper.take())
 
     def _settle(self, chat: AppChat) -> None:
         chat.settle(self._now)

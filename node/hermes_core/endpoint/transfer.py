@@ -243,13 +243,13 @@ class Transfer:
     def note_refusal(self, code: ErrorCode, now: float) -> None:
         """A claim of the other app, or our rekey there, was of an epoch that is not held: perhaps none is shared any more."""
         if code in NOT_SHARED:
-            self.claims.unshared = True
+            self.claims.note_unshared()
             self._unshared_since = now if self._unshared_since is None else self._unshared_since
 
     def _note_shared(self) -> None:
         """Something authentic came."""
         self._unshared_since = None
-        self.claims.unshared = False
+        self.claims.note_shared()
 
     @property
     def unshared_due(self) -> float | None:
