@@ -85,6 +85,13 @@ async def two_apps(folder: Path, mesh: LocalMesh) -> AsyncIterator[tuple[AppProc
                 await app.kill()
 
 
+async def wait_heard(starter: AppProcess, listener: AppProcess, floor: int) -> None:
+    """Until so many messages were heard at both, or all."""
+    async with asyncio.timeout(90):
+        while len(starter.heard) + len(listener.heard) < min(floor, 2 * COUNT):  # noqa: ASYNC110 - files of other processes
+            await asyncio.sleep(0.03)
+
+
 def check_all_heard(starter: AppProcess, listener: AppProcess) -> None:
     assert listener.heard == [f"a {number}".encode() for number in range(1, COUNT + 1)]
     assert starter.heard == [f"b {number}".encode() for number in range(1, COUNT + 1)]
@@ -105,12 +112,7 @@ async def test_chats_go_on_after_sigkill_with_nothing_lost_doubled_or_reordered(
     draws = random.Random(victims)
     async with two_apps(tmp_path, mesh) as (starter, listener):
         for _ in range(KILLS):
-            floor = len(starter.heard) + len(listener.heard) + draws.randrange(40)
-
-            async def has_gone_on(floor: int = floor) -> bool:
-                return len(starter.heard) + len(listener.heard) >= min(floor, 2 * COUNT)
-
-            await wait_until(has_gone_on)
+            await wait_heard(starter, listener, len(starter.heard) + len(listener.heard) + draws.randrange(40))
             harmed = [starter, listener] if victims == "both" else [starter]
             await asyncio.gather(*(app.kill() for app in harmed))
             if victims == "app-and-node":
