@@ -50,6 +50,7 @@ async def _take(chat: Chat, count: int) -> list[bytes]:
     async for message in chat:
         contents.append(message.content)
         if len(contents) == count:
+            message.ack()  # nobody asks for the next one
             break
     return contents
 

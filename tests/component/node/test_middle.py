@@ -54,6 +54,7 @@ async def hear(chat: Chat) -> list[str]:
     async for message in chat:
         heard.append(message.content.decode())
         if len(heard) == MESSAGES:
+            message.ack()  # nobody asks for the next one
             break
     return heard
 

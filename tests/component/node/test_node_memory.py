@@ -108,7 +108,7 @@ class Watched:
                 self.contents.append(os.urandom(40))
                 await chat.send(self.contents[-1])
             for chat in pair:
-                await anext(chat)
+                (await anext(chat)).ack()
             for chat in pair:
                 await chat.drain()
 
