@@ -107,7 +107,7 @@ async def test_a_lying_app_changes_nothing(solo: LocalMesh) -> None:
         forged = encode_mark(sign_mark(Identity.generate(), b"x" * 16, ahead))
         in_its_name = own.node_key + forged[32:]  # all that an app could make up
         _, before = await ask_admin(solo, 0, "GET", "/resume")
-        for mark in (forged, in_its_name, first.given, first.given[:-1] + bytes(1)):
+        for mark in (forged, in_its_name, first.given, first.given[:-1] + bytes((first.given[-1] ^ 1,))):
             first.mark = mark
             await first.reconnect(node.app)
             assert first.given

@@ -45,7 +45,7 @@ def test_a_node_with_a_new_key_gets_what_it_gave_under_the_former_one() -> None:
 def test_what_nobody_signed_is_not_kept() -> None:
     marks = KeptMarks()
     with pytest.raises(ProtocolError) as caught:
-        marks.take(HOME, make_mark(5)[:-1] + bytes(1))
+        marks.take(HOME, (mark := make_mark(5))[:-1] + bytes((mark[-1] ^ 1,)))
     assert caught.value.code is ErrorCode.AUTH_FAILED
     assert marks.find(HOME, OLD.public_key) == b""
 

@@ -116,7 +116,10 @@ def test_an_app_believes_no_other_connected(change: dict[str, Any]) -> None:
     assert app._ephemeral._private.wiped
 
 
-@pytest.mark.parametrize("mark", [make_mark(OTHER, 1), make_mark(NODE, 1)[:-1] + bytes(1)], ids=["another's", "unsigned"])
+UNSIGNED = (MARK := make_mark(NODE, 1))[:-1] + bytes((MARK[-1] ^ 1,))
+
+
+@pytest.mark.parametrize("mark", [make_mark(OTHER, 1), UNSIGNED], ids=["another's", "unsigned"])
 def test_an_app_takes_no_mark_that_is_not_the_nodes_own(mark: bytes) -> None:
     node = NodeEnd(HOME, NODE)
     app = AppEnd(APP, node.challenge)
