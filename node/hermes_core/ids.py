@@ -90,3 +90,8 @@ def app_party(app_id: AppId) -> Party:
 
 def node_party(node_id: NodeId, public_key: bytes) -> Party:
     return Party(f"node:{node_id}:{derive_fingerprint(public_key)}")
+
+
+def node_of(party: Party) -> NodeId:
+    """The name in a `node_party`."""
+    return NodeId(party.split(":")[1])

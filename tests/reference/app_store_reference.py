@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tests.reference.keystore_reference import encode_channel, random_app_id, random_channel, short
+from tests.reference.keystore_reference import encode_channel, encode_move, random_app_id, random_channel, short
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "app_record.json"
 
@@ -25,7 +25,19 @@ def encode_chat(chat: dict[str, Any]) -> bytes:
     out: bytes = b"\x01" + bytes.fromhex(chat["chat_id"]) + bytes([chat["state"], chat["wish"]]) + chat["peer"].encode()
     out += short(chat["home"].encode()) + struct.pack(">QQQ", chat["last_seq"], chat["acked"], chat["taken"])
     channels: bytes = encode_channel(chat["end_to_end"], 3) + encode_channel(chat["leg"], 3)
-    return out + channels
+    return out + channels + encode_moves(chat["moves"])
+
+
+def encode_moves(moves: dict[str, Any] | None) -> bytes:
+    if moves is None:
+        return bytes(9)
+    newest = moves["newest"]
+    head = struct.pack(">QB", moves["number"], moves["unproven"] + 2 * (newest is not None))
+    if newest is None:
+        return head
+    key, leg_hash, signature = (bytes.fromhex(newest[name]) for name in ("mover_key", "leg_hash", "signature"))
+    kept: bytes = encode_move(key, newest["home"], newest["number"], leg_hash, signature)
+    return head + kept
 
 
 def encode_outgoing(message: dict[str, Any]) -> bytes:
@@ -51,7 +63,23 @@ def random_chat(rng: random.Random) -> dict[str, Any]:
         "taken": rng.randrange(2**63),
         "end_to_end": random_channel(rng) | {"kind": 1},
         "leg": random_channel(rng) | {"kind": 2},
+        "moves": random_moves(random.Random(last_seq)),
     }
+
+
+def random_moves(rng: random.Random) -> dict[str, Any] | None:
+    """Half of all have moved, and half of those know what they signed."""
+    if rng.random() < 0.5:
+        return None
+    number = rng.randrange(1, 2**62)
+    newest = {
+        "mover_key": rng.randbytes(32).hex(),
+        "home": f"node:mesh-1:{random_app_id(rng)}",
+        "number": number,
+        "leg_hash": rng.randbytes(32).hex(),
+        "signature": rng.randbytes(64).hex(),
+    }
+    return {"number": number, "unproven": rng.random() < 0.5, "newest": newest if rng.random() < 0.5 else None}
 
 
 def random_outgoing(rng: random.Random) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.hop import HopInput
 from hermes_core.endpoint.kept import KeptChanges
-from hermes_core.ids import ChatId
-from hermes_core.keystore.app_record import AppChatRecord, AppChatState, OutgoingRecord
+from hermes_core.ids import ChatId, node_of
+from hermes_core.keystore.app_record import AppChatRecord, AppChatState, KeptMoves, OutgoingRecord
 from hermes_core.ratchet.state import Orders
 
 NO_WISH: Final = 0
 
-_Marker = tuple[AppChatState, int, Orders, Orders]
+_Marker = tuple[AppChatState, int, Orders, Orders, KeptMoves]
 """What is kept of a chat and shows in no `dirty`."""
 
 
@@ -68,18 +68,19 @@ class Keeper:
 
 def describe_chat(chat: AppChat) -> AppChatRecord:
     """The caller wipes it; no channel is `dirty` afterwards."""
-    outgoing, (state, wish, _, _) = chat.transfer.outgoing, _mark(chat)
+    outgoing, (state, wish, _, _, moves) = chat.transfer.outgoing, _mark(chat)
     return AppChatRecord(
         chat.chat_id,
         state,
         wish,
         chat.peer,
-        chat.hop.home.node_id,
+        node_of(chat.leg.peer),
         outgoing.last_seq,
         outgoing.acked,
         chat.transfer.incoming.acked,
         chat.end_to_end.snapshot(),
         chat.leg.snapshot(),
+        moves,
     )
 
 
@@ -91,6 +92,7 @@ def restore_chat(
     home = HomeStream(record.home, record.leg.peer_public_key, b"", b"", b"", ahead_s)
     chat = AppChat(context, record.peer, home, channels, _restore_state(record, now))
     chat.hop.apply(HopInput.LOSE)
+    chat.moving.restore(record.moves)
     chat.transfer.restore(record, messages)
     return chat
 
@@ -105,4 +107,4 @@ def _mark(chat: AppChat) -> _Marker:
     state: AgreementState = chat.handshake.state
     kept = AppChatState.ACCEPTED if isinstance(state, Accepted) else AppChatState.ACTIVE
     wish = int(state.wish) if isinstance(state, Wanted | Offering | Paused) else NO_WISH
-    return kept, wish, chat.end_to_end.negotiation.orders, chat.leg.negotiation.orders
+    return kept, wish, chat.end_to_end.negotiation.orders, chat.leg.negotiation.orders, chat.moving.describe()

@@ -9,6 +9,7 @@ from hermes_core.endpoint.hop import Hop, HopInput
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove, sign_move, verify_move
 from hermes_core.ids import AppId, ChannelKind, Party
+from hermes_core.keystore.app_record import KeptMoves
 from hermes_core.protocol.messages import Confirm, ErrorNotice, MoveAnswer, Moved, MoveOffer
 from hermes_core.ratchet.channel import Channel
 
@@ -47,6 +48,13 @@ class Moving:
         self.unproven = False
         self.again_at: float | None = None
         """When a move that was refused for now is made again."""
+
+    def describe(self) -> KeptMoves:
+        """What is kept of it: neither a leg on its way nor a former one, whose keys a start would not know the state of."""
+        return KeptMoves(self.number, self.unproven, self._newest)
+
+    def restore(self, kept: KeptMoves) -> None:
+        self.number, self.unproven, self._newest = kept.number, kept.unproven, kept.newest
 
     def asks(self, party: Party) -> bool:
         """Whether this node was sent a move, and has not answered."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from hermes_core.crypto.secret import SecretBytes
+from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
 
@@ -23,6 +24,19 @@ class AppIdentity:
 
     seed: SecretBytes
     stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMoves:
+    """How often this app has moved the chat.
+
+    `number`: the highest of its moves that it knows of; 0: it never moved. `newest`: the move that it signed last. `unproven`:
+    nothing of the other app has come over the leg that the last one made.
+    """
+
+    number: int = 0
+    unproven: bool = False
+    newest: SignedMove | None = None
 
 
 @dataclass(slots=True)
@@ -44,6 +58,7 @@ class AppChatRecord:
     taken: int
     end_to_end: ChannelSnapshot
     leg: ChannelSnapshot
+    moves: KeptMoves = KeptMoves()
 
     def wipe(self) -> None:
         """Wipe every secret of both channels."""

@@ -9,6 +9,7 @@ from hermes_core.errors import KeystoreUnsupportedVersionError, ProtocolError
 from hermes_core.ids import (
     APP_ID_CHARS,
     CHAT_ID_BYTES,
+    MAX_ORDER,
     MAX_POSITION,
     AppId,
     ChannelKind,
@@ -17,8 +18,9 @@ from hermes_core.ids import (
     parse_app_id,
     parse_node_id,
 )
-from hermes_core.keystore.app_record import AppChatRecord, AppChatState, AppIdentity, OutgoingRecord
+from hermes_core.keystore.app_record import AppChatRecord, AppChatState, AppIdentity, KeptMoves, OutgoingRecord
 from hermes_core.keystore.channel_codec import VERSION_WITH_ORDERS, encode_channel, parse_channel
+from hermes_core.keystore.move_codec import encode_move, parse_move
 from hermes_core.keystore.record_reader import (
     SECRET_BYTES,
     RecordReader,
@@ -39,6 +41,9 @@ MAX_WISH: Final = 2
 _STAMP: Final = struct.Struct(">Q")
 _CHAT_HEAD: Final = struct.Struct(f">{CHAT_ID_BYTES}sBB{APP_ID_CHARS}s")  # chat, state, wish, peer
 _SEQS: Final = struct.Struct(">QQQ")  # last seq, acked, taken
+_MOVES: Final = struct.Struct(">QB")  # number, flags
+_UNPROVEN: Final = 1
+_HAS_NEWEST: Final = 2
 _OUTGOING_HEAD: Final = struct.Struct(">QII")  # seq, epoch, length of the plaintext
 _STATES: Final = {state.value: state for state in AppChatState}
 _KIND: Final = ChannelKind.END_TO_END
@@ -71,6 +76,7 @@ def encode_app_chat(record: AppChatRecord) -> bytearray:
         )
         encode_channel(record.end_to_end, parts)
         encode_channel(record.leg, parts)
+        parts += _encode_moves(record.moves)
     except struct.error as error:
         raise ValueError(f"a number of the chat record does not fit its field: {error}") from None
     return join_parts(parts)
@@ -91,8 +97,9 @@ def parse_app_chat(data: bytes | bytearray) -> AppChatRecord:
     check_range(taken, 0, MAX_POSITION, "taken")
     end_to_end = _parse_channel(reader, ChannelKind.END_TO_END)
     leg = _parse_channel(reader, ChannelKind.LEG)
+    moves = _parse_moves(reader, peer)
     reader.finish()
-    return AppChatRecord(chat_id, _STATES[state], wish, peer, home, last_seq, acked, taken, end_to_end, leg)
+    return AppChatRecord(chat_id, _STATES[state], wish, peer, home, last_seq, acked, taken, end_to_end, leg, moves)
 
 
 def outgoing_key(chat_id: ChatId, seq: int) -> bytes:
@@ -134,6 +141,21 @@ def _parse_ids(reader: RecordReader) -> tuple[AppId, NodeId]:
         return peer, parse_node_id(reader.take_text("home"))
     except ProtocolError:
         refuse_record("an id")
+
+
+def _encode_moves(moves: KeptMoves) -> list[bytes]:
+    flags = _UNPROVEN * moves.unproven | _HAS_NEWEST * (moves.newest is not None)
+    return [_MOVES.pack(moves.number, flags), b"" if moves.newest is None else encode_move(moves.newest)]
+
+
+def _parse_moves(reader: RecordReader, peer: AppId) -> KeptMoves:
+    number, flags = reader.unpack(_MOVES)
+    check_range(number, 0, MAX_ORDER, "number of a move")
+    check_range(flags, 0, _UNPROVEN | _HAS_NEWEST if number else 0, "flags of a move")
+    try:
+        return KeptMoves(number, bool(flags & _UNPROVEN), parse_move(reader, peer) if flags & _HAS_NEWEST else None)
+    except ProtocolError:
+        refuse_record("the home of a move")
 
 
 def _parse_channel(reader: RecordReader, kind: ChannelKind) -> ChannelSnapshot:

@@ -19,12 +19,14 @@ HighestMoves = tuple[SignedMove | None, SignedMove | None]
 def encode_moves(moves: HighestMoves) -> list[bytes]:
     """u8(a bit for each side that has one) ‖ the moves, or nothing when there is none. The other app is the record's."""
     sides = sum(1 << index for index, move in enumerate(moves) if move is not None)
-    parts = [bytes((sides,))] if sides else []
-    for move in moves:
-        if move is not None:
-            fixed = _NUMBER.pack(move.number) + move.leg_hash + move.signature
-            parts.append(move.mover_key + encode_short(move.home.encode("ascii"), "home party") + fixed)
-    return parts
+    head = [bytes((sides,))] if sides else []
+    return head + [encode_move(move) for move in moves if move is not None]
+
+
+def encode_move(move: SignedMove) -> bytes:
+    """Without the other app, which is the record's."""
+    fixed = _NUMBER.pack(move.number) + move.leg_hash + move.signature
+    return move.mover_key + encode_short(move.home.encode("ascii"), "home party") + fixed
 
 
 def parse_moves(reader: RecordReader, app_ids: tuple[AppId, AppId]) -> HighestMoves:
@@ -33,15 +35,20 @@ def parse_moves(reader: RecordReader, app_ids: tuple[AppId, AppId]) -> HighestMo
         return None, None
     (sides,) = reader.take(1)
     check_range(sides, 1, 3, "bytes after its end")
-    first = _parse_move(reader, app_ids[0], app_ids[1]) if sides & 1 else None
-    return first, _parse_move(reader, app_ids[1], app_ids[0]) if sides & 2 else None
+    first = _parse_side(reader, app_ids[0], app_ids[1]) if sides & 1 else None
+    return first, _parse_side(reader, app_ids[1], app_ids[0]) if sides & 2 else None
 
 
-def _parse_move(reader: RecordReader, mover: AppId, peer: AppId) -> SignedMove:
-    mover_key, home = reader.take(PUBLIC_KEY_BYTES), parse_node_party(reader.take_text("home party"))
-    (number,) = reader.unpack(_NUMBER)
-    leg_hash, signature = reader.take(_LEG_HASH_BYTES), reader.take(SIGNATURE_BYTES)
-    move = SignedMove(mover_key, peer, home, check_range(number, 1, MAX_ORDER, "number of a move"), leg_hash, signature)
+def _parse_side(reader: RecordReader, mover: AppId, peer: AppId) -> SignedMove:
+    move = parse_move(reader, peer)
     if move.mover != mover:
         refuse_record("who moved")
     return move
+
+
+def parse_move(reader: RecordReader, peer: AppId) -> SignedMove:
+    """KeystoreTamperedError when it is not well formed, ProtocolError for a bad party."""
+    mover_key, home = reader.take(PUBLIC_KEY_BYTES), parse_node_party(reader.take_text("home party"))
+    (number,) = reader.unpack(_NUMBER)
+    leg_hash, signature = reader.take(_LEG_HASH_BYTES), reader.take(SIGNATURE_BYTES)
+    return SignedMove(mover_key, peer, home, check_range(number, 1, MAX_ORDER, "number of a move"), leg_hash, signature)

@@ -15,9 +15,20 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.ids import ChatId, NodeId, derive_app_id
-from hermes_core.keystore.app_record import AppChatState
+from hermes_core.keystore.app_record import AppChatState, KeptMoves
 from hermes_core.keystore.app_record_codec import parse_app_chat, parse_outgoing
-from hermes_core.protocol.messages import Answer, ChatMessage, Closed, CloseReason, Confirm, Offer, PathState, Resume, Sealed
+from hermes_core.protocol.messages import (
+    Answer,
+    ChatMessage,
+    Closed,
+    CloseReason,
+    Confirm,
+    MoveOffer,
+    Offer,
+    PathState,
+    Resume,
+    Sealed,
+)
 from hermes_core.protocol.payload import (
     CLAIM_ASK,
     DATA,
@@ -33,7 +44,7 @@ from hermes_core.ratchet.padding import pad
 from tests.support.app_volume import AppVolume
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
-from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEY, NOW, OWN_KEY, PEER_KEY, FarEnds
+from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEY, NOW, OTHER_HOME, OTHER_KEY, OWN_KEY, PEER_KEY, FarEnds
 
 STARTS = itertools.count()
 NODE = NodeId("node-0")
@@ -153,7 +164,9 @@ def test_a_message_that_waits_for_the_path_is_kept_and_sealed_in_the_start_that_
     assert owner.collect().sends == []
     assert parse_outgoing(owner.volume.messages[chat_id, 1]).epoch == 0
     sends = come_back(owner, node, chat_id)
-    assert len([message for message in sends if isinstance(message, Sealed)]) == 1, "the ask alone: the message would be new"
+    assert len([message for message in sends if isinstance(message, Sealed)]) == 2, (
+        "acknowledgement and ask: the message would be new"
+    )
     assert parse_outgoing(owner.volume.messages[chat_id, 1]).frame == node.frames[1]
 
 
@@ -329,3 +342,24 @@ def _deliver(owner: Owner, node: Node, frames: list[bytes], seqs: Iterable[int])
     for seq in seqs:
         owner.machine.receive(node.far.seal_payload(_data(seq, frames[seq - 1])), NOW)
     owner.collect()
+
+
+def move(owner: Owner) -> tuple[MoveOffer, AppOutput]:
+    """The chat's home is given up for the node that the owner has reached now; what left with that, not kept yet."""
+    owner.machine.connected(OTHER_HOME.node_id, OTHER_KEY.public_key, make_stream_keys(b"2" * 32, dialled=True), NOW)
+    owner.machine.move(NOW)
+    output = owner.collect(commit=False)
+    (offer,) = (message for message in output.sends if isinstance(message, MoveOffer))
+    return offer, output
+
+
+def test_a_move_is_kept_before_it_leaves_and_the_next_start_counts_on_from_it() -> None:
+    owner, _, chat_id = open_chat()
+    first, output = move(owner)
+    assert output.changes is not None
+    assert output.changes.chats[chat_id].moves == KeptMoves(1, unproven=False, newest=first.move)
+    assert output.changes.chats[chat_id].home == NODE, "until the new home has answered"
+    owner.volume.commit(output.changes)
+    owner.crash()
+    again, _ = move(owner)
+    assert (first.move.number, again.move.number) == (1, 2)

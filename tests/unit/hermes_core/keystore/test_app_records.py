@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes_core.errors import KeystoreTamperedError, KeystoreUnsupportedVersionError
-from hermes_core.ids import AppId, ChatId, NodeId
-from hermes_core.keystore.app_record import AppChatRecord, AppChatState, AppIdentity, OutgoingRecord
+from hermes_core.handshake.move import SignedMove
+from hermes_core.ids import AppId, ChatId, NodeId, Party
+from hermes_core.keystore.app_record import AppChatRecord, AppChatState, AppIdentity, KeptMoves, OutgoingRecord
 from hermes_core.keystore.app_record_codec import (
     encode_app_chat,
     encode_app_identity,
@@ -46,7 +47,22 @@ def chat_of(fields: dict[str, Any]) -> AppChatRecord:
         fields["taken"],
         channel_of(fields["end_to_end"], 3),
         channel_of(fields["leg"], 3),
+        moves_of(fields["moves"], AppId(fields["peer"])),
     )
+
+
+def moves_of(fields: dict[str, Any] | None, peer: AppId) -> KeptMoves:
+    if fields is None:
+        return KeptMoves()
+    newest = fields["newest"] and SignedMove(
+        bytes.fromhex(fields["newest"]["mover_key"]),
+        peer,
+        Party(fields["newest"]["home"]),
+        fields["newest"]["number"],
+        bytes.fromhex(fields["newest"]["leg_hash"]),
+        bytes.fromhex(fields["newest"]["signature"]),
+    )
+    return KeptMoves(fields["number"], fields["unproven"], newest)
 
 
 def outgoing_of(fields: dict[str, Any]) -> OutgoingRecord:
