@@ -109,9 +109,6 @@ NoCommonEpochS = Annotated[
 IdleTimeoutS = Annotated[
     float, bounds(30 * _DAY_S, 1, 10 * _YEAR_S, "s", "A chat without a message for this long ends with EXPIRED and is erased.")
 ]
-ChurnGraceS = Annotated[
-    float, bounds(600, 0, 7 * _DAY_S, "s", "Chats of a dead node are kept this long, then closed with ROUTE_UNAVAILABLE.")
-]
 TombstoneTtlS = Annotated[
     float, bounds(30 * _DAY_S, 1, 10 * _YEAR_S, "s", "A notice nobody came back for is dropped after this long.")
 ]

@@ -72,7 +72,6 @@ def build_world(rng: random.Random, seed: int) -> World:
         window_messages=8,
         handshake_timeout_s=20.0,
         idle_timeout_s=UNCONFIRMED_TIME_S + 2 * DAY_S if middle.clocks else 100_000.0,  # a week counts, confirmed by nobody
-        churn_grace_s=rng.choice((60.0, 10_000.0)),
         max_key_lifetime_s=max(rng.choice((300.0, 1e6)), YEAR_S * middle.steadfast),
         max_key_messages=max(rng.choice((20, 10**6)), 10**6 * middle.steadfast),
         rekey_grace_s=200.0,

@@ -21,7 +21,6 @@ SEEDS: Final = 3
 
 HEARTBEAT_S: Final = 8.0
 DEAD_AFTER_S: Final = 20.0
-CHURN_GRACE_S: Final = 30.0
 HANDSHAKE_TIMEOUT_S: Final = 30.0
 ERASE_WITHIN_S: Final = 80.0
 """A rotation begins twenty seconds after a start and after what was deleted first since."""
@@ -74,7 +73,6 @@ def node_config(number: int, data_dir: Path, window: int, rotates: bool) -> Conf
             "tls_ca": str(authority.ca_file),
             "heartbeat_interval_s": HEARTBEAT_S,
             "dead_after_s": DEAD_AFTER_S,
-            "churn_grace_s": CHURN_GRACE_S,
         },
         "admin": {"listen": "127.0.0.1:9090"},
         "log": {"level": "warning"},

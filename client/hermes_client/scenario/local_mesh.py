@@ -38,7 +38,7 @@ Settings = Mapping[str, Mapping[str, SettingValue]]
 
 # Small Argon2 parameters and quick heartbeats: a local mesh shows behaviour, it protects nothing.
 FAST_SETTINGS: Settings = {
-    "mesh": {"heartbeat_interval_s": 0.5, "dead_after_s": 5.0, "churn_grace_s": 120.0},
+    "mesh": {"heartbeat_interval_s": 0.5, "dead_after_s": 5.0},
     "keystore": {"create": True, "argon2_memory_kib": 8192, "argon2_time_cost": 1, "argon2_lanes": 1},
     "cleanup": {"drain_timeout_s": 2.0},
     "log": {"level": "info", "format": "json"},

@@ -17,7 +17,6 @@ class ChatParams(Limited):
     window_messages: limits.WindowMessages = default(limits.WindowMessages)
     handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
     idle_timeout_s: limits.IdleTimeoutS = default(limits.IdleTimeoutS)
-    churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
     max_key_lifetime_s: limits.MaxKeyLifetimeS = default(limits.MaxKeyLifetimeS)
     max_key_messages: limits.MaxKeyMessages = default(limits.MaxKeyMessages)
     rekey_grace_s: limits.RekeyGraceS = default(limits.RekeyGraceS)

@@ -87,7 +87,6 @@ class NodeChats:
         self._early: dict[ChatId, Row] = {}
         self._claims = ClaimQueue(params.resume_batch)
         self._gate = ResumeGate()
-        self._dead_at: dict[Neighbour, float] = {}
 
     # what was stored
 
@@ -108,9 +107,6 @@ class NodeChats:
             chat = Chat.restore(self._context, row, record, now, keys_in_doubt=keys_in_doubt)
             record.wipe()
             self._add(chat)
-            for neighbour in row.neighbours:
-                if neighbour.node_id is not None:
-                    self._dead_at.setdefault(neighbour, now + self._params.churn_grace_s)
             self._index.schedule(row, chat.next_timer())
         for tombstone in sorted(tombstones, key=lambda tombstone: tombstone.created_at_s):
             self._tombstones.restore(tombstone)
@@ -137,7 +133,6 @@ class NodeChats:
         if neighbour in self._links:
             self.disconnected(neighbour, now)
         link = self._links[neighbour] = Link(neighbour, stream, public_key, keys, now)
-        self._dead_at.pop(neighbour, None)
         self._tombstones.send_all(neighbour)
         rows = self._index.rows_of(neighbour)
         if neighbour.node_id is None:
@@ -171,12 +166,6 @@ class NodeChats:
             index = row.index_of(neighbour)
             if index is not None:
                 self._change(row, now, Chat.lose, index)
-
-    def node_dead(self, node_id: NodeId, now: float) -> None:
-        """The mesh gave a node up: its chats end after the churn grace unless it is back by then."""
-        neighbour = node_neighbour(node_id)
-        if neighbour not in self._links:
-            self._dead_at.setdefault(neighbour, now + self._params.churn_grace_s)
 
     def update_directory(self, locations: Mapping[AppId, NodeId], now: float) -> None:
         self._directory.update(locations)
@@ -419,29 +408,15 @@ class NodeChats:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
-        times = [self._index.next_due(), self._tombstones.next_due(), self._claims.next_due(), *self._dead_at.values()]
+        times = [self._index.next_due(), self._tombstones.next_due(), self._claims.next_due()]
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """A bounded number of chats; what is left is due at once, after this pass was committed."""
         self._send_claims(now)
-        left = MAX_CHATS_A_TIMER_PASS - self._end_with_dead_nodes(now)
-        for row in self._index.pop_due(now, left):
+        for row in self._index.pop_due(now, MAX_CHATS_A_TIMER_PASS):
             self._change(row, now, Chat.handle_timer, now)
         self._tombstones.expire(now, MAX_CHATS_A_TIMER_PASS)
-
-    def _end_with_dead_nodes(self, now: float) -> int:
-        """Close chats of nodes that were dead for too long. How many."""
-        closed = 0
-        for neighbour, due in list(self._dead_at.items()):
-            if due <= now:
-                rows = self._index.rows_of(neighbour, MAX_CHATS_A_TIMER_PASS - closed)
-                if len(rows) == self._index.count_of(neighbour):
-                    del self._dead_at[neighbour]
-                for row in rows:
-                    self._change(row, now, Chat.close, m.CloseReason.ROUTE_UNAVAILABLE)
-                closed += len(rows)
-        return closed
 
     # what a change means
 

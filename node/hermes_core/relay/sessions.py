@@ -292,12 +292,11 @@ class Sessions:
     # the end
 
     def node_dead(self, node_id: NodeId, now: float) -> None:
-        """The mesh gave a node up: its stream ends, so that its chats resume on a new one when it is back."""
+        """The mesh gave a node up: its stream ends, and with it the path of its chats, until it or their apps are elsewhere."""
         link = self._chats.link_of(node_neighbour(node_id))
         if link is not None:
             self._effects.end(link.stream, discard=True)
             self.closed(link.stream, now)
-        self._chats.node_dead(node_id, now)
 
     def drain(self, leave_after_ms: int, now: float) -> None:
         """Take no new apps and chats; tell those that are connected to look elsewhere."""

@@ -23,7 +23,6 @@ def build_chat_params(config: Config) -> ChatParams:
         ),
         handshake_timeout_s=cleanup.handshake_timeout_s,
         idle_timeout_s=cleanup.idle_timeout_s,
-        churn_grace_s=config.mesh.churn_grace_s,
         max_key_lifetime_s=crypto.max_key_lifetime_s,
         max_key_messages=crypto.max_key_messages,
         rekey_grace_s=crypto.rekey_grace_s,

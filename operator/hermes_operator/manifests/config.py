@@ -38,7 +38,6 @@ def render_node_config(mesh: MeshSpec) -> str:
             "listen": f"0.0.0.0:{names.MESH_PORT}",
             "seeds": [f"dns:{peers}:{names.MESH_PORT}"],
             "tls_ca": f"{names.TLS_DIR}/{names.CA_CERT_KEY}",
-            "churn_grace_s": cleanup.churn_grace_s,
             **_changed(keystore, "witness_wait_s", "opening_wait_s"),
         },
         "admin": {"listen": f"0.0.0.0:{names.ADMIN_PORT}", "token_file": f"{names.ADMIN_DIR}/{names.TOKEN_KEY}"},

@@ -28,9 +28,7 @@ from hermes_core.relay.router import NodeChats
 from tests.support.sessions import make_stream_keys
 
 CHANNEL = ChannelParams(window=4)
-NODE_PARAMS = ChatParams(
-    channel=CHANNEL, idle_timeout_s=1000, max_key_lifetime_s=500, rekey_grace_s=10, churn_grace_s=50, handshake_timeout_s=30
-)
+NODE_PARAMS = ChatParams(channel=CHANNEL, idle_timeout_s=1000, max_key_lifetime_s=500, rekey_grace_s=10, handshake_timeout_s=30)
 APP_PARAMS = AppParams(leg=CHANNEL, end_to_end=CHANNEL, handshake_timeout_s=30)
 SEEN: set[str] = set()
 
@@ -167,17 +165,6 @@ def end_by_key_lifetime(world: World, chat_id: ChatId) -> None:
     reconnect(world)
 
 
-def end_by_churn(world: World, chat_id: ChatId) -> None:
-    del chat_id
-    for index in range(2):
-        other = world.node_ids[1 - index]
-        world.nodes[index].disconnected(node_neighbour(other), world.now)
-        world.nodes[index].node_dead(other, world.now)
-    world.settle()
-    for _ in range(3):
-        world.advance(60)
-
-
 def end_by_shutdown(world: World, chat_id: ChatId) -> None:
     del chat_id
     for node in world.nodes:
@@ -199,7 +186,6 @@ PATHS: dict[str, Callable[[World, ChatId], None]] = {
     "delete": end_by_delete,
     "idle-expiry": end_by_idle_expiry,
     "key-lifetime": end_by_key_lifetime,
-    "churn": end_by_churn,
     "shutdown": end_by_shutdown,
 }
 

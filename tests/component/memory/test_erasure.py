@@ -14,7 +14,7 @@ from tests.support.memory import read_memory
 
 ROOT = Path(__file__).parents[3]
 CHILD = "tests.component.memory.chats_child"
-PATHS = ("delete", "idle-expiry", "key-lifetime", "churn", "shutdown")
+PATHS = ("delete", "idle-expiry", "key-lifetime", "shutdown")
 MIN_SECRETS = 20
 
 

@@ -1,13 +1,12 @@
-"""A machine is lost for good, with the volume on it: what the mesh says, who goes on, and how its node comes back empty."""
+"""A machine is lost for good, with the volume on it: what the mesh says, that chats go on, how its node comes back empty."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.machines.place import MIDDLE, keep_from_harm, machine_of, machines
 from tests.e2e.machines.silence import READY_S, tell_silences
-from tests.e2e.phases.context import NAMESPACE, holds, require
+from tests.e2e.phases.context import NAMESPACE, holds
 from tests.e2e.phases.hermesctl import require_clean_verdict
 from tests.e2e.phases.soak_job import SoakJob
 
@@ -15,13 +14,10 @@ if TYPE_CHECKING:
     from tests.e2e.phases.context import Run
 
 LOST_S = 120.0
-ENDED_S = 180.0
-CLOSED = ("ROUTE_UNAVAILABLE", "RATCHET_FAILED")
-"""Why chats end today whose node is lost; that they move is to come."""
 
 
 def lose_machine(run: Run) -> str:
-    """Lose the machine of the node between: chats elsewhere notice nothing, those at home there end and say why."""
+    """Lose the machine of the node between: chats elsewhere notice nothing, those at home there go on at another node."""
     machine = machine_of(run, MIDDLE)
     with (
         SoakJob(run, min_resumes=0, adapt=keep_from_harm, log="loss-soak-elsewhere.log") as elsewhere,
@@ -29,17 +25,14 @@ def lose_machine(run: Run) -> str:
     ):
         elsewhere.await_flow()
         of_the_lost.await_flow()
-        since = time.monotonic()
         machines(run).lose(machine)
         run.kubectl.run("delete", "node", machine)  # what a cloud does for a machine that it knows to be gone
         run.await_mesh("a mesh that says it is not whole", lambda mesh: holds(mesh, "Ready", "False"), within_s=LOST_S)
-        ended = of_the_lost.await_verdict(within_s=ENDED_S)
-        require(any(reason in ended for reason in CLOSED), f"a chat of the lost node: {ended}", f"expected one of {CLOSED}")
-        closed_s = time.monotonic() - since
         _replace(run)
         run.await_mesh("Ready with an empty node", lambda mesh: holds(mesh, "Ready"), within_s=READY_S)
+        moved = require_clean_verdict(of_the_lost.stop())
         verdict = require_clean_verdict(elsewhere.stop())
-    return f"elsewhere {tell_silences(verdict)}; a chat at home there ended after {closed_s:.0f} s: {ended.rpartition(': ')[2]}"
+    return f"elsewhere {tell_silences(verdict)}; at home there {tell_silences(moved)}"
 
 
 def _at_home_in_the_middle(job: dict[str, Any]) -> dict[str, Any]:

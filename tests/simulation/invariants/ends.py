@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from hermes_core.protocol.messages import CloseReason
 from tests.simulation.invariants.base import Invariant
 from tests.simulation.old_volumes import ROLLBACKS
-from tests.simulation.settings import CHURN_GRACE_S, HANDSHAKE_TIMEOUT_S
+from tests.simulation.settings import HANDSHAKE_TIMEOUT_S
 
 if TYPE_CHECKING:
     from tests.simulation.ledger import ChatEntry
@@ -37,9 +37,6 @@ class EndsSayWhy(Invariant):
             # A volume that was put back brings back chats that are over: their apps, who know, delete them.
             if not entry.deleted and not entry.orphaned and not self.world.happened(*ROLLBACKS):
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and nobody deleted it")
-        elif reason == CloseReason.ROUTE_UNAVAILABLE.name:
-            if self.world.longest_away_s < CHURN_GRACE_S:
-                self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and no node was away that long")
         elif reason == CloseReason.EXPIRED.name:
             if self.world.longest_away_s < HANDSHAKE_TIMEOUT_S:  # a confirmation that nobody could carry in time
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and its handshake was not held up that long")

@@ -37,7 +37,7 @@ SPECS: dict[str, dict[str, Any]] = {
             "maxKeyMessages": 5000,
         },
         "limits": {"maxSessions": 10, "maxChats": 20, "maxChatsPerApp": 5, "maxHandshakesPerApp": 2},
-        "cleanup": {"idleTimeout": "1h", "handshakeTimeout": "500ms", "churnGrace": "0s", "drainTimeout": "1m30s"},
+        "cleanup": {"idleTimeout": "1h", "handshakeTimeout": "500ms", "drainTimeout": "1m30s"},
         "rollout": {"maxWaitSeconds": 60},
     },
     "wary-of-old-volumes": {"keystore": {"onRollback": "exit", "witnessWait": "5s", "openingWait": "1m"}},

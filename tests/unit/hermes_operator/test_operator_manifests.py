@@ -20,8 +20,8 @@ from tests.unit.hermes_operator.golden_manifests import FOLDER, SPECS, render
 from tests.unit.hermes_operator.operator_samples import mesh_of
 
 # A new value here restarts every node of every mesh when the operator is upgraded. Do not change it lightly.
-TEMPLATE_OF_DEFAULTS = "e23654b736a1e0e2"
-TEMPLATE_OF_A_RESTART = "ab457aee82b053cc"
+TEMPLATE_OF_DEFAULTS = "ee1c35bf8c7485e8"
+TEMPLATE_OF_A_RESTART = "d3ff6840b834cbea"
 
 
 @pytest.mark.parametrize("name", SPECS)

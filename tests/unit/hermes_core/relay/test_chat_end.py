@@ -17,6 +17,8 @@ from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from tests.model.honest import HonestWorld
 
+DAY_S = 86_400.0
+
 
 def reasons(world: HonestWorld) -> list[list[CloseReason]]:
     return [[event.reason for event in world.events_of(app, ChatEnded)] for app in world.apps.values()]
@@ -163,48 +165,34 @@ def test_chat_that_expired_while_its_node_was_down() -> None:
     assert_nothing_left(world)
 
 
-def test_peer_that_is_dead_too_long() -> None:
-    world = HonestWorld(params=ChatParams(churn_grace_s=100.0))
-    world.open_chat()
-    world.kill(world.m)
-    world.run()
-    world.n.running.node_dead(world.m.node_id, world.now)
-    world.pass_time(99.0)
-    assert world.a.live()
-    world.pass_time(2.0)
-    assert reasons(world)[0] == [CloseReason.ROUTE_UNAVAILABLE]
-    world.revive(world.m)
-    assert reasons(world)[1] == [CloseReason.ROUTE_UNAVAILABLE]
-    assert_nothing_left(world)
-
-
-def test_peer_that_is_back_in_time() -> None:
-    world = HonestWorld(params=ChatParams(churn_grace_s=100.0))
+@pytest.mark.parametrize("restarted", [False, True], ids=["lost", "nobody heard of since a restart"])
+def test_no_chat_ends_because_a_node_stays_away(restarted: bool) -> None:
+    """Until nothing was said for too long: then both ends hear of that, also the one that was away."""
+    world = HonestWorld(params=ChatParams(idle_timeout_s=10 * DAY_S))
     chat_id = world.open_chat()
     world.kill(world.m)
     world.run()
-    world.n.running.node_dead(world.m.node_id, world.now)
-    world.pass_time(90.0)
+    if restarted:
+        world.kill(world.n)
+        world.run()
+        world.n.start(world.now)
+        world.connect_app(world.a)
+        world.run()
+    world.pass_time(9 * DAY_S)
+    assert world.a.live() == [chat_id]
+    assert reasons(world)[0] == []
     world.revive(world.m)
-    world.pass_time(200.0)
     world.send(world.a, chat_id)
     world.run()
     assert world.ledger.chats[chat_id].received == {"app-1": 1}
-
-
-def test_peer_nobody_heard_of_since_the_restart_counts_as_dead() -> None:
-    world = HonestWorld(params=ChatParams(churn_grace_s=100.0))
-    world.open_chat()
     world.kill(world.m)
     world.run()
-    world.kill(world.n)
+    world.pass_time(11 * DAY_S)
+    assert reasons(world)[0] == [CloseReason.EXPIRED]
+    world.revive(world.m)
     world.run()
-    world.n.start(world.now)
-    world.run()
-    world.connect_app(world.a)
-    world.run()
-    world.pass_time(101.0)
-    assert reasons(world)[0] == [CloseReason.ROUTE_UNAVAILABLE]
+    assert reasons(world)[1] == [CloseReason.EXPIRED]
+    assert_nothing_left(world)
 
 
 def test_shutdown_that_wipes() -> None:
@@ -306,17 +294,12 @@ def test_unknown_chats_are_acknowledged_or_not_found() -> None:
     assert not world.n.store.tombstones
 
 
-@pytest.mark.parametrize("cause", ["idle", "dead node"])
-def test_a_pass_ends_a_bounded_number_of_chats(monkeypatch: pytest.MonkeyPatch, cause: str) -> None:
+def test_a_pass_ends_a_bounded_number_of_chats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(router, "MAX_CHATS_A_TIMER_PASS", 3)
-    world = HonestWorld(params=ChatParams(idle_timeout_s=1000.0, churn_grace_s=10.0))
+    world = HonestWorld(params=ChatParams(idle_timeout_s=1000.0))
     for _ in range(8):
         world.open_chat()
     chats = world.n.running
-    if cause == "dead node":
-        world.cut("node-0", "node-1")
-        world.run()
-        chats.node_dead(world.m.node_id, world.now)
     world.now += 5000.0
     left = [chats.live_chats()]
     for _ in range(4):
