@@ -24,7 +24,7 @@ STEP_REFILL_S: Final = 1 / (1 << 16)
 """Positions that resumes may pass over: a chain is stepped for each, 2 µs. So it is a seventh of a core for one app at most."""
 MOVE_BURST: Final = 1000
 MOVE_REFILL_S: Final = 0.1
-"""Chats that an app may move here: all that it has come at once when its home is gone."""
+"""Moves that an app may make here, apart from its handshakes: all its chats come at once when its home is gone."""
 
 
 class AppThrottle:
@@ -75,7 +75,7 @@ class Admission:
             raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "the app has as many chats as it may have")
 
     def charge_move(self, requester: Requester, now: float) -> None:
-        """HANDSHAKE_THROTTLED when the app has moved too many chats here of late."""
+        """HANDSHAKE_THROTTLED when the app has moved too many chats here of late, or made legs anew; repeats count too."""
         charge(self._throttle_of(requester, now).moves, now, ErrorCode.HANDSHAKE_THROTTLED)
 
     def charge_handshake(self, requester: Requester, now: float) -> None:

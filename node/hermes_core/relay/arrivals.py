@@ -26,11 +26,10 @@ class Arrivals:
         self._wanted: OrderedDict[ChatId, tuple[AppId, Neighbour]] = OrderedDict()
         self._ended: OrderedDict[ChatId, tuple[SignedMove, ...]] = OrderedDict()
 
-    def admit(self, link: Link, move: SignedMove, now: float) -> None:
-        """Before an app's chat is taken in: DRAINING, HANDSHAKE_THROTTLED, LIMIT_EXCEEDED."""
+    def admit(self, move: SignedMove) -> None:
+        """Before an app's chat is taken in: DRAINING, LIMIT_EXCEEDED."""
         admission = self._context.admission
         admission.check_open()
-        admission.charge_move((link.neighbour.node_id, move.mover), now)
         admission.check_place(move.mover)
 
     def find_end(self, chat_id: ChatId, move: SignedMove) -> m.Closed | None:

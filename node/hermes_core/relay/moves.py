@@ -84,10 +84,11 @@ class Moves:
         self._check_home(link, offer)
         if link.neighbour.node_id is not None and not self._hops[1 - index].is_leg:
             raise ProtocolError(ErrorCode.CHAT_NOT_FOUND, "the other app is at home elsewhere")
+        self._context.admission.charge_move((link.neighbour.node_id, move.mover), now)
         if move != known:
-            if link.neighbour.node_id is not None:
-                self._charge(now)
             verify_move(offer.chat_id, move, self._hops[index].app_id, self._hops[1 - index].app_id)
+            if link.neighbour != self._row.neighbours[index]:  # not of an app whose leg here is made anew
+                self._charge(now)
         if self._stands_against(index, link):
             self._note(index, move)
             return

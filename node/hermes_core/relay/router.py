@@ -314,7 +314,7 @@ class NodeChats:
         elif link.neighbour.node_id is not None:
             self._arrivals.look_for(link, offer, now)
         else:
-            self._arrivals.admit(link, offer.move, now)
+            self._arrivals.admit(offer.move)
             row = Row(offer.chat_id, (link.neighbour, app_neighbour(offer.move.peer)))
             chat = Chat.move_in(self._context, row, link, offer, now)
             self._add(chat)

@@ -345,6 +345,59 @@ def test_an_app_may_move_a_thousand_chats_at_once() -> None:
     admission.charge_move((None, AppId("b" * 32)), 0.0)
 
 
+def test_moves_that_nobody_signed_do_not_use_up_those_of_the_chat() -> None:
+    """Else a node that has heard of a chat would keep its apps from moving."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("node-2", m.MoveOffer))
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    offer = last_offer(mesh, "node-2")
+    for number in range(8):
+        forged = replace(offer, move=replace(offer.move, number=offer.move.number + 1 + number))
+        assert refusals(inject(mesh, "node-2", "node-1", forged)) == [ErrorCode.AUTH_FAILED]
+    mesh.lost.clear()
+    mesh.link("node-1", "node-2")
+    mesh.settle()
+    mesh.advance(31.0)
+    assert not [error for error in mesh.messages(m.ErrorNotice) if error.code is ErrorCode.HANDSHAKE_THROTTLED]
+    check_flows(mesh, chat_id, 3)
+
+
+def test_an_app_that_changes_between_two_homes_is_slowed_where_its_peer_is() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    for number in range(5):
+        mesh.connect("alice", f"node-{1 + number % 2}", move=True)
+        mesh.settle()
+    throttled = [error for error in mesh.messages(m.ErrorNotice, "node-1") if error.code is ErrorCode.HANDSHAKE_THROTTLED]
+    assert [error.retry_after_ms for error in throttled] == [30_000]
+    mesh.advance(30.1)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_legs_that_an_app_makes_anew_at_its_home_and_repeats_of_a_move_are_charged_to_its_moves() -> None:
+    """Each is a handshake and a commit, whoever asks for it and however often; first handshakes are another account."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    admission = mesh.nodes["node-0"].chats._admission
+    for _ in range(999):
+        admission.charge_move((None, mesh.apps["alice"].app_id), mesh.now)
+    chat = mesh.apps["alice"].chats.chats[chat_id]
+    for _ in range(2):
+        mesh.do("alice", lambda chats: chats.chats[chat_id].move(chat.hop.home, mesh.now))
+    mesh.settle()
+    refused = mesh.messages(m.ErrorNotice, "node-0")
+    assert [(error.code, error.retry_after_ms) for error in refused] == [(ErrorCode.HANDSHAKE_THROTTLED, 100)]
+    mesh.start_chat()
+    assert len(mesh.apps["bob"].chats.chats) == 2
+    mesh.advance(5.1)
+    check_flows(mesh, chat_id, 3)
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    offer, admission = last_offer(mesh, "node-2"), mesh.nodes["node-1"].chats._admission
+    for _ in range(998):  # both chats came
+        admission.charge_move((mesh.nodes["node-2"].node_id, mesh.apps["alice"].app_id), mesh.now)
+    assert refusals(inject(mesh, "node-2", "node-1", offer)) == [ErrorCode.HANDSHAKE_THROTTLED]
+
+
 # the end
 
 
