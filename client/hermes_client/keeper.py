@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from hermes_client.addresses import AddressBook
@@ -22,6 +23,7 @@ from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import NodeId, Party
+from hermes_core.protocol.session import NodeChange
 from hermes_core.ratchet.replay import next_order
 
 RETRY_AFTER_MAX_S: Final = 300.0
@@ -40,6 +42,15 @@ class KeptHome:
     stamp: int
     node_id: NodeId | None
     party: Party | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A stream with a challenge that nobody has answered; `stack` ends it."""
+
+    address: str
+    session: HomeSession
+    stack: AsyncExitStack
 
 
 class HomeKeeper:
@@ -70,6 +81,8 @@ class HomeKeeper:
         self._marks = KeptMarks()
         self._asked_s = 0.0
         self._hopeless = True
+        self._moves_in_s = 0.0
+        self._next: _Opened | None = None
         self._gave_up_connect_at: float | None = None
         self.changed = Signal()
         self.session: HomeSession | None = None
@@ -97,6 +110,8 @@ class HomeKeeper:
         finally:
             self._driver.close(failure)  # nobody may wait for ever for what cannot come
             self.changed.notify()
+            if self._next is not None:
+                await self._next.stack.aclose()
 
     def _judge(self, error: HermesError) -> HermesError | None:
         """What ends the client, if anything does: whoever has proved nothing is never believed that far."""
@@ -124,15 +139,43 @@ class HomeKeeper:
         return gave_up_at is not None and self._loop.time() < gave_up_at + STALE_CONNECT_S
 
     def _next_wait_s(self) -> float:
-        """0 as long as there is another address to try."""
-        if not self._book.round_over:
+        """0 as long as there is another address to try, or a stream to go on with."""
+        if self._next is not None or not self._book.round_over:
             return 0.0
         asked_s, self._asked_s, self._hopeless = self._asked_s, 0.0, True
         return max(self._backoff.next_delay_s(), asked_s)
 
-    def _leave(self, address: str) -> None:
-        """The node goes: it is the last to be asked again."""
+    def _note_change(self, address: str, change: NodeChange) -> None:
+        """The node goes: it is the last to be asked again, and what it says of its return counts."""
         self._book.avoid(address)
+        if change.for_good:
+            self._moves_in_s = self._patience.give_up()
+        elif change.back_within_ms:
+            self._patience.promise(self._loop.time(), change.back_within_ms / 1000)
+
+    async def _find_next(self) -> None:
+        """A stream to another node, while the home that leaves for good still serves; `_serve_once` goes on with it."""
+        await asyncio.sleep(self._moves_in_s)
+        while True:
+            address = self._book.choose(None)
+            try:
+                async with AsyncExitStack() as stack:
+                    session = await self._open(address, stack)
+                    self._book.record(address, session.challenge.node_id)
+                    if session.party != self._party:
+                        self._next = _Opened(address, session, stack.pop_all())
+                        return
+            except (HermesError, OSError) as error:
+                _log.info("no other home yet: %s", error)
+            if self._book.round_over:
+                await asyncio.sleep(self._backoff.next_delay_s())
+
+    async def _take_next(self, stack: AsyncExitStack) -> _Opened | None:
+        """What `_find_next` found; its stream ends with `stack`."""
+        found, self._next = self._next, None
+        if found is not None:
+            await stack.enter_async_context(found.stack)
+        return found
 
     def _next_stamp(self) -> int:
         """Of a Connect, in ms: later than every one before, whatever the clock says."""
@@ -143,9 +186,13 @@ class HomeKeeper:
         bound = bool(self._driver.live_chats())
         # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
         patient = not self._patience.over(self._loop.time())
-        address = self._book.choose(self.home if patient and (bound or self._driver.owes_delete) else None)
         async with AsyncExitStack() as stack:
-            session = await self._open(address, stack)
+            found = await self._take_next(stack)
+            if found is not None:
+                address, session = found.address, found.session
+            else:
+                address = self._book.choose(self.home if patient and (bound or self._driver.owes_delete) else None)
+                session = await self._open(address, stack)
             node_id, party = session.challenge.node_id, session.party
             self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
             if bound and patient and self._party is not None and party != self._party:
@@ -166,7 +213,7 @@ class HomeKeeper:
             try:
                 self._patience.regain()
                 self._driver.move()
-                await session.serve(self._leave)
+                await session.serve(partial(self._note_change, address), self._find_next)
             finally:
                 self._patience.lose(self._loop.time())
                 if self._loop.time() >= began_at + self._backoff.cap_s:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
@@ -65,7 +65,9 @@ class HomeSession:
         self._early: list[ServerMessage] = []
         self._interval_s = 0.0
         self._heard_at = 0.0
+        self._on_change: Callable[[NodeChange], None] = lambda _: None
         self._leaving = asyncio.Event()
+        self._for_good = False
         self._finishing = False
         self._said_all = False
         self._ended = asyncio.Event()
@@ -130,11 +132,16 @@ class HomeSession:
         finally:
             ephemeral.wipe()
 
-    async def serve(self, leaving: Callable[[str], None]) -> None:
-        """Run until the stream ends, which raises; `leaving` is told the address when the node says that it will leave."""
+    async def serve(self, on_change: Callable[[NodeChange], None], find_next: Callable[[], Awaitable[None]]) -> None:
+        """Run until the stream ends, which raises.
+
+        `on_change` is told when the node says that it will leave; when it does for good, `find_next` returns once there is
+        another one to go to, and this stream is ended in order.
+        """
         self._heard_at = asyncio.get_running_loop().time()
+        self._on_change = on_change
         try:
-            await _run_until_first_error(self._read(), self._write(), self._beat(), self._move(leaving), self._wait_cut())
+            await _run_until_first_error(self._read(), self._write(), self._beat(), self._leave(find_next), self._wait_cut())
         except StreamClosedError:
             if self._said_all:
                 self._driver.owes_delete = False
@@ -236,7 +243,10 @@ class HomeSession:
                     if not future.done():
                         future.set_result(message)
             case NodeChange():
+                self._on_change(message)
+                self._for_good = self._for_good or message.for_good
                 self._leaving.set()
+                self._driver.ended.notify()
             case Heartbeat():
                 pass  # an answer: hearing it was the point
             case _:
@@ -270,14 +280,16 @@ class HomeSession:
                 sequence += 1
                 self._send_control(Heartbeat(sequence, reply=False))
 
-    async def _move(self, leaving: Callable[[str], None]) -> None:
-        """The node leaves: go to another one, unless chats tie us to it; they resume when it is back.
+    async def _leave(self, find_next: Callable[[], Awaitable[None]]) -> None:
+        """The node leaves: go to another one, unless chats tie us to it, which resume when it is back.
 
-        What was said last, the end of a chat perhaps, leaves first, and the node's end of the stream says that it was read.
+        When it leaves for good they come along. What was said last, the end of a chat perhaps, leaves first, and the node's end
+        of the stream says that it was read.
         """
         await self._leaving.wait()
-        leaving(self._stream.address)
-        await self._driver.ended.wait_for(lambda: not self._driver.live_chats())
+        await self._driver.ended.wait_for(lambda: self._for_good or not self._driver.live_chats())
+        if self._driver.live_chats():
+            await find_next()
         self._finishing = True
         self._driver.wake.set()
         await asyncio.sleep(CLOSE_GRACE_S)

@@ -75,11 +75,11 @@ def build_found(m: core.AppFound) -> app_router_pb2.AppFound:
 
 
 def parse_node_change(pb: app_router_pb2.NodeChange) -> core.NodeChange:
-    return core.NodeChange(pb.drain_after_ms)
+    return core.NodeChange(pb.drain_after_ms, pb.back_within_ms, pb.for_good)
 
 
 def build_node_change(m: core.NodeChange) -> app_router_pb2.NodeChange:
-    return app_router_pb2.NodeChange(drain_after_ms=m.drain_after_ms)
+    return app_router_pb2.NodeChange(drain_after_ms=m.drain_after_ms, back_within_ms=m.back_within_ms, for_good=m.for_good)
 
 
 def parse_heartbeat(pb: chat_pb2.Heartbeat) -> core.Heartbeat:

@@ -200,7 +200,7 @@ def make_control() -> Iterator[Case]:
         "ErrorNotice": (23, 3, b"", "too many", 1000),
         "FindApp": (app_id,),
         "AppFound": (app_id, False, ""),
-        "NodeChange": (8000,),
+        "NodeChange": (8000, 60_000, True),
         "HeldMark": (b"",),
         "OwnMark": (fill("control mark", 128),),
         "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, [app_id])]),

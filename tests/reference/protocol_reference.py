@@ -182,7 +182,7 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "ErrorNotice": (10, ("n", "n", "b", "t", "n")),
     "FindApp": (11, ("t",)),
     "AppFound": (12, ("t", "f", "t")),
-    "NodeChange": (13, ("n",)),
+    "NodeChange": (13, ("n", "n", "f")),
     "HeldMark": (15, ("b",)),
     "OwnMark": (16, ("b",)),
     "Clock": (17, ("n",)),

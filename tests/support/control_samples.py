@@ -60,7 +60,7 @@ _SAMPLES: Final = (
     m.ErrorNotice(ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, None, "too many", 1000),
     s.FindApp(APP),
     s.AppFound(APP, online=False, node_id=None),
-    s.NodeChange(8000),
+    s.NodeChange(8000, 60_000, for_good=True),
     HeldMark(b""),
     OwnMark(fill("control mark", 128)),
     MembershipUpdate(

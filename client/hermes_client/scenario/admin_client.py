@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message as ProtoMessage
 
 from hermes_core.errors import HermesError
-from hermes_proto.v2.admin_pb2 import MeshMembers, Ratchets, Readiness, ResumeReport
+from hermes_proto.v2.admin_pb2 import DrainStatus, MeshMembers, Ratchets, Readiness, ResumeReport
 
 REQUEST_TIMEOUT_S: Final = 5.0
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
@@ -58,13 +58,21 @@ class AdminClient:
     async def read_readiness(self) -> Readiness:
         return await self._get("/readyz", Readiness(), accepted=(200, 503))
 
+    async def drain(self, *, move: bool, back_within_s: int = 0) -> DrainStatus:
+        """Tell the node to send its apps away: for good, with their chats, or until it is back. What is left."""
+        promise = f"&back_within_s={back_within_s}" if back_within_s else ""
+        return await self._ask("POST", f"/drain?chats={'move' if move else 'resume'}{promise}", DrainStatus())
+
     async def _get(self, path: str, into: _M, accepted: tuple[int, ...] = (200,)) -> _M:
+        return await self._ask("GET", path, into, accepted)
+
+    async def _ask(self, method: str, path: str, into: _M, accepted: tuple[int, ...] = (200,)) -> _M:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         headers = {"Authorization": f"Bearer {self.token}"}
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=False) as session,
-                session.get(self.url + path) as response,
+                session.request(method, self.url + path) as response,
             ):
                 body = await response.content.read(MAX_BODY_BYTES)
                 if response.status in (401, 403):

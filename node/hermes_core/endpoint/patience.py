@@ -8,6 +8,10 @@ from hermes_core.crypto.random import RandomSource, generate_bytes
 
 SPREAD: Final = 0.3
 """The apps of a node that is gone do not all come at once: each waits up to so much longer, or less."""
+MAX_PROMISE_S: Final = 3600
+"""A home that restarts may ask for so much time at most."""
+MOVE_SPREAD_S: Final = 2.0
+"""The apps of a node that leaves for good do not all move at once: each goes within so long of being told."""
 
 
 class HomePatience:
@@ -17,17 +21,33 @@ class HomePatience:
         self._patience_s = patience_s
         self._random = random
         self._ends_at: float | None = None
+        self._promised_until: float | None = None
+        self._for_good = False
 
     def lose(self, now: float) -> None:
-        """The stream to the home is gone. What was waited before counts."""
+        """The stream to the home is gone. What was waited before counts; what the home promised comes first."""
         if self._ends_at is None:
-            share = int.from_bytes(generate_bytes(4, self._random), "big") / 2**32
-            self._ends_at = now + self._patience_s * (1 - SPREAD + 2 * SPREAD * share)
+            begins = now if self._promised_until is None else max(now, self._promised_until)
+            self._ends_at = begins + self._patience_s * (1 - SPREAD + 2 * SPREAD * self._draw())
+
+    def promise(self, now: float, back_within_s: float) -> None:
+        """The home restarts: it is back by then."""
+        self._promised_until = now + min(back_within_s, MAX_PROMISE_S)
+
+    def give_up(self) -> float:
+        """The home leaves for good: another one may take its place from now on. In how many seconds this app does."""
+        self._for_good = True
+        return MOVE_SPREAD_S * self._draw()
 
     def regain(self) -> None:
         """A home stands."""
-        self._ends_at = None
+        self._ends_at = self._promised_until = None
+        self._for_good = False
 
     def over(self, now: float) -> bool:
         """Another node may become home."""
-        return self._ends_at is not None and now >= self._ends_at
+        return self._for_good or (self._ends_at is not None and now >= self._ends_at)
+
+    def _draw(self) -> float:
+        """From 0 to 1."""
+        return int.from_bytes(generate_bytes(4, self._random), "big") / 2**32

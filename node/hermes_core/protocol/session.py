@@ -73,9 +73,15 @@ class AppFound:
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """The node leaves in `drain_after_ms`: connect to another one meanwhile; its chats resume when it is back."""
+    """The node leaves in `drain_after_ms`: connect to another one meanwhile; its chats resume when it is back.
+
+    `back_within_ms`: by when it says that it is back; 0: it promises nothing. `for_good`: it does not come back, and its chats
+    move while it still serves.
+    """
 
     drain_after_ms: int
+    back_within_ms: int = 0
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,6 +265,7 @@ def validate_session_message(message: SessionMessage) -> None:
                 parse_node_id(message.node_id)
         case NodeChange():
             _require_range(message.drain_after_ms, 0, MAX_U32, "drain_after_ms")
+            _require_range(message.back_within_ms, 0, MAX_U32, "back_within_ms")
         case Heartbeat():
             _require_range(message.sequence, 0, MAX_U64, "sequence")
         case _:

@@ -298,13 +298,13 @@ class Sessions:
             self._effects.end(link.stream, discard=True)
             self.closed(link.stream, now)
 
-    def drain(self, leave_after_ms: int, now: float) -> None:
+    def drain(self, change: NodeChange, now: float) -> None:
         """Take no new apps and chats; tell those that are connected to look elsewhere."""
         self._draining = True
         self._chats.drain(now)
         for session in self._apps.values():
             if not session.ending:
-                self._tell(session, NodeChange(leave_after_ms), now)
+                self._tell(session, change, now)
 
     def end_all(self, code: ErrorCode, detail: str) -> None:
         """End every app's stream, after what waits for it."""

@@ -118,7 +118,7 @@ CONTROL: Final[dict[type, Layout]] = {
     m.ErrorNotice: Layout(10, (("code", u64), ("scope", u64), ("chat_id", _data), ("detail", _text), ("retry_after_ms", u64))),
     s.FindApp: Layout(11, (("app_id", _text),)),
     s.AppFound: Layout(12, (("app_id", _text), ("online", u8), ("node_id", _text))),
-    s.NodeChange: Layout(13, (("drain_after_ms", u64),)),
+    s.NodeChange: Layout(13, (("drain_after_ms", u64), ("back_within_ms", u64), ("for_good", u8))),
     MembershipUpdate: Layout(14, (("members", _list(_MEMBER)), ("directory", _list(_ENTRY)))),
     HeldMark: Layout(15, (("mark", _data),)),
     OwnMark: Layout(16, (("mark", _data),)),

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_node.admin.bodies import read_body
+from hermes_node.admin.departure import read_departure
 from hermes_node.admin.view import AdminView, ProcessAnswers, SealedView
 from hermes_node.config.addresses import Address
 from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
@@ -94,8 +95,9 @@ class AdminServer:
         body, content_type = self._process.render_metrics(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    async def _drain(self, _request: web.Request) -> Message:
-        return admin_pb2.DrainStatus(draining=True, sessions=self._process.begin_drain())
+    async def _drain(self, request: web.Request) -> Message:
+        left = self._process.begin_drain(read_departure(request.query))
+        return admin_pb2.DrainStatus(draining=True, sessions=left.sessions, live_chats=left.live_chats)
 
     async def _check_resume(self, request: web.Request) -> Message:
         return await self._view.check_resume(read_body(await request.read(), admin_pb2.ResumeWitness()))

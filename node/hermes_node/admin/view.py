@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_node.admin.departure import Departure, DrainCounts
 from hermes_node.admin.members import MemberAnswers
 from hermes_node.admin.ratchets import RatchetAnswers
 from hermes_node.admin.resume import ResumeAnswers
@@ -15,11 +16,11 @@ from hermes_proto.v2 import admin_pb2
 
 @dataclass(frozen=True, slots=True)
 class ProcessAnswers:
-    """What holds at every step. `begin_drain` gives the number of sessions."""
+    """What holds at every step."""
 
     why_not_ready: Callable[[], list[str]]
     render_metrics: Callable[[str], tuple[bytes, str]]
-    begin_drain: Callable[[], int]
+    begin_drain: Callable[[Departure], DrainCounts]
 
 
 class AdminView(Protocol):

@@ -15,6 +15,7 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol.messages import CloseReason, ErrorNotice, Sealed
+from hermes_core.protocol.session import NodeChange
 from hermes_core.relay.events import SessionEnded, SessionOpened
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.output import NodeOutput, Secure, Send, StreamAction
@@ -145,8 +146,8 @@ class ChatDriver:
     def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
         self._post(lambda now: self._relay.chats.update_directory(locations, now))
 
-    def drain(self, leave_after_ms: int) -> None:
-        self._post(lambda now: self._relay.sessions.drain(leave_after_ms, now))
+    def drain(self, change: NodeChange) -> None:
+        self._post(lambda now: self._relay.sessions.drain(change, now))
 
     def end_apps(self, code: ErrorCode, detail: str) -> None:
         """End every app's stream, after what waits for it."""

@@ -8,6 +8,8 @@ from typing import Final
 
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.protocol.session import NodeChange
+from hermes_node.admin.departure import Departure
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.lifecycle.steps import Serving
 
@@ -15,9 +17,9 @@ STREAM_GRACE_S: Final = 1.0
 POLL_S: Final = 0.05
 
 
-def drain(serving: Serving, timeout_s: float) -> None:
-    """Refuse new apps and chats, and tell the connected ones to look elsewhere within `timeout_s`."""
-    serving.chats.drain(int(timeout_s * 1000))
+def build_change(departure: Departure, timeout_s: float) -> NodeChange:
+    """What the apps are told: to look elsewhere within `timeout_s`, and what becomes of their chats."""
+    return NodeChange(int(timeout_s * 1000), departure.back_within_ms, departure.for_good)
 
 
 async def wait_until_left(chats: ChatDriver, timeout_s: float, now: Callable[[], float]) -> None:

@@ -12,6 +12,8 @@ from typing import assert_never
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.keystore.rotation_timer import RotationTimer
+from hermes_core.protocol.session import NodeChange
+from hermes_node.admin.departure import Departure, DrainCounts
 from hermes_node.admin.server import AdminServer
 from hermes_node.admin.view import ProcessAnswers, SealedView, ServingView
 from hermes_node.clock import SteadyClock
@@ -20,7 +22,7 @@ from hermes_node.config.core_params import build_rotation_params
 from hermes_node.config.sections import Config
 from hermes_node.errors import CertificateError
 from hermes_node.host import Host
-from hermes_node.lifecycle.ending import close_chats, drain, end_streams, wait_until_left
+from hermes_node.lifecycle.ending import build_change, close_chats, end_streams, wait_until_left
 from hermes_node.lifecycle.gauges import bind_chats, bind_keystore, bind_serving, show_expiry
 from hermes_node.lifecycle.housekeeping import Housekeeping
 from hermes_node.lifecycle.readiness import explain_unreadiness
@@ -52,7 +54,7 @@ class Node:
         self._closing = AsyncExitStack()
         self._ending = asyncio.Lock()
         self._step: NodeStep = SealedNode()
-        self._draining = False
+        self._leaves: NodeChange | None = None
         process = ProcessAnswers(self._why_not_ready, self._metrics.exposition, self.begin_drain)
         self._admin = AdminServer(process, config.admin.token_file, log)
 
@@ -83,10 +85,10 @@ class Node:
 
     async def stop(self) -> None:
         """Give apps drain_timeout_s to leave, then end streams, then close the keystore."""
-        self.begin_drain()
+        self.begin_drain(Departure())
         if isinstance(self._step, Serving):
             await wait_until_left(self._step.chats, self._config.cleanup.drain_timeout_s, self._now)
-        self._log.info("node_stopping", sessions=self._count_sessions())
+        self._log.info("node_stopping", sessions=self._count().sessions)
         async with self._ending:
             if isinstance(self._step, Serving):
                 await self._end(self._step, SealedNode(), wipe=self._config.cleanup.wipe_on_shutdown)
@@ -99,14 +101,17 @@ class Node:
             await self._tasks.cancel()
             await self._closing.aclose()
 
-    def begin_drain(self) -> int:
-        """Refuse new apps and chats, tell the connected ones to look elsewhere; harmless when repeated. How many are left."""
-        if not self._draining:
-            self._draining = True
-            self._log.info("node_draining", sessions=self._count_sessions())
+    def begin_drain(self, departure: Departure) -> DrainCounts:
+        """Refuse new apps and chats, tell the connected ones to look elsewhere; harmless when repeated. What is left.
+
+        Who was told to stay patient may be told later that the node leaves for good, and not the other way round.
+        """
+        if self._leaves is None or (departure.for_good and not self._leaves.for_good):
+            leaves = self._leaves = build_change(departure, self._config.cleanup.drain_timeout_s)
+            self._log.info("node_draining", sessions=self._count().sessions, for_good=leaves.for_good)
             if isinstance(self._step, Serving):
-                drain(self._step, self._config.cleanup.drain_timeout_s)
-        return self._count_sessions()
+                self._step.chats.drain(leaves)
+        return self._count()
 
     async def wipe(self) -> int:
         """Close every chat, erase the keystore, stop serving; the process stays to answer health checks. The sessions left."""
@@ -114,7 +119,7 @@ class Node:
             serving = self._step
             if not isinstance(serving, Serving):  # another wipe, or a stop, was first
                 raise ProtocolError(ErrorCode.KEYSTORE_SEALED, self._why_not_ready()[0])
-            self.begin_drain()
+            self.begin_drain(Departure())
             await self._end(serving, Wiped(), wipe=True)
         return serving.chats.count_apps()
 
@@ -129,8 +134,8 @@ class Node:
             case Serving():
                 bind_serving(self._metrics, step)
                 self._admin.show(self._build_view(step))
-                if self._draining:  # asked for during the start
-                    drain(step, self._config.cleanup.drain_timeout_s)
+                if self._leaves is not None:  # asked for during the start
+                    step.chats.drain(self._leaves)
             case SealedNode() | Wiped():
                 self._metrics.keystore.unbind()
                 self._admin.show(SealedView(self._why_not_ready))
@@ -180,10 +185,13 @@ class Node:
             self._log.info("keystore_wiped")
 
     def _why_not_ready(self) -> list[str]:
-        return explain_unreadiness(self._step, draining=self._draining)
+        return explain_unreadiness(self._step, draining=self._leaves is not None)
 
-    def _count_sessions(self) -> int:
-        return self._step.chats.count_apps() if isinstance(self._step, Serving) else 0
+    def _count(self) -> DrainCounts:
+        serving = self._step
+        if not isinstance(serving, Serving):
+            return DrainCounts(0, 0)
+        return DrainCounts(serving.chats.count_apps(), serving.chats.live_chats())
 
     def _load_certificates(self) -> Certificates:
         certificates = load_certificates(self._config, self._certificate_changed)

@@ -425,24 +425,30 @@ Global___Ratchets: _TypeAlias = Ratchets  # noqa: Y015
 
 @_typing.final
 class DrainStatus(_message.Message):
-    """POST /drain"""
+    """POST /drain?chats=resume (the default), perhaps with &back_within_s=SECONDS: the node is about to restart; its chats wait for it.
+    POST /drain?chats=move: the node leaves for good; its apps move their chats at once, while it still serves. Also after the former.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DRAINING_FIELD_NUMBER: _builtins.int
     SESSIONS_FIELD_NUMBER: _builtins.int
+    LIVE_CHATS_FIELD_NUMBER: _builtins.int
     draining: _builtins.bool
     sessions: _builtins.int
     """app streams still open"""
+    live_chats: _builtins.int
+    """chats still here"""
     def __init__(
         self,
         *,
         draining: _builtins.bool = ...,
         sessions: _builtins.int = ...,
+        live_chats: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "live_chats", b"live_chats", "sessions", b"sessions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -181,20 +181,30 @@ Global___AppFound: _TypeAlias = AppFound  # noqa: Y015
 
 @_typing.final
 class NodeChange(_message.Message):
-    """The node is about to leave: connect to one of the others, chats resume when this node is back."""
+    """The node is about to leave: connect to one of the others. Chats resume when this node is back, or, when it leaves for good,
+    move to the other one while this one still serves.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DRAIN_AFTER_MS_FIELD_NUMBER: _builtins.int
+    BACK_WITHIN_MS_FIELD_NUMBER: _builtins.int
+    FOR_GOOD_FIELD_NUMBER: _builtins.int
     drain_after_ms: _builtins.int
+    back_within_ms: _builtins.int
+    """a planned restart: the node is back by then; 0: it promises nothing"""
+    for_good: _builtins.bool
+    """it does not come back"""
     def __init__(
         self,
         *,
         drain_after_ms: _builtins.int = ...,
+        back_within_ms: _builtins.int = ...,
+        for_good: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_after_ms", b"drain_after_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["back_within_ms", b"back_within_ms", "drain_after_ms", b"drain_after_ms", "for_good", b"for_good"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

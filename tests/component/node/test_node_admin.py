@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -17,6 +19,8 @@ from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatReady, ChatRekeyed
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
+from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import NodeChange
 from hermes_core.ratchet.epochs import FIRST_RESERVATION
 from hermes_node.admin.server import ANY_HOST, AdminServer
 from hermes_node.config.addresses import Address
@@ -254,7 +258,7 @@ async def test_drain_makes_the_node_unready_and_sends_its_apps_elsewhere(solo: L
     async with RawApp(node.app, solo.ca_file) as one, RawApp(node.app, solo.ca_file) as two:
         chat = await open_chat(solo, one, two)
         status, answer = await ask_admin(solo, 0, "POST", "/drain")
-        assert (status, answer) == (200, {"draining": True, "sessions": 2})
+        assert (status, answer) == (200, {"draining": True, "sessions": 2, "live_chats": 1})
         status, readiness = await ask_admin(solo, 0, "GET", "/readyz", token=None)
         assert (status, readiness["reasons"]) == (503, ["the node is draining"])
         await one.wait(lambda: any(type(message).__name__ == "NodeChange" for message in one.received))
@@ -267,6 +271,28 @@ async def test_drain_makes_the_node_unready_and_sends_its_apps_elsewhere(solo: L
         with pytest.raises(AssertionError, match="DRAINING"):
             await late.connect()
         await late.close()
+
+
+async def test_who_was_told_to_wait_is_told_when_the_node_leaves_for_good_after_all(solo: LocalMesh) -> None:
+    """And not the other way round: SIGTERM, or a second request, takes nothing back."""
+    node = solo.nodes[0]
+    async with RawApp(node.app, solo.ca_file) as one, RawApp(node.app, solo.ca_file) as two:
+        await open_chat(solo, one, two)
+        for query in ("?chats=resume&back_within_s=45", "?chats=resume", "?chats=move", "?chats=move", ""):
+            assert (await ask_admin(solo, 0, "POST", f"/drain{query}"))[0] == 200
+        os.kill(node.pid, signal.SIGTERM)
+        await one.wait(lambda: any(isinstance(message, ErrorNotice) for message in one.received))
+        told = [message for message in one.received if isinstance(message, NodeChange)]
+        assert told == [NodeChange(1000, 45_000, for_good=False), NodeChange(1000, 0, for_good=True)]
+
+
+@pytest.mark.parametrize(
+    "query", ["chats=away", "chats=move&back_within_s=5", "back_within_s=-1", "back_within_s=3601", "back_within_s=1e3", "x=1"]
+)
+async def test_a_departure_that_cannot_be_meant_is_refused_and_nothing_is_drained(solo: LocalMesh, query: str) -> None:
+    status, answer = await ask_admin(solo, 0, "POST", f"/drain?{query}")
+    assert (status, answer["code"]) == (400, "INVALID_FRAME")
+    assert (await ask_admin(solo, 0, "GET", "/readyz", token=None))[0] == 200
 
 
 async def test_a_token_file_may_be_replaced(solo: LocalMesh) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.params import AppParams
 from hermes_core.ids import ChatId, derive_app_id
 from hermes_core.protocol.messages import CloseReason, Confirm, Delete, Offer, Resume, Sealed
+from hermes_core.protocol.session import NodeChange
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
 from tests.unit.hermes_client.scripted_node import ScriptedNode
@@ -121,12 +122,14 @@ async def test_a_defect_of_a_session_ends_the_session_and_the_client_connects_ag
     real = HomeSession.serve
     served = 0
 
-    async def serve(self: HomeSession, leaving: Callable[[str], None]) -> None:
+    async def serve(
+        self: HomeSession, on_change: Callable[[NodeChange], None], find_next: Callable[[], Awaitable[None]]
+    ) -> None:
         nonlocal served
         served += 1
         if served == 1:
             raise DefectError
-        await real(self, leaving)
+        await real(self, on_change, find_next)
 
     monkeypatch.setattr(HomeSession, "serve", serve)
     async with ScriptedNode("node-0") as node, _client(node) as client:

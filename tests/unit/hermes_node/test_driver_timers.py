@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hermes_core.protocol.session import NodeChange
 from hermes_core.relay.output import NodeOutput
 from hermes_node.chats.driver import ChatDriver, QueueBounds
 from tests.simulation.loop import VirtualLoop
@@ -78,7 +79,7 @@ def test_a_timer_comes_within_a_commit_of_its_time(commit_s: float, gap_s: float
         )
         running = loop.create_task(driver.run())
         for _ in range(int(12.0 / gap_s)):
-            driver.drain(0)
+            driver.drain(NodeChange(0))
             await asyncio.sleep(gap_s)
         running.cancel()
 

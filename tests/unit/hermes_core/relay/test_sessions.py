@@ -389,7 +389,7 @@ def test_a_stream_that_was_ended_hears_no_more(desk: Desk) -> None:
     desk.sessions.stuck(1)
     desk.take()
     said = len(desk.said[1])
-    desk.sessions.drain(10, desk.now)
+    desk.sessions.drain(NodeChange(10), desk.now)
     desk.sessions.end_all(ErrorCode.DRAINING, "this node stops")
     desk.pass_time(60.0)
     assert not desk.take().actions
@@ -398,9 +398,9 @@ def test_a_stream_that_was_ended_hears_no_more(desk: Desk) -> None:
 
 def test_a_node_that_leaves_tells_its_apps_and_takes_no_more(desk: Desk) -> None:
     desk.connect(1, APPS[0])
-    desk.sessions.drain(1500, desk.now)
+    desk.sessions.drain(NodeChange(1500, 0, for_good=True), desk.now)
     desk.take()
-    assert desk.said[1][-1] == NodeChange(1500)
+    assert desk.said[1][-1] == NodeChange(1500, 0, for_good=True)
     assert desk.open(2) is None
     assert desk.end_of(2)[0] is ErrorCode.DRAINING
     desk.sessions.end_all(ErrorCode.DRAINING, "this node stops")
