@@ -168,7 +168,8 @@ def fuzz_witness(data: bytes) -> None:
         elif kind == b"l":
             assert encode_index(parse_index(value)) == value
         else:
-            assert encode_closed(parse_closed(value)) == value
+            note = parse_closed(value)
+            assert encode_closed(note.sequence, moved=note.moved) == value
     except KeystoreError:
         return
 
@@ -220,5 +221,10 @@ def make_seeds() -> dict[str, list[bytes]]:
         ],
         "annotation": [b64encode(encode_mark(MARK)), b64encode(encode_mark(MARK))[:-1], "é".encode(), b"===="],
         "tombstone": [encode_tombstone(Tombstone(ChatId(bytes(16)), notices, 1_700_000_000))],
-        "witness": [b"s" + encode_snapshot(chats)[0], b"l" + index, b"c" + encode_closed(7)],
+        "witness": [
+            b"s" + encode_snapshot(chats)[0],
+            b"l" + index,
+            b"c" + encode_closed(7),
+            b"c" + encode_closed(7, moved=True),
+        ],
     }

@@ -6,7 +6,7 @@ A store that was rolled back lacks the snapshot, or is behind the mark.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from hermes_core.ids import ChatId
 from hermes_core.keystore.tables import Table
 from hermes_core.keystore.witness_codec import (
     INDEX_KEY,
+    ClosedNote,
     KeptWitness,
     SideMark,
     Snapshot,
@@ -37,17 +38,20 @@ class WitnessPlan:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Chats of a witness that are gone properly, unaccounted for, or lower than they were."""
+    """Chats of a witness that ended properly, are unaccounted for, are lower than they were, or of which a hop moved."""
 
     closed_since: int
     missing: int
     lowered: int
+    moved_since: int = 0
 
 
-def plan_witness(kept: list[KeptWitness], closed: Mapping[ChatId, int], snapshot: Snapshot, witness_id: bytes) -> WitnessPlan:
+def plan_witness(
+    kept: list[KeptWitness], closed: Mapping[ChatId, ClosedNote], snapshot: Snapshot, witness_id: bytes
+) -> WitnessPlan:
     """Add a snapshot, keep the newest KEPT_WITNESSES, forget closed chats that no kept witness can ask for.
 
-    `closed`: the sequence noted for each chat that ended.
+    `closed`: what was noted for each chat that ended or moved.
     """
     chunks = encode_snapshot(snapshot)
     taken = KeptWitness(kept[-1].sequence + 1 if kept else 1, witness_id, len(chunks))
@@ -56,13 +60,23 @@ def plan_witness(kept: list[KeptWitness], closed: Mapping[ChatId, int], snapshot
     puts = {(Table.WITNESS, key): chunk for key, chunk in zip(taken.chunk_keys(), chunks, strict=True)}
     puts[Table.META, INDEX_KEY] = encode_index(remaining)
     deletes: set[tuple[Table, bytes]] = {(Table.WITNESS, key) for witness in dropped for key in witness.chunk_keys()}
-    deletes |= {(Table.CLOSED, chat_id) for chat_id, sequence in closed.items() if sequence < remaining[0].sequence}
+    deletes |= {(Table.CLOSED, chat_id) for chat_id, note in closed.items() if note.sequence < remaining[0].sequence}
     return WitnessPlan(digest_snapshot(chunks), puts, deletes)
 
 
-def derive_closed_note(kept: list[KeptWitness]) -> bytes | None:
-    """What to store for a chat that ends from now on: the sequence of the newest witness; None when nobody can ask for it."""
-    return encode_closed(kept[-1].sequence) if kept else None
+@dataclass(frozen=True, slots=True)
+class ClosedValues:
+    """What to store from now on for a chat that ends, and for one that moves."""
+
+    ended: bytes
+    moved: bytes
+
+
+def derive_closed_values(kept: list[KeptWitness]) -> ClosedValues | None:
+    """With the sequence of the newest witness; None when nobody can ask for it."""
+    if not kept:
+        return None
+    return ClosedValues(encode_closed(kept[-1].sequence), encode_closed(kept[-1].sequence, moved=True))
 
 
 def may_be_pruned(kept: list[KeptWitness]) -> bool:
@@ -70,16 +84,20 @@ def may_be_pruned(kept: list[KeptWitness]) -> bool:
     return len(kept) >= KEPT_WITNESSES
 
 
-def compare_snapshots(before: Snapshot, now: Snapshot, closed: Collection[ChatId]) -> Comparison:
-    """Every chat of `before` has to be there and not lower, or to be among the `closed` ones."""
-    gone = before.keys() - now.keys()
-    accounted_for = gone & set(closed)
+def compare_snapshots(before: Snapshot, now: Snapshot, notes: Mapping[ChatId, ClosedNote]) -> Comparison:
+    """Every chat of `before` has to be there and not lower, or to have ended or moved since, as `notes` say.
+
+    `notes`: those of the time since the witness. A chat that moved has hops whose epochs began anew: nothing of it is lower.
+    """
+    moved = {chat_id for chat_id in before if chat_id in notes and notes[chat_id].moved}
+    gone = before.keys() - now.keys() - moved
+    ended = gone & notes.keys()
     lowered = sum(
         any(_is_lower(new, old) for new, old in zip(now[chat_id], sides, strict=True))
         for chat_id, sides in before.items()
-        if chat_id in now
+        if chat_id in now and chat_id not in moved
     )
-    return Comparison(len(accounted_for), len(gone) - len(accounted_for), lowered)
+    return Comparison(len(ended), len(gone) - len(ended), lowered, len(moved))
 
 
 def _is_lower(new: SideMark, old: SideMark) -> bool:

@@ -2,7 +2,7 @@
 
 snapshot   chat id(16) ‖ per side u32(epoch) ‖ u64(send reserved) ‖ u64(receive reserved); chats in ascending order
 list       per witness u64(sequence) ‖ witness id(16) ‖ u16(chunks); oldest first
-note       u64(sequence of the newest witness when the chat ended)
+note       u64(sequence of the newest witness when the chat ended), with u8(1) behind it when it moved instead
 """
 
 from __future__ import annotations
@@ -24,10 +24,22 @@ INDEX_KEY: Final = b"witnesses"
 _ENTRY: Final = struct.Struct(f">{CHAT_ID_BYTES}s" + "IQQ" * 2)
 _INDEX_ENTRY: Final = struct.Struct(f">Q{WITNESS_ID_BYTES}sH")
 _SEQUENCE: Final = struct.Struct(">Q")
+_MOVED: Final = b"\x01"
 
 SideMark = tuple[int, int, int]
 """Epoch, send reserved, receive reserved; compared in this order."""
 Snapshot = dict[ChatId, tuple[SideMark, SideMark]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedNote:
+    """What became of a chat while the witness of this `sequence` was the newest: it ended, or `moved`.
+
+    A chat that moved may still be here, with a hop that began anew.
+    """
+
+    sequence: int
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +88,12 @@ def parse_index(data: bytes | bytearray) -> list[KeptWitness]:
     return [KeptWitness(*entry) for entry in _INDEX_ENTRY.iter_unpack(data)]
 
 
-def encode_closed(sequence: int) -> bytes:
-    return _SEQUENCE.pack(sequence)
+def encode_closed(sequence: int, *, moved: bool = False) -> bytes:
+    return _SEQUENCE.pack(sequence) + (_MOVED if moved else b"")
 
 
-def parse_closed(value: bytes | bytearray) -> int:
+def parse_closed(value: bytes | bytearray) -> ClosedNote:
     """KeystoreTamperedError when it is not well formed."""
-    if len(value) != _SEQUENCE.size:
+    if len(value) < _SEQUENCE.size or value[_SEQUENCE.size :] not in (b"", _MOVED):
         raise KeystoreTamperedError("a closed chat's row is not well formed")
-    return int(_SEQUENCE.unpack(value)[0])
+    return ClosedNote(int(_SEQUENCE.unpack_from(value)[0]), moved=len(value) > _SEQUENCE.size)

@@ -181,6 +181,7 @@ class Moves:
         """From here on hop `index` leads to this neighbour; without a candidate to an app whose home is not known."""
         app_id = self._hops[index].app_id
         channel = self._context.build_unbound(self._row.chat_id, app_id) if candidate is None else candidate.channel
+        self._context.effects.output.moved.add(self._row.chat_id)
         self._context.index.rebind(self._row, index, neighbour)
         hop = self._hops.rebind(index, channel)
         self._lifetime.forget_epoch(index)

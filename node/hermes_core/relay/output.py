@@ -58,6 +58,8 @@ class NodeOutput:
     puts: dict[ChatId, ChatRecord] = field(default_factory=dict)
     early: bool = False
     deletes: set[ChatId] = field(default_factory=set)
+    moved: set[ChatId] = field(default_factory=set)
+    """Of `puts` and `deletes`: a hop was made anew by a move, or the chat is at home elsewhere; it did not end."""
     tombstone_puts: dict[ChatId, Tombstone] = field(default_factory=dict)
     tombstone_deletes: set[ChatId] = field(default_factory=set)
     actions: list[StreamAction] = field(default_factory=list)

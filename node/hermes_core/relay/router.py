@@ -317,6 +317,7 @@ class NodeChats:
             self._arrivals.admit(offer.move)
             row = Row(offer.chat_id, (link.neighbour, app_neighbour(offer.move.peer)))
             chat = Chat.move_in(self._context, row, link, offer, now)
+            self.effects.output.moved.add(chat.chat_id)
             self._add(chat)
             self._touch(row)
 
@@ -449,6 +450,8 @@ class NodeChats:
         chat.wipe()
         if chat.standing.stored:
             self.effects.output.deletes.add(chat.chat_id)
+            if end.reason is None:
+                self.effects.output.moved.add(chat.chat_id)
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
         if end.reason is not None:
             self._tombstones.add(chat.chat_id, chat.hops.app_ids, end.reason, receivers, now)

@@ -22,7 +22,7 @@ from hermes_node.keystore.witness import (
     UnknownWitnessError,
     build_snapshot,
     compare_snapshot,
-    read_closed_value,
+    read_closed_values,
     read_snapshot,
     take_witness,
 )
@@ -69,7 +69,7 @@ class ResumeAnswers:
             # No pass between the snapshot and its commit: the mark that is returned stands for exactly this state.
             snapshot = build_snapshot(machine.describe())
             taken = await self.store.run(lambda keystore: take_witness(keystore, snapshot, self.random))
-            self.store.note_ended_with(await self.store.run(read_closed_value))
+            self.store.note_ended_with(await self.store.run(read_closed_values))
         self.log.info("resume_witness_taken", chats=taken.chats)
         return admin_pb2.ResumeWitness(
             node_id=self.node_id,
@@ -99,7 +99,7 @@ class ResumeAnswers:
         report = self._report(live)
         report.verdict, report.detail = admin_pb2.ResumeVerdict.Value(judged.verdict.name), judged.detail
         if facts.comparison is not None:
-            report.closed_since = facts.comparison.closed_since
+            report.closed_since, report.moved_since = facts.comparison.closed_since, facts.comparison.moved_since
             report.missing, report.lowered = facts.comparison.missing, facts.comparison.lowered
         elif judged.verdict is ResumeVerdict.RECORDS_MISSING:
             report.missing = witness.live_chats
@@ -158,10 +158,12 @@ def _tell_rolled_back(report: admin_pb2.ResumeReport, chats: int) -> None:
 
 def _gather(keystore: Keystore, witness_id: bytes, now: Snapshot, fingerprint: str) -> Facts:
     try:
-        before, digest = read_snapshot(keystore, witness_id)
+        before = read_snapshot(keystore, witness_id)
     except UnknownWitnessError as error:
         return Facts(fingerprint, keystore.mark, None, error.pruned, None)
-    return Facts(fingerprint, keystore.mark, digest.hex(), pruned=False, comparison=compare_snapshot(keystore, before, now))
+    return Facts(
+        fingerprint, keystore.mark, before.digest.hex(), pruned=False, comparison=compare_snapshot(keystore, before, now)
+    )
 
 
 def _show_mark(mark: KeystoreMark) -> admin_pb2.KeystoreMark:

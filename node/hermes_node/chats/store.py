@@ -14,6 +14,7 @@ from hermes_core.keystore.chat_record_codec import encode_chat_record
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark, sign_mark
 from hermes_core.keystore.tombstone_codec import encode_tombstone
+from hermes_core.keystore.witness import ClosedValues
 from hermes_core.relay.output import NodeOutput
 from hermes_keystore import Keystore, KeystoreMark, Table
 from hermes_node.keystore.last_seen import LastSeen
@@ -35,7 +36,7 @@ class ChatStore:
         self._last_seen = LastSeen()
         self._executor = executor
         self._metrics = metrics
-        self._closed_value: bytes | None = None
+        self._closed_values: ClosedValues | None = None
         self._signed_mark: Mark | None = None
         self._kept_for_others = 0
         self._owes_telling = False
@@ -48,9 +49,9 @@ class ChatStore:
     def keystore(self) -> Keystore:
         return self._keystore
 
-    def note_ended_with(self, value: bytes | None) -> None:
-        """What to note for each chat that ends while a resume witness is outstanding (hermes_core.keystore.witness)."""
-        self._closed_value = value
+    def note_ended_with(self, values: ClosedValues | None) -> None:
+        """What to note for chats that end or move while a resume witness is outstanding (hermes_core.keystore.witness)."""
+        self._closed_values = values
 
     def current_mark(self, identity: Identity) -> Mark:
         """Signed: where the keystore stands, in this opening. The same one until the next commit.
@@ -142,8 +143,9 @@ class ChatStore:
                 record.wipe()
             for chat_id, tombstone in output.tombstone_puts.items():
                 puts[Table.TOMBSTONE, chat_id] = encode_tombstone(tombstone)
-            if self._closed_value is not None:
-                puts.update({(Table.CLOSED, chat_id): self._closed_value for chat_id in output.deletes})
+            if self._closed_values is not None:
+                puts.update({(Table.CLOSED, chat_id): self._closed_values.ended for chat_id in output.deletes})
+                puts.update({(Table.CLOSED, chat_id): self._closed_values.moved for chat_id in output.moved})
             deletes = {(Table.CHAT, chat_id) for chat_id in output.deletes}
             deletes |= {(Table.TOMBSTONE, chat_id) for chat_id in output.tombstone_deletes}
             if rides:

@@ -9,10 +9,18 @@ from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.errors import KeystoreTamperedError
 from hermes_core.ids import ChatId
 from hermes_core.keystore.chat_record import ChatState
-from hermes_core.keystore.witness import Comparison, compare_snapshots, derive_closed_note, may_be_pruned, plan_witness
+from hermes_core.keystore.witness import (
+    ClosedValues,
+    Comparison,
+    compare_snapshots,
+    derive_closed_values,
+    may_be_pruned,
+    plan_witness,
+)
 from hermes_core.keystore.witness_codec import (
     INDEX_KEY,
     WITNESS_ID_BYTES,
+    ClosedNote,
     KeptWitness,
     Snapshot,
     digest_snapshot,
@@ -59,13 +67,22 @@ def take_witness(keystore: Keystore, snapshot: Snapshot, random: RandomSource) -
     return TakenWitness(witness_id, plan.digest, len(snapshot), mark)
 
 
-def read_closed_value(keystore: Keystore) -> bytes | None:
-    """What to store for a chat that ends from now on; None: nothing."""
-    return derive_closed_note(_read_index(keystore))
+def read_closed_values(keystore: Keystore) -> ClosedValues | None:
+    """What to store for chats that end or move from now on; None: nothing."""
+    return derive_closed_values(_read_index(keystore))
 
 
-def read_snapshot(keystore: Keystore, witness_id: bytes) -> tuple[Snapshot, bytes]:
-    """A kept snapshot and its digest; UnknownWitnessError when it is not there."""
+@dataclass(frozen=True, slots=True)
+class StoredWitness:
+    """What was sealed, the digest of it, and the number of the witness among all."""
+
+    snapshot: Snapshot
+    digest: bytes
+    sequence: int
+
+
+def read_snapshot(keystore: Keystore, witness_id: bytes) -> StoredWitness:
+    """A kept snapshot; UnknownWitnessError when it is not there."""
     kept = _read_index(keystore)
     for witness in kept:
         if witness.witness_id == witness_id:
@@ -73,14 +90,19 @@ def read_snapshot(keystore: Keystore, witness_id: bytes) -> tuple[Snapshot, byte
             found = [bytes(chunk) for chunk in chunks if chunk is not None]
             if len(found) != witness.chunks:
                 raise KeystoreTamperedError("a part of a resume witness is missing")
-            return parse_snapshot(found), digest_snapshot(found)
+            return StoredWitness(parse_snapshot(found), digest_snapshot(found), witness.sequence)
     raise UnknownWitnessError(pruned=may_be_pruned(kept))
 
 
-def compare_snapshot(keystore: Keystore, before: Snapshot, now: Snapshot) -> Comparison:
-    """Every chat of `before` has to be there and not lower, or to have ended since."""
-    gone = before.keys() - now.keys()
-    return compare_snapshots(before, now, {chat_id for chat_id in gone if keystore.get(Table.CLOSED, chat_id) is not None})
+def compare_snapshot(keystore: Keystore, before: StoredWitness, now: Snapshot) -> Comparison:
+    """Every chat of `before` has to be there and not lower, or to have ended or moved since."""
+    notes: dict[ChatId, ClosedNote] = {}
+    for chat_id in before.snapshot:
+        value = keystore.get(Table.CLOSED, chat_id)
+        note = None if value is None else parse_closed(value)
+        if note is not None and note.sequence >= before.sequence:
+            notes[chat_id] = note
+    return compare_snapshots(before.snapshot, now, notes)
 
 
 def _read_index(keystore: Keystore) -> list[KeptWitness]:

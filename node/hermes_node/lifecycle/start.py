@@ -76,7 +76,7 @@ async def open_keystore(
         found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.host)
     clocks = _set_clock(context, found)
     store = ChatStore(found.keystore, context.worker, context.metrics.keystore, lambda: clocks.read(context.now()))
-    store.note_ended_with(found.closed_value)
+    store.note_ended_with(found.closed_values)
     context.closing.push_async_callback(_close_unflushed, store)
     context.closing.callback(found.stored.identity.wipe)
     _tell_opened(context, found)

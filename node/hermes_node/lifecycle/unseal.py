@@ -15,6 +15,7 @@ from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.tombstone_codec import parse_tombstone
+from hermes_core.keystore.witness import ClosedValues
 from hermes_keystore import Keystore, Table
 from hermes_keystore.database import Connector
 from hermes_node.config.core_params import build_argon2_params
@@ -23,7 +24,7 @@ from hermes_node.host import Host
 from hermes_node.keystore.identity import StoredIdentity, load_identity, new_identity
 from hermes_node.keystore.last_seen import read_last_seen
 from hermes_node.keystore.passphrase import read_passphrase
-from hermes_node.keystore.witness import read_closed_value
+from hermes_node.keystore.witness import read_closed_values
 from hermes_node.keystore.witnesses import read_held_marks, read_witnesses
 
 
@@ -43,7 +44,7 @@ class UnsealedNode:
     records: list[ChatRecord] = field(default_factory=list)
     tombstones: list[Tombstone] = field(default_factory=list)
     corrupt: int = 0
-    closed_value: bytes | None = None
+    closed_values: ClosedValues | None = None
     held_marks: list[Mark] = field(default_factory=list)
     witnesses: tuple[NodeId, ...] = ()
     last_seen: SeenTime | None = None
@@ -59,7 +60,7 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
     try:
         node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id)), created)
         _read_chats(node)
-        node.closed_value = read_closed_value(keystore)
+        node.closed_values = read_closed_values(keystore)
         node.held_marks = read_held_marks(keystore)
         node.witnesses = read_witnesses(keystore)
         node.last_seen = read_last_seen(keystore) or _find_last_use(node)

@@ -13,12 +13,13 @@ from hermes_core.keystore.witness import (
     KEPT_WITNESSES,
     Comparison,
     compare_snapshots,
-    derive_closed_note,
+    derive_closed_values,
     may_be_pruned,
     plan_witness,
 )
 from hermes_core.keystore.witness_codec import (
     CHATS_A_CHUNK,
+    ClosedNote,
     KeptWitness,
     SideMark,
     Snapshot,
@@ -54,6 +55,7 @@ def test_the_bytes_on_disk_are_what_they_were() -> None:
     assert digest_snapshot([bytes.fromhex(SNAPSHOT_BYTES)]).hex() == SNAPSHOT_DIGEST
     assert encode_index(INDEX).hex() == INDEX_BYTES
     assert encode_closed(2).hex() == "0000000000000002"
+    assert encode_closed(2, moved=True).hex() == "000000000000000201"
     assert encode_snapshot({}) == [b""]
     assert INDEX[1].chunk_keys() == [b"\2" * 16 + b"\0\0"]
 
@@ -61,7 +63,8 @@ def test_the_bytes_on_disk_are_what_they_were() -> None:
 def test_what_was_encoded_comes_back() -> None:
     assert parse_snapshot([bytes.fromhex(SNAPSHOT_BYTES)]) == SNAPSHOT
     assert parse_index(bytes.fromhex(INDEX_BYTES)) == INDEX
-    assert parse_closed(encode_closed(2**64 - 1)) == 2**64 - 1
+    assert parse_closed(encode_closed(2**64 - 1)) == ClosedNote(2**64 - 1)
+    assert parse_closed(encode_closed(5, moved=True)) == ClosedNote(5, moved=True)
 
 
 def test_a_large_snapshot_lies_in_chunks_that_fit_a_record() -> None:
@@ -85,7 +88,7 @@ def test_what_is_not_well_formed_is_refused() -> None:
     for index in (b"\0", bytes(25), bytes(27)):
         with pytest.raises(KeystoreTamperedError):
             parse_index(index)
-    for note in (b"", bytes(7), bytes(9)):
+    for note in (b"", bytes(7), bytes(9), bytes(8) + b"\2", bytes(8) + b"\1\1"):
         with pytest.raises(KeystoreTamperedError):
             parse_closed(note)
 
@@ -97,7 +100,9 @@ def test_the_newest_witnesses_are_kept_and_notes_nobody_can_ask_for_are_forgotte
         assert plan.deletes == set()
         kept = parse_index(plan.puts[Table.META, b"witnesses"])
     assert [witness.sequence for witness in kept] == [1, 2, 3, 4]
-    plan = plan_witness(kept, {chat(1): 1, chat(2): 2, chat(3): 4}, SNAPSHOT, bytes([5]) * 16)
+    plan = plan_witness(
+        kept, {chat(1): ClosedNote(1), chat(2): ClosedNote(2), chat(3): ClosedNote(4, moved=True)}, SNAPSHOT, bytes([5]) * 16
+    )
     assert [witness.sequence for witness in parse_index(plan.puts[Table.META, b"witnesses"])] == [2, 3, 4, 5]
     # The note of a chat that ended before the oldest kept witness was taken: no snapshot that is left can name that chat.
     assert plan.deletes == {(Table.WITNESS, b"\1" * 16 + b"\0\0"), (Table.CLOSED, chat(1))}
@@ -106,8 +111,10 @@ def test_the_newest_witnesses_are_kept_and_notes_nobody_can_ask_for_are_forgotte
 
 
 def test_nothing_is_noted_for_ended_chats_before_the_first_witness() -> None:
-    assert derive_closed_note([]) is None
-    assert derive_closed_note(INDEX) == encode_closed(2)
+    assert derive_closed_values([]) is None
+    values = derive_closed_values(INDEX)
+    assert values is not None
+    assert (values.ended, values.moved) == (encode_closed(2), encode_closed(2, moved=True))
 
 
 @pytest.mark.parametrize(("count", "pruned"), [(0, False), (KEPT_WITNESSES - 1, False), (KEPT_WITNESSES, True)])
@@ -130,12 +137,21 @@ COMPARISONS: list[tuple[SideMark, int]] = [
 @pytest.mark.parametrize(("new", "lowered"), COMPARISONS)
 def test_a_chat_is_lower_when_either_side_is(new: SideMark, lowered: int) -> None:
     before: Snapshot = {chat(1): (OLD, OLD)}
-    assert compare_snapshots(before, {chat(1): (OLD, new)}, ()) == Comparison(0, 0, lowered)
-    assert compare_snapshots(before, {chat(1): (new, OLD)}, ()) == Comparison(0, 0, lowered)
+    assert compare_snapshots(before, {chat(1): (OLD, new)}, {}) == Comparison(0, 0, lowered)
+    assert compare_snapshots(before, {chat(1): (new, OLD)}, {}) == Comparison(0, 0, lowered)
 
 
 def test_chats_that_are_gone_are_closed_or_missing() -> None:
     before: Snapshot = {chat(number): (OLD, OLD) for number in range(5)}
     now: Snapshot = {chat(0): (OLD, OLD), chat(9): (OLD, OLD)}
-    closed = {chat(0), chat(1), chat(2), chat(7)}
+    closed = {chat(number): ClosedNote(1) for number in (0, 1, 2, 7)}
     assert compare_snapshots(before, now, closed) == Comparison(closed_since=2, missing=2, lowered=0)
+
+
+def test_chats_that_moved_are_neither_missing_nor_lower() -> None:
+    """One is at home elsewhere, of another a hop began anew; a third is lower without having moved."""
+    before: Snapshot = {chat(number): (OLD, OLD) for number in range(4)}
+    fresh: SideMark = (1, 16, 16)
+    now: Snapshot = {chat(1): (fresh, OLD), chat(2): (OLD, fresh), chat(3): (OLD, OLD)}
+    moved = {chat(number): ClosedNote(1, moved=True) for number in (0, 1, 8)}
+    assert compare_snapshots(before, now, moved) == Comparison(closed_since=0, missing=0, lowered=1, moved_since=2)
