@@ -199,5 +199,13 @@ CRYPTO = PanelRow(
             (Query(f"sum by (scope) (hermes_chats_active{{{POD}}})", "{{scope}}"),),
             stacked=True,
         ),
+        Panel(
+            "Chats that move",
+            "A second. Arrived: a hop was made anew; left: the app is at home elsewhere. To move: still on nodes that leave.",
+            (
+                Query(f"sum by (direction) (rate(hermes_chat_moves_total{{{POD}}}[$__rate_interval]))", "{{direction}}"),
+                Query(f"sum(hermes_operator_chats_to_move{{{MESH}}})", "to move"),
+            ),
+        ),
     ),
 )

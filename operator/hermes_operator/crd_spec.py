@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from hermes_core import limits
-from hermes_core.bounds import Limited, LimitError, bounds, default, read_tunable, tunables_of
+from hermes_core.bounds import Limited, LimitError, bounds, choice, default, read_tunable, tunables_of
 from hermes_operator import names
 from hermes_operator.durations import format_duration, parse_duration
 
@@ -21,6 +21,10 @@ T = TypeVar("T")
 Replicas = Annotated[int, bounds(3, 1, 100, "nodes", "Number of nodes.")]
 MaxWaitS = Annotated[
     int, bounds(600, 10, 86_400, "s", "How long one node may take to come back and prove its resume, before the rollout fails.")
+]
+ChatsInRollouts = Annotated[
+    Literal["Resume", "Move"],
+    choice("Resume", "Chats of a node that restarts wait for it (Resume), or move to others first. Scaling down always moves."),
 ]
 _ROTATE = read_tunable(limits.RotateIntervalS)
 # A mesh always rotates, and not all the time: narrower than the node's own bounds.
@@ -90,6 +94,7 @@ class CleanupSpec(Limited):
 
 @dataclass(frozen=True, slots=True)
 class RolloutSpec(Limited):
+    chats: ChatsInRollouts = default(ChatsInRollouts)
     paused: bool = False
     max_wait_s: MaxWaitS = default(MaxWaitS)
 

@@ -59,6 +59,12 @@ class OperatorMetrics:
             _MESH,
             registry=self.registry,
         )
+        self._chats_to_move = Gauge(
+            "hermes_operator_chats_to_move",
+            "Chats that nodes which leave, or restart with spec.rollout.chats Move, still hold; 0 while none does.",
+            _MESH,
+            registry=self.registry,
+        )
         self._checks = Counter(
             "hermes_operator_resume_checks",
             "Restarted nodes that were checked.",
@@ -117,6 +123,9 @@ class OperatorMetrics:
             self._failed_nodes.labels(namespace, mesh, reason).set(counted[reason])
 
     def show_rollout(self, namespace: str, mesh: str, rollout: Rollout) -> None:
+        down = rollout.scale_down
+        leaving = 0 if down is None or down.released else down.chats_left or 0
+        self._chats_to_move.labels(namespace, mesh).set(leaving + (rollout.chats_left or 0))
         if rollout.active and rollout.started_at is not None:
             self._rollout_since.labels(namespace, mesh).set(rollout.started_at.timestamp())
         else:
@@ -143,6 +152,7 @@ class OperatorMetrics:
             self._failed_nodes,
             self._rollouts,
             self._rollout_since,
+            self._chats_to_move,
             self._checks,
             self._resume_seconds,
             self._wipes,

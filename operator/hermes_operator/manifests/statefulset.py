@@ -15,18 +15,21 @@ USER_ID = 65532
 SHUTDOWN_MARGIN_S = 20
 
 
-def build_statefulset(mesh: MeshSpec, *, partition: int, secrets_hash: str, claim_size: str | None = None) -> Manifest:
+def build_statefulset(
+    mesh: MeshSpec, *, partition: int, secrets_hash: str, claim_size: str | None = None, replicas: int | None = None
+) -> Manifest:
     """The StatefulSet.
 
-    `partition`: ordinal from which on pods get this template. `secrets_hash`: keyed hash of the Secrets a node reads once.
-    `claim_size`: size in the volume claim template when it already exists, since that can't change; the claims themselves grow.
+    `replicas`: more than the spec says while nodes that leave still hold chats. `partition`: ordinal from which on pods get
+    this template. `secrets_hash`: keyed hash of the Secrets a node reads once. `claim_size`: size in the volume claim template
+    when it already exists, since that can't change; the claims themselves grow.
     """
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": build_metadata(mesh, mesh.name),
         "spec": {
-            "replicas": mesh.replicas,
+            "replicas": mesh.replicas if replicas is None else replicas,
             "serviceName": names.headless_service(mesh.name),
             "podManagementPolicy": "Parallel",
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": partition}},

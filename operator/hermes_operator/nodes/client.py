@@ -13,11 +13,14 @@ from google.protobuf.message import Message
 
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
+from hermes_operator.nodes.departure import Leftover
 from hermes_operator.nodes.held_mark import read_authentic, show_mark
 from hermes_operator.nodes.resume_report import ResumeReport, Witness
 from hermes_proto.v2 import admin_pb2
 
 REQUEST_TIMEOUT_S = 5.0
+# What apps are told of a planned restart: they do not give the node up before.
+BACK_WITHIN_S = 60
 # A wipe overwrites the whole file.
 WIPE_TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 1 << 20
@@ -73,8 +76,11 @@ class NodeClient:
         answer = await self._ask("GET", ip, "/mesh/members", token, admin_pb2.MeshMembers())
         return next((entry.version for entry in answer.members if entry.self), "")
 
-    async def drain(self, ip: str, token: str) -> None:
-        await self._ask("POST", ip, "/drain", token, admin_pb2.DrainStatus())
+    async def drain(self, ip: str, token: str, *, move: bool) -> Leftover:
+        """Have a node send its apps away: with their chats, for good, or for a restart. What it still holds."""
+        query = "chats=move" if move else f"chats=resume&back_within_s={BACK_WITHIN_S}"
+        answer = await self._ask("POST", ip, f"/drain?{query}", token, admin_pb2.DrainStatus())
+        return Leftover(answer.sessions, answer.live_chats)
 
     async def wipe(self, ip: str, token: str) -> None:
         await self._request("POST", ip, "/wipe", token, timeout_s=WIPE_TIMEOUT_S)
@@ -157,6 +163,7 @@ def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:
         corrupt=report.corrupt,
         rolled_back=report.rolled_back,
         closed_since=report.closed_since,
+        moved_since=report.moved_since,
         missing=report.missing,
         lowered=report.lowered,
         verdict=_parse_verdict(report.verdict),

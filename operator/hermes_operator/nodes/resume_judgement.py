@@ -52,7 +52,8 @@ def _strongest(witness: Witness | None, known: KeystoreStanding | None) -> Keyst
 def _describe(report: ResumeReport, witness: Witness | None) -> str:
     held = f" of {witness.live_chats} in the witness" if witness is not None else ""
     closed = f", {report.closed_since} ended since" if report.closed_since else ""
+    moved = f", {report.moved_since} moved since" if report.moved_since else ""
     return (
-        f"{report.resumed} chats resumed{held}{closed}; keystore generation {report.generation}, "
+        f"{report.resumed} chats resumed{held}{closed}{moved}; keystore generation {report.generation}, "
         f"commit counter {report.commit_counter}"
     )

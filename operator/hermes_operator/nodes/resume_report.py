@@ -48,6 +48,7 @@ class ResumeReport:
     detail: str = ""
     mark: str = ""
     open_id: str = ""
+    moved_since: int = 0
 
     @property
     def standing(self) -> KeystoreStanding:

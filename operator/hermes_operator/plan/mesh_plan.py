@@ -20,6 +20,7 @@ from hermes_operator.plan.wanted import build_objects, build_wanted_statefulset
 from hermes_operator.rollout.decisions import POLL_S
 from hermes_operator.rollout.machine import begin_rollout, plan_rollout
 from hermes_operator.rollout.rollout_input import RolloutInput
+from hermes_operator.rollout.scale_down import held_replicas, plan_scale_down
 from hermes_operator.rollout.state import Decision, Rollout, RolloutStep, parse_rollout
 
 
@@ -34,7 +35,7 @@ def plan_mesh(mesh: MeshSpec, seen: Observed, cluster_domain: str) -> Plan:
         # Pods would only crash without their Secrets; the next pass finds them.
         return Plan(Decision(rollout, recheck_s=None if problems else 0), first, problems)
     decision = _plan_rollout(mesh, seen, rollout)
-    wanted = [stamp_applied(manifest) for manifest in build_objects(mesh, seen, decision.rollout.partition)]
+    wanted = [stamp_applied(manifest) for manifest in _build_objects(mesh, seen, decision.rollout)]
     changed = (ApplyObject(manifest) for manifest in wanted if needs_apply(manifest, seen.objects.get(object_key(manifest))))
     actions = (*first, *changed, *_plan_prune(mesh, seen, wanted))
     return Plan(decision, actions, problems, growth=_plan_growth(mesh, seen))
@@ -50,10 +51,18 @@ def _plan_rollout(mesh: MeshSpec, seen: Observed, rollout: Rollout) -> Decision:
         if rollout.step is RolloutStep.WAITING and not rollout.target_revision and rollout.reason == change:
             return Decision(rollout, recheck_s=POLL_S)  # stored, but not applied yet
         return begin_rollout(rollout, mesh.replicas, change, seen.now)
+    scaling = plan_scale_down(rollout, mesh.replicas, seen) if current.settled else None
+    if scaling is not None:
+        return scaling
     if not current.settled or current.replicas != mesh.replicas:
         return Decision(rollout, recheck_s=POLL_S)
-    settings = RolloutInput(current, seen.pods, mesh.rollout.paused, mesh.rollout.max_wait_s)
+    move = mesh.rollout.chats == "Move"
+    settings = RolloutInput(current, seen.pods, mesh.rollout.paused, mesh.rollout.max_wait_s, move)
     return plan_rollout(rollout, settings, seen.now)
+
+
+def _build_objects(mesh: MeshSpec, seen: Observed, rollout: Rollout) -> list[Manifest]:
+    return build_objects(mesh, seen, rollout.partition, held_replicas(rollout, mesh.replicas, seen))
 
 
 def _plan_prune(mesh: MeshSpec, seen: Observed, wanted: list[Manifest]) -> list[Action]:

@@ -21,7 +21,7 @@ from hermes_operator.manifests.statefulset import build_statefulset
 from hermes_operator.observe.observed import Observed
 
 
-def build_objects(mesh: MeshSpec, seen: Observed, partition: int) -> list[Manifest]:
+def build_objects(mesh: MeshSpec, seen: Observed, partition: int, replicas: int | None = None) -> list[Manifest]:
     """Every object but the Secrets, in the order in which they are applied: what pods need comes first."""
     optional: Iterable[Manifest | None] = (
         build_disruption_budget(mesh),
@@ -34,13 +34,16 @@ def build_objects(mesh: MeshSpec, seen: Observed, partition: int) -> list[Manife
         build_headless_service(mesh),
         build_client_service(mesh),
         *(manifest for manifest in optional if manifest is not None),
-        build_wanted_statefulset(mesh, seen, partition),
+        build_wanted_statefulset(mesh, seen, partition, replicas),
     ]
 
 
-def build_wanted_statefulset(mesh: MeshSpec, seen: Observed, partition: int) -> Manifest:
+def build_wanted_statefulset(mesh: MeshSpec, seen: Observed, partition: int, replicas: int | None = None) -> Manifest:
+    """`replicas`: see `build_statefulset`."""
     claim_size = seen.statefulset.claim_size if seen.statefulset else None
-    manifest = build_statefulset(mesh, partition=partition, secrets_hash=_secrets_hash(seen), claim_size=claim_size)
+    manifest = build_statefulset(
+        mesh, partition=partition, secrets_hash=_secrets_hash(seen), claim_size=claim_size, replicas=replicas
+    )
     annotations = {names.ANNOTATION_TEMPLATE: canonical_hash(manifest["spec"]["template"])}
     manifest["metadata"]["annotations"] = annotations
     return manifest

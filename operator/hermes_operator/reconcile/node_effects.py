@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hermes_operator.crd_spec import MeshSpec
 from hermes_operator.kube import kinds
 from hermes_operator.nodes.client import NodeRequestError
+from hermes_operator.nodes.departure import Leftover
 from hermes_operator.nodes.members import MemberRecord, record_report
 from hermes_operator.nodes.resume_check import CheckKind, ResumeCheck
 from hermes_operator.nodes.resume_judgement import judge_report
@@ -15,7 +17,8 @@ from hermes_operator.observe.observed import Observed, PodView
 from hermes_operator.reconcile.context import PassContext
 from hermes_operator.reconcile.resume_question import ask_resume, recall
 from hermes_operator.rollout.answers import record_check, record_drain, record_witness
-from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, Rollout, TakeWitness
+from hermes_operator.rollout.scale_down import record_move_away
+from hermes_operator.rollout.state import CheckResume, Decision, DeletePod, DrainPod, Effect, MoveAway, Rollout, TakeWitness
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ async def run_effect(
     if isinstance(effect, DeletePod):
         await context.api.delete(kinds.PODS, mesh.namespace, effect.pod, uid=effect.uid)
         return EffectResult()
+    if isinstance(effect, MoveAway):
+        return EffectResult(await _move_away(context, mesh, seen, effect, rollout))
     pod = seen.pod(effect.pod)
     if pod is None:
         return EffectResult()
@@ -42,7 +47,7 @@ async def run_effect(
         case TakeWitness():
             return EffectResult(await _take_witness(context, pod, token, rollout))
         case DrainPod():
-            return EffectResult(await _drain(context, pod, token, rollout))
+            return EffectResult(await _drain(context, pod, token, effect, rollout))
         case CheckResume():
             member = recall(seen, members.get(pod.name, MemberRecord(pod.name)))
             return await _check_resume(context, pod, token, member, effect, rollout)
@@ -56,12 +61,27 @@ async def _take_witness(context: PassContext, pod: PodView, token: str, rollout:
     return record_witness(rollout, witness, "", ready=pod.ready, now=context.clock())
 
 
-async def _drain(context: PassContext, pod: PodView, token: str, rollout: Rollout) -> Decision:
+async def _drain(context: PassContext, pod: PodView, token: str, effect: DrainPod, rollout: Rollout) -> Decision:
     try:
-        await context.nodes.drain(pod.ip, token)
+        left = await context.nodes.drain(pod.ip, token, move=effect.move)
     except NodeRequestError as error:
-        return record_drain(rollout, str(error), context.clock())
-    return record_drain(rollout, "", context.clock())
+        return record_drain(rollout, None, str(error), move=effect.move, now=context.clock())
+    return record_drain(rollout, left, "", move=effect.move, now=context.clock())
+
+
+async def _move_away(context: PassContext, mesh: MeshSpec, seen: Observed, effect: MoveAway, rollout: Rollout) -> Decision:
+    """All of them at once: none is to take in what another one gives away."""
+
+    async def tell(pod: PodView) -> Leftover | str:
+        try:
+            return await context.nodes.drain(pod.ip, seen.secrets.bearer, move=True)
+        except NodeRequestError as error:
+            return str(error)
+
+    pods = [pod for pod in seen.pods if pod.name in effect.pods]
+    answers = await asyncio.gather(*(tell(pod) for pod in pods))
+    told = dict(zip((pod.name for pod in pods), answers, strict=True))
+    return record_move_away(rollout, told, context.clock(), mesh.rollout.max_wait_s)
 
 
 async def _check_resume(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from hermes_core.keystore.witness_verdict import ResumeJudgement
 from hermes_operator.kube.event import Event
+from hermes_operator.nodes.departure import Leftover
 from hermes_operator.nodes.resume_report import Witness
 from hermes_operator.rollout.decisions import enter_step, halt, restart_pod, wait
 from hermes_operator.rollout.state import Decision, Rollout, RolloutStep
+
+MOVE_WAIT_S: Final = 120.0
+"""A node whose apps do not take their chats to others is restarted all the same."""
 
 
 def record_witness(rollout: Rollout, witness: Witness | None, problem: str, *, ready: bool, now: datetime) -> Decision:
@@ -26,9 +31,22 @@ def record_witness(rollout: Rollout, witness: Witness | None, problem: str, *, r
     return wait(rollout, f"no witness of {rollout.pod} yet: {problem}")
 
 
-def record_drain(rollout: Rollout, problem: str, now: datetime) -> Decision:
-    """The node drains, or could not be told to: it does so on SIGTERM as well."""
-    return restart_pod(rollout, now, problem and f"drain: {problem}")
+def record_drain(rollout: Rollout, left: Leftover | None, problem: str, *, move: bool, now: datetime) -> Decision:
+    """The node drains, or could not be told to (`problem`): it does so on SIGTERM as well.
+
+    When its chats move, it is restarted once nothing more moves: none is left, or those of apps that are away are.
+    """
+    if left is None or not move:
+        return restart_pod(rollout, now, problem and f"drain: {problem}")
+    settled = left.live_chats == 0 or (left.sessions == 0 and left.live_chats == rollout.chats_left)
+    waited_s = (now - (rollout.step_started_at or now)).total_seconds()
+    if not settled and waited_s <= MOVE_WAIT_S:
+        message = f"{rollout.pod} drains: {left.live_chats} chats have not moved yet"
+        return wait(replace(rollout, chats_left=left.live_chats), message)
+    stay = f"; {left.live_chats} stay, and resume when it is back" if left.live_chats else ""
+    event = Event("ChatsMoved", f"The chats of {rollout.pod} moved to other nodes{stay}")
+    restarting = restart_pod(rollout, now, "")
+    return replace(restarting, events=(event, *restarting.events))
 
 
 def record_check(rollout: Rollout, judgement: ResumeJudgement | None, problem: str, now: datetime) -> Decision:

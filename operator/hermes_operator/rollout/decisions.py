@@ -13,7 +13,7 @@ POLL_S = 2.0
 
 
 def enter_step(rollout: Rollout, step: RolloutStep, now: datetime, **changes: object) -> Rollout:
-    return replace(rollout, step=step, step_started_at=now, message="", **changes)  # type: ignore[arg-type]
+    return replace(rollout, step=step, step_started_at=now, message="", chats_left=None, **changes)  # type: ignore[arg-type]
 
 
 def wait(rollout: Rollout, message: str, recheck_s: float | None = POLL_S) -> Decision:

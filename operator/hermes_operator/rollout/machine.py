@@ -38,6 +38,7 @@ def begin_rollout(rollout: Rollout, replicas: int, reason: str, now: datetime) -
         started_at=now,
         step_started_at=now,
         finished_at=rollout.finished_at,
+        scale_down=rollout.scale_down,
     )
     events = [Event("RolloutStarted", f"Restarting the nodes one by one: {reason}")]
     if rollout.active or rollout.step is RolloutStep.HALTED:
@@ -138,7 +139,7 @@ def _plan_before(rollout: Rollout, pod: PodView, seen: RolloutInput, now: dateti
             enter_step(rollout, RolloutStep.WAITING, now, witness=None), f"{pod.name} restarted by itself; looking again"
         )
     if rollout.step is RolloutStep.DRAIN:
-        return Decision(rollout, effects=(DrainPod(pod.name),), recheck_s=POLL_S)
+        return Decision(rollout, effects=(DrainPod(pod.name, seen.move),), recheck_s=POLL_S)
     if pod.failed or not pod.running:
         why = pod.failure.message if pod.failure else "its container does not run"
         return restart_pod(rollout, now, f"no witness: {why}")

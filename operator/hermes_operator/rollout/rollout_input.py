@@ -17,6 +17,8 @@ class RolloutInput:
     pods: tuple[PodView, ...]
     paused: bool
     max_wait_s: float
+    move: bool = False
+    """Chats move away from a node before it restarts."""
 
     @property
     def replicas(self) -> int:

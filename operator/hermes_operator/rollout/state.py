@@ -25,6 +25,16 @@ class RolloutStep(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleDown:
+    """`replicas`: how many nodes stay. `chats_left`: on the others, None before they were asked. `released`: those may go."""
+
+    replicas: int
+    started_at: datetime
+    chats_left: int | None = None
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """Everything a later operator process needs to go on."""
 
@@ -40,6 +50,9 @@ class Rollout:
     message: str = ""
     completed: tuple[str, ...] = ()
     witness: Witness | None = None
+    chats_left: int | None = None
+    """Chats that the pod, which drains, still has to move; None before it was asked."""
+    scale_down: ScaleDown | None = None
 
     @property
     def active(self) -> bool:
@@ -53,7 +66,17 @@ class TakeWitness:
 
 @dataclass(frozen=True, slots=True)
 class DrainPod:
+    """`move`: its chats move first; else they wait for it."""
+
     pod: str
+    move: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAway:
+    """These leave for good."""
+
+    pods: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +91,7 @@ class DeletePod:
     uid: str
 
 
-Effect = TakeWitness | DrainPod | CheckResume | DeletePod
+Effect = TakeWitness | DrainPod | CheckResume | DeletePod | MoveAway
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +121,8 @@ def parse_rollout(status: Mapping[str, Any], replicas: int) -> Rollout:
         message=state.get("message", ""),
         completed=tuple(state.get("completed") or ()),
         witness=_parse_witness(state["witness"]) if state.get("witness") else None,
+        chats_left=state.get("chatsLeft"),
+        scale_down=_parse_scale_down(state["scaleDown"]) if state.get("scaleDown") else None,
     )
 
 
@@ -116,8 +141,26 @@ def render_rollout(rollout: Rollout) -> dict[str, Any]:
         "message": rollout.message,
         "completed": list(rollout.completed),
         "witness": _render_witness(rollout.witness) if rollout.witness else {},
+        "chatsLeft": "" if rollout.chats_left is None else rollout.chats_left,
+        "scaleDown": _render_scale_down(rollout.scale_down) if rollout.scale_down else {},
     }
     return {key: value for key, value in state.items() if value not in ("", [], {})}
+
+
+def _parse_scale_down(state: Mapping[str, Any]) -> ScaleDown | None:
+    started_at = parse_time(state.get("startedAt"))
+    if started_at is None:
+        return None
+    return ScaleDown(state.get("replicas", 0), started_at, state.get("chatsLeft"), bool(state.get("released", False)))
+
+
+def _render_scale_down(down: ScaleDown) -> dict[str, Any]:
+    return {
+        "replicas": down.replicas,
+        "startedAt": format_time(down.started_at),
+        "released": down.released,
+        **({} if down.chats_left is None else {"chatsLeft": down.chats_left}),
+    }
 
 
 def _parse_witness(state: Mapping[str, Any]) -> Witness:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hermes_operator.certificates.renewal import earliest_expiry
 from hermes_operator.diagnose import Diagnosis
+from hermes_operator.rollout.state import ScaleDown
 from hermes_operator.status.mesh_state import MeshState
 from hermes_operator.times import format_time
 
@@ -26,7 +27,7 @@ class Condition:
 def build_conditions(state: MeshState, diagnosis: Diagnosis) -> tuple[Condition, ...]:
     return (
         _ready(state, diagnosis),
-        _progressing(state, diagnosis),
+        _progressing(state, diagnosis) if state.rollout.scale_down is None else _scaling_down(state.rollout.scale_down),
         degraded(diagnosis),
         _certificates_ready(state),
         _keystores_sealed(state, diagnosis),
@@ -81,6 +82,12 @@ def _progressing(state: MeshState, diagnosis: Diagnosis) -> Condition:
     if diagnosis.problem is not None and state.seen.statefulset is None:
         return Condition("Progressing", "False", diagnosis.problem.reason, diagnosis.problem.message)
     return Condition("Progressing", "True", "WaitingForNodes", "Waiting for the nodes to become ready")
+
+
+def _scaling_down(down: ScaleDown) -> Condition:
+    left = "asking" if down.chats_left is None else f"{down.chats_left} chats have not moved yet from"
+    message = f"Scaling down to {down.replicas} nodes" + ("" if down.released else f": {left} the nodes that leave")
+    return Condition("Progressing", "True", "ScalingDown", message)
 
 
 def _certificates_ready(state: MeshState) -> Condition:

@@ -25,10 +25,21 @@ class FakeDisk:
     counter: int = 3
     generation: int = 1
     chats: int = 4
+    away: int = 0
+    moved: int = 0
+    moves: int = 0
     witness: str = ""
     signer: Identity | None = None
     openings: list[bytes] = field(default_factory=list)
     """Ids of those that this volume knows; the last is the present one."""
+
+    def move(self, chats: str) -> Json:
+        """What is left: two chats go each time that they are told to, but for those of apps that are `away`."""
+        if chats == "move":
+            self.moves += 1
+            self.moved += min(2, self.chats - self.away)
+            self.chats = max(self.away, self.chats - 2)
+        return {"sessions": 1 if self.chats > self.away else 0, "live_chats": self.chats}
 
     def open(self) -> None:
         """A node starts on it."""
@@ -82,10 +93,11 @@ class FakeNodes:
         self.asked.append(f"{request.method} {request.path} {pod}")
         if pod in self.silent:
             return web.Response(status=503, text="not now")
-        answer = self._answers(f"{request.method} {request.path}", pod, await request.text())
+        chats = request.query.get("chats", "")
+        answer = self._answers(f"{request.method} {request.path}", pod, await request.text(), chats)
         return web.json_response(answer) if answer is not None else web.Response(status=404)
 
-    def _answers(self, asked: str, pod: str, body: str) -> Json | None:
+    def _answers(self, asked: str, pod: str, body: str, chats: str) -> Json | None:
         disk = self.disks[pod]
         mark = {"generation": str(disk.generation), "commit_counter": str(disk.counter)}
         common: Json = {"node_id": pod, "identity_fingerprint": disk.identity, "keystore": mark, "live_chats": disk.chats}
@@ -106,10 +118,11 @@ class FakeNodes:
                 known = json.loads(body)["witness_id"] == disk.witness
                 verdict = "RESUMED" if known else "RECORDS_MISSING"
                 answer = common | opening | {"resumed": disk.chats, "missing": 0 if known else 4, "verdict": verdict}
+                answer |= {"moved_since": disk.moved}
             case "GET /mesh/members":
                 answer = {"members": [{"node_id": pod, "self": True, "version": "9.9.9"}]}
             case "POST /drain":
-                answer = {"draining": True}
+                answer = {"draining": True, **disk.move(chats)}
             case "POST /wipe":
                 self.wiped.add(pod)
                 answer = {}

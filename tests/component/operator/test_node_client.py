@@ -12,6 +12,7 @@ from aiohttp import web
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeRequestError
+from hermes_operator.nodes.departure import Leftover
 from hermes_operator.nodes.held_mark import is_of_another_opening, read_authentic
 from hermes_operator.nodes.resume_judgement import judge_report
 
@@ -35,7 +36,8 @@ async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession)
         before = await client.check_resume(node, "127.0.0.1", token, None)
         assert not is_of_another_opening(before.mark, before.open_id)
         assert await client.version("127.0.0.1", token)
-        await client.drain("127.0.0.1", token)
+        assert await client.drain("127.0.0.1", token, move=False) == Leftover(0, 0)
+        assert await client.drain("127.0.0.1", token, move=True) == Leftover(0, 0)
         await mesh.kill(0)
         await mesh.start(0)
         report = await client.check_resume(node, "127.0.0.1", token, witness)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hermes_core.keystore.witness_verdict import ResumeJudgement, ResumeVerdict
+from hermes_operator.nodes.departure import Leftover
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import PodView, StatefulSetView
 from hermes_operator.rollout.answers import record_check, record_drain, record_witness
@@ -19,6 +20,7 @@ from hermes_operator.rollout.state import (
     DeletePod,
     DrainPod,
     Effect,
+    MoveAway,
     Rollout,
     TakeWitness,
     parse_rollout,
@@ -84,6 +86,7 @@ class SimulatedCluster:
         return decision
 
     def _run(self, effect: Effect) -> Decision | None:
+        assert not isinstance(effect, MoveAway)  # it is the plan of the whole mesh that scales down
         pod = self.pods.get(int(effect.pod.rpartition("-")[2]))
         if isinstance(effect, DeletePod):
             if pod is not None and pod.uid == effect.uid:
@@ -96,7 +99,7 @@ class SimulatedCluster:
                 self.log.append(f"witness {effect.pod}")
                 return record_witness(self.rollout, witness_of(effect.pod), "", ready=pod.ready, now=self.now)
             case DrainPod():
-                return record_drain(self.rollout, "", self.now)
+                return record_drain(self.rollout, Leftover(0, 0), "", move=effect.move, now=self.now)
             case CheckResume():
                 return record_check(self.rollout, self.judge(effect.pod), "", self.now)
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from hermes_core.keystore.witness_verdict import ResumeJudgement, ResumeVerdict
+from hermes_operator.nodes.departure import Leftover
 from hermes_operator.observe.failures import NodeFailure
 from hermes_operator.observe.observed import PodView
-from hermes_operator.rollout.answers import record_check, record_drain, record_witness
+from hermes_operator.rollout.answers import MOVE_WAIT_S, record_check, record_drain, record_witness
+from hermes_operator.rollout.decisions import POLL_S
 from hermes_operator.rollout.machine import UNTRACKED_REASON, begin_rollout, plan_rollout
 from hermes_operator.rollout.rollout_input import RolloutInput
 from hermes_operator.rollout.state import (
@@ -147,10 +149,30 @@ def test_a_witness_leads_to_draining_and_draining_to_the_lowered_partition() -> 
     assert reasons(taken.events) == ["WitnessTaken"]
     draining = plan(taken.rollout, pods())
     assert draining.effects == (DrainPod("demo-2"),)
-    lowered = record_drain(draining.rollout, "", NOW)
+    lowered = record_drain(draining.rollout, Leftover(5, 7), "", move=False, now=NOW)
     assert (lowered.rollout.step, lowered.rollout.partition) == (RolloutStep.RESTART, 2)
     assert lowered.rollout.witness == witness_of()
     assert reasons(lowered.events) == ["PodRestarting"]
+
+
+def test_a_node_whose_chats_move_is_restarted_when_nothing_more_moves() -> None:
+    draining = record_witness(on_pod(RolloutStep.WITNESS), witness_of(), "", ready=True, now=NOW).rollout
+
+    def drained(rollout: Rollout, sessions: int, chats: int, later_s: float = 0) -> Decision:
+        return record_drain(rollout, Leftover(sessions, chats), "", move=True, now=NOW + timedelta(seconds=later_s))
+
+    left = drained(draining, 2, 7)
+    assert (left.rollout.step, left.rollout.chats_left, left.recheck_s) == (RolloutStep.DRAIN, 7, POLL_S)
+    assert "7 chats have not moved yet" in left.rollout.message
+    assert parse_rollout({"rollout": render_rollout(left.rollout)}, 3) == left.rollout
+    assert drained(left.rollout, 1, 7).rollout.step is RolloutStep.DRAIN, "an app is still here"
+    assert drained(left.rollout, 0, 4).rollout.step is RolloutStep.DRAIN, "some went since"
+    for done in (drained(left.rollout, 0, 7), drained(left.rollout, 0, 0), drained(left.rollout, 2, 7, MOVE_WAIT_S + 1)):
+        assert (done.rollout.step, done.rollout.partition, done.rollout.chats_left) == (RolloutStep.RESTART, 2, None)
+        assert reasons(done.events) == ["ChatsMoved", "PodRestarting"]
+    assert "7 stay" in drained(left.rollout, 0, 7).events[0].message
+    unheard = record_drain(left.rollout, None, "no answer", move=True, now=NOW)
+    assert (unheard.rollout.step, reasons(unheard.events)) == (RolloutStep.RESTART, ["PodRestarting"])
 
 
 def test_a_ready_node_without_a_witness_is_not_restarted() -> None:
