@@ -88,6 +88,8 @@ class HomeKeeper:
         self.session: HomeSession | None = None
         self.last_error: HermesError | None = None
         self.home = None if kept is None else kept.node_id
+        if self.home is not None:
+            patience.lose(self._loop.time())  # nobody knows for how long it is away already
         self.connections = 0
 
     async def run(self) -> None:

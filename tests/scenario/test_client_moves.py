@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from hermes_client import Chat, ClientTls, HermesClient
+from hermes_client import AppStore, Chat, ClientTls, HermesClient
 from hermes_client.scenario.local_mesh import LocalMesh
+from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.endpoint.params import AppParams
 
 PATIENCE_S = 1.0
@@ -63,3 +65,32 @@ async def test_chats_move_after_the_patience_when_the_home_is_lost_with_its_volu
             assert await _take(there, 1) == [b"after"]
             await here.delete()
             assert (await there.wait_ended()).name == "DELETED_BY_PEER"
+
+
+async def test_an_app_whose_home_was_lost_while_it_was_down_takes_its_chats_to_another_one(tmp_path: Path) -> None:
+    params = AppParams(home_patience_s=PATIENCE_S)
+    async with LocalMesh(3) as mesh:
+        addresses, tls = [node.app for node in mesh.nodes], ClientTls(ca_file=mesh.ca_file)
+
+        def open_app() -> HermesClient:
+            store = AppStore(tmp_path / "app.db", b"secret", argon2=Argon2Params(8192, 1, 1))
+            return HermesClient(addresses, tls=tls, params=params, store=store)
+
+        async with HermesClient(addresses[1:], tls=tls, params=params) as peer:
+            async with open_app() as app:
+                await app.wait_for_app(peer.app_id)
+                accepting = asyncio.create_task(_accept(peer))
+                here = await app.start_chat(peer.app_id)
+                there = await accepting
+                await here.send(b"before")
+                (await anext(there)).ack()
+                await here.drain()
+            await mesh.kill(0)
+            mesh.nodes[0].keystore_path.unlink()
+            await there.send(b"meanwhile")
+            async with open_app() as app:
+                assert app.home != "local-0"
+                (here,) = app.chats.values()
+                assert await _take(here, 1) == [b"meanwhile"]
+                await here.send(b"after")
+                assert await _take(there, 1) == [b"after"]
