@@ -31,8 +31,8 @@ $(VENV)/.dev: $(VENV)/.runtime
 venv: $(VENV)/.dev ## Make the virtual environment with everything for development
 
 .PHONY: demo
-demo: $(VENV)/.runtime ## See a chat survive SIGKILL: real nodes on loopback, under a minute (DEMO_BREAK=drop-message shows it can fail)
-	@$(BIN)/python -m hermes_client.scenario.demo
+demo: $(VENV)/.runtime ## See a chat survive SIGKILL: real nodes on loopback, under a minute (ACT=loss: the node does not come back; DEMO_BREAK=drop-message shows it can fail)
+	@$(BIN)/python -m hermes_client.scenario.demo $(if $(ACT),--act $(ACT))
 
 .PHONY: check
 check: $(VENV)/.dev ## Format, lint, types, dead names, import contracts, generated files up to date

@@ -74,7 +74,8 @@ class Chat:
 
     The iteration ends when either app deleted the chat; any other end raises ChatEndedError from it.
     `up` says whether what is sent now reaches the other app at once (otherwise it waits for the path), `path_losses` how often
-    that ceased, `resumes` how often the chat was resumed, or got another home, after its stream or its node had gone.
+    that ceased, `resumes` how often the chat was resumed, or got another home, after its stream or its node had gone,
+    `moves` how often it got another home.
     """
 
     def __init__(self, driver: ChatActions, chat_id: ChatId, peer: AppId) -> None:
@@ -84,6 +85,7 @@ class Chat:
         self.up = False
         self.epoch = 0
         self.resumes = 0
+        self.moves = 0
         self.path_losses = 0
         self.last_sent = 0
         self.acknowledged = 0
@@ -202,6 +204,7 @@ class Chat:
                 self.epoch = event.epoch
             case ChatResumed() | HomeMoved():
                 self.resumes += 1
+                self.moves += isinstance(event, HomeMoved)
             case PathChanged():
                 self.up = event.up
                 self.path_losses += not event.up

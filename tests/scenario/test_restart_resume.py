@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from hermes_client.scenario import home_loss
 from hermes_client.scenario.demo import run_demo
 from hermes_client.scenario.kill import CutStreams, KilledFromOutside
 from hermes_client.scenario.local_mesh import LocalMesh
@@ -67,6 +68,33 @@ def test_a_withheld_message_fails_the_demo_and_is_named(tmp_path: Path) -> None:
     assert re.fullmatch(r"FAIL restart-resume: step 3 messages both ways: message (a→b|b→a) #37 was lost", last), done.stdout
     assert done.returncode == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_second_act_ends_at_another_node_with_everything_there(tmp_path: Path) -> None:
+    done = _demo(tmp_path, "--act", "loss")
+    lines = done.stdout.splitlines()
+    assert lines[-1].startswith("PASS home-loss: 8/8 steps, 400 messages, 0 lost, 0 duplicated, 0 reordered"), done.stdout
+    assert done.returncode == 0
+    assert re.search(r"SIGKILL of local-0 \(pid \d+\), \d keystore files removed, \d+ messages in flight", done.stdout)
+    assert re.search(r"a waited 3 s ±30 %, is at local-[12] after \d+\.\d s; all that was said has arrived", done.stdout)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_withheld_message_fails_the_second_act_too(tmp_path: Path) -> None:
+    done = _demo(tmp_path, "--act", "loss", DEMO_BREAK="drop-message")
+    last = done.stdout.splitlines()[-1]
+    assert re.fullmatch(r"FAIL home-loss: step 3 messages both ways: message (a→b|b→a) #37 was lost", last), done.stdout
+    assert done.returncode == 1
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_chat_whose_app_does_not_move_fails_the_second_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home_loss, "PATIENCE_S", 3600.0)
+    async with LocalMesh(home_loss.NODES) as mesh:
+        scenario = home_loss.HomeLoss(mesh, PlainProgress(sys.stdout), messages=80, step_timeout_s=5.0)
+        report = await scenario.run()
+    assert report.exit_code == EXIT_BROKEN_PROMISE
+    assert report.closing_line().startswith("FAIL home-loss: step 5 chat goes on at another node: not done after 5 s")
 
 
 def test_an_unknown_break_is_refused(tmp_path: Path) -> None:

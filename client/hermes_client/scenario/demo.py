@@ -1,4 +1,7 @@
-"""`make demo`: real node processes with real keystores on this machine, and a chat that survives SIGKILL of one of them."""
+"""`make demo`: real node processes with real keystores on this machine, and a chat that survives SIGKILL of one of them.
+
+`make demo ACT=loss`: the node does not come back, its volume is gone as well, and the chat goes on at another node.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from hermes_client.scenario import home_loss
 from hermes_client.scenario.cli_options import add_report_options, write_reports
 from hermes_client.scenario.delivery import choose_delivery
 from hermes_client.scenario.kill import KillLocalNode
@@ -20,10 +24,12 @@ from hermes_client.scenario.restart_resume import RESTART_TIMEOUT_S, STEP_TIMEOU
 from hermes_core.errors import HermesError
 
 MAX_NODES = 9
+RESTART, LOSS = "restart", "loss"
 
 _EPILOG = """examples:
   python -m hermes_client.scenario.demo                  two nodes, 400 messages, SIGKILL of the first app's node
   python -m hermes_client.scenario.demo --nodes 3 --kill-node 2
+  python -m hermes_client.scenario.demo --act loss       three nodes; the first one is lost with its volume
   DEMO_BREAK=drop-message python -m hermes_client.scenario.demo    must fail, and name the message
 """
 
@@ -35,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--act", choices=(RESTART, LOSS), default=RESTART, help="a node comes back (default), or it does not")
     parser.add_argument("--nodes", type=int, default=2, choices=range(1, MAX_NODES + 1), metavar=f"1..{MAX_NODES}")
     parser.add_argument(
         "--kill-node",
@@ -75,6 +82,13 @@ async def run_demo(
         return await scenario.run()
 
 
+async def run_loss(messages: int = 400, *, environment: dict[str, str] | None = None) -> ScenarioReport:
+    """Start a mesh, take one of its nodes away for good, end every process."""
+    delivery = choose_delivery(os.environ if environment is None else environment)
+    async with LocalMesh(home_loss.NODES) as mesh:
+        return await home_loss.HomeLoss(mesh, choose_progress(sys.stdout), messages=messages, delivery=delivery).run()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when every promise was kept, 1 when one was broken, 2 when the demo could not run."""
     options = build_parser().parse_args(arguments)
@@ -95,6 +109,8 @@ async def _run_until_signal(options: argparse.Namespace) -> ScenarioReport:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if options.act == LOSS:
+        return await run_loss(options.messages)
     return await run_demo(options.nodes, options.kill_node, options.messages)
 
 

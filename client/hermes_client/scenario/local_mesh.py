@@ -80,9 +80,16 @@ class LocalMesh:
     """`size` nodes that know each other. `settings` are merged over FAST_SETTINGS into every node's configuration."""
 
     def __init__(
-        self, size: int = 2, *, folder: Path | None = None, app_tls: bool = True, settings: Settings | None = None
+        self,
+        size: int = 2,
+        *,
+        folder: Path | None = None,
+        app_tls: bool = True,
+        settings: Settings | None = None,
+        start_timeout_s: float = START_TIMEOUT_S,
     ) -> None:
         self._size = size
+        self._start_timeout_s = start_timeout_s
         self._keep_folder = folder is not None
         self._folder = folder or Path(tempfile.mkdtemp(prefix="hermes-mesh-"))
         self.app_tls = app_tls
@@ -138,6 +145,13 @@ class LocalMesh:
     async def stop(self, index: int) -> int:
         """SIGTERM; returns the exit code."""
         return await self._end(self.nodes[index], signal.SIGTERM)
+
+    def lose_volume(self, index: int) -> int:
+        """Remove everything that a node which does not run has kept; how many files that were."""
+        files = [path for path in self.nodes[index].folder.rglob("keystore.db*") if path.is_file()]
+        for file in files:
+            file.unlink()
+        return len(files)
 
     async def close(self) -> None:
         """End every process by its pid and remove the directory."""
@@ -208,14 +222,14 @@ class LocalMesh:
         node.app, node.mesh, node.admin = facts["app"], facts["mesh"], facts["admin"]
 
     async def _wait_ready(self, node: LocalNode, is_ready: Callable[[], bool]) -> None:
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+        deadline = asyncio.get_running_loop().time() + self._start_timeout_s
         while not is_ready():
             if node.process is None or node.process.poll() is not None:
                 code = None if node.process is None else node.process.returncode
                 raise LocalMeshError(f"{node.node_id} ended with exit code {code}:\n{_read_tail(node.log_path, 20)}")
             if asyncio.get_running_loop().time() > deadline:
                 raise LocalMeshError(
-                    f"{node.node_id} was not ready after {START_TIMEOUT_S:.0f} s:\n{_read_tail(node.log_path, 20)}"
+                    f"{node.node_id} was not ready after {self._start_timeout_s:.0f} s:\n{_read_tail(node.log_path, 20)}"
                 )
             await asyncio.sleep(POLL_S)
 
