@@ -132,10 +132,10 @@ def in_core(name: str) -> tuple[type[Any], str] | None:
 
 
 def test_the_walk_finds_every_field() -> None:
-    assert len(FIELDS) == 20
+    assert len(FIELDS) == 19
     settings = {path: find_setting(path, low, high) for path, low, high in FIELDS}
     assert {path for path, setting in settings.items() if setting is None} == OPERATORS_OWN
-    assert sum(setting is not None and in_core(setting[1]) is not None for setting in settings.values()) == 13
+    assert sum(setting is not None and in_core(setting[1]) is not None for setting in settings.values()) == 12
 
 
 @pytest.mark.parametrize(("path", "low", "high", "end"), ENDS, ids=IDS)
