@@ -72,6 +72,10 @@ sim-shrink: $(VENV)/.dev ## The smallest schedule that still breaks what the wor
 sim-mutants: $(VENV)/.dev ## Faults put into the product on purpose: the simulation must catch each; NAME=late-offer: only that one
 	$(BIN)/python -m tests.simulation.mutants $(if $(NAME),--name $(NAME))
 
+.PHONY: soak
+soak: $(VENV)/.dev ## Real nodes and apps under faults for MINUTES=5, drawn from SEED=S: build/soak.md (SOAK_BREAK=drop-message shows it can fail)
+	$(BIN)/python -m tests.soak --seconds $$(($(MINUTES) * 60)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of every parser, FUZZ_SECONDS=60 for each
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'

@@ -1,0 +1,113 @@
+"""The soak in small: it runs, counts, leaves nothing, and finds what is broken on purpose."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes_client.scenario.report import EXIT_BROKEN_PROMISE, EXIT_UNPROVEN
+from tests.soak.plan import KINDS
+
+DEADLINE_S = 240
+SMALL = ("--nodes", "3", "--apps", "6", "--chats", "9", "--seed", "7")
+
+pytestmark = pytest.mark.timeout(DEADLINE_S + 30)
+
+
+def command(out: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tests.soak", *SMALL, "--out", str(out), "--keep", str(out / "run"), *arguments]
+
+
+def soak(out: Path, *arguments: str, **environment: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    done = subprocess.run(
+        command(out, *arguments),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (out / "soak.json").exists(), done.stdout + done.stderr
+    return done, json.loads((out / "soak.json").read_text())
+
+
+def running(folder: Path) -> list[str]:
+    """Processes whose command line names the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in line:
+            found.append(line.decode(errors="replace"))
+    return found
+
+
+def test_a_short_soak_keeps_every_promise_and_its_page_has_the_figures(tmp_path: Path) -> None:
+    done, report = soak(tmp_path, "--seconds", "20")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("PASS soak, seed 7: ")
+    assert report["violations"] == report["stuck"] == []
+    assert report["messages"] > 200
+    assert report["effective_faults"] >= 16
+    page = (tmp_path / "soak.md").read_text()
+    for kind in KINDS:
+        assert f"| {kind} |" in page
+    for heading in ("## Faults", "## Messages a minute", "## Longest silences", "## How chats ended"):
+        assert heading in page
+    assert running(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "word"), [("drop-message", "lost"), ("double-message", "doubled"), ("swap-messages", "reordered")]
+)
+def test_a_soak_finds_what_a_transport_breaks(tmp_path: Path, broken: str, word: str) -> None:
+    done, report = soak(tmp_path, "--seconds", "6", "--rate", "4", "--kinds", "stream-cut", SOAK_BREAK=broken)
+    assert done.returncode == EXIT_BROKEN_PROMISE, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("FAIL soak, seed 7: ")
+    assert any(word in text for text in report["violations"]), report["violations"]
+
+
+def test_a_soak_whose_faults_had_no_effect_proves_nothing(tmp_path: Path) -> None:
+    done, report = soak(
+        tmp_path, "--seconds", "1", "--kinds", "nodes-hole,stream-cut", "--nodes", "1", "--apps", "2", "--chats", "1"
+    )
+    assert done.returncode == EXIT_UNPROVEN, done.stdout + done.stderr
+    assert report["kinds"]["nodes-hole"]["effective"] == 0
+    assert "nodes-hole never took effect" in done.stdout.splitlines()[-1]
+
+
+def test_a_soak_that_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
+    process = subprocess.Popen(command(tmp_path, "--seconds", "600"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    deadline = time.monotonic() + DEADLINE_S
+    while "faults begin" not in process.stdout.readline():
+        assert time.monotonic() < deadline
+    assert len(running(tmp_path)) > 9
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search("interrupted; every process was ended", errors)
+    assert running(tmp_path) == []
+
+
+def test_unknown_kinds_and_breaks_are_refused(tmp_path: Path) -> None:
+    for arguments, environment, told in (
+        (("--kinds", "earthquake"), {}, "unknown kind of fault earthquake"),
+        ((), {"SOAK_BREAK": "everything"}, "use one of drop-message, double-message, swap-messages"),
+    ):
+        done = subprocess.run(
+            command(tmp_path, *arguments), env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == EXIT_UNPROVEN
+        assert told in done.stderr
