@@ -210,7 +210,7 @@ class Chat:
         if isinstance(message, m.MoveOffer):
             self.moves.receive_offer(link, message, now)
         else:
-            self.moves.receive_moved(message.move, now)
+            self.moves.receive_moved(link, message.move, now)
 
     def answer_outdated(self, link: Link) -> None:
         self.moves.answer_outdated(link)

@@ -253,18 +253,26 @@ class Moves:
             if move is not None:
                 self._tell(link.neighbour, move)
 
-    def receive_moved(self, move: SignedMove, now: float) -> None:
+    def receive_moved(self, link: Link, move: SignedMove, now: float) -> None:
         """Word of a higher number, whoever brings it: an app of ours that is at home elsewhere takes its chat along.
 
+        Who comes with a lower one hears the highest: a former home may have been believed that came back with an old record.
         ProtocolError for one that is not authentic.
         """
         index = self._find_mover(move)
         known, hop = self.signed[index], self._hops[index]
         if known is not None and move.number <= known.number:
+            if move.number < known.number:
+                self._tell(link.neighbour, known)
             return
         verify_move(self._row.chat_id, move, hop.app_id, self._hops[1 - index].app_id)
         self._note(index, move)
         if not hop.is_leg:
+            if hop.channel.peer != move.home:
+                former = self._row.neighbours[index]
+                if self.lose_home(index, now):
+                    self.seek_at = now
+                    self._tell(former, move)
             return
         self._tell(app_neighbour(hop.app_id), move)  # it may not know either: its store may be an older copy
         if move.home != self._context.party:

@@ -462,6 +462,29 @@ def test_a_stale_record_of_a_former_home_does_not_hide_where_the_other_app_is() 
     check_flows(mesh, chat_id, 6)
 
 
+def test_a_former_home_that_is_back_with_an_old_move_takes_no_path_away_for_good() -> None:
+    """The home of the other app may have come to be after the move that it would have to know: it hears the higher number."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    for name, lost, home in (("bob", "", "node-2"), ("bob", "node-2", "node-3"), ("alice", "node-0", "node-1")):
+        if lost:
+            mesh.kill(lost)
+            mesh.settle()
+        mesh.connect(name, home, move=True)
+        mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    mesh.nodes["node-0"].records.clear()
+    for name in ("node-0", "node-2"):
+        mesh.restart(name)
+        mesh.settle()
+    believed = len(mesh.messages(m.MoveAnswer, "node-1"))
+    mesh.advance(mesh.params.resume_retry_s)
+    assert len(mesh.messages(m.MoveAnswer, "node-1")) > believed, (
+        "it does not come back with its old move, or nobody believes it"
+    )
+    check_flows(mesh, chat_id, 6)
+    assert chat_id not in mesh.nodes["node-2"].records
+
+
 def test_a_former_home_that_is_back_after_the_end_lets_go_as_well() -> None:
     mesh, chat_id = open_chat("node-0", "node-1")
     mesh.kill("node-0")
