@@ -66,6 +66,7 @@ class SoakReport:
     refusals: dict[str, int]
     per_minute: list[int]
     silences: list[LongSilence]
+    longest_stall: float
     records_left: dict[str, int]
     troubles: dict[str, int]
     faults: list[Harm]
@@ -112,6 +113,7 @@ class SoakReport:
                 LongSilence(round(seen.seconds, 1), round(seen.began, 1), seen.chat[:8], seen.app, _around(faults, seen, world))
                 for seen in sorted(ledger.silences, reverse=True)[:SHOWN_SILENCES]
             ],
+            longest_stall=round(world.longest_stall_s, 2),
             records_left=left,
             troubles=dict(count_troubles(world.mesh.nodes).most_common()),
             faults=faults,
@@ -193,6 +195,7 @@ class SoakReport:
             ("lost, doubled, reordered", f"{self.lost}, {self.count('doubled')}, {self.count('reordered')}"),
             ("stuck 30 s after the last fault", len(self.stuck)),
             ("everything had arrived after the last fault, s", self.settle_seconds),
+            ("longest time that the soak itself got no turn, s", self.longest_stall),
             ("chats opened", self.chats_opened),
             ("moves; of them crossed", f"{self.moves}; {self.crossings}"),
             ("rekeys", self.rekeys),

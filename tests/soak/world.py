@@ -74,6 +74,8 @@ class World:
         self.busy = Busy()
         self.slots = Slots([], self.apps)
         self.changed = Signal()
+        self.longest_stall_s = 0.0
+        """How long this process got no turn: a machine that is too busy shows here first."""
         self.listeners: list[Callable[[str, list[Any]], None]] = []
         self._homes = homes
         self._reader: asyncio.Task[None] | None = None
@@ -165,7 +167,9 @@ class World:
                 if code is not None and app.name not in self.busy.names | crashed:
                     crashed.add(app.name)
                     self.ledger.violations.append(f"{app.name}: its process ended by itself with exit code {code}")
+            due = time.monotonic() + READ_EVERY_S
             await asyncio.sleep(READ_EVERY_S)
+            self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - due)
 
     async def _end(self) -> None:
         if self._reader is not None:
