@@ -101,6 +101,26 @@ def test_a_soak_that_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
     assert running(tmp_path) == []
 
 
+def test_the_measurement_of_a_lost_home_in_small(tmp_path: Path) -> None:
+    """Node and apps at once; the figures themselves are a machine's, and no test's."""
+    small = ("--harm", "both", "--chats", "8", "--apps", "2", "--peers", "2", "--patience", "1.5", "--rate", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.soak.loss", *small, "--out", str(tmp_path / "loss.json")],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "loss.json").read_text())
+    assert (report["went_on"], report["violations"], report["stuck"]) == (8, [], 0)
+    assert 0.0 < report["half_within"] <= report["all_within"]
+    assert report["patience_median"] > 0.7 * 1.5
+    assert re.match(r"both: 8 of 8 chats of 2 apps went on; after the patience", done.stdout.splitlines()[-1])
+    assert running(tmp_path) == []
+
+
 def test_unknown_kinds_and_breaks_are_refused(tmp_path: Path) -> None:
     for arguments, environment, told in (
         (("--kinds", "earthquake"), {}, "unknown kind of fault earthquake"),

@@ -60,13 +60,13 @@ class LossReport:
         )
 
 
-async def measure(harm: str, *, chats: int, apps: int, patience_s: float, rate: float, folder: Path) -> LossReport:
-    options = WorldOptions(NODES, apps + PEERS, rate, patience_s, proxied=False)
-    homes = [0] * apps + [1 + number % (NODES - 1) for number in range(PEERS)]
+async def measure(harm: str, *, chats: int, apps: int, peers: int, patience_s: float, rate: float, folder: Path) -> LossReport:
+    options = WorldOptions(NODES, apps + peers, rate, patience_s, proxied=False)
+    homes = [0] * apps + [1 + number % (NODES - 1) for number in range(peers)]
     async with World(options, folder, homes.__getitem__) as world:
         names = list(world.apps)
-        victims, peers = names[:apps], names[apps:]
-        slots = [Slot(victims[number % apps], peers[number // apps % PEERS]) for number in range(chats)]
+        victims, others = names[:apps], names[apps:]
+        slots = [Slot(victims[number % apps], others[number // apps % peers]) for number in range(chats)]
         await world.open_chats(slots, OPEN_S)
         print(f"{sum(bool(slot.chat) for slot in slots)} chats are open", flush=True)
         world.slots.stop()
@@ -176,6 +176,7 @@ def main() -> int:
     parser.add_argument("--harm", choices=("node", "app", "both"), default="node")
     parser.add_argument("--chats", type=int, default=1000)
     parser.add_argument("--apps", type=int, default=20)
+    parser.add_argument("--peers", type=int, default=PEERS, help="apps at other nodes, which they chat with")
     parser.add_argument("--patience", type=float, default=30.0)
     parser.add_argument("--rate", type=float, default=0.2, help="sendings a second of each app in each chat")
     parser.add_argument("--out", type=Path, default=Path("build/loss.json"))
@@ -187,6 +188,7 @@ def main() -> int:
                 arguments.harm,
                 chats=arguments.chats,
                 apps=arguments.apps,
+                peers=arguments.peers,
                 patience_s=arguments.patience,
                 rate=arguments.rate,
                 folder=folder,
