@@ -114,7 +114,11 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Nothing, when it is rare: the newer offer stands. Sent on purpose it is an attempt to undo it.",
     ),
     ErrorCode.CLOCK_SKEW: (
-        "A first offer was made more than an hour from the time of the app it is for: it is an old one, or a clock is wrong.",
-        "Set the clock of both apps' machines; then open the chat again.",
+        "A first offer was made, or a Connect stamped, too far from its receiver's time: it is an old one, or a clock is off.",
+        "Set the clock of both machines; then open the chat, or connect, again.",
+    ),
+    ErrorCode.STAMP_OUTDATED: (
+        "An app connected with a stamp that is not above its highest one: the Connect was held back, or its clock went back.",
+        "Nothing: the client takes a stamp above that one and connects again.",
     ),
 }

@@ -39,6 +39,7 @@ class ErrorCode(IntEnum):
     SESSION_REPLACED = 28
     OFFER_OUTDATED = 29
     CLOCK_SKEW = 30
+    STAMP_OUTDATED = 31
 
 
 class ErrorScope(IntEnum):
@@ -209,4 +210,5 @@ DEFAULT_SCOPE: dict[ErrorCode, ErrorScope] = {
     ErrorCode.SESSION_REPLACED: ErrorScope.STREAM,
     ErrorCode.OFFER_OUTDATED: ErrorScope.FRAME,
     ErrorCode.CLOCK_SKEW: ErrorScope.CHAT,
+    ErrorCode.STAMP_OUTDATED: ErrorScope.STREAM,
 }

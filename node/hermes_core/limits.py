@@ -25,6 +25,10 @@ UNCONFIRMED_TIME_S: Final = 7 * _DAY_S
 """Between two runs of a node at most this much time counts when no other clock confirms it."""
 CLOCK_TOLERANCE_S: Final = 60
 """Clocks that differ by more do not agree."""
+STAMP_AHEAD_S: Final = _HOUR_S
+"""A Connect's stamp may be so far ahead of a node's clock."""
+DIRECTORY_TTL_S: Final = 30 * _DAY_S
+"""What an app said of its home counts for so long; a session is made anew after half of it."""
 LAST_SEEN_INTERVAL_S: Final = 60
 """A node that commits nothing keeps the time this often."""
 MAX_CHATS_A_TIMER_PASS: Final = 512

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from hermes_core import limits
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.mesh.messages import HomeFound
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.protocol.session import SessionMessage
@@ -18,6 +19,7 @@ from hermes_core.protocol.validate import validate_message, validate_session_mes
 from hermes_core.session.control import Tagged
 from hermes_proto.v2 import app_router_pb2
 from hermes_wire import chat as wire_chat
+from hermes_wire import homes as wire_homes
 from hermes_wire import session as wire_session
 from hermes_wire.tags import split_tag, with_tag
 
@@ -25,9 +27,9 @@ MAX_BATCH_FRAMES: Final = limits.MAX_BATCH_FRAMES
 MAX_BATCH_BYTES: Final = limits.MAX_BATCH_BYTES
 
 ClientMessage = ChatMessage | SessionMessage | Tagged
-ServerMessage = ChatMessage | SessionMessage | Tagged
+ServerMessage = ChatMessage | SessionMessage | HomeFound | Tagged
 
-_CLIENT_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]] = {
+_CLIENT_PARSERS: Final[dict[str, Callable[[Any], Any]]] = {
     "connect": wire_session.parse_connect,
     "start_chat": wire_chat.parse_offer,
     "accept_chat": wire_chat.parse_answer,
@@ -41,8 +43,9 @@ _CLIENT_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]]
     "chat_closed_ack": wire_chat.parse_closed_ack,
     "move_chat": wire_chat.parse_move_offer,
     "chat_moved": wire_chat.parse_moved,
+    "seek_home": wire_homes.parse_seek_home,
 }
-_SERVER_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]] = {
+_SERVER_PARSERS: Final[dict[str, Callable[[Any], Any]]] = {
     "challenge": wire_session.parse_challenge,
     "connected": wire_session.parse_connected,
     "chat_offer": wire_chat.parse_offer,
@@ -59,6 +62,8 @@ _SERVER_PARSERS: Final[dict[str, Callable[[Any], ChatMessage | SessionMessage]]]
     "move_accepted": wire_chat.parse_move_answer,
     "chat_moved": wire_chat.parse_moved,
     "move_wanted": wire_chat.parse_move_wanted,
+    "newer_home": wire_homes.parse_newer_home,
+    "home_found": wire_homes.parse_home_found,
 }
 _CLIENT_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     session.Connect: ("connect", wire_session.build_connect),
@@ -72,6 +77,7 @@ _CLIENT_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     messages.ClosedAck: ("chat_closed_ack", wire_chat.build_closed),
     messages.MoveOffer: ("move_chat", wire_chat.build_move_offer),
     messages.Moved: ("chat_moved", wire_chat.build_moved),
+    session.SeekHome: ("seek_home", wire_homes.build_seek_home),
 }
 _SERVER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     session.Challenge: ("challenge", wire_session.build_challenge),
@@ -90,11 +96,15 @@ _SERVER_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     messages.MoveAnswer: ("move_accepted", wire_chat.build_move_answer),
     messages.Moved: ("chat_moved", wire_chat.build_moved),
     messages.MoveWanted: ("move_wanted", wire_chat.build_move_wanted),
+    session.NewerHome: ("newer_home", wire_homes.build_newer_home),
+    HomeFound: ("home_found", wire_homes.build_home_found),
 }
 _SESSION_TYPES: Final = (
     session.Challenge,
     session.Connect,
     session.Connected,
+    session.NewerHome,
+    session.SeekHome,
     session.FindApp,
     session.AppFound,
     session.NodeChange,
@@ -142,14 +152,14 @@ def build_client_batch(items: Iterable[ClientMessage]) -> app_router_pb2.ClientB
     return batch
 
 
-def _parse(batch: Any, parsers: dict[str, Callable[[Any], ChatMessage | SessionMessage]]) -> list[ClientMessage]:
+def _parse(batch: Any, parsers: dict[str, Callable[[Any], Any]]) -> list[Any]:
     if len(batch.frames) > MAX_BATCH_FRAMES:
         raise ProtocolError(ErrorCode.INVALID_FRAME, f"a batch holds at most {MAX_BATCH_FRAMES} frames")
-    found: list[ClientMessage] = []
+    found: list[Any] = []
     for frame in batch.frames:
         field = frame.WhichOneof("body")
         if field == "sealed":
-            message: ChatMessage | SessionMessage = Sealed(frame.sealed)
+            message: ChatMessage | SessionMessage | HomeFound = Sealed(frame.sealed)
         elif field is None:
             # Also what a frame kind of a later version looks like: refused, it could change the meaning of the rest.
             raise ProtocolError(ErrorCode.INVALID_FRAME, "empty or unknown frame")
@@ -159,7 +169,7 @@ def _parse(batch: Any, parsers: dict[str, Callable[[Any], ChatMessage | SessionM
             check_offer_field(message, field)
         if isinstance(message, _SESSION_TYPES):
             validate_session_message(message)
-        else:
+        elif not isinstance(message, HomeFound):
             validate_message(message)
         found.append(with_tag(message, frame.tag))
     return found

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_node_id
+from hermes_core.ids import MAX_POSITION, parse_app_id, parse_node_id
 from hermes_core.keystore.mark import MARK_BYTES
 from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import messages, session
@@ -18,6 +18,7 @@ from hermes_proto.v2 import node_mesh_pb2
 from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
 from hermes_wire.app import MAX_BATCH_FRAMES
+from hermes_wire.homes import build_app_claim, build_descriptor, parse_app_claim, parse_descriptor
 from hermes_wire.tags import split_tag, with_tag
 
 PlainPeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
@@ -33,28 +34,6 @@ PlainGossipMessage = (
     | messages.ErrorNotice
 )
 GossipMessage = PlainGossipMessage | Tagged
-
-
-def parse_descriptor(pb: node_mesh_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
-    """Raise INVALID_FRAME unless every field is within its bound; the signature is not checked here."""
-    require(len(pb.node_key) == PUBLIC_KEY_BYTES, "node_key must be 32 bytes")
-    require(0 < len(pb.address) <= mesh.MAX_ADDRESS_CHARS, "address must have 1 to 300 characters")
-    require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
-    require(len(pb.version) <= mesh.MAX_VERSION_CHARS, "version must have at most 64 characters")
-    require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
-    node_id = parse_node_id(pb.node_id)
-    return mesh.NodeDescriptor(node_id, pb.node_key, pb.address, pb.incarnation, pb.version, pb.signature)
-
-
-def build_descriptor(m: mesh.NodeDescriptor) -> node_mesh_pb2.NodeDescriptor:
-    return node_mesh_pb2.NodeDescriptor(
-        node_id=m.node_id,
-        node_key=m.node_key,
-        address=m.address,
-        incarnation=m.incarnation,
-        version=m.version,
-        signature=m.signature,
-    )
 
 
 def parse_hello(pb: node_mesh_pb2.Hello) -> mesh.Hello:
@@ -93,7 +72,14 @@ def build_update(m: mesh.MembershipUpdate) -> node_mesh_pb2.MembershipUpdate:
         for c in m.members
     )
     directory = (
-        node_mesh_pb2.DirectoryEntry(node_id=e.node_id, incarnation=e.incarnation, version=e.version, app_ids=sorted(e.app_ids))
+        node_mesh_pb2.DirectoryEntry(
+            node_id=e.node_id,
+            incarnation=e.incarnation,
+            version=e.version,
+            since=e.since,
+            claims=map(build_app_claim, e.claims),
+            gone=sorted(e.gone),
+        )
         for e in m.directory
     )
     return node_mesh_pb2.MembershipUpdate(members=members, directory=directory)
@@ -109,9 +95,10 @@ def _parse_claim(pb: node_mesh_pb2.Member) -> mesh.MemberClaim:
 
 
 def _parse_entry(pb: node_mesh_pb2.DirectoryEntry) -> mesh.DirectoryEntry:
-    require(len(pb.app_ids) <= mesh.MAX_APPS_PER_ENTRY, "too many apps in a directory entry")
-    require(max(pb.incarnation, pb.version) <= MAX_POSITION, "incarnation or version is too large")
-    return mesh.DirectoryEntry(parse_node_id(pb.node_id), pb.incarnation, pb.version, frozenset(map(parse_app_id, pb.app_ids)))
+    require(max(len(pb.claims), len(pb.gone)) <= mesh.MAX_APPS_PER_ENTRY, "too many apps in a directory entry")
+    require(max(pb.incarnation, pb.version, pb.since) <= MAX_POSITION, "incarnation or version is too large")
+    claims, gone = tuple(map(parse_app_claim, pb.claims)), frozenset(map(parse_app_id, pb.gone))
+    return mesh.DirectoryEntry(parse_node_id(pb.node_id), pb.incarnation, pb.version, claims, pb.since, gone)
 
 
 def _parse_held_mark(pb: node_mesh_pb2.Mark) -> mesh.HeldMark:

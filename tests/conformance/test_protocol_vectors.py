@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -26,11 +27,11 @@ from hermes_core.handshake.key_schedule import EpochKeys
 from hermes_core.handshake.move import hash_leg_offer, sign_move, verify_move
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext, encode_offer
-from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role, app_party, derive_app_id
+from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, Party, Role, app_party, derive_app_id, node_party
 from hermes_core.keystore.lineage import Lineage, Opening, judge_mark
 from hermes_core.keystore.mark import encode_mark, parse_mark, sign_mark
 from hermes_core.keystore.state import KeystoreMark
-from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
 from hermes_core.mesh.messages import Hello
 from hermes_core.mesh.opening_check import WITNESSES
 from hermes_core.mesh.ring import HashRing
@@ -48,7 +49,14 @@ from hermes_core.ratchet.padding import pad, padded_length, unpad
 from hermes_core.ratchet.resume import ResumeContext, compute_claim_tag
 from hermes_core.ratchet.state import NO_ORDERS, ChannelSnapshot, DirectionSnapshot, EpochSnapshot
 from hermes_core.session.canonical import CONTROL, encode_control
-from hermes_core.session.connect import accept_connect, build_connect, complete_connect, verify_connect
+from hermes_core.session.connect import (
+    accept_connect,
+    build_claim,
+    build_connect,
+    complete_connect,
+    verify_claim,
+    verify_connect,
+)
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
 from hermes_core.session.join import JoinRole, PeerHandshake, StreamKind
 from hermes_core.session.keys import SessionKeys
@@ -60,6 +68,9 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 HASHES = {"sha256": HashId.SHA256, "sha512": HashId.SHA512}
 KINDS = {"end-to-end": ChannelKind.END_TO_END, "leg": ChannelKind.LEG, "tieline": ChannelKind.TIELINE}
 TEXT_FIELDS = {
+    "address",
+    "node_version",
+    "app_address",
     "verdict",
     "hash",
     "kind",
@@ -118,11 +129,34 @@ def test_connect(case: dict[str, Any]) -> None:
     connect = build_connect(app, challenge, case["nonce"], theirs, case["stamp"], case["handed_back_mark"])
     assert (connect.app_key, connect.suite, connect.signature) == (case["app_key"], case["suite"], case["signature"])
     assert verify_connect(challenge, connect) == derive_app_id(connect.app_key) == case["app_id"]
+    claim = build_claim(challenge, connect)
+    assert (claim.hello_hash, claim.stamp) == (hashlib.sha256(case["hello"]).digest(), case["stamp"])
+    assert verify_claim(node_party(challenge.node_id, node.public_key), claim) == case["app_id"]
+    with pytest.raises(ProtocolError):
+        verify_claim(node_party(NodeId("another"), node.public_key), claim)
     numbers = (case["heartbeat_interval_ms"], case["max_frame_bytes"], case["window_frames"])
     settings = Connected(case["app_id"], *numbers, mark=case["mark"])
     connected, of_node = accept_connect(node, challenge, ours, connect, settings)
     assert connected.signature == case["connected_signature"]
     check_session_keys(case, complete_connect(challenge, theirs, connect, connected), of_node)
+
+
+@pytest.mark.parametrize("case", load("descriptors"))
+def test_descriptors(case: dict[str, Any]) -> None:
+    identity = Identity.from_seed(secret(case["seed"]))
+    descriptor = sign_descriptor(
+        identity,
+        node_id=NodeId(case["node_id"]),
+        address=case["address"],
+        incarnation=case["incarnation"],
+        version=case["node_version"],
+        app_address=case["app_address"],
+    )
+    assert descriptor.signature == case["signature"] == identity.sign(case["signed"])
+    verify_descriptor(descriptor)
+    for other in (replace(descriptor, app_address="elsewhere:1"), replace(descriptor, address="elsewhere:1")):
+        with pytest.raises(ProtocolError):
+            verify_descriptor(other)
 
 
 @pytest.mark.parametrize("case", load("join"))
@@ -370,6 +404,7 @@ def test_resume(case: dict[str, Any]) -> None:
 
 def test_every_file_is_run() -> None:
     tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_moves, test_handshake]
+    tests += [test_descriptors]
     tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_claims_of_apps, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record", "app_record"}

@@ -25,7 +25,7 @@ from hermes_core.endpoint.hop import HopState
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ProtocolError
-from hermes_core.ids import ChatId, NodeId
+from hermes_core.ids import ChatId, NodeId, Party, node_party
 from hermes_core.keystore.chat_record import Tombstone
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.protocol.messages import ChatMessage, Sealed
@@ -39,6 +39,7 @@ from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
 from tests.model.streams import Stream
 from tests.support.app_volume import AppVolume
 from tests.support.cheap_kem import CheapKem
+from tests.support.claims import make_claim, make_entry
 
 
 def make_identity(seed: bytes) -> Identity:
@@ -204,7 +205,8 @@ class NodeParty:
         self.sinks: dict[int, Stream] = {}
         self.events: list[NodeEvent] = []
         self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
-        self.directory: dict[object, NodeId] = {}
+        self.directory: dict[NodeParty, list[AppParty]] = {}
+        """What each other node says of its apps."""
         self.machine: NodeChats | None = None
         self.ahead_s = 0.0
         """How far its time is from the world's, in this run."""
@@ -224,8 +226,8 @@ class NodeParty:
         )
         records = (parse_chat_record(data) for data in self.store.records.values())
         machine.restore(records, self.store.tombstones.values(), now, keys_in_doubt=keys_in_doubt)
-        machine.update_directory(self.directory, now)  # type: ignore[arg-type]
         self.machine = machine
+        self.hear_directory()
         self.watches.clear()
         self.check()
         return machine
@@ -235,6 +237,13 @@ class NodeParty:
         require(self.machine is not None, f"{self.name} is down")
         assert self.machine is not None
         return self.machine
+
+    def hear_directory(self) -> None:
+        """From each other node which apps are connected to it."""
+        now = self._clock() + self.ahead_s
+        for node, apps in self.directory.items():
+            entry = make_entry(node.party, [app.identity for app in apps], int(now * 1000))
+            self.running.update_directory(node.party, entry, now)
 
     def commit(self, output: NodeOutput) -> None:
         """One transaction: puts and deletes together."""
@@ -291,9 +300,17 @@ class NodeParty:
         for record in (*output.puts.values(), *first.puts.values()):
             record.wipe()
 
-    def connected(self, neighbour: Neighbour, stream: Stream, public_key: bytes, now: float) -> None:
+    @property
+    def party(self) -> Party:
+        return node_party(self.node_id, self.identity.public_key)
+
+    def connected(
+        self, neighbour: Neighbour, stream: Stream, public_key: bytes, now: float, *, app: Identity | None = None
+    ) -> None:
+        """`app`: of an app, what it claims to be here with."""
         self.sinks[stream.number] = stream
-        self.running.connected(neighbour, stream.number, public_key, stream.keys_of(self.name), now)
+        claim = None if app is None else make_claim(app, self.party, int(now * 1000))
+        self.running.connected(neighbour, stream.number, public_key, stream.keys_of(self.name), now, claim)
 
     def _send(self, sends: list[Send]) -> None:
         for send in sends:

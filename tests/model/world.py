@@ -82,7 +82,8 @@ class World:
         stream = self._new_stream(app.name, node.name)
         self.streams.append(stream)
         node.streams[app.name] = stream
-        node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, self.time_of(node))
+        now = self.time_of(node)
+        node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, now, app=app.identity)
         self.settle_node(node)
         app.stream = stream
         app.machine.connected(node.node_id, node.identity.public_key, stream.keys_of(app.name), self.now)
@@ -129,10 +130,12 @@ class World:
 
     def spread_directory(self) -> None:
         for node in self.nodes.values():
-            node.directory.clear()
-            for app in self.apps.values():
-                if app.home != node.name and app.name in self.nodes[app.home].streams:
-                    node.directory[app.app_id] = self.nodes[app.home].node_id
+            for other in self.nodes.values():
+                if other is not node:
+                    at_home = [app for app in self.apps.values() if app.home == other.name and app.name in other.streams]
+                    node.directory[other] = at_home
+            if node.machine is not None:
+                node.hear_directory()
 
     # steps
 

@@ -177,6 +177,23 @@ def make_join() -> Iterator[Case]:
         }
 
 
+def make_descriptors() -> Iterator[Case]:
+    for index, app_address in enumerate(("", "hermes-1.mesh:8443")):
+        seed, node_id, address = fill(f"descriptor {index}"), f"hermes-{index}", f"hermes-{index}.mesh:7443"
+        key, incarnation, version = ref.public_key(seed), 7 + index, "2.0.0"
+        data = ref.descriptor_data(node_id, key, address, incarnation, version, app_address)
+        yield {
+            "seed": seed,
+            "node_id": node_id,
+            "address": address,
+            "incarnation": incarnation,
+            "node_version": version,
+            "app_address": app_address,
+            "signed": data,
+            "signature": ref.sign(seed, data),
+        }
+
+
 def make_control() -> Iterator[Case]:
     """One of each type, as the messages of one direction in this order, with some sealed frames between them."""
     key, chat_id, app_id = fill("control mac"), fill("control chat", 16), ref.fingerprint(fill("control app"))
@@ -184,7 +201,11 @@ def make_control() -> Iterator[Case]:
     offered = (2, 7, bytes([3, 1]), fill("control ephemeral"), kem[0], fill("control signature", 64))
     answered = (2, 7, bytes([3]), fill("control ephemeral"), kem[1], fill("control signature", 64))
     claim = (3, 1, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
-    descriptor = ("hermes-1", fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64))
+    addresses = "hermes-1.mesh:7443", "hermes-1.mesh:8443"
+    descriptor = (
+        "hermes-1", fill("control node"), addresses[0], 7, "2.0.0", fill("control descriptor", 64), addresses[1]
+    )  # fmt: skip
+    app_claim = (fill("control claimant"), 9, fill("control hello"), fill("control claim", 64))
     home = ref.node_party("hermes-1", fill("control node"))
     move = (fill("control mover"), app_id, home, 5, fill("control leg hash"), fill("control move", 64))
     values: dict[str, tuple[Any, ...]] = {
@@ -203,7 +224,7 @@ def make_control() -> Iterator[Case]:
         "NodeChange": (8000, 60_000, True),
         "HeldMark": (b"",),
         "OwnMark": (fill("control mark", 128),),
-        "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, [app_id])]),
+        "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, 2, [app_claim], [app_id])]),
         "Clock": (1_800_000_000_123,),
         "MoveOffer": (chat_id, move, (1, *offered[1:])),
         "MoveAnswer": (chat_id, 5, (1, *answered[1:]), fill("confirm d")),
@@ -450,6 +471,7 @@ FILES = {
     "padding": (make_padding, "Content: padded plaintexts of end-to-end frames; long ones by their lengths alone"),
     "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
     "claims": (make_claims, "Hop payloads: what one app claims to the other, with its tag"),
+    "descriptors": (make_descriptors, "Mesh: what a node signs of itself, its addresses for nodes and for apps"),
     "ring": (make_ring, "Witnesses: the three that a node's name finds on the ring"),
     "marks": (make_marks, "Witnesses: marks, and what each proves of a lineage"),
     "resume": (make_resume, "Resume: claims and their tags"),

@@ -167,7 +167,8 @@ def join_transcript(kind: int, halves: bytes, suite: int, proofs: bytes) -> byte
 
 STATEMENT = "nnbbbb"
 CLAIM = "nnbnnnnb"
-DESCRIPTOR = "tbtntb"
+DESCRIPTOR = "tbtntbt"
+APP_CLAIM = "bnbb"
 MOVE = "bttnbb"
 CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
@@ -190,7 +191,7 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "MoveAnswer": (19, ("b", "n", STATEMENT, "b")),
     "Moved": (20, ("b", MOVE)),
     "MoveWanted": (21, ("b",)),
-    "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", ["t"])])),
+    "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", "n", [APP_CLAIM], ["t"])])),
 }
 """Number and layout: b bytes, t text, n number, f flag, a list of what it holds, and parts in a row."""
 
@@ -211,6 +212,14 @@ def canonical(layout: Any, value: Any) -> bytes:
 
 def control_tag(key: bytes, counter: int, sealed: int, number: int, data: bytes) -> bytes:
     return mac("sha256", key, lp(b"hermes/v2 control") + u64(counter) + u64(sealed) + u8(number) + data)
+
+
+# The mesh
+
+
+def descriptor_data(node_id: str, key: bytes, address: str, incarnation: int, version: str, app_address: str) -> bytes:
+    said = lp(node_id.encode()) + key + lp(address.encode()) + u64(incarnation) + lp(version.encode())
+    return lp(b"hermes/v2 descriptor") + said + lp(app_address.encode())
 
 
 # Moves

@@ -35,7 +35,21 @@ ANSWERED: Final = KeyStatement(
 )
 CLAIM: Final = EpochClaim(3, 1, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
 DESCRIPTOR: Final = NodeDescriptor(
-    NodeId("hermes-1"), fill("control node"), "hermes-1.mesh:7443", 7, "2.0.0", fill("control descriptor", 64)
+    NodeId("hermes-1"),
+    fill("control node"),
+    "hermes-1.mesh:7443",
+    7,
+    "2.0.0",
+    fill("control descriptor", 64),
+    "hermes-1.mesh:8443",
+)
+ENTRY: Final = DirectoryEntry(
+    NodeId("hermes-1"),
+    7,
+    3,
+    (s.AppClaim(fill("control claimant"), 9, fill("control hello"), fill("control claim", 64)),),
+    2,
+    frozenset({APP}),
 )
 MOVE: Final = SignedMove(
     fill("control mover"),
@@ -63,9 +77,7 @@ _SAMPLES: Final = (
     s.NodeChange(8000, 60_000, for_good=True),
     HeldMark(b""),
     OwnMark(fill("control mark", 128)),
-    MembershipUpdate(
-        (MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (DirectoryEntry(NodeId("hermes-1"), 7, 3, frozenset({APP})),)
-    ),
+    MembershipUpdate((MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (ENTRY,)),
     Clock(1_800_000_000_123),
     m.MoveOffer(CHAT, MOVE, MOVED_LEG),
     m.MoveAnswer(CHAT, 5, ANSWERED_LEG, fill("confirm d")),

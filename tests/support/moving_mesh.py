@@ -13,7 +13,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatOffered, MessageReceived
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
-from hermes_core.ids import ChatId, NodeId
+from hermes_core.ids import ChatId, NodeId, node_party
 from hermes_core.keystore.chat_record import Tombstone
 from hermes_core.keystore.chat_record_codec import encode_chat_record, parse_chat_record
 from hermes_core.relay.events import NodeEvent
@@ -21,6 +21,7 @@ from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 from tests.support.cheap_kem import CheapKem
+from tests.support.claims import make_claim, make_entry
 from tests.support.sessions import make_stream_keys
 
 START_S = 1_700_000_000.0
@@ -34,6 +35,7 @@ class MeshNode:
         self.name = name
         self.node_id = NodeId(name)
         self.identity = Identity.from_seed(SecretBytes.take(bytearray(hashlib.sha256(name.encode()).digest())))
+        self.party = node_party(self.node_id, self.identity.public_key)
         self.params = params
         self.records: dict[ChatId, bytes] = {}
         self.tombstones: dict[ChatId, Tombstone] = {}
@@ -75,6 +77,7 @@ class MovingMesh:
         self.nodes = {f"node-{index}": MeshNode(f"node-{index}", self.params, self.now) for index in range(nodes)}
         self.apps = {name: MeshApp(name, app_params or AppParams()) for name in ("alice", "bob")}
         self.homes: dict[str, str] = {}
+        self._stamp = int(START_S * 1000)
         self.sinks: dict[int, tuple[str, str]] = {}
         self.queue: deque[tuple[str, str, Any]] = deque()
         self.seen: list[tuple[str, str, Any]] = []
@@ -108,9 +111,11 @@ class MovingMesh:
         binding = hashlib.sha256(f"{app_name} {node_name} {stream}".encode()).digest()
         self.sinks[stream] = (node_name, app_name)
         self.homes[app_name] = node_name
+        self._stamp = max(self._stamp + 1, int(self.now * 1000))
+        claim = make_claim(app.identity, node.party, self._stamp)
         self.spread_directory()
         keys = make_stream_keys(binding, dialled=False)
-        node.chats.connected(self._neighbour(app_name), stream, app.identity.public_key, keys, self.now)
+        node.chats.connected(self._neighbour(app_name), stream, app.identity.public_key, keys, self.now, claim)
         self._collect_node(node)
         app.chats.connected(node.node_id, node.identity.public_key, make_stream_keys(binding, dialled=True), self.now)
         if move:
@@ -155,9 +160,13 @@ class MovingMesh:
         return [node for node in self.nodes.values() if node.alive]
 
     def spread_directory(self) -> None:
+        self._stamp = max(self._stamp + 1, int(self.now * 1000))  # sessions are made anew before their claims are too old
         for node in self._living():
-            homes = {self.apps[app].app_id: NodeId(home) for app, home in self.homes.items() if home != node.name}
-            node.chats.update_directory(homes, self.now)
+            for other in self.nodes.values():
+                if other is not node:
+                    apps = [self.apps[app].identity for app, home in self.homes.items() if home == other.name]
+                    entry = make_entry(other.party, apps, self._stamp)
+                    node.chats.update_directory(other.party, entry, self.now)
             self._collect_node(node)
 
     # what flows

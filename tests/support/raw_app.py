@@ -22,6 +22,7 @@ from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import AppFound, Challenge, Connect, Connected, FindApp, Heartbeat, NodeChange
 from hermes_core.session.keys import SessionKeys
+from hermes_core.session.stamps import next_stamp
 from hermes_proto.v2.app_router_pb2 import ServerBatch
 from hermes_wire.app import ClientMessage, ServerMessage, build_client_batch, parse_server_batch
 from tests.support.sessions import AppEnd
@@ -54,6 +55,7 @@ class RawApp:
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self.keys: SessionKeys | None = None
+        self.stamp = 0
         self.mark = b""
         """What it hands back at its next Connect; `given` is what the node gave it at the last."""
         self.given = b""
@@ -85,7 +87,8 @@ class RawApp:
 
     def answer(self, challenge: Challenge) -> Connect:
         """The Connect that answers it; what is read next may be the node's Connected."""
-        self._end = AppEnd(self.identity, challenge, mark=self.mark)
+        self.stamp = next_stamp(self.stamp, time.time())
+        self._end = AppEnd(self.identity, challenge, mark=self.mark, stamp=self.stamp)
         return self._end.connect
 
     async def connect(self) -> None:

@@ -28,12 +28,19 @@ class AppEnd:
     """An app's half: `connect` answers the challenge, `complete` takes the node's answer."""
 
     def __init__(
-        self, identity: Identity, challenge: Challenge, random: RandomSource = SYSTEM_RANDOM, mark: bytes = b""
+        self,
+        identity: Identity,
+        challenge: Challenge,
+        random: RandomSource = SYSTEM_RANDOM,
+        mark: bytes = b"",
+        stamp: int | None = None,
     ) -> None:
         self.challenge = challenge
         self._ephemeral = generate_ephemeral(random)
         nonce = generate_bytes(handshake.NONCE_BYTES, random)
-        self.connect = build_connect(identity, challenge, nonce, self._ephemeral, next(_STAMPS), mark)
+        self.connect = build_connect(
+            identity, challenge, nonce, self._ephemeral, next(_STAMPS) if stamp is None else stamp, mark
+        )
 
     def complete(self, connected: Connected) -> SessionKeys:
         return complete_connect(self.challenge, self._ephemeral, self.connect, connected)

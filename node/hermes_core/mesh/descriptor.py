@@ -9,7 +9,9 @@ from hermes_core.ids import NodeId, Party, node_party
 from hermes_core.mesh.messages import NodeDescriptor
 
 
-def _encode_descriptor(node_id: NodeId, node_key: bytes, address: str, incarnation: int, version: str) -> bytes:
+def _encode_descriptor(
+    node_id: NodeId, node_key: bytes, address: str, incarnation: int, version: str, app_address: str
+) -> bytes:
     return b"".join(
         (
             lp(labels.DESCRIPTOR),
@@ -18,22 +20,25 @@ def _encode_descriptor(node_id: NodeId, node_key: bytes, address: str, incarnati
             lp(address.encode()),
             u64(incarnation),
             lp(version.encode()),
+            lp(app_address.encode()),
         )
     )
 
 
-def sign_descriptor(identity: Identity, *, node_id: NodeId, address: str, incarnation: int, version: str) -> NodeDescriptor:
+def sign_descriptor(
+    identity: Identity, *, node_id: NodeId, address: str, incarnation: int, version: str, app_address: str = ""
+) -> NodeDescriptor:
     """A descriptor of this node, signed by its identity."""
-    body = _encode_descriptor(node_id, identity.public_key, address, incarnation, version)
-    return NodeDescriptor(node_id, identity.public_key, address, incarnation, version, identity.sign(body))
+    key = identity.public_key
+    signature = identity.sign(_encode_descriptor(node_id, key, address, incarnation, version, app_address))
+    return NodeDescriptor(node_id, key, address, incarnation, version, signature, app_address)
 
 
 def verify_descriptor(descriptor: NodeDescriptor) -> None:
     """Raise AUTH_FAILED or INVALID_KEY unless the descriptor carries its own key's signature."""
-    body = _encode_descriptor(
-        descriptor.node_id, descriptor.node_key, descriptor.address, descriptor.incarnation, descriptor.version
-    )
-    verify_signature(descriptor.node_key, body, descriptor.signature)
+    of = descriptor
+    body = _encode_descriptor(of.node_id, of.node_key, of.address, of.incarnation, of.version, of.app_address)
+    verify_signature(of.node_key, body, of.signature)
 
 
 def descriptor_party(descriptor: NodeDescriptor) -> Party:

@@ -7,14 +7,16 @@ the silence this node observed. Hearsay only introduces members (their descripto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId, NodeId
-from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
+from hermes_core.ids import AppId, NodeId, Party
+from hermes_core.mesh.descriptor import descriptor_party, sign_descriptor, verify_descriptor
+from hermes_core.mesh.directory import ListedApps, LocalApps
 from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.params import MeshParams
+from hermes_core.protocol.session import AppClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,13 @@ class MemberJoined:
     """A node that was not known, or was dead or gone, is alive."""
 
     node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDescribed:
+    """What a node signed of itself is new, or newer than what was known."""
+
+    descriptor: NodeDescriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,17 @@ class IncarnationRaised:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryChanged:
-    """`Membership.locations()` gives another answer now."""
+    """A node said itself which apps are connected to it. Their claims are as it passed them on: nobody verified them."""
+
+    party: Party
+    entry: DirectoryEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryLost:
+    """Nothing counts any more of what a node said of its apps: they are away."""
+
+    node_id: NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +76,16 @@ class MemberEvicted:
     node_id: NodeId
 
 
-MeshEvent = MemberJoined | MemberStateChanged | MemberEvicted | IdentityConflict | IncarnationRaised | DirectoryChanged
+MeshEvent = (
+    MemberJoined
+    | MemberDescribed
+    | MemberStateChanged
+    | MemberEvicted
+    | IdentityConflict
+    | IncarnationRaised
+    | DirectoryChanged
+    | DirectoryLost
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +110,7 @@ class Member:
     heard_at: float
     changed_at: float
     connected: bool = False
-    directory: DirectoryEntry | None = None
+    apps: ListedApps | None = None
     sent_directory_version: int = -1
 
 
@@ -93,7 +121,7 @@ class Membership:
         self._identity = identity
         self._params = params
         self._descriptor = descriptor
-        self._local = DirectoryEntry(descriptor.node_id, descriptor.incarnation, 0, frozenset())
+        self._apps = LocalApps(descriptor.node_id)
         self._left = False
         self._members: dict[NodeId, Member] = {}
         self._next_heartbeat = now
@@ -108,13 +136,9 @@ class Membership:
         """Every other node known, also dead ones not evicted yet."""
         return self._members
 
-    def locations(self) -> dict[AppId, NodeId]:
-        """Where each app of another live node is at home; the newest incarnation wins where two claim one app."""
-        found: dict[AppId, NodeId] = {}
-        for member in sorted(self._members.values(), key=lambda m: m.heard_at):
-            if member.directory is not None and member.state in (MemberState.ALIVE, MemberState.SUSPECT):
-                found.update(dict.fromkeys(member.directory.app_ids, member.descriptor.node_id))
-        return found
+    def count_apps(self) -> int:
+        """Apps that other nodes say are connected to them."""
+        return sum(len(member.apps.app_ids) for member in self._members.values() if member.apps is not None)
 
     def count(self, state: MemberState) -> int:
         """Members in this state, this node included."""
@@ -131,9 +155,9 @@ class Membership:
             and m.state in (MemberState.ALIVE, MemberState.SUSPECT)
         ]
 
-    def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
-        if app_ids != self._local.app_ids:
-            self._local = replace(self._local, version=self._local.version + 1, app_ids=app_ids)
+    def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
+        """The apps that are connected here, each with its newest claim."""
+        if self._apps.set(claims):
             for member in self._members.values():
                 if member.connected:
                     self._send(member)
@@ -236,14 +260,16 @@ class Membership:
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many members")
             member = Member(descriptor, MemberState.ALIVE, descriptor.incarnation, heard_at=now, changed_at=now)
             self._members[descriptor.node_id] = member
-            self._output.events.append(MemberJoined(descriptor.node_id))
+            self._output.events += [MemberJoined(descriptor.node_id), MemberDescribed(descriptor)]
             return True
         if descriptor.node_key != known.descriptor.node_key and known.state in (MemberState.ALIVE, MemberState.SUSPECT):
             self._output.events.append(IdentityConflict(descriptor.node_id))
             return False
         if descriptor.node_key != known.descriptor.node_key or descriptor.incarnation > known.incarnation:
             known.descriptor, known.incarnation = descriptor, descriptor.incarnation
-            known.directory, known.heard_at = None, now
+            known.heard_at = now
+            self._output.events.append(MemberDescribed(descriptor))
+            self._forget_apps(known)
             self._change(known, MemberState.ALIVE, now)
         return True
 
@@ -259,19 +285,22 @@ class Membership:
         self._output.events.append(MemberStateChanged(node_id, before, state))
         if before in (MemberState.DEAD, MemberState.LEFT) and state is MemberState.ALIVE:
             self._output.events.append(MemberJoined(node_id))
-        if member.directory is not None:
-            if state in (MemberState.DEAD, MemberState.LEFT):
-                member.directory = None  # a dead node takes its entries with it
-            self._output.events.append(DirectoryChanged())
+        if state in (MemberState.DEAD, MemberState.LEFT):
+            self._forget_apps(member)  # a dead node takes its entries with it
+
+    def _forget_apps(self, member: Member) -> None:
+        if member.apps is not None:
+            member.apps = None
+            self._output.events.append(DirectoryLost(member.descriptor.node_id))
 
     def _adopt_directory(self, entry: DirectoryEntry) -> None:
         member = self._members.get(entry.node_id)
         if member is None:
             return
-        held = member.directory
-        if held is None or (entry.incarnation, entry.version) > (held.incarnation, held.version):
-            member.directory = entry
-            self._output.events.append(DirectoryChanged())
+        if member.apps is None:
+            member.apps = ListedApps()
+        if member.apps.take(entry):
+            self._output.events.append(DirectoryChanged(descriptor_party(member.descriptor), entry))
 
     def _refute(self, claim: MemberClaim) -> None:
         """Somebody holds us for suspect or dead, or knows a later incarnation of us: outbid it."""
@@ -282,17 +311,24 @@ class Membership:
             return
         incarnation = max(mine.incarnation, claim.incarnation) + 1
         self._descriptor = sign_descriptor(
-            self._identity, node_id=mine.node_id, address=mine.address, incarnation=incarnation, version=mine.version
+            self._identity,
+            node_id=mine.node_id,
+            address=mine.address,
+            incarnation=incarnation,
+            version=mine.version,
+            app_address=mine.app_address,
         )
-        self._local = replace(self._local, incarnation=incarnation)
+        for member in self._members.values():
+            member.sent_directory_version = -1  # with the former incarnation they forget our apps
         self._output.events.append(IncarnationRaised(incarnation))
 
     def _send(self, member: Member) -> None:
         own_state = MemberState.LEFT if self._left else MemberState.ALIVE
         members = [MemberClaim(self._descriptor, own_state, self._descriptor.incarnation)]
         members += [MemberClaim(m.descriptor, m.state, m.incarnation) for m in self._members.values()]
-        directory: tuple[DirectoryEntry, ...] = ()
-        if member.sent_directory_version != self._local.version:
-            directory = (self._local,)
-            member.sent_directory_version = self._local.version
-        self._output.sends.append(ToNode(member.descriptor.node_id, MembershipUpdate(tuple(members), directory)))
+        entries = list(self._apps.tell(member.sent_directory_version, self._descriptor.incarnation))
+        member.sent_directory_version = self._apps.version
+        send = ToNode(member.descriptor.node_id, MembershipUpdate(tuple(members), tuple(entries[:1])))
+        self._output.sends.append(send)
+        for entry in entries[1:]:
+            self._output.sends.append(ToNode(member.descriptor.node_id, MembershipUpdate((), (entry,))))

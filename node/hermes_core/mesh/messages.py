@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from hermes_core.ids import AppId, NodeId
+from hermes_core.protocol.session import AppClaim
 
 MAX_ADDRESS_CHARS = 300
 MAX_VERSION_CHARS = 64
 MAX_MEMBERS_PER_UPDATE = 1024
-MAX_APPS_PER_ENTRY = 100_000
+MAX_APPS_PER_ENTRY = 16_384
+"""A list that is longer comes in several entries, each of which adds to the one before."""
+MAX_APPS_OF_A_NODE = 1_000_000
 CHALLENGE_BYTES = 32
 
 
@@ -25,7 +28,10 @@ class MemberState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeDescriptor:
-    """What a node says of itself, signed (64 bytes) by its identity key (32 bytes)."""
+    """What a node says of itself, signed (64 bytes) by its identity key (32 bytes).
+
+    `address`: where nodes reach it; `app_address`: where apps do, empty when it does not know.
+    """
 
     node_id: NodeId
     node_key: bytes
@@ -33,6 +39,7 @@ class NodeDescriptor:
     incarnation: int
     version: str
     signature: bytes
+    app_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,28 @@ class MemberClaim:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """The apps at home on one node; `version` rises with every change within an incarnation."""
+    """The apps that are connected to one node; `version` rises with every change within an incarnation.
+
+    It adds to what was said up to version `since`; 0: to nothing. `gone`: apps of before that are away.
+    """
 
     node_id: NodeId
     incarnation: int
     version: int
-    app_ids: frozenset[AppId]
+    claims: tuple[AppClaim, ...]
+    since: int = 0
+    gone: frozenset[AppId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class HomeFound:
+    """To an app that seeks its home: what that node signed of itself, None when it was never heard of.
+
+    `linked`: a stream to it stands, so that it is there.
+    """
+
+    home: NodeDescriptor | None
+    linked: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import AppId, NodeId, Party
 
 CHALLENGE_BYTES = 32
 NONCE_BYTES = 32
@@ -58,6 +58,34 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class AppClaim:
+    """What of a Connect proves to anybody that the app went to a node, and when.
+
+    Its key (32 bytes), stamp (ms since 1970), the SHA-256 of the hello, its signature (64). Which node is known from context.
+    """
+
+    app_key: bytes
+    stamp: int
+    hello_hash: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewerHome:
+    """Why a Connect is refused: the app connected to `home` with a higher stamp."""
+
+    home: Party
+    claim: AppClaim
+
+
+@dataclass(frozen=True, slots=True)
+class SeekHome:
+    """Where do apps reach the node of this party? Asked before anything is proved."""
+
+    home: Party
+
+
+@dataclass(frozen=True, slots=True)
 class FindApp:
     app_id: AppId
 
@@ -92,4 +120,4 @@ class Heartbeat:
     reply: bool
 
 
-SessionMessage = Challenge | Connect | Connected | FindApp | AppFound | NodeChange | Heartbeat
+SessionMessage = Challenge | Connect | Connected | NewerHome | SeekHome | FindApp | AppFound | NodeChange | Heartbeat

@@ -45,13 +45,16 @@ from hermes_core.protocol.session import (
     CHALLENGE_BYTES,
     MAX_SUITES,
     NONCE_BYTES,
+    AppClaim,
     AppFound,
     Challenge,
     Connect,
     Connected,
     FindApp,
     Heartbeat,
+    NewerHome,
     NodeChange,
+    SeekHome,
     SessionMessage,
 )
 from hermes_core.ratchet.claim import EpochClaim
@@ -237,6 +240,25 @@ def validate_hello(challenge: bytes, ephemeral: bytes, suites: bytes) -> None:
     _require_range(len(suites), 1, MAX_SUITES, "number of suites")
 
 
+def validate_app_claim(claim: AppClaim) -> None:
+    """Raise INVALID_FRAME unless every length of an app's claim is within bounds."""
+    _require_length(claim.app_key, PUBLIC_KEY_BYTES, "app_key")
+    _require_length(claim.hello_hash, DIGEST_BYTES[HashId.SHA256], "hello_hash")
+    _require_length(claim.signature, SIGNATURE_BYTES, "signature of a claim")
+
+
+def _validate_home(message: NewerHome | SeekHome) -> None:
+    parse_node_party(message.home)
+    if isinstance(message, NewerHome):
+        validate_app_claim(message.claim)
+
+
+def _validate_look_up(message: FindApp | AppFound) -> None:
+    parse_app_id(message.app_id)
+    if isinstance(message, AppFound) and message.node_id is not None:
+        parse_node_id(message.node_id)
+
+
 def validate_session_message(message: SessionMessage) -> None:
     """Raise INVALID_FRAME unless every length and number of a session message is within bounds."""
     match message:
@@ -257,12 +279,10 @@ def validate_session_message(message: SessionMessage) -> None:
             _require_range(message.max_frame_bytes, MIN_SEALED_BYTES, MAX_U32, "max_frame_bytes")
             _require_range(message.window_frames, 1, MAX_U32, "window_frames")
             _require_length(message.signature, SIGNATURE_BYTES, "signature")
-        case FindApp():
-            parse_app_id(message.app_id)
-        case AppFound():
-            parse_app_id(message.app_id)
-            if message.node_id is not None:
-                parse_node_id(message.node_id)
+        case NewerHome() | SeekHome():
+            _validate_home(message)
+        case FindApp() | AppFound():
+            _validate_look_up(message)
         case NodeChange():
             _require_range(message.drain_after_ms, 0, MAX_U32, "drain_after_ms")
             _require_range(message.back_within_ms, 0, MAX_U32, "back_within_ms")

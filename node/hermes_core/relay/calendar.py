@@ -9,14 +9,24 @@ class Calendar:
     What others' clocks say of that comes later, and may be more or less than what was counted at the start.
     """
 
-    __slots__ = ("ahead_s",)
+    __slots__ = ("_doubted", "ahead_s")
 
     def __init__(self) -> None:
+        self._doubted = False
         self.ahead_s = 0.0
         """The date is the run's clock and this many seconds; negative: not all that the run's clock counted is confirmed."""
 
     def set_ahead(self, ahead_s: float) -> None:
         self.ahead_s = ahead_s
+
+    def doubt(self, *, doubted: bool) -> None:
+        """Whether others, or the last time seen, contradict this node's clock."""
+        self._doubted = doubted
+
+    @property
+    def settled(self) -> bool:
+        """Whether the date is believed so far that others can be told they are off it."""
+        return not self._doubted and self.ahead_s >= 0
 
     def date(self, now: float) -> float:
         """Seconds since 1970, of the moment that the run's clock calls `now`."""

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from hermes_core.ids import ChatId
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
+from hermes_core.mesh.messages import HomeFound
 from hermes_core.protocol.messages import ChatMessage, ErrorNotice
 from hermes_core.protocol.session import SessionMessage
 from hermes_core.relay.events import NodeEvent
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.session.control import ControlWriter
 
-StreamMessage = ChatMessage | SessionMessage
+StreamMessage = ChatMessage | SessionMessage | HomeFound
 
 
 class Send(NamedTuple):

@@ -13,13 +13,15 @@ from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId, ChatId, NodeId, derive_app_id, node_party
+from hermes_core.ids import AppId, ChatId, NodeId, Party, derive_app_id, node_party
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.limits import MAX_CHATS_A_TIMER_PASS
+from hermes_core.mesh.messages import DirectoryEntry
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.payload import parse_frame_chat
+from hermes_core.protocol.session import AppClaim
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.arrivals import Arrivals
 from hermes_core.relay.calendar import Calendar
@@ -27,7 +29,7 @@ from hermes_core.relay.chat import Chat
 from hermes_core.relay.claim_queue import ClaimQueue
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.describe import ChatDescription, describe_chat
-from hermes_core.relay.directory import Directory
+from hermes_core.relay.directory import AppHome, Directory
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import HandshakeFailed, ResumeRefused
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
@@ -66,7 +68,7 @@ class NodeChats:
         self._tombstones = Tombstones(params, self.effects, self._calendar)
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
         party = node_party(node_id, identity.public_key)
-        self._directory = Directory(node_id, self._links, self._index)
+        self._directory = Directory(node_id, party, self._links, self._index, self._calendar)
         self._context = ChatContext(
             params,
             identity,
@@ -102,6 +104,7 @@ class NodeChats:
 
         `keys_in_doubt`: nobody knows how long they have been used, so each chat is asked for new ones, and ends by no lifetime.
         """
+        self._calendar.doubt(doubted=keys_in_doubt)
         for record in records:
             row = Row(record.chat_id, (_stored_neighbour(record, 0), _stored_neighbour(record, 1)))
             chat = Chat.restore(self._context, row, record, now, keys_in_doubt=keys_in_doubt)
@@ -128,10 +131,20 @@ class NodeChats:
 
     # streams
 
-    def connected(self, neighbour: Neighbour, stream: StreamId, public_key: bytes, keys: StreamKeys, now: float) -> Link:
-        """A neighbour proved its identity on a new stream with these keys; an older stream of it is void."""
+    def connected(
+        self,
+        neighbour: Neighbour,
+        stream: StreamId,
+        public_key: bytes,
+        keys: StreamKeys,
+        now: float,
+        claim: AppClaim | None = None,
+    ) -> Link:
+        """A neighbour proved its identity on a new stream with these keys; an older stream of it is void. `claim`: an app's."""
         if neighbour in self._links:
             self.disconnected(neighbour, now)
+        if neighbour.app_id is not None and claim is not None:
+            self._directory.note_here(neighbour.app_id, claim)
         link = self._links[neighbour] = Link(neighbour, stream, public_key, keys, now)
         self._tombstones.send_all(neighbour)
         rows = self._index.rows_of(neighbour)
@@ -150,6 +163,11 @@ class NodeChats:
         if link.neighbour.node_id is not None and not self._gate.is_shut:
             self._claims.add(link, (row.chat_id for row in self._index.rows_of(link.neighbour)), now)
 
+    @property
+    def links(self) -> Mapping[Neighbour, Link]:
+        """The streams that stand."""
+        return self._links
+
     def link_of(self, neighbour: Neighbour) -> Link | None:
         """The stream that stands to a neighbour."""
         return self._links.get(neighbour)
@@ -167,9 +185,20 @@ class NodeChats:
             if index is not None:
                 self._change(row, now, Chat.lose, index)
 
-    def update_directory(self, locations: Mapping[AppId, NodeId], now: float) -> None:
-        self._directory.update(locations)
+    def judge_stamp(self, app_id: AppId, stamp: int, now: float) -> AppHome | None:
+        """As `Directory.judge`: the newer home that a Connect is refused with."""
+        return self._directory.judge(app_id, stamp, now)
+
+    def update_directory(self, party: Party, entry: DirectoryEntry, now: float) -> list[AppId]:
+        """What a node says of its apps. The apps here whose home that is now: their sessions are over."""
+        gone = self._directory.update(party, entry, now)
+        self._directory.expire(now)
         self._look_again(now)
+        return gone
+
+    def lose_directory(self, node_id: NodeId) -> None:
+        """Nothing counts any more of what a node said of its apps."""
+        self._directory.lose_node(node_id)
 
     def _look_again(self, now: float) -> None:
         """Who moved here, and looks for the other app's home, may find it now. When the timers fire, so many in one pass."""
@@ -402,8 +431,14 @@ class NodeChats:
 
     def doubt_keys(self, now: float) -> None:
         """The clock is in doubt: each chat whose keys are older than this run is asked for new ones."""
+        self._calendar.doubt(doubted=True)
         for row in self._index:
             self._change(row, now, Chat.doubt_keys)
+
+    def trust_clock(self, now: float) -> None:
+        """Others agree with the clock that was in doubt."""
+        del now
+        self._calendar.doubt(doubted=False)
 
     # time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_core.crypto.x25519 import EphemeralKey
-from hermes_core.protocol.session import Challenge, Connect
+from hermes_core.protocol.session import AppClaim, Challenge, Connect
 from hermes_core.relay.neighbour import Link, StreamId
 from hermes_core.session.control import ControlReader
 
@@ -22,11 +22,12 @@ class Session:
     """One stream. `link` is None until somebody proved who they are on it; `ending`: it was ended, and is not listened to.
 
     `question` is there until it was answered, `reader` from then on. `held`: its answer, true, while the mark in it is judged.
+    `claim`: of an app that proved itself. `sought`: somebody asked for their home here.
     """
 
     __slots__ = (
-        "ending", "heard_at", "held", "invalid_batches", "link", "opened_at", "question", "reader", "sequence", "stream",
-        "too_slow",
+        "claim", "ending", "heard_at", "held", "invalid_batches", "link", "opened_at", "question", "reader", "sequence",
+        "sought", "stream", "too_slow",
     )  # fmt: skip
 
     def __init__(self, stream: StreamId, question: Question | None, now: float) -> None:
@@ -34,6 +35,8 @@ class Session:
         self.question = question
         self.reader: ControlReader | None = None
         self.held: Connect | None = None
+        self.claim: AppClaim | None = None
+        self.sought = False
         self.opened_at = now
         self.heard_at = now
         self.link: Link | None = None
@@ -57,9 +60,15 @@ class Session:
         """Whoever is there proved it, and is taken in when its mark is judged."""
         self.held = connect
 
-    def prove(self, link: Link, reader: ControlReader) -> None:
+    def seek(self) -> bool:
+        """Whether it is the first time that a home is asked for."""
+        first, self.sought = not self.sought, True
+        return first
+
+    def prove(self, link: Link, reader: ControlReader, claim: AppClaim | None = None) -> None:
         """Somebody proved who they are; `link` is the stream that stands to them, `reader` knows what they really said."""
         self.link = link
+        self.claim = claim
         self.reader = reader
 
     def count_invalid(self) -> int:

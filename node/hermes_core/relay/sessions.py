@@ -7,21 +7,26 @@ from typing import Any, Final
 from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId, NodeId, derive_app_id
+from hermes_core.ids import AppId, NodeId, Party, derive_app_id
+from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import (
     CHALLENGE_BYTES,
+    AppClaim,
     AppFound,
     Challenge,
     Connect,
     Connected,
     FindApp,
     Heartbeat,
+    NewerHome,
     NodeChange,
+    SeekHome,
 )
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
 from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_core.relay import events
+from hermes_core.relay.members import Members
 from hermes_core.relay.neighbour import Neighbour, StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import StreamMessage
 from hermes_core.relay.own_marks import OwnMarks
@@ -29,7 +34,7 @@ from hermes_core.relay.params import SessionParams
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.session import Question, Session
 from hermes_core.relay.strangers import RETRY_LATER_MS, Origin, Strangers
-from hermes_core.session.connect import accept_connect, verify_connect
+from hermes_core.session.connect import accept_connect, build_claim, verify_connect
 from hermes_core.session.control import Tagged
 from hermes_core.session.ephemerals import SharedEphemerals
 from hermes_core.session.keys import SessionKeys
@@ -61,6 +66,7 @@ class Sessions:
         self._identity = identity
         self._params = params
         self._marks = marks
+        self._members = Members(chats.links)
         self._random = random
         self._ephemerals = SharedEphemerals(random)
         self._sessions: dict[StreamId, Session] = {}
@@ -76,9 +82,9 @@ class Sessions:
 
     # what others want to know
 
-    def app_ids(self) -> frozenset[AppId]:
-        """The apps that are connected."""
-        return frozenset(self._apps)
+    def claims(self) -> dict[AppId, AppClaim]:
+        """The apps that are connected, each with what it signed when it came."""
+        return {app_id: session.claim for app_id, session in self._apps.items() if session.claim is not None}
 
     def count_apps(self) -> int:
         return len(self._apps)
@@ -232,6 +238,9 @@ class Sessions:
     def _prove(self, session: Session, message: StreamMessage | Tagged, now: float) -> None:
         """The first message must answer our challenge; whatever else it is ends the stream."""
         question = session.question
+        if isinstance(message, SeekHome) and question is not None and session.held is None and session.seek():
+            self._effects.tell(session.stream, self._members.find(message.home))
+            return
         try:
             if not isinstance(message, Connect) or question is None or session.held is not None:
                 raise ProtocolError(ErrorCode.INVALID_FRAME, "the first frame must be Connect")  # noqa: TRY301
@@ -260,6 +269,7 @@ class Sessions:
             if app_id not in self._apps and len(self._apps) >= self._params.max_sessions:
                 detail = "this node has as many apps as it takes"
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_WHEN_FULL_MS)  # noqa: TRY301
+            self._require_newest(session, app_id, connect.stamp, now)
             settings = self._build_settings(app_id)
             connected, keys = accept_connect(self._identity, question.challenge, question.ephemeral, connect, settings)
         except ProtocolError as error:
@@ -271,9 +281,17 @@ class Sessions:
         self._effects.secure(session.stream, keys.writer)
         self._apps[app_id] = session
         self._effects.report(events.SessionOpened(app_id))
-        link = self._chats.connected(app_neighbour(app_id), session.stream, connect.app_key, keys.stream, now)
-        session.prove(link, keys.reader)
+        claim = build_claim(question.challenge, connect)
+        link = self._chats.connected(app_neighbour(app_id), session.stream, connect.app_key, keys.stream, now, claim)
+        session.prove(link, keys.reader, claim)
         self._schedule(session)
+
+    def _require_newest(self, session: Session, app_id: AppId, stamp: int, now: float) -> None:
+        """CLOCK_SKEW, or STAMP_OUTDATED for a Connect that was overtaken; the app is shown by which of its own."""
+        newer = self._chats.judge_stamp(app_id, stamp, now)
+        if newer is not None:
+            self._effects.tell(session.stream, NewerHome(newer.party, newer.claim))
+            raise ProtocolError(ErrorCode.STAMP_OUTDATED, "this app connected with a higher stamp")
 
     def _build_settings(self, app_id: AppId) -> Connected:
         interval_ms = int(self._params.heartbeat_interval_s * 1000)
@@ -288,6 +306,25 @@ class Sessions:
             self._effects.report(events.SessionEnded(app_id, older.too_slow))
             del self._sessions[older.stream]
             self._timers.cancel(older.stream)
+
+    # what the mesh tells
+
+    def update_directory(self, party: Party, entry: DirectoryEntry, now: float) -> None:
+        """What another node says of its apps: a session of one whose home that is now ends."""
+        for app_id in self._chats.update_directory(party, entry, now):
+            self._replace(app_id)
+            self._chats.disconnected(app_neighbour(app_id), now)
+
+    def lose_directory(self, node_id: NodeId) -> None:
+        """Nothing counts any more of what a node said of its apps."""
+        self._chats.lose_directory(node_id)
+
+    def describe_node(self, descriptor: NodeDescriptor) -> None:
+        """What another node signed of itself, and the mesh verified."""
+        self._members.describe(descriptor)
+
+    def forget_node(self, node_id: NodeId) -> None:
+        self._members.forget(node_id)
 
     # the end
 

@@ -69,10 +69,24 @@ _MOVE = _part(
     ("mover_key", _data), ("peer", _text), ("home", _text), ("number", u64), ("leg_hash", _data), ("signature", _data)
 )
 _DESCRIPTOR = _part(
-    ("node_id", _text), ("node_key", _data), ("address", _text), ("incarnation", u64), ("version", _text), ("signature", _data)
+    ("node_id", _text),
+    ("node_key", _data),
+    ("address", _text),
+    ("incarnation", u64),
+    ("version", _text),
+    ("signature", _data),
+    ("app_address", _text),
 )
 _MEMBER = _part(("descriptor", _DESCRIPTOR), ("state", u64), ("incarnation", u64))
-_ENTRY = _part(("node_id", _text), ("incarnation", u64), ("version", u64), ("app_ids", _set(_text)))
+_APP_CLAIM = _part(("app_key", _data), ("stamp", u64), ("hello_hash", _data), ("signature", _data))
+_ENTRY = _part(
+    ("node_id", _text),
+    ("incarnation", u64),
+    ("version", u64),
+    ("since", u64),
+    ("claims", _list(_APP_CLAIM)),
+    ("gone", _set(_text)),
+)
 
 SETTINGS: Final[Fields] = (
     ("app_id", _text),

@@ -6,16 +6,17 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import AppId, NodeId, Party
 from hermes_core.keystore.witness_verdict import ResumeVerdict
+from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
 from hermes_core.protocol.messages import CloseReason, ErrorNotice, Sealed
-from hermes_core.protocol.session import NodeChange
+from hermes_core.protocol.session import AppClaim, NodeChange
 from hermes_core.relay.events import SessionEnded, SessionOpened
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.output import NodeOutput, Secure, Send, StreamAction
@@ -143,8 +144,17 @@ class ChatDriver:
     def node_dead(self, node_id: NodeId) -> None:
         self._post(lambda now: self._relay.sessions.node_dead(node_id, now))
 
-    def update_directory(self, locations: Mapping[AppId, NodeId]) -> None:
-        self._post(lambda now: self._relay.chats.update_directory(locations, now))
+    def update_directory(self, party: Party, entry: DirectoryEntry) -> None:
+        self._post(lambda now: self._relay.sessions.update_directory(party, entry, now))
+
+    def lose_directory(self, node_id: NodeId) -> None:
+        self._post(lambda _: self._relay.sessions.lose_directory(node_id))
+
+    def describe_node(self, descriptor: NodeDescriptor) -> None:
+        self._post(lambda _: self._relay.sessions.describe_node(descriptor))
+
+    def forget_node(self, node_id: NodeId) -> None:
+        self._post(lambda _: self._relay.sessions.forget_node(node_id))
 
     def drain(self, change: NodeChange) -> None:
         self._post(lambda now: self._relay.sessions.drain(change, now))
@@ -168,6 +178,10 @@ class ChatDriver:
         """Nobody knows how old the keys of before this run are."""
         self._post(self._relay.chats.doubt_keys)
 
+    def trust_clock(self) -> None:
+        """Others agree with the clock that was in doubt."""
+        self._post(self._relay.chats.trust_clock)
+
     def hold_resumes(self) -> None:
         """Restored chats wait: somebody may know a later state of theirs."""
         self._post(lambda _: self._relay.chats.hold_resumes())
@@ -188,8 +202,8 @@ class ChatDriver:
         """What it proves was acted on: who handed it back is taken in."""
         self._post(lambda now: self._relay.sessions.mark_judged(mark, now))
 
-    def connected_apps(self) -> frozenset[AppId]:
-        return self._relay.sessions.app_ids()
+    def connected_apps(self) -> dict[AppId, AppClaim]:
+        return self._relay.sessions.claims()
 
     def count_apps(self) -> int:
         return self._relay.sessions.count_apps()

@@ -46,7 +46,7 @@ class AppSection(Limited):
 
     listen: Annotated[str, text("host:port for apps; port 0 asks the system; 0.0.0.0 is IPv6 as well.")] = f"0.0.0.0:{APP_PORT}"
     advertise: Annotated[
-        str, text("host:port under which apps reach this node, for its log and ready file; empty: the bound address.")
+        str, text("host:port under which apps reach this node, told to them by other nodes; empty: the bound address.")
     ] = ""
     tls_cert: Annotated[str, text("Certificate chain (PEM). TLS is on when this is set; reloaded when the file changes.")] = ""
     tls_key: Annotated[str, text("Private key (PEM) of the certificate.")] = ""

@@ -17,36 +17,42 @@ from hermes_node.tls.files import ReloadingTls
 
 DIRECTORY_DELAY_S: Final = 0.02
 """Apps that come and go within this time are told to the mesh at once."""
+EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
-class AppPart:
-    """A started app server; `address` is the one that apps use."""
+class AppListener:
+    """It has its port, and serves nobody yet. `address` is the one that apps use, `advertised` what others are told of it."""
 
     server: StreamServer
     address: Address
 
+    @property
+    def advertised(self) -> str:
+        """Empty when apps cannot be told: every address of this machine is none."""
+        return "" if self.address.host in EVERY_ADDRESS else str(self.address)
+
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What the apps' half needs of the node. `tls` None: apps connect without."""
+    """What the apps' half needs of the node."""
 
-    config: Config
     chats: ChatDriver
     mesh: Mesh
-    transport: Transport
-    tls: ReloadingTls | None
     log: EventLog
 
 
-async def start_app_server(context: AppContext) -> AppPart:
-    """Listen and serve. ListenError when the address cannot be had."""
-    config = context.config
+def listen_for_apps(config: Config, transport: Transport, tls: ReloadingTls | None) -> AppListener:
+    """ListenError when the address cannot be had. `tls` None: apps connect without."""
+    server = transport.listen_for_apps(SERVICE, parse_address(config.app.listen, "app.listen"), tls)
+    address = parse_address(config.app.advertise, "app.advertise") if config.app.advertise else server.address
+    return AppListener(server, address)
+
+
+async def serve_apps(listener: AppListener, context: AppContext) -> None:
+    """From here on apps are taken in."""
     chats = context.chats
     directory = Coalesced(lambda: context.mesh.set_local_apps(chats.connected_apps()), DIRECTORY_DELAY_S)
     chats.watch_apps(directory.request)
     router = AppRouter(streams=chats, log=context.log)
-    server = context.transport.listen_for_apps(SERVICE, parse_address(config.app.listen, "app.listen"), context.tls)
-    address = parse_address(config.app.advertise, "app.advertise") if config.app.advertise else server.address
-    await server.start(router.handlers())
-    return AppPart(server, address)
+    await listener.server.start(router.handlers())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
-from hermes_core.ids import AppId, NodeId
+from hermes_core.ids import NodeId, Party
+from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
 from hermes_keystore import Table
 from hermes_keystore.history import Place
 from hermes_node.chats.driver import ChatDriver
@@ -24,8 +25,17 @@ class MeshNews:
     def peer_dead(self, node_id: NodeId) -> None:
         self._chats.node_dead(node_id)
 
-    def directory_changed(self, locations: dict[AppId, NodeId]) -> None:
-        self._chats.update_directory(locations)
+    def directory_changed(self, party: Party, entry: DirectoryEntry) -> None:
+        self._chats.update_directory(party, entry)
+
+    def directory_lost(self, node_id: NodeId) -> None:
+        self._chats.lose_directory(node_id)
+
+    def member_described(self, descriptor: NodeDescriptor) -> None:
+        self._chats.describe_node(descriptor)
+
+    def member_forgotten(self, node_id: NodeId) -> None:
+        self._chats.forget_node(node_id)
 
     def incarnation_raised(self, incarnation: int) -> None:
         self._spawn(self._keep_incarnation(incarnation), "incarnation")

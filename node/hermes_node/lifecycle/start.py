@@ -31,7 +31,7 @@ from hermes_node.config.file_modes import find_exposed
 from hermes_node.config.sections import Config
 from hermes_node.errors import NodeError
 from hermes_node.host import Host
-from hermes_node.lifecycle.app_server import AppContext, start_app_server
+from hermes_node.lifecycle.app_server import AppContext, listen_for_apps, serve_apps
 from hermes_node.lifecycle.mesh_news import MeshNews
 from hermes_node.lifecycle.steps import Opened, Restored, Serving
 from hermes_node.lifecycle.tasks import NodeTasks
@@ -141,6 +141,8 @@ async def start_servers(
     servers: list[StreamServer] = []
     addresses: dict[str, Address] = {}
     mesh: Mesh = LoneNode()
+    listener = listen_for_apps(context.config, context.transport, certificates.app)
+    context.closing.push_async_callback(listener.server.stop, 0)
     if certificates.mesh is not None:
         news = MeshNews(restored.chats, restored.store, context.tasks.spawn)
         restored.chats.hold_resumes()  # until it is known whether another node has seen a later state of them
@@ -149,6 +151,7 @@ async def start_servers(
                 context.config,
                 restored.stored.identity,
                 restored.stored.incarnation,
+                listener.advertised,
                 context.transport,
                 certificates.mesh,
                 restored.chats,
@@ -173,19 +176,9 @@ async def start_servers(
         mesh = part.driver
         servers.append(part.server)
         addresses["mesh"] = part.server.address
-    apps = await start_app_server(
-        AppContext(
-            context.config,
-            restored.chats,
-            mesh,
-            context.transport,
-            certificates.app,
-            context.log,
-        )
-    )
-    context.closing.push_async_callback(apps.server.stop, 0)
-    servers.append(apps.server)
-    addresses["app"] = apps.address
+    await serve_apps(listener, AppContext(restored.chats, mesh, context.log))
+    servers.append(listener.server)
+    addresses["app"] = listener.address
     return Serving(restored, mesh, tuple(servers)), addresses
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hermes_core.ids import AppId
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.opening_check import OpeningState
+from hermes_core.protocol.session import AppClaim
 from hermes_node.mesh.interface import MeshDescription
 from hermes_node.mesh.seeds import JoinState
 
@@ -15,7 +18,7 @@ class LoneNode:
     join_state = JoinState.ALONE
     opening = OpeningState.ALONE
 
-    def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
+    def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
         pass
 
     def take_operator_answer(self, unix_ms: int) -> None:

@@ -19,6 +19,7 @@ class Dated(Protocol):
 
     def set_calendar(self, ahead_s: float) -> None: ...
     def doubt_keys(self) -> None: ...
+    def trust_clock(self) -> None: ...
 
 
 class Clocks:
@@ -83,4 +84,5 @@ class Clocks:
             self._chats.set_calendar(output.ahead_s)
             self._log.info("date_settled", seconds=round(output.ahead_s))
         if output.confirmed:
+            self._chats.trust_clock()
             self._log.info("clock_confirmed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, assert_never
 
 from hermes_core.crypto.random import RandomSource
@@ -13,8 +13,10 @@ from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, NodeId
 from hermes_core.mesh.machine import (
     DirectoryChanged,
+    DirectoryLost,
     IdentityConflict,
     IncarnationRaised,
+    MemberDescribed,
     MemberEvicted,
     MemberJoined,
     Membership,
@@ -23,6 +25,7 @@ from hermes_core.mesh.machine import (
 )
 from hermes_core.mesh.messages import Clock, HeldMark, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
 from hermes_core.mesh.opening_check import OpeningState
+from hermes_core.protocol.session import AppClaim
 from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
@@ -83,7 +86,6 @@ class MeshDriver:
         self._wake = asyncio.Event()
         self._tasks = DialTasks(log, self._wake.set)
         self._reported = JoinState.JOINING
-        self._locations: dict[AppId, NodeId] = {}
 
     @property
     def local(self) -> NodeCredentials:
@@ -105,10 +107,10 @@ class MeshDriver:
     def describe(self) -> MeshDescription:
         own, members = self._membership.descriptor, tuple(self._membership.members.values())
         counts = {state: self._membership.count(state) for state in MemberState}
-        return MeshDescription(own.address, own.incarnation, members, counts, len(self._locations))
+        return MeshDescription(own.address, own.incarnation, members, counts, self._membership.count_apps())
 
-    def set_local_apps(self, app_ids: frozenset[AppId]) -> None:
-        self._membership.set_local_apps(app_ids)
+    def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
+        self._membership.set_local_apps(claims)
         self._flush()
 
     def build_welcome(self) -> MembershipUpdate:
@@ -220,9 +222,6 @@ class MeshDriver:
             self._wake.set()  # whom it is about may have to be dialled
         if output.events:
             self._witnessing.update_members([*self._alive()])
-        if any(isinstance(event, DirectoryChanged) for event in output.events):
-            self._locations = self._membership.locations()
-            self._listener.directory_changed(self._locations)
 
     def _alive(self) -> Iterator[NodeId]:
         for node_id, member in self._membership.members.items():
@@ -243,10 +242,14 @@ class MeshDriver:
             case IncarnationRaised(incarnation):
                 self._log.warning("incarnation_raised", incarnation=incarnation)
                 self._listener.incarnation_raised(incarnation)
-            case DirectoryChanged():
-                pass  # told once for all of them, by the caller
-            case MemberEvicted():
-                pass  # its death was told
+            case DirectoryChanged(party, entry):
+                self._listener.directory_changed(party, entry)
+            case DirectoryLost(node_id):
+                self._listener.directory_lost(node_id)
+            case MemberDescribed(descriptor):
+                self._listener.member_described(descriptor)
+            case MemberEvicted(node_id):
+                self._listener.member_forgotten(node_id)  # its death was told
             case _:
                 assert_never(event)
 

@@ -47,6 +47,7 @@ class MeshContext:
     config: Config
     identity: Identity
     incarnation: int
+    app_address: str
     transport: Transport
     tls: ReloadingTls
     chats: PeerInbox
@@ -69,6 +70,7 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         address=config.mesh.advertise or str(server.address),
         incarnation=context.incarnation,
         version=read_version(),
+        app_address=context.app_address,
     )
     driver = MeshDriver(
         identity=context.identity,

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 SERVICE: Final = "hermes.v2.NodeMesh"
 MEMBER_BYTES: Final = 640
-APP_BYTES: Final = 40
+APP_BYTES: Final = 160
 
 
 class MeshStream(Generic[T]):
@@ -104,7 +104,9 @@ def estimate_update_bytes(message: object) -> int:
     """An upper bound of a gossip message's size on the wire."""
     if not isinstance(message, MembershipUpdate):
         return MEMBER_BYTES
-    return MEMBER_BYTES * (1 + len(message.members)) + sum(APP_BYTES * (2 + len(entry.app_ids)) for entry in message.directory)
+    return MEMBER_BYTES * (1 + len(message.members)) + sum(
+        APP_BYTES * (2 + len(entry.claims) + len(entry.gone)) for entry in message.directory
+    )
 
 
 def _encode_batch(items: list[PeerMessage]) -> bytes:

@@ -45,6 +45,7 @@ def handshake_result(code: ErrorCode | None) -> HandshakeResult:
             | ErrorCode.OFFER_OUTDATED
             | ErrorCode.UNSUPPORTED
             | ErrorCode.CLOCK_SKEW
+            | ErrorCode.STAMP_OUTDATED
         ):
             return HandshakeResult.REFUSED
         case _:

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from hermes_proto.v2 import chat_pb2 as _chat_pb2
 from hermes_proto.v2 import errors_pb2 as _errors_pb2
+from hermes_proto.v2 import node_mesh_pb2 as _node_mesh_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -136,6 +137,80 @@ class Connected(_message.Message):
 Global___Connected: _TypeAlias = Connected  # noqa: Y015
 
 @_typing.final
+class NewerHome(_message.Message):
+    """Before the error that refuses a Connect: the app itself connected elsewhere, or here, with a higher stamp."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOME_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
+    home: _builtins.str
+    """party of the node that it connected to"""
+    @_builtins.property
+    def claim(self) -> _node_mesh_pb2.AppClaim: ...
+    def __init__(
+        self,
+        *,
+        home: _builtins.str = ...,
+        claim: _node_mesh_pb2.AppClaim | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "home", b"home"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NewerHome: _TypeAlias = NewerHome  # noqa: Y015
+
+@_typing.final
+class SeekHome(_message.Message):
+    """In place of the Connect, once: where apps reach the node of this party. The app goes there, or answers the challenge after all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOME_FIELD_NUMBER: _builtins.int
+    home: _builtins.str
+    """party: node, its id, the fingerprint of its key"""
+    def __init__(
+        self,
+        *,
+        home: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["home", b"home"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeekHome: _TypeAlias = SeekHome  # noqa: Y015
+
+@_typing.final
+class HomeFound(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOME_FIELD_NUMBER: _builtins.int
+    LINKED_FIELD_NUMBER: _builtins.int
+    linked: _builtins.bool
+    """a stream to it stands"""
+    @_builtins.property
+    def home(self) -> _node_mesh_pb2.NodeDescriptor:
+        """as that node signed it; none: this one never heard of it"""
+
+    def __init__(
+        self,
+        *,
+        home: _node_mesh_pb2.NodeDescriptor | None = ...,
+        linked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["home", b"home"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["home", b"home", "linked", b"linked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HomeFound: _TypeAlias = HomeFound  # noqa: Y015
+
+@_typing.final
 class FindApp(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,6 +303,7 @@ class ClientFrame(_message.Message):
     CHAT_CLOSED_ACK_FIELD_NUMBER: _builtins.int
     MOVE_CHAT_FIELD_NUMBER: _builtins.int
     CHAT_MOVED_FIELD_NUMBER: _builtins.int
+    SEEK_HOME_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     """a leg frame: header and ciphertext, opaque to protobuf"""
@@ -263,6 +339,8 @@ class ClientFrame(_message.Message):
     def chat_moved(self) -> _chat_pb2.ChatMoved:
         """to a former home"""
 
+    @_builtins.property
+    def seek_home(self) -> Global___SeekHome: ...
     def __init__(
         self,
         *,
@@ -280,13 +358,14 @@ class ClientFrame(_message.Message):
         chat_closed_ack: _chat_pb2.ChatClosed | None = ...,
         move_chat: _chat_pb2.MoveOffer | None = ...,
         chat_moved: _chat_pb2.ChatMoved | None = ...,
+        seek_home: Global___SeekHome | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "move_chat", b"move_chat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "move_chat", b"move_chat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "seek_home", b"seek_home", "start_chat", b"start_chat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "move_chat", b"move_chat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "start_chat", b"start_chat", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_chat", b"accept_chat", "body", b"body", "chat_closed_ack", b"chat_closed_ack", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "connect", b"connect", "delete_chat", b"delete_chat", "find_app", b"find_app", "heartbeat", b"heartbeat", "move_chat", b"move_chat", "reject_chat", b"reject_chat", "rekey", b"rekey", "resume_chat", b"resume_chat", "sealed", b"sealed", "seek_home", b"seek_home", "start_chat", b"start_chat", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "connect", "start_chat", "accept_chat", "reject_chat", "chat_confirm", "rekey", "resume_chat", "delete_chat", "find_app", "heartbeat", "chat_closed_ack", "move_chat", "chat_moved"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "connect", "start_chat", "accept_chat", "reject_chat", "chat_confirm", "rekey", "resume_chat", "delete_chat", "find_app", "heartbeat", "chat_closed_ack", "move_chat", "chat_moved", "seek_home"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -313,6 +392,8 @@ class ServerFrame(_message.Message):
     MOVE_ACCEPTED_FIELD_NUMBER: _builtins.int
     CHAT_MOVED_FIELD_NUMBER: _builtins.int
     MOVE_WANTED_FIELD_NUMBER: _builtins.int
+    NEWER_HOME_FIELD_NUMBER: _builtins.int
+    HOME_FOUND_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     sealed: _builtins.bytes
     tag: _builtins.bytes
@@ -350,6 +431,10 @@ class ServerFrame(_message.Message):
     def chat_moved(self) -> _chat_pb2.ChatMoved: ...
     @_builtins.property
     def move_wanted(self) -> _chat_pb2.MoveWanted: ...
+    @_builtins.property
+    def newer_home(self) -> Global___NewerHome: ...
+    @_builtins.property
+    def home_found(self) -> Global___HomeFound: ...
     def __init__(
         self,
         *,
@@ -370,13 +455,15 @@ class ServerFrame(_message.Message):
         move_accepted: _chat_pb2.MoveAnswer | None = ...,
         chat_moved: _chat_pb2.ChatMoved | None = ...,
         move_wanted: _chat_pb2.MoveWanted | None = ...,
+        newer_home: Global___NewerHome | None = ...,
+        home_found: Global___HomeFound | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "move_accepted", b"move_accepted", "move_wanted", b"move_wanted", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "home_found", b"home_found", "move_accepted", b"move_accepted", "move_wanted", b"move_wanted", "newer_home", b"newer_home", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "move_accepted", b"move_accepted", "move_wanted", b"move_wanted", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_found", b"app_found", "body", b"body", "challenge", b"challenge", "chat_accepted", b"chat_accepted", "chat_closed", b"chat_closed", "chat_confirm", b"chat_confirm", "chat_moved", b"chat_moved", "chat_offer", b"chat_offer", "chat_rejected", b"chat_rejected", "connected", b"connected", "error", b"error", "heartbeat", b"heartbeat", "home_found", b"home_found", "move_accepted", b"move_accepted", "move_wanted", b"move_wanted", "newer_home", b"newer_home", "node_change", b"node_change", "path_state", b"path_state", "resume_ack", b"resume_ack", "sealed", b"sealed", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "challenge", "connected", "chat_offer", "chat_accepted", "chat_rejected", "chat_confirm", "resume_ack", "chat_closed", "path_state", "app_found", "node_change", "heartbeat", "error", "move_accepted", "chat_moved", "move_wanted"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "challenge", "connected", "chat_offer", "chat_accepted", "chat_rejected", "chat_confirm", "resume_ack", "chat_closed", "path_state", "app_found", "node_change", "heartbeat", "error", "move_accepted", "chat_moved", "move_wanted", "newer_home", "home_found"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

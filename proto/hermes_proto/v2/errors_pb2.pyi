@@ -78,6 +78,7 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     SESSION_REPLACED: _ErrorCode.ValueType  # 28
     OFFER_OUTDATED: _ErrorCode.ValueType  # 29
     CLOCK_SKEW: _ErrorCode.ValueType  # 30
+    STAMP_OUTDATED: _ErrorCode.ValueType  # 31
 
 class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
     """The numbers equal hermes_core.errors.ErrorCode; a test holds both together."""
@@ -111,6 +112,7 @@ INTERNAL: ErrorCode.ValueType  # 27
 SESSION_REPLACED: ErrorCode.ValueType  # 28
 OFFER_OUTDATED: ErrorCode.ValueType  # 29
 CLOCK_SKEW: ErrorCode.ValueType  # 30
+STAMP_OUTDATED: ErrorCode.ValueType  # 31
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015
 
 @_typing.final

@@ -54,6 +54,7 @@ class NodeDescriptor(_message.Message):
     INCARNATION_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    APP_ADDRESS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     node_key: _builtins.bytes
     """Ed25519, 32 bytes"""
@@ -63,6 +64,8 @@ class NodeDescriptor(_message.Message):
     """rises at every start, kept in the keystore"""
     version: _builtins.str
     signature: _builtins.bytes
+    app_address: _builtins.str
+    """host:port of AppRouter; empty: apps are not told one"""
     def __init__(
         self,
         *,
@@ -72,10 +75,11 @@ class NodeDescriptor(_message.Message):
         incarnation: _builtins.int = ...,
         version: _builtins.str = ...,
         signature: _builtins.bytes = ...,
+        app_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "incarnation", b"incarnation", "node_id", b"node_id", "node_key", b"node_key", "signature", b"signature", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "app_address", b"app_address", "incarnation", b"incarnation", "node_id", b"node_id", "node_key", b"node_key", "signature", b"signature", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,31 +165,75 @@ class Member(_message.Message):
 Global___Member: _TypeAlias = Member  # noqa: Y015
 
 @_typing.final
+class AppClaim(_message.Message):
+    """What an app signed when it connected to the node that shows it: everything of a Connect that others need to verify it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APP_KEY_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
+    HELLO_HASH_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    app_key: _builtins.bytes
+    """Ed25519, 32 bytes"""
+    stamp: _builtins.int
+    """milliseconds since 1970, rising"""
+    hello_hash: _builtins.bytes
+    """SHA-256 of the hello, 32 bytes"""
+    signature: _builtins.bytes
+    """64 bytes"""
+    def __init__(
+        self,
+        *,
+        app_key: _builtins.bytes = ...,
+        stamp: _builtins.int = ...,
+        hello_hash: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_key", b"app_key", "hello_hash", b"hello_hash", "signature", b"signature", "stamp", b"stamp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppClaim: _TypeAlias = AppClaim  # noqa: Y015
+
+@_typing.final
 class DirectoryEntry(_message.Message):
-    """The apps that are at home on one node; version rises with every change."""
+    """The apps that are connected to one node, and what changed; version rises with every change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NODE_ID_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
-    APP_IDS_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     incarnation: _builtins.int
     version: _builtins.int
+    since: _builtins.int
+    """the version that this adds to; 0: to nothing, it is the whole list or its beginning"""
     @_builtins.property
-    def app_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppClaim]: ...
+    @_builtins.property
+    def gone(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of the apps that were there, those that are away"""
+
     def __init__(
         self,
         *,
         node_id: _builtins.str = ...,
         incarnation: _builtins.int = ...,
         version: _builtins.int = ...,
-        app_ids: _abc.Iterable[_builtins.str] | None = ...,
+        since: _builtins.int = ...,
+        claims: _abc.Iterable[Global___AppClaim] | None = ...,
+        gone: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_ids", b"app_ids", "incarnation", b"incarnation", "node_id", b"node_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "gone", b"gone", "incarnation", b"incarnation", "node_id", b"node_id", "since", b"since", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -18,13 +18,14 @@ from hermes_core.endpoint.events import ChatOffered, MessageReceived
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode
-from hermes_core.ids import ChatId, NodeId
+from hermes_core.ids import ChatId, NodeId, node_party
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.chain import Chain
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.neighbour import app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
+from tests.support.claims import make_entry
 from tests.support.sessions import make_stream_keys
 
 CHANNEL = ChannelParams(window=4)
@@ -78,10 +79,10 @@ class World:
         self.apps = [AppChats(identity=identity, params=APP_PARAMS, random=SYSTEM_RANDOM) for identity in self.app_identities]
         self.accept = True
         self.received: list[bytes] = []
-        app_ids = [app.app_id for app in self.apps]
         for index in range(2):
-            self.nodes[index].update_directory({app_ids[1 - index]: self.node_ids[1 - index]}, 0.0)
             peer_key = self.node_identities[1 - index].public_key
+            there = node_party(self.node_ids[1 - index], peer_key)
+            self.nodes[index].update_directory(there, make_entry(there, [self.app_identities[1 - index]], 1), 0.0)
             between = make_stream_keys(b"p" * 32, dialled=index == 0)
             self.nodes[index].connected(node_neighbour(self.node_ids[1 - index]), NODE_STREAM, peer_key, between, self.now)
             binding = bytes([index]) * 32

@@ -125,7 +125,7 @@ class Bench:
         await self.driver.flush()
         (challenge,) = await sink.outbox.take()
         assert isinstance(challenge, Challenge)
-        end = AppEnd(identity, challenge)
+        end = AppEnd(identity, challenge, stamp=time.time_ns() // 1_000_000)
         self.driver.receive(sink, [end.connect])
         await self.driver.flush()
         connected, *rest = await sink.outbox.take()
@@ -375,7 +375,7 @@ async def test_a_newer_stream_gets_nothing_of_the_older_one(bench: Bench) -> Non
     assert isinstance(challenge, Challenge)
     one.send(chat, b"for the older stream as well", time.time())
     bench.post(one, first)
-    bench.driver.receive(newer, [AppEnd(bench.identities[two.app_id], challenge).connect])
+    bench.driver.receive(newer, [AppEnd(bench.identities[two.app_id], challenge, stamp=time.time_ns() // 1_000_000).connect])
     bench.receive(second, Delete(chat))  # late frame of the older stream
     await bench.driver.flush()
     kinds = [type(message) for message in await newer.outbox.take()]

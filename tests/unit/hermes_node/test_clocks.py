@@ -45,6 +45,7 @@ class Scene:
     away: float
     moved: list[float] = field(default_factory=list)
     renewed: int = 0
+    trusted: int = 0
     counted: list[ClockJudgement] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -66,6 +67,9 @@ class Scene:
 
     def doubt_keys(self) -> None:
         self.renewed += 1
+
+    def trust_clock(self) -> None:
+        self.trusted += 1
 
     @property
     def told(self) -> list[Any]:

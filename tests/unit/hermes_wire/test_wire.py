@@ -46,7 +46,9 @@ MOVE_OFFER = m.MoveOffer(CHAT, MOVE, FIRST)
 MOVE_ANSWER = m.MoveAnswer(CHAT, 1, FIRST, b"t" * 32)
 MOVED = m.Moved(CHAT, MOVE)
 HEARTBEAT = s.Heartbeat(2**63, reply=True)
-DESCRIPTOR = mesh.NodeDescriptor(NodeId("n-1"), KEY, "host:1", 3, "0.1", b"s" * 64)
+CLAIM = s.AppClaim(KEY, 7, b"h" * 32, b"s" * 64)
+DESCRIPTOR = mesh.NodeDescriptor(NodeId("n-1"), KEY, "host:1", 3, "0.1", b"s" * 64, "host:2")
+HOME = node_party(NodeId("n-1"), KEY)
 HELLO = mesh.Hello(DESCRIPTOR, b"c" * 32, b"e" * 32, b"\x01")
 
 CLIENT: list[Any] = [
@@ -60,7 +62,7 @@ CLIENT: list[Any] = [
     RESUME,
     m.Delete(CHAT, failed=True),
 ]
-CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK, MOVE_OFFER, MOVED]
+CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK, MOVE_OFFER, MOVED, s.SeekHome(HOME)]
 SERVER: list[Any] = [
     SEALED,
     s.Challenge(NodeId("n"), KEY, b"c" * 32, b"e" * 32, b"\x02\x01"),
@@ -71,7 +73,8 @@ SERVER: list[Any] = [
 ]
 SERVER += [REJECT, CONFIRM, RESUME, CLOSED, m.PathState(CHAT, up=True), s.AppFound(APP, online=True, node_id=NodeId("n"))]
 SERVER += [s.AppFound(APP, online=False, node_id=None), s.NodeChange(5), HEARTBEAT, ERROR, NO_CHAT_ERROR]
-SERVER += [MOVE_ANSWER, MOVED, m.MoveWanted(CHAT)]
+SERVER += [MOVE_ANSWER, MOVED, m.MoveWanted(CHAT), s.NewerHome(HOME, CLAIM)]
+SERVER += [mesh.HomeFound(DESCRIPTOR, linked=True), mesh.HomeFound(None, linked=False)]
 PEER: list[Any] = [SEALED, HELLO, mesh.Proof(b"s" * 64), START, REKEY, ANSWER, REJECT, CONFIRM, RESUME, CLOSED, CLOSED_ACK]
 PEER += [m.PathState(CHAT, up=False), HEARTBEAT, ERROR, MOVE_OFFER, MOVE_ANSWER, MOVED]
 GOSSIP: list[Any] = [
@@ -79,7 +82,7 @@ GOSSIP: list[Any] = [
     mesh.Proof(b"s" * 64),
     mesh.MembershipUpdate(
         (mesh.MemberClaim(DESCRIPTOR, mesh.MemberState.SUSPECT, 4),),
-        (mesh.DirectoryEntry(NodeId("n-1"), 3, 9, frozenset({APP})),),
+        (mesh.DirectoryEntry(NodeId("n-1"), 3, 9, (CLAIM,), 8, frozenset({APP})),),
     ),
     HEARTBEAT,
     ERROR,

@@ -15,6 +15,7 @@ from hermes_core.crypto import hashing
 from hermes_core.errors import ErrorScope, KeystoreError, KeystoreExistsError
 from hermes_core.ids import ChannelKind
 from hermes_core.keystore.witness_verdict import _SNAPSHOT_FINDINGS, ResumeVerdict, SnapshotMatch
+from hermes_core.mesh.messages import HomeFound
 from hermes_core.protocol.messages import ChatMessage, ClosedAck, Moved, MoveOffer, MoveWanted, Offer, Sealed
 from hermes_core.protocol.session import Connect, SessionMessage
 from hermes_core.ratchet.header import MAX_FRAME_BYTES, MAX_PLAINTEXT_BYTES
@@ -70,7 +71,7 @@ def test_every_field_of_a_frame_is_built_from_one_type(
 
 def test_every_message_can_be_sent_by_an_app_or_by_its_node() -> None:
     sent = {*app._CLIENT_BUILDERS, *app._SERVER_BUILDERS, Offer, Sealed}
-    assert sent == {*get_args(ChatMessage), *get_args(SessionMessage)}
+    assert sent == {*get_args(ChatMessage), *get_args(SessionMessage), HomeFound}
     assert set(app._SESSION_TYPES) == set(get_args(SessionMessage))
     assert Connect in app._CLIENT_BUILDERS
 

@@ -147,10 +147,12 @@ def test_target_that_is_nowhere_or_away() -> None:
     stranger = derive_app_id(Identity.generate().public_key)
     _expect_refusal(world, stranger, ErrorCode.TARGET_NOT_FOUND)
     world.cut("app-1", "node-1")
-    world.n.directory[world.b.app_id] = world.m.node_id  # not known yet to be away
+    world.n.directory[world.m] = [world.b]  # not known yet to be away
+    world.n.hear_directory()
     _expect_refusal(world, world.b.app_id, ErrorCode.TARGET_OFFLINE)
-    del world.n.directory[world.b.app_id]
-    _expect_refusal(world, world.b.app_id, ErrorCode.TARGET_NOT_FOUND)  # a directory that never named it
+    world.n.directory[world.m] = []
+    world.n.hear_directory()
+    _expect_refusal(world, world.b.app_id, ErrorCode.TARGET_OFFLINE)
     world.reconnect()
     world.cut("node-0", "node-1")
     _expect_refusal(world, world.b.app_id, ErrorCode.ROUTE_UNAVAILABLE)

@@ -10,23 +10,29 @@ import pytest
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId, NodeId, derive_app_id
+from hermes_core.ids import AppId, NodeId, derive_app_id, node_party
 from hermes_core.keystore.mark import MARK_BYTES, encode_mark, sign_mark
 from hermes_core.keystore.state import KeystoreMark
+from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.messages import HomeFound, NodeDescriptor
 from hermes_core.protocol.messages import ErrorNotice, PathState, Sealed
-from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NodeChange
+from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NewerHome, NodeChange, SeekHome
 from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, SessionRefused, SessionReplaced
 from hermes_core.relay.output import End, NodeOutput, Send
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
 from hermes_core.relay.strangers import Origin
+from hermes_core.session.connect import verify_claim
 from hermes_core.session.control import TAG_BYTES, ControlWriter, Tagged
 from hermes_core.session.keys import SessionKeys
 from tests.model.parties import make_identity
+from tests.support.claims import make_entry
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import AppEnd, ScriptedMarks, make_session_keys
 
 NODE = NodeId("node-0")
+THERE_IDENTITY = make_identity(b"t" * 32)
+THERE = node_party(NodeId("node-1"), THERE_IDENTITY.public_key)
 PARAMS = SessionParams(
     heartbeat_interval_s=5.0,
     connect_timeout_s=10.0,
@@ -37,6 +43,7 @@ PARAMS = SessionParams(
 )
 APPS = [make_identity(bytes([fill]) * 32) for fill in (1, 2, 3)]
 IDS = [derive_app_id(identity.public_key) for identity in APPS]
+STAMP = 900_000
 MALFORMED = ProtocolError(ErrorCode.INVALID_FRAME, "not a batch")
 
 
@@ -78,6 +85,9 @@ class Desk:
         self.sessions.opened(stream, self.origin, self.now)
         self.take()
         return next((message for message in self.said.get(stream, []) if isinstance(message, Challenge)), None)
+
+    def challenge(self, stream: int) -> Challenge:
+        return next(message for message in self.said[stream] if isinstance(message, Challenge))
 
     def connect(self, stream: int, identity: Identity, mark: bytes = b"") -> AppEnd:
         challenge = self.open(stream)
@@ -133,7 +143,7 @@ def test_an_app_that_answers_its_challenge_is_connected(desk: Desk) -> None:
     _, connected = desk.said[1]
     assert isinstance(connected, Connected)
     assert (connected.app_id, connected.heartbeat_interval_ms, connected.window_frames) == (IDS[0], 5000, 16)
-    assert desk.sessions.app_ids() == {IDS[0]}
+    assert desk.sessions.claims().keys() == {IDS[0]}
     assert desk.events == [SessionOpened(IDS[0])]
 
 
@@ -146,7 +156,7 @@ def test_challenges_differ_and_serve_one_answer(desk: Desk) -> None:
     desk.receive(2, answer)
     assert desk.end_of(2) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
     desk.receive(1, answer)
-    assert desk.sessions.app_ids() == {IDS[0]}
+    assert desk.sessions.claims().keys() == {IDS[0]}
     desk.receive(1, answer)
     assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, True)
 
@@ -166,13 +176,13 @@ def test_who_hands_a_proof_back_is_taken_in_once_it_was_judged(desk: Desk) -> No
     app = desk.connect(1, APPS[0], LATER)
     other = desk.connect(2, APPS[1], LATER)
     assert desk.handed_in == [LATER, LATER]
-    assert not desk.sessions.app_ids()
+    assert not desk.sessions.claims().keys()
     desk.sessions.mark_judged(UNRELATED, desk.now)
-    assert not desk.sessions.app_ids()
+    assert not desk.sessions.claims().keys()
     desk.marks.proofs.clear()
     desk.sessions.mark_judged(LATER, desk.now)
     desk.take()
-    assert desk.sessions.app_ids() == {IDS[0], IDS[1]}
+    assert desk.sessions.claims().keys() == {IDS[0], IDS[1]}
     for stream, end in ((1, app), (2, other)):
         assert end.complete(desk.said[stream][-1])
     desk.sessions.mark_judged(LATER, desk.now)
@@ -184,7 +194,7 @@ def test_a_mark_that_proves_nothing_keeps_nobody_waiting(desk: Desk) -> None:
     desk.marks.proofs.add(LATER)
     desk.connect(1, APPS[0], UNRELATED)
     assert not desk.handed_in
-    assert desk.sessions.app_ids() == {IDS[0]}
+    assert desk.sessions.claims().keys() == {IDS[0]}
 
 
 def test_nobody_who_has_not_proved_who_they_are_hands_a_mark_in(desk: Desk) -> None:
@@ -210,7 +220,7 @@ def test_whoever_waits_for_the_verdict_has_said_all_and_waits_no_longer_than_a_c
     desk.sessions.closed(1, desk.now)
     desk.sessions.mark_judged(LATER, desk.now)
     desk.take()
-    assert not desk.sessions.app_ids()
+    assert not desk.sessions.claims().keys()
 
 
 @pytest.mark.parametrize("first", [Heartbeat(1, reply=False), FindApp(IDS[0]), PathState(bytes(16), up=True)])  # type: ignore[arg-type]
@@ -259,11 +269,11 @@ def test_a_newer_stream_replaces_the_older_and_outlives_its_end(desk: Desk) -> N
     assert desk.receive(1, Heartbeat(1, reply=False)) == []
     desk.sessions.closed(1, desk.now)
     desk.take()
-    assert desk.sessions.app_ids() == {IDS[0]}
+    assert desk.sessions.claims().keys() == {IDS[0]}
     assert [event for event in desk.events if isinstance(event, SessionEnded)] == [SessionEnded(IDS[0], too_slow=False)]
     desk.sessions.closed(2, desk.now)
     desk.take()
-    assert desk.sessions.app_ids() == frozenset()
+    assert desk.sessions.claims().keys() == frozenset()
     assert desk.events[-1] == SessionEnded(IDS[0], too_slow=False)
 
 
@@ -299,12 +309,12 @@ def test_whoever_is_heard_is_kept(desk: Desk) -> None:
 
 def test_heartbeats_and_look_ups_are_answered(desk: Desk) -> None:
     desk.connect(1, APPS[0])
-    desk.relay.chats.update_directory({IDS[1]: NodeId("node-1")}, 0.0)
+    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[1]], 5), desk.now)
     assert desk.receive(1, Heartbeat(9, reply=False)) == [Heartbeat(9, reply=True)]
     assert desk.receive(1, FindApp(IDS[0])) == [AppFound(IDS[0], online=True, node_id=NODE)]
     assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=True, node_id=NodeId("node-1"))]
     assert desk.receive(1, FindApp(AppId(IDS[2]))) == [AppFound(IDS[2], online=False, node_id=None)]
-    desk.relay.chats.update_directory({}, 0.0)
+    desk.sessions.update_directory(THERE, make_entry(THERE, [], 5), desk.now)
     assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=False, node_id=NodeId("node-1"))], "away"
     desk.connect(2, APPS[2])
     desk.sessions.closed(2, desk.now)
@@ -414,7 +424,7 @@ def test_a_connect_of_another_key_changes_nothing(desk: Desk) -> None:
     honest = AppEnd(APPS[0], challenge).connect
     desk.receive(1, dataclasses.replace(honest, app_key=APPS[1].public_key))
     assert desk.end_of(1)[0] is ErrorCode.AUTH_FAILED
-    assert desk.sessions.app_ids() == frozenset()
+    assert desk.sessions.claims().keys() == frozenset()
 
 
 def _secured(desk: Desk) -> None:
@@ -499,7 +509,7 @@ def test_challenges_of_ten_seconds_share_an_ephemeral_that_goes_with_the_last_of
     assert fourth is not None
     assert fourth.ephemeral != first.ephemeral
     desk.receive(2, AppEnd(APPS[0], second).connect)
-    assert desk.sessions.app_ids() == {IDS[0]}
+    assert desk.sessions.claims().keys() == {IDS[0]}
     assert shared.ephemeral._private.wiped
 
 
@@ -513,3 +523,110 @@ def test_keys_are_wiped_with_their_stream(desk: Desk) -> None:
     assert reader is not None
     desk.sessions.closed(2, desk.now)
     assert reader._key.wiped
+
+
+# homes
+
+
+def test_a_connect_that_was_overtaken_is_refused_with_the_entry_of_the_app_s_own(desk: Desk) -> None:
+    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[0]], STAMP), desk.now)
+    desk.open(1)
+    desk.receive(1, AppEnd(APPS[0], desk.challenge(1), stamp=STAMP).connect)
+    newer = desk.said[1][-1]
+    assert isinstance(newer, NewerHome)
+    assert (newer.home, verify_claim(newer.home, newer.claim), newer.claim.stamp) == (THERE, IDS[0], STAMP)
+    assert desk.end_of(1)[:2] == (ErrorCode.STAMP_OUTDATED, ErrorScope.STREAM)
+    assert not desk.sessions.claims()
+    desk.open(2)
+    desk.receive(2, AppEnd(APPS[0], desk.challenge(2), stamp=STAMP + 1).connect)
+    assert desk.sessions.claims().keys() == {IDS[0]}
+    assert desk.sessions.claims()[IDS[0]].stamp == STAMP + 1
+
+
+def test_a_connect_that_was_held_back_replaces_no_newer_session(desk: Desk) -> None:
+    desk.open(1)
+    late = AppEnd(APPS[0], desk.challenge(1), stamp=STAMP)
+    desk.open(2)
+    desk.receive(2, AppEnd(APPS[0], desk.challenge(2), stamp=STAMP + 1).connect)
+    desk.receive(1, late.connect)
+    assert desk.end_of(1)[0] is ErrorCode.STAMP_OUTDATED
+    assert 2 not in desk.ended
+    assert desk.sessions.claims()[IDS[0]].stamp == STAMP + 1
+
+
+def test_a_stamp_far_ahead_is_refused_until_the_clock_is_in_doubt(desk: Desk) -> None:
+    far = int((desk.now + 3601) * 1000)
+    desk.open(1)
+    desk.receive(1, AppEnd(APPS[0], desk.challenge(1), stamp=far).connect)
+    assert desk.end_of(1)[:2] == (ErrorCode.CLOCK_SKEW, ErrorScope.STREAM)
+    desk.relay.chats.doubt_keys(desk.now)
+    desk.open(2)
+    desk.receive(2, AppEnd(APPS[0], desk.challenge(2), stamp=far).connect)
+    assert desk.sessions.claims().keys() == {IDS[0]}
+    desk.relay.chats.trust_clock(desk.now)
+    desk.open(3)
+    desk.receive(3, AppEnd(APPS[1], desk.challenge(3), stamp=far).connect)
+    assert desk.end_of(3)[0] is ErrorCode.CLOCK_SKEW
+
+
+def test_a_session_whose_app_went_to_another_node_ends_and_is_not_told_on(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    stamp = desk.sessions.claims()[IDS[0]].stamp
+    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[0]], stamp), desk.now)
+    desk.take()
+    assert 1 not in desk.ended, "an equal stamp there: of the two this is the lower node"
+    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[0]], stamp + 1), desk.now)
+    desk.take()
+    assert desk.end_of(1)[:2] == (ErrorCode.SESSION_REPLACED, ErrorScope.STREAM)
+    assert not desk.sessions.claims()
+    assert SessionEnded(IDS[0], too_slow=False) in desk.events
+    assert desk.relay.chats.look_up(IDS[1], IDS[0], desk.now) == (NodeId("node-1"), True)
+    desk.sessions.closed(1, desk.now)
+    assert desk.relay.chats.look_up(IDS[1], IDS[0], desk.now) == (NodeId("node-1"), True)
+
+
+def _describe(*, app_address: str = "there.example:8443", incarnation: int = 1) -> NodeDescriptor:
+    return sign_descriptor(
+        THERE_IDENTITY,
+        node_id=NodeId("node-1"),
+        address="there:7443",
+        incarnation=incarnation,
+        version="",
+        app_address=app_address,
+    )
+
+
+def test_who_seeks_its_home_hears_what_that_signed_and_whether_it_is_linked(desk: Desk) -> None:
+    other = node_party(NodeId("node-1"), APPS[0].public_key)
+    desk.open(1)
+    assert desk.receive(1, SeekHome(THERE)) == [HomeFound(None, linked=False)]
+    desk.sessions.describe_node(_describe())
+    desk.open(2)
+    assert desk.receive(2, SeekHome(THERE)) == [HomeFound(_describe(), linked=False)]
+    keys, _ = make_session_keys()
+    desk.sessions.node_linked(9, NodeId("node-1"), THERE_IDENTITY.public_key, keys, desk.now)
+    newer = _describe(app_address="elsewhere.example:8443", incarnation=2)
+    desk.sessions.describe_node(newer)
+    desk.sessions.closed(1, desk.now)
+    desk.open(3)
+    assert desk.receive(3, SeekHome(THERE)) == [HomeFound(newer, linked=True)]
+    desk.sessions.closed(2, desk.now)
+    desk.open(4)
+    assert desk.receive(4, SeekHome(other)) == [HomeFound(None, linked=False)], "the same name with another key"
+    desk.receive(4, AppEnd(APPS[0], desk.challenge(4)).connect)
+    assert desk.sessions.claims().keys() == {IDS[0]}, "the challenge can still be answered"
+
+
+def test_a_home_is_sought_once_and_before_anything_is_proved(desk: Desk) -> None:
+    desk.open(1)
+    desk.receive(1, SeekHome(THERE))
+    desk.receive(1, SeekHome(THERE))
+    assert desk.end_of(1)[0] is ErrorCode.INVALID_FRAME
+    desk.connect(2, APPS[0])
+    assert desk.receive(2, SeekHome(THERE)) == []
+    assert desk.end_of(2)[:2] == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM)
+    desk.open(3)
+    desk.receive(3, SeekHome(THERE))
+    desk.pass_time(PARAMS.connect_timeout_s)
+    assert desk.end_of(3)[0] is ErrorCode.AUTH_FAILED, "asking gains no time"
+    desk.sessions.forget_node(NodeId("node-1"))

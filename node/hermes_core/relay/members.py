@@ -1,0 +1,32 @@
+"""The nodes of the mesh as they describe themselves, for apps that seek their home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hermes_core.ids import NodeId, Party
+from hermes_core.mesh.descriptor import descriptor_party
+from hermes_core.mesh.messages import HomeFound, NodeDescriptor
+from hermes_core.relay.neighbour import Link, Neighbour, node_neighbour
+
+
+class Members:
+    """Each with its newest descriptor, which the mesh verified. `links` is the router's."""
+
+    def __init__(self, links: Mapping[Neighbour, Link]) -> None:
+        self._links = links
+        self._descriptors: dict[NodeId, NodeDescriptor] = {}
+
+    def describe(self, descriptor: NodeDescriptor) -> None:
+        self._descriptors[descriptor.node_id] = descriptor
+
+    def forget(self, node_id: NodeId) -> None:
+        self._descriptors.pop(node_id, None)
+
+    def find(self, party: Party) -> HomeFound:
+        """What the node of this party signed of itself: of one that bears its name with another key nothing is told."""
+        descriptor = self._descriptors.get(NodeId(party.split(":")[1]))
+        if descriptor is None or descriptor_party(descriptor) != party:
+            return HomeFound(None, linked=False)
+        link = self._links.get(node_neighbour(descriptor.node_id))
+        return HomeFound(descriptor, linked=link is not None and link.party == party)
