@@ -24,7 +24,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 class AddressBook:
-    """The node addresses an app was given ("host:port"), and which node was last seen behind each.
+    """The node addresses an app was given ("host:port"), which node was last seen behind each, and the home's own address.
 
     An address may be a load balancer, with another node behind it each time: what was seen orders the attempts, and no
     address is ever ruled out.
@@ -39,14 +39,20 @@ class AddressBook:
         self._seen: dict[str, NodeId | None] = dict.fromkeys(listed)
         self._round: list[str] = []
         self._round_home: NodeId | None = None
+        self._own: tuple[NodeId, str] | None = None
 
-    def choose(self, home: NodeId | None) -> str:
-        """The next address to try. Every address gets its turn before one is tried again; the home node's come first."""
+    def choose(self, home: NodeId | None, *, home_only: bool = False) -> str:
+        """The next address to try. Every address gets its turn before one is tried again; the home node's come first.
+
+        `home_only`: nothing else in the next round, if there is anything that leads to it.
+        """
         if home != self._round_home:
             self._round = []
             self._round_home = home
         if not self._round:
-            self._round = sorted(self._seen, key=lambda address: self._rank(address, home))
+            ways = self._ways(home)
+            others = [] if home_only and ways else [address for address in self._seen if address not in ways]
+            self._round = ways + sorted(others, key=lambda address: self._seen[address] is not None)
         return self._round.pop(0)
 
     @property
@@ -54,9 +60,22 @@ class AddressBook:
         """Every address had its turn: time to wait before the next round."""
         return not self._round
 
+    def learn(self, node_id: NodeId, address: str) -> None:
+        """Where a node itself says that apps reach it: tried after the given addresses behind which it was seen last."""
+        self._own = node_id, address
+
+    def knows_way(self, home: NodeId | None) -> bool:
+        """Whether some address is known to lead to that node, or to have led."""
+        return home is not None and bool(self._ways(home))
+
+    def is_own(self, address: str) -> bool:
+        """It was not given, but learned."""
+        return address not in self._seen
+
     def record(self, address: str, node_id: NodeId) -> None:
         """`node_id` answered at `address`."""
-        self._seen[address] = node_id
+        if address in self._seen:
+            self._seen[address] = node_id
 
     def connected(self) -> None:
         """A session stands: the next round starts anew, with the home node first."""
@@ -64,11 +83,14 @@ class AddressBook:
 
     def avoid(self, address: str) -> None:
         """Try `address` last in the next round (its node is leaving)."""
-        self._seen[address] = self._seen.pop(address)
+        if address in self._seen:
+            self._seen[address] = self._seen.pop(address)
         self._round = []
 
-    def _rank(self, address: str, home: NodeId | None) -> int:
-        seen = self._seen[address]
-        if home is None or seen == home:
-            return 0
-        return 1 if seen is None else 2
+    def _ways(self, home: NodeId | None) -> list[str]:
+        if home is None:
+            return list(self._seen)
+        found = [address for address, seen in self._seen.items() if seen == home]
+        if self._own is not None and self._own[0] == home and self._own[1] not in self._seen:
+            found.append(self._own[1])
+        return found

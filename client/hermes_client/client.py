@@ -74,12 +74,16 @@ class HermesClient:
         params: AppParams | None = None,
         backoff: Backoff | None = None,
         connect_timeout_s: float | None = CONNECT_TIMEOUT_S,
+        direct: bool = True,
         host: ClientHost = SYSTEM_HOST,
         store: AppStore | None = None,
     ) -> None:
         """`identity`: without one a new one, or the store's.
 
         TypeError, ValueError and HermesError name an argument that cannot be used; nothing is opened here.
+
+        `direct`: go to the home's own address, as that node signed it, when `addresses` lead to other nodes (one may be a load
+        balancer). False: only to `addresses`; chats whose home is not found behind them move to the node that is.
         """
         if tls is not None and not isinstance(tls, ClientTls | PlainText):
             raise TypeError(f"tls is ClientTls(…) or PLAIN, not {type(tls).__name__}")
@@ -90,6 +94,7 @@ class HermesClient:
         self._backoff = Backoff() if backoff is None else take(Backoff, backoff, "backoff")
         self._host = take(ClientHost, host, "host")
         self._connect_timeout_s = take_timeout(connect_timeout_s, "connect_timeout_s")
+        self._direct = take(bool, direct, "direct")
         self._owns_identity = identity is None
         self._identity = Identity.generate(host.random) if identity is None else take(Identity, identity, "identity")
         self._driver: AppDriver | None = None
@@ -107,7 +112,9 @@ class HermesClient:
         identity, kept = await self._open_store()
         driver = self.driver
         patience = HomePatience(self._params.home_patience_s, self._host.random)
-        self._keeper = HomeKeeper(driver, self._book, identity, self._tls, self._backoff, self._host, patience, kept)
+        self._keeper = HomeKeeper(
+            driver, self._book, identity, self._tls, self._backoff, self._host, patience, kept, direct=self._direct
+        )
         self._runner = asyncio.create_task(self._keeper.run(), name="hermes-client")
         try:
             await self.wait_connected(self._connect_timeout_s)

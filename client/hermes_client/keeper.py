@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,8 +14,9 @@ from hermes_client.addresses import AddressBook
 from hermes_client.backoff import Backoff
 from hermes_client.driver import AppDriver
 from hermes_client.errors import ConnectSetupError, HintError, SessionReplacedError, StreamLostError
+from hermes_client.home_finder import HOME_DIAL_S, HOME_RETRY_S, HomeFinder
 from hermes_client.host import ClientHost
-from hermes_client.session import HomeSession
+from hermes_client.session import OPEN_TIMEOUT_S, HomeSession, only_hints
 from hermes_client.signal import Signal
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
@@ -23,8 +24,9 @@ from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import NodeId, Party
-from hermes_core.protocol.session import NodeChange
-from hermes_core.ratchet.replay import next_order
+from hermes_core.protocol.session import NewerHome, NodeChange
+from hermes_core.session.connect import verify_claim
+from hermes_core.session.stamps import next_stamp
 
 RETRY_AFTER_MAX_S: Final = 300.0
 """A node that proved itself may send an app away for so long at most; who proved nothing, no longer than the backoff does."""
@@ -66,6 +68,8 @@ class HomeKeeper:
         host: ClientHost,
         patience: HomePatience,
         kept: KeptHome | None = None,
+        *,
+        direct: bool = True,
     ) -> None:
         self._driver = driver
         self._book = book
@@ -74,6 +78,7 @@ class HomeKeeper:
         self._backoff = backoff
         self._host = host
         self._patience = patience
+        self._finder = HomeFinder(book, direct=direct)
         self._loop = asyncio.get_running_loop()
         self._kept = kept
         self._party = None if kept is None else kept.party
@@ -145,7 +150,14 @@ class HomeKeeper:
         if self._next is not None or not self._book.round_over:
             return 0.0
         asked_s, self._asked_s, self._hopeless = self._asked_s, 0.0, True
-        return max(self._backoff.next_delay_s(), asked_s)
+        delay_s = self._backoff.next_delay_s()
+        if self._is_waiting_for_home() and self._book.knows_way(self.home):
+            delay_s = min(delay_s, HOME_RETRY_S)
+        return max(delay_s, asked_s)
+
+    def _is_waiting_for_home(self) -> bool:
+        """Chats are alive, and it is not given up."""
+        return bool(self._driver.live_chats()) and not self._patience.over(self._loop.time())
 
     def _note_change(self, address: str, change: NodeChange) -> None:
         """The node goes: it is the last to be asked again, and what it says of its return counts."""
@@ -162,7 +174,7 @@ class HomeKeeper:
             address = self._book.choose(None)
             try:
                 async with AsyncExitStack() as stack:
-                    session = await self._open(address, stack)
+                    session = await self._open(address, stack, own=self._book.is_own(address))
                     self._book.record(address, session.challenge.node_id)
                     if session.party != self._party:
                         self._next = _Opened(address, session, stack.pop_all())
@@ -181,23 +193,34 @@ class HomeKeeper:
 
     def _next_stamp(self) -> int:
         """Of a Connect, in ms: later than every one before, whatever the clock says."""
-        self._stamp = next_order(self._stamp, self._host.wall())
+        self._stamp = next_stamp(self._stamp, self._host.wall())
         return self._stamp
+
+    def _note_newer(self, newer: NewerHome | None) -> None:
+        """A node knows a later Connect of this app, perhaps of an earlier process: if we signed it, the next one is above."""
+        if newer is None or newer.claim.app_key != self._identity.public_key:
+            return
+        with suppress(ProtocolError):
+            verify_claim(newer.home, newer.claim)
+            self._stamp = max(self._stamp, newer.claim.stamp)
 
     async def _serve_once(self) -> None:
         bound = bool(self._driver.live_chats())
         # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
         patient = not self._patience.over(self._loop.time())
+        home = self.home if patient and (bound or self._driver.owes_delete) else None
         async with AsyncExitStack() as stack:
             found = await self._take_next(stack)
             if found is not None:
-                address, session = found.address, found.session
+                address, session, own = found.address, found.session, False
             else:
-                address = self._book.choose(self.home if patient and (bound or self._driver.owes_delete) else None)
-                session = await self._open(address, stack)
+                address = self._book.choose(home, home_only=self._wants_home_alone(home))
+                own = self._book.is_own(address)
+                session = await self._open(address, stack, own=own)
             node_id, party = session.challenge.node_id, session.party
             self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
-            if bound and patient and self._party is not None and party != self._party:
+            elsewhere = bound and patient and self._party is not None and party != self._party
+            if elsewhere and not await self._seek(session, address):
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
             try:
                 stamp = self._next_stamp()
@@ -206,8 +229,10 @@ class HomeKeeper:
                 await session.connect(stamp, self._marks)
             except BaseException:
                 self._gave_up_connect_at = self._loop.time()
+                self._note_newer(session.newer)
                 raise
             self._book.connected()
+            self._finder.arrive(own=own, stayed=elsewhere)
             self.session, self.home, self._party = session, node_id, party
             self.connections += 1
             began_at = self._loop.time()
@@ -223,13 +248,29 @@ class HomeKeeper:
                 self.session = None
                 self.changed.notify()
 
-    async def _open(self, address: str, stack: AsyncExitStack) -> HomeSession:
+    def _wants_home_alone(self, home: NodeId | None) -> bool:
+        """Every address was tried, and the home's own is known to lead somewhere."""
+        return self._book.round_over and home is not None and self._finder.home_only(self._loop.time(), self._backoff.cap_s)
+
+    async def _seek(self, session: HomeSession, address: str) -> bool:
+        """Learn from another node where the home is. Whether the chats come to that node instead."""
+        if self._party is None:
+            return False
+        found = await session.seek(self._party)
+        with only_hints(address):
+            return self._finder.take(found, self._party, self._loop.time())
+
+    async def _open(self, address: str, stack: AsyncExitStack, *, own: bool) -> HomeSession:
         """A stream with a challenge. Until the first session stood somebody looks why there is none."""
+        timeout_s = HOME_DIAL_S if own else OPEN_TIMEOUT_S
+        session = HomeSession(address, self._tls, self._identity, self._driver, self._host, timeout_s)
         try:
-            return await stack.enter_async_context(HomeSession(address, self._tls, self._identity, self._driver, self._host))
+            return await stack.enter_async_context(session)
         except HintError:
             raise
         except StreamLostError:
+            if own:
+                self._finder.miss(self._loop.time())
             problem = await self._host.diagnose(address, self._tls) if self.connections == 0 else None
             if problem is not None:
                 raise ConnectSetupError(problem) from None

@@ -21,6 +21,8 @@ from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, Party, node_party
+from hermes_core.limits import DIRECTORY_TTL_S
+from hermes_core.mesh.messages import HomeFound
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import (
     NONCE_BYTES,
@@ -29,7 +31,9 @@ from hermes_core.protocol.session import (
     Connected,
     FindApp,
     Heartbeat,
+    NewerHome,
     NodeChange,
+    SeekHome,
     SessionMessage,
 )
 from hermes_core.session.connect import build_connect, complete_connect
@@ -42,6 +46,8 @@ _log = logging.getLogger("hermes.client")
 OPEN_TIMEOUT_S: Final = 5.0  # a pod's old address may answer nothing at all: look it up again soon
 SILENT_INTERVALS: Final = 3  # a node silent for this many heartbeat intervals is gone
 CLOSE_GRACE_S: Final = 2.0
+RENEW_AFTER_S: Final = DIRECTORY_TTL_S / 2
+"""A session that old is made anew, before what the app signed for it counts no more."""
 
 
 class HomeSession:
@@ -51,9 +57,18 @@ class HomeSession:
     """
 
     def __init__(
-        self, address: str, tls: ClientTls | PlainText, identity: Identity, driver: AppDriver, host: ClientHost
+        self,
+        address: str,
+        tls: ClientTls | PlainText,
+        identity: Identity,
+        driver: AppDriver,
+        host: ClientHost,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
     ) -> None:
         self._stream = AppStream.open(address, tls, host)
+        self._open_timeout_s = open_timeout_s
+        self.newer: NewerHome | None = None
+        """Why the node refuses our Connect, as it says: another one of ours that is newer. Nothing of it is verified."""
         self._random = host.random
         self._identity = identity
         self._driver = driver
@@ -108,6 +123,13 @@ class HomeSession:
             self._keys.wipe()
         await self._stream.close()
 
+    async def seek(self, home: Party) -> HomeFound:
+        """Ask where the node of this party is reached; once, before `connect`. HintError: not here."""
+        with only_hints(self._stream.address):
+            await self._stream.write([SeekHome(home)])
+            found: HomeFound = await self._read_first(HomeFound)
+            return found
+
     async def connect(self, stamp: int, marks: KeptMarks) -> None:
         """Answer the challenge, check that the node is who it says, and hand the session to the chats.
 
@@ -141,7 +163,9 @@ class HomeSession:
         self._heard_at = asyncio.get_running_loop().time()
         self._on_change = on_change
         try:
-            await _run_until_first_error(self._read(), self._write(), self._beat(), self._leave(find_next), self._wait_cut())
+            await _run_until_first_error(
+                self._read(), self._write(), self._beat(), self._leave(find_next), self._wait_cut(), self._renew()
+            )
         except StreamClosedError:
             if self._said_all:
                 self._driver.owes_delete = False
@@ -193,10 +217,13 @@ class HomeSession:
     async def _read_first(self, kind: type[Any]) -> Any:
         """The next message must be of this kind; what else came in its batch is kept for `serve`. An error notice is raised."""
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
+            async with asyncio.timeout(self._open_timeout_s):
                 batch = await self._stream.read()
+                if batch and isinstance(batch[0], NewerHome):
+                    self.newer = batch[0]
+                    batch = batch[1:] or await self._stream.read()
         except TimeoutError:
-            raise StreamLostError(f"{self._stream.address}: no {kind.__name__} in {OPEN_TIMEOUT_S:.0f} s") from None
+            raise StreamLostError(f"{self._stream.address}: no {kind.__name__} in {self._open_timeout_s:.0f} s") from None
         if batch and isinstance(batch[0], ErrorNotice):
             raise _to_error(batch[0])
         if not batch or not isinstance(batch[0], kind):
@@ -294,6 +321,10 @@ class HomeSession:
         self._driver.wake.set()
         await asyncio.sleep(CLOSE_GRACE_S)
         raise StreamLostError(f"{self._stream.address}: the node is leaving")
+
+    async def _renew(self) -> None:
+        await asyncio.sleep(RENEW_AFTER_S)
+        raise StreamLostError(f"{self._stream.address}: the session is made anew")
 
     async def _wait_cut(self) -> None:
         await self._cut.wait()

@@ -11,7 +11,8 @@ import grpc.aio
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import AppId, NodeId, derive_app_id
-from hermes_core.protocol.session import Connect, Connected
+from hermes_core.mesh.messages import HomeFound
+from hermes_core.protocol.session import Connect, Connected, SeekHome
 from hermes_core.session.keys import SessionKeys
 from hermes_proto.v2.app_router_pb2_grpc import AppRouterServicer, add_AppRouterServicer_to_server
 from hermes_wire.app import ClientMessage, ServerMessage, build_server_batch, parse_client_batch
@@ -71,6 +72,9 @@ class ScriptedNode(AppRouterServicer):
         self.opening = opening
         self._with_connected = with_connected
         self.connects = 0
+        self.sought: list[SeekHome] = []
+        self.home_found = HomeFound(None, linked=False)
+        """What it says to apps that seek their home."""
         self.streams = 0
         self.failure: BaseException | None = None
         self.identity = Identity.generate()
@@ -120,6 +124,12 @@ class ScriptedNode(AppRouterServicer):
         batch = await link.read()
         if not batch:
             return  # the app did not want this node
+        if isinstance(batch[0], SeekHome):
+            self.sought.append(batch[0])
+            await link.write(self.home_found)
+            batch = await link.read()
+            if not batch:
+                return  # it goes elsewhere
         (connect,) = batch
         assert isinstance(connect, Connect)
         settings = Connected(derive_app_id(connect.app_key), self._heartbeat_ms, 1 << 20, 256)
