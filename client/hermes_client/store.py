@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from hermes_client.arguments import take
 from hermes_client.errors import StoreError
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.random import RandomSource
@@ -29,6 +30,7 @@ from hermes_core.keystore.app_record_codec import (
     parse_app_identity,
     parse_outgoing,
 )
+from hermes_core.keystore.tables import MAX_KEY_BYTES, MAX_VALUE_BYTES
 from hermes_keystore import Keystore, PassphraseBackend, Table
 
 T = TypeVar("T")
@@ -100,6 +102,25 @@ class AppStore:
     async def keep_stamp(self, stamp: int) -> None:
         """Keep the stamp of a Connect that is about to leave."""
         await self._run(lambda: self._keep_stamp(stamp))
+
+    async def read_own(self) -> dict[bytes, bytes]:
+        """What the app has written of its own, by key. The store is open while its client is; StoreError before and after."""
+        self._open_keystore  # noqa: B018 - raises when it is not open
+        return await self._run(self._read_own)
+
+    async def write_own(self, puts: Mapping[bytes, bytes], deletes: Collection[bytes] = ()) -> None:
+        """Write and delete records of the app's own in one transaction, durable when this returns; a key in both is put.
+
+        Keys have at most 255 bytes, values at most 1 MiB: ValueError for more. Whoever writes what a message says before its
+        `ack()` has it exactly once: one that comes again is in here already.
+        """
+        self._open_keystore  # noqa: B018
+        for key, value in puts.items():
+            if len(take(bytes, key, "a key")) > MAX_KEY_BYTES or len(take(bytes, value, "a value")) > MAX_VALUE_BYTES:
+                raise ValueError(f"a key has at most {MAX_KEY_BYTES} bytes, a value {MAX_VALUE_BYTES}")
+        records = {(Table.APP_OWN, key): value for key, value in puts.items()}
+        gone = {(Table.APP_OWN, key) for key in deletes}
+        await self._run(lambda: self._open_keystore.commit(records, gone))
 
     async def close(self) -> None:
         """Close the file; harmless when repeated."""
@@ -182,6 +203,13 @@ class AppStore:
         for chat in chats.values():
             chat.messages.sort(key=lambda message: message.seq)
         return list(chats.values())
+
+    def _read_own(self) -> dict[bytes, bytes]:
+        own: dict[bytes, bytes] = {}
+        for key, value in self._open_keystore.load(Table.APP_OWN):
+            own[key] = bytes(value)
+            wipe_buffer(value)
+        return own
 
     def _commit(self, changes: KeptChanges) -> None:
         puts: dict[tuple[Table, bytes], bytes | bytearray] = {}

@@ -18,5 +18,6 @@ RECORD_VERSIONS: Final[dict[Table, int]] = {
     Table.APP_IDENTITY: 1,
     Table.APP_CHAT: 1,
     Table.APP_OUTGOING: 1,
+    Table.APP_OWN: 1,
 }
 """The version records of a table are written in; older ones are migrated when a keystore is opened, newer ones refused."""

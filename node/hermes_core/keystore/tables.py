@@ -25,3 +25,4 @@ class Table(IntEnum):
     APP_IDENTITY = 9
     APP_CHAT = 10
     APP_OUTGOING = 11
+    APP_OWN = 12

@@ -172,3 +172,34 @@ async def test_a_folder_that_is_not_there_is_an_error_at_once(tmp_path: Path) ->
     async with asyncio.timeout(10):
         with pytest.raises(KeystoreIOError):
             await store.open(None, SYSTEM_RANDOM)
+
+
+async def test_what_an_app_keeps_of_its_own_comes_back_and_is_not_in_plaintext(tmp_path: Path) -> None:
+    store, _ = await open_store(tmp_path)
+    await store.write_own({b"one": b"a telling value", b"two": b"2"})
+    await store.write_own({b"one": b"another telling value", b"three": b"3"}, [b"two", b"three", b"never there"])
+    assert not [word for word in (b"telling", b"one", b"three") if word in read_all(tmp_path)]
+    await store.close()
+    again, _ = await open_store(tmp_path)
+    assert await again.read_own() == {b"one": b"another telling value", b"three": b"3"}
+    await again.close()
+
+
+async def test_what_is_no_record_of_an_apps_own_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    with pytest.raises(StoreError):
+        await store.write_own({b"k": b"v"})
+    await store.open(None, SYSTEM_RANDOM)
+    await store.write_own({bytes(255): bytes(1 << 20)})
+    for key, value, error in (
+        (bytes(256), b"", ValueError),
+        (b"k", bytes((1 << 20) + 1), ValueError),
+        ("k", b"v", TypeError),
+        (b"k", "v", TypeError),
+    ):
+        with pytest.raises(error):
+            await store.write_own({b"good": b"", key: value})  # type: ignore[dict-item]
+    assert list(await store.read_own()) == [bytes(255)]
+    await store.close()
+    with pytest.raises(StoreError):
+        await store.read_own()
