@@ -183,6 +183,10 @@ class Chat:
             self._driver.check_open()
         return self.ended or CloseReason.DELETED
 
+    async def wait_resumed(self, resumes: int) -> None:
+        """Until it was resumed, or got another home, more often than so; or until it is over."""
+        await self.changed.wait_for(lambda: self.resumes > resumes or self.ended is not None or self._driver.closed)
+
     async def wait(self, condition: Callable[[], bool], timeout_s: float | None = None) -> None:
         """Wait until `condition()` holds, for instance `lambda: chat.up`; ChatEndedError when the chat ends before.
 

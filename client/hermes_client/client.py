@@ -25,7 +25,7 @@ from hermes_client.arguments import take, take_app_id, take_timeout
 from hermes_client.backoff import Backoff
 from hermes_client.chat import Chat
 from hermes_client.driver import AppDriver
-from hermes_client.errors import ChatEndedError, ClientClosedError, ConnectError, StreamLostError
+from hermes_client.errors import CallTimeoutError, ChatEndedError, ClientClosedError, ConnectError, StreamLostError
 from hermes_client.host import SYSTEM_HOST, ClientHost
 from hermes_client.keeper import HomeKeeper, KeptHome
 from hermes_client.offer import CHAT_TIMEOUT_S, ChatOffer
@@ -283,6 +283,32 @@ class HermesClient:
             self._discard(chat)
             raise chat.failure
         return chat
+
+    async def move(self, timeout_s: float | None = CHAT_TIMEOUT_S) -> NodeId:
+        """Make another node home, the next that can be reached, and return it once every chat has moved there.
+
+        ConnectError when none can be reached in time: the client goes back to its home. CallTimeoutError when one stands and
+        a chat has not followed: it does later, by itself.
+        """
+        timeout_s = take_timeout(timeout_s)
+        driver, keeper = self.driver, self._open_keeper
+        moves = {chat: chat.resumes for chat in driver.live_chats() if chat.ready}
+        keeper.leave_home()
+        try:
+            async with time_limit(timeout_s, "moving to another node"):
+                await keeper.changed.wait_for(lambda: not keeper.leaving or driver.closed)
+                for chat, resumes in moves.items():
+                    await chat.wait_resumed(resumes)
+        except CallTimeoutError:
+            if keeper.leaving:
+                raise ConnectError(f"no other node in {timeout_s:g} s: {keeper.last_error}; the home stays") from None
+            raise
+        finally:
+            keeper.stay()
+        driver.check_open()
+        if keeper.home is None:
+            raise ConnectError("no session has stood yet")
+        return keeper.home
 
     def reconnect(self) -> None:
         """Break the stream off and come back over a new one, as after a loss of the network."""

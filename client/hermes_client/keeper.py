@@ -89,6 +89,7 @@ class HomeKeeper:
         self._moves_in_s = 0.0
         self._next: _Opened | None = None
         self._gave_up_connect_at: float | None = None
+        self._left: Party | None = None
         self.changed = Signal()
         self.session: HomeSession | None = None
         self.last_error: HermesError | None = None
@@ -119,6 +120,22 @@ class HomeKeeper:
             self.changed.notify()
             if self._next is not None:
                 await self._next.stack.aclose()
+
+    @property
+    def leaving(self) -> bool:
+        """Another node is to become home, and none has."""
+        return self._left is not None
+
+    def leave_home(self) -> None:
+        """Another node is to become home: the next that can be reached, and chats come along there."""
+        self._left = self._party
+        if self.session is not None:
+            self._book.avoid(self.session.address)
+            self.session.cut()
+
+    def stay(self) -> None:
+        """No longer, if none has."""
+        self._left = None
 
     def _judge(self, error: HermesError) -> HermesError | None:
         """What ends the client, if anything does: whoever has proved nothing is never believed that far."""
@@ -207,7 +224,7 @@ class HomeKeeper:
     async def _serve_once(self) -> None:
         bound = bool(self._driver.live_chats())
         # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
-        patient = not self._patience.over(self._loop.time())
+        patient = not self.leaving and not self._patience.over(self._loop.time())
         home = self.home if patient and (bound or self._driver.owes_delete) else None
         async with AsyncExitStack() as stack:
             found = await self._take_next(stack)
@@ -222,6 +239,8 @@ class HomeKeeper:
             elsewhere = bound and patient and self._party is not None and party != self._party
             if elsewhere and not await self._seek(session, address):
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
+            if party == self._left:
+                raise HintError(f"{address} is {party}, which is the home to leave")
             try:
                 stamp = self._next_stamp()
                 if self._kept is not None:
@@ -233,7 +252,7 @@ class HomeKeeper:
                 raise
             self._book.connected()
             self._finder.arrive(own=own, stayed=elsewhere)
-            self.session, self.home, self._party = session, node_id, party
+            self.session, self.home, self._party, self._left = session, node_id, party, None
             self.connections += 1
             began_at = self._loop.time()
             self.changed.notify()

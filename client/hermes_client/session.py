@@ -89,6 +89,10 @@ class HomeSession:
         self._cut = asyncio.Event()
 
     @property
+    def address(self) -> str:
+        return self._stream.address
+
+    @property
     def challenge(self) -> Challenge:
         if self._challenge is None:
             raise StreamLostError("no challenge yet")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes_client import AppStore, Chat, ClientTls, HermesClient
+from hermes_client import PLAIN, AppStore, Chat, ClientTls, ConnectError, HermesClient
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.endpoint.params import AppParams
@@ -94,3 +94,28 @@ async def test_an_app_whose_home_was_lost_while_it_was_down_takes_its_chats_to_a
                 assert await _take(here, 1) == [b"meanwhile"]
                 await here.send(b"after")
                 assert await _take(there, 1) == [b"after"]
+
+
+async def test_an_app_moves_its_chats_to_another_node_when_it_is_told_to_and_stays_where_there_is_none() -> None:
+    async with LocalMesh(2, app_tls=False) as mesh:
+        addresses = [node.app for node in mesh.nodes]
+        async with HermesClient(addresses, tls=PLAIN) as first, HermesClient(addresses[1], tls=PLAIN) as second:
+            await first.wait_for_app(second.app_id)
+            accepting = asyncio.create_task(_accept(second))
+            here = await first.start_chat(second.app_id)
+            there = await accepting
+            await here.send(b"before")
+            assert (first.home, await _take(there, 1)) == ("local-0", [b"before"])
+            assert await first.move() == "local-1"
+            assert first.home == "local-1"
+            await there.send(b"to the new home")
+            await here.send(b"from the new home")
+            assert await _take(here, 1) == [b"to the new home"]
+            assert await _take(there, 1) == [b"from the new home"]
+            assert await first.move() == "local-0", "and back: the next one that can be reached"
+            with pytest.raises(ConnectError, match=r"no other node in 1 s: .* is the home to leave"):
+                await second.move(1.0)
+            await there.send(b"still at home")
+            async with asyncio.timeout(20):
+                assert await _take(here, 1) == [b"still at home"]
+            assert second.home == "local-1"
