@@ -1,4 +1,4 @@
-"""The asyncio client library, the mock app and the restart/resume scenario."""
+"""The asyncio client library, and the restart/resume scenario."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hermes_client import PLAIN, Chat, ChatEndedError, ClientTls, ConnectError, HermesClient
-from hermes_client.mock_app import MockApp
 from hermes_client.scenario.certificates import LocalAuthority
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.crypto.signing import Identity
@@ -18,6 +17,8 @@ from hermes_core.ids import derive_app_id
 from hermes_core.limits import WINDOW_MESSAGES
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.padding import MAX_CONTENT_BYTES
+from hermes_ctl.chat.chat_log import ChatLog
+from hermes_ctl.chat.conversation import Conversation
 
 DEADLINE_S = 60
 
@@ -142,18 +143,21 @@ async def test_a_client_with_chats_waits_for_its_home_and_deletes_reach_a_node_t
         assert await gone_there.wait_ended() is CloseReason.DELETED_BY_PEER
 
 
-async def test_two_mock_apps_have_a_conversation() -> None:
+async def test_two_terminals_have_a_conversation() -> None:
     async with LocalMesh(1, app_tls=False) as mesh:
         address = mesh.nodes[0].app
         async with HermesClient(address, tls=PLAIN) as first, HermesClient(address, tls=PLAIN) as second:
             caller_says: list[str] = []
             callee_says: list[str] = []
-            caller, callee = MockApp(first, caller_says.append), MockApp(second, callee_says.append)
-            await asyncio.gather(callee.answer(), caller.call(second.app_id))
+            here, there = await _chat(first, second)
+            caller = Conversation(first, here, ChatLog(None), caller_says.append, kept=False)
+            callee = Conversation(second, there, ChatLog(None), callee_says.append, kept=False)
             heard = asyncio.Event()
 
             async def call_lines() -> AsyncIterator[str]:
                 yield "hello\n"
+                yield "/name callee\n"
+                yield "/name two words\n"
                 yield "/rekey\n"
                 yield "/status\n"
                 yield "escape \x1b[31m me\n"
@@ -167,13 +171,15 @@ async def test_two_mock_apps_have_a_conversation() -> None:
                 await asyncio.Event().wait()
                 yield ""
 
-            await asyncio.gather(caller.converse(call_lines()), callee.converse(answer_lines()))
+            await asyncio.gather(caller.run(call_lines()), callee.run(answer_lines()))
             name = first.app_id[:8]
     assert f"{name}> hello" in callee_says
     assert f"{name}> escape �[31m me" in callee_says
     assert "* new keys: epoch 2" in callee_says
     assert callee_says[-1] == "* the chat is over (DELETED_BY_PEER), its keys are wiped"
-    assert any(line.startswith("* epoch 2, path up") for line in caller_says)
+    assert any(line.startswith("* epoch 2, path up, home local-0") for line in caller_says)
+    assert {"  ✓ 1 sent", "  ✓✓ 1 taken", f"* {here.peer} is callee"} <= set(caller_says)
+    assert "* /name NAME: one word of at most 32 characters" in caller_says
 
 
 async def _send_numbers(chat: Chat, count: int) -> None:
