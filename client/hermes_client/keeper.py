@@ -236,6 +236,9 @@ class HomeKeeper:
                 session = await self._open(address, stack, own=own)
             node_id, party = session.challenge.node_id, session.party
             self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
+            if patient and self._party is not None and party != self._party and session.has_renewed(self._party):
+                self._patience.give_up()  # the party that our chats are at home with is gone for good
+                patient = False
             elsewhere = bound and patient and self._party is not None and party != self._party
             if elsewhere and not await self._seek(session, address):
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")

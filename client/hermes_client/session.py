@@ -20,6 +20,7 @@ from hermes_core.crypto.signing import Identity, check_public_key
 from hermes_core.crypto.x25519 import generate_ephemeral
 from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.renewal import verify_renewals
 from hermes_core.ids import AppId, Party, node_party
 from hermes_core.limits import DIRECTORY_TTL_S
 from hermes_core.mesh.messages import HomeFound
@@ -102,6 +103,15 @@ class HomeSession:
     def party(self) -> Party:
         """Who the node says it is; proved once `connect` has returned."""
         return node_party(self.challenge.node_id, self.challenge.node_key)
+
+    def has_renewed(self, former: Party) -> bool:
+        """Whether this is a node that was `former`, and renewed its key: both keys say so."""
+        challenge = self.challenge
+        try:
+            former_keys = verify_renewals(challenge.renewals, challenge.node_id, challenge.node_key)
+        except ProtocolError:
+            return False
+        return any(node_party(challenge.node_id, key) == former for key in former_keys)
 
     async def __aenter__(self) -> Self:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -230,6 +231,14 @@ class Keystore(RotatingFile):
     def _judge(self, mark: Mark, node_key: bytes) -> tuple[MarkVerdict, Rollback | None]:
         lineage = self._begun.lineage
         return judge_mark(lineage, self.mark.commit_counter, {node_key} | lineage.former_keys, mark)
+
+    def renew_key(self, puts: Puts, former_key: bytes) -> None:
+        """Commit `puts`, and with them that this opening renewed the node's key: marks under the former one go on counting."""
+        history = self._begun
+        openings = history.lineage.openings
+        noted = replace(history.lineage, openings=(*openings[:-1], replace(openings[-1], former_key=former_key)))
+        self.commit({**puts, LINEAGE: encode_lineage(noted)})
+        history.lineage = noted
 
     def settle_rollback(self) -> None:
         """Somebody acted on `rollback`, durably: the same proof tells nothing any more."""

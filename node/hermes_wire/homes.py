@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hermes_core.crypto.signing import SIGNATURE_BYTES
+from hermes_core.handshake.renewal import check_length
 from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, Party, parse_node_id
 from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import session as core
@@ -18,8 +19,9 @@ def parse_descriptor(pb: node_mesh_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
     require(len(pb.version) <= mesh.MAX_VERSION_CHARS, "version must have at most 64 characters")
     require(len(pb.app_address) <= mesh.MAX_ADDRESS_CHARS, "app_address must have at most 300 characters")
     require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
-    node_id = parse_node_id(pb.node_id)
-    return mesh.NodeDescriptor(node_id, pb.node_key, pb.address, pb.incarnation, pb.version, pb.signature, pb.app_address)
+    check_length(pb.renewals)
+    node_id, parts = parse_node_id(pb.node_id), (pb.signature, pb.app_address, pb.renewals)
+    return mesh.NodeDescriptor(node_id, pb.node_key, pb.address, pb.incarnation, pb.version, *parts)
 
 
 def build_descriptor(m: mesh.NodeDescriptor) -> node_mesh_pb2.NodeDescriptor:
@@ -31,6 +33,7 @@ def build_descriptor(m: mesh.NodeDescriptor) -> node_mesh_pb2.NodeDescriptor:
         version=m.version,
         signature=m.signature,
         app_address=m.app_address,
+        renewals=m.renewals,
     )
 
 

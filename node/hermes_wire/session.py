@@ -10,12 +10,17 @@ from hermes_proto.v2 import app_router_pb2, chat_pb2
 
 
 def parse_challenge(pb: app_router_pb2.Challenge) -> core.Challenge:
-    return core.Challenge(NodeId(pb.node_id), pb.node_key, pb.challenge, pb.ephemeral, pb.suites)
+    return core.Challenge(NodeId(pb.node_id), pb.node_key, pb.challenge, pb.ephemeral, pb.suites, pb.renewals)
 
 
 def build_challenge(m: core.Challenge) -> app_router_pb2.Challenge:
     return app_router_pb2.Challenge(
-        node_id=m.node_id, node_key=m.node_key, challenge=m.challenge, ephemeral=m.ephemeral, suites=m.suites
+        node_id=m.node_id,
+        node_key=m.node_key,
+        challenge=m.challenge,
+        ephemeral=m.ephemeral,
+        suites=m.suites,
+        renewals=m.renewals,
     )
 
 

@@ -203,8 +203,15 @@ def make_control() -> Iterator[Case]:
     claim = (3, 1, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
     addresses = "hermes-1.mesh:7443", "hermes-1.mesh:8443"
     descriptor = (
-        "hermes-1", fill("control node"), addresses[0], 7, "2.0.0", fill("control descriptor", 64), addresses[1]
-    )  # fmt: skip
+        "hermes-1",
+        fill("control node"),
+        addresses[0],
+        7,
+        "2.0.0",
+        fill("control descriptor", 64),
+        addresses[1],
+        fill("renewals", 192),
+    )
     app_claim = (fill("control claimant"), 9, fill("control hello"), fill("control claim", 64))
     home = ref.node_party("hermes-1", fill("control node"))
     move = (fill("control mover"), app_id, home, 5, fill("control leg hash"), fill("control move", 64))

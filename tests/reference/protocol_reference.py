@@ -167,7 +167,7 @@ def join_transcript(kind: int, halves: bytes, suite: int, proofs: bytes) -> byte
 
 STATEMENT = "nnbbbb"
 CLAIM = "nnbnnnnb"
-DESCRIPTOR = "tbtntbt"
+DESCRIPTOR = "tbtntbtb"
 APP_CLAIM = "bnbb"
 MOVE = "bttnbb"
 CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {

@@ -42,6 +42,7 @@ DESCRIPTOR: Final = NodeDescriptor(
     "2.0.0",
     fill("control descriptor", 64),
     "hermes-1.mesh:8443",
+    fill("renewals", 192),
 )
 ENTRY: Final = DirectoryEntry(
     NodeId("hermes-1"),

@@ -25,7 +25,7 @@ from hermes_ctl.terminal import say
 from hermes_keystore import Keystore
 from hermes_keystore.inspection import Audit, Inspection, audit_file, inspect_file, is_outdated
 from hermes_node.core_dumps import forbid_core_dumps
-from hermes_node.keystore.identity import new_identity
+from hermes_node.keystore.identity import new_identity, renew_identity
 from hermes_node.keystore.passphrase import read_passphrase, take_passphrase
 
 _FROM_ENVIRONMENT = "HERMES_KEYSTORE_PASSPHRASE"
@@ -45,6 +45,9 @@ _EPILOG = """examples:
 
   make every older copy of a record worthless:
     hermesctl keystore rotate-generation keystore.db --passphrase-file passphrase
+
+  give the node another identity key, for instance when the present one may be known to others; its chats go on:
+    hermesctl keystore renew-identity keystore.db --passphrase-file passphrase
 
   see what a new version would migrate, then migrate:
     hermesctl keystore migrate keystore.db --dry-run
@@ -70,6 +73,7 @@ def register(subparsers: Any) -> None:
     verify = _add(actions, "verify", verify_keystore, "check every record; changes nothing")
     rewrap = _add(actions, "rotate-passphrase", rotate_passphrase, "seal with another passphrase; records are not touched")
     _add(actions, "rotate-generation", rotate_generation, "re-seal every record under a new key and forget the old one")
+    _add(actions, "renew-identity", renew_node_identity, "give the node a new identity key; its chats stay and move to it")
     migrate = _add(actions, "migrate", migrate_keystore, "bring older records to the current version, in one transaction")
     for action in (init, rewrap):
         _add_costs(action)
@@ -149,6 +153,14 @@ def rotate_generation(options: argparse.Namespace) -> int:
         store.rotate_generation()
         records = sum(store.record_count(table) for table in Table)
         say(f"{records} records sealed anew: generation {store.mark.generation}, commit {store.mark.commit_counter}")
+    return 0
+
+
+def renew_node_identity(options: argparse.Namespace) -> int:
+    with _open(options, _read_passphrase(options.passphrase_file, "passphrase")) as store:
+        renewed = renew_identity(store, SYSTEM_RANDOM)
+        say(f"{renewed.node_id} had identity {renewed.former}, has {renewed.now}: generation {store.mark.generation}")
+    say("start the node: its apps move their chats to the new identity, and other nodes take it in at once")
     return 0
 
 

@@ -37,6 +37,8 @@ DESCRIPTOR: Final = b"hermes/v2 descriptor"
 """Signed by a node over its descriptor."""
 MOVE: Final = b"hermes/v2 move"
 """Signed by an app whose side of a chat has another home node."""
+RENEWAL: Final = b"hermes/v2 renewal"
+"""Signed by a node's former identity key and by its new one."""
 RING: Final = b"hermes/v2 ring"
 """Hashed into the places of members and keys on a hash ring."""
 

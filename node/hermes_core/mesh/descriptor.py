@@ -5,6 +5,7 @@ from __future__ import annotations
 from hermes_core.crypto import labels
 from hermes_core.crypto.encoding import lp, u64
 from hermes_core.crypto.signing import Identity, verify_signature
+from hermes_core.handshake.renewal import verify_renewals
 from hermes_core.ids import NodeId, Party, node_party
 from hermes_core.mesh.messages import NodeDescriptor
 
@@ -26,19 +27,30 @@ def _encode_descriptor(
 
 
 def sign_descriptor(
-    identity: Identity, *, node_id: NodeId, address: str, incarnation: int, version: str, app_address: str = ""
+    identity: Identity,
+    *,
+    node_id: NodeId,
+    address: str,
+    incarnation: int,
+    version: str,
+    app_address: str = "",
+    renewals: bytes = b"",
 ) -> NodeDescriptor:
     """A descriptor of this node, signed by its identity."""
     key = identity.public_key
     signature = identity.sign(_encode_descriptor(node_id, key, address, incarnation, version, app_address))
-    return NodeDescriptor(node_id, key, address, incarnation, version, signature, app_address)
+    return NodeDescriptor(node_id, key, address, incarnation, version, signature, app_address, renewals)
 
 
-def verify_descriptor(descriptor: NodeDescriptor) -> None:
-    """Raise AUTH_FAILED or INVALID_KEY unless the descriptor carries its own key's signature."""
+def verify_descriptor(descriptor: NodeDescriptor) -> frozenset[bytes]:
+    """The node's former keys (32 bytes each).
+
+    AUTH_FAILED or INVALID_KEY unless the descriptor carries its own key's signature, and renewals that lead to that key.
+    """
     of = descriptor
     body = _encode_descriptor(of.node_id, of.node_key, of.address, of.incarnation, of.version, of.app_address)
     verify_signature(of.node_key, body, of.signature)
+    return verify_renewals(of.renewals, of.node_id, of.node_key)
 
 
 def descriptor_party(descriptor: NodeDescriptor) -> Party:

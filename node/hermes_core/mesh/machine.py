@@ -48,6 +48,13 @@ class IdentityConflict:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityRenewed:
+    """A member has a new key, which its former one signed as well."""
+
+    node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True)
 class IncarnationRaised:
     """This node refuted a claim that it is suspect or dead; the new incarnation must be stored."""
 
@@ -82,6 +89,7 @@ MeshEvent = (
     | MemberStateChanged
     | MemberEvicted
     | IdentityConflict
+    | IdentityRenewed
     | IncarnationRaised
     | DirectoryChanged
     | DirectoryLost
@@ -102,7 +110,10 @@ class MeshOutput:
 
 @dataclass(slots=True)
 class Member:
-    """What this node holds of another one. Times are this node's clock, in seconds."""
+    """What this node holds of another one. Times are this node's clock, in seconds.
+
+    `former_keys`: those that it renewed; nobody bears its name with one of them again, as long as it is remembered.
+    """
 
     descriptor: NodeDescriptor
     state: MemberState
@@ -112,6 +123,7 @@ class Member:
     connected: bool = False
     apps: ListedApps | None = None
     sent_directory_version: int = -1
+    former_keys: frozenset[bytes] = frozenset()
 
 
 class Membership:
@@ -250,28 +262,39 @@ class Membership:
             raise ProtocolError(ErrorCode.AUTH_FAILED, "node id is in use with another identity key")
 
     def _admit(self, descriptor: NodeDescriptor, now: float) -> bool:
-        """Store a verified descriptor; False when the name belongs to a live member with another key."""
+        """Store a verified descriptor; False when the name belongs to a live member with another key, not renewed."""
         known = self._members.get(descriptor.node_id)
         if known is not None and descriptor == known.descriptor:
             return True
-        verify_descriptor(descriptor)
+        former_keys = verify_descriptor(descriptor)
         if known is None:
             if len(self._members) >= self._params.max_members:
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many members")
             member = Member(descriptor, MemberState.ALIVE, descriptor.incarnation, heard_at=now, changed_at=now)
+            member.former_keys = former_keys
             self._members[descriptor.node_id] = member
             self._output.events += [MemberJoined(descriptor.node_id), MemberDescribed(descriptor)]
             return True
-        if descriptor.node_key != known.descriptor.node_key and known.state in (MemberState.ALIVE, MemberState.SUSPECT):
+        if not self._may_bear_name(known, descriptor.node_key, former_keys):
             self._output.events.append(IdentityConflict(descriptor.node_id))
             return False
         if descriptor.node_key != known.descriptor.node_key or descriptor.incarnation > known.incarnation:
+            if known.descriptor.node_key in former_keys:
+                self._output.events.append(IdentityRenewed(descriptor.node_id))
             known.descriptor, known.incarnation = descriptor, descriptor.incarnation
+            known.former_keys |= former_keys
             known.heard_at = now
             self._output.events.append(MemberDescribed(descriptor))
             self._forget_apps(known)
             self._change(known, MemberState.ALIVE, now)
         return True
+
+    def _may_bear_name(self, known: Member, node_key: bytes, former_keys: frozenset[bytes]) -> bool:
+        if node_key in known.former_keys:
+            return False
+        if node_key == known.descriptor.node_key or known.descriptor.node_key in former_keys:
+            return True
+        return known.state not in (MemberState.ALIVE, MemberState.SUSPECT)
 
     def _heard(self, member: Member, now: float) -> None:
         member.heard_at = now
@@ -317,6 +340,7 @@ class Membership:
             incarnation=incarnation,
             version=mine.version,
             app_address=mine.app_address,
+            renewals=mine.renewals,
         )
         for member in self._members.values():
             member.sent_directory_version = -1  # with the former incarnation they forget our apps

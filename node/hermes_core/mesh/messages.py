@@ -31,6 +31,7 @@ class NodeDescriptor:
     """What a node says of itself, signed (64 bytes) by its identity key (32 bytes).
 
     `address`: where nodes reach it; `app_address`: where apps do, empty when it does not know.
+    `renewals` of that key prove themselves (hermes_core.handshake.renewal); empty when it is the node's first.
     """
 
     node_id: NodeId
@@ -40,6 +41,7 @@ class NodeDescriptor:
     version: str
     signature: bytes
     app_address: str = ""
+    renewals: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

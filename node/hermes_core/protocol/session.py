@@ -15,7 +15,8 @@ MAX_SUITES = 16
 class Challenge:
     """The node's first frame: its id, its Ed25519 public key (32 bytes), 32 random bytes that serve one `Connect`.
 
-    `ephemeral`: X25519, 32 bytes. `suites`: those it knows, one byte each, the preferred first.
+    `ephemeral`: X25519, 32 bytes. `suites`: those it knows, one byte each, the preferred first. `renewals` of its key prove
+    themselves (hermes_core.handshake.renewal).
     """
 
     node_id: NodeId
@@ -23,6 +24,7 @@ class Challenge:
     challenge: bytes
     ephemeral: bytes
     suites: bytes
+    renewals: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

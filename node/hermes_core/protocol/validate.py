@@ -15,6 +15,7 @@ from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.crypto.suites import MAX_SUITES as MAX_OFFERED_SUITES
 from hermes_core.errors import MAX_DETAIL_CHARS, ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.move import SignedMove
+from hermes_core.handshake.renewal import check_length
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import (
     CHAT_ID_BYTES,
@@ -266,6 +267,7 @@ def validate_session_message(message: SessionMessage) -> None:
             parse_node_id(message.node_id)
             _require_length(message.node_key, PUBLIC_KEY_BYTES, "node_key")
             validate_hello(message.challenge, message.ephemeral, message.suites)
+            check_length(message.renewals)
         case Connect():
             _require_length(message.app_key, PUBLIC_KEY_BYTES, "app_key")
             _require_length(message.nonce, NONCE_BYTES, "nonce")

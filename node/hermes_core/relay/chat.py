@@ -101,7 +101,10 @@ class Chat:
     @classmethod
     def restore(cls, context: ChatContext, row: Row, record: ChatRecord, now: float, *, keys_in_doubt: bool) -> Chat:
         """The chat of a record, at the positions it reserved. Secrets are copied; the caller wipes the record."""
-        first, second = (context.restore_channel(row.chat_id, snapshot) for snapshot in record.sides)
+        first, second = (
+            context.restore_channel(row.chat_id, snapshot, app_id)
+            for snapshot, app_id in zip(record.sides, record.app_ids, strict=True)
+        )
         chat = cls(context, row, record.app_ids, (first, second), record.app_keys, float(record.created_at_s))
         chat.standing.restore(record.state, record.end_to_end_epoch)
         chat.lifetime.restore(

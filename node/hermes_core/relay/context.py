@@ -64,8 +64,13 @@ class ChatContext:
             kem=self.kem,
         )
 
-    def restore_channel(self, chat_id: ChatId, snapshot: ChannelSnapshot) -> Channel:
-        """The channel of a record, at the positions it reserved."""
+    def restore_channel(self, chat_id: ChatId, snapshot: ChannelSnapshot, app_id: AppId) -> Channel:
+        """The channel of a record, at the positions it reserved.
+
+        One of before our identity key was renewed is of no use any more: its app moves to us anew.
+        """
+        if snapshot.local != self.party:
+            return self.build_unbound(chat_id, app_id)
         return Channel.restore(
             snapshot, chat_id=chat_id, identity=self.identity, params=self.params.channel, random=self.random, kem=self.kem
         )

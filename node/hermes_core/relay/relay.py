@@ -29,9 +29,18 @@ class Relay:
         marks: OwnMarks,
         random: RandomSource,
         kem: Kem = ML_KEM_768,
+        renewals: bytes = b"",
     ) -> None:
         self.chats = NodeChats(identity=identity, node_id=node_id, params=chats, random=random, kem=kem)
-        self.sessions = Sessions(self.chats, identity=identity, node_id=node_id, params=sessions, marks=marks, random=random)
+        self.sessions = Sessions(
+            self.chats,
+            identity=identity,
+            node_id=node_id,
+            params=sessions,
+            marks=marks,
+            random=random,
+            renewals=renewals,
+        )
 
     def begin_pass(self, now: float) -> None:
         """The time of the inputs that follow."""

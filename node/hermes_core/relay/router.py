@@ -106,8 +106,13 @@ class NodeChats:
         """
         self._calendar.doubt(doubted=keys_in_doubt)
         for record in records:
-            row = Row(record.chat_id, (_stored_neighbour(record, 0), _stored_neighbour(record, 1)))
+            party = self._context.party
+            row = Row(record.chat_id, (_stored_neighbour(record, 0, party), _stored_neighbour(record, 1, party)))
             chat = Chat.restore(self._context, row, record, now, keys_in_doubt=keys_in_doubt)
+            if any(side.local != party for side in record.sides):  # our key is new: its hops are to be made anew
+                chat.standing.note_change()
+                self.effects.output.moved.add(record.chat_id)
+                self._touch(row)
             record.wipe()
             self._add(chat)
             self._index.schedule(row, chat.next_timer())
@@ -560,6 +565,7 @@ class NodeChats:
         return self._index.spanning
 
 
-def _stored_neighbour(record: ChatRecord, index: int) -> Neighbour:
-    node_id = record.side_nodes[index]
+def _stored_neighbour(record: ChatRecord, index: int, party: Party) -> Neighbour:
+    """A hop of before our key was renewed leads nowhere any more."""
+    node_id = None if record.sides[index].local != party else record.side_nodes[index]
     return app_neighbour(record.app_ids[index]) if node_id is None else node_neighbour(node_id)

@@ -59,7 +59,9 @@ class Sessions:
         params: SessionParams,
         marks: OwnMarks,
         random: RandomSource,
+        renewals: bytes = b"",
     ) -> None:
+        """`renewals`: of our key, for the apps that knew a former one."""
         self._chats = chats
         self._effects = chats.effects
         self._node_id = node_id
@@ -68,6 +70,7 @@ class Sessions:
         self._marks = marks
         self._members = Members(chats.links)
         self._random = random
+        self._renewals = renewals
         self._ephemerals = SharedEphemerals(random)
         self._sessions: dict[StreamId, Session] = {}
         self._timers: TimerHeap[StreamId] = TimerHeap()
@@ -112,7 +115,8 @@ class Sessions:
 
     def _ask(self, now: float) -> Question:
         ephemeral, nonce = self._ephemerals.take(now), generate_bytes(CHALLENGE_BYTES, self._random)
-        return Question(Challenge(self._node_id, self._identity.public_key, nonce, ephemeral.public, OFFERED), ephemeral)
+        key, renewals = self._identity.public_key, self._renewals
+        return Question(Challenge(self._node_id, key, nonce, ephemeral.public, OFFERED, renewals), ephemeral)
 
     def _forget_question(self, session: Session) -> None:
         """It was answered, or never will be."""

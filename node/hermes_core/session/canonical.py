@@ -76,6 +76,7 @@ _DESCRIPTOR = _part(
     ("version", _text),
     ("signature", _data),
     ("app_address", _text),
+    ("renewals", _data),
 )
 _MEMBER = _part(("descriptor", _DESCRIPTOR), ("state", u64), ("incarnation", u64))
 _APP_CLAIM = _part(("app_key", _data), ("stamp", u64), ("hello_hash", _data), ("signature", _data))

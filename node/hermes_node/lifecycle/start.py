@@ -98,6 +98,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         marks=KeystoreMarks(opened.stored.identity, opened.store),
         random=context.host.random,
         kem=context.host.kem,
+        renewals=opened.stored.renewals,
     )
     loop = asyncio.get_running_loop()
     restore = partial(relay.chats.restore, keys_in_doubt=clocks.alone.doubt is not None)
@@ -149,8 +150,7 @@ async def start_servers(
         part = await start_mesh(
             MeshContext(
                 context.config,
-                restored.stored.identity,
-                restored.stored.incarnation,
+                restored.stored,
                 listener.advertised,
                 context.transport,
                 certificates.mesh,

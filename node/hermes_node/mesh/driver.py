@@ -15,6 +15,7 @@ from hermes_core.mesh.machine import (
     DirectoryChanged,
     DirectoryLost,
     IdentityConflict,
+    IdentityRenewed,
     IncarnationRaised,
     MemberDescribed,
     MemberEvicted,
@@ -32,6 +33,7 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
+from hermes_node.mesh.event_log import log_mesh_event
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
 from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
 from hermes_node.mesh.links import GossipLink
@@ -230,17 +232,12 @@ class MeshDriver:
 
     def _tell(self, event: MeshEvent) -> None:
         record_mesh_event(self._metrics, event)
+        log_mesh_event(self._log, event)
         match event:
-            case MemberJoined(node_id):
-                self._log.info("peer_joined", peer=node_id)
-            case MemberStateChanged(node_id, before, after):
-                self._log.info("peer_state", peer=node_id, before=before.name.lower(), after=after.name.lower())
+            case MemberStateChanged(node_id, _, after):
                 if after in (MemberState.DEAD, MemberState.LEFT):
                     self._lose(node_id)
-            case IdentityConflict(node_id):
-                self._log.error("peer_identity_conflict", peer=node_id)
             case IncarnationRaised(incarnation):
-                self._log.warning("incarnation_raised", incarnation=incarnation)
                 self._listener.incarnation_raised(incarnation)
             case DirectoryChanged(party, entry):
                 self._listener.directory_changed(party, entry)
@@ -250,6 +247,8 @@ class MeshDriver:
                 self._listener.member_described(descriptor)
             case MemberEvicted(node_id):
                 self._listener.member_forgotten(node_id)  # its death was told
+            case MemberJoined() | IdentityConflict() | IdentityRenewed():
+                pass  # the log says it
             case _:
                 assert_never(event)
 

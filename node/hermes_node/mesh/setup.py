@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hermes_core.crypto.random import RandomSource
-from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.machine import Membership
 from hermes_node.config.addresses import parse_address
 from hermes_node.config.core_params import build_mesh_params
 from hermes_node.config.sections import Config
+from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dialer import MeshDialer
@@ -45,8 +45,7 @@ class MeshContext:
     """What the mesh needs of the node."""
 
     config: Config
-    identity: Identity
-    incarnation: int
+    stored: StoredIdentity
     app_address: str
     transport: Transport
     tls: ReloadingTls
@@ -62,19 +61,20 @@ class MeshContext:
 
 async def start_mesh(context: MeshContext) -> MeshPart:
     """Listen and serve. ListenError when the address cannot be had."""
-    config = context.config
+    config, stored = context.config, context.stored
     server = context.transport.listen_for_nodes(SERVICE, parse_address(config.mesh.listen, "mesh.listen"), context.tls)
     descriptor = sign_descriptor(
-        context.identity,
+        stored.identity,
         node_id=NodeId(config.node.id),
         address=config.mesh.advertise or str(server.address),
-        incarnation=context.incarnation,
+        incarnation=stored.incarnation,
         version=read_version(),
         app_address=context.app_address,
+        renewals=stored.renewals,
     )
     driver = MeshDriver(
-        identity=context.identity,
-        membership=Membership(context.identity, descriptor, build_mesh_params(config), context.now()),
+        identity=stored.identity,
+        membership=Membership(stored.identity, descriptor, build_mesh_params(config), context.now()),
         settings=config.mesh,
         listener=context.listener,
         witnessing=context.witnessing,

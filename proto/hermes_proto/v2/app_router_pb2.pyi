@@ -30,6 +30,7 @@ class Challenge(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     EPHEMERAL_FIELD_NUMBER: _builtins.int
     SUITES_FIELD_NUMBER: _builtins.int
+    RENEWALS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     node_key: _builtins.bytes
     """Ed25519, 32 bytes"""
@@ -39,6 +40,8 @@ class Challenge(_message.Message):
     """X25519, 32 bytes"""
     suites: _builtins.bytes
     """one byte each, the preferred first"""
+    renewals: _builtins.bytes
+    """of node_key: at most 4 of 192 bytes, each signed by the former key and the new one"""
     def __init__(
         self,
         *,
@@ -47,10 +50,11 @@ class Challenge(_message.Message):
         challenge: _builtins.bytes = ...,
         ephemeral: _builtins.bytes = ...,
         suites: _builtins.bytes = ...,
+        renewals: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "ephemeral", b"ephemeral", "node_id", b"node_id", "node_key", b"node_key", "suites", b"suites"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "ephemeral", b"ephemeral", "node_id", b"node_id", "node_key", b"node_key", "renewals", b"renewals", "suites", b"suites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

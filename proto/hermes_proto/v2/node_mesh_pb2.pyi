@@ -55,6 +55,7 @@ class NodeDescriptor(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     APP_ADDRESS_FIELD_NUMBER: _builtins.int
+    RENEWALS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     node_key: _builtins.bytes
     """Ed25519, 32 bytes"""
@@ -66,6 +67,8 @@ class NodeDescriptor(_message.Message):
     signature: _builtins.bytes
     app_address: _builtins.str
     """host:port of AppRouter; empty: apps are not told one"""
+    renewals: _builtins.bytes
+    """of node_key: at most 4 of 192 bytes, each signed by the former key and the new one"""
     def __init__(
         self,
         *,
@@ -76,10 +79,11 @@ class NodeDescriptor(_message.Message):
         version: _builtins.str = ...,
         signature: _builtins.bytes = ...,
         app_address: _builtins.str = ...,
+        renewals: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "app_address", b"app_address", "incarnation", b"incarnation", "node_id", b"node_id", "node_key", b"node_key", "signature", b"signature", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "app_address", b"app_address", "incarnation", b"incarnation", "node_id", b"node_id", "node_key", b"node_key", "renewals", b"renewals", "signature", b"signature", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
