@@ -36,6 +36,24 @@ class AppHome:
     online: bool
     proven: bool
 
+    def prove(self) -> bool:
+        """Whether the app signed the claim."""
+        if not self.proven:
+            try:
+                verify_claim(self.party, self.claim)
+            except ProtocolError:
+                return False
+            self.proven = True
+        return True
+
+    def take_proof(self, same: AppHome | None) -> None:
+        """What was known of the same claim needs no second look."""
+        self.proven = self.proven or (same is not None and same.proven)
+
+    def leave(self) -> None:
+        """The app is not there any more."""
+        self.online = False
+
 
 class Directory:
     """`links`, `index` and `calendar` are the router's. Of each app at most one home a node is kept."""
@@ -113,27 +131,19 @@ class Directory:
         if homes is None:
             return None
         for home in sorted(homes, key=lambda home: (-home.claim.stamp, home.node_id)):
-            if home.proven or self._prove(home):
+            if home.prove():
                 return home
             homes.remove(home)
         del self._homes[app_id]
         self._away.pop(app_id, None)
         return None
 
-    def _prove(self, home: AppHome) -> bool:
-        try:
-            verify_claim(home.party, home.claim)
-        except ProtocolError:
-            return False
-        home.proven = True
-        return True
-
     def _put(self, app_id: AppId, home: AppHome) -> None:
         """In the place of what was known of the app and this node; what is away, and overtaken by what is proven, goes."""
         homes = self._homes.setdefault(app_id, [])
         kept = [other for other in homes if other.node_id != home.node_id and not _is_overtaken(other, home)]
         same = next((other for other in homes if other.party == home.party and other.claim == home.claim), None)
-        home.proven = home.proven or (same is not None and same.proven)
+        home.take_proof(same)
         self._homes[app_id] = [*kept, home]
         self._away.pop(app_id, None)
 
@@ -142,7 +152,7 @@ class Directory:
         homes = self._homes.get(app_id, [])
         for home in homes:
             if home.node_id == node_id:
-                home.online = False
+                home.leave()
         if any(home.online for home in homes):
             return
         self._away[app_id] = None

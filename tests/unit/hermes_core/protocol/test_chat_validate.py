@@ -133,6 +133,8 @@ BAD: list[Any] = [
     m.MoveAnswer(CHAT, 1, STATEMENT, bytes(31)),
     m.MoveWanted(ChatId(b"")),
 ]
+HOME = Party(f"node:n:{APP}")
+APP_CLAIM = s.AppClaim(bytes(32), 1, bytes(32), bytes(64))
 GOOD_SESSION: list[Any] = [
     s.Challenge(NodeId("n" * 63), bytes(32), bytes(32), bytes(32), bytes(1)),
     s.Challenge(NodeId("n"), bytes(32), bytes(32), bytes(32), bytes(s.MAX_SUITES)),
@@ -144,6 +146,9 @@ GOOD_SESSION: list[Any] = [
     s.AppFound(APP, True, NodeId("n-1")),
     s.NodeChange(0),
     s.Heartbeat(2**64 - 1, True),
+    s.SeekHome(HOME),
+    s.NewerHome(HOME, APP_CLAIM),
+    s.Challenge(NodeId("n"), bytes(32), bytes(32), bytes(32), bytes(1), bytes(4 * 192)),
 ]
 BAD_SESSION: list[Any] = [
     s.Challenge(NodeId("n" * 64), bytes(32), bytes(32), bytes(32), bytes(1)),
@@ -168,6 +173,13 @@ BAD_SESSION: list[Any] = [
     s.AppFound(APP, True, NodeId("")),
     s.NodeChange(2**32),
     s.Heartbeat(2**64, False),
+    s.SeekHome(Party("node:n")),
+    s.NewerHome(Party("app:" + APP), APP_CLAIM),
+    s.NewerHome(HOME, dataclasses.replace(APP_CLAIM, app_key=bytes(31))),
+    s.NewerHome(HOME, dataclasses.replace(APP_CLAIM, hello_hash=bytes(33))),
+    s.NewerHome(HOME, dataclasses.replace(APP_CLAIM, signature=bytes(63))),
+    s.Challenge(NodeId("n"), bytes(32), bytes(32), bytes(32), bytes(1), bytes(191)),
+    s.Challenge(NodeId("n"), bytes(32), bytes(32), bytes(32), bytes(1), bytes(5 * 192)),
 ]
 
 
