@@ -20,7 +20,7 @@ from hermes_node.streams.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`wall` and `monotonic` in seconds.
+    """`wall` and `monotonic` in seconds; `cost_clock` as well, for what serving somebody costs: it only ever measures.
 
     `build_backend`: what wraps the master key, from passphrase, cost, and whether a file may ask for any other.
     """
@@ -29,10 +29,13 @@ class Host:
     kem: Kem
     wall: Callable[[], float]
     monotonic: Callable[[], float]
+    cost_clock: Callable[[], float]
     connect: Connector
     build_backend: Callable[[SecretBytes, Argon2Params, bool], KeyBackend]
     build_transport: Callable[[LimitsSection, tuple[Any, ...]], Transport]
 
 
-SYSTEM_HOST = Host(SYSTEM_RANDOM, ML_KEM_768, time.time, time.monotonic, connect_sqlite, PassphraseBackend, GrpcTransport)
+SYSTEM_HOST = Host(
+    SYSTEM_RANDOM, ML_KEM_768, time.time, time.monotonic, time.perf_counter, connect_sqlite, PassphraseBackend, GrpcTransport
+)
 """The real one."""

@@ -27,7 +27,7 @@ from hermes_core.relay.router import NodeChats
 from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
 from hermes_keystore import Keystore, rotating_file
-from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.streams import ChatStreams
 from hermes_node.lifecycle import housekeeping, node, start
 from hermes_node.metrics.loop_lag import LoopLag
 from hermes_node.metrics.registry import NodeMetrics
@@ -152,7 +152,7 @@ def _hook_keystore() -> None:
 
 
 def _hook_relay() -> None:
-    real_take, real_timer, real_sink = Relay.take_output, Relay.handle_timer, ChatDriver._add_sink
+    real_take, real_timer, real_sink = Relay.take_output, Relay.handle_timer, ChatStreams._add_sink
 
     def take_output(self: Relay, *, busy: bool = False) -> NodeOutput:
         output = real_take(self, busy=busy)
@@ -165,7 +165,7 @@ def _hook_relay() -> None:
         _tell_timer(self.next_timer(), now)
         real_timer(self, now)
 
-    def add_sink(self: ChatDriver, *args: Any, **more: Any) -> Any:
+    def add_sink(self: ChatStreams, *args: Any, **more: Any) -> Any:
         sink = real_sink(self, *args, **more)
         process = CURRENT.get()
         if _listener is not None and process is not None:
@@ -174,7 +174,7 @@ def _hook_relay() -> None:
 
     Relay.take_output = take_output  # type: ignore[method-assign]
     Relay.handle_timer = handle_timer  # type: ignore[method-assign]
-    ChatDriver._add_sink = add_sink  # type: ignore[method-assign]
+    ChatStreams._add_sink = add_sink  # type: ignore[method-assign]
 
 
 def _tell_timer(due: float | None, now: float) -> None:

@@ -32,6 +32,19 @@ if TYPE_CHECKING:
 
 
 PASSPHRASE: Final = "the same in every world"
+MESSAGE_COST_S: Final = 1e-4
+"""A few times what a relayed frame costs: streams of a world have several turns for what they send at once."""
+
+
+class CountedCost:
+    """A cost clock by which every message costs the same, so that worlds repeat: nodes read it once for each."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+
+    def __call__(self) -> float:
+        self._messages += 1
+        return self._messages * MESSAGE_COST_S
 
 
 class QuickBackend:
@@ -216,6 +229,7 @@ class Machine:
             kem=CheapKem(),
             wall=self.read_clock,
             monotonic=self._loop.time,
+            cost_clock=CountedCost(),
             connect=self.volume.connect,
             build_backend=QuickBackend,
             build_transport=lambda *_: SimTransport(self._network),

@@ -28,7 +28,6 @@ class AppStreams(Protocol):
     def receive(self, sink: Sink, messages: list[Any]) -> None: ...
     def malformed(self, sink: Sink, error: ProtocolError) -> None: ...
     def close(self, sink: Sink) -> None: ...
-    async def wait_for_room(self) -> None: ...
 
 
 def decode_client_batch(raw: bytes) -> list[ClientMessage]:
@@ -79,7 +78,6 @@ class AppRouter:
                 except ProtocolError as error:
                     self._streams.malformed(sink, error)
                 await sink.pending.wait_for_room()
-                await self._streams.wait_for_room()
         except StreamEndedError:
             pass
         except Exception as error:  # noqa: BLE001 - a defect must end this stream only, and be told

@@ -54,5 +54,5 @@ async def serve_apps(listener: AppListener, context: AppContext) -> None:
     chats = context.chats
     directory = Coalesced(lambda: context.mesh.set_local_apps(chats.connected_apps()), DIRECTORY_DELAY_S)
     chats.watch_apps(directory.request)
-    router = AppRouter(streams=chats, log=context.log)
+    router = AppRouter(streams=chats.streams, log=context.log)
     await listener.server.start(router.handlers())

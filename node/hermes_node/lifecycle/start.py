@@ -19,7 +19,7 @@ from hermes_core.mesh.mark_keeper import MarkKeeper
 from hermes_core.mesh.opening_check import OpeningCheck
 from hermes_core.relay.relay import Relay
 from hermes_node.admin.resume import RestoredCounts
-from hermes_node.chats.driver import ChatDriver, QueueBounds
+from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.openings import KeystoreMarks, OwnOpenings
 from hermes_node.chats.rollback import RollbackGuard
@@ -44,6 +44,7 @@ from hermes_node.mesh.setup import MeshContext, start_mesh
 from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.labels import KeystoreOperation, TamperKind
 from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.outbox import QueueBounds
 from hermes_node.streams.transport import StreamServer, Transport
 from hermes_node.tls.setup import Certificates
 
@@ -116,6 +117,7 @@ async def restore_chats(context: StartContext, opened: Opened, found: UnsealedNo
         app_queue=QueueBounds(limits.session_queue_frames, limits.session_queue_bytes),
         node_queue=QueueBounds(limits.peer_queue_frames, limits.peer_queue_bytes),
         now=context.now,
+        cost_clock=context.host.cost_clock,
         log=context.log,
         on_failure=lambda error: _fail_commit(context, error),
     )
@@ -154,7 +156,7 @@ async def start_servers(
                 listener.advertised,
                 context.transport,
                 certificates.mesh,
-                restored.chats,
+                restored.chats.streams,
                 news,
                 _build_witnessing(context, restored, found, news),
                 Clocks(

@@ -42,7 +42,6 @@ class PeerInbox(Protocol):
     def receive(self, sink: Sink, messages: list[Any]) -> None: ...
     def malformed(self, sink: Sink, error: ProtocolError) -> None: ...
     def close(self, sink: Sink) -> None: ...
-    async def wait_for_room(self) -> None: ...
 
 
 class GossipLink:
@@ -117,7 +116,6 @@ async def _read_route(sink: Sink, node_id: NodeId, stream: RouteStream, mesh: Me
             mesh.heard(node_id)
             chats.receive(sink, batch)
         await sink.pending.wait_for_room()
-        await chats.wait_for_room()
 
 
 async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:

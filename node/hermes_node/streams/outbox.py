@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from hermes_wire.app import MAX_BATCH_FRAMES
 from hermes_wire.sizes import estimate_bytes
@@ -105,3 +106,14 @@ class Outbox(Generic[T]):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBounds:
+    """What may wait to be written to one stream."""
+
+    frames: int
+    size_bytes: int
+
+    def build_outbox(self) -> Outbox[Any]:
+        return Outbox(max_frames=self.frames, max_bytes=self.size_bytes)

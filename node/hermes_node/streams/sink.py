@@ -1,4 +1,4 @@
-"""One stream as the chat driver knows it: its number, what waits to be written, what waits to be handled."""
+"""One stream as the chat driver knows it: its number, what waits to be handled, what waits to be written."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ from hermes_core.relay.neighbour import StreamId
 from hermes_core.session.control import ControlWriter
 from hermes_node.streams.outbox import Outbox
 from hermes_node.streams.pending import PendingFrames
+from hermes_node.streams.turns import Queue
 
 
 class Sink:
     """The outbox's bounds are the stream's credits. Once something did not fit nothing more is taken: only its tail is lost."""
 
-    __slots__ = ("_starved", "_writer", "outbox", "pending", "stream")
+    __slots__ = ("_starved", "_writer", "outbox", "pending", "queue", "stream")
 
-    def __init__(self, stream: StreamId, outbox: Outbox[Any], *, stranger: bool, writer: ControlWriter | None = None) -> None:
+    def __init__(
+        self,
+        stream: StreamId,
+        queue: Queue[Any],
+        pending: PendingFrames,
+        outbox: Outbox[Any],
+        writer: ControlWriter | None = None,
+    ) -> None:
         self.stream = stream
+        self.queue = queue
+        self.pending = pending
         self.outbox = outbox
-        self.pending = PendingFrames(stranger=stranger)
         self._starved = False
         self._writer = writer
 

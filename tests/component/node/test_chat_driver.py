@@ -33,14 +33,16 @@ from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
 from hermes_core.session.keys import SessionKeys
 from hermes_keystore import Keystore, Table
-from hermes_node.chats.driver import ChatDriver, QueueBounds
+from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.observer import ChatObserver
 from hermes_node.chats.openings import KeystoreMarks
 from hermes_node.chats.store import ChatStore
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.streams.outbox import Outbox
+from hermes_node.streams.outbox import Outbox, QueueBounds
+from hermes_node.streams.pending import Backlog, PendingFrames
 from hermes_node.streams.sink import Sink
+from hermes_node.streams.turns import Group, Queue
 from tests.support.sessions import AppEnd
 
 T = TypeVar("T")
@@ -96,6 +98,8 @@ class Bench:
         self.store.gate = threading.Event()
         self.store.gate.set()
         self.failures: list[Exception] = []
+        self.cost_s = 0.0
+        """What has been spent, for the tests that say what something costs."""
         self.relay = Relay(
             identity=self.identity,
             node_id=NODE,
@@ -111,6 +115,7 @@ class Bench:
             app_queue=QueueBounds(10_000, 1 << 26),
             node_queue=QueueBounds(10_000, 1 << 26),
             now=time.time,
+            cost_clock=lambda: self.cost_s,
             log=self.log,
             on_failure=self.failures.append,
         )
@@ -121,12 +126,12 @@ class Bench:
 
     async def connect(self, app: AppChats, identity: Identity) -> Sink:
         """A stream on which the app answers the node's challenge."""
-        sink = self.driver.open_app(("",))
+        sink = self.driver.streams.open_app(("",))
         await self.driver.flush()
         (challenge,) = await sink.outbox.take()
         assert isinstance(challenge, Challenge)
         end = AppEnd(identity, challenge, stamp=time.time_ns() // 1_000_000)
-        self.driver.receive(sink, [end.connect])
+        self.driver.streams.receive(sink, [end.connect])
         await self.driver.flush()
         connected, *rest = await sink.outbox.take()
         assert isinstance(connected, Connected)
@@ -146,7 +151,7 @@ class Bench:
 
     def receive(self, sink: Sink, *messages: Any) -> None:
         """What the app sends, with its tags."""
-        self.driver.receive(sink, self.keys[sink].writer.tag(messages))
+        self.driver.streams.receive(sink, self.keys[sink].writer.tag(messages))
 
     def post(self, app: AppChats, session: Sink) -> list[Any]:
         """Hand what the app wants sent to the driver; its events."""
@@ -368,14 +373,16 @@ async def test_a_newer_stream_gets_nothing_of_the_older_one(bench: Bench) -> Non
     one.send(chat, b"for the older stream", time.time())
     bench.post(one, first)
     # Before that is handled, the receiver's app comes back on another stream.
-    newer = bench.driver.open_app(("",))
-    bench.driver.close(second)
+    newer = bench.driver.streams.open_app(("",))
+    bench.driver.streams.close(second)
     await bench.driver.flush()
     (challenge,) = await newer.outbox.take()
     assert isinstance(challenge, Challenge)
     one.send(chat, b"for the older stream as well", time.time())
     bench.post(one, first)
-    bench.driver.receive(newer, [AppEnd(bench.identities[two.app_id], challenge, stamp=time.time_ns() // 1_000_000).connect])
+    bench.driver.streams.receive(
+        newer, [AppEnd(bench.identities[two.app_id], challenge, stamp=time.time_ns() // 1_000_000).connect]
+    )
     bench.receive(second, Delete(chat))  # late frame of the older stream
     await bench.driver.flush()
     kinds = [type(message) for message in await newer.outbox.take()]
@@ -420,17 +427,17 @@ async def test_a_turn_keeps_passes_out(bench: Bench) -> None:
 
 async def test_malformed_and_empty_batches_hold_their_sender_and_nothing_of_what_was_read(bench: Bench) -> None:
     """While a commit takes its time, whoever sends what is no batch must not fill the memory with it."""
-    sink = bench.driver.open_app(("",))
+    sink = bench.driver.streams.open_app(("",))
     async with bench.driver.turn():
         raw = bytearray(1 << 20)
         kept = weakref.ref(read := Read(raw))
         try:
             read.refuse()
         except ProtocolError as error:
-            bench.driver.malformed(sink, error)
+            bench.driver.streams.malformed(sink, error)
         del read
         assert kept() is None
-        bench.driver.receive(sink, [])
+        bench.driver.streams.receive(sink, [])
         waiting = asyncio.create_task(sink.pending.wait_for_room())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -440,7 +447,7 @@ async def test_malformed_and_empty_batches_hold_their_sender_and_nothing_of_what
 
 async def test_a_stream_that_is_out_of_credit_loses_its_tail_alone(bench: Bench) -> None:
     outbox: Outbox[Any] = Outbox(max_frames=100, max_bytes=2000)
-    sink = Sink(1, outbox, stranger=False)
+    sink = Sink(1, Queue(Group(), 1.0), PendingFrames(Backlog()), outbox)
     sizes = [900, 900, 900, 10]
     assert [sink.offer(Sealed(bytes(size))) for size in sizes] == [True, True, False, True]
     assert [len(message.frame) for message in await outbox.take()] == [900, 900]

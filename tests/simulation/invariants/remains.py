@@ -58,6 +58,6 @@ class NothingRemains(Invariant):
     def _look_at_streams(self, machine: Machine) -> None:
         node, standing = machine.node, self.world.network.streams_of(machine.name)
         if node is not None and isinstance(node._step, Serving):
-            sinks, streams = len(node._step.chats._sinks), sum(stream.carries_chats for stream in standing)
+            sinks, streams = len(node._step.chats.streams._sinks), sum(stream.carries_chats for stream in standing)
             if sinks > streams:
                 self.violate(f"{machine.name} keeps {sinks} streams, and {streams} stand")

@@ -11,6 +11,7 @@ from hermes_keystore import sealed_file
 from hermes_node.chats.commits import OutputStore, PassCommits
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
+from hermes_node.chats.streams import ChatStreams
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.mesh import driver as mesh_driver
 from hermes_node.mesh.backoff import DialState
@@ -37,7 +38,7 @@ SHELLS = Catalogue(Room.SHELL)
     starts_at=1,
 )
 def _(patches: Patches) -> None:
-    def act(self: ChatDriver, action: Any) -> None:
+    def act(self: ChatStreams, action: Any) -> None:
         names, waiting = vars(self).setdefault("_names", {}), vars(self).setdefault("_waiting", {})
         names.update({link.stream: neighbour for neighbour, link in self._relay.chats._links.items()})
         neighbour, sink = names.get(action.stream), self._sinks.get(action.stream)
@@ -50,7 +51,7 @@ def _(patches: Patches) -> None:
                 sink.offer(message)
             former(self, action)
 
-    former = patches.set(ChatDriver, "_act", act)
+    former = patches.set(ChatStreams, "act", act)
 
 
 @SHELLS.add("acts-before-commit", "A pass hands out what it sends, and then commits.", DiskAheadOfWire.name)
@@ -68,7 +69,7 @@ def _(patches: Patches) -> None:
 
         async def commit(self, output: Any) -> None:
             for action in output.actions:
-                self.driver._act(action)
+                self.driver.streams.act(action)
             output.actions.clear()
             await self.store.commit(output)
 
@@ -120,15 +121,15 @@ def _(patches: Patches) -> None:
 
 @SHELLS.add("sinks-pile-up", "The driver keeps the sink of a stream that is gone.", NothingRemains.name, starts_at=1)
 def _(patches: Patches) -> None:
-    def close(self: ChatDriver, sink: Any, now: float) -> None:
+    def close(self: ChatStreams, sink: Any, now: float) -> None:
         self._relay.sessions.closed(sink.stream, now)
 
-    patches.set(ChatDriver, "_close", close)
+    patches.set(ChatStreams, "_close", close)
 
 
 @SHELLS.add("closed-streams-stay", "The core is not told of a stream that is gone.", NothingRemains.name, starts_at=1)
 def _(patches: Patches) -> None:
-    patches.set(ChatDriver, "_close", do_nothing)
+    patches.set(ChatStreams, "_close", do_nothing)
 
 
 @SHELLS.add(

@@ -9,7 +9,8 @@ import pytest
 
 from hermes_core.protocol.session import NodeChange
 from hermes_core.relay.output import NodeOutput
-from hermes_node.chats.driver import ChatDriver, QueueBounds
+from hermes_node.chats.driver import ChatDriver
+from hermes_node.streams.outbox import QueueBounds
 from tests.simulation.loop import VirtualLoop
 
 EVERY_S = 0.5
@@ -74,6 +75,7 @@ def test_a_timer_comes_within_a_commit_of_its_time(commit_s: float, gap_s: float
             app_queue=some,
             node_queue=some,
             now=loop.time,
+            cost_clock=loop.time,
             log=unused,
             on_failure=lambda _: None,
         )
