@@ -8,6 +8,7 @@ from hermes_core.ids import AppId, ChatId, Party
 from hermes_core.protocol import messages as core
 from hermes_core.protocol.validate import parse_close_reason, parse_error_code, parse_error_scope
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_proto.v2 import chat_pb2, errors_pb2
 
 
@@ -114,8 +115,16 @@ def build_path(m: core.PathState) -> chat_pb2.PathState:
     return chat_pb2.PathState(chat_id=m.chat_id, up=m.up)
 
 
+def _parse_proofs(pb: chat_pb2.ChatClosed | chat_pb2.DeleteChat) -> tuple[EndProof, ...]:
+    return tuple(EndProof(proof.epoch, proof.tag) for proof in pb.proofs)
+
+
+def _build_proofs(m: core.Closed | core.Delete) -> list[chat_pb2.EndProof]:
+    return [chat_pb2.EndProof(epoch=proof.epoch, tag=proof.tag) for proof in m.proofs]
+
+
 def parse_closed(pb: chat_pb2.ChatClosed) -> core.Closed:
-    return core.Closed(ChatId(pb.chat_id), parse_close_reason(pb.reason))
+    return core.Closed(ChatId(pb.chat_id), parse_close_reason(pb.reason), _parse_proofs(pb))
 
 
 def parse_closed_ack(pb: chat_pb2.ChatClosed) -> core.ClosedAck:
@@ -123,15 +132,16 @@ def parse_closed_ack(pb: chat_pb2.ChatClosed) -> core.ClosedAck:
 
 
 def build_closed(m: core.Closed | core.ClosedAck) -> chat_pb2.ChatClosed:
-    return chat_pb2.ChatClosed(chat_id=m.chat_id, reason=chat_pb2.CloseReason.ValueType(m.reason))
+    proofs = _build_proofs(m) if isinstance(m, core.Closed) else ()
+    return chat_pb2.ChatClosed(chat_id=m.chat_id, reason=chat_pb2.CloseReason.ValueType(m.reason), proofs=proofs)
 
 
 def parse_delete(pb: chat_pb2.DeleteChat) -> core.Delete:
-    return core.Delete(ChatId(pb.chat_id), pb.failed)
+    return core.Delete(ChatId(pb.chat_id), pb.failed, _parse_proofs(pb))
 
 
 def build_delete(m: core.Delete) -> chat_pb2.DeleteChat:
-    return chat_pb2.DeleteChat(chat_id=m.chat_id, failed=m.failed)
+    return chat_pb2.DeleteChat(chat_id=m.chat_id, failed=m.failed, proofs=_build_proofs(m))
 
 
 def _parse_move(pb: chat_pb2.Move) -> SignedMove:

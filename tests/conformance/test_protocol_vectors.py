@@ -43,6 +43,7 @@ from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.chat_claim import MessageCursor, build_chat_claim
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.header import build_nonce
 from hermes_core.ratchet.padding import pad, padded_length, unpad
@@ -359,20 +360,25 @@ def test_padding(case: dict[str, Any]) -> None:
         assert unpad(case["plaintext"]) == case["content"]
 
 
+def channel_of(case: dict[str, Any], role: Role) -> Channel:
+    """An end-to-end channel in the epoch of the case, at the end with this role."""
+    epoch = EpochSnapshot(
+        case["epoch"], role, *suite_and_hash(case), True, secret(case["mac"]),
+        secret(bytes(32)), DirectionSnapshot(0, SecretBytes(32)), DirectionSnapshot(0, SecretBytes(32)), 0, 0,
+    )  # fmt: skip
+    snapshot = ChannelSnapshot(
+        ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS, None
+    )
+    identity = Identity.from_seed(secret(bytes(32)))
+    return Channel.restore(
+        snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams(), random=SYSTEM_RANDOM
+    )
+
+
 @pytest.mark.parametrize("case", load("acks"))
 def test_acks(case: dict[str, Any]) -> None:
     for role in Role:
-        epoch = EpochSnapshot(
-            case["epoch"], role, *suite_and_hash(case), True, secret(case["mac"]),
-            secret(bytes(32)), DirectionSnapshot(0, SecretBytes(32)), DirectionSnapshot(0, SecretBytes(32)), 0, 0,
-        )  # fmt: skip
-        snapshot = ChannelSnapshot(
-            ChannelKind.END_TO_END, Party("app:a"), Party("app:b"), bytes(32), epoch, None, (), NO_ORDERS, None
-        )
-        identity = Identity.from_seed(secret(bytes(32)))
-        channel = Channel.restore(
-            snapshot, chat_id=ChatId(case["chat_id"]), identity=identity, params=ChannelParams(), random=SYSTEM_RANDOM
-        )
+        channel = channel_of(case, role)
         if role == case["acker_role"]:
             assert channel.ack_tag(case["seq"]) == (case["epoch"], case["tag"])
         else:
@@ -394,6 +400,16 @@ def test_claims_of_apps(case: dict[str, Any]) -> None:
     assert parse_claim(case["payload"]) == claim
 
 
+@pytest.mark.parametrize("case", load("ends"))
+def test_ends(case: dict[str, Any]) -> None:
+    proof = EndProof(case["epoch"], case["tag"])
+    for role in Role:
+        channel = channel_of(case, role)
+        deletes = role == case["deleter_role"]
+        assert (channel.prove_end() == (proof,)) is deletes
+        assert channel.is_end((proof,)) is not deletes, "an end's own word is not the other's"
+
+
 @pytest.mark.parametrize("case", load("resume"))
 def test_resume(case: dict[str, Any]) -> None:
     context = ResumeContext(KINDS[case["kind"]], ChatId(case["chat_id"]), case["session_binding"])
@@ -405,7 +421,8 @@ def test_resume(case: dict[str, Any]) -> None:
 def test_every_file_is_run() -> None:
     tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_moves, test_handshake]
     tests += [test_descriptors]
-    tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_claims_of_apps, test_resume]
+    tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_claims_of_apps]
+    tests += [test_ends, test_resume]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record", "app_record"}
 

@@ -173,6 +173,9 @@ class ChannelWatch:
         self._suite = channel.suite
         self._epochs: dict[int, Epoch] = {}
 
+    def watches(self, channel: Channel | None) -> bool:
+        return channel is self._channel
+
     def follow(self, channel: Channel) -> ChannelWatch:
         """This watch, or, when a moved hop has taken its place, one of that; nothing is left of the former then."""
         if channel is self._channel:

@@ -10,6 +10,7 @@ from hermes_core.clock_peers import ClockPeers, SeenTime
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.events import (
     AppEvent,
     ChatEnded,
@@ -73,6 +74,7 @@ class AppParty:
         self.events: list[AppEvent] = []
         self.paths: dict[ChatId, bool] = {}
         self.watches: dict[ChatId, tuple[ChannelWatch, ChannelWatch]] = {}
+        self.former: dict[ChatId, list[ChannelWatch]] = {}
 
     def _make_machine(self) -> AppChats:
         durable = self.volume is not None
@@ -122,11 +124,12 @@ class AppParty:
     def check(self) -> None:
         chats = self.machine.chats
         for chat_id in [known for known in self.watches if known not in chats]:
-            for watch in self.watches.pop(chat_id):
+            for watch in (*self.watches.pop(chat_id), *self.former.pop(chat_id, ())):
                 watch.check_wiped()
         for chat_id, chat in chats.items():
             if chat_id not in self.watches:
                 self.watches[chat_id] = (ChannelWatch(chat.end_to_end), ChannelWatch(chat.leg))
+            self._follow_leg(chat)
             for watch in self.watches[chat_id]:
                 watch.check()
             ledger = self.ledger.chats[chat_id]
@@ -150,6 +153,20 @@ class AppParty:
         self.paths.clear()
         self.watches.clear()
 
+    def _follow_leg(self, chat: AppChat) -> None:
+        """A moved leg takes the place of another, which is wiped once it is of no use any more."""
+        content, leg = self.watches[chat.chat_id]
+        former = self.former.setdefault(chat.chat_id, [])
+        if not leg.watches(chat.leg):
+            former.append(leg)
+            taken_up = next((watch for watch in former if watch.watches(chat.leg)), None)
+            self.watches[chat.chat_id] = content, taken_up or ChannelWatch(chat.leg)
+        for watch in list(former):
+            if not watch.watches(chat.moving.former):
+                former.remove(watch)
+                if not watch.watches(chat.leg):
+                    watch.check_wiped()
+
     def crash(self) -> None:
         self.ledger.record_crash(self.name, self.live())
         self.machine = self._make_machine()
@@ -157,6 +174,7 @@ class AppParty:
         self.offers.clear()
         self.paths.clear()
         self.watches.clear()
+        self.former.clear()
 
 
 @dataclass

@@ -215,6 +215,7 @@ def make_control() -> Iterator[Case]:
     app_claim = (fill("control claimant"), 9, fill("control hello"), fill("control claim", 64))
     home = ref.node_party("hermes-1", fill("control node"))
     move = (fill("control mover"), app_id, home, 5, fill("control leg hash"), fill("control move", 64))
+    proof = (2, fill("control end", 16))
     values: dict[str, tuple[Any, ...]] = {
         "Offer": (chat_id, fill("control initiator"), app_id, offered, offered),
         "Answer": (chat_id, fill("control responder"), answered, fill("confirm a"), answered, fill("confirm b")),
@@ -222,9 +223,9 @@ def make_control() -> Iterator[Case]:
         "Reject": (chat_id, 14),
         "Resume": (chat_id, [claim, claim]),
         "PathState": (chat_id, True),
-        "Closed": (chat_id, 3),
+        "Closed": (chat_id, 2, [proof]),
         "ClosedAck": (chat_id, 3),
-        "Delete": (chat_id, True),
+        "Delete": (chat_id, False, [proof, proof]),
         "ErrorNotice": (23, 3, b"", "too many", 1000),
         "FindApp": (app_id,),
         "AppFound": (app_id, False, ""),
@@ -413,6 +414,20 @@ def make_claims() -> Iterator[Case]:
                 }
 
 
+def make_ends() -> Iterator[Case]:
+    for epoch in classical_epochs():
+        if epoch.kind == "end-to-end":
+            for role in (0, 1):
+                yield {
+                    "hash": epoch.h,
+                    "chat_id": epoch.chat_id,
+                    "epoch": epoch.number,
+                    "mac": epoch.schedule["mac"],
+                    "deleter_role": role,
+                    "tag": ref.end_tag(epoch.h, epoch.schedule["mac"], epoch.chat_id, epoch.number, role),
+                }
+
+
 def make_resume() -> Iterator[Case]:
     for epoch in all_epochs():
         if epoch.kind != "end-to-end":
@@ -479,6 +494,7 @@ FILES = {
     "acks": (make_acks, "Hop payloads: tags of acknowledgements"),
     "claims": (make_claims, "Hop payloads: what one app claims to the other, with its tag"),
     "descriptors": (make_descriptors, "Mesh: what a node signs of itself, its addresses for nodes and for apps"),
+    "ends": (make_ends, "Teardown: proofs of a delete"),
     "ring": (make_ring, "Witnesses: the three that a node's name finds on the ring"),
     "marks": (make_marks, "Witnesses: marks, and what each proves of a lineage"),
     "resume": (make_resume, "Resume: claims and their tags"),

@@ -170,6 +170,7 @@ CLAIM = "nnbnnnnb"
 DESCRIPTOR = "tbtntbtb"
 APP_CLAIM = "bnbb"
 MOVE = "bttnbb"
+PROOF = "nb"
 CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
     "Answer": (2, ("b", "b", STATEMENT, "b", STATEMENT, "b")),
@@ -177,9 +178,9 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Reject": (4, ("b", "n")),
     "Resume": (5, ("b", [CLAIM])),
     "PathState": (6, ("b", "f")),
-    "Closed": (7, ("b", "n")),
+    "Closed": (7, ("b", "n", [PROOF])),
     "ClosedAck": (8, ("b", "n")),
-    "Delete": (9, ("b", "f")),
+    "Delete": (9, ("b", "f", [PROOF])),
     "ErrorNotice": (10, ("n", "n", "b", "t", "n")),
     "FindApp": (11, ("t",)),
     "AppFound": (12, ("t", "f", "t")),
@@ -354,6 +355,10 @@ def chat_claim(nonce: bytes, epoch: int, transcript: bytes, *numbers: int) -> by
 
 def chat_claim_tag(h: str, mac_key: bytes, chat_id: bytes, role: int, claimed: bytes) -> bytes:
     return mac(h, mac_key, lp(b"hermes/v2 chat claim") + chat_id + u8(role) + claimed)[:32]
+
+
+def end_tag(h: str, mac_key: bytes, chat_id: bytes, epoch: int, role: int) -> bytes:
+    return mac(h, mac_key, lp(b"hermes/v2 delete") + chat_id + u32(epoch) + u8(role))[:16]
 
 
 # Resume

@@ -22,6 +22,7 @@ from hermes_core.mesh.messages import (
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.end_proof import EndProof
 from tests.reference import protocol_reference as ref
 from tests.reference.make_vectors import fill
 
@@ -60,6 +61,7 @@ MOVE: Final = SignedMove(
     fill("control leg hash"),
     fill("control move", 64),
 )
+END: Final = EndProof(2, fill("control end", 16))
 MOVED_LEG: Final = replace(OFFERED, epoch=1)
 ANSWERED_LEG: Final = replace(ANSWERED, epoch=1)
 _SAMPLES: Final = (
@@ -69,9 +71,9 @@ _SAMPLES: Final = (
     m.Reject(CHAT, ErrorCode.TARGET_OFFLINE),
     m.Resume(CHAT, (CLAIM, CLAIM)),
     m.PathState(CHAT, up=True),
-    m.Closed(CHAT, m.CloseReason.EXPIRED),
+    m.Closed(CHAT, m.CloseReason.DELETED_BY_PEER, (END,)),
     m.ClosedAck(CHAT, m.CloseReason.EXPIRED),
-    m.Delete(CHAT, failed=True),
+    m.Delete(CHAT, failed=False, proofs=(END, END)),
     m.ErrorNotice(ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, None, "too many", 1000),
     s.FindApp(APP),
     s.AppFound(APP, online=False, node_id=None),

@@ -15,7 +15,7 @@ import grpc.aio
 
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
-from hermes_core.endpoint.events import AppEvent, ChatOffered, MessageReceived
+from hermes_core.endpoint.events import AppEvent, ChatOffered, MessageReceived, PathChanged
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.ids import ChatId
@@ -193,6 +193,10 @@ class RawApp:
 
     async def wait_event(self, kind: type[T], *, after: int = 0) -> T:
         return await self.wait(lambda: next((e for e in self.events[after:] if isinstance(e, kind)), None))
+
+    async def wait_path_lost(self) -> None:
+        """A path of a chat of its was up, and is down."""
+        await self.wait(lambda: [event for event in self.events if isinstance(event, PathChanged) and not event.up])
 
     async def wait_error(self) -> ErrorNotice:
         return await self.wait(lambda: next((m for m in self.received if isinstance(m, ErrorNotice)), None))

@@ -269,10 +269,22 @@ class AppChat:
                 self.transfer.send_all(now)
             self._try_rekey(now)
 
-    def _take_closed(self, closed: Closed, _now: float) -> None:
-        lost = closed.reason is CloseReason.RATCHET_FAILED and self.transfer.claims.unshared
-        self._end(CloseReason.STATE_LOST if lost else closed.reason)
+    def _take_closed(self, closed: Closed, now: float) -> None:
+        """The chat is over; or its home has given it up, whatever it says, and it goes on with another."""
+        if not self.handshake.active or self._is_end(closed):
+            lost = closed.reason is CloseReason.RATCHET_FAILED and self.transfer.claims.unshared
+            self._end(CloseReason.STATE_LOST if lost else closed.reason)
+            self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
+            return
         self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
+        self._refuse(ErrorCode.ROUTE_UNAVAILABLE)
+        self.moving.abandon()
+        self.hop.apply(HopInput.PATH_DOWN)
+        self._lose_home(now)
+
+    def _is_end(self, closed: Closed) -> bool:
+        """Nobody but the other app says that it deleted the chat."""
+        return closed.final and (closed.reason is not CloseReason.DELETED_BY_PEER or self.end_to_end.is_end(closed.proofs))
 
     def _take_move_answer(self, answer: MoveAnswer, now: float) -> None:
         self.moving.complete(answer, now)
@@ -389,14 +401,16 @@ class AppChat:
 
     def _give_up(self, reason: CloseReason) -> None:
         """End a chat the node may still hold."""
+        failed = reason in FAILED
+        delete = Delete(self.chat_id, failed, () if failed else self.end_to_end.prove_end())
         if self.hop.state is not HopState.AWAY:
-            self._context.effects.send(Delete(self.chat_id, failed=reason in FAILED))
-        self._end(reason)
+            self._context.effects.send(delete)
+        self._end(reason, delete)
 
-    def _end(self, reason: CloseReason) -> None:
-        """The chat is over here: zero every key and forget every message."""
+    def _end(self, reason: CloseReason, delete: Delete | None = None) -> None:
+        """The chat is over here: zero every key and forget every message. `delete`: what its nodes are told, now and later."""
         try:
-            self._context.effects.end(self.chat_id, reason)
+            self._context.effects.end(self.chat_id, reason, delete)
         finally:
             self.forget()
 

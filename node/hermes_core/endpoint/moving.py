@@ -109,6 +109,11 @@ class Moving:
             self._former.wipe()
             self._former = None
 
+    @property
+    def former(self) -> Channel | None:
+        """The leg that is kept until the newer one is proven."""
+        return self._former
+
     def return_to(self, party: Party) -> bool:
         """Take the former leg up again, if this is its home: the newer one was never proven."""
         former = self._former

@@ -9,7 +9,7 @@ from hermes_core.endpoint.events import AppEvent, ChatEnded
 from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChatId
-from hermes_core.protocol.messages import ChatMessage, CloseReason
+from hermes_core.protocol.messages import ChatMessage, CloseReason, Delete
 
 
 @dataclass(slots=True)
@@ -35,8 +35,8 @@ class Effects(Protocol):
     def report(self, event: AppEvent) -> None:
         """To the owner."""
 
-    def end(self, chat_id: ChatId, reason: CloseReason) -> None:
-        """The chat is over, and has wiped itself."""
+    def end(self, chat_id: ChatId, reason: CloseReason, delete: Delete | None = None) -> None:
+        """The chat is over, and has wiped itself; `delete`: what a node hears that still names it."""
 
     def hang_up(self, error: ProtocolError) -> None:
         """Nothing that still comes on the stream can be opened: chats are resumed on another."""
@@ -48,7 +48,7 @@ class Collector:
     def __init__(self) -> None:
         self._output = AppOutput()
         self._hang_up: ProtocolError | None = None
-        self._ended: dict[ChatId, None] = {}
+        self._ended: dict[ChatId, Delete | None] = {}
 
     def send(self, message: ChatMessage) -> None:
         self._output.sends.append(message)
@@ -56,9 +56,9 @@ class Collector:
     def report(self, event: AppEvent) -> None:
         self._output.events.append(event)
 
-    def end(self, chat_id: ChatId, reason: CloseReason) -> None:
+    def end(self, chat_id: ChatId, reason: CloseReason, delete: Delete | None = None) -> None:
         if chat_id not in self._ended:
-            self._ended[chat_id] = None
+            self._ended[chat_id] = delete
             self.report(ChatEnded(chat_id, reason))
 
     def blame(self, chat_id: ChatId, defect: Exception) -> None:
@@ -73,9 +73,9 @@ class Collector:
         self._output.sends.clear()
         self._hang_up = None
 
-    def take_ended(self) -> list[ChatId]:
-        """Chats that are over, and of which nobody has taken note yet."""
-        ended = list(self._ended)
+    def take_ended(self) -> dict[ChatId, Delete | None]:
+        """Chats that are over, and of which nobody has taken note yet, with what their nodes are told."""
+        ended = self._ended
         if ended:
             self._ended = {}
         return ended

@@ -6,6 +6,7 @@ there are, which are over, the stream to the home node, whose timer is next. Wha
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final, assert_never
 
@@ -47,7 +48,7 @@ from hermes_core.ratchet.header import START_BYTES, build_nonce
 from hermes_core.session.keys import StreamKeys
 
 MAX_REMEMBERED_ENDS: Final = 4096
-"""Ended chats whose first offer, sent again, is not taken for a new chat."""
+"""Ended chats whose first offer, sent again, is not taken for a new chat; and deleted ones, whose delete is proven again."""
 
 
 class AppChats:
@@ -75,6 +76,7 @@ class AppChats:
         self._home: HomeStream | None = None
         self._chats: dict[ChatId, AppChat] = {}
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
+        self._deletes: OrderedDict[ChatId, Delete] = OrderedDict()
         self._offered: set[ChatId] = set()
         self._touched: dict[ChatId, None] = {}
         self._timers: TimerHeap[ChatId] = TimerHeap()
@@ -88,7 +90,11 @@ class AppChats:
     @property
     def chats(self) -> Mapping[ChatId, AppChat]:
         """Every chat that is not over, to be looked at. Those that have ended go before anybody looks."""
-        for chat_id in self._effects.take_ended():
+        for chat_id, delete in self._effects.take_ended().items():
+            if delete is not None:
+                self._deletes[chat_id] = delete
+                if len(self._deletes) > MAX_REMEMBERED_ENDS:
+                    self._deletes.popitem(last=False)
             chat = self._chats.pop(chat_id)
             if self._keeper is not None:
                 self._keeper.end(chat)
@@ -228,7 +234,7 @@ class AppChats:
         try:
             if offer.end_to_end.epoch != 1:
                 if offer.chat_id not in self.chats:
-                    self._effects.send(Delete(offer.chat_id))  # a chat this app no longer has
+                    self._delete_again(offer.chat_id)
                 return
             if offer.chat_id in self.chats or offer.chat_id in self._ended:
                 raise ProtocolError(ErrorCode.CHAT_EXISTS)  # noqa: TRY301
@@ -257,15 +263,19 @@ class AppChats:
             case Closed():
                 self._effects.send(ClosedAck(message.chat_id, message.reason))
             case PathState() if chat_id not in self.chats:
-                self._effects.send(Delete(message.chat_id))  # the node holds a chat that is over here
+                self._delete_again(message.chat_id)
             case Delete() | ClosedAck() | MoveOffer():
                 self._effects.report(FrameRefused(chat_id, ErrorCode.INVALID_FRAME))
             case MoveWanted():
-                self._effects.send(Delete(message.chat_id))  # a chat that is over here
+                self._delete_again(message.chat_id)
             case Offer() | Reject() | Resume() | PathState() | MoveAnswer() | Moved():
                 pass  # too late, or of a chat whose home is another node
             case _:
                 assert_never(message)
+
+    def _delete_again(self, chat_id: ChatId) -> None:
+        """A node names a chat that is over here: deleted, as the other app can see, or one that this app cannot go on with."""
+        self._effects.send(self._deletes.get(chat_id) or Delete(chat_id, failed=True))
 
     # time
 

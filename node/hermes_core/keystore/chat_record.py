@@ -8,6 +8,7 @@ from enum import IntEnum
 from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
 
 
@@ -66,3 +67,5 @@ class Tombstone:
     notices: tuple[Notice, ...]
     created_at_s: int
     app_ids: tuple[AppId, AppId] | None = None
+    proofs: tuple[EndProof, ...] = ()
+    """Of the app that deleted it; only beside both ids."""

@@ -13,6 +13,7 @@ from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.end_proof import EndProof
 
 
 class CloseReason(IntEnum):
@@ -93,8 +94,18 @@ class PathState:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
+    """`proofs`: of the app that deleted the chat, at most two; nodes pass them on."""
+
     chat_id: ChatId
     reason: CloseReason
+    proofs: tuple[EndProof, ...] = ()
+
+    @property
+    def final(self) -> bool:
+        """Whether a chat with keys may end for it: a home that goes, or a delete that nobody proves, is a home that is lost."""
+        if self.reason is CloseReason.DELETED_BY_PEER:
+            return bool(self.proofs)
+        return self.reason not in {CloseReason.ROUTE_UNAVAILABLE, CloseReason.NODE_SHUTDOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +116,11 @@ class ClosedAck:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """`failed`: the app cannot go on with the chat; the others hear of RATCHET_FAILED."""
+    """`failed`: the app cannot go on with the chat; the others hear of RATCHET_FAILED. `proofs`: its word of the end."""
 
     chat_id: ChatId
     failed: bool = False
+    proofs: tuple[EndProof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

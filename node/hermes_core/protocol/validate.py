@@ -31,8 +31,10 @@ from hermes_core.ids import (
 from hermes_core.protocol.messages import (
     Answer,
     ChatMessage,
+    Closed,
     CloseReason,
     Confirm,
+    Delete,
     ErrorNotice,
     MoveAnswer,
     Moved,
@@ -59,6 +61,7 @@ from hermes_core.protocol.session import (
     SessionMessage,
 )
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.end_proof import END_TAG_BYTES
 from hermes_core.ratchet.header import MAX_FRAME_BYTES, OVERHEAD_BYTES
 from hermes_core.ratchet.resume import MAX_CLAIMS
 
@@ -185,6 +188,13 @@ def validate_resume(message: Resume) -> None:
         validate_claim(claim)
 
 
+def validate_end(message: Closed | Delete) -> None:
+    _require_range(len(message.proofs), 0, MAX_CLAIMS, "number of proofs")
+    for proof in message.proofs:
+        _require_range(proof.epoch, 1, MAX_EPOCH, "epoch")
+        _require_length(proof.tag, END_TAG_BYTES, "tag of a delete")
+
+
 def validate_error(message: ErrorNotice) -> None:
     require(len(message.detail) <= MAX_DETAIL_CHARS, f"detail must be at most {MAX_DETAIL_CHARS} characters")
     _require_range(message.retry_after_ms, 0, MAX_U32, "retry_after_ms")
@@ -219,6 +229,8 @@ _VALIDATORS: Final[Mapping[type[ChatMessage], Callable[[Any], None]]] = {
     Answer: validate_answer,
     Confirm: validate_confirm,
     Resume: validate_resume,
+    Closed: validate_end,
+    Delete: validate_end,
     MoveOffer: validate_move_offer,
     MoveAnswer: validate_move_answer,
     Moved: lambda message: validate_move(message.move),

@@ -25,6 +25,7 @@ from hermes_core.ratchet.chat_claim import (
 )
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
+from hermes_core.ratchet.end_proof import EndProof, build_end_proof, proves_end
 from hermes_core.ratchet.epoch import Epoch
 from hermes_core.ratchet.epochs import EARLY, NEEDED, Epochs
 from hermes_core.ratchet.header import (
@@ -211,6 +212,16 @@ class Channel:
                 self.negotiation.note_order(claim.order)
                 return claim.recv_proven > epoch.send.next
         raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, "a claim of an epoch that is not held")
+
+    # the end
+
+    def prove_end(self) -> tuple[EndProof, ...]:
+        """This side's word that it deletes the chat, in each epoch that the peer may be in; none before the first."""
+        return tuple(build_end_proof(self._context, epoch) for epoch in self.epochs.claimable())
+
+    def is_end(self, proofs: tuple[EndProof, ...]) -> bool:
+        """Whether one of them is the peer's word, in an epoch whose keys are held."""
+        return any(proves_end(self._context, epoch, proof) for epoch in self.epochs.held() for proof in proofs)
 
     # new epochs
 

@@ -66,6 +66,10 @@ class Epochs:
         """Those in which a broken stream can be taken up again."""
         return tuple(epoch for epoch in (self.current, self.pending) if epoch is not None)
 
+    def held(self) -> tuple[Epoch, ...]:
+        """Every epoch whose keys are here."""
+        return tuple(epoch for epoch in (self.current, self.pending, self.old) if epoch is not None)
+
     def shares(self, claims: tuple[EpochClaim, ...]) -> bool:
         """One of the claims names an epoch that is held here; transcripts tell apart epochs of one number."""
         held = {(epoch.number, epoch.suite, epoch.transcript_hash) for epoch in self.claimable()}
@@ -250,6 +254,4 @@ class Epochs:
             self.current = None
 
     def _chains(self) -> list[Chain]:
-        return [
-            chain for epoch in (self.current, self.pending, self.old) if epoch is not None for chain in (epoch.send, epoch.recv)
-        ]
+        return [chain for epoch in self.held() for chain in (epoch.send, epoch.recv)]

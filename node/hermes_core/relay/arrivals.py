@@ -11,7 +11,7 @@ from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol import messages as m
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour
-from hermes_core.relay.tombstones import Tombstones
+from hermes_core.relay.tombstones import Tombstones, describe_delete
 
 MAX_WANTED: Final = 4096
 """Chats whose app here was asked to move its side, or to say that it is over; of more the latest."""
@@ -34,8 +34,7 @@ class Arrivals:
 
     def find_end(self, chat_id: ChatId, move: SignedMove) -> m.Closed | None:
         """How the chat ended here, for a move of it that comes too late."""
-        reason = self._tombstones.reason_of(chat_id, (move.mover, move.peer))
-        return None if reason is None else m.Closed(chat_id, reason)
+        return self._tombstones.find_end(chat_id, (move.mover, move.peer))
 
     def look_for(self, link: Link, offer: m.MoveOffer, now: float) -> None:
         """A node looks for the other app of a chat that is not here: if the app is, it moves its side, or deletes the chat."""
@@ -64,11 +63,11 @@ class Arrivals:
             self._context.effects.answer(source, m.Moved(chat_id, move))
         return bool(moves)
 
-    def take_delete(self, source: Neighbour, chat_id: ChatId) -> bool:
+    def take_delete(self, source: Neighbour, delete: m.Delete) -> bool:
         """The app that was asked has no such chat: whoever looked for it hears that it is over."""
-        wanted = self._wanted.get(chat_id)
+        wanted = self._wanted.get(delete.chat_id)
         if wanted is None or wanted[0] != source.app_id:
             return False
-        del self._wanted[chat_id]
-        self._context.effects.answer(wanted[1], m.Closed(chat_id, m.CloseReason.DELETED_BY_PEER))
+        del self._wanted[delete.chat_id]
+        self._context.effects.answer(wanted[1], describe_delete(delete))
         return True

@@ -15,6 +15,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import ACK, DATA, parse_kind_and_seq
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.resume import STORES_DIFFER
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.events import MessageRefused
@@ -27,6 +28,7 @@ from hermes_core.relay.moves import Moves
 from hermes_core.relay.neighbour import Link
 from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import ChatEnd, Standing
+from hermes_core.relay.tombstones import describe_delete
 
 _CURE: Final = "the chat must be rekeyed or deleted"
 
@@ -314,10 +316,15 @@ class Chat:
         if notice.code is ErrorCode.CHAT_NOT_FOUND:
             if self.state is ChatState.PENDING:
                 self.close(m.CloseReason.ROUTE_UNAVAILABLE, silent={index})
-            elif not self.moves.lose_home(index, now):
-                self.lose(index)
+            else:
+                self._lose_record(index, now)
         elif notice.code is ErrorCode.ROLLBACK_DETECTED:
             self.hops[index].apply(HopInput.GIVE_UP_CLAIM)  # it waits for new keys; asking again is of no use
+
+    def _lose_record(self, index: int, now: float) -> None:
+        """The node behind this hop does not hold the chat any more: the path is down until it has a home there again."""
+        if not self.moves.lose_home(index, now):
+            self.lose(index)
 
     def lose(self, index: int) -> None:
         """The stream to the neighbour of this hop is gone."""
@@ -365,16 +372,20 @@ class Chat:
 
     def _receive_delete(self, index: int, message: m.Delete, _now: float) -> None:
         """An app ends its chat; the others hear of it, and whether it had to."""
-        self.close(m.CloseReason.RATCHET_FAILED if message.failed else m.CloseReason.DELETED_BY_PEER, silent={index})
+        end = describe_delete(message)
+        self.close(end.reason, silent={index}, proofs=end.proofs)
 
-    def _receive_closed(self, index: int, message: m.Closed, _now: float) -> None:
-        """The other node ended the chat."""
-        self.close(message.reason, silent={index})
+    def _receive_closed(self, index: int, message: m.Closed, now: float) -> None:
+        """The other node ended the chat, or gives it up."""
+        if message.final or self.state is ChatState.PENDING:
+            self.close(message.reason, silent={index}, proofs=message.proofs)
+        else:
+            self._lose_record(index, now)
 
-    def close(self, reason: m.CloseReason, *, silent: Collection[int] = ()) -> None:
+    def close(self, reason: m.CloseReason, *, silent: Collection[int] = (), proofs: tuple[EndProof, ...] = ()) -> None:
         """End the chat on this node; every neighbour but those of the `silent` hops is told."""
         if self.ended is None:
-            self.standing.end(reason, silent)
+            self.standing.end(reason, silent, proofs)
 
     def wipe(self) -> None:
         """Whatever a chat that ended still holds goes."""

@@ -146,9 +146,8 @@ class Moves:
     def receive(self, link: Link, message: m.ChatMessage, now: float) -> None:
         """One message that `awaits` found. ProtocolError for what is not authentic, and nothing changes."""
         ours = self._find(link, message)
-        if isinstance(message, m.Closed):  # the other app's home knows that the chat is over
-            seeker = self._seeker()
-            self._standing.end(message.reason, () if seeker is None else {1 - seeker})
+        if isinstance(message, m.Closed):
+            self._hear_end(message, now)
         elif ours is not None and isinstance(message, m.ErrorNotice):
             self._drop(ours.index)
             self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
@@ -158,6 +157,15 @@ class Moves:
         elif ours is not None and isinstance(message, m.Confirm):
             ours.channel.check_confirm(message.hop_epoch, message.hop_confirm, now)
             self._place(ours, now)
+
+    def _hear_end(self, closed: m.Closed, now: float) -> None:
+        """The other app's home knows that the chat is over, or has given it up as well."""
+        seeker = self._seeker()
+        if closed.final:
+            self._standing.end(closed.reason, () if seeker is None else {1 - seeker}, closed.proofs)
+        elif seeker is not None:
+            self._drop(1 - seeker)
+            self.seek_at = now + self._context.params.resume_retry_s
 
     def _place(self, candidate: Candidate, now: float) -> Hop:
         """The new hop takes the old one's place: its keys count as renewed, a rekey under way as one whose path was lost."""

@@ -296,7 +296,7 @@ class NodeChats:
                 self._change(row, now, Chat.answer_outdated, link)
             case m.Resume() if self._tombstones.find(source, chat_id) is None and self._arrivals.answer_former(source, chat_id):
                 pass
-            case m.Delete() if self._arrivals.take_delete(source, chat_id):
+            case m.Delete() if self._arrivals.take_delete(source, message):
                 pass
             case m.Resume():
                 self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
@@ -310,9 +310,9 @@ class NodeChats:
 
     def _refuse_unknown(self, source: Neighbour, chat_id: ChatId) -> None:
         """One answer for chats that are not here and chats of others; a party of an ended chat hears its end again."""
-        notice = self._tombstones.find(source, chat_id)
-        if notice is not None:
-            self.effects.answer(source, m.Closed(chat_id, notice.reason))
+        end = self._tombstones.find_closed(source, chat_id)
+        if end is not None:
+            self.effects.answer(source, end)
         else:
             self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
 
@@ -352,6 +352,7 @@ class NodeChats:
             row = Row(offer.chat_id, (link.neighbour, app_neighbour(offer.move.peer)))
             chat = Chat.move_in(self._context, row, link, offer, now)
             self.effects.output.moved.add(chat.chat_id)
+            self._tombstones.forget(offer.chat_id)
             self._add(chat)
             self._touch(row)
 
@@ -413,7 +414,7 @@ class NodeChats:
         self._admission.drain()
 
     def close_all(self, reason: m.CloseReason, now: float) -> None:
-        """End every chat and tell everyone concerned."""
+        """End every chat here and tell everyone concerned, who go on without this node where the reason allows it."""
         for row in self._index:
             self._change(row, now, Chat.close, reason)
 
@@ -494,7 +495,7 @@ class NodeChats:
                 self.effects.output.moved.add(chat.chat_id)
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
         if end.reason is not None:
-            self._tombstones.add(chat.chat_id, chat.hops.app_ids, end.reason, receivers, now)
+            self._tombstones.add(chat.hops.app_ids, m.Closed(chat.chat_id, end.reason, end.proofs), receivers, now)
         self._arrivals.note_end(chat.chat_id, chat.moves.signed)
         self._seeking.pop(chat.chat_id, None)
         self._ended.add(chat.chat_id, now)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hermes_core.ids import ChannelKind
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import ChatErased, ChatOpened, ChatQuarantined
 from hermes_core.relay.rows import Row
@@ -17,11 +18,12 @@ from hermes_core.relay.rows import Row
 class ChatEnd:
     """Why a chat ended, and the hops whose neighbours need not be told: they know, or never took part.
 
-    Without a reason it did not end: it is at home elsewhere.
+    Without a reason it did not end: it is at home elsewhere. `proofs`: of the app that deleted it.
     """
 
     reason: CloseReason | None
     silent: frozenset[int]
+    proofs: tuple[EndProof, ...] = ()
 
 
 class Standing:
@@ -72,10 +74,10 @@ class Standing:
         self.note_change()
         self._effects.report(ChatQuarantined(self._row.chat_id))
 
-    def end(self, reason: CloseReason, silent: Collection[int]) -> None:
+    def end(self, reason: CloseReason, silent: Collection[int], proofs: tuple[EndProof, ...] = ()) -> None:
         """The chat is over on this node."""
         self._effects.report(ChatErased(self._row.chat_id, reason, was_open=self.state is not ChatState.PENDING))
-        self.ended = ChatEnd(reason, frozenset(silent))
+        self.ended = ChatEnd(reason, frozenset(silent), proofs)
 
     def leave(self) -> None:
         """The chat goes on elsewhere; nobody is told of an end."""

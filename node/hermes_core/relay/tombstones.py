@@ -6,12 +6,19 @@ from dataclasses import replace
 
 from hermes_core.ids import AppId, ChatId
 from hermes_core.keystore.chat_record import Notice, Tombstone
-from hermes_core.protocol.messages import Closed, CloseReason
+from hermes_core.protocol.messages import Closed, CloseReason, Delete
 from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import NoticeDelivered
 from hermes_core.relay.neighbour import Neighbour
 from hermes_core.relay.params import ChatParams
+
+
+def describe_delete(delete: Delete) -> Closed:
+    """How a chat ended that its app deletes, as the others hear it."""
+    if delete.failed:
+        return Closed(delete.chat_id, CloseReason.RATCHET_FAILED)
+    return Closed(delete.chat_id, CloseReason.DELETED_BY_PEER, delete.proofs)
 
 
 def receiver_of(notice: Notice) -> Neighbour:
@@ -42,20 +49,24 @@ class Tombstones:
         if len(self._tombstones) > self._params.max_tombstones:
             self._drop(next(iter(self._tombstones.values())))
 
-    def add(
-        self, chat_id: ChatId, apps: tuple[AppId, AppId], reason: CloseReason, receivers: tuple[Neighbour, ...], now: float
-    ) -> None:
+    def add(self, apps: tuple[AppId, AppId], end: Closed, receivers: tuple[Neighbour, ...], now: float) -> None:
         """A chat ended: keep a notice for each receiver, and tell those who are there."""
-        notices = tuple(Notice(receiver.app_id, receiver.node_id, reason) for receiver in receivers)
+        chat_id = end.chat_id
+        notices = tuple(Notice(receiver.app_id, receiver.node_id, end.reason) for receiver in receivers)
         if not notices:
             return
-        tombstone = Tombstone(chat_id, notices, int(max(0.0, self._calendar.date(now))), apps)
+        tombstone = Tombstone(chat_id, notices, int(max(0.0, self._calendar.date(now))), apps, end.proofs)
         self.restore(tombstone)
         output = self._effects.output
         output.tombstone_puts[chat_id] = tombstone
         output.tombstone_deletes.discard(chat_id)
         for receiver in receivers:
-            self._effects.answer(receiver, Closed(chat_id, reason))
+            self._effects.answer(receiver, end)
+
+    def find_closed(self, receiver: Neighbour, chat_id: ChatId) -> Closed | None:
+        """What this neighbour hears again of an ended chat, until it has acknowledged it."""
+        notice = self.find(receiver, chat_id)
+        return None if notice is None else Closed(chat_id, notice.reason, self._tombstones[chat_id].proofs)
 
     def find(self, receiver: Neighbour, chat_id: ChatId) -> Notice | None:
         """What this neighbour has not acknowledged yet of an ended chat."""
@@ -66,19 +77,26 @@ class Tombstones:
                     return notice
         return None
 
-    def reason_of(self, chat_id: ChatId, apps: tuple[AppId, AppId]) -> CloseReason | None:
-        """How a chat of these apps ended, in whichever order; None as well for a chat of others."""
+    def find_end(self, chat_id: ChatId, apps: tuple[AppId, AppId]) -> Closed | None:
+        """How a chat of these apps ended, in whichever order; None as well for a chat of others, and for one given up here."""
         tombstone = self._tombstones.get(chat_id)
         if tombstone is None or not tombstone.notices or tombstone.app_ids not in (apps, apps[::-1]):
             return None
-        return tombstone.notices[0].reason
+        end = Closed(chat_id, tombstone.notices[0].reason, tombstone.proofs)
+        return end if end.final else None
+
+    def forget(self, chat_id: ChatId) -> None:
+        """The chat is here again: nobody need hear that this node gave it up. Harmless when there is nothing."""
+        tombstone = self._tombstones.get(chat_id)
+        if tombstone is not None:
+            self._drop(tombstone)
 
     def send_all(self, receiver: Neighbour) -> None:
         """A neighbour is back: send again what it has not acknowledged."""
         for chat_id in self._by_receiver.get(receiver, ()):
-            notice = self.find(receiver, chat_id)
-            if notice is not None:
-                self._effects.answer(receiver, Closed(chat_id, notice.reason))
+            end = self.find_closed(receiver, chat_id)
+            if end is not None:
+                self._effects.answer(receiver, end)
 
     def acknowledge(self, receiver: Neighbour, chat_id: ChatId) -> None:
         """The notice arrived. Anything that was not waited for is of no consequence."""

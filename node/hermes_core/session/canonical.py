@@ -68,6 +68,7 @@ _CLAIM = _part(
 _MOVE = _part(
     ("mover_key", _data), ("peer", _text), ("home", _text), ("number", u64), ("leg_hash", _data), ("signature", _data)
 )
+_PROOF = _part(("epoch", u64), ("tag", _data))
 _DESCRIPTOR = _part(
     ("node_id", _text),
     ("node_key", _data),
@@ -127,9 +128,9 @@ CONTROL: Final[dict[type, Layout]] = {
     m.Reject: Layout(4, (("chat_id", _data), ("code", u64))),
     m.Resume: Layout(5, (("chat_id", _data), ("claims", _list(_CLAIM)))),
     m.PathState: Layout(6, (("chat_id", _data), ("up", u8))),
-    m.Closed: Layout(7, (("chat_id", _data), ("reason", u64))),
+    m.Closed: Layout(7, (("chat_id", _data), ("reason", u64), ("proofs", _list(_PROOF)))),
     m.ClosedAck: Layout(8, (("chat_id", _data), ("reason", u64))),
-    m.Delete: Layout(9, (("chat_id", _data), ("failed", u8))),
+    m.Delete: Layout(9, (("chat_id", _data), ("failed", u8), ("proofs", _list(_PROOF)))),
     m.ErrorNotice: Layout(10, (("code", u64), ("scope", u64), ("chat_id", _data), ("detail", _text), ("retry_after_ms", u64))),
     s.FindApp: Layout(11, (("app_id", _text),)),
     s.AppFound: Layout(12, (("app_id", _text), ("online", u8), ("node_id", _text))),

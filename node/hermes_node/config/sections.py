@@ -151,7 +151,8 @@ class CleanupSection(Limited):
     idle_timeout_s: limits.IdleTimeoutS = default(limits.IdleTimeoutS)
     handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
     wipe_on_shutdown: Annotated[
-        bool, text("Close every chat with NODE_SHUTDOWN and erase the keystore when the node stops.")
+        bool,
+        text("Give every chat up with NODE_SHUTDOWN and erase the keystore when the node stops; apps take them elsewhere."),
     ] = False
     drain_timeout_s: limits.DrainTimeoutS = default(limits.DrainTimeoutS)
 

@@ -30,7 +30,8 @@ async def wait_until_left(chats: ChatDriver, timeout_s: float, now: Callable[[],
 
 
 async def close_chats(chats: ChatDriver) -> None:
-    """Tell every app and node that its chats are over, and see it written before the streams end."""
+    """Take none in any more, tell every app and node that this one gives its chats up, and see that written."""
+    chats.drain(NodeChange(0))
     chats.close_all(CloseReason.NODE_SHUTDOWN)
     await chats.flush()
 

@@ -310,22 +310,54 @@ class PathState(_message.Message):
 Global___PathState: _TypeAlias = PathState  # noqa: Y015
 
 @_typing.final
+class EndProof(_message.Message):
+    """The word of the app that deleted the chat, which only the other app can check."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """end to end"""
+    tag: _builtins.bytes
+    """16 bytes"""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        tag: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndProof: _TypeAlias = EndProof  # noqa: Y015
+
+@_typing.final
 class ChatClosed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHAT_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROOFS_FIELD_NUMBER: _builtins.int
     chat_id: _builtins.bytes
     reason: Global___CloseReason.ValueType
+    @_builtins.property
+    def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndProof]:
+        """of DELETED_BY_PEER: one for each epoch that the other app may be in, at most two"""
+
     def __init__(
         self,
         *,
         chat_id: _builtins.bytes = ...,
         reason: Global___CloseReason.ValueType = ...,
+        proofs: _abc.Iterable[Global___EndProof] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "proofs", b"proofs", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -337,18 +369,24 @@ class DeleteChat(_message.Message):
 
     CHAT_ID_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    PROOFS_FIELD_NUMBER: _builtins.int
     chat_id: _builtins.bytes
     failed: _builtins.bool
     """the app cannot go on with it: the others hear of RATCHET_FAILED"""
+    @_builtins.property
+    def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndProof]:
+        """passed on in ChatClosed"""
+
     def __init__(
         self,
         *,
         chat_id: _builtins.bytes = ...,
         failed: _builtins.bool = ...,
+        proofs: _abc.Iterable[Global___EndProof] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "failed", b"failed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "failed", b"failed", "proofs", b"proofs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -167,9 +167,15 @@ def end_by_key_lifetime(world: World, chat_id: ChatId) -> None:
 
 
 def end_by_shutdown(world: World, chat_id: ChatId) -> None:
-    del chat_id
+    """The nodes give the chat up; its apps could take it elsewhere, and end as well."""
     for node in world.nodes:
+        node.drain(world.now)  # or its apps would be back at once
         node.close_all(CloseReason.NODE_SHUTDOWN, world.now)
+    world.settle()
+    assert not any(node.live_chats() for node in world.nodes)
+    for app in world.apps:
+        app.end_all(world.now)
+    del chat_id
 
 
 def reconnect(world: World) -> None:

@@ -271,7 +271,8 @@ async def test_of_two_wipes_at_once_one_is_done_and_the_other_refused(solo: Solo
         answers = await asyncio.gather(solo.ask("POST", "/wipe"), solo.ask("POST", "/wipe"))
         assert sorted(status for status, _ in answers) == [200, 503]
         for app in (one, two):
-            assert (await app.wait_event(ChatEnded)).reason.name == "NODE_SHUTDOWN"
+            await app.wait_path_lost()
+            assert not any(isinstance(event, ChatEnded) for event in app.events), "it goes on where another node takes it"
     assert list(solo.folder.glob("keystore.db*")) == []
     assert solo.events.count("keystore_wiped") == 1
     refused = {"code": "KEYSTORE_SEALED", "detail": "the keystore was wiped"}

@@ -16,7 +16,7 @@ from hermes_core.endpoint.hop import Hop as AppHop
 from hermes_core.endpoint.transfer import Transfer
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChannelKind
-from hermes_core.protocol.messages import Closed, CloseReason, PathState
+from hermes_core.protocol.messages import CloseReason, PathState
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
 from hermes_core.ratchet.channel import Channel
@@ -256,7 +256,7 @@ def _(patches: Patches) -> None:
 
 @CORE.add("always-deleted", "A chat that ends says that it was deleted, whatever the reason.", EndsSayWhy.name, starts_at=1)
 def _(patches: Patches) -> None:
-    def end(self: Standing, _reason: Any, silent: Any) -> None:
+    def end(self: Standing, _reason: Any, silent: Any, _proofs: Any = ()) -> None:
         former(self, CloseReason.DELETED, silent)
 
     former = patches.set(Standing, "end", end)
@@ -264,9 +264,9 @@ def _(patches: Patches) -> None:
 
 @CORE.add("ends-untold", "Whoever is away when a chat ends is not told when it is back.", EndsSayWhy.name, starts_at=2)
 def _(patches: Patches) -> None:
-    def add(self: Tombstones, chat_id: Any, reason: Any, receivers: Any, now: float) -> None:
+    def add(self: Tombstones, _apps: Any, end: Any, receivers: Any, _now: float) -> None:
         for receiver in receivers:
-            self._effects.answer(receiver, Closed(chat_id, reason))
+            self._effects.answer(receiver, end)
 
     patches.set(Tombstones, "add", add)
 

@@ -19,6 +19,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.protocol.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import Tagged
 from hermes_proto.v2 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
@@ -37,7 +38,9 @@ CONFIRM = m.Confirm(CHAT, 1, b"t" * 32, 2, b"t" * 32)
 REJECT = m.Reject(CHAT, ErrorCode.TARGET_OFFLINE)
 RESUME = m.Resume(CHAT, (EpochClaim(1, 4, b"h" * 32, 5, 6, 7, 8, b"t" * 32),))
 SEALED = m.Sealed(b"f" * MIN_SEALED_BYTES)
+ENDS = (EndProof(2**32 - 1, b"t" * 16), EndProof(1, bytes(16)))
 CLOSED = m.Closed(CHAT, m.CloseReason.EXPIRED)
+DELETED = m.Closed(CHAT, m.CloseReason.DELETED_BY_PEER, ENDS)
 CLOSED_ACK = m.ClosedAck(CHAT, m.CloseReason.DELETED)
 ERROR = m.ErrorNotice(ErrorCode.BACKPRESSURE, ErrorScope.FRAME, CHAT, "window", 100)
 NO_CHAT_ERROR = m.ErrorNotice(ErrorCode.INVALID_FRAME, ErrorScope.FRAME, None, "", 0)
@@ -61,6 +64,7 @@ CLIENT: list[Any] = [
     CONFIRM,
     RESUME,
     m.Delete(CHAT, failed=True),
+    m.Delete(CHAT, proofs=ENDS),
 ]
 CLIENT += [s.FindApp(APP), HEARTBEAT, CLOSED_ACK, MOVE_OFFER, MOVED, s.SeekHome(HOME)]
 SERVER: list[Any] = [

@@ -13,7 +13,7 @@ from hermes_core.endpoint.events import AppEvent
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChannelKind, ChatId, NodeId, Party, app_party, derive_app_id
-from hermes_core.protocol.messages import Answer, ChatMessage, CloseReason, Confirm, Offer, Sealed
+from hermes_core.protocol.messages import Answer, ChatMessage, CloseReason, Confirm, Delete, Offer, Sealed
 from hermes_core.protocol.payload import encode_ack, encode_data
 from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.header import build_nonce
@@ -51,7 +51,8 @@ class Notebook:
     def hang_up(self, error: ProtocolError) -> None:
         self.hang_ups.append(error)
 
-    def end(self, chat_id: ChatId, reason: CloseReason) -> None:
+    def end(self, chat_id: ChatId, reason: CloseReason, delete: Delete | None = None) -> None:
+        del delete
         self.ended.append((chat_id, reason))
 
 

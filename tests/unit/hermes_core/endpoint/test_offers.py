@@ -87,8 +87,9 @@ def test_an_app_that_goes_deletes_its_chats_and_refuses_what_waits() -> None:
     offer = _offer(1)
     app.receive(offer, NOW)
     app.take_output()
+    proofs = app.chats[chat_id].end_to_end.prove_end()
     app.end_all(NOW)
-    assert app.take_output().sends == [Delete(chat_id), Reject(offer.chat_id, ErrorCode.TARGET_OFFLINE)]
+    assert app.take_output().sends == [Delete(chat_id, proofs=proofs), Reject(offer.chat_id, ErrorCode.TARGET_OFFLINE)]
     assert not app.chats
 
 

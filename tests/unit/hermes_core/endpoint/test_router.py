@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from hermes_core.endpoint.events import ChatEnded, FrameRefused
+from hermes_core.endpoint.events import ChatEnded, FrameRefused, PathChanged
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import MAX_REMEMBERED_ENDS, AppChats
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, derive_app_id, node_party
-from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, PathState, Sealed
+from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, MoveOffer, MoveWanted, PathState, Sealed
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
 from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEYS, NOW, OWN_KEY, PEER_KEY, FarEnds
@@ -53,8 +53,55 @@ def test_the_timer_of_an_ended_chat_is_nobodys() -> None:
     app, chat_id, _ = make_app_with_chat()
     app.delete(chat_id, NOW)
     app.handle_timer(NOW + 10_000)
-    assert app.take_output().sends == [Delete(chat_id)]
+    assert [type(sent) for sent in app.take_output().sends] == [Delete]
     assert app.next_timer() is None
+
+
+def test_a_delete_carries_the_word_of_the_app_that_only_the_other_can_check() -> None:
+    """Also when it is said again, to a node that was away; of a chat that this app never had it says that it cannot go on."""
+    app, chat_id, far = make_app_with_chat()
+    app.disconnected(NOW)
+    app.delete(chat_id, NOW)
+    assert not app.take_output().sends
+    app.connected(HOME.node_id, HOME.public_key, HOME_KEYS, NOW)
+    app.take_output()
+    app.receive(PathState(chat_id, up=False), NOW)
+    app.receive(MoveWanted(ChatId(bytes(16))), NOW)
+    first, second = app.take_output().sends
+    assert isinstance(first, Delete)
+    assert not first.failed
+    assert far.end_to_end.is_end(first.proofs)
+    assert not far.end_to_end.is_end(far.end_to_end.prove_end()), "its own word"
+    assert second == Delete(ChatId(bytes(16)), failed=True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "proven", "over"),
+    [
+        (CloseReason.DELETED_BY_PEER, True, True),
+        (CloseReason.DELETED_BY_PEER, False, False),
+        (CloseReason.NODE_SHUTDOWN, False, False),
+        (CloseReason.ROUTE_UNAVAILABLE, False, False),
+        (CloseReason.EXPIRED, False, True),
+        (CloseReason.RATCHET_FAILED, False, True),
+    ],
+)
+@pytest.mark.parametrize("forged", [False, True])
+def test_a_delete_that_the_other_app_did_not_prove_is_a_home_that_is_lost(
+    reason: CloseReason, proven: bool, over: bool, forged: bool
+) -> None:
+    app, chat_id, far = make_app_with_chat()
+    proofs = far.end_to_end.prove_end()
+    if forged:
+        proofs = tuple(replace(proof, tag=bytes(16)) for proof in proofs)
+    app.receive(Closed(chat_id, reason, proofs if proven or forged else ()), NOW)
+    output = app.take_output()
+    assert ClosedAck(chat_id, reason) in output.sends
+    ended = over and not (forged and proven)
+    events = [type(event) for event in output.events if not isinstance(event, PathChanged)]
+    assert events == [ChatEnded if ended else FrameRefused]
+    assert [isinstance(sent, MoveOffer) for sent in output.sends] == ([False] if ended else [False, True])
+    assert (chat_id in app.chats) is not ended
 
 
 def test_an_ended_chat_makes_room_at_once() -> None:

@@ -11,6 +11,7 @@ from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import Notice, Tombstone
 from hermes_core.keystore.tombstone_codec import encode_tombstone, parse_tombstone
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.ratchet.end_proof import EndProof
 
 TOMBSTONES = [
     Tombstone(ChatId(bytes(range(16))), (), 0),
@@ -57,3 +58,19 @@ def test_both_apps_come_after_what_always_was(tombstone: Tombstone) -> None:
             parse_tombstone(encoded[:cut])
     with pytest.raises(KeystoreTamperedError):
         parse_tombstone(encoded + b"e")
+
+
+@pytest.mark.parametrize("tombstone", TOMBSTONES)
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_proofs_of_a_delete_come_last(tombstone: Tombstone, count: int) -> None:
+    named = replace(tombstone, app_ids=(AppId("c" * 32), AppId("d" * 32)))
+    proven = replace(named, proofs=tuple(EndProof(7 + number, bytes([number]) * 16) for number in range(count)))
+    before, encoded = encode_tombstone(named), encode_tombstone(proven)
+    assert encoded == before + b"".join(b"\0\0\0" + bytes([7 + number]) + bytes([number]) * 16 for number in range(count))
+    assert parse_tombstone(encoded) == proven
+    for cut in range(len(before) + 1, len(encoded)):
+        if cut != len(before) + 20:
+            with pytest.raises(KeystoreTamperedError):
+                parse_tombstone(encoded[:cut])
+    with pytest.raises(KeystoreTamperedError):
+        parse_tombstone(encoded + bytes(20 * (3 - count)))

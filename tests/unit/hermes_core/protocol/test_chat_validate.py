@@ -15,6 +15,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.protocol import validate as v
 from hermes_core.ratchet.claim import EpochClaim
+from hermes_core.ratchet.end_proof import EndProof
 
 APP = AppId("a" * 32)
 CHAT = ChatId(bytes(16))
@@ -38,8 +39,10 @@ GOOD: list[Any] = [
     m.Resume(CHAT, (CLAIM, dataclasses.replace(CLAIM, transcript_hash=bytes(64), send_next=2**63 - 1))),
     m.PathState(CHAT, True),
     m.Closed(CHAT, m.CloseReason.DELETED),
+    m.Closed(CHAT, m.CloseReason.DELETED_BY_PEER, (EndProof(1, bytes(16)), EndProof(2**32 - 1, bytes(16)))),
     m.ClosedAck(CHAT, m.CloseReason.DELETED),
     m.Delete(CHAT),
+    m.Delete(CHAT, proofs=(EndProof(1, bytes(16)),)),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "x" * 256, 2**32 - 1),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, CHAT, "", 0),
     m.MoveOffer(CHAT, MOVE, STATEMENT),
@@ -102,6 +105,17 @@ BAD: list[Any] = [
         )
     ),
     m.Delete(ChatId(b"")),
+    *(
+        message
+        for proofs in (
+            (EndProof(1, bytes(16)),) * 3,
+            (EndProof(0, bytes(16)),),
+            (EndProof(2**32, bytes(16)),),
+            (EndProof(1, bytes(15)),),
+            (EndProof(1, bytes(16)), EndProof(1, bytes(17))),
+        )
+        for message in (m.Delete(CHAT, proofs=proofs), m.Closed(CHAT, m.CloseReason.DELETED_BY_PEER, proofs))
+    ),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, ChatId(b"1"), "", 0),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "x" * 257, 0),
     m.ErrorNotice(ErrorCode.INTERNAL, ErrorScope.FRAME, None, "", 2**32),

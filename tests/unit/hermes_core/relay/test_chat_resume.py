@@ -280,8 +280,8 @@ def test_app_that_lost_its_chats_ends_them_for_everybody() -> None:
     world.open_chat()
     world.crash_app(world.a)
     world.reconnect()
-    assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.DELETED_BY_PEER]
-    assert world.messages("app-0", "node-0", Delete)
+    assert [event.reason for event in world.events_of(world.b, ChatEnded)] == [CloseReason.RATCHET_FAILED], "nobody deleted it"
+    assert [delete.failed for delete in world.messages("app-0", "node-0", Delete)] == [True]
     assert not world.n.store.records
     assert not world.m.store.records
 

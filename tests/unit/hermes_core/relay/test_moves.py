@@ -15,6 +15,7 @@ from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol import messages as m
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
@@ -417,6 +418,59 @@ def test_a_chat_that_ended_meanwhile_ends_for_who_moves_it() -> None:
         assert not mesh.nodes["node-2"].records
 
 
+def tell_lie(mesh: MovingMesh, chat_id: ChatId, *, proven: bool) -> None:
+    """Bob's home says that he deleted the chat."""
+    proofs = (EndProof(1, bytes(16)),) if proven else ()
+    inject(mesh, "node-1", "node-0", m.Closed(chat_id, m.CloseReason.DELETED_BY_PEER, proofs))
+    mesh.nodes["node-1"].restart(mesh.now)  # and knows nothing of it, as far as others can see
+    mesh.settle()
+
+
+@pytest.mark.parametrize("proven", [False, True], ids=["bare", "forged"])
+def test_a_home_that_says_that_its_app_deleted_the_chat_ends_nothing(proven: bool) -> None:
+    """A node that sees no proof keeps its record; one that cannot tell gives it up, and its app takes it there again."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    tell_lie(mesh, chat_id, proven=proven)
+    assert not any(isinstance(event, ChatEnded) for app in mesh.apps.values() for event in app.events)
+    assert (mesh.apps["alice"].chats.chats[chat_id].moving.number == 1) is proven
+    mesh.restart("node-1")
+    mesh.connect("bob", "node-1")
+    mesh.settle()
+    mesh.advance(31.0)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_a_home_that_gives_a_chat_up_takes_it_in_again() -> None:
+    """Its tombstone, which others have not acknowledged, is no answer to a move, and goes with the chat's return."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("node-1", m.ClosedAck))
+    node = mesh.nodes["node-0"]
+    node.chats.close_all(m.CloseReason.NODE_SHUTDOWN, mesh.now)
+    mesh._collect_node(node)
+    mesh.settle()
+    assert not node.tombstones
+    mesh.link("node-0", "node-1")
+    mesh.advance(11.0)
+    check_flows(mesh, chat_id, 3)
+    assert not any(isinstance(event, ChatEnded) for app in mesh.apps.values() for event in app.events)
+
+
+def test_a_delete_ends_the_chat_for_the_other_app_across_moves_and_restarts() -> None:
+    """Its proof is kept in the tombstone."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.disconnect("alice")
+    mesh.do("bob", lambda chats: chats.delete(chat_id, mesh.now))
+    mesh.settle()
+    mesh.kill("node-0")
+    mesh.restart("node-0")
+    mesh.connect("alice", "node-0")
+    mesh.settle()
+    assert [event.reason for event in mesh.apps["alice"].events if isinstance(event, ChatEnded)] == [
+        m.CloseReason.DELETED_BY_PEER
+    ]
+    assert not mesh.messages(m.MoveOffer)
+
+
 def test_a_tombstone_says_nothing_to_the_move_of_another_app() -> None:
     mesh, chat_id = open_chat("node-0", "node-1")
     mesh.disconnect("alice")
@@ -424,8 +478,11 @@ def test_a_tombstone_says_nothing_to_the_move_of_another_app() -> None:
     mesh.settle()
     tombstones = mesh.nodes["node-0"].chats._tombstones
     apps = mesh.apps["alice"].app_id, mesh.apps["bob"].app_id
-    assert tombstones.reason_of(chat_id, apps) is tombstones.reason_of(chat_id, apps[::-1]) is m.CloseReason.DELETED_BY_PEER
-    assert tombstones.reason_of(chat_id, (apps[0], AppId("a" * 32))) is None
+    end = tombstones.find_end(chat_id, apps)
+    assert end is not None
+    assert end == tombstones.find_end(chat_id, apps[::-1])
+    assert end.reason is m.CloseReason.DELETED_BY_PEER
+    assert tombstones.find_end(chat_id, (apps[0], AppId("a" * 32))) is None
 
 
 def test_an_app_whose_own_store_is_an_older_copy_signs_the_next_number() -> None:
