@@ -34,10 +34,10 @@ async def test_a_flooding_stream_waits_until_its_frames_were_handled() -> None:
 
 async def test_what_others_have_waiting_keeps_nobody_from_being_read_who_has_nothing_waiting() -> None:
     backlog = Backlog()
-    flooding, small = PendingFrames(backlog, MAX_WAITING_FRAMES + 2), PendingFrames(backlog)
+    flooding, small = PendingFrames(backlog, MAX_WAITING_FRAMES + 9), PendingFrames(backlog)
     flooding.posted(MAX_WAITING_FRAMES)
     await asyncio.wait_for(flooding.wait_for_room(), 5)
-    flooding.posted(1)
+    flooding.posted(2)
     await asyncio.wait_for(small.wait_for_room(), 5)
     small.posted(1)
     waiting = [asyncio.create_task(each.wait_for_room()) for each in (flooding, small)]
@@ -45,6 +45,8 @@ async def test_what_others_have_waiting_keeps_nobody_from_being_read_who_has_not
     assert not any(task.done() for task in waiting)
     small.processed(1)
     await asyncio.wait_for(waiting[1], 5)
+    flooding.processed(1)
+    await asyncio.sleep(0)
     assert not waiting[0].done()
     flooding.processed(1)
     await asyncio.wait_for(waiting[0], 5)
