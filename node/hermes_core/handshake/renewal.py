@@ -67,6 +67,11 @@ def verify_renewals(renewals: bytes, node_id: NodeId, node_key: bytes) -> frozen
     return frozenset(former)
 
 
+def list_former_keys(renewals: bytes) -> tuple[bytes, ...]:
+    """Of renewals that were verified; the oldest first."""
+    return tuple(renewals[at : at + PUBLIC_KEY_BYTES] for at in range(0, len(renewals), RENEWAL_BYTES))
+
+
 def _encode(node_id: NodeId, former_key: bytes, new_key: bytes) -> bytes:
     return lp(labels.RENEWAL) + lp(node_id.encode()) + former_key + new_key
 

@@ -8,6 +8,8 @@ from typing import Final
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.handshake.renewal import list_former_keys
+from hermes_core.ids import derive_fingerprint
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import encode_mark
 from hermes_core.keystore.witness_codec import Snapshot
@@ -53,6 +55,7 @@ class ResumeAnswers:
 
     node_id: str
     fingerprint: str
+    renewals: bytes
     chats: ChatDriver
     store: ChatStore
     restored: RestoredCounts
@@ -95,7 +98,8 @@ class ResumeAnswers:
             now = build_snapshot(machine.describe())
             live = machine.live_chats()
             facts = await self.store.run(lambda keystore: _gather(keystore, witness_id, now, self.fingerprint))
-        judged = judge_by_witness(witness, facts)
+        former = {derive_fingerprint(key) for key in list_former_keys(self.renewals)}
+        judged = judge_by_witness(witness, facts, former)
         report = self._report(live)
         report.verdict, report.detail = admin_pb2.ResumeVerdict.Value(judged.verdict.name), judged.detail
         if facts.comparison is not None:
@@ -147,6 +151,7 @@ class ResumeAnswers:
             mark=encode_mark(mark),
             open_id=mark.open_id.hex(),
             opening=self.mesh.opening.name.lower(),
+            renewals=self.renewals,
         )
 
 

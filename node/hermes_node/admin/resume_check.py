@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hermes_core.keystore.witness import Comparison
@@ -27,8 +28,11 @@ class Facts:
     comparison: Comparison | None
 
 
-def judge_by_witness(witness: admin_pb2.ResumeWitness, facts: Facts) -> ResumeJudgement:
-    """The gravest finding, and a sentence for people."""
+def judge_by_witness(
+    witness: admin_pb2.ResumeWitness, facts: Facts, former_fingerprints: Collection[str] = ()
+) -> ResumeJudgement:
+    """The gravest finding, and a sentence for people. A witness of before the identity was renewed is this node's as well."""
+    renewed = witness.identity_fingerprint in former_fingerprints
     mark = KeystoreMark(witness.keystore.generation, witness.keystore.commit_counter)
     compared = facts.comparison or Comparison(0, 0, 0)
     found = ResumeEvidence(
@@ -37,7 +41,7 @@ def judge_by_witness(witness: admin_pb2.ResumeWitness, facts: Facts) -> ResumeJu
         missing=compared.missing,
         lowered=compared.lowered,
     )
-    return judge_resume(KeystoreStanding(witness.identity_fingerprint, mark), found)
+    return judge_resume(KeystoreStanding(facts.fingerprint if renewed else witness.identity_fingerprint, mark), found)
 
 
 def _match_snapshot(witness: admin_pb2.ResumeWitness, facts: Facts) -> SnapshotMatch:

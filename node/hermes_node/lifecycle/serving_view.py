@@ -30,6 +30,7 @@ def build_serving_view(
     resume = ResumeAnswers(
         node_id=node_id,
         fingerprint=fingerprint,
+        renewals=restored.stored.renewals,
         chats=restored.chats,
         store=restored.store,
         restored=restored.counts,

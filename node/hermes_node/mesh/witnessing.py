@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol, assert_never
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.renewal import list_former_keys
 from hermes_core.ids import NodeId
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark, encode_mark, parse_mark
@@ -65,7 +66,8 @@ class Witnessing:
     def linked(self, link: GossipLink) -> None:
         """First of all the other node hears what is held of it."""
         self._links[link.node_id] = link
-        held = self._keeper.find(link.descriptor.node_key)
+        keys = (*list_former_keys(link.descriptor.renewals), link.descriptor.node_key)
+        held = next((held for held in map(self._keeper.find, reversed(keys)) if held is not None), None)
         link.send(HeldMark(b"" if held is None else encode_mark(held)))
 
     def unlinked(self, link: GossipLink) -> None:

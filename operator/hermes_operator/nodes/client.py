@@ -11,6 +11,9 @@ import aiohttp
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from hermes_core.errors import ProtocolError
+from hermes_core.handshake.renewal import verify_renewals
+from hermes_core.ids import NodeId, derive_fingerprint
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_operator import names
 from hermes_operator.nodes.departure import Leftover
@@ -164,6 +167,7 @@ def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:
         rolled_back=report.rolled_back,
         closed_since=report.closed_since,
         moved_since=report.moved_since,
+        former_fingerprints=_read_former(report),
         missing=report.missing,
         lowered=report.lowered,
         verdict=_parse_verdict(report.verdict),
@@ -171,6 +175,18 @@ def _decode_report(report: admin_pb2.ResumeReport) -> ResumeReport:
         mark=show_mark(report.mark, report.identity_fingerprint),
         open_id=report.open_id,
     )
+
+
+def _read_former(report: admin_pb2.ResumeReport) -> frozenset[str]:
+    """Fingerprints of the keys whose place the node's present one took, which signed the mark; nothing else is believed."""
+    mark = read_authentic(show_mark(report.mark, report.identity_fingerprint))
+    if mark is None:
+        return frozenset()
+    try:
+        former = verify_renewals(report.renewals, NodeId(report.node_id), mark.node_key)
+    except ProtocolError:
+        return frozenset()
+    return frozenset(map(derive_fingerprint, former))
 
 
 def _parse_verdict(number: int) -> ResumeVerdict:

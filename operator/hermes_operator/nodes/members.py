@@ -54,11 +54,12 @@ def record_report(
     member: MemberRecord, pod: PodView, report: ResumeReport, judgement: ResumeJudgement, version: str
 ) -> MemberRecord:
     """A judged start of a node. The mark never falls: a node that lost its state stays suspect."""
+    known = member.identity_fingerprint
     return replace(
         member,
         pod_uid=pod.uid,
         restarts=pod.restarts,
-        identity_fingerprint=member.identity_fingerprint or report.identity_fingerprint,
+        identity_fingerprint=report.identity_fingerprint if judgement.good else known or report.identity_fingerprint,
         version=version or member.version,
         generation=max(member.generation, report.generation) if judgement.good else member.generation,
         commit_counter=max(member.commit_counter, report.commit_counter) if judgement.good else member.commit_counter,

@@ -30,12 +30,14 @@ def judge_report(report: ResumeReport, witness: Witness | None, known: KeystoreS
     )
     if report.verdict is ResumeVerdict.ROLLED_BACK and witness is None:
         return ResumeJudgement(report.verdict, report.detail or "a mark that the node signed proves a later state")
-    judged = judge_resume(_strongest(witness, known), found)
+    strongest = _strongest(witness, known)
+    judged = judge_resume(None if strongest is None else report.succeeds(strongest), found)
     if not judged.good:
         return judged
     if witness is not None and report.verdict is not ResumeVerdict.RESUMED:
         return ResumeJudgement(report.verdict, report.detail or "the node gave no verdict")
-    return replace(judged, detail=_describe(report, witness))
+    renewed = strongest is not None and strongest.fingerprint != report.identity_fingerprint
+    return replace(judged, detail=_describe(report, witness) + ("; its identity was renewed" if renewed else ""))
 
 
 def _strongest(witness: Witness | None, known: KeystoreStanding | None) -> KeystoreStanding | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.keystore.witness_verdict import KeystoreStanding, ResumeVerdict
@@ -30,7 +30,8 @@ class Witness:
 class ResumeReport:
     """What a node tells after its start (admin.proto, ResumeReport); `verdict` is its own comparison with the witness.
 
-    `mark`: authentic, or empty; `open_id`: hex, the opening that the node is in.
+    `mark`: authentic, or empty; `open_id`: hex, the opening that the node is in. `former_fingerprints`: of identity keys that
+    the node renewed, as both keys signed.
     """
 
     identity_fingerprint: str
@@ -49,10 +50,16 @@ class ResumeReport:
     mark: str = ""
     open_id: str = ""
     moved_since: int = 0
+    former_fingerprints: frozenset[str] = frozenset()
 
     @property
     def standing(self) -> KeystoreStanding:
         return KeystoreStanding(self.identity_fingerprint, KeystoreMark(self.generation, self.commit_counter))
+
+    def succeeds(self, known: KeystoreStanding) -> KeystoreStanding:
+        """What was known of the node, under its present identity if it renewed the one of then."""
+        renewed = known.fingerprint in self.former_fingerprints
+        return replace(known, fingerprint=self.identity_fingerprint) if renewed else known
 
     @property
     def lost(self) -> int:

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhermes_proto/v2/admin.proto\x12\thermes.v2\"+\n\tReadiness\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x0f\n\x07reasons\x18\x02 \x03(\t\":\n\x0cKeystoreMark\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x16\n\x0e\x63ommit_counter\x18\x02 \x01(\x04\"\xc0\x01\n\rResumeWitness\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1c\n\x14identity_fingerprint\x18\x02 \x01(\t\x12)\n\x08keystore\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeystoreMark\x12\x12\n\nlive_chats\x18\x04 \x01(\r\x12\x12\n\nwitness_id\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x0c\n\x04mark\x18\x07 \x01(\x0c\x12\x0f\n\x07unix_ms\x18\x08 \x01(\x04\"\xfc\x02\n\x0cResumeReport\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1c\n\x14identity_fingerprint\x18\x02 \x01(\t\x12)\n\x08keystore\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeystoreMark\x12\x12\n\nlive_chats\x18\x04 \x01(\r\x12\x0f\n\x07resumed\x18\x05 \x01(\r\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\r\x12\x0f\n\x07\x63orrupt\x18\x07 \x01(\r\x12\x13\n\x0brolled_back\x18\x08 \x01(\r\x12\x14\n\x0c\x63losed_since\x18\t \x01(\r\x12\x0f\n\x07missing\x18\n \x01(\r\x12\x0f\n\x07lowered\x18\x0b \x01(\r\x12)\n\x07verdict\x18\x0c \x01(\x0e\x32\x18.hermes.v2.ResumeVerdict\x12\x0e\n\x06\x64\x65tail\x18\r \x01(\t\x12\x0c\n\x04mark\x18\x0e \x01(\x0c\x12\x0f\n\x07open_id\x18\x0f \x01(\t\x12\x0f\n\x07opening\x18\x10 \x01(\t\x12\x13\n\x0bmoved_since\x18\x11 \x01(\r\"<\n\nHandedBack\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04mark\x18\x02 \x01(\x0c\x12\x0f\n\x07unix_ms\x18\x03 \x01(\x04\"\xd7\x01\n\x0bMeshMembers\x12-\n\x07members\x18\x01 \x03(\x0b\x32\x1c.hermes.v2.MeshMembers.Entry\x1a\x98\x01\n\x05\x45ntry\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\x12\x1c\n\x14identity_fingerprint\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x0c\n\x04\x61pps\x18\x07 \x01(\r\x12\x0c\n\x04self\x18\x08 \x01(\x08\"\x8c\x03\n\x08Ratchets\x12\'\n\x05\x63hats\x18\x01 \x03(\x0b\x32\x18.hermes.v2.Ratchets.Chat\x12\r\n\x05total\x18\x02 \x01(\r\x1a/\n\tDirection\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x10\n\x08reserved\x18\x02 \x01(\x04\x1a\xbe\x01\n\x07\x43hannel\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x15\n\rpending_epoch\x18\x03 \x01(\r\x12+\n\x04send\x18\x04 \x01(\x0b\x32\x1d.hermes.v2.Ratchets.Direction\x12+\n\x04recv\x18\x05 \x01(\x0b\x32\x1d.hermes.v2.Ratchets.Direction\x12\n\n\x02up\x18\x06 \x01(\x08\x12\x19\n\x11\x65poch_age_seconds\x18\x07 \x01(\x01\x1aV\n\x04\x43hat\x12\x10\n\x08\x63hat_ref\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12-\n\x08\x63hannels\x18\x03 \x03(\x0b\x32\x1b.hermes.v2.Ratchets.Channel\"E\n\x0b\x44rainStatus\x12\x10\n\x08\x64raining\x18\x01 \x01(\x08\x12\x10\n\x08sessions\x18\x02 \x01(\r\x12\x12\n\nlive_chats\x18\x03 \x01(\r*\x8f\x01\n\rResumeVerdict\x12\x1e\n\x1aRESUME_VERDICT_UNSPECIFIED\x10\x00\x12\x0b\n\x07RESUMED\x10\x01\x12\x13\n\x0fRECORDS_MISSING\x10\x02\x12\x15\n\x11POSITIONS_LOWERED\x10\x03\x12\x0f\n\x0bROLLED_BACK\x10\x04\x12\x14\n\x10IDENTITY_CHANGED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhermes_proto/v2/admin.proto\x12\thermes.v2\"+\n\tReadiness\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x0f\n\x07reasons\x18\x02 \x03(\t\":\n\x0cKeystoreMark\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x16\n\x0e\x63ommit_counter\x18\x02 \x01(\x04\"\xc0\x01\n\rResumeWitness\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1c\n\x14identity_fingerprint\x18\x02 \x01(\t\x12)\n\x08keystore\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeystoreMark\x12\x12\n\nlive_chats\x18\x04 \x01(\r\x12\x12\n\nwitness_id\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x0c\n\x04mark\x18\x07 \x01(\x0c\x12\x0f\n\x07unix_ms\x18\x08 \x01(\x04\"\x8e\x03\n\x0cResumeReport\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1c\n\x14identity_fingerprint\x18\x02 \x01(\t\x12)\n\x08keystore\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeystoreMark\x12\x12\n\nlive_chats\x18\x04 \x01(\r\x12\x0f\n\x07resumed\x18\x05 \x01(\r\x12\x0f\n\x07\x65xpired\x18\x06 \x01(\r\x12\x0f\n\x07\x63orrupt\x18\x07 \x01(\r\x12\x13\n\x0brolled_back\x18\x08 \x01(\r\x12\x14\n\x0c\x63losed_since\x18\t \x01(\r\x12\x0f\n\x07missing\x18\n \x01(\r\x12\x0f\n\x07lowered\x18\x0b \x01(\r\x12)\n\x07verdict\x18\x0c \x01(\x0e\x32\x18.hermes.v2.ResumeVerdict\x12\x0e\n\x06\x64\x65tail\x18\r \x01(\t\x12\x0c\n\x04mark\x18\x0e \x01(\x0c\x12\x0f\n\x07open_id\x18\x0f \x01(\t\x12\x0f\n\x07opening\x18\x10 \x01(\t\x12\x13\n\x0bmoved_since\x18\x11 \x01(\r\x12\x10\n\x08renewals\x18\x12 \x01(\x0c\"<\n\nHandedBack\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04mark\x18\x02 \x01(\x0c\x12\x0f\n\x07unix_ms\x18\x03 \x01(\x04\"\xd7\x01\n\x0bMeshMembers\x12-\n\x07members\x18\x01 \x03(\x0b\x32\x1c.hermes.v2.MeshMembers.Entry\x1a\x98\x01\n\x05\x45ntry\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\x12\x1c\n\x14identity_fingerprint\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x0c\n\x04\x61pps\x18\x07 \x01(\r\x12\x0c\n\x04self\x18\x08 \x01(\x08\"\x8c\x03\n\x08Ratchets\x12\'\n\x05\x63hats\x18\x01 \x03(\x0b\x32\x18.hermes.v2.Ratchets.Chat\x12\r\n\x05total\x18\x02 \x01(\r\x1a/\n\tDirection\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x10\n\x08reserved\x18\x02 \x01(\x04\x1a\xbe\x01\n\x07\x43hannel\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x15\n\rpending_epoch\x18\x03 \x01(\r\x12+\n\x04send\x18\x04 \x01(\x0b\x32\x1d.hermes.v2.Ratchets.Direction\x12+\n\x04recv\x18\x05 \x01(\x0b\x32\x1d.hermes.v2.Ratchets.Direction\x12\n\n\x02up\x18\x06 \x01(\x08\x12\x19\n\x11\x65poch_age_seconds\x18\x07 \x01(\x01\x1aV\n\x04\x43hat\x12\x10\n\x08\x63hat_ref\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12-\n\x08\x63hannels\x18\x03 \x03(\x0b\x32\x1b.hermes.v2.Ratchets.Channel\"E\n\x0b\x44rainStatus\x12\x10\n\x08\x64raining\x18\x01 \x01(\x08\x12\x10\n\x08sessions\x18\x02 \x01(\r\x12\x12\n\nlive_chats\x18\x03 \x01(\r*\x8f\x01\n\rResumeVerdict\x12\x1e\n\x1aRESUME_VERDICT_UNSPECIFIED\x10\x00\x12\x0b\n\x07RESUMED\x10\x01\x12\x13\n\x0fRECORDS_MISSING\x10\x02\x12\x15\n\x11POSITIONS_LOWERED\x10\x03\x12\x0f\n\x0bROLLED_BACK\x10\x04\x12\x14\n\x10IDENTITY_CHANGED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hermes_proto.v2.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESUMEVERDICT']._serialized_start=1476
-  _globals['_RESUMEVERDICT']._serialized_end=1619
+  _globals['_RESUMEVERDICT']._serialized_start=1494
+  _globals['_RESUMEVERDICT']._serialized_end=1637
   _globals['_READINESS']._serialized_start=42
   _globals['_READINESS']._serialized_end=85
   _globals['_KEYSTOREMARK']._serialized_start=87
@@ -40,21 +40,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUMEWITNESS']._serialized_start=148
   _globals['_RESUMEWITNESS']._serialized_end=340
   _globals['_RESUMEREPORT']._serialized_start=343
-  _globals['_RESUMEREPORT']._serialized_end=723
-  _globals['_HANDEDBACK']._serialized_start=725
-  _globals['_HANDEDBACK']._serialized_end=785
-  _globals['_MESHMEMBERS']._serialized_start=788
-  _globals['_MESHMEMBERS']._serialized_end=1003
-  _globals['_MESHMEMBERS_ENTRY']._serialized_start=851
-  _globals['_MESHMEMBERS_ENTRY']._serialized_end=1003
-  _globals['_RATCHETS']._serialized_start=1006
-  _globals['_RATCHETS']._serialized_end=1402
-  _globals['_RATCHETS_DIRECTION']._serialized_start=1074
-  _globals['_RATCHETS_DIRECTION']._serialized_end=1121
-  _globals['_RATCHETS_CHANNEL']._serialized_start=1124
-  _globals['_RATCHETS_CHANNEL']._serialized_end=1314
-  _globals['_RATCHETS_CHAT']._serialized_start=1316
-  _globals['_RATCHETS_CHAT']._serialized_end=1402
-  _globals['_DRAINSTATUS']._serialized_start=1404
-  _globals['_DRAINSTATUS']._serialized_end=1473
+  _globals['_RESUMEREPORT']._serialized_end=741
+  _globals['_HANDEDBACK']._serialized_start=743
+  _globals['_HANDEDBACK']._serialized_end=803
+  _globals['_MESHMEMBERS']._serialized_start=806
+  _globals['_MESHMEMBERS']._serialized_end=1021
+  _globals['_MESHMEMBERS_ENTRY']._serialized_start=869
+  _globals['_MESHMEMBERS_ENTRY']._serialized_end=1021
+  _globals['_RATCHETS']._serialized_start=1024
+  _globals['_RATCHETS']._serialized_end=1420
+  _globals['_RATCHETS_DIRECTION']._serialized_start=1092
+  _globals['_RATCHETS_DIRECTION']._serialized_end=1139
+  _globals['_RATCHETS_CHANNEL']._serialized_start=1142
+  _globals['_RATCHETS_CHANNEL']._serialized_end=1332
+  _globals['_RATCHETS_CHAT']._serialized_start=1334
+  _globals['_RATCHETS_CHAT']._serialized_end=1420
+  _globals['_DRAINSTATUS']._serialized_start=1422
+  _globals['_DRAINSTATUS']._serialized_end=1491
 # @@protoc_insertion_point(module_scope)

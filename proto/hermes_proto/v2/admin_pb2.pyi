@@ -169,6 +169,7 @@ class ResumeReport(_message.Message):
     OPEN_ID_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
     MOVED_SINCE_FIELD_NUMBER: _builtins.int
+    RENEWALS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     identity_fingerprint: _builtins.str
     live_chats: _builtins.int
@@ -194,6 +195,8 @@ class ResumeReport(_message.Message):
     """what other nodes said of it: waiting, verified, unverified, alone"""
     moved_since: _builtins.int
     """of the witness's chats: at home elsewhere since, or here with a hop that a move made anew"""
+    renewals: _builtins.bytes
+    """of the node's identity key, each signed by the former one and the new one (protocol.md)"""
     @_builtins.property
     def keystore(self) -> Global___KeystoreMark: ...
     def __init__(
@@ -216,10 +219,11 @@ class ResumeReport(_message.Message):
         open_id: _builtins.str = ...,
         opening: _builtins.str = ...,
         moved_since: _builtins.int = ...,
+        renewals: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["keystore", b"keystore"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_since", b"closed_since", "corrupt", b"corrupt", "detail", b"detail", "expired", b"expired", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "lowered", b"lowered", "mark", b"mark", "missing", b"missing", "moved_since", b"moved_since", "node_id", b"node_id", "open_id", b"open_id", "opening", b"opening", "resumed", b"resumed", "rolled_back", b"rolled_back", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_since", b"closed_since", "corrupt", b"corrupt", "detail", b"detail", "expired", b"expired", "identity_fingerprint", b"identity_fingerprint", "keystore", b"keystore", "live_chats", b"live_chats", "lowered", b"lowered", "mark", b"mark", "missing", b"missing", "moved_since", b"moved_since", "node_id", b"node_id", "open_id", b"open_id", "opening", b"opening", "renewals", b"renewals", "resumed", b"resumed", "rolled_back", b"rolled_back", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

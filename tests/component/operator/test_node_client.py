@@ -11,6 +11,7 @@ from aiohttp import web
 
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_core.keystore.witness_verdict import ResumeVerdict
+from hermes_ctl import cli
 from hermes_operator.nodes.client import MAX_ANSWER_BYTES, NodeClient, NodeRequestError
 from hermes_operator.nodes.departure import Leftover
 from hermes_operator.nodes.held_mark import is_of_another_opening, read_authentic
@@ -21,6 +22,25 @@ from hermes_operator.nodes.resume_judgement import judge_report
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as opened:
         yield opened
+
+
+async def test_a_node_that_renewed_its_identity_is_the_same_node(session: aiohttp.ClientSession) -> None:
+    """Witness and mark are of before; what it says of its former key counts as both keys signed it."""
+    async with LocalMesh(1) as mesh:
+        client = NodeClient(session, port=int(mesh.nodes[0].admin.rpartition(":")[2]))
+        token, node = mesh.admin_token, mesh.nodes[0].node_id
+        witness = await client.take_witness(node, "127.0.0.1", token)
+        await mesh.kill(0)
+        path, passphrase = str(mesh.nodes[0].keystore_path), str(mesh.folder / "passphrase")
+        assert cli.main(["keystore", "renew-identity", path, "--passphrase-file", passphrase]) == 0
+        await mesh.start(0)
+        report = await client.check_resume(node, "127.0.0.1", token, witness)
+        assert report.former_fingerprints == {witness.identity_fingerprint}
+        assert report.identity_fingerprint != witness.identity_fingerprint
+        assert judge_report(report, witness, witness.standing).good, report
+        assert (
+            await client.hand_back(node, "127.0.0.1", token, witness.mark)
+        ).detail == "this keystore has been where the mark is"
 
 
 async def test_witness_and_resume_of_a_real_node(session: aiohttp.ClientSession) -> None:

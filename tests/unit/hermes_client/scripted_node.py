@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import grpc
@@ -78,6 +79,7 @@ class ScriptedNode(AppRouterServicer):
         self.streams = 0
         self.failure: BaseException | None = None
         self.identity = Identity.generate()
+        self.renewals = b""
         self._heartbeat_ms = heartbeat_ms
         self._server: grpc.aio.Server | None = None
         self.address = ""
@@ -120,7 +122,7 @@ class ScriptedNode(AppRouterServicer):
 
     async def _serve(self, link: Link) -> None:
         end = NodeEnd(self.node_id, self.identity)
-        await link.write(end.challenge)
+        await link.write(replace(end.challenge, renewals=self.renewals))
         batch = await link.read()
         if not batch:
             return  # the app did not want this node

@@ -20,6 +20,7 @@ from hermes_core.mesh.opening_check import SEND_EVERY_S, OpeningCheck, OpeningPa
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.witnessing import Witnessing
+from tests.support.renewals import make_chain
 
 OWN, OTHER = NodeId("node-0"), NodeId("node-1")
 OURS, THEIRS = Identity.generate(), Identity.generate()
@@ -139,3 +140,18 @@ async def test_names_of_witnesses_and_the_marks_that_wait_are_one_commit(scene: 
     await scene.witnessing.receive(scene.link, OwnMark(encode_mark(sign_mark(THEIRS, b"t" * 16, KeystoreMark(1, 2)))))
     scene.run(2 * SAVE_AFTER_S)
     assert scene.kept[1:] == [{Table.MARK}]
+
+
+async def test_a_node_that_renewed_its_key_gets_back_what_is_held_of_the_former_one(scene: Scene) -> None:
+    await scene.witnessing.receive(scene.link, OwnMark(MARK))
+    new = Identity.generate()
+    renewals = make_chain(OTHER, [THEIRS, new])
+    again = Link(sign_descriptor(new, node_id=OTHER, address="a:1", incarnation=2, version="", renewals=renewals))
+    again.sent = []
+    scene.witnessing.linked(again)
+    assert again.sent == [HeldMark(MARK)]
+    own = encode_mark(sign_mark(new, b"n" * 16, KeystoreMark(1, 9)))
+    await scene.witnessing.receive(again, OwnMark(own))
+    again.sent.clear()
+    scene.witnessing.linked(again)
+    assert again.sent == [HeldMark(own)], "what it said under the new key is newer"

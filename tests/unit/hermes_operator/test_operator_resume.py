@@ -40,6 +40,23 @@ def test_judgement_with_a_witness_and_with_a_mark_alone(changes: dict[str, Any],
     assert judge_report(report, witness_of(), None).verdict.name == verdict
 
 
+def test_a_renewed_identity_is_the_same_nodes_and_is_remembered() -> None:
+    """As both keys signed it (hermes_operator.nodes.client); of another node it says nothing."""
+    report = report_of(identity_fingerprint="fp-new", former_fingerprints=frozenset({"fp-demo-2"}))
+    for judged in (judge_report(report, witness_of(), KNOWN), judge_report(report, None, KNOWN)):
+        assert judged.good
+        assert "its identity was renewed" in judged.detail
+    lower = report_of(identity_fingerprint="fp-new", former_fingerprints=frozenset({"fp-demo-2"}), commit_counter=99)
+    assert judge_report(lower, None, KNOWN).verdict is ResumeVerdict.ROLLED_BACK
+    other = report_of(identity_fingerprint="fp-new", former_fingerprints=frozenset({"fp-other"}))
+    assert judge_report(other, None, KNOWN).verdict is ResumeVerdict.IDENTITY_CHANGED
+    member = MemberRecord("demo-2", identity_fingerprint="fp-demo-2", generation=4, commit_counter=100)
+    now = record_report(member, pod_of("demo-2"), report, judge_report(report, None, member.standing), "")
+    assert now.identity_fingerprint == "fp-new"
+    bad = record_report(member, pod_of("demo-2"), other, judge_report(other, None, member.standing), "")
+    assert bad.identity_fingerprint == "fp-demo-2"
+
+
 def test_the_nodes_own_verdict_counts_against_it() -> None:
     for verdict in set(ResumeVerdict) - {ResumeVerdict.RESUMED}:
         assert not judge_report(report_of(verdict=verdict), witness_of(), KNOWN).good

@@ -8,6 +8,7 @@ import pytest
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.handshake.renewal import build_renewal
 from hermes_core.ids import NodeId, derive_app_id, node_party
 from hermes_core.mesh import directory
 from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
@@ -15,6 +16,7 @@ from hermes_core.mesh.machine import (
     DirectoryChanged,
     DirectoryLost,
     IdentityConflict,
+    IdentityRenewed,
     IncarnationRaised,
     MemberDescribed,
     Membership,
@@ -23,6 +25,7 @@ from hermes_core.mesh.machine import (
 from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.params import MeshParams
 from tests.support.claims import make_claim
+from tests.support.renewals import FORGERIES
 
 PARAMS = MeshParams(heartbeat_interval_s=1, suspect_after_s=3, dead_after_s=8, evict_after_s=60, max_members=4)
 APPS = [Identity.generate() for _ in range(2)]
@@ -281,3 +284,61 @@ def test_restart_with_higher_incarnation_is_alive_at_once() -> None:
     again = Node("b", incarnation=2, identity=b.identity)
     a.mesh.link_up(again.descriptor, 21)
     assert MemberStateChanged(b.id, MemberState.DEAD, MemberState.ALIVE) in a.mesh.take_output().events
+
+
+def renewed(former: Node, *, incarnation: int = 2, renewals: bytes | None = None) -> Node:
+    """The same name, with another key that took the former one's place."""
+    node = Node(former.id, incarnation)
+    said = build_renewal(former.identity, node.identity, former.id) if renewals is None else renewals
+    node.descriptor = sign_descriptor(
+        node.identity, node_id=node.id, address="b:1", incarnation=incarnation, version="t", renewals=said
+    )
+    return node
+
+
+@pytest.mark.parametrize("by_hearsay", [False, True])
+def test_a_key_that_the_former_one_signed_is_taken_for_a_live_name_and_the_former_one_never_again(by_hearsay: bool) -> None:
+    a, b, c = Node("a"), Node("b"), Node("c")
+    link(a, b, 0)
+    link(a, c, 0)
+    again = renewed(b)
+    a.mesh.take_output()
+    if by_hearsay:
+        a.mesh.receive_update(c.id, MembershipUpdate((claim(again.descriptor),), ()), 1)
+    else:
+        a.mesh.link_up(again.descriptor, 1)
+    events = a.mesh.take_output().events
+    assert IdentityRenewed(b.id) in events
+    assert IdentityConflict(b.id) not in events
+    assert a.mesh.members[b.id].descriptor == again.descriptor
+    a.mesh.link_down(b.id)
+    a.mesh.handle_timer(20)
+    assert a.mesh.members[b.id].state is MemberState.DEAD
+    late = sign_descriptor(b.identity, node_id=b.id, address="b:1", incarnation=99, version="t")
+    with pytest.raises(ProtocolError) as caught:
+        a.mesh.link_up(late, 21)
+    assert caught.value.code is ErrorCode.AUTH_FAILED
+    assert a.mesh.members[b.id].descriptor == again.descriptor
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_renewal_that_is_none_takes_nobodys_name(forgery: str) -> None:
+    a, b = Node("a"), Node("b")
+    link(a, b, 0)
+    thief = Node("b", 9)
+    said = FORGERIES[forgery](b.id, b.identity, thief.identity)
+    descriptor = sign_descriptor(thief.identity, node_id=b.id, address="b:1", incarnation=9, version="t", renewals=said)
+    with pytest.raises(ProtocolError):
+        a.mesh.link_up(descriptor, 1)
+    assert a.mesh.members[b.id].descriptor == b.descriptor
+
+
+def test_a_node_that_refutes_shows_its_renewals_again() -> None:
+    a, b = Node("a"), Node("b")
+    again = renewed(b)
+    mesh = Membership(again.identity, again.descriptor, PARAMS, now=0)
+    mesh.link_up(a.descriptor, 0)
+    mesh.receive_update(a.id, MembershipUpdate((MemberClaim(again.descriptor, MemberState.DEAD, 2),), ()), 1)
+    assert mesh.descriptor.incarnation == 3
+    assert mesh.descriptor.renewals == again.descriptor.renewals
+    assert verify_descriptor(mesh.descriptor) == {b.identity.public_key}
