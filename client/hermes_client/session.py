@@ -44,6 +44,7 @@ from hermes_wire.late_timers import let_inputs_arrive
 
 _log = logging.getLogger("hermes.client")
 
+SEEK_TIMEOUT_S: Final = 1.0  # a node answers at once; whoever does not may be no node
 OPEN_TIMEOUT_S: Final = 5.0  # a pod's old address may answer nothing at all: look it up again soon
 SILENT_INTERVALS: Final = 3  # a node silent for this many heartbeat intervals is gone
 CLOSE_GRACE_S: Final = 2.0
@@ -116,7 +117,7 @@ class HomeSession:
     async def __aenter__(self) -> Self:
         try:
             with only_hints(self._stream.address):
-                self._challenge = await self._read_first(Challenge)
+                self._challenge = await self._read_first(Challenge, self._open_timeout_s)
                 check_public_key(self._challenge.node_key)
         except BaseException:
             await self._stream.close()
@@ -141,7 +142,7 @@ class HomeSession:
         """Ask where the node of this party is reached; once, before `connect`. HintError: not here."""
         with only_hints(self._stream.address):
             await self._stream.write([SeekHome(home)])
-            found: HomeFound = await self._read_first(HomeFound)
+            found: HomeFound = await self._read_first(HomeFound, SEEK_TIMEOUT_S)
             return found
 
     async def connect(self, stamp: int, marks: KeptMarks) -> None:
@@ -163,7 +164,7 @@ class HomeSession:
         try:
             connect = build_connect(self._identity, challenge, nonce, ephemeral, stamp, mark)
             await self._stream.write([connect])
-            connected = await self._read_first(Connected)
+            connected = await self._read_first(Connected, OPEN_TIMEOUT_S)
             return connected, complete_connect(challenge, ephemeral, connect, connected)
         finally:
             ephemeral.wipe()
@@ -228,16 +229,16 @@ class HomeSession:
         self._control.append(message)
         self._driver.wake.set()
 
-    async def _read_first(self, kind: type[Any]) -> Any:
+    async def _read_first(self, kind: type[Any], timeout_s: float) -> Any:
         """The next message must be of this kind; what else came in its batch is kept for `serve`. An error notice is raised."""
         try:
-            async with asyncio.timeout(self._open_timeout_s):
+            async with asyncio.timeout(timeout_s):
                 batch = await self._stream.read()
                 if batch and isinstance(batch[0], NewerHome):
                     self.newer = batch[0]
                     batch = batch[1:] or await self._stream.read()
         except TimeoutError:
-            raise StreamLostError(f"{self._stream.address}: no {kind.__name__} in {self._open_timeout_s:.0f} s") from None
+            raise StreamLostError(f"{self._stream.address}: no {kind.__name__} in {timeout_s:.0f} s") from None
         if batch and isinstance(batch[0], ErrorNotice):
             raise _to_error(batch[0])
         if not batch or not isinstance(batch[0], kind):

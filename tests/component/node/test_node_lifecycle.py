@@ -212,7 +212,7 @@ def fail_restoring(patch: pytest.MonkeyPatch) -> None:
 
 
 def fail_serving(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("hermes_node.lifecycle.start.start_app_server", _raise(ListenError("app.listen")))
+    patch.setattr("hermes_node.lifecycle.start.serve_apps", _raise(ListenError("app.listen")))
 
 
 def _raise(error: Exception) -> Callable[..., Any]:

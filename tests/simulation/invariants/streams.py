@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from hermes_core.protocol.messages import ErrorNotice
-from hermes_core.protocol.session import Connect, FindApp, Heartbeat
+from hermes_core.protocol.session import Connect, FindApp, Heartbeat, SeekHome
 from hermes_core.relay.output import NodeOutput, Secure, Send
 from tests.simulation.invariants.base import Invariant
 from tests.simulation.network import SERVED
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-_OF_THE_SESSION: Final = (Connect, FindApp, Heartbeat)
+_OF_THE_SESSION: Final = (Connect, FindApp, Heartbeat, SeekHome)
 """Of an app's messages those that its session makes, for the stream it holds."""
 
 

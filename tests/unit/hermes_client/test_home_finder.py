@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -173,6 +174,23 @@ async def test_chats_move_to_the_node_that_is_reached_when_the_home_never_is(mon
         await _until(lambda: client.connections == 2)
         assert client.home == other.node_id
         assert len(other.sought) > 1
+
+
+async def test_a_node_that_says_nothing_of_the_home_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermes_client.session.SEEK_TIMEOUT_S", 0.1)
+    async with _app_at_home() as (client, _, _, other):
+        dumb = NodeEnd(other.node_id, other.identity)
+
+        async def say_nothing(link: Link) -> None:
+            await link.write(dumb.challenge)
+            await link.hold()
+
+        other.opening = say_nothing
+        client.reconnect()
+        began_at = asyncio.get_running_loop().time()
+        await _until(lambda: other.streams >= 4)
+        assert asyncio.get_running_loop().time() - began_at < 4.0
+        assert not client.connected
 
 
 async def test_without_direct_only_the_given_addresses_are_dialled() -> None:
