@@ -152,6 +152,7 @@ class MeshSpec(Limited):
     rollout: RolloutSpec = field(default_factory=RolloutSpec)
     service_type: str = "ClusterIP"
     service_annotations: Mapping[str, str] = field(default_factory=dict)
+    service_node_address: str = ""
     pod_monitor: PodMonitorSpec = field(default_factory=PodMonitorSpec)
     network_policy: bool = True
     restarted_at: str | None = None
@@ -161,6 +162,13 @@ class MeshSpec(Limited):
     def passphrase(self) -> SecretKeyRef:
         """Where the passphrase is: the named Secret, or the one that is generated."""
         return self.keystore.passphrase_secret_ref or SecretKeyRef(names.passphrase_secret(self.name))
+
+    @property
+    def node_address(self) -> str:
+        """host:port under which apps reach one node, with $(POD_NAME) for its name."""
+        if self.service_node_address:
+            return self.service_node_address
+        return f"{names.POD_NAME_VARIABLE}.{names.headless_service(self.name)}.{self.namespace}.svc:{names.APP_PORT}"
 
     @property
     def pods(self) -> tuple[str, ...]:
@@ -177,6 +185,7 @@ def parse_mesh(body: Mapping[str, Any]) -> MeshSpec:
     given = {
         "replicas": spec.get("replicas"),
         "serviceType": service.get("type"),
+        "serviceNodeAddress": service.get("nodeAddress"),
         "networkPolicy": (spec.get("networkPolicy") or {}).get("enabled"),
     }
     return _parse(

@@ -22,6 +22,7 @@ ANNOTATION_RESTARTED = f"{GROUP}/restartedAt"
 ANNOTATION_MARK = f"{GROUP}/keystore-mark"
 
 CONTAINER = "hermes-node"
+POD_NAME_VARIABLE = "$(POD_NAME)"
 VOLUME_CLAIM = "keystore"
 APP_PORT = limits.APP_PORT
 MESH_PORT = limits.MESH_PORT

@@ -59,5 +59,7 @@ def build_alternative_names(mesh: MeshSpec, pod: str, cluster_domain: str) -> x5
             f"{host}.{mesh.namespace}.svc",
             f"{host}.{mesh.namespace}.svc.{cluster_domain}",
         ]
+    outside = mesh.node_address.rpartition(":")[0].replace(names.POD_NAME_VARIABLE, pod)
+    dns += [outside] if outside not in dns else []
     general: list[x509.GeneralName] = [x509.DNSName(name) for name in dns]
     return x509.SubjectAlternativeName([*general, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])

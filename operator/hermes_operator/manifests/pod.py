@@ -74,7 +74,7 @@ def _build_env(mesh: MeshSpec) -> list[Manifest]:
     # POD_NAME first: $(…) sees only what stands before it.
     own: dict[str, Any] = {
         "HERMES_NODE_ID": "$(POD_NAME)",
-        "HERMES_APP_ADVERTISE": f"{host}:{names.APP_PORT}",
+        "HERMES_APP_ADVERTISE": mesh.node_address,
         "HERMES_APP_TLS_CERT": certificate,
         "HERMES_APP_TLS_KEY": key,
         "HERMES_MESH_ADVERTISE": f"{host}:{names.MESH_PORT}",

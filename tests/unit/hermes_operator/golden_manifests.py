@@ -46,7 +46,11 @@ SPECS: dict[str, dict[str, Any]] = {
         "imagePullPolicy": "Always",
         "imagePullSecrets": [{"name": "pull"}],
         "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
-        "service": {"type": "LoadBalancer", "annotations": {"example.com/lb": "internal"}},
+        "service": {
+            "type": "LoadBalancer",
+            "annotations": {"example.com/lb": "internal"},
+            "nodeAddress": "$(POD_NAME).chat.example.com:443",
+        },
         "monitoring": {"podMonitor": {"interval": "10s", "labels": {"release": "prometheus"}}},
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "chat", "operator": "Exists", "effect": "NoSchedule"}],

@@ -37,6 +37,17 @@ def test_names_cover_the_node_id_its_services_and_loopback() -> None:
     }
 
 
+def test_a_node_has_the_name_under_which_apps_outside_reach_it_and_loses_it_again() -> None:
+    outside = mesh_of({"replicas": 2, "service": {"nodeAddress": "$(POD_NAME).chat.example.com:443"}})
+    leaf = issue_node_certificate(outside, "demo-1", CA, NOW, CLUSTER_DOMAIN)
+    certificate = x509.load_pem_x509_certificate(leaf.certificate)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "demo-1.chat.example.com" in names.get_values_for_type(x509.DNSName)
+    assert certificate_is_good(outside, "demo-1", leaf, CA, NOW, CLUSTER_DOMAIN)
+    assert not good(leaf, pod="demo-1"), "the mesh says so no more"
+    assert not certificate_is_good(outside, "demo-0", LEAF, CA, NOW, CLUSTER_DOMAIN), "it is made anew when the mesh says so"
+
+
 @pytest.mark.parametrize("name", ["demo-1", "demo-1.demo-nodes.chat.svc", "demo", "localhost"])
 def test_mutual_tls_between_two_nodes(name: str, tmp_path: Path) -> None:
     """Handshake in memory with OpenSSL's own verification of chain, use and host name."""

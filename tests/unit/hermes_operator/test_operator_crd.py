@@ -119,6 +119,22 @@ def test_texts_are_bounded_where_rules_read_them() -> None:
             assert "maxLength" in field, path
 
 
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [
+        ("", True),
+        ("$(POD_NAME).chat.example.com:443", True),
+        ("chat-$(POD_NAME):8443", True),
+        ("chat.example.com:443", False),  # one name for all nodes leads to any of them
+        ("$(POD_NAME).chat.example.com", False),
+        ("https://$(POD_NAME):443", False),
+    ],
+)
+def test_the_address_of_a_node_names_it_and_a_port(address: str, good: bool) -> None:
+    field = SPEC["properties"]["service"]["properties"]["nodeAddress"]
+    assert jsonschema.Draft202012Validator(field).is_valid(address) is good
+
+
 def _without_formats(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "default"}
 
