@@ -13,7 +13,7 @@ ENV PIP_CONFIG_FILE=/run/secrets/pip_conf \
 COPY pyproject.toml ./
 RUN --mount=type=secret,id=pip_conf --mount=type=secret,id=pip_ca \
     python3 -m venv /opt/hermes \
- && python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > needed.txt \
+ && python3 -c 'import pathlib, tomllib; p = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]; e = p["optional-dependencies"]; print(*sorted({*p["dependencies"], *e["node"], *e["operator"], *e["ctl"]} - {p["name"] + "[node]"}), sep="\n")' > needed.txt \
  && /opt/hermes/bin/pip install --only-binary=:all: --no-compile --requirement needed.txt \
  && /opt/hermes/bin/python -m compileall -q -j 0 /opt/hermes/lib
 COPY README.md LICENSE ./

@@ -20,7 +20,7 @@ help: ## List the targets
 # Two stamps, so that a newcomer's demo does not wait for linters.
 $(VENV)/.runtime: pyproject.toml
 	@test -x $(BIN)/python || { echo "setting up $(VENV) (once)"; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[node,operator,ctl]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

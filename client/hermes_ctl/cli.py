@@ -42,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code of the command; errors are one line that says the cure."""
     if arguments is None:
         signal.signal(signal.SIGTERM, _end_as_ctrl_c_does)
-    options = build_parser(_program_name()).parse_args(arguments)
+    try:
+        parser = build_parser(_program_name())
+    except ModuleNotFoundError as error:
+        complain(f"there is no module {error.name}: the library is here without its tools; pip install 'hermes-mesh[ctl]'")
+        return EXIT_COULD_NOT_RUN
+    options = parser.parse_args(arguments)
     try:
         code: int = options.run(options)
     except (KeystoreError, ConfigError) as error:

@@ -11,7 +11,7 @@ from hermes_core.errors import HermesError
 from hermes_node.config.preflight import check_surroundings
 from hermes_node.config.sources import load_config
 from hermes_node.core_dumps import forbid_core_dumps
-from hermes_node.errors import describe_failure, report_failure
+from hermes_node.errors import NodeError, describe_failure, report_failure
 from hermes_node.version import read_version
 
 
@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         from hermes_node.lifecycle.run import run_node  # noqa: PLC0415 - gRPC reads its environment when it is imported
 
         return run_node(config, os.environ)
+    except ModuleNotFoundError as error:
+        report_failure(f"there is no module {error.name}: the client is here without a node; pip install 'hermes-mesh[node]'")
+        return NodeError.exit_code
     except HermesError as error:
         exit_code, line = describe_failure(error)
         report_failure(line)
