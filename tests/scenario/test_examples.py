@@ -1,0 +1,113 @@
+"""The examples do what their page says, in processes of their own, some of which are killed with SIGKILL on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from hermes_client import AppStore, Chat
+from hermes_client.testing import TestMesh, mesh
+from hermes_core.ids import AppId
+from tests.support.terminals import Terminal
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FILE_BYTES = 10_000_000
+"""More than a window has room for, several times."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def example(here: TestMesh, name: str, *arguments: object) -> Terminal:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), ",".join(here.addresses), str(here.ca_file)]
+    return Terminal([*command, *map(str, arguments)], {"HERMES_EXAMPLE_PASSPHRASE": "of a test"})
+
+
+async def say(chat: Chat, *contents: bytes) -> list[bytes]:
+    for content in contents:
+        await chat.send(content)
+    heard = []
+    async for message in chat:
+        heard.append(message.content)
+        if len(heard) == len(contents):
+            message.ack()
+            break
+    return heard
+
+
+async def test_the_echo_bot_serves_two_chats_and_goes_on_with_both_after_sigkill(tmp_path: Path) -> None:
+    async with mesh(nodes=2) as here, here.client(1) as one, here.client(1) as two:
+        async with example(here, "echo_bot", tmp_path / "bot.db") as bot:
+            bot_id = AppId((await bot.shown("is at home on")).split()[0])
+            await one.wait_for_app(bot_id)
+            chats = [await client.start_chat(bot_id) for client in (one, two)]
+            assert [await say(chat, b"a", b"b") for chat in chats] == [[b"a", b"b"]] * 2
+            await chats[0].drain()
+        for chat in chats:
+            await chat.wait(lambda chat=chat: not chat.up)  # type: ignore[misc]
+        async with example(here, "echo_bot", tmp_path / "bot.db") as bot:
+            assert (await bot.shown("is at home on")).endswith("with 2 chats")
+            assert await asyncio.gather(*(say(chat, b"c") for chat in chats)) == [[b"c"]] * 2
+
+
+async def test_a_file_arrives_whole_although_both_sides_are_killed_on_the_way(tmp_path: Path) -> None:
+    source, folder = tmp_path / "a file.bin", tmp_path / "arrived"
+    source.write_bytes(random.Random(11).randbytes(FILE_BYTES))
+    async with mesh(nodes=2) as here:
+
+        def receiver() -> Terminal:
+            return example(here, "receive_file", tmp_path / "receiver.db", folder)
+
+        async with receiver() as first:
+            app_id = (await first.shown("receiving as")).split()[-1]
+
+            def sender() -> Terminal:
+                return example(here, "send_file", tmp_path / "sender.db", app_id, source)
+
+            async with sender() as sending:
+                await first.shown("received ")
+                await first.kill()
+                assert "sent 100 %" not in sending.text, "it was faster than who has to take it"
+                async with receiver() as second:
+                    await second.shown("received ")
+                    await sending.kill()
+                    async with sender() as again:
+                        verdict = f"whole: {source.name}, {FILE_BYTES} bytes"
+                        assert await again.ended() == 0
+                        assert again.lines[-1] == verdict
+                        await second.shown(verdict)
+    sent = [int(number) for number in re.findall(r"^sent (\d+) %", sending.text + "\n" + again.text, flags=re.MULTILINE)]
+    assert sent == sorted(sent), "it went on where it was"
+    assert sent[-1] == 100
+    arrived = [path.name for path in folder.iterdir()]
+    assert arrived == [source.name]
+    assert hashlib.sha256((folder / source.name).read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+
+
+async def test_a_receiver_says_so_when_a_file_is_not_what_was_promised(tmp_path: Path) -> None:
+    source = tmp_path / "file.bin"
+    source.write_bytes(b"promised")
+    async with mesh() as here, example(here, "receive_file", tmp_path / "receiver.db", tmp_path / "arrived") as receiver:
+        app_id = AppId((await receiver.shown("receiving as")).split()[-1])
+        store = AppStore(tmp_path / "sender.db", "of a test")
+        async with here.client(store=store) as liar:
+            await liar.wait_for_app(app_id)
+            for head, content, verdict in (
+                (b'{"name": "file.bin", "bytes": 8, "sha256": "00"}', b"altered!", b"damaged: file.bin, 8 bytes"),
+                (b'{"name": "../x", "bytes": 8, "sha256": "00"}', b"", None),
+                (b"no head", b"", None),
+            ):
+                chat = await liar.start_chat(app_id)
+                await chat.send(head)
+                if verdict is None:
+                    await chat.wait_ended(30)
+                else:
+                    assert await say(chat, content) == [verdict]
+                    await chat.delete()
+        assert not (tmp_path / "arrived" / "file.bin").exists()
+        assert not (tmp_path / "x").exists()
