@@ -73,8 +73,9 @@ async def measure(harm: str, *, chats: int, apps: int, peers: int, patience_s: f
         await asyncio.sleep(TRAFFIC_S)
         log: dict[str, list[list[Any]]] = {name: [] for name in names}
         world.listeners.append(lambda name, event: log[name].append(event))
+        slots = [slot for slot in slots if all(slot.chat in world.apps[name].chats for name in (slot.first, slot.second))]
         lost_at = await _harm(world, harm, victims)
-        pending = {slot.chat: slot for slot in slots if slot.chat}
+        pending = {slot.chat: slot for slot in slots}
         deadline = lost_at + patience_s + GO_ON_S
         while not _all_went_on(log, pending, lost_at, harm) and time.monotonic() < deadline:  # noqa: ASYNC110 - polled on purpose
             await asyncio.sleep(LOOK_EVERY_S)
