@@ -68,11 +68,9 @@ def test_a_short_soak_keeps_every_promise_and_its_page_has_the_figures(tmp_path:
     assert running(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("broken", "word"), [("drop-message", "lost"), ("double-message", "doubled"), ("swap-messages", "reordered")]
-)
+@pytest.mark.parametrize(("broken", "word"), [("drop-message", "lost"), ("double-message", "doubled")])
 def test_a_soak_finds_what_a_transport_breaks(tmp_path: Path, broken: str, word: str) -> None:
-    done, report = soak(tmp_path, "--seconds", "6", "--rate", "4", "--kinds", "stream-cut", SOAK_BREAK=broken)
+    done, report = soak(tmp_path, "--seconds", "4", "--rate", "5", "--kinds", "stream-cut", SOAK_BREAK=broken)
     assert done.returncode == EXIT_BROKEN_PROMISE, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("FAIL soak, seed 7: ")
     assert any(word in text for text in report["violations"]), report["violations"]

@@ -1,8 +1,9 @@
 """How long chats are silent when their home is lost for good: `python -m tests.soak.loss --harm node|app|both`.
 
 All chats of the first apps are at home on one node. Under traffic that node is killed with its volume, or the apps are killed
-(their stores kept, started again at once), or both. Reported is the silence of each chat, the longer one of its two directions,
-since its app's patience was over (since the kill where only apps die), and what was lost, doubled or reordered.
+(their stores kept, started again at once), or both. Reported is how long each chat is silent, until both its ends see the path
+or hear something over it, since its app's patience was over (since the kill where only apps die), and what was lost, doubled or
+reordered.
 """
 
 from __future__ import annotations
@@ -70,15 +71,16 @@ async def measure(harm: str, *, chats: int, apps: int, peers: int, patience_s: f
         await world.open_chats(slots, OPEN_S)
         print(f"{sum(bool(slot.chat) for slot in slots)} chats are open", flush=True)
         world.slots.stop()
+        watch = Watch(harm)
+        world.listeners.append(watch.note)
         await asyncio.sleep(TRAFFIC_S)
-        log: dict[str, list[list[Any]]] = {name: [] for name in names}
-        world.listeners.append(lambda name, event: log[name].append(event))
         slots = [slot for slot in slots if all(slot.chat in world.apps[name].chats for name in (slot.first, slot.second))]
-        lost_at = await _harm(world, harm, victims)
-        pending = {slot.chat: slot for slot in slots}
-        deadline = lost_at + patience_s + GO_ON_S
-        while not _all_went_on(log, pending, lost_at, harm) and time.monotonic() < deadline:  # noqa: ASYNC110 - polled on purpose
+        watch.lost_at = lost_at = time.monotonic()
+        await _harm(world, harm, victims)
+        pending, deadline = list(slots), lost_at + patience_s + GO_ON_S
+        while pending and time.monotonic() < deadline:  # polled on purpose
             await asyncio.sleep(LOOK_EVERY_S)
+            pending = [slot for slot in pending if watch.went_on(slot) is None]
         for app in world.apps.values():
             app.command("stop")
         stuck, _ = await settle(world)
@@ -88,12 +90,10 @@ async def measure(harm: str, *, chats: int, apps: int, peers: int, patience_s: f
                 live.setdefault(chat, set()).add(app.name)
         world.ledger.close(live)
         await world.close_apps()
-        return _report(world, harm, log, victims, slots, lost_at, len(stuck))
+        return _report(world, harm, watch, victims, slots, lost_at, len(stuck))
 
 
-async def _harm(world: World, harm: str, victims: list[str]) -> float:
-    """Do it, and return when."""
-    lost_at = time.monotonic()
+async def _harm(world: World, harm: str, victims: list[str]) -> None:
     world.busy.names |= set(victims)
     if harm in ("node", "both"):
         await world.mesh.kill(0)
@@ -103,58 +103,57 @@ async def _harm(world: World, harm: str, victims: list[str]) -> float:
         for name in victims:
             world.apps[name].start()
     world.busy.names.clear()
-    return lost_at
 
 
-def _patience_ends(log: list[list[Any]], lost_at: float, harm: str) -> float | None:
-    """When the app's patience is over; None: not known yet. Where its home lives nothing is waited for."""
-    if harm == "app":
-        return lost_at
-    word = "away" if harm == "node" else "patience"
-    for event in log:
-        if event[2] == word and event[0] >= lost_at and event[-1] is not None:
-            return float(event[-1])
-    return None
+class Watch:
+    """What the apps tell that matters here: when the patience of each is over, and what each end of a chat noticed last."""
 
+    def __init__(self, harm: str) -> None:
+        self._harm = harm
+        self.lost_at = float("inf")
+        self.opened: dict[str, float] = {}
+        self._at_home: set[str] = set()
+        self._ends: dict[str, float] = {}
+        self._noticed: dict[tuple[str, str], list[float]] = {}
 
-def _went_on(log: dict[str, list[list[Any]]], slot: Slot, since: float) -> float | None:
-    """When both ends had heard something again."""
-    heard = []
-    for name in (slot.first, slot.second):
-        times = (event[0] for event in log[name] if event[2] == "got" and event[3] == slot.chat and event[0] > since)
-        heard.append(next(times, None))
-    first, second = heard
-    return None if first is None or second is None else max(first, second)
+    def note(self, app: str, event: list[Any]) -> None:
+        time_s, _, what, *values = event
+        if what in ("got", "up"):
+            self._noticed.setdefault((app, values[0]), []).append(time_s)
+        elif what == "open" and time_s >= self.lost_at:
+            self.opened[app] = time_s
+        elif what == "home" and time_s >= self.lost_at:
+            self._at_home.add(app)
+        elif what in ("away", "patience") and values[-1] is not None and app not in self._at_home:
+            self._ends[app] = float(values[-1])
 
+    def patience_ends(self, app: str) -> float | None:
+        """None: not known yet. Where the home lives nothing is waited for."""
+        return self.lost_at if self._harm == "app" else self._ends.get(app)
 
-def _all_went_on(log: dict[str, list[list[Any]]], pending: dict[str, Slot], lost_at: float, harm: str) -> bool:
-    """Forget those that go on; true when none is left."""
-    ends = {name: _patience_ends(log[name], lost_at, harm) for name in log}
-    heard: dict[tuple[str, str], float] = {}
-    for name, events in log.items():
-        for event in events:
-            if event[2] == "got":
-                heard[name, event[3]] = event[0]
-    for chat, slot in list(pending.items()):
-        since = ends[slot.first]
-        if since is not None and min(heard.get((name, chat), 0.0) for name in (slot.first, slot.second)) > since:
-            del pending[chat]
-    return not pending
+    def went_on(self, slot: Slot) -> float | None:
+        """When both ends had seen the path, or heard something over it, since the patience was over; None: not yet."""
+        since = self.patience_ends(slot.first)
+        if since is None:
+            return None
+        first, second = (
+            next((seen for seen in self._noticed.get((name, slot.chat), ()) if seen > since), None)
+            for name in (slot.first, slot.second)
+        )
+        return None if first is None or second is None else max(first, second)
 
 
 def _report(
-    world: World, harm: str, log: dict[str, list[list[Any]]], victims: list[str], slots: list[Slot], lost_at: float, stuck: int
+    world: World, harm: str, watch: Watch, victims: list[str], slots: list[Slot], lost_at: float, stuck: int
 ) -> LossReport:
-    ends = {name: _patience_ends(log[name], lost_at, harm) for name in victims}
     silences = []
     for slot in slots:
-        since = ends[slot.first]
-        went_on = None if since is None else _went_on(log, slot, since)
+        since, went_on = watch.patience_ends(slot.first), watch.went_on(slot)
         if went_on is not None and since is not None:
             silences.append(went_on - since)
     silences.sort()
-    waits = [end - lost_at for end in ends.values() if end is not None]
-    opened = [event[0] - lost_at for name in victims for event in log[name] if event[2] == "open"]
+    waits = [end - lost_at for end in map(watch.patience_ends, victims) if end is not None]
+    opened = [time_s - lost_at for time_s in watch.opened.values()]
     return LossReport(
         harm=harm,
         chats=len(slots),
