@@ -41,6 +41,8 @@ class AppDriver:
         self._to_acknowledge: dict[ChatId, int] = {}
         self.outbound: deque[ClientMessage] = deque()
         self.wake = asyncio.Event()
+        self.home_doubted = asyncio.Event()
+        """Another node should become home."""
         self.chats: dict[ChatId, Chat] = {}
         self.offers: deque[ChatOffered] = deque()
         self.offered = Signal()
@@ -52,6 +54,7 @@ class AppDriver:
         """Why the client was closed, when its owner did not."""
         self._closed = False
         self._hang_up: ProtocolError | None = None
+        self._leaves_home = False
 
     @property
     def app_id(self) -> AppId:
@@ -86,6 +89,7 @@ class AppDriver:
         self._void_sends()
         self.connected = True
         self._hang_up = None
+        self.home_doubted.clear()
         self.owes_delete = False
         now = self._loop.time()
         try:
@@ -108,6 +112,11 @@ class AppDriver:
             self._machine.disconnected(self._loop.time())
         finally:
             self._absorb()
+
+    def take_doubt(self) -> bool:
+        """Whether the session ended because its node did not do as a home."""
+        doubts, self._leaves_home = self._leaves_home, False
+        return doubts
 
     def receive(self, message: ChatMessage) -> None:
         self._machine.receive(message, self._loop.time())
@@ -228,6 +237,9 @@ class AppDriver:
         """Whether a chat was broken off for what it was told, so that there is more."""
         output = self._machine.take_output()
         self._hang_up = self._hang_up or output.hang_up
+        if output.leave_home and self.connected:
+            self._leaves_home = True
+            self.home_doubted.set()
         if self._commits is None:
             self._release(output.sends)
         else:

@@ -265,6 +265,9 @@ class HomeKeeper:
                 await session.serve(partial(self._note_change, address), self._find_next)
             finally:
                 self._patience.lose(self._loop.time())
+                if self._driver.take_doubt():
+                    self._patience.end(self._loop.time())
+                    self._book.avoid(address)
                 if self._loop.time() >= began_at + self._backoff.cap_s:
                     self._backoff.reset()
                 self.session = None

@@ -179,7 +179,13 @@ class HomeSession:
         self._on_change = on_change
         try:
             await _run_until_first_error(
-                self._read(), self._write(), self._beat(), self._leave(find_next), self._wait_cut(), self._renew()
+                self._read(),
+                self._write(),
+                self._beat(),
+                self._leave(find_next),
+                self._wait_cut(),
+                self._renew(),
+                self._wait_doubt(),
             )
         except StreamClosedError:
             if self._said_all:
@@ -340,6 +346,10 @@ class HomeSession:
     async def _renew(self) -> None:
         await asyncio.sleep(RENEW_AFTER_S)
         raise StreamLostError(f"{self._stream.address}: the session is made anew")
+
+    async def _wait_doubt(self) -> None:
+        await self._driver.home_doubted.wait()
+        raise StreamLostError(f"{self._stream.address}: chats that moved there came to nothing")
 
     async def _wait_cut(self) -> None:
         await self._cut.wait()

@@ -72,6 +72,11 @@ def parse_node_party(text: str) -> Party:
     return Party(text)
 
 
+def node_of_party(party: Party) -> NodeId:
+    """The node id in a node's party, as `parse_node_party` took it."""
+    return NodeId(party.split(":")[1])
+
+
 def derive_fingerprint(public_key: bytes) -> str:
     """Lowercase base32 of the first 20 bytes of SHA-256 of an Ed25519 public key (32 bytes): 32 characters."""
     if len(public_key) != PUBLIC_KEY_BYTES:
@@ -90,8 +95,3 @@ def app_party(app_id: AppId) -> Party:
 
 def node_party(node_id: NodeId, public_key: bytes) -> Party:
     return Party(f"node:{node_id}:{derive_fingerprint(public_key)}")
-
-
-def node_of(party: Party) -> NodeId:
-    """The name in a `node_party`."""
-    return NodeId(party.split(":")[1])

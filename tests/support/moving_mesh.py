@@ -81,8 +81,12 @@ class MovingMesh:
         self.sinks: dict[int, tuple[str, str]] = {}
         self.queue: deque[tuple[str, str, Any]] = deque()
         self.seen: list[tuple[str, str, Any]] = []
+        self.left: list[str] = []
+        """Apps that should take another home, each time they said so."""
         self.lost: set[tuple[str, type]] = set()
         """(sender, type) of messages that get lost, whoever they are for."""
+        self.apart: set[frozenset[str]] = set()
+        """Pairs of nodes that do not reach each other."""
         self._numbers = itertools.count(1)
         for left, right in itertools.combinations(self.nodes, 2):
             self.link(left, right)
@@ -103,6 +107,21 @@ class MovingMesh:
             keys = make_stream_keys(binding, dialled=bool(dialled))
             node.chats.connected(self._neighbour(other), stream, self.nodes[other].identity.public_key, keys, self.now)
             self._collect_node(node)
+
+    def part(self, left: str, right: str) -> None:
+        """Two nodes do not reach each other any more."""
+        self.apart.add(frozenset((left, right)))
+        self.queue = deque(item for item in self.queue if {item[0], item[1]} != {left, right})
+        self.sinks = {stream: ends for stream, ends in self.sinks.items() if set(ends) != {left, right}}
+        for name, other in ((left, right), (right, left)):
+            self.nodes[name].chats.disconnected(self._neighbour(other), self.now)
+            self._collect_node(self.nodes[name])
+        self.spread_directory()
+
+    def heal(self, left: str, right: str) -> None:
+        self.apart.discard(frozenset((left, right)))
+        self.link(left, right)
+        self.spread_directory()
 
     def connect(self, app_name: str, node_name: str, *, move: bool = False) -> None:
         """An app proves itself to a node; `move`: it takes its chats along."""
@@ -163,10 +182,12 @@ class MovingMesh:
         self._stamp = max(self._stamp + 1, int(self.now * 1000))  # sessions are made anew before their claims are too old
         for node in self._living():
             for other in self.nodes.values():
-                if other is not node:
+                if other is not node and frozenset((other.name, node.name)) not in self.apart:
                     apps = [self.apps[app].identity for app, home in self.homes.items() if home == other.name]
                     entry = make_entry(other.party, apps, self._stamp)
                     node.chats.update_directory(other.party, entry, self.now)
+                elif other is not node:
+                    node.chats.lose_directory(NodeId(other.name))
             self._collect_node(node)
 
     # what flows
@@ -189,6 +210,7 @@ class MovingMesh:
     def _collect_app(self, app: MeshApp) -> None:
         output = app.chats.take_output()
         app.events += output.events
+        self.left += [app.name] * output.leave_home
         for event in output.events:
             if isinstance(event, ChatOffered):
                 app.chats.accept(event.chat_id, self.now)

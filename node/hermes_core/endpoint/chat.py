@@ -118,7 +118,7 @@ class AppChat:
             self._fail_start(ErrorCode.ROUTE_UNAVAILABLE, "the stream to the node broke", now)
         else:
             self.handshake.interrupt()
-            self.moving.abandon()
+            self.moving.leave_stream()
             self.hop.apply(HopInput.LOSE)
 
     # what the owner asks for
@@ -310,6 +310,11 @@ class AppChat:
         return self.moving.asks(self.hop.home.party)
 
     def _move_unanswered(self, now: float) -> None:
+        """No answer, or no word of the other app over a path that is said to be up: with another home it may be better."""
+        self._context.effects.doubt_home()
+        self.move(self.hop.home, now)
+
+    def _move_again(self, now: float) -> None:
         self.move(self.hop.home, now)
 
     def _take_error(self, notice: ErrorNotice, now: float) -> None:
@@ -317,6 +322,8 @@ class AppChat:
         if self._is_moving():
             if notice.code is not ErrorCode.CHAT_NOT_FOUND:  # which is said of what went before
                 self.moving.refuse(notice, now)
+            if notice.code is ErrorCode.DRAINING:
+                self._context.effects.doubt_home()
             return
         if isinstance(self.handshake.state, Starting):
             self._fail_start(notice.code, notice.detail, now, notice.retry_after_ms / 1000)
@@ -365,6 +372,7 @@ class AppChat:
     def settle(self, now: float) -> None:
         """After the last of the inputs that came together: acknowledge what they brought."""
         self.transfer.settle(now, can_send=self.can_send)
+        self.moving.note_path(self.hop.state, now)
 
     def _offer_unanswered(self, now: float) -> None:
         self.handshake.fail(ErrorCode.TARGET_OFFLINE, "nobody answered", now)
@@ -445,7 +453,8 @@ class AppChat:
         Timer("answer unconfirmed", lambda chat: chat.handshake.answer_due, _answer_unconfirmed),
         Timer("offer again", lambda chat: chat.handshake.pause_due, _pause_over),
         Timer("move unanswered", lambda chat: chat.moving.due, _move_unanswered),
-        Timer("move again", lambda chat: chat.moving.again_at, _move_unanswered),
+        Timer("move again", lambda chat: chat.moving.again_at, _move_again),
+        Timer("tell move", lambda chat: chat.moving.tell_at, lambda chat, now: chat.moving.tell_again(now)),
         Timer("send again", lambda chat: chat.transfer.resend_due, _unacknowledged),
         Timer("ask again", lambda chat: chat.transfer.claims.ask_due if chat.can_send else None, _ask_again),
         Timer("no common epoch", lambda chat: chat.transfer.unshared_due if chat.reaches_peer else None, _unshared),

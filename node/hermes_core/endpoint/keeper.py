@@ -21,7 +21,7 @@ from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.hop import HopInput
 from hermes_core.endpoint.kept import KeptChanges
-from hermes_core.ids import ChatId, node_of
+from hermes_core.ids import ChatId, node_of_party
 from hermes_core.keystore.app_record import AppChatRecord, AppChatState, KeptMoves, OutgoingRecord
 from hermes_core.ratchet.state import Orders
 
@@ -74,7 +74,7 @@ def describe_chat(chat: AppChat) -> AppChatRecord:
         state,
         wish,
         chat.peer,
-        node_of(chat.leg.peer),
+        node_of_party(chat.leg.peer),
         outgoing.last_seq,
         outgoing.acked,
         chat.transfer.incoming.acked,

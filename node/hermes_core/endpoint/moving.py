@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import HomeMoved
-from hermes_core.endpoint.hop import Hop, HopInput
+from hermes_core.endpoint.hop import Hop, HopInput, HopState
+from hermes_core.endpoint.patience import spread
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove, sign_move, verify_move
 from hermes_core.ids import AppId, ChannelKind, Party
 from hermes_core.keystore.app_record import KeptMoves
 from hermes_core.protocol.messages import Confirm, ErrorNotice, MoveAnswer, Moved, MoveOffer
 from hermes_core.ratchet.channel import Channel
+
+TELL_MAX_S: Final = 600.0
+"""Longest wait before a home hears again of a chat without a path: the other app may be away for days."""
 
 
 class Moving:
@@ -28,10 +34,14 @@ class Moving:
         "_hop",
         "_leg",
         "_newest",
+        "_open_since",
+        "_pause_s",
         "_peer",
         "_since",
+        "_tell_after_s",
         "again_at",
         "number",
+        "tell_at",
         "unproven",
     )
 
@@ -48,6 +58,11 @@ class Moving:
         self.unproven = False
         self.again_at: float | None = None
         """When a move that was refused for now is made again."""
+        self._pause_s = 0.0
+        self._open_since: float | None = None
+        self.tell_at: float | None = None
+        """When the home hears the newest move again: there has been no path for too long."""
+        self._tell_after_s = 0.0
 
     def describe(self) -> KeptMoves:
         """What is kept of it: neither a leg on its way nor a former one, whose keys a start would not know the state of."""
@@ -102,9 +117,25 @@ class Moving:
         self._hop.apply(HopInput.RENEW)
         self._context.effects.report(HomeMoved(answer.chat_id, self.number))
 
+    def note_path(self, state: HopState, now: float) -> None:
+        """How the leg stands after the inputs that came together."""
+        self._open_since = (self._open_since or now) if state is HopState.OPEN and self.unproven else None
+        if state is not HopState.READY or self._newest is None:
+            self.tell_at = None
+        elif self.tell_at is None:
+            self._tell_after_s = max(self._context.params.home_patience_s, self._context.params.resume_retry_s)
+            self.tell_at = now + spread(self._tell_after_s, self._context.random)
+
+    def tell_again(self, now: float) -> None:
+        """It may be the other app's home that was lost: ours looks for it anew. Twice as long after each time."""
+        self._tell_after_s = min(2 * self._tell_after_s, TELL_MAX_S)
+        self.tell_at = now + self._tell_after_s
+        self.tell()
+
     def prove(self) -> None:
         """Something authentic of the other app came over the leg: the former one is of no use any more."""
         self.unproven = False
+        self._pause_s = 0.0
         if self._former is not None:
             self._former.wipe()
             self._former = None
@@ -139,13 +170,20 @@ class Moving:
         self.wait(now, notice.retry_after_ms / 1000)
 
     def wait(self, now: float, at_least_s: float = 0.0) -> None:
-        """What comes of moving at once was seen: the next one is made after a while."""
-        self.again_at = now + max(self._context.params.rekey_retry_s, at_least_s)
+        """What comes of moving at once was seen: the next one is made after a while, twice as long each time."""
+        params = self._context.params
+        self._pause_s = min(max(2 * self._pause_s, params.rekey_retry_s), params.retransmit_max_s)
+        self.again_at = now + max(self._pause_s, at_least_s)
 
     def tell(self) -> None:
         """A former home still names the chat: it hears where that is."""
         if self._newest is not None:
             self._context.effects.send(Moved(self._channels.chat_id, self._newest))
+
+    def leave_stream(self) -> None:
+        """Whatever was to be said on it comes to nothing."""
+        self.abandon()
+        self.again_at = None
 
     def abandon(self) -> None:
         """The leg on its way comes to nothing: the stream is gone, or another move is made."""
@@ -159,5 +197,6 @@ class Moving:
 
     @property
     def due(self) -> float | None:
-        """When the node has had time enough to answer."""
-        return None if self._leg is None else self._since + self._context.params.handshake_timeout_s
+        """When the node has had time enough to answer, and the other app to be heard over a path that is up."""
+        since = self._since if self._leg is not None else self._open_since
+        return None if since is None else since + self._context.params.handshake_timeout_s

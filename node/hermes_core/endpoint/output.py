@@ -23,6 +23,8 @@ class AppOutput:
     events: list[AppEvent] = field(default_factory=list)
     hang_up: ProtocolError | None = None
     changes: KeptChanges | None = None
+    leave_home: bool = False
+    """Another node should become home: this one does not do for a chat that moved here, and has not done for any other."""
     defects: list[tuple[ChatId, Exception]] = field(default_factory=list)
 
 
@@ -38,6 +40,9 @@ class Effects(Protocol):
     def end(self, chat_id: ChatId, reason: CloseReason, delete: Delete | None = None) -> None:
         """The chat is over, and has wiped itself; `delete`: what a node hears that still names it."""
 
+    def doubt_home(self) -> None:
+        """A chat that moved to the node of the stream has come to nothing so far."""
+
     def hang_up(self, error: ProtocolError) -> None:
         """Nothing that still comes on the stream can be opened: chats are resumed on another."""
 
@@ -48,6 +53,7 @@ class Collector:
     def __init__(self) -> None:
         self._output = AppOutput()
         self._hang_up: ProtocolError | None = None
+        self._doubts_home = False
         self._ended: dict[ChatId, Delete | None] = {}
 
     def send(self, message: ChatMessage) -> None:
@@ -68,10 +74,19 @@ class Collector:
     def hang_up(self, error: ProtocolError) -> None:
         self._hang_up = error
 
+    def doubt_home(self) -> None:
+        self._doubts_home = True
+
+    def take_doubt(self) -> bool:
+        """Whether a chat doubted its home since the last time."""
+        doubts, self._doubts_home = self._doubts_home, False
+        return doubts
+
     def void_sends(self) -> None:
         """The stream is gone, and with it what nobody has collected."""
         self._output.sends.clear()
         self._hang_up = None
+        self._doubts_home = False
 
     def take_ended(self) -> dict[ChatId, Delete | None]:
         """Chats that are over, and of which nobody has taken note yet, with what their nodes are told."""
@@ -80,11 +95,11 @@ class Collector:
             self._ended = {}
         return ended
 
-    def take_output(self, changes: KeptChanges | None = None) -> AppOutput:
+    def take_output(self, changes: KeptChanges | None = None, *, leave_home: bool = False) -> AppOutput:
         """With the `changes` that belong to it."""
         output, self._output = self._output, AppOutput()
-        if changes is not None:
-            output = replace(output, changes=changes)
+        if changes is not None or leave_home:
+            output = replace(output, changes=changes, leave_home=leave_home)
         if self._hang_up is not None:
             output, self._hang_up = replace(output, hang_up=self._hang_up), None
         return output

@@ -14,6 +14,16 @@ MOVE_SPREAD_S: Final = 2.0
 """The apps of a node that leaves for good do not all move at once: each goes within so long of being told."""
 
 
+def spread(wait_s: float, random: RandomSource) -> float:
+    """`wait_s`, up to SPREAD longer or shorter."""
+    return wait_s * (1 - SPREAD + 2 * SPREAD * _draw(random))
+
+
+def _draw(random: RandomSource) -> float:
+    """From 0 to 1."""
+    return int.from_bytes(generate_bytes(4, random), "big") / 2**32
+
+
 class HomePatience:
     """Owns since when the home is away, and how long it is waited for. Times are those of one clock, in seconds."""
 
@@ -28,7 +38,7 @@ class HomePatience:
         """The stream to the home is gone. What was waited before counts; what the home promised comes first."""
         if self._ends_at is None:
             begins = now if self._promised_until is None else max(now, self._promised_until)
-            self._ends_at = begins + self._patience_s * (1 - SPREAD + 2 * SPREAD * self._draw())
+            self._ends_at = begins + spread(self._patience_s, self._random)
 
     def promise(self, now: float, back_within_s: float) -> None:
         """The home restarts: it is back by then."""
@@ -37,7 +47,11 @@ class HomePatience:
     def give_up(self) -> float:
         """The home leaves for good: another one may take its place from now on. In how many seconds this app does."""
         self._for_good = True
-        return MOVE_SPREAD_S * self._draw()
+        return MOVE_SPREAD_S * _draw(self._random)
+
+    def end(self, now: float) -> None:
+        """Nothing is to be had from this home: another one may be tried at once."""
+        self._ends_at = now
 
     def regain(self) -> None:
         """A home stands."""
@@ -47,7 +61,3 @@ class HomePatience:
     def over(self, now: float) -> bool:
         """Another node may become home."""
         return self._for_good or (self._ends_at is not None and now >= self._ends_at)
-
-    def _draw(self) -> float:
-        """From 0 to 1."""
-        return int.from_bytes(generate_bytes(4, self._random), "big") / 2**32

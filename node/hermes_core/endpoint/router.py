@@ -17,6 +17,7 @@ from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.containment import Containment
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import FrameRefused
+from hermes_core.endpoint.hop import HopState
 from hermes_core.endpoint.keeper import Keeper, restore_chat
 from hermes_core.endpoint.output import AppOutput, Collector
 from hermes_core.endpoint.params import AppParams
@@ -299,7 +300,12 @@ class AppChats:
             if chat is not None:
                 self._contain.run(chat, self._settle)
         self._touched.clear()
-        return self._effects.take_output(None if self._keeper is None else self._keeper.take())
+        leave_home = self._effects.take_doubt() and not any(map(self._goes_well, self.chats.values()))
+        return self._effects.take_output(None if self._keeper is None else self._keeper.take(), leave_home=leave_home)
+
+    def _goes_well(self, chat: AppChat) -> bool:
+        """Its home does what a home is for: then another one's trouble may well be that of its other app."""
+        return self._is_at_home(chat) and chat.hop.state is HopState.OPEN and not chat.moving.unproven
 
     def _settle(self, chat: AppChat) -> None:
         chat.settle(self._now)

@@ -46,6 +46,11 @@ class Arrivals:
             if len(self._wanted) > MAX_WANTED:
                 self._wanted.popitem(last=False)
             effects.answer(peer, m.MoveWanted(offer.chat_id))
+        else:
+            for move in self._ended.get(offer.chat_id, ()):
+                if move.mover == offer.move.peer and move.home != link.party:
+                    effects.answer(link.neighbour, m.Moved(offer.chat_id, move))
+                    return
         effects.refuse_frame(link.neighbour, offer.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
 
     def note_end(self, chat_id: ChatId, moves: tuple[SignedMove | None, SignedMove | None]) -> None:

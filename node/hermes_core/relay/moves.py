@@ -11,7 +11,7 @@ from typing import Final
 from hermes_core.crypto.hashing import equal_tags
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove, hash_leg_offer, verify_move
-from hermes_core.ids import Party
+from hermes_core.ids import AppId, Party, node_of_party
 from hermes_core.protocol import messages as m
 from hermes_core.relay.admission import charge
 from hermes_core.relay.candidate import Candidate
@@ -26,6 +26,8 @@ from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import Standing
 from hermes_core.relay.token_bucket import TokenBucket
 
+MAX_FOLLOWED: Final = 4
+"""Homes that are asked one after the other, as each says that the other app's side went to the next."""
 MOVE_BURST: Final = 4
 MOVE_REFILL_S: Final = 30.0
 """Moves of one chat that the other app's home takes part in: each is a handshake, and a hop that is made anew."""
@@ -39,9 +41,11 @@ class Moves:
         "_bucket",
         "_candidates",
         "_context",
+        "_followed",
         "_handshake",
         "_hops",
         "_lifetime",
+        "_next_home",
         "_row",
         "_standing",
         "seek_at",
@@ -59,6 +63,8 @@ class Moves:
         self._handshake = handshake
         self._bucket: TokenBucket | None = None
         self._asked: Party | None = None
+        self._next_home: Party | None = None
+        self._followed = 0
         self.signed: tuple[SignedMove | None, SignedMove | None] = (None, None)
         self._candidates: dict[int, Candidate] = {}
         self.seek_at: float | None = None
@@ -82,8 +88,8 @@ class Moves:
             self._tell(link.neighbour, known)
             return
         self._check_home(link, offer)
-        if link.neighbour.node_id is not None and not self._hops[1 - index].is_leg:
-            raise ProtocolError(ErrorCode.CHAT_NOT_FOUND, "the other app is at home elsewhere")
+        if link.neighbour.node_id is not None and not self._is_home_of(1 - index, link, now):
+            return
         self._context.admission.charge_move((link.neighbour.node_id, move.mover), now)
         if move != known:
             verify_move(offer.chat_id, move, self._hops[index].app_id, self._hops[1 - index].app_id)
@@ -99,6 +105,24 @@ class Moves:
         self._begin(Candidate(index, link, channel, move, now, offered=False))
         message = m.MoveAnswer(offer.chat_id, move.number, answer.answer, answer.tag)
         self._context.effects.send(link.neighbour, message, self._row.put_in)
+
+    def _is_home_of(self, index: int, link: Link, now: float) -> bool:
+        """Whether the other app is at home here; if not, the asking node hears where, and an app that is here is asked."""
+        hop, elsewhere, context = self._hops[index], self.signed[index], self._context
+        if hop.is_leg and (not hop.unbound or self._makes_leg(index)):
+            return True
+        if not hop.is_leg and elsewhere is not None and elsewhere.home != link.party:
+            self._tell(link.neighbour, elsewhere)
+            return False
+        if hop.is_leg and app_neighbour(hop.app_id) in context.links:
+            context.admission.charge_lookup((link.neighbour.node_id, hop.app_id), now)
+            context.effects.answer(app_neighbour(hop.app_id), m.MoveWanted(self._row.chat_id))
+        raise ProtocolError(ErrorCode.CHAT_NOT_FOUND, "the other app is at home elsewhere")
+
+    def _makes_leg(self, index: int) -> bool:
+        """Our app's leg is answered for, and not confirmed yet."""
+        candidate = self._candidates.get(index)
+        return candidate is not None and candidate.link.neighbour.node_id is None
 
     def _find_mover(self, move: SignedMove) -> int:
         apps = self._hops.app_ids
@@ -207,12 +231,23 @@ class Moves:
         return None
 
     def _is_missing(self, hop: Hop) -> bool:
-        """Nobody knows where its app is, or its leg here is away: it may be at home elsewhere, and this record be old."""
-        return hop.unbound or (hop.is_leg and app_neighbour(hop.app_id) not in self._context.links)
+        """Nobody knows where its app is; or its leg here is away, or it is connected elsewhere: this record may be old."""
+        if hop.is_leg:
+            return hop.unbound or app_neighbour(hop.app_id) not in self._context.links
+        return not hop.leads_on and self._context.directory.locate(hop.app_id) not in {None, hop.neighbour.node_id}
 
     def look_again(self, now: float) -> None:
         """Somebody may be where they were not."""
+        self._next_home = None
         self.seek_at = None if self._seeker() is None else now
+
+    def _follow(self, index: int, home: Party, now: float) -> None:
+        """Whoever was asked says where the other app's side is: ask there next, so many times in a round."""
+        self._drop(index)
+        self.seek_at = now + self._context.params.resume_retry_s
+        if self._followed < MAX_FOLLOWED:
+            self._followed += 1
+            self._next_home, self.seek_at = home, now
 
     def seek(self, now: float) -> None:
         """Offer our app's move to the node where the other app is; one that is here is asked to move its side."""
@@ -224,13 +259,14 @@ class Moves:
         asked = self._candidates.get(1 - index)
         if asked is not None and self._context.links.get(asked.link.neighbour) is asked.link:
             return
+        if self._next_home is None:
+            self._followed = 0
         chat_id, move, peer = self._row.chat_id, self.signed[index], self._hops[1 - index].app_id
         links = self._context.links
         if app_neighbour(peer) in links:  # its hop is unbound, or it would not be missing
             self._context.effects.send(app_neighbour(peer), m.MoveWanted(chat_id), self._row.put_in)
             return
-        node_id = self._context.directory.locate(peer)
-        link = None if node_id is None else links.get(node_neighbour(node_id))
+        link = self._find_home(peer, self.signed[1 - index])
         if link is None or move is None:
             return
         channel = self._context.build_channel(chat_id, link)
@@ -238,6 +274,18 @@ class Moves:
         self._begin(Candidate(1 - index, link, channel, move, now, offered=True))
         self._asked = link.party
         self._context.effects.send(link.neighbour, m.MoveOffer(chat_id, move, statement), self._row.put_in)
+
+    def _find_home(self, peer: AppId, known: SignedMove | None) -> Link | None:
+        """Who is asked next: whom the last one named, else where the app is, or was when anybody last heard of it."""
+        named, self._next_home = self._next_home, None
+        links, directory = self._context.links, self._context.directory
+        if named is not None:
+            link = links.get(node_neighbour(node_of_party(named)))
+            return link if link is not None and link.party == named else None
+        node_id = directory.locate(peer)
+        if node_id is None:
+            node_id = directory.last_home(peer) if known is None else node_of_party(known.home)
+        return None if node_id is None else links.get(node_neighbour(node_id))
 
     def lose_home(self, index: int, now: float) -> bool:
         """The node behind this hop has no such chat. True: our app's move is offered to whoever has; False: others must act."""
@@ -269,25 +317,39 @@ class Moves:
         """
         index = self._find_mover(move)
         known, hop = self.signed[index], self._hops[index]
-        if known is not None and move.number <= known.number:
-            if move.number < known.number:
-                self._tell(link.neighbour, known)
+        if known is not None and move.number < known.number:
+            self._tell(link.neighbour, known)
+            return
+        if known is not None and move.number == known.number:  # again: its app has had no path for long
+            if move == known and hop.is_leg and not hop.unbound:
+                self.look_again(now)
             return
         verify_move(self._row.chat_id, move, hop.app_id, self._hops[1 - index].app_id)
         self._note(index, move)
-        if not hop.is_leg:
-            if hop.channel.peer != move.home:
-                former = self._row.neighbours[index]
-                if self.lose_home(index, now):
-                    self.seek_at = now
-                    self._tell(former, move)
-            return
-        self._tell(app_neighbour(hop.app_id), move)  # it may not know either: its store may be an older copy
-        if move.home != self._context.party:
-            self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=False))
-            self._standing.leave()
-        else:
+        if hop.is_leg:
+            self._tell(app_neighbour(hop.app_id), move)  # it may not know either: its store may be an older copy
+        if move.home == self._context.party:
             self.look_again(now)
+        elif self._seeker() == 1 - index:
+            self._follow(index, move.home, now)
+        elif hop.is_leg:
+            self._lose_app(index, hop)
+        elif hop.channel.peer != move.home:  # a home that the app has left was believed
+            former = self._row.neighbours[index]
+            if self.lose_home(index, now):
+                self._follow(index, move.home, now)
+                self._tell(former, move)
+
+    def _lose_app(self, index: int, hop: Hop) -> None:
+        """An app of ours is at home elsewhere; what is left here is the other app's side, if that is at home here."""
+        self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=False))
+        onward = self._hops[1 - index]
+        if hop.unbound or not onward.is_leg or onward.unbound:
+            self._standing.leave()
+            return
+        self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
+        onward.tell_path(up=False)
+        self._bind(index, app_neighbour(hop.app_id), None)
 
     def _tell(self, receiver: Neighbour, move: SignedMove) -> None:
         self._context.effects.answer(receiver, m.Moved(self._row.chat_id, move))

@@ -51,6 +51,9 @@ class Notebook:
     def hang_up(self, error: ProtocolError) -> None:
         self.hang_ups.append(error)
 
+    def doubt_home(self) -> None:
+        pass
+
     def end(self, chat_id: ChatId, reason: CloseReason, delete: Delete | None = None) -> None:
         del delete
         self.ended.append((chat_id, reason))

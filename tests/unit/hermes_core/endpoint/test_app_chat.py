@@ -8,13 +8,14 @@ from typing import get_args
 
 import pytest
 
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.endpoint.agreement import Accepted, Active, Offering, Paused, Starting
 from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.events import ChatFailed, ChatReady, FrameRefused, MessageReceived, MessagesAcked, PathChanged
 from hermes_core.endpoint.hop import HopState
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ErrorScope
-from hermes_core.ids import ChannelKind
+from hermes_core.ids import ChannelKind, app_party
 from hermes_core.protocol.messages import (
     ChatMessage,
     Closed,
@@ -23,6 +24,8 @@ from hermes_core.protocol.messages import (
     Confirm,
     Delete,
     ErrorNotice,
+    MoveAnswer,
+    Moved,
     MoveOffer,
     Offer,
     PathState,
@@ -32,12 +35,15 @@ from hermes_core.protocol.messages import (
 )
 from hermes_core.protocol.payload import encode_data, parse_data_frame
 from hermes_core.protocol.timers import fire_due, next_due
+from hermes_core.ratchet.channel import Channel, ChannelParams
 from hermes_core.ratchet.header import OVERHEAD_BYTES
 from hermes_core.ratchet.padding import pad
 from tests.unit.hermes_core.endpoint.parts import (
     HOME,
     NOW,
     OTHER_HOME,
+    OTHER_KEY,
+    OWN_KEY,
     PEER_NONCE,
     FarEnds,
     Notebook,
@@ -107,6 +113,28 @@ def _be_refused() -> tuple[AppChat, Notebook]:
     return chat, effects
 
 
+def _have_no_path() -> tuple[AppChat, Notebook]:
+    chat, effects = _move()
+    offer = effects.sends[-1]
+    assert isinstance(offer, MoveOffer)
+    leg = Channel(
+        kind=ChannelKind.LEG,
+        chat_id=chat.chat_id,
+        identity=OTHER_KEY,
+        local=OTHER_HOME.party,
+        peer=app_party(offer.move.mover),
+        peer_public_key=OWN_KEY.public_key,
+        params=ChannelParams(),
+        random=SYSTEM_RANDOM,
+    )
+    chat.receive(MoveAnswer(chat.chat_id, 1, *leg.answer_offer(offer.hop, NOW)), NOW)
+    chat.settle(NOW)
+    assert chat.moving.tell_at is not None
+    assert NOW + 21.0 <= chat.moving.tell_at <= NOW + 39.0, "30 s, 30 % more or less"
+    chat.moving.tell_at = NOW + 30.0
+    return chat, effects
+
+
 def _renew_keys() -> tuple[AppChat, Notebook]:
     chat, effects, far = make_open_chat()
     chat.rekey(NOW)
@@ -141,6 +169,7 @@ def _estrange() -> tuple[AppChat, Notebook]:
         ("claim again", _claim, 10.0, [Resume]),
         ("move unanswered", _move, 30.0, [MoveOffer]),
         ("move again", _be_refused, 7.5, [MoveOffer]),
+        ("tell move", _have_no_path, 30.0, [Moved]),
         ("content keys", _renew_keys, 30.0, []),
         ("leg keys", _renew_keys, 30.0, []),
     ],

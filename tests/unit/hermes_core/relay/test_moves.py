@@ -19,6 +19,7 @@ from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
+from tests.support.claims import make_entry
 from tests.support.moving_mesh import MovingMesh
 
 
@@ -728,3 +729,203 @@ def test_a_resume_of_a_leg_that_is_being_made_changes_nothing() -> None:
     mesh.settle()
     assert refusals(inject(mesh, "alice", "node-2", m.Resume(chat_id, ()))) == [ErrorCode.CHAT_NOT_FOUND]
     assert mesh.nodes["node-2"].chats._chats[chat_id].state is ChatState.ACTIVE
+
+
+# finding each other
+
+
+def follow_bob(mesh: MovingMesh, chat_id: ChatId, *homes: str) -> None:
+    """He moves from one to the next, each of which lives and knows where he went from there; then he is away."""
+    for home in homes:
+        mesh.advance(31.0)
+        mesh.connect("bob", home, move=True)
+        mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    mesh.disconnect("bob")
+    mesh.settle()
+
+
+def forget_bob(mesh: MovingMesh, name: str, last_home: str) -> None:
+    """All that this node has heard of him is where he was long ago."""
+    chats, home, bob = mesh.nodes[name].chats, mesh.nodes[last_home].party, mesh.apps["bob"]
+    chats._directory._forget(bob.app_id)
+    for apps in ([bob.identity], []):  # he came, and went
+        chats.update_directory(home, make_entry(home, apps, int(mesh.now * 1000)), mesh.now)
+
+
+def asked(mesh: MovingMesh, by: str, since: int) -> list[str]:
+    return [to for sender, to, message in mesh.seen[since:] if sender == by and isinstance(message, m.MoveOffer)]
+
+
+def test_a_new_home_follows_where_each_former_one_says_that_the_other_app_went() -> None:
+    """The home that knew is lost; nobody in the directory has the app, which is away."""
+    mesh, chat_id = open_chat("node-0", "node-1", nodes=6)
+    follow_bob(mesh, chat_id, "node-2", "node-3", "node-4")
+    mesh.kill("node-0")
+    forget_bob(mesh, "node-5", "node-1")
+    since = len(mesh.seen)
+    mesh.connect("alice", "node-5", move=True)
+    forget_bob(mesh, "node-5", "node-1")
+    mesh.settle()
+    assert asked(mesh, "node-5", since) == ["node-1", "node-2", "node-3", "node-4"]
+    mesh.connect("bob", "node-4")
+    mesh.settle()
+    check_flows(mesh, chat_id, 6)
+
+
+def test_no_more_than_four_are_followed_at_once_and_the_next_round_begins_where_that_ended() -> None:
+    homes = [f"node-{number}" for number in range(2, 8)]
+    mesh, chat_id = open_chat("node-0", "node-1", nodes=9)
+    follow_bob(mesh, chat_id, *homes)
+    mesh.kill("node-0")
+    since = len(mesh.seen)
+    mesh.connect("alice", "node-8", move=True)
+    forget_bob(mesh, "node-8", "node-1")
+    mesh.settle()
+    assert asked(mesh, "node-8", since) == ["node-1", *homes[:4]]
+    mesh.advance(10.0)
+    assert asked(mesh, "node-8", since) == ["node-1", *homes]
+    mesh.connect("bob", "node-7")
+    mesh.settle()
+    check_flows(mesh, chat_id, 6)
+
+
+@pytest.mark.parametrize("targets", [("node-2", "node-3"), ("node-3", "node-2")])
+@pytest.mark.parametrize("lost", [True, False], ids=["old homes lost", "old homes live"])
+def test_moves_in_two_halves_of_a_mesh_meet_when_it_is_whole_again(targets: tuple[str, str], lost: bool) -> None:
+    """Each half has a former home, if any, and a new one; both new homes offer at once, and the lower one's tieline stands."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    halves = (("node-0", targets[0]), ("node-1", targets[1]))
+    for left in halves[0]:
+        for right in halves[1]:
+            mesh.part(left, right)
+    if lost:
+        mesh.kill("node-0")
+        mesh.kill("node-1")
+    mesh.say("alice", chat_id, *numbered("a", 3, 6))
+    for name, target in zip(("alice", "bob"), targets, strict=True):
+        mesh.connect(name, target, move=True)
+    mesh.advance(60.0)
+    mesh.say("bob", chat_id, *numbered("b", 3, 6))
+    mesh.settle()
+    for left in halves[0]:
+        for right in halves[1]:
+            if mesh.nodes[left].alive and mesh.nodes[right].alive:
+                mesh.heal(left, right)
+            mesh.apart.discard(frozenset((left, right)))
+    mesh.spread_directory()
+    mesh.settle()
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 6)
+    answers = [by for by, to, message in mesh.seen if isinstance(message, m.MoveAnswer) and {by, to} == set(targets)]
+    assert answers == ["node-3"]
+
+
+def test_a_former_home_keeps_the_side_of_the_app_that_stays() -> None:
+    """Both were at home there; it hears of the one that went from that app itself, before the new home has found it."""
+    mesh, chat_id = open_chat("node-0", "node-0")
+    mesh.part("node-0", "node-2")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    moved = m.Moved(chat_id, last_offer(mesh, "alice").move)
+    inject(mesh, "node-1", "node-0", moved)
+    assert chat_id in mesh.nodes["node-0"].records
+    assert not mesh.messages(m.ErrorNotice, "node-0")
+    mesh.heal("node-0", "node-2")
+    mesh.advance(10.0)
+    check_flows(mesh, chat_id, 3)
+    assert mesh.apps["bob"].chats.chats[chat_id].moving.number == 0
+
+
+# moves that nothing comes of
+
+
+def test_an_app_without_a_path_says_its_move_again_and_its_home_looks_where_the_other_app_is() -> None:
+    """The other app's home is lost, its new home does not find ours; what ours still holds is a tieline to the lost one."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    mesh.kill("node-1")
+    mesh.lost |= {("node-3", m.MoveOffer)}
+    mesh.connect("bob", "node-3", move=True)
+    mesh.settle()
+    mesh.nodes["node-2"].chats._chats[chat_id].moves.seek_at = None
+    assert mesh.apps["alice"].chats.chats[chat_id].hop.state is HopState.READY
+    mesh.advance(20.0)
+    assert not mesh.messages(m.Moved, "alice")
+    mesh.advance(20.0)
+    assert [moved.move.number for moved in mesh.messages(m.Moved, "alice")] == [1]
+    mesh.settle()
+    check_flows(mesh, chat_id, 6)
+
+
+def test_an_app_that_never_moved_has_nothing_to_say_and_the_wait_grows() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.disconnect("bob")
+    mesh.settle()
+    mesh.advance(3600.0)
+    assert not mesh.messages(m.Moved, "alice")
+    mesh.connect("bob", "node-1")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    mesh.disconnect("bob")
+    for _ in range(3600):
+        mesh.advance(1.0)
+    assert 8 <= len(mesh.messages(m.Moved, "alice")) <= 10
+
+
+def test_an_unconfirmed_move_ends_with_the_idle_time() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    mesh.kill("node-1")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.advance(mesh.params.idle_timeout_s - 60.0)
+    assert chat_id in mesh.nodes["node-2"].records
+    mesh.advance(61.0)
+    assert [event.reason for event in mesh.apps["alice"].events if isinstance(event, ChatEnded)] == [m.CloseReason.EXPIRED]
+    assert not mesh.nodes["node-2"].records
+
+
+@pytest.mark.parametrize("trouble", ["no answer", "no word", "leaving"])
+def test_a_move_that_comes_to_nothing_is_made_elsewhere_with_a_higher_number(trouble: str) -> None:
+    """The new home does not answer, or says that a path is up over which nothing comes of the other app, or leaves itself."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.kill("node-0")
+    if trouble == "leaving":
+        mesh.nodes["node-2"].chats.drain(mesh.now)
+    mesh.lost = {("node-2", m.MoveAnswer if trouble == "no answer" else m.Sealed)}
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    assert mesh.left == (["alice"] if trouble == "leaving" else [])
+    if trouble != "leaving":
+        mesh.advance(29.0)
+        assert mesh.left == []
+        mesh.advance(1.5)
+        assert mesh.left == ["alice"]
+    mesh.connect("alice", "node-3", move=True)
+    mesh.settle()
+    mesh.advance(31.0)
+    check_flows(mesh, chat_id, 3)
+    assert mesh.apps["alice"].chats.chats[chat_id].moving.number > 1
+
+
+def test_a_home_that_does_for_one_chat_is_not_left_for_another_one_s_trouble() -> None:
+    """An app that says nothing could else drive its peers from home to home."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    second = mesh.start_chat()
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    moving = mesh.apps["alice"].chats.chats[second].moving
+    assert not moving.unproven
+    moving.unproven = True
+    mesh.do("alice", lambda chats: chats.rekey(second, mesh.now))
+    mesh.lost = {("bob", m.Sealed)}
+    mesh.advance(31.0)
+    mesh.advance(31.0)
+    assert moving.number > 1
+    assert mesh.left == []
