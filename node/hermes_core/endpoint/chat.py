@@ -43,6 +43,8 @@ from hermes_core.ratchet.resume import STORES_DIFFER
 
 FAILED: Final = frozenset({CloseReason.RATCHET_FAILED, CloseReason.STATE_LOST})
 """What the other app hears as a failure."""
+HOME_WILL_NOT_DO: Final = frozenset({ErrorCode.DRAINING, ErrorCode.UNSUPPORTED})
+"""A node that refuses a move with these is no home for the chat, however long it is asked."""
 
 
 class AppChat:
@@ -322,7 +324,7 @@ class AppChat:
         if self._is_moving():
             if notice.code is not ErrorCode.CHAT_NOT_FOUND:  # which is said of what went before
                 self.moving.refuse(notice, now)
-            if notice.code is ErrorCode.DRAINING:
+            if notice.code in HOME_WILL_NOT_DO:
                 self._context.effects.doubt_home()
             return
         if isinstance(self.handshake.state, Starting):

@@ -90,6 +90,7 @@ class Moving:
             params=context.params.leg,
             random=context.random,
             kem=context.kem,
+            floor=self._channels.leg.least_suite,
         )
         offer = self._leg.start_offer(now + home.ahead_s)
         self.number += 1

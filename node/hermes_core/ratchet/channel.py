@@ -306,6 +306,11 @@ class Channel:
         """Forget the pending epoch; harmless when there is none."""
         self.epochs.drop_pending()
 
+    @property
+    def least_suite(self) -> Suite | None:
+        """What no later epoch goes below, here or in a channel that takes this one's place."""
+        return self.negotiation.least_suite
+
     # resume
 
     def claims(self, binding: bytes) -> tuple[EpochClaim, ...]:

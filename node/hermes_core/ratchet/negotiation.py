@@ -198,12 +198,16 @@ class Negotiation:
 
     def keep_floor(self) -> None:
         """The channel is about to forget its epochs: what begins anew goes not below what they used either."""
-        if self._epochs.current is not None:
-            self.floor = self._epochs.current.suite
+        self.floor = self.least_suite
+
+    @property
+    def least_suite(self) -> Suite | None:
+        """What no later epoch goes below."""
+        current = self._epochs.current
+        return self.floor if current is None else current.suite
 
     def _allowed(self) -> tuple[Suite, ...]:
-        current = self._epochs.current
-        return allow_suites(self._suites, self.floor if current is None else current.suite)
+        return allow_suites(self._suites, self.least_suite)
 
     def _refuse_stale_offer(self, offer: KeyStatement, epoch: int) -> None:
         """INVALID_FRAME, KEY_VERSION_MISMATCH, REPLAYED_KEY, OFFER_OUTDATED: what needs no cryptography to be refused."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hermes_core.crypto.mlkem import Kem
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.suites import Suite
 from hermes_core.ids import AppId, ChannelKind, ChatId, Party, app_party
 from hermes_core.ratchet.channel import Channel
 from hermes_core.ratchet.state import ChannelSnapshot
@@ -36,8 +37,8 @@ class ChatContext:
     directory: Directory
     index: ChatIndex
 
-    def build_channel(self, chat_id: ChatId, link: Link) -> Channel:
-        """A channel towards a connected neighbour; it has no epoch yet."""
+    def build_channel(self, chat_id: ChatId, link: Link, *, floor: Suite | None = None) -> Channel:
+        """A channel towards a connected neighbour; it has no epoch yet. `floor`: of the one whose place it takes."""
         return Channel(
             kind=link.neighbour.kind,
             chat_id=chat_id,
@@ -48,9 +49,10 @@ class ChatContext:
             params=self.params.channel,
             random=self.random,
             kem=self.kem,
+            floor=floor,
         )
 
-    def build_unbound(self, chat_id: ChatId, app_id: AppId) -> Channel:
+    def build_unbound(self, chat_id: ChatId, app_id: AppId, *, floor: Suite | None = None) -> Channel:
         """Of a hop to an app whose home is not known, or whose leg is being made: it never has an epoch."""
         return Channel(
             kind=ChannelKind.LEG,
@@ -62,6 +64,7 @@ class ChatContext:
             params=self.params.channel,
             random=self.random,
             kem=self.kem,
+            floor=floor,
         )
 
     def restore_channel(self, chat_id: ChatId, snapshot: ChannelSnapshot, app_id: AppId) -> Channel:

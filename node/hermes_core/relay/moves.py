@@ -98,7 +98,7 @@ class Moves:
         if self._stands_against(index, link):
             self._note(index, move)
             return
-        channel = self._context.build_channel(offer.chat_id, link)
+        channel = self._context.build_channel(offer.chat_id, link, floor=self._hops[index].channel.least_suite)
         answer = channel.prepare_answer(channel.verify_offer(offer.hop), now)
         channel.adopt_answer(answer)
         self._note(index, move)
@@ -211,8 +211,11 @@ class Moves:
 
     def _bind(self, index: int, neighbour: Neighbour, candidate: Candidate | None) -> Hop:
         """From here on hop `index` leads to this neighbour; without a candidate to an app whose home is not known."""
-        app_id = self._hops[index].app_id
-        channel = self._context.build_unbound(self._row.chat_id, app_id) if candidate is None else candidate.channel
+        former, build = self._hops[index], self._context.build_unbound
+        if candidate is None:
+            channel = build(self._row.chat_id, former.app_id, floor=former.channel.least_suite)
+        else:
+            channel = candidate.channel
         self._context.effects.output.moved.add(self._row.chat_id)
         self._context.index.rebind(self._row, index, neighbour)
         hop = self._hops.rebind(index, channel)
@@ -269,7 +272,7 @@ class Moves:
         link = self._find_home(peer, self.signed[1 - index])
         if link is None or move is None:
             return
-        channel = self._context.build_channel(chat_id, link)
+        channel = self._context.build_channel(chat_id, link, floor=self._hops[1 - index].channel.least_suite)
         statement = channel.start_offer(now)
         self._begin(Candidate(1 - index, link, channel, move, now, offered=True))
         self._asked = link.party

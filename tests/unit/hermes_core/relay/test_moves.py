@@ -8,14 +8,17 @@ from dataclasses import replace
 import pytest
 
 from hermes_core.crypto.signing import Identity
+from hermes_core.crypto.suites import Suite
 from hermes_core.endpoint.events import ChatEnded, PathChanged
 from hermes_core.endpoint.hop import HopState
+from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.move import SignedMove
-from hermes_core.ids import AppId, ChatId
+from hermes_core.ids import AppId, ChannelKind, ChatId
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol import messages as m
 from hermes_core.ratchet.end_proof import EndProof
+from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.admission import Admission
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
@@ -929,3 +932,38 @@ def test_a_home_that_does_for_one_chat_is_not_left_for_another_one_s_trouble() -
     mesh.advance(31.0)
     assert moving.number > 1
     assert mesh.left == []
+
+
+# suites
+
+HYBRID, CLASSICAL = (Suite.X25519_MLKEM768_SHA256, Suite.X25519_SHA256), (Suite.X25519_SHA256,)
+
+
+@pytest.mark.parametrize("classical", ["node-2", "node-1"], ids=["leg", "tieline"])
+def test_a_moved_hop_goes_not_below_the_suite_of_the_one_whose_place_it_takes(classical: str) -> None:
+    """A node that allows less is no home; nor does the other app's home, once it allows less, make a weaker tieline."""
+    hybrid = ChannelParams(suites=HYBRID)
+    mesh = MovingMesh(4, params=ChatParams(channel=hybrid), app_params=AppParams(leg=hybrid))
+    for name, home in (("alice", "node-0"), ("bob", "node-1")):
+        mesh.connect(name, home)
+    mesh.settle()
+    chat_id = mesh.start_chat()
+    mesh.kill("node-0")
+    weak = mesh.nodes[classical]
+    mesh.kill(classical)
+    weak.params = ChatParams(channel=ChannelParams(suites=CLASSICAL))
+    mesh.restart(classical)
+    if classical == "node-1":
+        mesh.connect("bob", "node-1")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    if classical == "node-2":
+        assert [error.code for error in mesh.messages(m.ErrorNotice, "node-2")] == [ErrorCode.UNSUPPORTED]
+        assert mesh.left == ["alice"]
+        mesh.connect("alice", "node-3", move=True)
+        mesh.settle()
+    check_flows(mesh, chat_id, 0)
+    assert mesh.apps["alice"].chats.chats[chat_id].leg.suite is HYBRID[0]
+    tieline = mesh.nodes["node-1"].chats._chats[chat_id].hops[0].channel
+    assert tieline.kind is ChannelKind.TIELINE
+    assert tieline.suite is HYBRID[0]
