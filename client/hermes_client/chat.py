@@ -216,6 +216,7 @@ class Chat:
                 self.inbox.append(Message(event.seq, event.content, self._acknowledge))
             case MessagesAcked():
                 self.acknowledged = max(self.acknowledged, event.seq)
+                self.last_sent = max(self.last_sent, event.seq)  # the other app may have had what our store has forgotten
             case ChatEnded():
                 self.ended, self.up = event.reason, False
             case ChatFailed():

@@ -134,7 +134,7 @@ class HermesClient:
             self._driver = AppDriver(self._identity, self._params, self._host)
             return self._identity, None
         store = self._store
-        kept = await store.open(None if self._owns_identity else self._identity, self._host.random)
+        kept = await store.open(None if self._owns_identity else self._identity, self._host)
         if self._owns_identity:
             self._identity.wipe()  # the store has one
         self._identity, self._owns_identity = kept.identity, True  # a copy: the one given stays its owner's

@@ -97,6 +97,8 @@ class HomeKeeper:
         if self.home is not None:
             patience.lose(self._loop.time())  # nobody knows for how long it is away already
         self.connections = 0
+        if self.home is not None:
+            patience.lose(self._loop.time())  # it may have gone for good while nobody was here
 
     async def run(self) -> None:
         """Until it is cancelled, or no other attempt would be better; then the driver is closed with the reason."""

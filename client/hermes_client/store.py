@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 
 from hermes_client.arguments import take
 from hermes_client.errors import StoreError
+from hermes_client.host import ClientHost
 from hermes_core.crypto.kdf_argon2 import Argon2Params
-from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.kept import KeptChanges
@@ -30,8 +30,9 @@ from hermes_core.keystore.app_record_codec import (
     parse_app_identity,
     parse_outgoing,
 )
+from hermes_core.keystore.key_backend import KeyBackend
 from hermes_core.keystore.tables import MAX_KEY_BYTES, MAX_VALUE_BYTES
-from hermes_keystore import Keystore, PassphraseBackend, Table
+from hermes_keystore import Keystore, Table
 
 T = TypeVar("T")
 _log = logging.getLogger("hermes.client")
@@ -78,19 +79,19 @@ class AppStore:
         """`argon2`: what the passphrase's key costs; `executor`: one thread, which does everything that blocks."""
         self._path = Path(path)
         self._passphrase = _take_passphrase(passphrase)
-        self._backend = PassphraseBackend(self._passphrase, argon2)
+        self._argon2 = argon2
         self._executor = executor or ThreadPoolExecutor(1, "hermes-store")
         self._keystore: Keystore | None = None
         self._identity: Identity | None = None
         self._used = False
 
-    async def open(self, identity: Identity | None, random: RandomSource) -> KeptState:
+    async def open(self, identity: Identity | None, host: ClientHost) -> KeptState:
         """Open or make the file, read everything. `identity`: of a new store; StoreError when it is not the stored one's."""
         if self._used:
             raise StoreError("a store is opened once: make another AppStore for the next client")
         self._used = True
         try:
-            return await self._run(lambda: self._open(identity, random))
+            return await self._run(lambda: self._open(identity, host))
         except BaseException:
             await self.close()
             raise
@@ -142,11 +143,19 @@ class AppStore:
             raise StoreError("the store is not open")
         return self._keystore
 
-    def _open(self, identity: Identity | None, random: RandomSource) -> KeptState:
+    def _open(self, identity: Identity | None, host: ClientHost) -> KeptState:
+        backend = host.build_backend(self._passphrase, self._argon2)
         try:
-            self._keystore = Keystore.open(self._path, self._passphrase, backend=self._backend, random=random)
+            self._keystore = Keystore.open(
+                self._path,
+                self._passphrase,
+                backend=backend,
+                connect=host.open_database,
+                random=host.random,
+                now=host.monotonic,
+            )
         except KeystoreMissingError:
-            self._keystore = self._create(identity, random)
+            self._keystore = self._create(identity, backend, host)
         if self._keystore.rollback is not None:  # each chat finds out by its peer's claim
             _log.warning("%s is an older copy of itself", self._path)
             self._keystore.settle_rollback()
@@ -156,13 +165,20 @@ class AppStore:
         self._keystore.rotate_generation()  # what the former start deleted opens to nobody from here on
         return KeptState(kept, stamp, chats)
 
-    def _create(self, given: Identity | None, random: RandomSource) -> Keystore:
+    def _create(self, given: Identity | None, backend: KeyBackend, host: ClientHost) -> Keystore:
         """With its identity from the first moment on: whoever removes its log, however early, makes no other app of it."""
-        identity = given or Identity.generate(random)
+        identity = given or Identity.generate(host.random)
         value = _encode_identity(identity, 0)
         try:
-            records = {_IDENTITY: value}
-            return Keystore.create(self._path, self._passphrase, records=records, backend=self._backend, random=random)
+            return Keystore.create(
+                self._path,
+                self._passphrase,
+                records={_IDENTITY: value},
+                backend=backend,
+                connect=host.open_database,
+                random=host.random,
+                now=host.monotonic,
+            )
         finally:
             wipe_buffer(value)
             if given is None:

@@ -348,7 +348,9 @@ class AppChat:
             self.move(self.hop.home, now)
 
     def _take_rollback(self, now: float) -> None:
-        if self.hop.apply(HopInput.ROLLBACK):
+        if self.transfer.claims.awaited and not self.handshake.active:
+            self._give_up(CloseReason.STATE_LOST)  # our store has not even heard that the chat is open: no rekey is accepted
+        elif self.hop.apply(HopInput.ROLLBACK):
             self._wish_rekey(RekeyWish.NODE, now)
 
     # rekeys

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hermes_client import AppStore, StoreError
+from hermes_client.host import SYSTEM_HOST
 from hermes_client.store import KeptState
 from hermes_core.crypto.kdf_argon2 import Argon2Params
-from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.kept import KeptChanges
@@ -34,7 +34,7 @@ def read_all(folder: Path) -> bytes:
 
 async def open_store(folder: Path, identity: Identity | None = None) -> tuple[AppStore, KeptState]:
     store = make_store(folder)
-    return store, await store.open(identity, SYSTEM_RANDOM)
+    return store, await store.open(identity, SYSTEM_HOST)
 
 
 async def test_identity_stamp_chats_and_messages_come_back(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_another_passphrase_opens_nothing_and_changes_nothing(tmp_path: Pa
     await store.close()
     before = (tmp_path / "app.db").read_bytes()
     with pytest.raises(KeystoreBadPassphraseError):
-        await make_store(tmp_path, "other").open(None, SYSTEM_RANDOM)
+        await make_store(tmp_path, "other").open(None, SYSTEM_HOST)
     assert (tmp_path / "app.db").read_bytes() == before
     again, second = await open_store(tmp_path)
     assert second.identity.public_key == first.identity.public_key
@@ -88,14 +88,14 @@ async def test_another_passphrase_opens_nothing_and_changes_nothing(tmp_path: Pa
 
 
 async def test_the_identity_given_is_a_new_stores_and_must_be_an_old_ones(tmp_path: Path) -> None:
-    identity = Identity.generate(SYSTEM_RANDOM)
+    identity = Identity.generate(SYSTEM_HOST.random)
     store, kept = await open_store(tmp_path, identity)
     assert kept.identity.public_key == identity.public_key
     await store.close()
     again, _ = await open_store(tmp_path, identity)
     await again.close()
     with pytest.raises(StoreError):
-        await open_store(tmp_path, Identity.generate(SYSTEM_RANDOM))
+        await open_store(tmp_path, Identity.generate(SYSTEM_HOST.random))
     third, _ = await open_store(tmp_path)  # and the refusal left no lock
     await third.close()
 
@@ -120,7 +120,7 @@ async def test_a_keystore_without_an_app_is_no_store(tmp_path: Path) -> None:
 async def test_a_store_is_opened_once(tmp_path: Path) -> None:
     store, _ = await open_store(tmp_path)
     with pytest.raises(StoreError):
-        await store.open(None, SYSTEM_RANDOM)
+        await store.open(None, SYSTEM_HOST)
     await store.close()
     await store.close()
 
@@ -171,7 +171,7 @@ async def test_a_folder_that_is_not_there_is_an_error_at_once(tmp_path: Path) ->
     store = make_store(tmp_path / "missing")
     async with asyncio.timeout(10):
         with pytest.raises(KeystoreIOError):
-            await store.open(None, SYSTEM_RANDOM)
+            await store.open(None, SYSTEM_HOST)
 
 
 async def test_what_an_app_keeps_of_its_own_comes_back_and_is_not_in_plaintext(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ async def test_what_is_no_record_of_an_apps_own_is_refused_and_changes_nothing(t
     store = make_store(tmp_path)
     with pytest.raises(StoreError):
         await store.write_own({b"k": b"v"})
-    await store.open(None, SYSTEM_RANDOM)
+    await store.open(None, SYSTEM_HOST)
     await store.write_own({bytes(255): bytes(1 << 20)})
     for key, value, error in (
         (bytes(256), b"", ValueError),

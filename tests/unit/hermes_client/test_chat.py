@@ -172,3 +172,10 @@ async def test_a_store_that_failed_is_what_everybody_hears() -> None:
         await waiting
     with pytest.raises(KeystoreIOError):
         await chat.send(b"x")
+
+
+def test_what_a_store_has_forgotten_counts_as_sent_once_the_other_app_has_it() -> None:
+    chat = Driver().chat
+    chat.last_sent = 3
+    chat.apply(MessagesAcked(CHAT, 7))
+    assert (chat.last_sent, chat.unacknowledged) == (7, 0)

@@ -12,16 +12,20 @@ from typing import Any
 import pytest
 
 from hermes_client import PLAIN, Backoff, ClientClosedError, ConnectSetupError, HermesClient, SessionReplacedError
+from hermes_client.addresses import AddressBook
 from hermes_client.host import SYSTEM_HOST
-from hermes_client.keeper import RETRY_AFTER_MAX_S
+from hermes_client.keeper import RETRY_AFTER_MAX_S, HomeKeeper, KeptHome
+from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
+from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, ErrorScope
-from hermes_core.ids import derive_app_id
+from hermes_core.ids import NodeId, derive_app_id, node_party
 from hermes_core.protocol.messages import ErrorNotice
 from tests.support.sessions import NodeEnd
 from tests.unit.hermes_client.scripted_node import Link, ScriptedNode
 from tests.unit.hermes_client.test_client_connection import _client, _until
 from tests.unit.hermes_client.test_containment import make_driver, open_chat
+from tests.unit.hermes_core.endpoint.parts import OWN_KEY
 
 DEADLINE_S = 10.0
 OTHER = derive_app_id(Identity.generate().public_key)
@@ -197,6 +201,25 @@ async def test_a_problem_after_the_first_session_ends_nothing() -> None:
             await node.start()
             await client.wait_connected(DEADLINE_S)
     assert not asked
+
+
+async def test_an_app_that_comes_back_waits_for_a_home_that_is_gone_no_longer_than_its_patience() -> None:
+    patience = HomePatience(0.2, SYSTEM_RANDOM)
+    async with ScriptedNode("node-1") as node:
+        kept = KeptHome(_keep_nothing, 0, NodeId("node-0"), node_party(NodeId("node-0"), OWN_KEY.public_key))
+        driver = make_driver()
+        open_chat(driver)
+        driver.disconnect()
+        book, backoff = AddressBook(node.address), Backoff(base_s=0.01, cap_s=0.05)
+        keeper = HomeKeeper(driver, book, OWN_KEY, PLAIN, backoff, SYSTEM_HOST, patience, kept)
+        running = asyncio.create_task(keeper.run())
+        await asyncio.wait_for(keeper.changed.wait_for(lambda: keeper.session is not None), DEADLINE_S)
+        assert keeper.home == "node-1"
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def _keep_nothing(_stamp: int) -> None: ...
 
 
 @pytest.mark.parametrize("turns", range(1, 40, 3))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from hermes_core.endpoint.delivery import OutgoingMessage
-from hermes_core.endpoint.events import AppEvent, ChatReady, MessageReceived, MessagesAcked
+from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatReady, MessageReceived, MessagesAcked
 from hermes_core.endpoint.output import AppOutput
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
-from hermes_core.errors import KeystoreTamperedError
+from hermes_core.errors import ErrorCode, ErrorScope, KeystoreTamperedError
 from hermes_core.ids import ChatId, NodeId, derive_app_id
 from hermes_core.keystore.app_record import AppChatState, KeptMoves
 from hermes_core.keystore.app_record_codec import parse_app_chat, parse_outgoing
@@ -23,6 +23,8 @@ from hermes_core.protocol.messages import (
     Closed,
     CloseReason,
     Confirm,
+    Delete,
+    ErrorNotice,
     MoveOffer,
     Offer,
     PathState,
@@ -270,6 +272,23 @@ def test_an_answer_is_kept_before_it_leaves_and_its_confirmation_counts_in_the_n
     owner.collect()
     assert ChatReady(far.chat_id) in owner.events
     assert parse_app_chat(owner.volume.chats[far.chat_id]).state is AppChatState.ACTIVE
+
+
+def test_a_store_that_has_not_heard_that_its_chat_is_open_and_whose_home_has_more_than_it_ends_the_chat() -> None:
+    owner = Owner()
+    owner.connect()
+    far = FarEnds(ChatId(bytes(range(16))))
+    owner.machine.receive(far.offer(NOW), NOW)
+    owner.collect()
+    owner.machine.accept(far.chat_id, NOW)
+    owner.collect()
+    owner.crash()
+    owner.connect()
+    rollback = ErrorNotice(ErrorCode.ROLLBACK_DETECTED, ErrorScope.CHAT, far.chat_id, "", 0)
+    owner.machine.receive(rollback, NOW)
+    sends = owner.collect().sends
+    assert Delete(far.chat_id, failed=True) in sends
+    assert ChatEnded(far.chat_id, CloseReason.STATE_LOST) in owner.events
 
 
 def test_a_rekey_that_a_cure_needs_is_wanted_in_the_next_start() -> None:
