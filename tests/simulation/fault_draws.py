@@ -8,7 +8,7 @@ from typing import Final
 from tests.simulation.adversary import EARLIER, LATER
 from tests.simulation.draws import Draws
 from tests.simulation.loop import START_S
-from tests.simulation.schedule import ACTIVE_S, Fault
+from tests.simulation.schedule import ACTIVE_S, AppPlan, Fault
 from tests.simulation.settings import node_name
 
 FIRST_S: Final = 3.0
@@ -26,6 +26,15 @@ APART: Final = {
     "lose_node": 0.1,
 }
 """The share of worlds with one of these, each drawn apart from all others, which stay what they were before there was this."""
+
+OF_STORES: Final = {
+    "crash_app": 0.6,
+    "kill_app_in_the_act": 0.4,
+    "cut_power_of_app": 0.3,
+    "put_app_back": 0.4,
+    "lose_home_and_app": 0.3,
+}
+"""The same, of worlds in which apps have stores."""
 
 _WEIGHTS: Final = {
     "kill": 6,
@@ -64,6 +73,10 @@ _AMOUNTS: Final[dict[str, tuple[float, ...]]] = {
     "cut_log": (0.0, 0.5, 0.9, 1.0),
     "wrong_clock": (40 * 86_400.0, 400 * 86_400.0, -400 * 86_400.0),
     "wrong_clock_alone": (40 * 86_400.0, 400 * 86_400.0),
+    "crash_app": (1, 2, 4),
+    "kill_app_in_the_act": (1, 2, 3, 4, 5, 6, 7),
+    "cut_power_of_app": (0.0, 0.5, 0.9),
+    "lose_home_and_app": (0.0, 0.5, 7.0, 9.0, 10.0, 12.0),
 }
 
 
@@ -76,6 +89,19 @@ def draw_faults(draws: Draws, nodes: int, apps: list[str]) -> list[Fault]:
         if choices.random() < share:
             faults.append(_draw_apart(kind, choices, nodes))
     return sorted(faults, key=lambda it: it.at_s)
+
+
+def draw_faults_of_stores(draws: Draws, apps: list[AppPlan]) -> list[Fault]:
+    """Each strikes an app with a store."""
+    kept, faults = [app.name for app in apps if app.store], []
+    for kind, share in OF_STORES.items() if kept else ():
+        choices = draws.of(kind.replace("_", " "))
+        if choices.random() < share:
+            at_s = START_S + choices.uniform(FIRST_S, LAST_S)
+            amount = choices.choice(_AMOUNTS.get(kind, (0.0,)))
+            for_s = choices.choice(LONG_S if kind == "put_app_back" else SHORT_S)
+            faults.append(Fault(at_s, kind, choices.choice(kept), for_s=for_s, amount=amount))
+    return faults
 
 
 def _draw_apart(kind: str, choices: random.Random, nodes: int) -> Fault:

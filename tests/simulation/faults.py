@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from tests.simulation import app_faults  # noqa: F401 - its faults are kinds as well
 from tests.simulation.adversary import ABILITIES
 from tests.simulation.fault_kinds import KINDS, fault
 from tests.simulation.old_volumes import ROLLBACKS
@@ -90,7 +91,7 @@ def mass_restart(world: World, it: Fault) -> bool:
 
 @fault
 def kill_app(world: World, it: Fault) -> bool:
-    """SIGKILL of a client: its keys are gone, its chats with them."""
+    """SIGKILL of a client: without a store its keys are gone, its chats with them."""
     app = world.apps[it.target]
     if not app.running:
         return False

@@ -30,7 +30,9 @@ class Hooks:
             return heard[0] if len(heard) == 1 else tell
 
         self._keystore_opened = listeners("keystore_opened")
-        self.committed = listeners("committed")
+        self._committed = listeners("committed")
+        self._app_store_opened = listeners("app_store_opened")
+        self._app_committed = listeners("app_committed")
         self.decided = listeners("decided")
         self.app_decided = listeners("app_decided")
         self.app_connected = listeners("app_connected")
@@ -49,7 +51,17 @@ class Hooks:
         self.at_rest = listeners("at_rest")
 
     def keystore_opened(self, process: Process, keystore: Any) -> None:
+        app = self.world.apps.get(process.machine)
+        if app is not None:
+            if app.process is process and app.disk is not None:
+                app.disk.keystores.append(keystore)
+            self._app_store_opened(process, keystore)
+            return
         for machine in self.world.machines:
             if machine.process is process:
                 machine.keystores.append(keystore)
         self._keystore_opened(process, keystore)
+
+    def committed(self, process: Process, puts: Any, deletes: Any) -> None:
+        tell = self._app_committed if process.machine in self.world.apps else self._committed
+        tell(process, puts, deletes)

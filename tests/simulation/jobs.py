@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tests.simulation.loop import CURRENT, Process
 
 if TYPE_CHECKING:
+    from tests.simulation.draws import Draws
     from tests.simulation.loop import VirtualLoop
-    from tests.simulation.machines import Machine
 
 HANG_CHECK_S: Final = 0.25
 DELAYS_S: Final = (0.0001, 0.0005, 0.002, 0.02, 0.1)
@@ -20,10 +20,20 @@ class KilledInTheActError(BaseException):
     """The process died in the middle of a job; nothing of it is told to anybody."""
 
 
+class Victim(Protocol):
+    """Whose disk it is: a node's machine, or an app."""
+
+    draws: Draws
+    disk_hangs_until_s: float
+    disk_slower_s: float
+
+    def kill(self) -> None: ...
+
+
 class Worker:
     """One process' thread. A job's effects happen some time after it was asked for, and are known some time after that."""
 
-    def __init__(self, loop: VirtualLoop, machine: Machine, process: Process) -> None:
+    def __init__(self, loop: VirtualLoop, machine: Victim, process: Process) -> None:
         self._loop = loop
         self._machine = machine
         self._process = process

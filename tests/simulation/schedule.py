@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,9 @@ APPS: Final = 8
 CHATS: Final = 12
 SCHEDULES: Final = Path(__file__).parent / "schedules"
 OPERATIONS: Final = ("send", "rekey", "delete")
+STORES_SHARE: Final = 0.25
+"""Of worlds: in these, of apps the next share has a store."""
+STORE_SHARE: Final = 0.75
 ACTIVE_S: Final = 120.0
 """How long apps talk; then everything is healed, and the world comes to rest."""
 
@@ -58,8 +61,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class AppPlan:
+    """`store`: its chats outlive its process."""
+
     name: str
     addresses: list[str]
+    store: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,18 +118,27 @@ def _check(name: str, known: Collection[str], what: str) -> None:
 
 def draw_schedule(seed: int) -> Schedule:
     """What the seed says happens. Each part has choices of its own, so that one more fault moves no operation."""
-    from tests.simulation.fault_draws import draw_faults
+    from tests.simulation.fault_draws import draw_faults, draw_faults_of_stores
 
     draws = Draws(seed)
     apps = [_draw_app(number, draws.of("app", str(number))) for number in range(APPS)]
+    apps = _draw_stores(apps, draws.of("stores"))
     chats = [_draw_chat(number, apps, draws.of("chat", str(number))) for number in range(CHATS)]
     faults = draw_faults(draws, NODES, [app.name for app in apps])
+    faults += draw_faults_of_stores(draws, apps)
+    faults.sort(key=lambda it: it.at_s)
     return Schedule(seed, NODES, apps, chats, faults, window=draws.of("window").choice((4, 16, 32)), rotates=True)
 
 
 def _draw_app(number: int, choices: random.Random) -> AppPlan:
     homes = choices.sample(range(NODES), choices.choice((1, 2, 3)))
     return AppPlan(f"app-{number}", [f"{node_name(home)}:{APP_PORT}" for home in homes])
+
+
+def _draw_stores(apps: list[AppPlan], choices: random.Random) -> list[AppPlan]:
+    if choices.random() >= STORES_SHARE:
+        return apps
+    return [replace(app, store=choices.random() < STORE_SHARE) for app in apps]
 
 
 def _draw_chat(number: int, apps: list[AppPlan], choices: random.Random) -> ChatPlan:

@@ -29,7 +29,7 @@ class Tracer:
         world.ledger.report = world.violate
         world.inflict = self._wrap(world.inflict, _describe_fault)  # type: ignore[method-assign]
         world.node_ended = self._wrap(world.node_ended, _describe_end)  # type: ignore[method-assign]
-        world.hooks.committed = self._wrap(world.hooks.committed, _describe_commit)
+        world.hooks.committed = self._wrap(world.hooks.committed, _describe_commit)  # type: ignore[method-assign]
 
     def _wrap(self, function: Callable[..., Any], describe: Callable[..., str]) -> Callable[..., Any]:
         def wrapped(*args: Any) -> Any:

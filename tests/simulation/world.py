@@ -146,7 +146,7 @@ class World:
             machine.kill()
             machine.volume.close()
         for app in self.apps.values():
-            app.kill()
+            app.leave()
 
     async def _live(self) -> None:
         for machine in self.machines:
@@ -226,6 +226,7 @@ class World:
         for app in self.apps.values():
             if app.process is not None and app.process.paused:
                 self.loop.resume(app.process)
+            app.end_act()
             self.start_app(app)
 
     # what machines and the network tell

@@ -20,6 +20,7 @@ from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.proofs import BothSidesProved
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.reservations import PositionsAreReserved
+from tests.simulation.invariants.stores import AppDiskAheadOfWire, NothingRemainsInStores, StoresTellTheTruth
 from tests.simulation.invariants.streams import FramesStayOnTheirStream
 from tests.simulation.invariants.timers import InputsBeforeTimers, TimersCome
 from tests.simulation.invariants.wiping import StoppedMeansWiped
@@ -47,5 +48,8 @@ ALL: tuple[type[Invariant], ...] = (
     TimeGoesOn,
     NothingEndsEarly,
     UnknownAgesAreRenewed,
+    AppDiskAheadOfWire,
+    StoresTellTheTruth,
+    NothingRemainsInStores,
 )
 """The ledger (tests/simulation/ledger.py) holds the last one: exactly once, in order."""

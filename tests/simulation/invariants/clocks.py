@@ -28,6 +28,7 @@ class TimeGoesOn(Invariant):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._found: dict[str, float] = {}
+        self._new: set[str] = set()
         self._ahead: dict[str, float] = {}
         """By machine: how far its date may be ahead of the world's time, at the world's beginning."""
 
@@ -40,11 +41,13 @@ class TimeGoesOn(Invariant):
         if LAST_SEEN not in puts:
             return
         kept, now = int.from_bytes(puts[LAST_SEEN], "big"), self.world.loop.time()
-        if process.name not in self._found:  # a new keystore believes its clock
+        if process.name not in self._found:  # a new keystore believes its clock, until others say better
+            self._new.add(process.name)
             self._ahead[process.machine] = max(self._ahead.get(process.machine, 0.0), kept - EPOCH_S - now)
             self._found[process.name] = kept
         found, ran_s = self._found[process.name], now - process.started_s
-        if not -CLOCK_TOLERANCE_S - SLACK_S <= kept - found <= UNCONFIRMED_TIME_S + ran_s + SLACK_S:
+        back = kept - found < -CLOCK_TOLERANCE_S - SLACK_S and process.name not in self._new
+        if back or kept - found > UNCONFIRMED_TIME_S + ran_s + SLACK_S:
             self.violate(f"{process.name} goes on {kept - found:.0f} s after the last time that it has seen")
         ahead_s = kept - EPOCH_S - now - self._ahead.get(process.machine, 0.0)
         wrong = sum(machine.wall_offset_s > CLOCK_TOLERANCE_S for machine in self.world.machines)

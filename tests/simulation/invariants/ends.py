@@ -18,6 +18,9 @@ OF_THE_DISK: Final = "KEYSTORE_"
 
 DELETED = frozenset({CloseReason.DELETED.name, CloseReason.DELETED_BY_PEER.name})
 
+LOST = frozenset({CloseReason.STATE_LOST.name, CloseReason.RATCHET_FAILED.name})
+"""What an app says whose store has forgotten the keys of a chat, and what its home makes of that for the other one."""
+
 
 class EndsSayWhy(Invariant):
     name = "what ends says why"
@@ -34,11 +37,16 @@ class EndsSayWhy(Invariant):
 
     def _look(self, entry: ChatEntry, app: str, reason: str) -> None:
         if reason in DELETED:
-            # A volume that was put back brings back chats that are over: their apps, who know, delete them.
-            if not entry.deleted and not entry.orphaned and not self.world.happened(*ROLLBACKS):
+            # A volume or a store that was put back brings back chats that are over: whoever knows deletes them.
+            # And an app that comes by after the other one's end was told hears that it is over there.
+            over = any(end not in DELETED for end in entry.ends.values())
+            if not (entry.deleted or entry.orphaned or entry.put_back or over or self.world.happened(*ROLLBACKS)):
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and nobody deleted it")
         elif reason == CloseReason.EXPIRED.name:
             if self.world.longest_away_s < HANDSHAKE_TIMEOUT_S:  # a confirmation that nobody could carry in time
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and its handshake was not held up that long")
+        elif reason in LOST:
+            if not entry.put_back:
+                self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and no store of theirs was put back")
         elif reason != "client closed":
             self.violate(f"chat {entry.plan.number}: {app} was told {reason}")

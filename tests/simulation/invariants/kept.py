@@ -36,20 +36,27 @@ class CommittedIsKept(Invariant):
             known.pop(place, None)
         known.update({place: hash(bytes(value)) for place, value in puts.items() if place[0] is not Table.HISTORY})
 
+    app_store_opened, app_committed = keystore_opened, committed
+
     def at_rest(self) -> None:
         for machine in self.world.machines:
-            if not machine.running or not machine.keystores:
-                continue
-            try:
-                found = _read(machine.keystores[-1])
-            except KeystoreError as error:
-                self.violate(f"{machine.name} runs, and its keystore cannot be read: {error}")
-                continue
-            known = self._known[machine.name]
-            changed = [place for place in known.keys() | found.keys() if known.get(place) != found.get(place)]
-            if changed:
-                tables = ", ".join(sorted({table.name for table, _ in changed}))
-                self.violate(f"{machine.name} does not hold {len(changed)} records as they were committed ({tables})")
+            if machine.running and machine.keystores:
+                self._look(machine.name, machine.keystores[-1])
+        for app in self.world.apps.values():
+            if app.running and app.disk is not None and app.disk.keystores:
+                self._look(app.name, app.disk.keystores[-1])
+
+    def _look(self, name: str, keystore: Keystore) -> None:
+        try:
+            found = _read(keystore)
+        except KeystoreError as error:
+            self.violate(f"{name} runs, and its keystore cannot be read: {error}")
+            return
+        known = self._known[name]
+        changed = [place for place in known.keys() | found.keys() if known.get(place) != found.get(place)]
+        if changed:
+            tables = ", ".join(sorted({table.name for table, _ in changed}))
+            self.violate(f"{name} does not hold {len(changed)} records as they were committed ({tables})")
 
 
 def _read(keystore: Keystore) -> Content:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class NoKeyForTwoPlaintexts(Invariant):
     """Whether a frame left or not, and whatever came back from a backup: a later start has other nonces.
 
-    Apps here keep their keys in memory only, so that a nonce of theirs which outlives a start is told by itself.
+    What an app keeps is sent again as the same bytes, so that a nonce of its which outlives a start is told by itself.
     """
 
     name = "no key and nonce for two plaintexts"

@@ -11,5 +11,6 @@ from tests.simulation.mutants.mutant import Mutant
 from tests.simulation.mutants.openings import OPENINGS
 from tests.simulation.mutants.sessions import SESSIONS
 from tests.simulation.mutants.shells import SHELLS
+from tests.simulation.mutants.stores import STORES
 
-ALL: Final[tuple[Mutant, ...]] = (*SHELLS, *CLIENTS, *CORE, *SESSIONS, *KEYSTORE, *OPENINGS)
+ALL: Final[tuple[Mutant, ...]] = (*SHELLS, *CLIENTS, *CORE, *SESSIONS, *KEYSTORE, *OPENINGS, *STORES)
