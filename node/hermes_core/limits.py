@@ -113,6 +113,16 @@ NoCommonEpochS = Annotated[
 IdleTimeoutS = Annotated[
     float, bounds(30 * _DAY_S, 1, 10 * _YEAR_S, "s", "A chat without a message for this long ends with EXPIRED and is erased.")
 ]
+ChurnGraceS = Annotated[
+    float,
+    bounds(
+        600,
+        0,
+        7 * _DAY_S,
+        "s",
+        "Without effect: no chat ends because a node stays away. Accepted, so that a setting of before stands.",
+    ),
+]
 TombstoneTtlS = Annotated[
     float, bounds(30 * _DAY_S, 1, 10 * _YEAR_S, "s", "A notice nobody came back for is dropped after this long.")
 ]

@@ -89,6 +89,7 @@ class LimitsSpec(Limited):
 class CleanupSpec(Limited):
     idle_timeout_s: limits.IdleTimeoutS = default(limits.IdleTimeoutS)
     handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
+    churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
     drain_timeout_s: limits.DrainTimeoutS = default(limits.DrainTimeoutS)
 
 

@@ -73,6 +73,7 @@ class MeshSection(Limited):
     tls_ca: Annotated[str, text("CA bundle (PEM) that signs every node of the mesh.")] = ""
     heartbeat_interval_s: limits.MeshHeartbeatIntervalS = default(limits.MeshHeartbeatIntervalS)
     dead_after_s: limits.DeadAfterS = default(limits.DeadAfterS)
+    churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
     join_grace_s: limits.JoinGraceS = default(limits.JoinGraceS)
     witness_wait_s: limits.WitnessWaitS = default(limits.WitnessWaitS)
     opening_wait_s: limits.OpeningWaitS = default(limits.OpeningWaitS)
