@@ -17,6 +17,9 @@ from hermes_core.protocol.messages import (
     Confirm,
     Delete,
     ErrorNotice,
+    MoveAnswer,
+    Moved,
+    MoveOffer,
     Offer,
     PathState,
     Reject,
@@ -29,7 +32,7 @@ from tests.model.streams import EndOfStream, OnItsWay, Stream, bare
 Queue = deque[OnItsWay]
 MAX_RECORDED = 400
 MAX_HELD = 6
-HANDSHAKE = (Offer, Answer, Confirm)
+HANDSHAKE = (Offer, Answer, Confirm, MoveOffer, MoveAnswer, Moved)
 
 
 class Adversary:
@@ -48,6 +51,20 @@ class Adversary:
             self._seen.append(message)
         else:
             self._seen[self._rng.randrange(MAX_RECORDED)] = message
+
+    def recall_move(self) -> Moved | MoveOffer | None:
+        """A move that was on its way once, as a member of the mesh may say it again; or with a field changed."""
+        signed = [message for message in map(bare, self._seen) if isinstance(message, Moved | MoveOffer)]
+        if not signed:
+            return None
+        recalled = self._rng.choice(signed)
+        told = Moved(recalled.chat_id, recalled.move)
+        said = self._rng.choice((recalled, told, dataclasses.replace(told, move=self._alter(recalled.move))))
+        try:
+            validate_message(said)
+        except ProtocolError:
+            return None
+        return said
 
     def watch_chat(self, chat_id: ChatId) -> None:
         self._chats.append(chat_id)

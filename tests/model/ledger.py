@@ -58,6 +58,7 @@ class Ledger:
         self._keys: dict[tuple[str, bytes], bytes] = {}
         self.delivered = 0
         self.rekeys = 0
+        self.moves = 0
         self.ends: dict[CloseReason, int] = {}
         self.steadfast = False
         """Nobody ends a chat on purpose, loses memory or is rolled back: what both apps have keys of never ends."""

@@ -17,6 +17,7 @@ from hermes_core.endpoint.events import (
     ChatOffered,
     ChatReady,
     ChatRekeyed,
+    HomeMoved,
     MessageReceived,
     MessagesAcked,
     PathChanged,
@@ -102,6 +103,8 @@ class AppParty:
                     self.ledger.chats[event.chat_id].ready.add(self.name)
                 case ChatRekeyed():
                     self.ledger.rekeys += 1
+                case HomeMoved():
+                    self.ledger.moves += 1
                 case PathChanged():
                     require(self.paths.get(event.chat_id, False) != event.up, "a path changed into what it was")
                     self.paths[event.chat_id] = event.up
@@ -249,6 +252,12 @@ class NodeParty:
         self.watches.clear()
         self.check()
         return machine
+
+    def replace(self, seed: bytes) -> None:
+        """Another takes its name, without anything of it; it has crashed before."""
+        self.identity = make_identity(seed)
+        self.store = Store()
+        self.history.clear()
 
     @property
     def running(self) -> NodeChats:

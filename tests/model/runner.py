@@ -21,6 +21,8 @@ from tests.model.world import DAY_S, YEAR_S, World
 from tests.support.random_sources import SeededRandom
 
 MAX_CHATS = 3
+MOVING_EVERY: Final = 7
+"""Of so many worlds one has moves."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Report:
     quiescences: int = 0
     chats: int = 0
     delivered: int = 0
+    moves: int = 0
+    lost: int = 0
     rekeys: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     trace: str = ""
@@ -50,12 +54,16 @@ class Middle:
     """And nothing but the middle, broken streams, killed nodes and wrong clocks could end a chat."""
     clocks: random.Random | None
     """Nodes' clocks jump between two runs."""
+    moving: bool
+    """Nodes are lost for good, apps come up elsewhere, and members say again what was signed once."""
 
     @classmethod
     def of(cls, seed: int) -> Middle:
         rng = random.Random(f"middle of {seed}")
         proven = rng.random() < 0.5
-        return cls(proven, proven and rng.random() < 0.5, rng if rng.random() < 0.4 else None)
+        return cls(
+            proven, proven and rng.random() < 0.5, rng if rng.random() < 0.4 else None, seed % MOVING_EVERY == MOVING_EVERY - 1
+        )
 
 
 def has_stores(seed: int) -> bool:
@@ -87,7 +95,7 @@ def build_world(rng: random.Random, seed: int) -> World:
     )
     return World(
         rng,
-        nodes=rng.choice((1, 2, 2)),
+        nodes=max(rng.choice((1, 2, 2)), 4 * middle.moving),
         params=params,
         app_params=app_params,
         entropy=SeededRandom(f"bytes of {seed}"),  # of their own: what the machines draw must not move the accidents
@@ -95,6 +103,7 @@ def build_world(rng: random.Random, seed: int) -> World:
         proven=middle.proven,
         clocks=middle.clocks,
         durable_apps=has_stores(seed),
+        moving=middle.moving,
     )
 
 
@@ -124,12 +133,14 @@ class Runner:
             (self._flush, 8),
             (self._wait, 6),
             (self._kill_app, 2 if has_stores(seed) else 0),
+            *(((self._move, 2), (self._lie, 4)) if middle.moving else ()),
         ]
         self._accidents: list[tuple[Callable[[], None], int]] = [
             (self._break_stream, 10),
             (self._crash_node, 5),
             (self._crash_app, 0 if steadfast or has_stores(seed) else 1),
             (self._roll_back, 0 if steadfast else 1),
+            *(((self._lose_nodes, 3),) if middle.moving else ()),
         ]
 
     def run(self, steps: int, *, quiet_every: int = 400) -> Report:
@@ -138,8 +149,7 @@ class Runner:
         with watch_seals(world.ledger):
             for app in world.apps.values():
                 world.connect_app(app)
-            if len(world.nodes) == 2:
-                world.connect_nodes()
+            world.connect_nodes()
             for step in range(steps):
                 report.steps = step + 1
                 self.step()
@@ -148,6 +158,7 @@ class Runner:
                     report.quiescences += 1
         report.chats = len(world.ledger.chats)
         report.delivered = world.ledger.delivered
+        report.moves, report.lost = world.ledger.moves, world.lost
         report.rekeys = world.ledger.rekeys
         report.trace = world.ledger.trace.hexdigest() if world.ledger.tracing else ""
         report.ends = {reason.name: count for reason, count in sorted(world.ledger.ends.items())}
@@ -222,8 +233,7 @@ class Runner:
     def _connect(self) -> None:
         self.world.restart_node(self._node())
         self.world.connect_app(self._app())
-        if len(self.world.nodes) == 2:
-            self.world.connect_nodes()
+        self.world.connect_nodes()
 
     def _flush(self) -> None:
         node = self._node()
@@ -248,6 +258,18 @@ class Runner:
         app = self._app()
         if app.volume.chats:
             self.world.crash_app(app)
+
+    def _move(self) -> None:
+        self.world.move_app(self._app(), self._node().name)
+
+    def _lie(self) -> None:
+        self.world.lie()
+
+    def _lose_nodes(self) -> None:
+        """One, or both homes at once."""
+        homes = [self.world.nodes[app.home] for app in self.world.apps.values()]
+        for node in self.rng.choice((homes, homes[:1], homes[1:], [self._node()])):
+            self.world.lose_node(node)
 
     def _roll_back(self) -> None:
         node = self._node()

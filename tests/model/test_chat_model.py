@@ -14,6 +14,7 @@ from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.effects import Effects
+from hermes_core.relay.moves import Moves
 from hermes_core.relay.neighbour import Neighbour
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.router import NodeChats
@@ -22,7 +23,7 @@ from hermes_core.relay.tombstones import Tombstones
 from hermes_core.session.keys import StreamKeys
 from tests.model.ledger import ViolationError
 from tests.model.parties import NodeParty
-from tests.model.runner import run_seed
+from tests.model.runner import MOVING_EVERY, run_seed
 from tests.model.streams import Stream, bare
 
 STEPS = 4000
@@ -47,6 +48,7 @@ def test_promises_hold(seed: int) -> None:
     print(report)
     assert report.steps == STEPS
     assert report.quiescences == STEPS // 400
+    assert report.moves or seed % MOVING_EVERY != MOVING_EVERY - 1
 
 
 def _lose_commits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,6 +159,11 @@ def _forget_what_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.model.parties.Store.keep_time", lambda self, seen: setattr(self, "last_seen_s", seen.date_s))
 
 
+def _look_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new home waits to be found."""
+    monkeypatch.setattr(Moves, "seek", lambda self, _now: setattr(self, "seek_at", None))
+
+
 @pytest.mark.parametrize(
     ("sabotage", "first_seed"),  # the seed that shows it today; others do as well, only later
     [
@@ -174,6 +181,7 @@ def _forget_what_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         (_look_at_no_tag, 0),
         (_believe_every_clock, 0),
         (_forget_what_was_counted, 0),
+        (_look_for_nobody, 6),
     ],
 )
 def test_model_notices(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from hermes_core.crypto.random import RandomSource
@@ -27,7 +28,10 @@ CRASHES: tuple[int, ...] = (0, 0, 0, 1, 5)
 
 
 class World:
-    """`nodes` 1 or 2; app 0 is at home at node 0, app 1 at the last node. `entropy` feeds the machines, `rng` the accidents."""
+    """App 0 is at home at node 0, app 1 at the last node. `entropy` feeds the machines, `rng` the accidents.
+
+    `moving`: apps take their chats along to whichever node they come up at, and nodes are lost for good.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class World:
         proven: bool = False,
         clocks: random.Random | None = None,
         durable_apps: bool = False,
+        moving: bool = False,
     ) -> None:
         self.rng = rng
         self.clocks = clocks or random.Random("clocks that are right")
@@ -62,6 +67,9 @@ class World:
         self.proven = proven
         """Streams have a session's tags."""
         self.streams: list[Stream] = []
+        self.moving = moving
+        self.lost = 0
+        """Nodes that were lost with all they had, tombstones included."""
         self._stream_count = 0
         self.hang_ups = 0
         self.group_commit = 0.3  # how likely a node's output waits for more inputs
@@ -87,11 +95,16 @@ class World:
         self.settle_node(node)
         app.stream = stream
         app.machine.connected(node.node_id, node.identity.public_key, stream.keys_of(app.name), self.now)
+        if self.moving:
+            app.machine.move(self.now)
         app.collect()
         self.spread_directory()
 
     def connect_nodes(self) -> None:
-        left, right = self.nodes.values()
+        for left, right in itertools.combinations(self.nodes.values(), 2):
+            self._connect_pair(left, right)
+
+    def _connect_pair(self, left: NodeParty, right: NodeParty) -> None:
         if left.machine is None or right.machine is None:
             return
         if right.name in left.streams and left.name in right.streams:
@@ -136,6 +149,8 @@ class World:
                     node.directory[other] = at_home
             if node.machine is not None:
                 node.hear_directory()
+                if self.moving:
+                    self.settle_node(node)
 
     # steps
 
@@ -248,11 +263,7 @@ class World:
         app.collect()
 
     def crash_app(self, app: AppParty) -> None:
-        for stream in self.streams:
-            if app.name in stream.ends and app.name in stream.open_ends:
-                stream.break_off(self.rng)
-                stream.open_ends.discard(app.name)
-        self._drop_closed()
+        self._cut_app(app)
         if app.volume is None:
             app.crash()
         else:
@@ -276,6 +287,40 @@ class World:
         self._drop_closed()
         node.crash()
         self.spread_directory()
+
+    def move_app(self, app: AppParty, home: str) -> None:
+        """It comes up at another node, and takes its chats along."""
+        self._cut_app(app)
+        if app.stream is not None:
+            app.stream = None
+            app.machine.disconnected(self.now)
+            app.collect()
+        app.home = home
+        self.connect_app(app)
+        self.spread_directory()
+
+    def _cut_app(self, app: AppParty) -> None:
+        for stream in self.streams:
+            if app.name in stream.ends and app.name in stream.open_ends:
+                stream.break_off(self.rng)
+                stream.open_ends.discard(app.name)
+        self._drop_closed()
+
+    def lose_node(self, node: NodeParty) -> None:
+        """With its volume: whoever comes up under its name has another key and knows nothing."""
+        self.crash_node(node)
+        self.lost += 1
+        node.replace(self.rng.randbytes(32))
+
+    def lie(self) -> None:
+        """A node says, as itself, what some app once signed, as it was or changed."""
+        streams = [stream for stream in self.streams if not stream.broken and set(stream.ends) <= self.nodes.keys()]
+        if streams:
+            stream = self.rng.choice(streams)
+            message = self.adversary.recall_move()
+            if message is not None:
+                self.adversary.acted = True
+                stream.put(self.rng.choice(stream.ends), message)
 
     def restart_node(self, node: NodeParty) -> None:
         if node.machine is None:

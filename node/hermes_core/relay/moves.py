@@ -175,12 +175,18 @@ class Moves:
         elif ours is not None and isinstance(message, m.ErrorNotice):
             self._drop(ours.index)
             self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
+        elif ours is not None and self._is_left_by_both(ours):
+            self._standing.leave()
         elif ours is not None and isinstance(message, m.MoveAnswer):
             ours.channel.adopt_epoch(ours.channel.prepare_epoch(message.hop, message.hop_confirm, now), now)
             self._place(ours, now).confirm()
         elif ours is not None and isinstance(message, m.Confirm):
             ours.channel.check_confirm(message.hop_epoch, message.hop_confirm, now)
             self._place(ours, now)
+
+    def _is_left_by_both(self, ours: Candidate) -> bool:
+        """Neither app is at home here any more: the other one went while this hop was made."""
+        return ours.link.neighbour.node_id is not None and not self._hops[1 - ours.index].is_leg
 
     def _hear_end(self, closed: m.Closed, now: float) -> None:
         """The other app's home knows that the chat is over, or has given it up as well."""

@@ -40,8 +40,11 @@ class EndsSayWhy(Invariant):
             # A volume or a store that was put back brings back chats that are over: whoever knows deletes them.
             # And an app that comes by after the other one's end was told hears that it is over there.
             over = any(end not in DELETED for end in entry.ends.values())
-            if not (entry.deleted or entry.orphaned or entry.put_back or over or self.world.happened(*ROLLBACKS)):
+            if not (entry.deleted or entry.put_back or over or self.world.happened(*ROLLBACKS)):
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and nobody deleted it")
+        elif reason == CloseReason.RATCHET_FAILED.name:
+            if not (entry.orphaned or entry.put_back):  # whose other app came back without it
+                self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and both apps had it")
         elif reason == CloseReason.EXPIRED.name:
             if self.world.longest_away_s < HANDSHAKE_TIMEOUT_S:  # a confirmation that nobody could carry in time
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and its handshake was not held up that long")

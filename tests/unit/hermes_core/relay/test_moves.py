@@ -840,6 +840,33 @@ def test_a_former_home_keeps_the_side_of_the_app_that_stays() -> None:
     assert mesh.apps["bob"].chats.chats[chat_id].moving.number == 0
 
 
+def test_a_home_that_both_apps_leave_at_once_lets_go() -> None:
+    """Both hops are being made when the first is confirmed: a chat that leads to one node twice is nobody's."""
+    mesh, chat_id = open_chat("node-0", "node-0")
+    mesh.lost |= {("node-3", m.MoveOffer), ("node-3", m.Moved)}
+    home, there = mesh.nodes["node-0"], mesh.nodes["node-3"]
+    link = there.chats.link_of(mesh._neighbour("node-0"))
+    assert link is not None
+    confirms = []
+    moves = []
+    for name in ("alice", "bob"):
+        mesh.connect(name, "node-3", move=True)
+        mesh.settle()
+        moves.append(last_offer(mesh, name).move)
+    for move in moves:
+        channel = there.chats._context.build_channel(chat_id, link)
+        (answer,) = inject(mesh, "node-3", "node-0", m.MoveOffer(chat_id, move, channel.start_offer(mesh.now)))
+        assert isinstance(answer, m.MoveAnswer)
+        epoch = channel.prepare_epoch(answer.hop, answer.hop_confirm, mesh.now)
+        confirms.append(m.Confirm(chat_id, 0, b"", 1, epoch.tag))
+    for confirm in confirms:
+        inject(mesh, "node-3", "node-0", confirm)
+    assert not home.records
+    assert home.chats.live_chats() == 0
+    mesh.lost.clear()
+    check_flows(mesh, chat_id, 3)
+
+
 # moves that nothing comes of
 
 
