@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser = build_parser(_program_name())
     except ModuleNotFoundError as error:
-        complain(f"there is no module {error.name}: the library is here without its tools; pip install 'hermes-mesh[ctl]'")
+        complain(f"there is no module {error.name}: the client is here alone; pip install 'hermes-mesh[ctl]'")
         return EXIT_COULD_NOT_RUN
     options = parser.parse_args(arguments)
     try:

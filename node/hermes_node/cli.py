@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return run_node(config, os.environ)
     except ModuleNotFoundError as error:
-        report_failure(f"there is no module {error.name}: the client is here without a node; pip install 'hermes-mesh[node]'")
+        report_failure(f"there is no module {error.name}: the client is here alone; pip install 'hermes-mesh[node]'")
         return NodeError.exit_code
     except HermesError as error:
         exit_code, line = describe_failure(error)

@@ -9,11 +9,17 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from hermes_operator.process.election import LeaseSettings
-from hermes_operator.process.logs import set_up_logs
-from hermes_operator.process.run import OperatorSettings, run_operator
-from hermes_operator.process.worker import WorkerSettings
 from hermes_operator.version import operator_version
+
+EXTRA = "hermes-mesh[operator]"
+
+try:
+    from hermes_operator.process.election import LeaseSettings
+    from hermes_operator.process.logs import set_up_logs
+    from hermes_operator.process.run import OperatorSettings, run_operator
+    from hermes_operator.process.worker import WorkerSettings
+except ModuleNotFoundError as missing:
+    sys.exit(f"hermes-operator: there is no module {missing.name}: the client is here alone; pip install '{EXTRA}'")
 
 
 def build_parser() -> argparse.ArgumentParser:

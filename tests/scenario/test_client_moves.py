@@ -107,7 +107,7 @@ async def test_an_app_moves_its_chats_to_another_node_when_it_is_told_to_and_sta
             await here.send(b"before")
             assert (first.home, await _take(there, 1)) == ("local-0", [b"before"])
             assert await first.move() == "local-1"
-            assert first.home == "local-1"
+            assert (first.home, here.resumes) == ("local-1", 1), "the chat is there as well"
             await there.send(b"to the new home")
             await here.send(b"from the new home")
             assert await _take(here, 1) == [b"to the new home"]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
 import re
+import runpy
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from hermes_client import AppStore, Chat
+from hermes_client import AppStore, Chat, Message
 from hermes_client.testing import TestMesh, mesh
 from hermes_core.ids import AppId
 from tests.support.terminals import Terminal
@@ -87,6 +90,27 @@ async def test_a_file_arrives_whole_although_both_sides_are_killed_on_the_way(tm
     arrived = [path.name for path in folder.iterdir()]
     assert arrived == [source.name]
     assert hashlib.sha256((folder / source.name).read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+
+
+async def test_a_piece_is_acknowledged_once_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGKILL cannot show this, a loss of power would."""
+    example_of = runpy.run_path(str(EXAMPLES / "receive_file.py"))
+    synced, handed = [0], [0]
+    acknowledged: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(handed[-1]))
+
+    def acknowledge(seq: int) -> None:
+        acknowledged.append(seq)
+        assert seq <= synced[-1]
+
+    async def pieces() -> AsyncIterator[Message]:
+        for seq in range(2, 102):
+            handed.append(seq)
+            yield Message(seq, bytes(example_of["PIECE_BYTES"]), acknowledge)
+
+    head = {"name": "x", "bytes": 100 * example_of["PIECE_BYTES"], "sha256": ""}
+    last = await example_of["write_pieces"](pieces(), example_of["Arrival"](head, tmp_path, "key"))
+    assert (last.seq, synced[-1], acknowledged) == (101, 101, [32, 64, 96])
 
 
 async def test_a_receiver_says_so_when_a_file_is_not_what_was_promised(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class ChatLog:
         self._next_index = 1
 
     async def open(self, alive: Collection[ChatId]) -> None:
-        """Read what was kept; of chats that are over only the lines stay, to be shown once more."""
+        """Read what was kept; what is left of chats that are over is erased."""
         for key, value in (await self._own.read_own() if self._own is not None else {}).items():
             kind, rest = key[:1], key[1:]
             if kind == _NAME:
@@ -68,10 +68,8 @@ class ChatLog:
                 self._lines[line.index] = line
         self._next_index = max(self._lines, default=0) + 1
         self._old = set(self._lines)
-        gone = self._cursors.keys() - set(alive)
-        for chat_id in gone:
-            del self._cursors[chat_id]
-        await self._write({}, [_CURSOR + chat_id for chat_id in gone])
+        for chat_id in {*self._cursors, *(line.chat_id for line in self._lines.values())} - set(alive):
+            await self.forget(chat_id)
 
     def lines(self, chat_id: ChatId) -> list[Line]:
         return [line for _, line in sorted(self._lines.items()) if line.chat_id == chat_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -52,3 +53,11 @@ def test_what_it_names_is_in_the_library(name: str) -> None:
     assert any(hasattr(owner, name) for owner in (hermes_client.HermesClient, hermes_client.Chat, hermes_client.AppStore)) or (
         name in vars(hermes_client.Chat(None, None, None))  # type: ignore[arg-type]
     )
+
+
+def test_its_picture_asks_nobody_for_anything_and_shows_what_is_said_of_it() -> None:
+    picture = (Path(__file__).parents[3] / "docs" / "pictures" / "chat.svg").read_text()
+    assert not re.search(r"""(href|src|url)\W*["'(]\W*(https?:)?//""", picture)
+    shown = html.unescape(picture).replace("\N{NO-BREAK SPACE}", " ")
+    story = ("Killed", "since the last start", "kept until the path is back", "3 taken", "* moved to")
+    assert [words for words in story if words not in shown] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from hermes_client.scenario.local_mesh import render_toml
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -42,9 +45,9 @@ for package in sys.argv[2].split(","):
             count += 1
 print(count)
 """
-HERMESCTL = """
-from hermes_ctl.cli import main
-sys.exit(main(["version"]))
+START = """
+import importlib
+sys.exit(importlib.import_module(sys.argv[2]).main(sys.argv[3:]))
 """
 
 
@@ -139,8 +142,17 @@ def test_the_image_has_what_each_program_needs(capsys: pytest.CaptureFixture[str
     assert needed == wanted
 
 
-def test_hermesctl_without_its_tools_is_one_line() -> None:
-    done = run(HERMESCTL, "client")
-    assert done.returncode == 2
-    assert done.stderr.endswith("; pip install 'hermes-mesh[ctl]'\n")
-    assert len(done.stderr.splitlines()) == 1
+PROGRAMS_OF = {"ctl": ("hermes_ctl", 2), "node": ("hermes_node", 70), "operator": ("hermes_operator", 1)}
+
+
+@pytest.mark.parametrize("extra", PROGRAMS_OF)
+def test_a_program_without_its_extra_says_so_in_one_line(extra: str, tmp_path: Path) -> None:
+    module, code = PROGRAMS_OF[extra]
+    settings = {"node": {"id": "n", "data_dir": str(tmp_path)}, "mesh": {"listen": ""}}
+    (tmp_path / "node.toml").write_text(render_toml(settings))
+    arguments = {"ctl": ["version"], "node": ["--config", str(tmp_path / "node.toml")], "operator": ["run"]}[extra]
+    done = run(START, "client", f"{module}.cli", *arguments)
+    (line,) = done.stderr.splitlines()
+    said = rf"hermes\S+: there is no module \S+: the client is here alone; pip install 'hermes-mesh\[{extra}\]'"
+    assert re.fullmatch(said, line), line
+    assert done.returncode == code
