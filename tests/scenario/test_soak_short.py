@@ -28,16 +28,22 @@ def command(out: Path, *arguments: str) -> list[str]:
 
 
 def soak(out: Path, *arguments: str, **environment: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    done = subprocess.run(
-        command(out, *arguments),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
+    done = run(command(out, *arguments), environment)
     assert (out / "soak.json").exists(), done.stdout + done.stderr
     return done, json.loads((out / "soak.json").read_text())
+
+
+def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """To its end; one that takes too long is interrupted, so that it ends its own processes."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=pipe, stderr=pipe, text=True)
+    try:
+        output, errors = process.communicate(timeout=DEADLINE_S)
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def running(folder: Path) -> list[str]:
@@ -102,14 +108,8 @@ def test_a_soak_that_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
 def test_the_measurement_of_a_lost_home_in_small(tmp_path: Path) -> None:
     """Node and apps at once; the figures themselves are a machine's, and no test's."""
     small = ("--harm", "both", "--chats", "8", "--apps", "2", "--peers", "2", "--patience", "1.5", "--rate", "2")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.soak.loss", *small, "--out", str(tmp_path / "loss.json")],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
+    measure = [sys.executable, "-m", "tests.soak.loss", *small, "--out", str(tmp_path / "loss.json")]
+    done = run(measure, {"TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "loss.json").read_text())
     assert (report["went_on"], report["violations"], report["stuck"]) == (8, [], 0)

@@ -7,9 +7,11 @@ line by line, each before the app does what follows from it: the file is what an
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -32,6 +34,7 @@ START_TIMEOUT_S = 20.0
 ACCEPT_TIMEOUT_S = 60.0
 REKEY_TIMEOUT_S = 30.0
 SOON_S = 15.0  # what ends for that ends within the run
+PR_SET_PDEATHSIG = 1
 BURST_SHARE = 0.03
 BURST = (5, 40)
 
@@ -274,6 +277,7 @@ class SoakApp:
 
 
 def main() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # whoever kills the soak itself leaves no app behind
     options = AppOptions(**json.loads(sys.argv[1]))
     asyncio.run(SoakApp(options).run())
 

@@ -24,12 +24,16 @@ class SoakMesh(LocalMesh):
         super().__init__(size, folder=folder, settings=SETTINGS, start_timeout_s=START_TIMEOUT_S)
         self._proxied = proxied
         self._doors: dict[str, str] = {}
-        self.proxy = Proxy(self.pids)
+        self._app_doors: dict[str, str] = {}
+        self.app_pids: Callable[[], dict[str, int]] = dict
+        self.proxy = Proxy(lambda: self.pids() | self.app_pids())
 
     async def __aenter__(self) -> Self:
         if self._proxied:
             for index in range(self._size):
-                self._doors[f"local-{index}"] = await self.proxy.listen(f"local-{index}", self._mesh_address(index))
+                name = f"local-{index}"
+                self._doors[name] = await self.proxy.listen(name, self._mesh_address(index))
+                self._app_doors[name] = await self.proxy.listen(name, self._app_address(index))
         return await super().__aenter__()
 
     async def close(self) -> None:
@@ -43,21 +47,20 @@ class SoakMesh(LocalMesh):
         """Addresses of all nodes for one app."""
         if not self._proxied:
             return [node.app for node in self.nodes]
-        return [await self.proxy.listen(node.node_id, self._app_address(node), app) for node in self.nodes]
+        return [await self.proxy.listen(node.node_id, self._app_address(at), app) for at, node in enumerate(self.nodes)]
 
     def _mesh_address(self, index: int) -> Callable[[], str]:
         return lambda: self.nodes[index].mesh if index < len(self.nodes) else ""
 
-    @staticmethod
-    def _app_address(node: LocalNode) -> Callable[[], str]:
-        return lambda: node.app
+    def _app_address(self, index: int) -> Callable[[], str]:
+        return lambda: self.nodes[index].app if index < len(self.nodes) else ""
 
     def _write_config(self, node: LocalNode) -> Path:
         path = super()._write_config(node)
         if self._proxied:
             sections = {name: dict(values) for name, values in node.settings.items()}
             others = [door for name, door in self._doors.items() if name != node.node_id]
-            sections["app"]["listen"] = node.app or "127.0.0.1:0"
+            sections["app"] |= {"listen": node.app or "127.0.0.1:0", "advertise": self._app_doors[node.node_id]}
             sections["admin"]["listen"] = node.admin or "127.0.0.1:0"
             sections["mesh"] |= {
                 "listen": node.mesh or "127.0.0.1:0",

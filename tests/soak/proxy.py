@@ -1,7 +1,7 @@
 """A TCP proxy before every port of the mesh: it cuts a pair off, or swallows what the pair says until it is healed.
 
-An app has a door of its own to each node. Nodes advertise one address to all, so who knocks there is looked up by its socket
-(/proc/net/tcp): the proxy needs Linux.
+An app is given a door of its own to each node. Nodes tell others one address for nodes and one for apps, so who knocks there
+is looked up by its socket (/proc/net/tcp): the proxy needs Linux.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Gate:
 
 
 class Proxy:
-    """`pids`: the running nodes' processes by name, to know who knocks at a node's door."""
+    """`pids`: the running processes by name, to know who knocks at a node's door."""
 
     def __init__(self, pids: Callable[[], Mapping[str, int]]) -> None:
         self._pids = pids
