@@ -71,6 +71,7 @@ class SoakApp:
             tls=ClientTls(ca_file=Path(options.ca_file)),
             params=AppParams(home_patience_s=options.patience_s, no_common_epoch_s=SOON_S, ready_timeout_s=SOON_S),
             connect_timeout_s=None,
+            direct=False,  # through the proxy's doors alone
             store=store,
         )
         self._tasks: set[asyncio.Task[None]] = set()

@@ -24,16 +24,13 @@ class SoakMesh(LocalMesh):
         super().__init__(size, folder=folder, settings=SETTINGS, start_timeout_s=START_TIMEOUT_S)
         self._proxied = proxied
         self._doors: dict[str, str] = {}
-        self._app_doors: dict[str, str] = {}
-        self.app_pids: Callable[[], dict[str, int]] = dict
-        self.proxy = Proxy(lambda: self.pids() | self.app_pids())
+        self.proxy = Proxy(self.pids)
 
     async def __aenter__(self) -> Self:
         if self._proxied:
             for index in range(self._size):
                 name = f"local-{index}"
                 self._doors[name] = await self.proxy.listen(name, self._mesh_address(index))
-                self._app_doors[name] = await self.proxy.listen(name, self._app_address(index))
         return await super().__aenter__()
 
     async def close(self) -> None:
@@ -60,7 +57,7 @@ class SoakMesh(LocalMesh):
         if self._proxied:
             sections = {name: dict(values) for name, values in node.settings.items()}
             others = [door for name, door in self._doors.items() if name != node.node_id]
-            sections["app"] |= {"listen": node.app or "127.0.0.1:0", "advertise": self._app_doors[node.node_id]}
+            sections["app"]["listen"] = node.app or "127.0.0.1:0"
             sections["admin"]["listen"] = node.admin or "127.0.0.1:0"
             sections["mesh"] |= {
                 "listen": node.mesh or "127.0.0.1:0",

@@ -1,7 +1,7 @@
 """A TCP proxy before every port of the mesh: it cuts a pair off, or swallows what the pair says until it is healed.
 
-An app is given a door of its own to each node. Nodes tell others one address for nodes and one for apps, so who knocks there
-is looked up by its socket (/proc/net/tcp): the proxy needs Linux.
+An app is given a door of its own to each node. Nodes tell each other one address, so who knocks there is looked up by its
+socket (/proc/net/tcp): the proxy needs Linux.
 """
 
 from __future__ import annotations

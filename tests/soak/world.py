@@ -70,7 +70,6 @@ class World:
         self.began = time.monotonic()
         self.mesh = SoakMesh(options.nodes, folder / "mesh", proxied=options.proxied)
         self.apps: dict[str, AppProcess] = {}
-        self.mesh.app_pids = lambda: {app.name: app.pid for app in self.apps.values() if app.pid is not None}
         self.ledger = Ledger(self.began)
         self.busy = Busy()
         self.slots = Slots([], self.apps)
