@@ -18,6 +18,7 @@ from tests.soak.breaks import BREAKS
 from tests.soak.plan import KINDS
 from tests.soak.report import SoakReport
 from tests.soak.run import SoakOptions, run_soak
+from tests.soak.signals import cancel_once
 
 INTERRUPTED = 130
 
@@ -45,7 +46,7 @@ async def _run(options: SoakOptions, folder: Path) -> SoakReport:
     task = asyncio.current_task()
     assert task is not None
     for how in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(how, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(how, cancel_once, task)
     return await run_soak(options, folder, lambda text: print(text, flush=True))
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from hermes_client.scenario.report import EXIT_BROKEN_PROMISE, EXIT_KEPT
 from tests.soak.settle import settle
+from tests.soak.signals import cancel_once
 from tests.soak.slots import Slot
 from tests.soak.world import World, WorldOptions
 
@@ -197,7 +198,7 @@ def main() -> int:
         task = asyncio.current_task()
         assert task is not None
         for how in (signal.SIGTERM, signal.SIGINT):  # every process is ended then
-            asyncio.get_running_loop().add_signal_handler(how, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(how, cancel_once, task)
         return await measure(
             arguments.harm,
             chats=arguments.chats,
