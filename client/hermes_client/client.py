@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -100,6 +101,7 @@ class HermesClient:
         self._driver: AppDriver | None = None
         self._keeper: HomeKeeper | None = None
         self._runner: asyncio.Task[None] | None = None
+        self._rotation: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -116,6 +118,8 @@ class HermesClient:
             driver, self._book, identity, self._tls, self._backoff, self._host, patience, kept, direct=self._direct
         )
         self._runner = asyncio.create_task(self._keeper.run(), name="hermes-client")
+        if self._store is not None:
+            self._rotation = asyncio.create_task(self._rotate(self._store, driver), name="hermes-client-rotation")
         try:
             await self.wait_connected(self._connect_timeout_s)
         except BaseException:
@@ -140,15 +144,23 @@ class HermesClient:
         self._identity, self._owns_identity = kept.identity, True  # a copy: the one given stays its owner's
         try:
             driver = AppDriver(kept.identity, self._params, self._host, store)
-            driver.restore(kept.chats)
+            driver.restore(kept.chats, kept.ended)
         except BaseException:
             await store.close()
             raise
         finally:
             kept.wipe_chats()
         self._driver = driver
-        homes = [(chat.record.home, chat.record.leg.peer) for chat in kept.chats]  # all are the same
-        return kept.identity, KeptHome(store.keep_stamp, kept.stamp, *(homes[0] if homes else (None, None)))
+        homes = [chat.record.leg.peer for chat in kept.chats]  # all are the same
+        homes += [ended.home for ended in reversed(kept.ended)]  # where the latest end is to be told
+        patience_s = math.inf if self._connect_timeout_s is None else self._connect_timeout_s / 2  # and then there is another
+        return kept.identity, KeptHome(store, kept.stamp, homes[0] if homes else None, kept.marks, patience_s)
+
+    async def _rotate(self, store: AppStore, driver: AppDriver) -> None:
+        try:
+            await store.rotate(self._host.monotonic)
+        except HermesError as error:
+            driver.fail(error)
 
     @property
     def chats(self) -> dict[ChatId, Chat]:
@@ -346,10 +358,13 @@ class HermesClient:
             if keeper is not None:
                 keeper.changed.notify()
         if runner is not None:
-            await asyncio.wait([runner], timeout=CLOSE_GRACE_S)
+            await asyncio.wait([runner, *filter(None, [self._rotation])], timeout=CLOSE_GRACE_S)
 
     async def _end_chats(self, driver: AppDriver) -> None:
         if self._store is None:
+            lost = [chat.unacknowledged for chat in driver.live_chats() if chat.unacknowledged]
+            if lost:
+                _log.warning("%d messages in %d chats were not acknowledged and end with this client", sum(lost), len(lost))
             driver.end_chats()
             return
         driver.flush_acknowledgements()
@@ -357,6 +372,8 @@ class HermesClient:
             await driver.wait_kept()
 
     async def _close_store(self, store: AppStore) -> None:
+        if self._rotation is not None:
+            self._rotation.cancel()
         try:
             await store.close()
         except HermesError as error:

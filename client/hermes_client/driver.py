@@ -20,6 +20,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.keystore.app_record import EndedChatRecord
 from hermes_core.protocol.messages import ChatMessage
 from hermes_core.session.keys import StreamKeys
 from hermes_wire.app import ClientMessage
@@ -34,7 +35,7 @@ class AppDriver:
     def __init__(self, identity: Identity, params: AppParams, host: ClientHost, store: AppStore | None = None) -> None:
         durable = store is not None
         self._machine = AppChats(identity=identity, params=params, random=host.random, kem=host.kem, durable=durable)
-        self._commits = None if store is None else CommitQueue(store.commit, self._release, self._fail)
+        self._commits = None if store is None else CommitQueue(store.commit, self._release, self.fail)
         self._loop = asyncio.get_running_loop()
         self._wall = host.wall
         self._timer = InputsFirst(self._loop.time, self._handle_timer)
@@ -65,9 +66,20 @@ class AppDriver:
         """Nothing works any more."""
         return self._closed
 
-    def restore(self, kept: Iterable[KeptChat]) -> None:
-        """Take up the chats of a former start; KeystoreTamperedError when something of one is missing."""
+    @property
+    def owes_farewells(self) -> bool:
+        """Whether the home of a chat that ended, in whichever start, has not said that it knows."""
+        return self._machine.owes_farewells
+
+    def restore(self, kept: Iterable[KeptChat], ended: Iterable[EndedChatRecord] = ()) -> None:
+        """Take up the chats of a former start, and the ends that are still to be told.
+
+        KeystoreTamperedError when something of a chat is missing.
+        """
         now = self._loop.time()
+        for record in ended:
+            self._machine.restore_ended(record, self._wall())
+        self.owes_delete = self.owes_farewells
         for chat in kept:
             self._machine.restore(chat.record, chat.messages, now, ahead_s=self._wall() - now)
         for chat_id, machine in self._machine.chats.items():
@@ -107,6 +119,7 @@ class AppDriver:
     def disconnect(self) -> None:
         """The session is gone; what was queued for it is void, the machine keeps what must be sent again."""
         self.connected = False
+        self.owes_delete = self.owes_delete or self.owes_farewells
         self._void_sends()
         try:
             self._machine.disconnected(self._loop.time())
@@ -272,7 +285,7 @@ class AppDriver:
         if self._commits is not None:
             self._commits.void_sends()
 
-    def _fail(self, error: HermesError) -> None:
+    def fail(self, error: HermesError) -> None:
         """The store is of no use any more, and chats that are not kept must not go on."""
         _log.error("the store failed: %s", error)
         self.close(error)

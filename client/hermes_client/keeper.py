@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from hermes_client.addresses import AddressBook
 from hermes_client.backoff import Backoff
@@ -23,7 +24,8 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
-from hermes_core.ids import NodeId, Party
+from hermes_core.ids import NodeId, Party, node_of_party
+from hermes_core.keystore.app_record import NodeMarkRecord
 from hermes_core.protocol.session import NewerHome, NodeChange
 from hermes_core.session.connect import verify_claim
 from hermes_core.session.stamps import next_stamp
@@ -36,14 +38,23 @@ STALE_CONNECT_S: Final = 60.0
 _log = logging.getLogger("hermes.client")
 
 
+class HomeStore(Protocol):
+    """What an AppStore keeps of sessions."""
+
+    async def keep_stamp(self, stamp: int) -> None: ...
+    async def keep_mark(self, came: NodeMarkRecord, gone: NodeMarkRecord | None) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeptHome:
-    """What a former start left: the stamp of its latest Connect, and the home of its chats, None when there are none."""
+    """What a former start left: the stamp of its latest Connect, marks of nodes, the home of its chats if there are any."""
 
-    keep_stamp: Callable[[int], Awaitable[None]]
+    store: HomeStore
     stamp: int
-    node_id: NodeId | None
     party: Party | None
+    marks: Sequence[NodeMarkRecord] = ()
+    patience_s: float = math.inf
+    """How long this start looks for its home at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ class HomeKeeper:
         self._party = None if kept is None else kept.party
         self._stamp = 0 if kept is None else kept.stamp
         self._marks = KeptMarks()
+        self._marks.restore(() if kept is None else kept.marks)
         self._asked_s = 0.0
         self._hopeless = True
         self._moves_in_s = 0.0
@@ -93,12 +105,11 @@ class HomeKeeper:
         self.changed = Signal()
         self.session: HomeSession | None = None
         self.last_error: HermesError | None = None
-        self.home = None if kept is None else kept.node_id
-        if self.home is not None:
-            patience.lose(self._loop.time())  # nobody knows for how long it is away already
+        self.home = None if kept is None or kept.party is None else node_of_party(kept.party)
         self.connections = 0
-        if self.home is not None:
-            patience.lose(self._loop.time())  # it may have gone for good while nobody was here
+        self._looked_for_home = False
+        if kept is not None and kept.party is not None:
+            patience.lose(self._loop.time(), kept.patience_s)  # it may have gone for good while nobody was here
 
     async def run(self) -> None:
         """Until it is cancelled, or no other attempt would be better; then the driver is closed with the reason."""
@@ -169,6 +180,7 @@ class HomeKeeper:
         if self._next is not None or not self._book.round_over:
             return 0.0
         asked_s, self._asked_s, self._hopeless = self._asked_s, 0.0, True
+        self._looked_for_home = True
         delay_s = self._backoff.next_delay_s()
         if self._is_waiting_for_home() and self._book.knows_way(self.home):
             delay_s = min(delay_s, HOME_RETRY_S)
@@ -229,43 +241,32 @@ class HomeKeeper:
         patient = not self.leaving and not self._patience.over(self._loop.time())
         home = self.home if patient and (bound or self._driver.owes_delete) else None
         async with AsyncExitStack() as stack:
-            found = await self._take_next(stack)
-            if found is not None:
-                address, session, own = found.address, found.session, False
-            else:
-                address = self._book.choose(home, home_only=self._wants_home_alone(home))
-                own = self._book.is_own(address)
-                session = await self._open(address, stack, own=own)
+            address, session, own = await self._reach(home, stack)
             node_id, party = session.challenge.node_id, session.party
             self._book.record(address, node_id)  # orders the attempts, and no more: nothing is proved yet
             if patient and self._party is not None and party != self._party and session.has_renewed(self._party):
                 self._patience.give_up()  # the party that our chats are at home with is gone for good
                 patient = False
-            elsewhere = bound and patient and self._party is not None and party != self._party
+            tied = bound or (self._driver.owes_farewells and not self._looked_for_home)
+            elsewhere = tied and patient and self._party is not None and party != self._party
             if elsewhere and not await self._seek(session, address):
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
             if party == self._left:
                 raise HintError(f"{address} is {party}, which is the home to leave")
-            try:
-                stamp = self._next_stamp()
-                if self._kept is not None:
-                    await self._kept.keep_stamp(stamp)
-                await session.connect(stamp, self._marks)
-            except BaseException:
-                self._gave_up_connect_at = self._loop.time()
-                self._note_newer(session.newer)
-                raise
+            mark = await self._connect(session)
             self._book.connected()
             self._finder.arrive(own=own, stayed=elsewhere)
             self.session, self.home, self._party, self._left = session, node_id, party, None
             self.connections += 1
             began_at = self._loop.time()
             self.changed.notify()
+            keeping = asyncio.create_task(self._keep_mark(node_id, mark), name="hermes-client-mark")
             try:
                 self._patience.regain()
                 self._driver.move()
                 await session.serve(partial(self._note_change, address), self._find_next)
             finally:
+                keeping.cancel()
                 self._patience.lose(self._loop.time())
                 if self._driver.take_doubt():
                     self._patience.end(self._loop.time())
@@ -274,6 +275,36 @@ class HomeKeeper:
                     self._backoff.reset()
                 self.session = None
                 self.changed.notify()
+
+    async def _reach(self, home: NodeId | None, stack: AsyncExitStack) -> tuple[str, HomeSession, bool]:
+        """A stream to the node that is next; its address, and whether that is the home's own, which was told to us."""
+        found = await self._take_next(stack)
+        if found is not None:
+            return found.address, found.session, False
+        address = self._book.choose(home, home_only=self._wants_home_alone(home))
+        own = self._book.is_own(address)
+        return address, await self._open(address, stack, own=own), own
+
+    async def _connect(self, session: HomeSession) -> bytes:
+        """The mark that the node gives, or nothing."""
+        challenge = session.challenge
+        try:
+            stamp = self._next_stamp()
+            if self._kept is not None:
+                await self._kept.store.keep_stamp(stamp)
+            return await session.connect(stamp, self._marks.find(challenge.node_id, challenge.node_key))
+        except BaseException:
+            self._gave_up_connect_at = self._loop.time()
+            self._note_newer(session.newer)
+            raise
+
+    async def _keep_mark(self, node_id: NodeId, mark: bytes) -> None:
+        """What the node gave, in whichever start it is handed back."""
+        if mark:
+            gone = self._marks.take(node_id, mark)
+            if self._kept is not None:
+                with suppress(HermesError):  # who commits what chats want kept tells of it
+                    await self._kept.store.keep_mark(NodeMarkRecord(node_id, mark), gone)
 
     def _wants_home_alone(self, home: NodeId | None) -> bool:
         """Every address was tried, and the home's own is known to lead somewhere."""

@@ -18,7 +18,6 @@ from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.random import generate_bytes
 from hermes_core.crypto.signing import Identity, check_public_key
 from hermes_core.crypto.x25519 import generate_ephemeral
-from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.renewal import verify_renewals
 from hermes_core.ids import AppId, Party, node_party
@@ -145,19 +144,18 @@ class HomeSession:
             found: HomeFound = await self._read_first(HomeFound, SEEK_TIMEOUT_S)
             return found
 
-    async def connect(self, stamp: int, marks: KeptMarks) -> None:
+    async def connect(self, stamp: int, mark: bytes) -> bytes:
         """Answer the challenge, check that the node is who it says, and hand the session to the chats.
 
-        The node gets back what we have of it in `marks`, and what it gives takes the place of that.
+        The node gets back the `mark` that we have of it; the one that it gives, which is to take the place of that, or nothing.
         """
         node_id, node_key = self.challenge.node_id, self.challenge.node_key
         with only_hints(self._stream.address):
-            connected, keys = await self._exchange(self.challenge, stamp, marks.find(node_id, node_key))
-        if connected.mark:
-            marks.take(node_id, connected.mark)
+            connected, keys = await self._exchange(self.challenge, stamp, mark)
         self._keys = keys
         self._interval_s = connected.heartbeat_interval_ms / 1000
         self._driver.connect(node_id, node_key, keys.stream)
+        return connected.mark
 
     async def _exchange(self, challenge: Challenge, stamp: int, mark: bytes) -> tuple[Connected, SessionKeys]:
         nonce, ephemeral = generate_bytes(NONCE_BYTES, self._random), generate_ephemeral(self._random)

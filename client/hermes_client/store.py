@@ -13,13 +13,28 @@ from typing import Final, TypeVar
 from hermes_client.arguments import take
 from hermes_client.errors import StoreError
 from hermes_client.host import ClientHost
+from hermes_core import limits
+from hermes_core.bounds import Limited, default
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes, wipe_buffer
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.errors import KeystoreMissingError, KeystoreTamperedError
 from hermes_core.ids import ChatId
-from hermes_core.keystore.app_record import AppChatRecord, AppIdentity, OutgoingRecord
+from hermes_core.keystore.app_notice_codec import (
+    encode_app_ended,
+    encode_node_mark,
+    mark_key,
+    parse_app_ended,
+    parse_node_mark,
+)
+from hermes_core.keystore.app_record import (
+    AppChatRecord,
+    AppIdentity,
+    EndedChatRecord,
+    NodeMarkRecord,
+    OutgoingRecord,
+)
 from hermes_core.keystore.app_record_codec import (
     IDENTITY_KEY,
     encode_app_chat,
@@ -31,8 +46,10 @@ from hermes_core.keystore.app_record_codec import (
     parse_outgoing,
 )
 from hermes_core.keystore.key_backend import KeyBackend
+from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
 from hermes_core.keystore.tables import MAX_KEY_BYTES, MAX_VALUE_BYTES
 from hermes_keystore import Keystore, Table
+from hermes_keystore.rotation_loop import RotationLoop
 
 T = TypeVar("T")
 _log = logging.getLogger("hermes.client")
@@ -55,10 +72,21 @@ class KeptState:
     identity: Identity
     stamp: int
     chats: list[KeptChat]
+    ended: list[EndedChatRecord]
+    marks: list[NodeMarkRecord]
 
     def wipe_chats(self) -> None:
         for chat in self.chats:
             chat.record.wipe()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreParams(Limited):
+    """How a store forgets; `hermes_core.limits` says what each field means."""
+
+    erase_within_s: limits.EraseWithinS = default(limits.EraseWithinS)
+    rotate_interval_s: limits.RotateIntervalS = default(limits.RotateIntervalS)
+    rotate_after_deletes: limits.RotateAfterDeletes = default(limits.RotateAfterDeletes)
 
 
 class AppStore:
@@ -75,8 +103,14 @@ class AppStore:
         *,
         argon2: Argon2Params | None = None,
         executor: Executor | None = None,
+        erase_within_s: float = StoreParams().erase_within_s,
     ) -> None:
-        """`argon2`: what the passphrase's key costs; `executor`: one thread, which does everything that blocks."""
+        """`argon2`: what the passphrase's key costs; `executor`: one thread, which does everything that blocks.
+
+        `erase_within_s`: what was deleted (a message that was acknowledged, a chat that ended, keys that were used) opens to
+        nobody so long after, and after the next start at once; LimitError when that is out of bounds.
+        """
+        self._params = StoreParams(erase_within_s)
         self._path = Path(path)
         self._passphrase = _take_passphrase(passphrase)
         self._argon2 = argon2
@@ -123,6 +157,19 @@ class AppStore:
         gone = {(Table.APP_OWN, key) for key in deletes}
         await self._run(lambda: self._open_keystore.commit(records, gone))
 
+    async def keep_mark(self, came: NodeMarkRecord, gone: NodeMarkRecord | None) -> None:
+        """Keep what a node says of its own keystore, to hand it back in whichever start; `gone` makes room for it."""
+        puts = {(Table.APP_MARK, mark_key(came)): encode_node_mark(came)}
+        deletes = () if gone is None else ((Table.APP_MARK, mark_key(gone)),)
+        await self._run(lambda: self._open_keystore.commit(puts, deletes))
+
+    async def rotate(self, now: Callable[[], float]) -> None:
+        """Erase what is deleted, slice by slice beside commits, until cancelled; raises what a file that fails does."""
+        params, keystore = self._params, self._open_keystore
+        rotation = RotationParams(params.rotate_interval_s, params.erase_within_s, params.rotate_after_deletes)
+        timer = RotationTimer(rotation, now())
+        await RotationLoop(keystore, lambda: self._run(keystore.rotate_slice), timer, now, bool).run()
+
     async def close(self) -> None:
         """Close the file; harmless when repeated."""
         keystore, self._keystore = self._keystore, None
@@ -163,7 +210,10 @@ class AppStore:
         self._identity = kept
         chats = self._read_chats()
         self._keystore.rotate_generation()  # what the former start deleted opens to nobody from here on
-        return KeptState(kept, stamp, chats)
+        ended = [parse_app_ended(value) for _, value in self._keystore.load(Table.APP_ENDED)]
+        ended.sort(key=lambda record: record.ended_s)
+        marks = [parse_node_mark(value) for _, value in self._keystore.load(Table.APP_MARK)]
+        return KeptState(kept, stamp, chats, ended, marks)
 
     def _create(self, given: Identity | None, backend: KeyBackend, host: ClientHost) -> Keystore:
         """With its identity from the first moment on: whoever removes its log, however early, makes no other app of it."""
@@ -234,7 +284,10 @@ class AppStore:
                 puts[Table.APP_CHAT, chat_id] = encode_app_chat(record)
             for (chat_id, seq), message in changes.messages.items():
                 puts[Table.APP_OUTGOING, outgoing_key(chat_id, seq)] = encode_outgoing(message)
+            for chat_id, ended in changes.owed.items():
+                puts[Table.APP_ENDED, chat_id] = encode_app_ended(ended)
             deletes = {(Table.APP_CHAT, bytes(chat_id)) for chat_id in changes.ended}
+            deletes |= {(Table.APP_ENDED, bytes(chat_id)) for chat_id in changes.told}
             deletes |= {(Table.APP_OUTGOING, outgoing_key(*key)) for key in changes.acknowledged}
             self._open_keystore.commit(puts, deletes)
         finally:

@@ -10,7 +10,7 @@ from hermes_core.ids import ChatId
 from hermes_core.keystore.app_record_codec import parse_app_chat
 from hermes_core.keystore.tables import Table
 from tests.simulation.jobs import KilledInTheActError
-from tests.simulation.settings import scratch_folder
+from tests.simulation.settings import ERASE_WITHIN_S, scratch_folder
 from tests.simulation.volume import Snapshot, Volume, abandon
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class AppDisk:
 
     def build_store(self) -> AppStore:
         """For one start."""
-        return AppStore(self._folder / FILE, PASSPHRASE)
+        return AppStore(self._folder / FILE, PASSPHRASE, erase_within_s=ERASE_WITHIN_S)
 
     def copy(self) -> Copy:
         """The store as it is now."""

@@ -20,6 +20,7 @@ from hermes_core.relay.events import NodeEvent
 from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
+from tests.support.app_volume import AppVolume
 from tests.support.cheap_kem import CheapKem
 from tests.support.claims import make_claim, make_entry
 from tests.support.sessions import make_stream_keys
@@ -55,14 +56,26 @@ class MeshNode:
 
 
 class MeshApp:
-    """An app that takes every chat that is offered, and acknowledges every message."""
+    """An app that takes every chat that is offered, and acknowledges every message. With a `volume` its chats outlive it."""
 
-    def __init__(self, name: str, params: AppParams) -> None:
+    def __init__(self, name: str, params: AppParams, volume: AppVolume | None = None) -> None:
         self.name = name
+        self.volume = volume
+        self._params = params
         self.identity = Identity.from_seed(SecretBytes.take(bytearray(hashlib.sha256(name.encode()).digest())))
-        self.chats = AppChats(identity=self.identity, params=params, random=SYSTEM_RANDOM, kem=CheapKem())
+        self.chats = self._make()
         self.app_id = self.chats.app_id
         self.events: list[AppEvent] = []
+
+    def _make(self) -> AppChats:
+        durable = self.volume is not None
+        return AppChats(identity=self.identity, params=self._params, random=SYSTEM_RANDOM, kem=CheapKem(), durable=durable)
+
+    def restart(self, now: float) -> None:
+        """SIGKILL and a start with what was committed."""
+        assert self.volume is not None
+        self.chats = self._make()
+        self.volume.restore_into(self.chats, now)
 
     def contents(self) -> list[bytes]:
         return [event.content for event in self.events if isinstance(event, MessageReceived)]
@@ -71,11 +84,15 @@ class MeshApp:
 class MovingMesh:
     """`held`: (sender, type) of messages that are kept back, in `kept`."""
 
-    def __init__(self, nodes: int, *, params: ChatParams | None = None, app_params: AppParams | None = None) -> None:
+    def __init__(
+        self, nodes: int, *, params: ChatParams | None = None, app_params: AppParams | None = None, durable: bool = False
+    ) -> None:
         self.now = START_S
         self.params = params or ChatParams()
         self.nodes = {f"node-{index}": MeshNode(f"node-{index}", self.params, self.now) for index in range(nodes)}
-        self.apps = {name: MeshApp(name, app_params or AppParams()) for name in ("alice", "bob")}
+        self.apps = {
+            name: MeshApp(name, app_params or AppParams(), AppVolume() if durable else None) for name in ("alice", "bob")
+        }
         self.homes: dict[str, str] = {}
         self._stamp = int(START_S * 1000)
         self.sinks: dict[int, tuple[str, str]] = {}
@@ -141,13 +158,19 @@ class MovingMesh:
             app.chats.move(self.now)
         self._collect_app(app)
 
-    def disconnect(self, app_name: str) -> None:
+    def restart_app(self, app_name: str) -> None:
+        """It is killed and comes back, without a stream."""
+        self.disconnect(app_name, killed=True)
+        self.apps[app_name].restart(self.now)
+
+    def disconnect(self, app_name: str, *, killed: bool = False) -> None:
         home = self.homes.pop(app_name, None)
         if home is None:
             return
         self._forget(app_name)
-        self.apps[app_name].chats.disconnected(self.now)
-        self._collect_app(self.apps[app_name])
+        if not killed:
+            self.apps[app_name].chats.disconnected(self.now)
+            self._collect_app(self.apps[app_name])
         if self.nodes[home].alive:
             self.nodes[home].chats.disconnected(self._neighbour(app_name), self.now)
             self._collect_node(self.nodes[home])
@@ -209,6 +232,8 @@ class MovingMesh:
 
     def _collect_app(self, app: MeshApp) -> None:
         output = app.chats.take_output()
+        if app.volume is not None:
+            app.volume.commit(output.changes)
         app.events += output.events
         self.left += [app.name] * output.leave_home
         for event in output.events:

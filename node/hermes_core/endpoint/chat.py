@@ -50,7 +50,19 @@ HOME_WILL_NOT_DO: Final = frozenset({ErrorCode.DRAINING, ErrorCode.UNSUPPORTED})
 class AppChat:
     """`start` and `answer` make one. It changes nothing but itself; its parts are there to be looked at."""
 
-    __slots__ = ("_channels", "_context", "chat_id", "end_to_end", "handshake", "hop", "moving", "over", "peer", "transfer")
+    __slots__ = (
+        "_channels",
+        "_context",
+        "chat_id",
+        "end_to_end",
+        "failed",
+        "handshake",
+        "hop",
+        "moving",
+        "over",
+        "peer",
+        "transfer",
+    )
 
     def __init__(
         self, context: ChatContext, peer: AppId, home: HomeStream, channels: ChannelPair, state: AgreementState
@@ -64,7 +76,7 @@ class AppChat:
         self.hop = Hop(context, channels.leg, home)
         self.transfer = Transfer(context, channels, self.hop)
         self.moving = Moving(context, peer, channels, self.hop)
-        self.over = False
+        self.over = self.failed = False
 
     @classmethod
     def start(cls, context: ChatContext, peer: AppId, home: HomeStream, now: float) -> AppChat:
@@ -421,6 +433,7 @@ class AppChat:
 
     def _end(self, reason: CloseReason, delete: Delete | None = None) -> None:
         """The chat is over here: zero every key and forget every message. `delete`: what its nodes are told, now and later."""
+        self.failed = reason in FAILED
         try:
             self._context.effects.end(self.chat_id, reason, delete)
         finally:

@@ -19,10 +19,12 @@ from hermes_core.endpoint.agreement import (
 from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.context import ChatContext, HomeStream
+from hermes_core.endpoint.farewells import Farewells
 from hermes_core.endpoint.hop import HopInput
 from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.ids import ChatId, node_of_party
-from hermes_core.keystore.app_record import AppChatRecord, AppChatState, KeptMoves, OutgoingRecord
+from hermes_core.keystore.app_record import AppChatRecord, AppChatState, EndedChatRecord, KeptMoves, OutgoingRecord
+from hermes_core.protocol.messages import Delete
 from hermes_core.ratchet.state import Orders
 
 NO_WISH: Final = 0
@@ -34,7 +36,8 @@ _Marker = tuple[AppChatState, int, Orders, Orders, KeptMoves]
 class Keeper:
     """Owns what is to be kept and was not handed out yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, farewells: Farewells) -> None:
+        self._farewells = farewells
         self._changes = KeptChanges()
         self._kept: dict[ChatId, _Marker] = {}
 
@@ -53,13 +56,16 @@ class Keeper:
             chat.transfer.collect(self._changes)
             self._changes.keep_chat(describe_chat(chat))
 
-    def end(self, chat: AppChat) -> None:
-        """It is over: nothing of it stays."""
+    def end(self, chat: AppChat, delete: Delete | None, home: HomeStream | None, date_s: float) -> None:
+        """It is over: nothing of it stays, but that its home must hear of it: `delete`, if it was this app that ended it."""
         if self._kept.pop(chat.chat_id, None) is not None:
             chat.transfer.collect(self._changes)
             self._changes.end_chat(chat.chat_id)
+            proofs = () if delete is None else delete.proofs
+            self._farewells.add(EndedChatRecord(chat.chat_id, chat.leg.peer, chat.failed, max(0, int(date_s)), proofs), home)
 
     def take(self) -> KeptChanges | None:
+        self._farewells.collect(self._changes)
         if not self._changes:
             return None
         changes, self._changes = self._changes, KeptChanges()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hermes_core.ids import ChatId
-from hermes_core.keystore.app_record import AppChatRecord, OutgoingRecord
+from hermes_core.keystore.app_record import AppChatRecord, EndedChatRecord, OutgoingRecord
 
 MessageKey = tuple[ChatId, int]
 
@@ -18,9 +18,11 @@ class KeptChanges:
     messages: dict[MessageKey, OutgoingRecord] = field(default_factory=dict)
     ended: set[ChatId] = field(default_factory=set)
     acknowledged: set[MessageKey] = field(default_factory=set)
+    owed: dict[ChatId, EndedChatRecord] = field(default_factory=dict)
+    told: set[ChatId] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.chats or self.messages or self.ended or self.acknowledged)
+        return bool(self.chats or self.messages or self.ended or self.acknowledged or self.owed or self.told)
 
     def keep_chat(self, record: AppChatRecord) -> None:
         """In place of what was to be kept of it, which is wiped."""
@@ -42,6 +44,15 @@ class KeptChanges:
         self.messages.pop((chat_id, seq), None)
         self.acknowledged.add((chat_id, seq))
 
+    def owe(self, record: EndedChatRecord) -> None:
+        """Its home has not said that it knows of its end."""
+        self.owed[record.chat_id] = record
+
+    def settle(self, chat_id: ChatId) -> None:
+        """Now it has."""
+        self.owed.pop(chat_id, None)
+        self.told.add(chat_id)
+
     def add(self, later: KeptChanges) -> None:
         """Both in one commit: what came later counts."""
         for record in later.chats.values():
@@ -51,6 +62,9 @@ class KeptChanges:
             self.end_chat(chat_id)
         for chat_id, seq in later.acknowledged:
             self.drop_message(chat_id, seq)
+        self.owed.update(later.owed)
+        for chat_id in later.told:
+            self.settle(chat_id)
 
     def wipe(self) -> None:
         """Wipe every secret: it was written, or never will be."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from hermes_core.ids import NodeId
+from hermes_core.keystore.app_record import NodeMarkRecord
 from hermes_core.keystore.mark import Mark, encode_mark, parse_mark
 
 MAX_KEPT: Final = 1024
@@ -16,14 +18,24 @@ class KeptMarks:
     def __init__(self) -> None:
         self._kept: dict[tuple[NodeId, bytes], Mark] = {}
 
-    def take(self, node_id: NodeId, mark: bytes) -> None:
-        """A mark that this node gave under its own key (128 bytes). A lower one than is kept changes nothing."""
+    def restore(self, records: Iterable[NodeMarkRecord]) -> None:
+        """Those of a former start."""
+        for record in records:
+            self.take(record.node_id, record.mark)
+
+    def take(self, node_id: NodeId, mark: bytes) -> NodeMarkRecord | None:
+        """A mark that this node gave under its own key (128 bytes). A lower one than is kept changes nothing.
+
+        The one that went to make room, if any.
+        """
         came = parse_mark(mark)
         place = node_id, came.node_key
         kept = self._kept.pop(place, came)
         self._kept[place] = max(came, kept, key=lambda mark: mark.commit_counter)
-        if len(self._kept) > MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
+        if len(self._kept) <= MAX_KEPT:
+            return None
+        oldest = next(iter(self._kept))
+        return NodeMarkRecord(oldest[0], encode_mark(self._kept.pop(oldest)))
 
     def find(self, node_id: NodeId, node_key: bytes) -> bytes:
         """What to hand back to the node that shows this key; empty when there is nothing.

@@ -28,4 +28,6 @@ class AppParams(Limited):
     retransmit_max_s: limits.RetransmitMaxS = default(limits.RetransmitMaxS)
     resume_retry_s: limits.ResumeRetryS = default(limits.ResumeRetryS)
     rekey_retry_s: limits.RekeyRetryS = default(limits.RekeyRetryS)
+    idle_timeout_s: limits.IdleTimeoutS = default(limits.IdleTimeoutS)
+    """Of the nodes: a chat that ended, and whose home was never reached again, is not told for longer."""
     home_patience_s: limits.HomePatienceS = default(limits.HomePatienceS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
@@ -34,11 +35,14 @@ class HomePatience:
         self._promised_until: float | None = None
         self._for_good = False
 
-    def lose(self, now: float) -> None:
-        """The stream to the home is gone. What was waited before counts; what the home promised comes first."""
+    def lose(self, now: float, at_most_s: float = math.inf) -> None:
+        """The stream to the home is gone. What was waited before counts; what the home promised comes first.
+
+        `at_most_s`: before the spread.
+        """
         if self._ends_at is None:
             begins = now if self._promised_until is None else max(now, self._promised_until)
-            self._ends_at = begins + spread(self._patience_s, self._random)
+            self._ends_at = begins + spread(min(self._patience_s, at_most_s), self._random)
 
     def promise(self, now: float, back_within_s: float) -> None:
         """The home restarts: it is back by then."""

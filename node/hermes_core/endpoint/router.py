@@ -17,13 +17,14 @@ from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.containment import Containment
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import FrameRefused
+from hermes_core.endpoint.farewells import Farewells
 from hermes_core.endpoint.hop import HopState
 from hermes_core.endpoint.keeper import Keeper, restore_chat
 from hermes_core.endpoint.output import AppOutput, Collector
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId, app_party, derive_app_id, parse_app_id
-from hermes_core.keystore.app_record import AppChatRecord, OutgoingRecord
+from hermes_core.keystore.app_record import AppChatRecord, EndedChatRecord, OutgoingRecord
 from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.messages import (
     Answer,
@@ -73,7 +74,8 @@ class AppChats:
         self._effects = Collector()
         nonce = build_nonce(generate_bytes(START_BYTES, random))  # app and chats may come back from a backup: another start
         self._context = ChatContext(identity, app_id, app_party(app_id), params, random, kem, self._effects, nonce, durable)
-        self._keeper = Keeper() if durable else None
+        self._farewells = Farewells(self._effects, params.idle_timeout_s)
+        self._keeper = Keeper(self._farewells) if durable else None
         self._home: HomeStream | None = None
         self._chats: dict[ChatId, AppChat] = {}
         self._ended = EndedChats(MAX_REMEMBERED_ENDS)
@@ -82,7 +84,7 @@ class AppChats:
         self._touched: dict[ChatId, None] = {}
         self._timers: TimerHeap[ChatId] = TimerHeap()
         self._contain = Containment(self._effects, self._is_at_home)
-        self._now = 0.0
+        self._now = self._ahead_s = 0.0
 
     @property
     def app_id(self) -> AppId:
@@ -98,7 +100,7 @@ class AppChats:
                     self._deletes.popitem(last=False)
             chat = self._chats.pop(chat_id)
             if self._keeper is not None:
-                self._keeper.end(chat)
+                self._keeper.end(chat, delete, self._home, self._now + self._ahead_s)
             self._timers.cancel(chat_id)
             self._offered.discard(chat_id)
             self._ended.add(chat_id, self._now)
@@ -109,10 +111,21 @@ class AppChats:
 
         `messages`: its own, in the order of seq. KeystoreTamperedError when one is missing.
         """
+        self._now, self._ahead_s = now, ahead_s
         chat = restore_chat(self._context, record, messages, now, ahead_s)
         self._add(chat)
         if self._keeper is not None:
             self._keeper.note_kept(chat)
+
+    def restore_ended(self, record: EndedChatRecord, date_s: float) -> None:
+        """A chat that ended in a former start, and whose home has not said that it knows; `date_s` in seconds since 1970."""
+        self._deletes[record.chat_id] = Delete(record.chat_id, record.failed, record.proofs)
+        self._farewells.restore(record, date_s)
+
+    @property
+    def owes_farewells(self) -> bool:
+        """Whether a home has not said that it knows of a chat's end."""
+        return bool(self._farewells)
 
     # the stream
 
@@ -123,8 +136,9 @@ class AppChats:
         """
         if self._home is not None:
             self.disconnected(now)
-        self._now = now
+        self._now, self._ahead_s = now, ahead_s
         self._home = HomeStream(node_id, node_public_key, *keys, ahead_s)
+        self._farewells.connected(self._home.party)
         for chat_id in list(self.chats):
             self._contain.run(self._require(chat_id), AppChat.connected, self._home, now)
 
@@ -229,6 +243,7 @@ class AppChats:
             self._take_offer(message, self._home, now)
         else:
             self._receive_stray(message, chat_id)
+            self._farewells.hear(chat_id, message, self._home.party)
 
     def _take_offer(self, offer: Offer, home: HomeStream, now: float) -> None:
         """A chat that is not known here, or not at this home."""

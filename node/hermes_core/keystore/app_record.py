@@ -7,7 +7,8 @@ from enum import IntEnum
 
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.handshake.move import SignedMove
-from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId, Party
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
 
 
@@ -78,3 +79,26 @@ class OutgoingRecord:
     plaintext: bytes = field(repr=False)
     epoch: int
     frame: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedChatRecord:
+    """A chat that is over here, and whose home has not said that it knows.
+
+    `failed`: it had to end. `ended_s`: when, in seconds since 1970; the home forgets it by itself once it was idle for long.
+    `proofs`: what the other app believes that it was deleted by, since its keys are gone.
+    """
+
+    chat_id: ChatId
+    home: Party
+    failed: bool
+    ended_s: int
+    proofs: tuple[EndProof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMarkRecord:
+    """The highest mark (128 bytes) that a node gave under the key in it."""
+
+    node_id: NodeId
+    mark: bytes

@@ -19,5 +19,7 @@ RECORD_VERSIONS: Final[dict[Table, int]] = {
     Table.APP_CHAT: 1,
     Table.APP_OUTGOING: 1,
     Table.APP_OWN: 1,
+    Table.APP_ENDED: 1,
+    Table.APP_MARK: 1,
 }
 """The version records of a table are written in; older ones are migrated when a keystore is opened, newer ones refused."""

@@ -26,3 +26,5 @@ class Table(IntEnum):
     APP_CHAT = 10
     APP_OUTGOING = 11
     APP_OWN = 12
+    APP_ENDED = 13
+    APP_MARK = 14

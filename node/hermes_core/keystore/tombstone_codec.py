@@ -9,11 +9,10 @@ from hermes_core.errors import KeystoreTamperedError, ProtocolError
 from hermes_core.ids import APP_ID_CHARS, CHAT_ID_BYTES, AppId, ChatId, parse_app_id, parse_node_id
 from hermes_core.keystore.chat_record import Notice, Tombstone
 from hermes_core.protocol.messages import CloseReason
-from hermes_core.ratchet.end_proof import END_TAG_BYTES, EndProof
+from hermes_core.ratchet.end_proof import END_TAG_BYTES, MAX_PROOFS, EndProof
 
 VERSION: Final = 1
 MAX_NOTICES: Final = 2
-MAX_PROOFS: Final = 2
 _HEAD: Final = struct.Struct(f">B{CHAT_ID_BYTES}sQB")  # version, chat id, created_at_s, number of notices
 _NOTICE: Final = struct.Struct(">BBB")  # receiver, reason, length of the receiver's id
 _PROOF: Final = struct.Struct(f">I{END_TAG_BYTES}s")  # end-to-end epoch, tag

@@ -13,6 +13,8 @@ from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
 
 END_TAG_BYTES: Final = 16
+MAX_PROOFS: Final = 2
+"""Of the current epoch, and of one that is offered or answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from hermes_node.lifecycle.gauges import bind_chats, bind_keystore, bind_serving
 from hermes_node.lifecycle.housekeeping import Housekeeping
 from hermes_node.lifecycle.readiness import explain_unreadiness
 from hermes_node.lifecycle.ready_file import write_ready_file
-from hermes_node.lifecycle.rotation import Rotation
+from hermes_node.lifecycle.rotation import rotate_keystore
 from hermes_node.lifecycle.serving_view import build_serving_view
 from hermes_node.lifecycle.start import StartContext, open_keystore, restore_chats, start_servers
 from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
@@ -166,8 +166,8 @@ class Node:
         )
         self._tasks.spawn(housekeeping.run(), "housekeeping")
         timer = RotationTimer(build_rotation_params(self._config.keystore), self._now())
-        rotation = Rotation(serving.restored.store, timer, self._now, self._log)
-        self._tasks.spawn(rotation.run(), "rotation")
+        rotation = rotate_keystore(serving.restored.store, timer, self._now, self._log)
+        self._tasks.spawn(rotation, "rotation")
         self._tasks.spawn(self._metrics.loop.sample(), "loop lag")
         if self._config.node.ready_file:
             write_ready_file(Path(self._config.node.ready_file), addresses)

@@ -16,9 +16,11 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.errors import KeystoreBadPassphraseError, KeystoreIOError, KeystoreLockedError, KeystoreTamperedError
-from hermes_core.keystore.app_record import OutgoingRecord
+from hermes_core.ids import ChatId, NodeId
+from hermes_core.keystore.app_record import EndedChatRecord, NodeMarkRecord, OutgoingRecord
 from hermes_keystore import Keystore
 from tests.unit.hermes_core.keystore.record_samples import reveal
+from tests.unit.hermes_core.keystore.test_app_notices import ENDED, MARK
 from tests.unit.hermes_core.keystore.test_app_records import VECTORS, chat_of
 
 CHEAP = Argon2Params(8192, 1, 1)
@@ -64,6 +66,26 @@ async def test_identity_stamp_chats_and_messages_come_back(tmp_path: Path) -> No
     assert [message.seq for message in kept.messages] == [1, 300]
     second.wipe_chats()
     await second_store.close()
+
+
+async def test_ends_to_be_told_and_marks_of_nodes_come_back(tmp_path: Path) -> None:
+    store, _ = await open_store(tmp_path)
+    changes = KeptChanges()
+    records = [EndedChatRecord(ChatId(bytes(15) + bytes((n,))), ENDED.home, failed=False, ended_s=n) for n in (3, 1, 2)]
+    for record in records:
+        changes.owe(record)
+    await store.commit(changes)
+    settled = KeptChanges()
+    settled.settle(records[0].chat_id)
+    await store.commit(settled)
+    other = NodeMarkRecord(NodeId("node-1"), MARK.mark)
+    await store.keep_mark(other, None)
+    await store.keep_mark(MARK, other)
+    await store.close()
+    again, kept = await open_store(tmp_path)
+    assert kept.ended == records[1:]
+    assert kept.marks == [MARK]
+    await again.close()
 
 
 async def test_one_process_a_store(tmp_path: Path) -> None:
@@ -148,6 +170,36 @@ async def test_neither_content_nor_keys_are_in_the_files(tmp_path: Path) -> None
     await store.commit(changes)
     files = read_all(tmp_path)
     assert [secret for secret in secrets if secret in files] == []
+    await store.close()
+
+
+async def test_what_is_deleted_while_an_app_runs_opens_to_nobody_within_the_time_that_was_stated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes_keystore.rotation_loop.CHECK_S", 0.02)
+    store = AppStore(tmp_path / "app.db", b"secret", argon2=CHEAP, erase_within_s=4.0)
+    await store.open(None, SYSTEM_HOST)
+    keystore = store._keystore
+    assert keystore is not None
+    began = keystore.mark.generation
+    rotating = asyncio.create_task(store.rotate(SYSTEM_HOST.monotonic))
+    async with asyncio.timeout(30):
+        while keystore.mark.generation == began:  # noqa: ASYNC110 - a start counts as a deletion
+            await asyncio.sleep(0.02)
+        changes = KeptChanges()
+        chat = chat_of(VECTORS["chats"][0]["record"])
+        chat_id = chat.chat_id
+        changes.keep_chat(chat)
+        await store.commit(changes)
+        ended = KeptChanges()
+        ended.end_chat(chat_id)
+        deleted_at, with_it = asyncio.get_running_loop().time(), keystore.mark.generation
+        await store.commit(ended)
+        while keystore.mark.generation == with_it or keystore.rotating:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.02)
+    assert asyncio.get_running_loop().time() < deleted_at + 4.0
+    rotating.cancel()
+    await asyncio.wait([rotating])
     await store.close()
 
 

@@ -18,7 +18,7 @@ from hermes_core.clock_peers import SeenTime
 from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
 from hermes_keystore import Keystore, Table
 from hermes_node.chats.store import ChatStore
-from hermes_node.lifecycle.rotation import Rotation
+from hermes_node.lifecycle.rotation import rotate_keystore
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from tests.component.keystore.kit import content, open_store
@@ -42,7 +42,7 @@ class Told:
     def __init__(self, store: ChatStore, params: RotationParams) -> None:
         self._stream = io.StringIO()
         timer, log = RotationTimer(params, time.monotonic()), EventLog(node_id="n", stream=self._stream)
-        self.task = asyncio.create_task(Rotation(store, timer, time.monotonic, log).run())
+        self.task = asyncio.create_task(rotate_keystore(store, timer, time.monotonic, log))
 
     async def wait(self, rotations: int) -> int:
         """The generation that the last of so many events names."""
@@ -68,7 +68,7 @@ async def test_what_a_process_before_began_goes_on_at_once(tmp_path: Path) -> No
 
 
 async def test_one_deleted_record_is_erased_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hermes_node.lifecycle.rotation.CHECK_S", 0.02)
+    monkeypatch.setattr("hermes_keystore.rotation_loop.CHECK_S", 0.02)
     with behind_a_thread(filled(tmp_path / "keystore.db")) as chats:
         told = Told(chats, RotationParams(interval_s=0.0, erase_within_s=2.0, after_deletes=1_000_000))
         assert await told.wait(1) == 2  # a start counts as a deletion

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hermes_core.keystore.app_notice_codec import encode_app_ended
 from hermes_core.keystore.app_record_codec import encode_app_chat, encode_outgoing, outgoing_key
 from hermes_core.keystore.tables import Table
 from tests.simulation.invariants.base import Invariant
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 Rows = dict[tuple[Table, bytes], int | None]
 """Hashes of values by their place; None: there is none any more."""
 GONE = None
-ITS_OWN = frozenset({Table.HISTORY, Table.META})
-"""Of a keystore itself."""
 
 
 class Awaited(NamedTuple):
@@ -91,6 +90,8 @@ class AppDiskAheadOfWire(Invariant):
 
 def _rows_of(changes: KeptChanges) -> Rows:
     rows: Rows = {(Table.APP_CHAT, bytes(chat_id)): GONE for chat_id in changes.ended}
+    rows |= {(Table.APP_ENDED, bytes(chat_id)): GONE for chat_id in changes.told}
+    rows |= {(Table.APP_ENDED, bytes(chat_id)): hash(encode_app_ended(record)) for chat_id, record in changes.owed.items()}
     rows |= {(Table.APP_OUTGOING, outgoing_key(*key)): GONE for key in changes.acknowledged}
     for chat_id, record in changes.chats.items():
         rows[Table.APP_CHAT, bytes(chat_id)] = hash(bytes(encode_app_chat(record)))

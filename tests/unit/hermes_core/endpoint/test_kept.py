@@ -15,12 +15,14 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, ErrorScope, KeystoreTamperedError
 from hermes_core.ids import ChatId, NodeId, derive_app_id
+from hermes_core.keystore.app_notice_codec import parse_app_ended
 from hermes_core.keystore.app_record import AppChatState, KeptMoves
 from hermes_core.keystore.app_record_codec import parse_app_chat, parse_outgoing
 from hermes_core.protocol.messages import (
     Answer,
     ChatMessage,
     Closed,
+    ClosedAck,
     CloseReason,
     Confirm,
     Delete,
@@ -305,12 +307,72 @@ def test_nothing_of_a_chat_that_is_over_stays(how: str) -> None:
     owner, node, chat_id = open_chat()
     owner.machine.send(chat_id, b"x", NOW)
     node.take(owner.collect().sends)
+    proofs = owner.machine.chats[chat_id].end_to_end.prove_end()
+    assert proofs
     if how == "deleted":
         owner.machine.delete(chat_id, NOW)
+        says: list[ChatMessage] = [Delete(chat_id, proofs=proofs)] * 2
     else:
         owner.machine.receive(Closed(chat_id, CloseReason.EXPIRED), NOW)
+        says = [ClosedAck(chat_id, CloseReason.EXPIRED), Delete(chat_id)]
+    told = [message for message in owner.collect().sends if not isinstance(message, Sealed)]
+    assert told == says
+    assert not owner.volume.chats
+    assert not owner.volume.messages
+    owner.machine.receive(not_found(chat_id), NOW)
     owner.collect()
     assert owner.volume == AppVolume()
+
+
+def not_found(chat_id: ChatId) -> ErrorNotice:
+    return ErrorNotice(ErrorCode.CHAT_NOT_FOUND, ErrorScope.CHAT, chat_id, "", 0)
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_an_end_that_the_home_has_not_confirmed_is_told_in_every_start_until_it_has(connected: bool) -> None:
+    owner, _, chat_id = open_chat()
+    if not connected:
+        owner.machine.disconnected(NOW)
+    delete = Delete(chat_id, proofs=owner.machine.chats[chat_id].end_to_end.prove_end())
+    assert delete.proofs, "the other app believes no other"
+    owner.machine.delete(chat_id, NOW)
+    owner.collect()
+    for _ in range(2):
+        owner.crash()
+        assert owner.machine.owes_farewells
+        assert owner.connect() == [delete, delete]
+    owner.machine.receive(Closed(chat_id, CloseReason.EXPIRED), NOW)
+    assert owner.collect().sends == [ClosedAck(chat_id, CloseReason.EXPIRED), delete]
+    owner.machine.receive(not_found(chat_id), NOW)
+    owner.collect()
+    assert owner.volume == AppVolume()
+    owner.crash()
+    assert not owner.machine.owes_farewells
+    assert owner.connect() == []
+
+
+def test_no_other_node_is_told_of_an_end_and_none_confirms_it() -> None:
+    owner, _, chat_id = open_chat()
+    owner.machine.delete(chat_id, NOW)
+    owner.collect()
+    owner.crash()
+    owner.machine.connected(OTHER_HOME.node_id, OTHER_KEY.public_key, make_stream_keys(b"2" * 32, dialled=True), NOW)
+    owner.machine.receive(not_found(chat_id), NOW)
+    assert owner.collect().sends == []
+    assert owner.machine.owes_farewells
+
+
+def test_an_end_is_not_told_for_longer_than_a_home_keeps_an_idle_chat() -> None:
+    owner, _, chat_id = open_chat()
+    owner.machine.delete(chat_id, NOW)
+    owner.collect()
+    (record,) = (parse_app_ended(data) for data in owner.volume.ended.values())
+    late = owner._make()
+    late.restore_ended(record, record.ended_s + AppParams().idle_timeout_s + 1.0)
+    assert not late.owes_farewells
+    changes = late.take_output().changes
+    assert changes is not None
+    assert changes.told == {chat_id}
 
 
 def test_a_chat_that_lacks_a_message_is_refused() -> None:
