@@ -191,7 +191,7 @@ async def test_a_drain_asked_for_during_the_start_holds_once_it_serves(tmp_path:
     solo = Solo(tmp_path)
     starting = asyncio.create_task(solo.node.start())
     await gate.wait_reached()
-    assert await solo.ask("POST", "/drain") == (200, {"draining": True, "sessions": 0})
+    assert await solo.ask("POST", "/drain") == (200, {"draining": True, "sessions": 0, "live_chats": 0})
     gate.opened.set()
     await starting
     assert (await solo.ask("GET", "/readyz"))[1]["reasons"] == ["the node is draining"]
@@ -239,7 +239,7 @@ async def test_whatever_a_start_opened_is_closed_when_it_fails(
 async def test_a_part_that_fails_ends_the_node_and_the_first_failure_is_told(
     solo: Solo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hermes_node.chats.store.ChatStore.rotate_slice", _raise(KeystoreIOError("the first")))
+    monkeypatch.setattr("hermes_keystore.Keystore.rotate_slice", _raise(KeystoreIOError("the first")))
     monkeypatch.setattr("hermes_core.keystore.rotation_timer.RotationTimer.is_due", lambda *_: True)
     with pytest.raises(KeystoreIOError, match="the first"):
         async with asyncio.timeout(10):
