@@ -155,6 +155,7 @@ class AppParty:
         self.offers.clear()
         self.paths.clear()
         self.watches.clear()
+        self.former.clear()
 
     def _follow_leg(self, chat: AppChat) -> None:
         """A moved leg takes the place of another, which is wiped once it is of no use any more."""
