@@ -1,13 +1,15 @@
 """Membership: heartbeats, suspicion and death by silence, and the app directory, as a sans-IO machine.
 
 Every node links with every other, so what a node hears itself outranks hearsay: a member is declared suspect or dead only by
-the silence this node observed. Hearsay only introduces members (their descriptors are signed) and raises incarnations.
+the silence this node observed. Hearsay only introduces members (their descriptors are signed) and raises incarnations; the name
+of a member that is up it gives to no other key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -17,6 +19,9 @@ from hermes_core.mesh.directory import ListedApps, LocalApps
 from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.params import MeshParams
 from hermes_core.protocol.session import AppClaim
+
+MAX_FORMER_KEYS: Final = 64
+"""Of one member. Nobody renews so often while others remember it; more would be memory that it has others keep for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class MemberStateChanged:
 
 @dataclass(frozen=True, slots=True)
 class IdentityConflict:
-    """Somebody claims a live member's name with another key; refused."""
+    """Somebody claims a live member's name with another key, not renewed or while the former one answers; refused."""
 
     node_id: NodeId
 
@@ -251,6 +256,8 @@ class Membership:
         known = self._members.get(descriptor.node_id)
         if known is not None and descriptor.incarnation <= known.descriptor.incarnation:
             return
+        if known is not None and descriptor.renewals and _is_up(known) and descriptor.node_key != known.descriptor.node_key:
+            return  # whoever stole its key signs renewals as well: it must come itself, with the certificate of its name
         try:
             self._admit(descriptor, now)
         except ProtocolError:
@@ -282,19 +289,23 @@ class Membership:
             if known.descriptor.node_key in former_keys:
                 self._output.events.append(IdentityRenewed(descriptor.node_id))
             known.descriptor, known.incarnation = descriptor, descriptor.incarnation
-            known.former_keys |= former_keys
             known.heard_at = now
             self._output.events.append(MemberDescribed(descriptor))
             self._forget_apps(known)
             self._change(known, MemberState.ALIVE, now)
+        elif descriptor.incarnation == known.descriptor.incarnation and not former_keys <= known.former_keys:
+            known.descriptor = descriptor  # the signature does not cover renewals: whoever passed it on had taken them out
+        known.former_keys |= former_keys
         return True
 
     def _may_bear_name(self, known: Member, node_key: bytes, former_keys: frozenset[bytes]) -> bool:
-        if node_key in known.former_keys:
+        if node_key in known.former_keys or len(known.former_keys | former_keys) > MAX_FORMER_KEYS:
             return False
-        if node_key == known.descriptor.node_key or known.descriptor.node_key in former_keys:
+        if node_key == known.descriptor.node_key:
             return True
-        return known.state not in (MemberState.ALIVE, MemberState.SUSPECT)
+        if known.descriptor.node_key in former_keys:
+            return not (known.connected and known.state is MemberState.ALIVE)  # while it answers it was not renewed, but stolen
+        return not _is_up(known)
 
     def _heard(self, member: Member, now: float) -> None:
         member.heard_at = now
@@ -356,3 +367,7 @@ class Membership:
         self._output.sends.append(send)
         for entry in entries[1:]:
             self._output.sends.append(ToNode(member.descriptor.node_id, MembershipUpdate((), (entry,))))
+
+
+def _is_up(member: Member) -> bool:
+    return member.state in (MemberState.ALIVE, MemberState.SUSPECT)
