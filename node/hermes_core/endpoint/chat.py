@@ -122,8 +122,8 @@ class AppChat:
             self.hop.connect(home, now)
 
     def move(self, home: HomeStream, now: float) -> None:
-        """The chat is at home on the node of this stream from now on, once that has answered; a chat without keys stays."""
-        if self.handshake.active:
+        """The chat is at home on the node of this stream from now on, once that has answered; a mere offer stays."""
+        if self.handshake.answered:
             self.handshake.interrupt()
             self.moving.begin(home, now)
 
@@ -285,9 +285,8 @@ class AppChat:
 
     def _take_closed(self, closed: Closed, now: float) -> None:
         """The chat is over; or its home has given it up, whatever it says, and it goes on with another."""
-        if not self.handshake.active or self._is_end(closed):
-            lost = closed.reason is CloseReason.RATCHET_FAILED and self.transfer.claims.unshared
-            self._end(CloseReason.STATE_LOST if lost else closed.reason)
+        if not self.handshake.answered or self._is_end(closed):
+            self._end(self._explain(closed.reason))
             self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
             return
         self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
@@ -296,8 +295,19 @@ class AppChat:
         self.hop.apply(HopInput.PATH_DOWN)
         self._lose_home(now)
 
+    def _explain(self, reason: CloseReason) -> CloseReason:
+        """As the owner hears it: a failure of two stores, or of one that asked after a chat that never came to be."""
+        if reason is CloseReason.RATCHET_FAILED and self.transfer.claims.unshared:
+            return CloseReason.STATE_LOST
+        never_was = reason is CloseReason.RATCHET_FAILED and not self.handshake.active and self.moving.number > 0
+        return CloseReason.ROUTE_UNAVAILABLE if never_was else reason
+
     def _is_end(self, closed: Closed) -> bool:
-        """Nobody but the other app says that it deleted the chat."""
+        """Nobody but the other app says that it deleted the chat, nobody but its home that it was idle for too long."""
+        if closed.reason is CloseReason.EXPIRED:
+            return self.leg.peer == self.hop.home.party
+        if not self.handshake.active:  # it may be open at the other app, unless its home knows that it is not
+            return closed.reason is not CloseReason.NODE_SHUTDOWN
         return closed.final and (closed.reason is not CloseReason.DELETED_BY_PEER or self.end_to_end.is_end(closed.proofs))
 
     def _take_move_answer(self, answer: MoveAnswer, now: float) -> None:
@@ -352,7 +362,7 @@ class AppChat:
 
     def _lose_home(self, now: float) -> None:
         """The home has no such chat. It lost its store, or never had our confirmation: the leg is made anew."""
-        if not self.handshake.active:
+        if not self.handshake.answered:
             self._end(CloseReason.ROUTE_UNAVAILABLE)
         elif self.moving.unproven:  # it took the chat in just now: two that contradict each other must not spin
             self.moving.wait(now)

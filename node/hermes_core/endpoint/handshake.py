@@ -51,6 +51,11 @@ class Handshake:
         return type(self.state) in ACTIVE
 
     @property
+    def answered(self) -> bool:
+        """Keys were agreed on, or the other app may have done so with our answer, and use them."""
+        return self.active or isinstance(self.state, Accepted)
+
+    @property
     def offering(self) -> bool:
         """An offer of ours waits for its answer."""
         return isinstance(self.state, Starting | Offering)

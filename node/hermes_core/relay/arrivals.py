@@ -32,9 +32,14 @@ class Arrivals:
         admission.check_open()
         admission.check_place(move.mover)
 
-    def find_end(self, chat_id: ChatId, move: SignedMove) -> m.Closed | None:
-        """How the chat ended here, for a move of it that comes too late."""
-        return self._tombstones.find_end(chat_id, (move.mover, move.peer))
+    def find_end(self, link: Link, offer: m.MoveOffer) -> m.Closed | None:
+        """How the chat ended here, for a move of it that comes too late.
+
+        An app that comes with one which was idle here for too long shows that it was elsewhere meanwhile.
+        """
+        end = self._tombstones.find_end(offer.chat_id, (offer.move.mover, offer.move.peer))
+        idle = end is not None and end.reason is m.CloseReason.EXPIRED
+        return None if idle and link.neighbour.node_id is None else end
 
     def look_for(self, link: Link, offer: m.MoveOffer, now: float) -> None:
         """A node looks for the other app of a chat that is not here: if the app is, it moves its side, or deletes the chat."""
@@ -66,6 +71,8 @@ class Arrivals:
         moves = self._ended.get(chat_id, ()) if source.node_id is not None else ()
         for move in moves:
             self._context.effects.answer(source, m.Moved(chat_id, move))
+        if moves:  # what it knows may be newer than that, and all the same there is nothing here that it could resume
+            self._context.effects.refuse_frame(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
         return bool(moves)
 
     def take_delete(self, source: Neighbour, delete: m.Delete) -> bool:

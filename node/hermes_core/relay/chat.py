@@ -210,7 +210,7 @@ class Chat:
 
     def take_move(self, link: Link, message: m.MoveOffer | m.Moved, now: float) -> None:
         """An app's move, offered or told of; ProtocolError refuses it, and nothing changes."""
-        if self.state is ChatState.PENDING:
+        if not self.standing.stored:  # nobody answered, so that no app has anything to move
             raise ProtocolError(ErrorCode.CHAT_NOT_READY)
         if isinstance(message, m.MoveOffer):
             self.moves.receive_offer(link, message, now)
@@ -323,7 +323,9 @@ class Chat:
 
     def _lose_record(self, index: int, now: float) -> None:
         """The node behind this hop does not hold the chat any more: the path is down until it has a home there again."""
-        if not self.moves.lose_home(index, now):
+        if self.moves.is_left(index):
+            self.standing.leave()
+        elif not self.moves.lose_home(index, now):
             self.lose(index)
 
     def lose(self, index: int) -> None:
@@ -374,6 +376,14 @@ class Chat:
         """An app ends its chat; the others hear of it, and whether it had to."""
         end = describe_delete(message)
         self.close(end.reason, silent={index}, proofs=end.proofs)
+
+    def end_missing(self, app_id: AppId | None, message: m.Delete) -> bool:
+        """Whether the app that says so is the one that is looked for: it came here without the chat, which is over."""
+        if app_id is None or app_id != self.moves.missing:
+            return False
+        end = describe_delete(message)
+        self.close(end.reason, proofs=end.proofs)
+        return True
 
     def _receive_closed(self, index: int, message: m.Closed, now: float) -> None:
         """The other node ended the chat, or gives it up."""

@@ -84,7 +84,7 @@ class Moves:
         """
         move, index = offer.move, self._find_mover(offer.move)
         known = self.signed[index]
-        if known is not None and (move.number < known.number or (move.number == known.number and move != known)):
+        if known is not None and _rank(move) < _rank(known):
             self._tell(link.neighbour, known)
             return
         self._check_home(link, offer)
@@ -172,6 +172,8 @@ class Moves:
         ours = self._find(link, message)
         if isinstance(message, m.Closed):
             self._hear_end(message, now)
+        elif ours is not None and isinstance(message, m.ErrorNotice) and self._is_denied(ours, message):
+            self._standing.leave()
         elif ours is not None and isinstance(message, m.ErrorNotice):
             self._drop(ours.index)
             self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
@@ -187,6 +189,17 @@ class Moves:
     def _is_left_by_both(self, ours: Candidate) -> bool:
         """Neither app is at home here any more: the other one went while this hop was made."""
         return ours.link.neighbour.node_id is not None and not self._hops[1 - ours.index].is_leg
+
+    def _is_denied(self, ours: Candidate, notice: m.ErrorNotice) -> bool:
+        return notice.code is ErrorCode.CHAT_NOT_FOUND and self.is_left(ours.index)
+
+    def is_left(self, index: int) -> bool:
+        """Of a chat that the node behind this hop does not hold: our app is at home elsewhere, and neither looks for it here.
+
+        Should it come back all the same, it moves in anew.
+        """
+        ours, home = self._hops[1 - index], self._context.directory.locate(self._hops[1 - index].app_id)
+        return ours.is_leg and home is not None and home != node_of_party(self._context.party)
 
     def _hear_end(self, closed: m.Closed, now: float) -> None:
         """The other app's home knows that the chat is over, or has given it up as well."""
@@ -244,6 +257,12 @@ class Moves:
         if hop.is_leg:
             return hop.unbound or app_neighbour(hop.app_id) not in self._context.links
         return not hop.leads_on and self._context.directory.locate(hop.app_id) not in {None, hop.neighbour.node_id}
+
+    @property
+    def missing(self) -> AppId | None:
+        """The app whose home is looked for."""
+        seeker = self._seeker()
+        return None if seeker is None else self._hops[1 - seeker].app_id
 
     def look_again(self, now: float) -> None:
         """Somebody may be where they were not."""
@@ -311,7 +330,7 @@ class Moves:
 
     def answer_outdated(self, link: Link) -> None:
         """Somebody takes itself for a neighbour and is none: with what it was overtaken, or that its hop was never made."""
-        if any(move is not None and move.home == link.party for move in self.signed):
+        if not any(self.signed) or any(move is not None and move.home == link.party for move in self.signed):
             self._context.effects.refuse_frame(link.neighbour, self._row.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
             return
         for move in self.signed:
@@ -326,11 +345,11 @@ class Moves:
         """
         index = self._find_mover(move)
         known, hop = self.signed[index], self._hops[index]
-        if known is not None and move.number < known.number:
+        if known is not None and _rank(move) < _rank(known):
             self._tell(link.neighbour, known)
             return
-        if known is not None and move.number == known.number:  # again: its app has had no path for long
-            if move == known and hop.is_leg and not hop.unbound:
+        if move == known:  # again: its app has had no path for long
+            if hop.is_leg and not hop.unbound:
                 self.look_again(now)
             return
         verify_move(self._row.chat_id, move, hop.app_id, self._hops[1 - index].app_id)
@@ -394,6 +413,11 @@ class Moves:
     def wipe(self) -> None:
         for index in list(self._candidates):
             self._drop(index)
+
+
+def _rank(move: SignedMove) -> tuple[int, bytes]:
+    """Which of two moves is newer. An app whose store was put back may sign a number twice: all nodes choose the same."""
+    return move.number, move.signature
 
 
 def _answers(ours: Candidate, message: m.ChatMessage) -> bool:

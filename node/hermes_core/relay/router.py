@@ -296,6 +296,8 @@ class NodeChats:
                 self._change(row, now, Chat.answer_outdated, link)
             case m.Resume() if self._tombstones.find(source, chat_id) is None and self._arrivals.answer_former(source, chat_id):
                 pass
+            case m.Delete() if self._delete_missing(row, source, message, now):
+                pass
             case m.Delete() if self._arrivals.take_delete(source, message):
                 pass
             case m.Resume():
@@ -307,6 +309,10 @@ class NodeChats:
                 pass  # over there as well as here, or too late
             case _:
                 self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+
+    def _delete_missing(self, row: Row | None, source: Neighbour, delete: m.Delete, now: float) -> bool:
+        """Whether an app of the chat, looked for here and at home elsewhere, said that it has it no more."""
+        return row is not None and bool(self._change(row, now, Chat.end_missing, source.app_id, delete))
 
     def _refuse_unknown(self, source: Neighbour, chat_id: ChatId) -> None:
         """One answer for chats that are not here and chats of others; a party of an ended chat hears its end again."""
@@ -342,7 +348,7 @@ class NodeChats:
 
     def _receive_arrival(self, link: Link, offer: m.MoveOffer, now: float) -> None:
         """A move of a chat that is not here."""
-        end = self._arrivals.find_end(offer.chat_id, offer.move)
+        end = self._arrivals.find_end(link, offer)
         if end is not None:
             self.effects.answer(link.neighbour, end)
         elif link.neighbour.node_id is not None:

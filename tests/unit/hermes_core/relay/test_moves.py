@@ -534,6 +534,7 @@ def test_a_former_home_that_is_back_with_an_old_move_takes_no_path_away_for_good
         mesh.settle()
     check_flows(mesh, chat_id, 3)
     mesh.nodes["node-0"].records.clear()
+    mesh.disconnect("bob")  # else his former home hears that he is elsewhere, and lets go
     for name in ("node-0", "node-2"):
         mesh.restart(name)
         mesh.settle()
@@ -542,6 +543,8 @@ def test_a_former_home_that_is_back_with_an_old_move_takes_no_path_away_for_good
     assert len(mesh.messages(m.MoveAnswer, "node-1")) > believed, (
         "it does not come back with its old move, or nobody believes it"
     )
+    mesh.connect("bob", "node-3")
+    mesh.settle()
     check_flows(mesh, chat_id, 6)
     assert chat_id not in mesh.nodes["node-2"].records
 
