@@ -127,7 +127,7 @@ def judge_mark(
     reached = {opened: until for opened, _, until in openings} | {openings[-1][0]: counter}
     if commit <= reached.get(open_id, -1):
         return "FINE"
-    return "IGNORED" if commit <= settled or open_id in noted else "ROLLED_BACK"
+    return "IGNORED" if commit <= settled or open_id in noted or commit > counter + 2**40 else "ROLLED_BACK"
 
 
 def session_transcript(hello_bytes: bytes, stamp: int, app_signature: bytes, settings_bytes: bytes) -> bytes:

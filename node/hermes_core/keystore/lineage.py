@@ -27,6 +27,9 @@ TOLD_KEY: Final = b"told"
 """Where it says whether a mark of the newest opening may have left the node, in table HISTORY."""
 KEPT_OPENINGS: Final = 64
 KEPT_NOTES: Final = 64
+MAX_LOST_COMMITS: Final = 2**40
+"""No rollback loses more: a node that commits a thousand times a second needs 34 years for them. Counting goes on above a mark
+that proves one, and whoever has a key of the node would have it end where no mark can say it any more."""
 
 _VERSION: Final = 1
 _HEAD: Final = struct.Struct(">BQB")
@@ -89,9 +92,16 @@ class Lineage:
         return replace(self, openings=(*before, Opening(open_id, start))[-KEPT_OPENINGS:])
 
     def note(self, mark: Mark, settled: int) -> Lineage:
-        """A rollback was judged by `mark`, in a commit whose counter is above both the mark's and ours."""
+        """A rollback was judged by `mark`, in a commit whose counter is above both the mark's and ours.
+
+        A former key that signed it counts no more: what was lost before it was renewed is one rollback, and a key is renewed
+        because somebody else may have it, who signs as many marks as he likes.
+        """
+        openings = tuple(
+            replace(opening, former_key=b"") if opening.former_key == mark.node_key else opening for opening in self.openings
+        )
         noted = (*(open_id for open_id in self.noted if open_id != mark.open_id), mark.open_id)
-        return replace(self, settled=settled, noted=noted[-KEPT_NOTES:])
+        return replace(self, openings=openings, settled=settled, noted=noted[-KEPT_NOTES:])
 
 
 def judge_mark(lineage: Lineage, counter: int, keys: Collection[bytes], mark: Mark) -> tuple[MarkVerdict, Rollback | None]:
@@ -99,7 +109,7 @@ def judge_mark(lineage: Lineage, counter: int, keys: Collection[bytes], mark: Ma
 
     One rollback is judged once. What was lost by the rollbacks so far was written before the verdict on them was: nothing at
     or below `settled` says anything new, nor does another mark of an opening that gave one away. A mark further than that of
-    another opening is judged, for it may be of what was lost since.
+    another opening is judged, for it may be of what was lost since. One that is further than any node gets is none.
     """
     if mark.node_key not in keys or not lineage.openings or mark.commit_counter <= lineage.openings[0].start:
         return MarkVerdict.IGNORED, None
@@ -108,6 +118,8 @@ def judge_mark(lineage: Lineage, counter: int, keys: Collection[bytes], mark: Ma
         reached = counter if known is lineage.current else known.reached
         if mark.commit_counter <= reached:
             return MarkVerdict.FINE, None
+    if mark.commit_counter - counter > MAX_LOST_COMMITS:
+        return MarkVerdict.IGNORED, None
     if mark.open_id in lineage.noted or mark.commit_counter <= lineage.settled:
         return MarkVerdict.IGNORED, None
     sign = RollbackSign.UNKNOWN_OPENING if known is None else RollbackSign.BEYOND_OPENING

@@ -14,6 +14,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import KeystoreTamperedError, ProtocolError
 from hermes_core.keystore.lineage import (
     KEPT_OPENINGS,
+    MAX_LOST_COMMITS,
     Lineage,
     MarkVerdict,
     Opening,
@@ -23,7 +24,7 @@ from hermes_core.keystore.lineage import (
     parse_lineage,
     parse_told,
 )
-from hermes_core.keystore.mark import MARK_BYTES, Mark, encode_mark, parse_mark, sign_mark
+from hermes_core.keystore.mark import MARK_BYTES, MAX_COUNTER, Mark, encode_mark, parse_mark, sign_mark
 from hermes_core.keystore.rollback import RollbackSign
 from hermes_core.keystore.state import KeystoreMark
 
@@ -229,6 +230,33 @@ def test_only_the_nodes_own_keys_count_and_former_ones_go_on_counting() -> None:
     assert parse_lineage(encode_lineage(renewed)) == renewed
     assert renewed.former_keys == {OTHER_KEY}
     assert judge_mark(renewed, node.counter, {KEY} | renewed.former_keys, foreign)[0] is ROLLED_BACK
+
+
+def test_a_former_key_proves_one_rollback_and_no_more() -> None:
+    """Whoever stole it, which is why it was renewed, signs marks as he likes; the present key goes on counting."""
+    node, _, _ = rolled_back()
+    node.open()
+    *before, present = node.lineage.openings
+    node.lineage = replace(node.lineage, openings=(*before, replace(present, former_key=OTHER_KEY)))
+    node.open()
+    forged = [Mark(OTHER_KEY, bytes([number]) * 16, 1, node.counter + 1000 * number, b"") for number in (1, 2, 3)]
+    verdicts = []
+    for mark in forged:
+        keys = {KEY} | node.lineage.former_keys
+        verdict, _ = judge_mark(node.lineage, node.counter, keys, mark)
+        verdicts.append(verdict)
+        if verdict is ROLLED_BACK:
+            node.counter = mark.commit_counter + 1
+            node.lineage = node.lineage.note(mark, node.counter)
+    assert verdicts == [ROLLED_BACK, IGNORED, IGNORED]
+    assert parse_lineage(encode_lineage(node.lineage)) == node.lineage
+    assert node.judge(Mark(KEY, b"!" * 16, 1, node.counter + 1, b"")) is ROLLED_BACK
+
+
+def test_a_mark_beyond_what_any_node_commits_does_not_use_up_the_counter() -> None:
+    lineage = Lineage((Opening(b"a" * 16, 10),))
+    for counter, verdict in ((25 + MAX_LOST_COMMITS, ROLLED_BACK), (26 + MAX_LOST_COMMITS, IGNORED), (MAX_COUNTER, IGNORED)):
+        assert judge_mark(lineage, 25, {KEY}, Mark(KEY, b"?" * 16, 1, counter, b""))[0] is verdict
 
 
 def test_marks_of_two_lost_openings_are_judged_twice_if_the_lower_one_comes_first() -> None:
