@@ -324,7 +324,7 @@ class Chat:
     def _lose_record(self, index: int, now: float) -> None:
         """The node behind this hop does not hold the chat any more: the path is down until it has a home there again."""
         if self.moves.is_left(index):
-            self.standing.leave()
+            self.moves.leave()
         elif not self.moves.lose_home(index, now):
             self.lose(index)
 

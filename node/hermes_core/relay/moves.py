@@ -11,7 +11,7 @@ from typing import Final
 from hermes_core.crypto.hashing import equal_tags
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove, hash_leg_offer, verify_move
-from hermes_core.ids import AppId, Party, node_of_party
+from hermes_core.ids import AppId, ChannelKind, Party, node_of_party
 from hermes_core.protocol import messages as m
 from hermes_core.relay.admission import charge
 from hermes_core.relay.candidate import Candidate
@@ -173,12 +173,12 @@ class Moves:
         if isinstance(message, m.Closed):
             self._hear_end(message, now)
         elif ours is not None and isinstance(message, m.ErrorNotice) and self._is_denied(ours, message):
-            self._standing.leave()
+            self.leave()
         elif ours is not None and isinstance(message, m.ErrorNotice):
             self._drop(ours.index)
             self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
         elif ours is not None and self._is_left_by_both(ours):
-            self._standing.leave()
+            self.leave()
         elif ours is not None and isinstance(message, m.MoveAnswer):
             ours.channel.adopt_epoch(ours.channel.prepare_epoch(message.hop, message.hop_confirm, now), now)
             self._place(ours, now).confirm()
@@ -200,6 +200,11 @@ class Moves:
         """
         ours, home = self._hops[1 - index], self._context.directory.locate(self._hops[1 - index].app_id)
         return ours.is_leg and home is not None and home != node_of_party(self._context.party)
+
+    def leave(self) -> None:
+        """Nobody looks for the chat here any more."""
+        self._context.effects.report(ChatMoved(self._row.chat_id, ChannelKind.LEG, arrived=False))
+        self._standing.leave()
 
     def _hear_end(self, closed: m.Closed, now: float) -> None:
         """The other app's home knows that the chat is over, or has given it up as well."""
@@ -370,11 +375,12 @@ class Moves:
 
     def _lose_app(self, index: int, hop: Hop) -> None:
         """An app of ours is at home elsewhere; what is left here is the other app's side, if that is at home here."""
-        self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=False))
-        onward = self._hops[1 - index]
-        if hop.unbound or not onward.is_leg or onward.unbound:
-            self._standing.leave()
+        onward, other = self._hops[1 - index], self.signed[1 - index]
+        left = other is not None and other.home != self._context.party
+        if hop.unbound or not onward.is_leg or onward.unbound or left:
+            self.leave()
             return
+        self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=False))
         self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
         onward.tell_path(up=False)
         self._bind(index, app_neighbour(hop.app_id), None)

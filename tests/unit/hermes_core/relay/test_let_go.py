@@ -195,3 +195,20 @@ def test_a_node_that_is_no_neighbour_of_a_chat_hears_so_however_little_there_is_
         if isinstance(message, m.ErrorNotice)
     ]
     assert told == [ErrorCode.CHAT_NOT_FOUND]
+
+
+@pytest.mark.parametrize("come", [("alice", "bob"), ("bob", "alice")])
+def test_a_home_of_both_that_is_back_lets_go_when_it_hears_of_one_after_the_other(come: tuple[str, str]) -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    for name in ("alice", "bob"):
+        mesh.connect(name, "node-3", move=True)
+        mesh.settle()
+    mesh.kill("node-3")
+    mesh.connect(come[0], "node-2", move=True)
+    mesh.settle()
+    mesh.restart("node-3")
+    mesh.connect(come[1], "node-2", move=True)
+    mesh.settle()
+    check_at_rest(mesh, "node-3")
+    assert holders(mesh, chat_id) == ["node-2"]
+    check_flows(mesh, chat_id, 3)
