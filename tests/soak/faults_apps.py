@@ -117,9 +117,13 @@ async def storm_rekeys(world: World, draws: random.Random, harm: Harm) -> None:
 
 async def delete_chat(world: World, draws: random.Random, harm: Harm) -> None:
     """One end deletes it; the other hears of it, and the slot's first app opens a new one."""
-    slots = [slot for slot in world.slots.slots if slot.chat]
-    if not slots:
-        harm.nothing = "there was no chat"
+    slots = [
+        slot
+        for slot in world.slots.slots
+        if slot.chat and all(slot.chat in world.apps[name].chats for name in (slot.first, slot.second))
+    ]
+    if not slots:  # one that answered and has no confirmation yet is told of no end that it could write down
+        harm.nothing = "there was no chat that both ends have"
         return
     slot = draws.choice(slots)
     chat = slot.chat
