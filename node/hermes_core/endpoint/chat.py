@@ -286,7 +286,7 @@ class AppChat:
     def _take_closed(self, closed: Closed, now: float) -> None:
         """The chat is over; or its home has given it up, whatever it says, and it goes on with another."""
         if not self.handshake.answered or self._is_end(closed):
-            self._end(self._explain(closed.reason))
+            self._end(self._explain(closed))
             self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
             return
         self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
@@ -295,8 +295,11 @@ class AppChat:
         self.hop.apply(HopInput.PATH_DOWN)
         self._lose_home(now)
 
-    def _explain(self, reason: CloseReason) -> CloseReason:
+    def _explain(self, closed: Closed) -> CloseReason:
         """As the owner hears it: a failure of two stores, or of one that asked after a chat that never came to be."""
+        reason = closed.reason
+        if self.handshake.active and reason is CloseReason.DELETED_BY_PEER and not self.end_to_end.is_end(closed.proofs):
+            return CloseReason.STATE_LOST
         if reason is CloseReason.RATCHET_FAILED and self.transfer.claims.unshared:
             return CloseReason.STATE_LOST
         never_was = reason is CloseReason.RATCHET_FAILED and not self.handshake.active and self.moving.number > 0
@@ -308,7 +311,9 @@ class AppChat:
             return self.leg.peer == self.hop.home.party
         if not self.handshake.active:  # it may be open at the other app, unless its home knows that it is not
             return closed.reason is not CloseReason.NODE_SHUTDOWN
-        return closed.final and (closed.reason is not CloseReason.DELETED_BY_PEER or self.end_to_end.is_end(closed.proofs))
+        if closed.reason is CloseReason.DELETED_BY_PEER:  # of epochs not held: a failure, as a node may tell
+            return self.end_to_end.is_end(closed.proofs) or self.end_to_end.is_unshared_end(closed.proofs)
+        return closed.final
 
     def _take_move_answer(self, answer: MoveAnswer, now: float) -> None:
         self.moving.complete(answer, now)

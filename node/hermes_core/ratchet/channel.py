@@ -223,6 +223,11 @@ class Channel:
         """Whether one of them is the peer's word, in an epoch whose keys are held."""
         return any(proves_end(self._context, epoch, proof) for epoch in self.epochs.held() for proof in proofs)
 
+    def is_unshared_end(self, proofs: tuple[EndProof, ...]) -> bool:
+        """Whether there is a word, and only of epochs whose keys are not held: nobody here can tell whose it is."""
+        held = {epoch.number for epoch in self.epochs.held()}
+        return bool(proofs) and not any(proof.epoch in held for proof in proofs)
+
     # new epochs
 
     def start_offer(self, wall_s: float) -> KeyStatement:

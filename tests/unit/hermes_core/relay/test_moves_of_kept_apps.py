@@ -87,3 +87,28 @@ def test_both_apps_are_killed_and_both_homes_lost(point: str) -> None:
         mesh.advance(15.0)
     check_flows(mesh, chat_id, 6)
     check_nothing_told(mesh)
+
+
+def test_a_delete_by_a_store_of_before_the_rekey_ends_the_chat_as_lost() -> None:
+    """Its proof is of an epoch that the other app holds no more: without this the other one would move for ever."""
+    mesh, chat_id = open_kept_chat()
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    alice = mesh.apps["alice"]
+    assert alice.volume is not None
+    copy = alice.volume.copy()
+    mesh.do("bob", lambda chats: chats.rekey(chat_id, mesh.now))
+    mesh.settle()
+    check_flows(mesh, chat_id, 6)
+    mesh.advance(600.0)  # the former epoch is forgotten
+    mesh.kill("node-2")
+    alice.volume = copy
+    mesh.restart_app("alice")
+    mesh.do("alice", lambda chats: chats.delete(chat_id, mesh.now))
+    mesh.connect("alice", "node-3", move=True)
+    mesh.kill("node-1")
+    mesh.connect("bob", "node-3", move=True)
+    mesh.settle()
+    for _ in range(4):
+        mesh.advance(15.0)
+    assert [event.reason for event in mesh.apps["bob"].events if isinstance(event, ChatEnded)] == [m.CloseReason.STATE_LOST]
