@@ -13,10 +13,11 @@ from hermes_core.endpoint import router as endpoint_router
 from hermes_core.endpoint.chat import AppChat
 from hermes_core.endpoint.context import HomeStream
 from hermes_core.endpoint.hop import Hop as AppHop
+from hermes_core.endpoint.router import AppChats
 from hermes_core.endpoint.transfer import Transfer
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChannelKind
-from hermes_core.protocol.messages import CloseReason, PathState
+from hermes_core.protocol.messages import CloseReason, Delete
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.chain import CHAIN_KEY_BYTES, Chain
 from hermes_core.ratchet.channel import Channel
@@ -26,7 +27,7 @@ from hermes_core.ratchet.header import POSITION_END, PREFIX_BYTES
 from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.state import DirectionSnapshot
 from hermes_core.relay.chat import Chat
-from hermes_core.relay.hop_states import HopInput
+from hermes_core.relay.hop import Hop
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.router import NodeChats
 from hermes_core.relay.rows import Row
@@ -49,14 +50,9 @@ CORE = Catalogue(Room.CORE)
 # positions and keys
 
 
-@CORE.add(
-    "leg-not-begun-anew",
-    "A node forgets the keys of a leg on which it shares no epoch, and its app goes on offering the next one.",
-    PathsComeUp.name,
-    starts_at=150,
-)
+@CORE.add("chats-stay", "A chat whose home has gone, or has lost it, waits there for ever.", PathsComeUp.name, starts_at=1)
 def _(patches: Patches) -> None:
-    patches.set(AppChat, "_begin_leg_anew", lambda self, now: self._take_rollback(now))
+    patches.set(AppChat, "move", do_nothing)
 
 
 @CORE.add(
@@ -98,9 +94,9 @@ def _(patches: Patches) -> None:
 
 @CORE.add(
     "hop-nonce-constant",
-    "Every stream has the same nonce, so that an old volume brings back keys and nonces.",
+    "Every stream has the same nonce, so that an app whose store is an older copy seals with keys and nonces it had used.",
     NoKeyForTwoPlaintexts.name,
-    schedule="mended-a-nonce-comes-back-with-an-old-volume.json",
+    schedule="mended-a-nonce-comes-back-with-an-old-store.json",
 )
 def _(patches: Patches) -> None:
     def derive(*args: Any, **more: Any) -> SessionKeys:
@@ -200,17 +196,18 @@ def _(patches: Patches) -> None:
 
 
 @CORE.add(
-    "path-not-told-again",
-    "A node that says again that its path is up, since it dropped frames meanwhile, is not passed on.",
-    PathsComeUp.name,
-    history="bcdae24",
-    schedule="mended-a-path-that-is-told-again-is-not-told-on.json",
+    "path-told-once", "A path that was told to be up is not told so again after it was down.", PathsComeUp.name, starts_at=1
 )
 def _(patches: Patches) -> None:
-    def receive_path(self: Chat, index: int, message: PathState, _now: float) -> None:
-        self.hops[index].apply(HopInput.ONWARD_UP if message.up else HopInput.ONWARD_DOWN)
+    told: set[Hop] = set()
 
-    patches.set(Chat, "_HANDLERS", {**Chat._HANDLERS, PathState: receive_path})
+    def tell_path(self: Hop, *, up: bool) -> None:
+        if not up or self not in told:
+            former(self, up=up)
+        if up:
+            told.add(self)
+
+    former = patches.set(Hop, "tell_path", tell_path)
 
 
 @CORE.add("former-link-ends-new", "The end of a node's former stream ends its new one.", PathsComeUp.name, starts_at=13)
@@ -254,7 +251,7 @@ def _(patches: Patches) -> None:
 # ends
 
 
-@CORE.add("always-deleted", "A chat that ends says that it was deleted, whatever the reason.", EndsSayWhy.name, starts_at=1)
+@CORE.add("always-deleted", "A chat that ends says that it was deleted, whatever the reason.", EndsSayWhy.name, starts_at=3)
 def _(patches: Patches) -> None:
     def end(self: Standing, _reason: Any, silent: Any, _proofs: Any = ()) -> None:
         former(self, CloseReason.DELETED, silent)
@@ -262,13 +259,22 @@ def _(patches: Patches) -> None:
     former = patches.set(Standing, "end", end)
 
 
-@CORE.add("ends-untold", "Whoever is away when a chat ends is not told when it is back.", EndsSayWhy.name, starts_at=2)
+@CORE.add(
+    "ends-untold",
+    "Whoever is away when a chat ends is not told when it is back, and an app that is asked has forgotten that it deleted it.",
+    EndsSayWhy.name,  # either alone is made good by the other
+    starts_at=4,
+)
 def _(patches: Patches) -> None:
     def add(self: Tombstones, _apps: Any, end: Any, receivers: Any, _now: float) -> None:
         for receiver in receivers:
             self._effects.answer(receiver, end)
 
+    def delete_again(self: AppChats, chat_id: Any) -> None:
+        self._effects.send(Delete(chat_id, failed=True))
+
     patches.set(Tombstones, "add", add)
+    patches.set(AppChats, "_delete_again", delete_again)
 
 
 @CORE.add("peers-untold", "A chat that an app deletes ends without a word to the other.", NothingRemains.name, starts_at=18)

@@ -37,7 +37,7 @@ def _(patches: Patches) -> None:
     "content-untagged",
     "A tag says nothing of the message that has it, but for its place.",
     ControlsCountAsSent.name,
-    starts_at=23,
+    schedule="mended-a-flipped-bit-ends-a-chat.json",
 )
 def _(patches: Patches) -> None:
     patches.set(control, "encode_control", lambda _: (0, b""))
@@ -104,25 +104,34 @@ def _(patches: Patches) -> None:
 
 @SESSIONS.add(
     "challenge-serves-twice",
-    "A challenge that was answered can be answered again on its stream.",
+    "A challenge that was answered can be answered again on its stream, and the stamp of an answer counts again there.",
     BothSidesProved.name,
     starts_at=16,
 )
 def _(patches: Patches) -> None:
+    again: list[Session] = []
+
     def receive(self: Sessions, stream: Any, message: Any, now: float) -> None:
         session = self._sessions.get(stream)
         if session is not None and session.link is not None and isinstance(message, Connect) and not session.ending:
             session.wipe()
             self._apps = {app_id: known for app_id, known in self._apps.items() if known is not session}
+            again.append(session)
             self._prove(session, message, now)
+            again.clear()
         else:
             former(self, stream, message, now)
+
+    def require_newest(self: Sessions, session: Session, *claim: Any) -> None:
+        if session not in again:
+            require(self, session, *claim)
 
     def forget_question(self: Sessions, session: Session) -> None:
         if session.stream not in self._sessions:
             forget(self, session)
 
     former = patches.set(Sessions, "receive", receive)
+    require = patches.set(Sessions, "_require_newest", require_newest)
     forget = patches.set(Sessions, "_forget_question", forget_question)
 
 

@@ -184,7 +184,7 @@ def _(patches: Patches) -> None:
     patches.set(late_timers, "LATE_S", math.inf)
 
 
-@SHELLS.add("never-redials", "A peer whose stream was lost once is not dialled again.", PathsComeUp.name, starts_at=8)
+@SHELLS.add("never-redials", "A peer whose stream was lost once is not dialled again.", PathsComeUp.name, starts_at=1)
 def _(patches: Patches) -> None:
     patches.set(DialState, "failed", lambda self, *_: setattr(self, "next_at", math.inf))
 
