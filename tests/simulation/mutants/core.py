@@ -158,9 +158,6 @@ def _(patches: Patches) -> None:
     patches.set(Epoch, "fast_forward", fast_forward)
 
 
-# handshakes
-
-
 @CORE.add(
     "late-answer-accused",
     "An answer to an offer that was made again meanwhile is taken for a forged one to the new offer.",
