@@ -59,7 +59,7 @@ def _(patches: Patches) -> None:
     "reservation-unsaved", "A chain crosses into a new window, and its record is not stored anew.", PositionsAreReserved.name
 )
 def _(patches: Patches) -> None:
-    patches.set(Epochs, "reserve", lambda self, chain, position, now: chain.reserve(position, self._params.window, now))
+    patches.set(Epochs, "reserve", lambda self, chain, position, now, *_: chain.reserve(position, self._params.window, now))
 
 
 @CORE.add(

@@ -142,7 +142,7 @@ def _(patches: Patches) -> None:
     starts_at=18,
 )
 def _(patches: Patches) -> None:
-    async def read_first(self: HomeSession, kind: type[Any]) -> Any:
+    async def read_first(self: HomeSession, *wanted: Any) -> Any:
         real_read = self._stream.read
 
         async def read() -> Any:
@@ -154,7 +154,7 @@ def _(patches: Patches) -> None:
 
         vars(self._stream)["read"] = read
         try:
-            return await former(self, kind)
+            return await former(self, *wanted)
         finally:
             del vars(self._stream)["read"]
 

@@ -63,8 +63,8 @@ def _(patches: Patches) -> None:
     schedule="mended-a-home-is-lost-while-its-app-is-away.json",
 )
 def _(patches: Patches) -> None:
-    def init(self: HomeKeeper, *given: Any) -> None:
-        former(self, *given)
+    def init(self: HomeKeeper, *given: Any, **more: Any) -> None:
+        former(self, *given, **more)
         self._patience.regain()
 
     former = patches.set(HomeKeeper, "__init__", init)
