@@ -138,12 +138,6 @@ def _rely_on_nothing_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Row, "rely_on_early", lambda _: None)
 
 
-def _forget_orders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An offer that was held back takes the place of a newer one."""
-    for module in ("hermes_core.ratchet.negotiation", "hermes_core.relay.handshake"):
-        monkeypatch.setattr(f"{module}.refuse_outdated", lambda *_: None)
-
-
 def _look_at_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control messages are taken from whoever is in the middle."""
     monkeypatch.setattr(Stream, "take", lambda self, end: bare(self.inbox[end].popleft()))
@@ -177,7 +171,6 @@ def _look_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         (_share_nonces, 0),
         (_wait_for_nothing, 0),
         (_rely_on_nothing_early, 64),
-        (_forget_orders, 15),
         (_look_at_no_tag, 69),
         (_believe_every_clock, 0),
         (_forget_what_was_counted, 51),

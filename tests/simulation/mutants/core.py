@@ -172,26 +172,6 @@ def _(patches: Patches) -> None:
     former = patches.set(Negotiation, "prepare_epoch", prepare_epoch)
 
 
-# sessions
-
-
-@CORE.add(
-    "replaced-session-heard",
-    "An app's older stream is listened to after a newer one came.",
-    PathsComeUp.name,
-    starts_at=32,
-)
-def _(patches: Patches) -> None:
-    def replace(self: Sessions, app_id: Any) -> None:
-        older = self._apps.get(app_id)
-        former(self, app_id)
-        if older is not None:
-            older.ending = False
-            self._sessions[older.stream] = older
-
-    former = patches.set(Sessions, "_replace", replace)
-
-
 @CORE.add(
     "path-told-once", "A path that was told to be up is not told so again after it was down.", PathsComeUp.name, starts_at=1
 )
