@@ -105,6 +105,9 @@ class Moves:
         self._begin(Candidate(index, link, channel, move, now, offered=False))
         message = m.MoveAnswer(offer.chat_id, move.number, answer.answer, answer.tag)
         self._context.effects.send(link.neighbour, message, self._row.put_in)
+        app = app_neighbour(move.mover)
+        if link.neighbour.node_id is not None and self._hops[index].is_leg and app in self._context.links:
+            self._tell(app, move)  # it went back here without a word to that node: if so it signs the next number
 
     def _is_home_of(self, index: int, link: Link, now: float) -> bool:
         """Whether the other app is at home here; if not, the asking node hears where, and an app that is here is asked."""

@@ -997,3 +997,23 @@ def test_a_moved_hop_goes_not_below_the_suite_of_the_one_whose_place_it_takes(cl
     tieline = mesh.nodes["node-1"].chats._chats[chat_id].hops[0].channel
     assert tieline.kind is ChannelKind.TIELINE
     assert tieline.suite is HYBRID[0]
+
+
+def test_an_app_that_went_back_home_is_not_taken_away_by_a_move_that_nothing_came_of() -> None:
+    """The home that it was to have meanwhile comes back with a record that says that the app is there."""
+    mesh, chat_id = open_chat("node-0", "node-0")
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.kill("node-2")
+    mesh.restart("node-0")
+    mesh.connect("alice", "node-0")
+    mesh.connect("bob", "node-0")
+    mesh.settle()
+    check_flows(mesh, chat_id, 3)
+    mesh.restart("node-2")
+    mesh.settle()
+    assert last_offer(mesh, "node-2").move.number == 1, "it says so"
+    assert {app.chats.chats[chat_id].hop.state for app in mesh.apps.values()} == {HopState.OPEN}, "with nobody saying anything"
+    check_flows(mesh, chat_id, 6)
+    assert mesh.apps["alice"].chats.chats[chat_id].leg.peer == mesh.nodes["node-0"].party
