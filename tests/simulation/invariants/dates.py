@@ -16,6 +16,7 @@ from tests.simulation.invariants.base import Invariant
 if TYPE_CHECKING:
     from hermes_core.relay.output import NodeOutput
     from hermes_keystore import Keystore
+    from tests.simulation.ledger import ChatEntry
     from tests.simulation.loop import Process
     from tests.simulation.world import World
 
@@ -67,7 +68,7 @@ class UnknownAgesAreRenewed(Invariant):
     def at_rest(self) -> None:
         if self.world.happened("lose_volume", "lose_node", "cut_log"):  # chats of a node that is another one by now
             return
-        alive = {bytes(entry.chat_id) for entry in self.world.ledger.chats.values() if len(entry.handles) == 2}
+        alive = {bytes(entry.chat_id): entry for entry in self.world.ledger.chats.values() if len(entry.handles) == 2}
         for machine in self.world.machines:
             if machine.process is not None and machine.process.name in self._found and machine.keystores:
                 try:
@@ -76,9 +77,14 @@ class UnknownAgesAreRenewed(Invariant):
                     continue
                 for chat_id, former in self._found[machine.process.name].items():
                     used = [old for old, new in zip(former, now.get(chat_id, ()), strict=False) if old and old == new]
-                    if used and chat_id in alive:
+                    if used and chat_id in alive and self._is_home_of(machine.name, alive[chat_id]):
                         number = self.world.chat_number(chat_id)
                         self.violate(f"{machine.name} started with a clock in doubt, and chat {number} has the keys of before")
+
+    def _is_home_of(self, node: str, entry: ChatEntry) -> bool:
+        """A former home of both apps uses none of the keys that it still has."""
+        homes = [app.client.home for app in self.world.apps.values() if app.client is not None and app.app_id in entry.apps]
+        return node in homes
 
 
 def _read(keystore: Keystore) -> Keys:

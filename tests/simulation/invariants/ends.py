@@ -10,6 +10,7 @@ from tests.simulation.old_volumes import ROLLBACKS
 from tests.simulation.settings import HANDSHAKE_TIMEOUT_S
 
 if TYPE_CHECKING:
+    from hermes_core.ids import AppId
     from tests.simulation.ledger import ChatEntry
     from tests.simulation.loop import Process
 
@@ -33,7 +34,14 @@ class EndsSayWhy(Invariant):
     def at_rest(self) -> None:
         for entry in self.world.ledger.chats.values():
             for app_id, reason in entry.ends.items():
-                self._look(entry, self.world.app_name(app_id), reason)
+                if not self._never_was(entry, app_id, reason):
+                    self._look(entry, self.world.app_name(app_id), reason)
+
+    def _never_was(self, entry: ChatEntry, app_id: AppId, reason: str) -> bool:
+        """An app that answered an offer, was killed and came back: the other one gave it up, and nothing was ever said."""
+        killed = self.world.happened("crash_app", "kill_app_in_the_act", "cut_power_of_app", "lose_home_and_app")
+        unused = not entry.sent.get(app_id) and not entry.received.get(app_id)
+        return reason == CloseReason.ROUTE_UNAVAILABLE.name and killed and unused
 
     def _look(self, entry: ChatEntry, app: str, reason: str) -> None:
         if reason in DELETED:
