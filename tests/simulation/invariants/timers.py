@@ -23,6 +23,9 @@ COMMITS: Final = 6
 STARTED_S: Final = 5.0
 """Until a node that starts has opened, restored and serves; what was due before comes then."""
 
+OF_THE_CLOCK: Final = ("wrong_clock", "wrong_clock_alone")
+"""What is due by the date comes once the others have told it, and may have been due long before."""
+
 STAND_STILL: Final = ("pause", "hang_disk", "fill_disk", "break_disk")
 
 
@@ -49,6 +52,8 @@ class TimersCome(Invariant):
             end_s = effect.at_s + fault.for_s
             if fault.kind in STAND_STILL and end_s > due_s:
                 excused_s += end_s - max(due_s, effect.at_s)
+            elif fault.kind in OF_THE_CLOCK:
+                excused_s += late_s
             elif fault.kind == "slow_disk" and end_s + COMMITS * fault.amount > due_s:
                 excused_s += COMMITS * fault.amount
         return excused_s
