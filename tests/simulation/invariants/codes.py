@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ACCUSING: Final = frozenset({ErrorCode.AUTH_FAILED, ErrorCode.REPLAYED_FRAME, ErrorCode.RATCHET_DESYNC, ErrorCode.REPLAYED_KEY})
 
-EXPLAINING: Final = (*ROLLBACKS, "lose_volume", "lose_node", "hostile_middle", "put_app_back")
+EXPLAINING: Final = (*ROLLBACKS, "lose_volume", "lose_node", "lose_home_and_app", "hostile_middle", "put_app_back")
 """Who is not what it was, or not who it was, is told so; and who gets what a middle made of a frame says so."""
 
 IN_NO_TIME: Final = "no Connect in time"

@@ -66,7 +66,9 @@ class UnknownAgesAreRenewed(Invariant):
             self._found[process.name] = _read(keystore)
 
     def at_rest(self) -> None:
-        if self.world.happened("lose_volume", "lose_node", "cut_log"):  # chats of a node that is another one by now
+        if self.world.happened(
+            "lose_volume", "lose_node", "lose_home_and_app", "cut_log"
+        ):  # chats of a node that is another one by now
             return
         alive = {bytes(entry.chat_id): entry for entry in self.world.ledger.chats.values() if len(entry.handles) == 2}
         for machine in self.world.machines:

@@ -48,7 +48,7 @@ class NothingRemains(Invariant):
 
         A node that lost its volume is another one under an old name, which its peers do not let in for a while.
         """
-        if self.world.happened("lose_volume", "lose_node"):
+        if self.world.happened("lose_volume", "lose_node", "lose_home_and_app"):
             return
         for _, value in keystore.load(Table.TOMBSTONE):
             for notice in parse_tombstone(value).notices:
