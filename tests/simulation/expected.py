@@ -38,7 +38,17 @@ class Expected:
 AWAY: Final = (
     *("kill", "kill_in_the_act", "crash_loop", "cut_power", "drain", "mass_restart", "set_clock", "wrong_clock"),
     "wrong_clock_alone",
-    *("lose_volume", "lose_node", "lose_home_and_app", "cut", "split", "fill_disk", "break_disk", "hang_disk"),
+    *(
+        "lose_volume",
+        "lose_node",
+        "lose_home_and_app",
+        "hostile_middle",
+        "cut",
+        "split",
+        "fill_disk",
+        "break_disk",
+        "hang_disk",
+    ),
 )
 
 EXPECTED: Final[tuple[Expected, ...]] = (
