@@ -51,7 +51,8 @@ class EndsSayWhy(Invariant):
             if not (entry.deleted or entry.put_back or over or self.world.happened(*ROLLBACKS)):
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and nobody deleted it")
         elif reason == CloseReason.RATCHET_FAILED.name:
-            over = any(end != reason for end in entry.ends.values())  # the other app was told so, and does not have it any more
+            # Or the other app was told that it is over, and does not have it any more.
+            over = any(end not in {*DELETED, reason} for end in entry.ends.values())
             if not (entry.orphaned or entry.put_back or over):  # whose other app came back without it
                 self.violate(f"chat {entry.plan.number}: {app} was told {reason}, and both apps had it")
         elif reason == CloseReason.EXPIRED.name:
