@@ -171,7 +171,7 @@ def _look_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         (_share_nonces, 0),
         (_wait_for_nothing, 0),
         (_rely_on_nothing_early, 64),
-        (_look_at_no_tag, 69),
+        (_look_at_no_tag, 425),
         (_believe_every_clock, 0),
         (_forget_what_was_counted, 51),
         (_look_for_nobody, 6),

@@ -94,7 +94,7 @@ async def test_chats_move_at_once_from_a_home_that_leaves_for_good_while_it_stil
             await asyncio.sleep(1.0)
             token_file = str(mesh.folder / "admin-token")
             arguments = ["drain", "--admin", f"http://{mesh.nodes[0].admin}", "--token-file", token_file]
-            code = await asyncio.to_thread(cli.main, [*arguments, "--chats", "move", "--wait", "20"])
+            code = await asyncio.to_thread(cli.main, [*arguments, "--chats", "move", "--wait", "45"])
             assert code == 0, "chats were left"
             assert await _count_chats(mesh, 0) == 0
             assert "local-0" not in {first.home, second.home}

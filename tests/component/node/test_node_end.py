@@ -103,7 +103,7 @@ async def test_a_stopped_peer_is_dead_and_comes_back(pair: LocalMesh) -> None:
 
 async def test_no_chat_ends_because_a_node_stays_away() -> None:
     """Dead to the others, then forgotten by one that starts anew: the chat waits, and goes on when the node is back."""
-    quick = {**QUICK, "mesh": {**QUICK["mesh"], "dead_after_s": 0.6}}
+    quick = {**QUICK, "mesh": {**QUICK["mesh"], "dead_after_s": 1.5}}
     async with LocalMesh(2, settings=quick) as mesh:
         await wait_ready(mesh)
         async with RawApp(mesh.nodes[0].app, mesh.ca_file) as one, RawApp(mesh.nodes[1].app, mesh.ca_file) as two:
