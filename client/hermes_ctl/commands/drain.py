@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from pathlib import Path
 from typing import Any, Final
 
 from hermes_client.scenario.admin_client import AdminClient
+from hermes_ctl.admin_options import add_admin_options, open_admin
 from hermes_ctl.errors import EXIT_BROKEN_PROMISE
 from hermes_ctl.terminal import say
 
@@ -33,8 +33,7 @@ def register(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--admin", required=True, metavar="URL", help="such as http://127.0.0.1:9090")
-    parser.add_argument("--token-file", required=True, type=Path, metavar="FILE", help="the mesh's admin token")
+    add_admin_options(parser)
     parser.add_argument(
         "--chats", choices=("resume", "move"), default="resume", help="wait for the node (default), or move: it goes for good"
     )
@@ -46,7 +45,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    return asyncio.run(_drain(AdminClient.from_file(options.admin, options.token_file), options))
+    return asyncio.run(_drain(open_admin(options), options))
 
 
 async def _drain(view: AdminClient, options: argparse.Namespace) -> int:

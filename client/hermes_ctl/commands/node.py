@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from hermes_client.scenario.admin_client import AdminClient
+from hermes_ctl.admin_options import add_admin_options, open_admin
 from hermes_ctl.output import add_output_option, format_table, print_data
 from hermes_ctl.terminal import say
 from hermes_proto.v2.admin_pb2 import MeshMembers, Ratchets
@@ -30,14 +30,13 @@ def register(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--admin", required=True, metavar="URL", help="such as http://127.0.0.1:9090")
-    parser.add_argument("--token-file", required=True, type=Path, metavar="FILE", help="the mesh's admin token")
+    add_admin_options(parser)
     add_output_option(parser, ("table", "json", "yaml"))
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    view = AdminClient.from_file(options.admin, options.token_file)
+    view = open_admin(options)
     readiness, members, resume, ratchets = asyncio.run(_ask(view))
     if options.output != "table":
         named = {"readiness": readiness, "members": members, "resume": resume, "ratchets": ratchets}

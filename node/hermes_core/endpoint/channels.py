@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from hermes_core.crypto.suites import Suite
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, app_party
@@ -23,6 +24,22 @@ class OfferedPair:
 
     end_to_end: VerifiedOffer
     leg: VerifiedOffer
+
+
+def build_leg(context: ChatContext, chat_id: ChatId, home: HomeStream, floor: Suite | None = None) -> Channel:
+    """A leg to the node of this stream, without an epoch; it begins with no suite below `floor`."""
+    return Channel(
+        kind=ChannelKind.LEG,
+        chat_id=chat_id,
+        identity=context.identity,
+        local=context.party,
+        peer=home.party,
+        peer_public_key=home.public_key,
+        params=context.params.leg,
+        random=context.random,
+        kem=context.kem,
+        floor=floor,
+    )
 
 
 class ChannelPair:
@@ -56,18 +73,7 @@ class ChannelPair:
             kem=context.kem,
             reserves=not context.durable,
         )
-        leg = Channel(
-            kind=ChannelKind.LEG,
-            chat_id=chat_id,
-            identity=context.identity,
-            local=context.party,
-            peer=home.party,
-            peer_public_key=home.public_key,
-            params=context.params.leg,
-            random=context.random,
-            kem=context.kem,
-        )
-        return cls(context, chat_id, peer, home.ahead_s, end_to_end, leg)
+        return cls(context, chat_id, peer, home.ahead_s, end_to_end, build_leg(context, chat_id, home))
 
     @classmethod
     def restore(cls, context: ChatContext, record: AppChatRecord, ahead_s: float) -> Self:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes_core.endpoint.channels import ChannelPair
+from hermes_core.endpoint.channels import ChannelPair, build_leg
 from hermes_core.endpoint.context import ChatContext, HomeStream
 from hermes_core.endpoint.events import HomeMoved
 from hermes_core.endpoint.hop import Hop, HopInput, HopState
 from hermes_core.endpoint.patience import spread
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove, sign_move, verify_move
-from hermes_core.ids import AppId, ChannelKind, Party
+from hermes_core.ids import AppId, Party
 from hermes_core.keystore.app_record import KeptMoves
 from hermes_core.protocol.messages import Confirm, ErrorNotice, MoveAnswer, Moved, MoveOffer
 from hermes_core.ratchet.channel import Channel
@@ -80,18 +80,7 @@ class Moving:
         self.abandon()
         self.again_at = None
         context, chat_id = self._context, self._channels.chat_id
-        self._leg = Channel(
-            kind=ChannelKind.LEG,
-            chat_id=chat_id,
-            identity=context.identity,
-            local=context.party,
-            peer=home.party,
-            peer_public_key=home.public_key,
-            params=context.params.leg,
-            random=context.random,
-            kem=context.kem,
-            floor=self._channels.leg.least_suite,
-        )
+        self._leg = build_leg(context, chat_id, home, self._channels.leg.least_suite)
         offer = self._leg.start_offer(now + home.ahead_s)
         self.number += 1
         self._since = now

@@ -8,7 +8,8 @@ from hermes_core.endpoint.events import ChatEnded
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from hermes_core.protocol import messages as m
-from tests.support.moving_mesh import MovingMesh
+from tests.support.app_volume import AppVolume
+from tests.support.moving_mesh import MeshApp, MovingMesh
 from tests.unit.hermes_core.relay.test_moves import check_flows, open_chat
 
 QUIET_S = 60.0
@@ -30,6 +31,18 @@ def check_at_rest(mesh: MovingMesh, name: str) -> None:
 
 def holders(mesh: MovingMesh, chat_id: ChatId) -> list[str]:
     return [name for name, node in mesh.nodes.items() if chat_id in node.records]
+
+
+def open_kept_chat() -> tuple[MovingMesh, ChatId, MeshApp, AppVolume]:
+    """Alice at node-0, Bob at node-1, both with stores; Alice, and a copy of her store as it is now."""
+    mesh = MovingMesh(4, durable=True)
+    for name, home in (("alice", "node-0"), ("bob", "node-1")):
+        mesh.connect(name, home)
+    mesh.settle()
+    chat_id = mesh.start_chat()
+    alice = mesh.apps["alice"]
+    assert alice.volume is not None
+    return mesh, chat_id, alice, alice.volume.copy()
 
 
 @pytest.mark.parametrize("moved_before", [False, True])
@@ -57,14 +70,7 @@ def test_a_former_home_that_missed_the_end_lets_go_when_nobody_knows_the_chat(mo
 
 def test_a_former_home_whose_number_is_the_highest_lets_go_after_the_end_as_well() -> None:
     """Alice's store was put back: she moves on with a lower number than her former home holds, and the chat ends meanwhile."""
-    mesh = MovingMesh(4, durable=True)
-    for name, home in (("alice", "node-0"), ("bob", "node-1")):
-        mesh.connect(name, home)
-    mesh.settle()
-    chat_id = mesh.start_chat()
-    alice = mesh.apps["alice"]
-    assert alice.volume is not None
-    copy = alice.volume.copy()
+    mesh, chat_id, alice, copy = open_kept_chat()
     for target in ("node-3", "node-0", "node-2"):
         mesh.connect("alice", target, move=True)
         mesh.settle()
@@ -87,14 +93,7 @@ def test_a_former_home_whose_number_is_the_highest_lets_go_after_the_end_as_well
 
 def test_a_number_that_an_app_signed_twice_is_settled_alike_by_all_nodes() -> None:
     """Alice's store was put back to before her move: she signs the number again, for another node."""
-    mesh = MovingMesh(4, durable=True)
-    for name, home in (("alice", "node-0"), ("bob", "node-1")):
-        mesh.connect(name, home)
-    mesh.settle()
-    chat_id = mesh.start_chat()
-    alice = mesh.apps["alice"]
-    assert alice.volume is not None
-    copy = alice.volume.copy()
+    mesh, chat_id, alice, copy = open_kept_chat()
     mesh.connect("alice", "node-2", move=True)
     mesh.settle()
     mesh.connect("bob", "node-3", move=True)  # whose new home hears of no move of Alice's
