@@ -9,18 +9,17 @@ from hermes_core.errors import KeystoreUnsupportedVersionError, ProtocolError
 from hermes_core.ids import CHAT_ID_BYTES, MAX_POSITION, ChatId, NodeId, parse_node_id, parse_node_party
 from hermes_core.keystore.app_record import EndedChatRecord, NodeMarkRecord
 from hermes_core.keystore.mark import MARK_BYTES, parse_mark
+from hermes_core.keystore.proof_codec import PROOF_BYTES, encode_proofs, parse_proofs
 from hermes_core.keystore.record_reader import RecordReader, check_range, encode_short, refuse_record
-from hermes_core.ratchet.end_proof import END_TAG_BYTES, MAX_PROOFS, EndProof
 
 APP_NOTICE_VERSION: Final = 1
-_PROOF: Final = struct.Struct(f">I{END_TAG_BYTES}s")
 _ENDED: Final = struct.Struct(f">B{CHAT_ID_BYTES}sBQ")  # version, chat, failed, seconds since 1970
 
 
 def encode_app_ended(record: EndedChatRecord) -> bytes:
     head = _ENDED.pack(APP_NOTICE_VERSION, record.chat_id, record.failed, record.ended_s)
-    proofs = [_PROOF.pack(proof.epoch, proof.tag) for proof in record.proofs]
-    return b"".join((head, encode_short(record.home.encode("ascii"), "home party"), bytes((len(proofs),)), *proofs))
+    proofs = bytes((len(record.proofs),)) + encode_proofs(record.proofs)
+    return head + encode_short(record.home.encode("ascii"), "home party") + proofs
 
 
 def parse_app_ended(data: bytes | bytearray) -> EndedChatRecord:
@@ -36,8 +35,7 @@ def parse_app_ended(data: bytes | bytearray) -> EndedChatRecord:
     except ProtocolError:
         refuse_record("home party")
     (count,) = reader.take(1)
-    check_range(count, 0, MAX_PROOFS, "proofs")
-    proofs = tuple(EndProof(int.from_bytes(reader.take(4), "big"), reader.take(END_TAG_BYTES)) for _ in range(count))
+    proofs = parse_proofs(reader.take(count * PROOF_BYTES))
     reader.finish()
     return EndedChatRecord(chat_id, home, bool(failed), ended_s, proofs)
 

@@ -8,14 +8,13 @@ from typing import Final
 from hermes_core.errors import KeystoreTamperedError, ProtocolError
 from hermes_core.ids import APP_ID_CHARS, CHAT_ID_BYTES, AppId, ChatId, parse_app_id, parse_node_id
 from hermes_core.keystore.chat_record import Notice, Tombstone
+from hermes_core.keystore.proof_codec import encode_proofs, parse_proofs
 from hermes_core.protocol.messages import CloseReason
-from hermes_core.ratchet.end_proof import END_TAG_BYTES, MAX_PROOFS, EndProof
 
 VERSION: Final = 1
 MAX_NOTICES: Final = 2
 _HEAD: Final = struct.Struct(f">B{CHAT_ID_BYTES}sQB")  # version, chat id, created_at_s, number of notices
 _NOTICE: Final = struct.Struct(">BBB")  # receiver, reason, length of the receiver's id
-_PROOF: Final = struct.Struct(f">I{END_TAG_BYTES}s")  # end-to-end epoch, tag
 _APP, _NODE = 1, 2
 _APPS_BYTES: Final = 2 * APP_ID_CHARS
 
@@ -26,8 +25,7 @@ def encode_tombstone(tombstone: Tombstone) -> bytes:
         receiver = (notice.app_id or notice.node_id or "").encode("ascii")
         parts.append(_NOTICE.pack(_APP if notice.app_id else _NODE, notice.reason, len(receiver)) + receiver)
     parts += [app_id.encode("ascii") for app_id in tombstone.app_ids or ()]
-    parts += [_PROOF.pack(proof.epoch, proof.tag) for proof in tombstone.proofs]
-    return b"".join(parts)
+    return b"".join((*parts, encode_proofs(tombstone.proofs)))
 
 
 def parse_tombstone(data: bytes | bytearray) -> Tombstone:
@@ -46,9 +44,7 @@ def parse_tombstone(data: bytes | bytearray) -> Tombstone:
                 raise KeystoreTamperedError("a tombstone is not well formed")
             notices.append(_build_notice(kind, receiver, CloseReason(reason)))
         app_ids = _parse_apps(bytes(data[offset : offset + _APPS_BYTES]).decode("ascii"))
-        proofs = tuple(EndProof(*fields) for fields in _PROOF.iter_unpack(data[offset + _APPS_BYTES :]))
-        if len(proofs) > MAX_PROOFS:
-            raise KeystoreTamperedError("a tombstone is not well formed")
+        proofs = parse_proofs(bytes(data[offset + _APPS_BYTES :]))
     except (struct.error, ValueError, ProtocolError):
         raise KeystoreTamperedError("a tombstone is not well formed") from None
     return Tombstone(ChatId(chat_id), tuple(notices), created_at_s, app_ids, proofs)

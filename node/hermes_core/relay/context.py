@@ -39,28 +39,20 @@ class ChatContext:
 
     def build_channel(self, chat_id: ChatId, link: Link, *, floor: Suite | None = None) -> Channel:
         """A channel towards a connected neighbour; it has no epoch yet. `floor`: of the one whose place it takes."""
-        return Channel(
-            kind=link.neighbour.kind,
-            chat_id=chat_id,
-            identity=self.identity,
-            local=self.party,
-            peer=link.party,
-            peer_public_key=link.public_key,
-            params=self.params.channel,
-            random=self.random,
-            kem=self.kem,
-            floor=floor,
-        )
+        return self._build(link.neighbour.kind, chat_id, link.party, link.public_key, floor)
 
     def build_unbound(self, chat_id: ChatId, app_id: AppId, *, floor: Suite | None = None) -> Channel:
         """Of a hop to an app whose home is not known, or whose leg is being made: it never has an epoch."""
+        return self._build(ChannelKind.LEG, chat_id, app_party(app_id), None, floor)
+
+    def _build(self, kind: ChannelKind, chat_id: ChatId, peer: Party, key: bytes | None, floor: Suite | None) -> Channel:
         return Channel(
-            kind=ChannelKind.LEG,
+            kind=kind,
             chat_id=chat_id,
             identity=self.identity,
             local=self.party,
-            peer=app_party(app_id),
-            peer_public_key=None,
+            peer=peer,
+            peer_public_key=key,
             params=self.params.channel,
             random=self.random,
             kem=self.kem,
