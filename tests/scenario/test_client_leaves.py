@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from dataclasses import dataclass, field
 
@@ -170,6 +169,7 @@ async def test_without_another_node_the_home_that_leaves_is_kept_to_its_end_and_
             assert await _take_one(here) == b"it is back"
 
 
-def test_what_the_command_cannot_mean_is_refused() -> None:
-    with contextlib.redirect_stderr(None), pytest.raises(SystemExit):
+def test_what_the_command_cannot_mean_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
         cli.main(["drain", "--admin", "http://127.0.0.1:1", "--token-file", "x", "--chats", "away"])
+    assert "invalid choice: 'away'" in capsys.readouterr().err

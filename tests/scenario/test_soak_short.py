@@ -97,7 +97,7 @@ def test_a_soak_that_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while "faults begin" not in process.stdout.readline():
         assert time.monotonic() < deadline
-    assert len(running(tmp_path)) > 9
+    assert len(running(tmp_path)) > 9 // 2, "it, nodes and apps; some may be killed just then"
     for _ in range(2):  # whoever is impatient leaves no process either
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)

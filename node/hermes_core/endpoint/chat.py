@@ -20,6 +20,7 @@ from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import CHAT_ID_BYTES, AppId, ChatId, derive_app_id
 from hermes_core.protocol.messages import (
+    DELETES,
     Answer,
     ChatMessage,
     Closed,
@@ -39,6 +40,7 @@ from hermes_core.protocol.messages import (
 )
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
+from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.resume import STORES_DIFFER
 
 FAILED: Final = frozenset({CloseReason.RATCHET_FAILED, CloseReason.STATE_LOST})
@@ -285,8 +287,9 @@ class AppChat:
 
     def _take_closed(self, closed: Closed, now: float) -> None:
         """The chat is over; or its home has given it up, whatever it says, and it goes on with another."""
-        if not self.handshake.answered or self._is_end(closed):
-            self._end(self._explain(closed))
+        end = self._judge_end(closed)
+        if end is not None:
+            self._end(end)
             self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
             return
         self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
@@ -295,25 +298,33 @@ class AppChat:
         self.hop.apply(HopInput.PATH_DOWN)
         self._lose_home(now)
 
-    def _explain(self, closed: Closed) -> CloseReason:
-        """As the owner hears it: a failure of two stores, or of one that asked after a chat that never came to be."""
+    def _judge_end(self, closed: Closed) -> CloseReason | None:
+        """How the chat ended, as its owner hears it; None when what the node says is no end of it.
+
+        Nobody but an app says that it deleted the chat, nobody but its home that it was idle for too long.
+        """
         reason = closed.reason
-        if self.handshake.active and reason is CloseReason.DELETED_BY_PEER and not self.end_to_end.is_end(closed.proofs):
+        if self.handshake.active and reason in DELETES:
+            return self._judge_delete(closed.proofs)
+        if self.handshake.answered:
+            if reason is CloseReason.EXPIRED and self.leg.peer != self.hop.home.party:
+                return None
+            if not closed.final and (self.handshake.active or reason is CloseReason.NODE_SHUTDOWN):
+                return None  # before that it may be open at the other app, unless its home knows that it is not
+        if reason is not CloseReason.RATCHET_FAILED:
+            return reason
+        if self.transfer.claims.unshared:
             return CloseReason.STATE_LOST
-        if reason is CloseReason.RATCHET_FAILED and self.transfer.claims.unshared:
-            return CloseReason.STATE_LOST
-        never_was = reason is CloseReason.RATCHET_FAILED and not self.handshake.active and self.moving.number > 0
+        never_was = not self.handshake.active and self.moving.number > 0  # it asked after a chat that never came to be
         return CloseReason.ROUTE_UNAVAILABLE if never_was else reason
 
-    def _is_end(self, closed: Closed) -> bool:
-        """Nobody but the other app says that it deleted the chat, nobody but its home that it was idle for too long."""
-        if closed.reason is CloseReason.EXPIRED:
-            return self.leg.peer == self.hop.home.party
-        if not self.handshake.active:  # it may be open at the other app, unless its home knows that it is not
-            return closed.reason is not CloseReason.NODE_SHUTDOWN
-        if closed.reason is CloseReason.DELETED_BY_PEER:  # of epochs not held: a failure, as a node may tell
-            return self.end_to_end.is_end(closed.proofs) or self.end_to_end.is_unshared_end(closed.proofs)
-        return closed.final
+    def _judge_delete(self, proofs: tuple[EndProof, ...]) -> CloseReason | None:
+        """The other app's word; ours, which a store that was put back has forgotten; or one that nobody here can tell."""
+        if self.end_to_end.is_end(proofs):
+            return CloseReason.DELETED_BY_PEER
+        if self.end_to_end.is_own_end(proofs):
+            return CloseReason.DELETED
+        return CloseReason.STATE_LOST if self.end_to_end.is_unshared_end(proofs) else None
 
     def _take_move_answer(self, answer: MoveAnswer, now: float) -> None:
         self.moving.complete(answer, now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.handshake.move import SignedMove
@@ -26,6 +27,10 @@ class CloseReason(IntEnum):
     NODE_SHUTDOWN = 5
     RATCHET_FAILED = 6
     STATE_LOST = 7
+
+
+DELETES: Final = frozenset({CloseReason.DELETED, CloseReason.DELETED_BY_PEER})
+"""Whichever app it was, it proves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class Closed:
     @property
     def final(self) -> bool:
         """Whether a chat with keys may end for it: a home that goes, or a delete that nobody proves, is a home that is lost."""
-        if self.reason is CloseReason.DELETED_BY_PEER:
+        if self.reason in DELETES:
             return bool(self.proofs)
         return self.reason not in {CloseReason.ROUTE_UNAVAILABLE, CloseReason.NODE_SHUTDOWN}
 

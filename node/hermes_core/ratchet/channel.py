@@ -221,7 +221,13 @@ class Channel:
 
     def is_end(self, proofs: tuple[EndProof, ...]) -> bool:
         """Whether one of them is the peer's word, in an epoch whose keys are held."""
-        return any(proves_end(self._context, epoch, proof) for epoch in self.epochs.held() for proof in proofs)
+        held = self.epochs.held()
+        return any(proves_end(self._context, epoch, proof, epoch.role.peer) for epoch in held for proof in proofs)
+
+    def is_own_end(self, proofs: tuple[EndProof, ...]) -> bool:
+        """Whether one of them is this side's own word, which a store put back to before the delete has forgotten."""
+        held = self.epochs.held()
+        return any(proves_end(self._context, epoch, proof, epoch.role) for epoch in held for proof in proofs)
 
     def is_unshared_end(self, proofs: tuple[EndProof, ...]) -> bool:
         """Whether there is a word, and only of epochs whose keys are not held: nobody here can tell whose it is."""

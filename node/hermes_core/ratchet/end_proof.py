@@ -36,6 +36,6 @@ def build_end_proof(context: ChannelContext, epoch: Epoch) -> EndProof:
     return EndProof(epoch.number, compute_end_tag(context, epoch, epoch.role))
 
 
-def proves_end(context: ChannelContext, epoch: Epoch, proof: EndProof) -> bool:
-    """Whether the peer made it, in this epoch."""
-    return proof.epoch == epoch.number and equal_tags(compute_end_tag(context, epoch, epoch.role.peer), proof.tag)
+def proves_end(context: ChannelContext, epoch: Epoch, proof: EndProof, role: Role) -> bool:
+    """Whether the end whose role in `epoch` is `role` made it."""
+    return proof.epoch == epoch.number and equal_tags(compute_end_tag(context, epoch, role), proof.tag)

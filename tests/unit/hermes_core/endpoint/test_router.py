@@ -80,6 +80,8 @@ def test_a_delete_carries_the_word_of_the_app_that_only_the_other_can_check() ->
     [
         (CloseReason.DELETED_BY_PEER, True, True),
         (CloseReason.DELETED_BY_PEER, False, False),
+        (CloseReason.DELETED, True, True),
+        (CloseReason.DELETED, False, False),
         (CloseReason.NODE_SHUTDOWN, False, False),
         (CloseReason.ROUTE_UNAVAILABLE, False, False),
         (CloseReason.EXPIRED, False, True),
@@ -102,6 +104,18 @@ def test_a_delete_that_the_other_app_did_not_prove_is_a_home_that_is_lost(
     assert events == [ChatEnded if ended else FrameRefused]
     assert [isinstance(sent, MoveOffer) for sent in output.sends] == ([False] if ended else [False, True])
     assert (chat_id in app.chats) is not ended
+
+
+@pytest.mark.parametrize("reason", [CloseReason.DELETED, CloseReason.DELETED_BY_PEER])
+def test_an_app_believes_its_own_word_of_a_delete_that_its_store_has_forgotten(reason: CloseReason) -> None:
+    """A store that was put back holds a chat that the app deleted since; the node's tombstone has the proof of it."""
+    app, chat_id, _ = make_app_with_chat()
+    proofs = app.chats[chat_id].end_to_end.prove_end()
+    app.receive(Closed(chat_id, reason, proofs), NOW)
+    output = app.take_output()
+    assert [event.reason for event in output.events if isinstance(event, ChatEnded)] == [CloseReason.DELETED]
+    assert output.sends == [ClosedAck(chat_id, reason)]
+    assert chat_id not in app.chats
 
 
 def test_an_ended_chat_makes_room_at_once() -> None:
