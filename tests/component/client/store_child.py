@@ -38,11 +38,14 @@ def open_heard(path: Path) -> tuple[int, BinaryIO]:
     return len(heard), path.open("ab", buffering=0)
 
 
-async def hear(chat: Chat, path: Path, count: int) -> None:
+async def hear(chat: Chat, path: Path, count: int, all_heard: asyncio.Event) -> None:
+    """It goes on when all were heard: one that was written down, but not acknowledged when the app was killed, comes again."""
     last, file = open_heard(path)
     previous = 0
     with file:
-        while last < count:
+        while True:
+            if last == count:
+                all_heard.set()
             message = await anext(chat)
             if message.seq > last + 1 or (previous and message.seq != previous + 1):
                 print(f"{message.seq} after {last} and {previous}", flush=True)
@@ -70,9 +73,11 @@ async def run(name: str, folder: Path, address: str, ca_file: str, count: int, p
             chat = await (await anext(client.offers())).accept()
         await chat.wait(lambda: chat.ready)
         print("open", flush=True)
-        await asyncio.gather(say(chat, name, count), hear(chat, folder / f"{name}.heard", count))
-        print("done", flush=True)
-        await asyncio.sleep(3600)
+        all_heard = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(hear(chat, folder / f"{name}.heard", count, all_heard))
+            await asyncio.gather(say(chat, name, count), all_heard.wait())
+            print("done", flush=True)
 
 
 if __name__ == "__main__":
