@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from tests.soak.breaks import BREAKS
 from tests.soak.plan import KINDS
 from tests.soak.report import SoakReport
 from tests.soak.run import SoakOptions, run_soak
-from tests.soak.signals import cancel_once
+from tests.soak.signals import end_in_order
 
 INTERRUPTED = 130
 
@@ -42,11 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 async def _run(options: SoakOptions, folder: Path) -> SoakReport:
-    # SIGTERM must end the processes as Ctrl-C does.
-    task = asyncio.current_task()
-    assert task is not None
-    for how in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(how, cancel_once, task)
+    end_in_order()
     return await run_soak(options, folder, lambda text: print(text, flush=True))
 
 

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from typing import Any
 
 from hermes_client.scenario.report import EXIT_BROKEN_PROMISE, EXIT_KEPT
 from tests.soak.settle import settle
-from tests.soak.signals import cancel_once
+from tests.soak.signals import end_in_order
 from tests.soak.slots import Slot
 from tests.soak.world import World, WorldOptions
 
@@ -195,10 +194,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="hermes-loss-"))
 
     async def run() -> LossReport:
-        task = asyncio.current_task()
-        assert task is not None
-        for how in (signal.SIGTERM, signal.SIGINT):  # every process is ended then
-            asyncio.get_running_loop().add_signal_handler(how, cancel_once, task)
+        end_in_order()
         return await measure(
             arguments.harm,
             chats=arguments.chats,
