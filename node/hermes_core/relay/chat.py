@@ -326,10 +326,11 @@ class Chat:
         if self.moves.is_left(index):
             self.moves.leave()
         elif not self.moves.lose_home(index, now):
-            self.lose(index)
+            self.lose(index, now)
 
-    def lose(self, index: int) -> None:
+    def lose(self, index: int, now: float) -> None:
         """The stream to the neighbour of this hop is gone."""
+        self._note_loss(index, now)
         self.hops[index].apply(HopInput.LOSE)
         self.handshake.fail(ErrorCode.ROUTE_UNAVAILABLE, informed=index)
         if self.ended is None:
@@ -337,13 +338,19 @@ class Chat:
 
     # paths
 
-    def _receive_path(self, index: int, message: m.PathState, _now: float) -> None:
+    def _note_loss(self, index: int, now: float) -> None:
+        """Over this hop there is no path to its app, or no longer."""
+        self.moves.appeal.note_loss(now, anew=self.hops[index].leads_on)
+
+    def _receive_path(self, index: int, message: m.PathState, now: float) -> None:
         """The node behind a tieline says whether its own onward path is up.
 
         One that says again that it is dropped what came while it was not, and never said so: who sent that is told again too.
         """
         if message.up:
             self.hops.pair[1 - index].note_told(up=False)
+        else:
+            self._note_loss(index, now)
         self.hops[index].apply(HopInput.ONWARD_UP if message.up else HopInput.ONWARD_DOWN)
 
     def tell_paths(self) -> None:
@@ -424,6 +431,7 @@ class Chat:
         Timer("channels", lambda chat: chat.hops.channels_due_at(), lambda chat, now: chat.hops.wipe_what_is_due(now)),
         Timer("move", lambda chat: chat.moves.ends_at(), lambda chat, now: chat.moves.give_up(now)),
         Timer("search", lambda chat: chat.moves.seek_at, lambda chat, now: chat.moves.seek(now)),
+        Timer("appeal", lambda chat: chat.moves.appeal.at, lambda chat, now: chat.moves.appeal_to_app(now)),
         Timer("idle", lambda chat: chat.lifetime.idle_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("unconfirmed", lambda chat: chat.handshake.unconfirmed_at(), lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("grace", lambda chat: chat.lifetime.grace_ends_at(), lambda chat, now: chat.lifetime.end_grace(now)),

@@ -12,8 +12,10 @@ from hermes_core.crypto.hashing import equal_tags
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove, hash_leg_offer, verify_move
 from hermes_core.ids import AppId, ChannelKind, Party, node_of_party
+from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol import messages as m
 from hermes_core.relay.admission import charge
+from hermes_core.relay.appeal import Appeal
 from hermes_core.relay.candidate import Candidate
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.events import ChatMoved
@@ -41,6 +43,7 @@ class Moves:
         "_bucket",
         "_candidates",
         "_context",
+        "_denied_by",
         "_followed",
         "_handshake",
         "_hops",
@@ -48,6 +51,7 @@ class Moves:
         "_next_home",
         "_row",
         "_standing",
+        "appeal",
         "seek_at",
         "signed",
     )
@@ -69,11 +73,15 @@ class Moves:
         self._candidates: dict[int, Candidate] = {}
         self.seek_at: float | None = None
         """When the other app's home is looked for again; None: nobody is looked for."""
+        self.appeal = Appeal()
+        self._denied_by: Party | None = None
+        """Which node behind a tieline said that it has no such chat."""
 
     def restore(self, signed: tuple[SignedMove | None, SignedMove | None], now: float) -> None:
         """What the record says; a search that was not over goes on."""
         self.signed = signed
         self.look_again(now)
+        self.appeal.note_loss(now, anew=True)
 
     # an app moves
 
@@ -264,7 +272,14 @@ class Moves:
         """Nobody knows where its app is; or its leg here is away, or it is connected elsewhere: this record may be old."""
         if hop.is_leg:
             return hop.unbound or app_neighbour(hop.app_id) not in self._context.links
+        if not hop.state.ready and self._is_forgotten(hop):
+            return True
         return not hop.leads_on and self._context.directory.locate(hop.app_id) not in {None, hop.neighbour.node_id}
+
+    def _is_forgotten(self, hop: Hop) -> bool:
+        """The node behind this tieline has no such chat: it says so, or another one bears its name."""
+        link = self._context.links.get(hop.neighbour)
+        return link is not None and (link.party != hop.channel.peer or link.party == self._denied_by)
 
     @property
     def missing(self) -> AppId | None:
@@ -325,14 +340,42 @@ class Moves:
 
     def lose_home(self, index: int, now: float) -> bool:
         """The node behind this hop has no such chat. True: our app's move is offered to whoever has; False: others must act."""
-        move = self.signed[1 - index]
-        if self._hops[index].is_leg or move is None or move.home != self._context.party:
+        hop, move = self._hops[index], self.signed[1 - index]
+        if hop.is_leg or move is None or move.home != self._context.party:
+            self._denied_by = hop.channel.peer
             return False
         self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
         self._hops[1 - index].tell_path(up=False)
         self._bind(index, app_neighbour(self._hops[index].app_id), None)
         self.seek_at = now + self._context.params.resume_retry_s
         return True
+
+    def appeal_to_app(self, now: float) -> None:
+        """There has been no path for long, and the other app is connected: ours is asked for a move, to look for it with.
+
+        Its home lost the chat, or is lost with the word of its end. It moves its side, or says that the chat is over.
+        """
+        if self._hops.lead_on:
+            self.appeal.end()
+            return
+        self.appeal.postpone(now)
+        if self._standing.state is ChatState.PENDING:  # until its first confirmation there is nothing to move
+            return
+        for index in (0, 1):
+            ours, other, move = self._hops[index], self._hops[1 - index], self.signed[index]
+            if not ours.is_leg or ours.unbound or ours.neighbour not in self._context.links or not self._is_astray(other):
+                continue
+            if move is None or move.home != self._context.party:
+                ours.send(m.MoveWanted(self._row.chat_id))
+            elif self.seek_at is None:
+                self.look_again(now)
+
+    def _is_astray(self, hop: Hop) -> bool:
+        """The app behind this hop is where it can be asked, and the hop does not lead there."""
+        node_id = self._context.directory.locate(hop.app_id)
+        if node_id is None or not self._is_missing(hop):
+            return False
+        return app_neighbour(hop.app_id) in self._context.links or node_neighbour(node_id) in self._context.links
 
     # former homes
 

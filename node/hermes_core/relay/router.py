@@ -188,7 +188,7 @@ class NodeChats:
         for row in self._index.rows_of(neighbour):
             index = row.index_of(neighbour)
             if index is not None:
-                self._change(row, now, Chat.lose, index)
+                self._change(row, now, Chat.lose, index, now)
 
     def judge_stamp(self, app_id: AppId, stamp: int, now: float) -> AppHome | None:
         """As `Directory.judge`: the newer home that a Connect is refused with."""

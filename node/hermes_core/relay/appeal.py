@@ -1,0 +1,35 @@
+"""When a chat's home asks its own app to move its side: the other app has been somewhere for long, and no path leads there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPEAL_AFTER_S: Final = 60.0
+"""Longer than apps wait for a home that is away: who comes up elsewhere has moved its side by then."""
+APPEAL_MAX_S: Final = 600.0
+"""Longest time between two looks: the other app may be away for days."""
+
+
+class Appeal:
+    """Owns when that is looked at next. Times are the node's, in seconds."""
+
+    __slots__ = ("_wait_s", "at")
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        """None: there is a path, as far as anybody knows."""
+        self._wait_s = APPEAL_AFTER_S
+
+    def note_loss(self, now: float, *, anew: bool) -> None:
+        """There is no path. `anew`: there was one until now; else what was waited before counts."""
+        if anew or self.at is None:
+            self._wait_s = APPEAL_AFTER_S
+            self.at = now + self._wait_s
+
+    def postpone(self, now: float) -> None:
+        """Twice as long after each time."""
+        self.at = now + self._wait_s
+        self._wait_s = min(2 * self._wait_s, APPEAL_MAX_S)
+
+    def end(self) -> None:
+        self.at = None
