@@ -79,7 +79,7 @@ class HermesClient:
         host: ClientHost = SYSTEM_HOST,
         store: AppStore | None = None,
     ) -> None:
-        """`identity`: without one a new one, or the store's.
+        """`identity`: it is copied, and stays its owner's to wipe; without one a new one, or the store's.
 
         TypeError, ValueError and HermesError name an argument that cannot be used; nothing is opened here.
 
@@ -89,6 +89,8 @@ class HermesClient:
         if tls is not None and not isinstance(tls, ClientTls | PlainText):
             raise TypeError(f"tls is ClientTls(…) or PLAIN, not {type(tls).__name__}")
         self._store = None if store is None else take(AppStore, store, "store")
+        self._opened = False
+        self._open_file: AppStore | None = None
         self._tls = tls or ClientTls()
         self._book = AddressBook(addresses)
         self._params = AppParams() if params is None else take(AppParams, params, "params")
@@ -96,8 +98,8 @@ class HermesClient:
         self._host = take(ClientHost, host, "host")
         self._connect_timeout_s = take_timeout(connect_timeout_s, "connect_timeout_s")
         self._direct = take(bool, direct, "direct")
-        self._owns_identity = identity is None
-        self._identity = Identity.generate(host.random) if identity is None else take(Identity, identity, "identity")
+        self._has_given = identity is not None
+        self._identity = Identity.generate(host.random) if identity is None else take(Identity, identity, "identity").copy()
         self._driver: AppDriver | None = None
         self._keeper: HomeKeeper | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -109,9 +111,14 @@ class HermesClient:
 
         KeystoreError and StoreError for a store that cannot be used.
         """
-        if self._driver is not None or self._closing is not None:
+        if self._opened or self._closing is not None:
             raise ClientClosedError("a client is opened once: make another one")
-        identity, kept = await self._open_store()
+        self._opened = True
+        try:
+            identity, kept = await self._open_store()
+        except BaseException:
+            await self.close()
+            raise
         driver = self.driver
         patience = HomePatience(self._params.home_patience_s, self._host.random)
         self._keeper = HomeKeeper(
@@ -138,10 +145,10 @@ class HermesClient:
             self._driver = AppDriver(self._identity, self._params, self._host)
             return self._identity, None
         store = self._store
-        kept = await store.open(None if self._owns_identity else self._identity, self._host)
-        if self._owns_identity:
-            self._identity.wipe()  # the store has one
-        self._identity, self._owns_identity = kept.identity, True  # a copy: the one given stays its owner's
+        kept = await store.open(self._identity if self._has_given else None, self._host)
+        self._open_file = store  # from here on it is ours to close: one that failed is closed, or another client's
+        self._identity.wipe()
+        self._identity = kept.identity
         try:
             driver = AppDriver(kept.identity, self._params, self._host, store)
             driver.restore(kept.chats, kept.ended)
@@ -351,10 +358,9 @@ class HermesClient:
                 driver.close()
             if runner is not None:
                 runner.cancel()
-            if self._store is not None:
-                await self._close_store(self._store)
-            if self._owns_identity:
-                self._identity.wipe()
+            if self._open_file is not None:
+                await self._close_store(self._open_file)
+            self._identity.wipe()
             if keeper is not None:
                 keeper.changed.notify()
         if runner is not None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -105,7 +106,7 @@ class AppStore:
         executor: Executor | None = None,
         erase_within_s: float = StoreParams().erase_within_s,
     ) -> None:
-        """`argon2`: what the passphrase's key costs; `executor`: one thread, which does everything that blocks.
+        """`argon2`: what the passphrase's key costs; `executor`: its owner's, of one thread, which does everything that blocks.
 
         `erase_within_s`: what was deleted (a message that was acknowledged, a chat that ended, keys that were used) opens to
         nobody so long after, and after the next start at once; LimitError when that is out of bounds.
@@ -114,7 +115,9 @@ class AppStore:
         self._path = Path(path)
         self._passphrase = _take_passphrase(passphrase)
         self._argon2 = argon2
-        self._executor = executor or ThreadPoolExecutor(1, "hermes-store")
+        self._owns_executor = executor is None
+        self._executor = ThreadPoolExecutor(1, "hermes-store") if executor is None else take(Executor, executor, "executor")
+        self._closing: asyncio.Future[None] | None = None
         self._keystore: Keystore | None = None
         self._identity: Identity | None = None
         self._used = False
@@ -124,9 +127,12 @@ class AppStore:
         if self._used:
             raise StoreError("a store is opened once: make another AppStore for the next client")
         self._used = True
+        self._check_open()
+        opening = asyncio.get_running_loop().run_in_executor(self._executor, lambda: self._open(identity, host))
         try:
-            return await self._run(lambda: self._open(identity, host))
+            return await asyncio.shield(opening)  # the thread goes on when the caller is cancelled: it is waited for
         except BaseException:
+            opening.add_done_callback(_wipe_kept)
             await self.close()
             raise
 
@@ -140,7 +146,7 @@ class AppStore:
 
     async def read_own(self) -> dict[bytes, bytes]:
         """What the app has written of its own, by key. The store is open while its client is; StoreError before and after."""
-        self._open_keystore  # noqa: B018 - raises when it is not open
+        self._check_open(opened=True)
         return await self._run(self._read_own)
 
     async def write_own(self, puts: Mapping[bytes, bytes], deletes: Collection[bytes] = ()) -> None:
@@ -149,7 +155,7 @@ class AppStore:
         Keys have at most 255 bytes, values at most 1 MiB: ValueError for more. Whoever writes what a message says before its
         `ack()` has it exactly once: one that comes again is in here already.
         """
-        self._open_keystore  # noqa: B018
+        self._check_open(opened=True)
         for key, value in puts.items():
             if len(take(bytes, key, "a key")) > MAX_KEY_BYTES or len(take(bytes, value, "a value")) > MAX_VALUE_BYTES:
                 raise ValueError(f"a key has at most {MAX_KEY_BYTES} bytes, a value {MAX_VALUE_BYTES}")
@@ -171,16 +177,20 @@ class AppStore:
         await RotationLoop(keystore, lambda: self._run(keystore.rotate_slice), timer, now, bool).run()
 
     async def close(self) -> None:
-        """Close the file; harmless when repeated."""
-        keystore, self._keystore = self._keystore, None
-        if keystore is not None:
-            await self._run(keystore.close)
-        self._passphrase.wipe()
-        if isinstance(self._executor, ThreadPoolExecutor):
-            self._executor.shutdown(wait=False)
+        """Close the file, after whatever the thread does just now; harmless when repeated, goes on when it is cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().run_in_executor(self._executor, self._close)
+            if self._owns_executor and isinstance(self._executor, ThreadPoolExecutor):
+                self._executor.shutdown(wait=False)
+        await asyncio.shield(self._closing)
 
     async def _run(self, work: Callable[[], T]) -> T:
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _check_open(self, *, opened: bool = False) -> None:
+        if self._closing is not None or (opened and self._keystore is None):
+            raise StoreError("the store is not open")
 
     # in the thread
 
@@ -214,6 +224,15 @@ class AppStore:
         ended.sort(key=lambda record: record.ended_s)
         marks = [parse_node_mark(value) for _, value in self._keystore.load(Table.APP_MARK)]
         return KeptState(kept, stamp, chats, ended, marks)
+
+    def _close(self) -> None:
+        """The passphrase goes here as well: an opening that was given up may have used it until now."""
+        keystore, self._keystore = self._keystore, None
+        try:
+            if keystore is not None:
+                keystore.close()
+        finally:
+            self._passphrase.wipe()
 
     def _create(self, given: Identity | None, backend: KeyBackend, host: ClientHost) -> Keystore:
         """With its identity from the first moment on: whoever removes its log, however early, makes no other app of it."""
@@ -308,6 +327,13 @@ class AppStore:
             wipe_buffer(value)
 
 
+def _wipe_kept(opening: asyncio.Future[KeptState]) -> None:
+    """What was read for nobody."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().wipe_chats()
+        opening.result().identity.wipe()
+
+
 def _encode_identity(identity: Identity, stamp: int) -> bytearray:
     """Its record, which the caller wipes."""
     kept = AppIdentity(identity.seed(), stamp)
@@ -325,4 +351,14 @@ def _take_passphrase(passphrase: str | bytes | bytearray | SecretBytes) -> Secre
         raise TypeError(f"a passphrase is str, bytes or SecretBytes, not {type(passphrase).__name__}")
     if not passphrase:
         raise ValueError("the passphrase is empty")
-    return SecretBytes.take(bytearray(passphrase.encode() if isinstance(passphrase, str) else passphrase))
+    return SecretBytes.take(bytearray(passphrase) if not isinstance(passphrase, str) else _encode_passphrase(passphrase))
+
+
+def _encode_passphrase(passphrase: str) -> bytearray:
+    """As UTF-8; what the environment or an argument had as other bytes is those bytes again, as nodes take it.
+
+    ValueError for what is no text at all: Python's own error would hold the passphrase.
+    """
+    with suppress(UnicodeEncodeError):
+        return bytearray(passphrase.encode(errors="surrogateescape"))
+    raise ValueError("the passphrase is text that has no UTF-8; give it as bytes")

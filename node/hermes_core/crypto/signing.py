@@ -52,6 +52,14 @@ class Identity:
         ffi.memmove(seed.buffer, pointer(self._secret_key.buffer), SEED_BYTES)
         return seed
 
+    def copy(self) -> Identity:
+        """The same key pair in memory of its own; ValueError when this one was wiped."""
+        seed = self.seed()
+        try:
+            return Identity.from_seed(seed)
+        finally:
+            seed.wipe()
+
     def sign(self, data: bytes) -> bytes:
         """A signature of 64 bytes over `data`."""
         signed = bytearray(SIGNATURE_BYTES + len(data))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hermes_client import AppStore, StoreError
+from hermes_client import PLAIN, AppStore, HermesClient, StoreError
 from hermes_client.host import SYSTEM_HOST
 from hermes_client.store import KeptState
 from hermes_core.crypto.kdf_argon2 import Argon2Params
@@ -19,6 +24,7 @@ from hermes_core.errors import KeystoreBadPassphraseError, KeystoreIOError, Keys
 from hermes_core.ids import ChatId, NodeId
 from hermes_core.keystore.app_record import EndedChatRecord, NodeMarkRecord, OutgoingRecord
 from hermes_keystore import Keystore
+from hermes_keystore.database import connect_sqlite
 from tests.unit.hermes_core.keystore.record_samples import reveal
 from tests.unit.hermes_core.keystore.test_app_notices import ENDED, MARK
 from tests.unit.hermes_core.keystore.test_app_records import VECTORS, chat_of
@@ -219,6 +225,24 @@ def test_what_is_no_passphrase_is_refused(tmp_path: Path, passphrase: object, er
         AppStore(tmp_path / "app.db", passphrase)  # type: ignore[arg-type]
 
 
+def test_a_passphrase_that_is_no_text_is_in_no_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no UTF-8") as raised:
+        AppStore(tmp_path / "app.db", "hidden\ud800")
+    chain: BaseException | None = raised.value
+    while chain is not None:
+        assert "hidden" not in repr(chain)
+        chain = chain.__context__
+
+
+async def test_a_passphrase_of_the_environment_is_the_bytes_that_it_was_there(tmp_path: Path) -> None:
+    store = make_store(tmp_path, os.fsdecode(b"caf\xe9"))
+    await store.open(None, SYSTEM_HOST)
+    await store.close()
+    again = make_store(tmp_path, b"caf\xe9")
+    await again.open(None, SYSTEM_HOST)
+    await again.close()
+
+
 async def test_a_folder_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
     store = make_store(tmp_path / "missing")
     async with asyncio.timeout(10):
@@ -255,3 +279,48 @@ async def test_what_is_no_record_of_an_apps_own_is_refused_and_changes_nothing(t
     await store.close()
     with pytest.raises(StoreError):
         await store.read_own()
+
+
+@pytest.mark.parametrize("exists", [False, True])
+async def test_an_opening_that_is_cancelled_leaves_the_file_free_and_under_its_passphrase(tmp_path: Path, exists: bool) -> None:
+    if exists:
+        store, _ = await open_store(tmp_path)
+        await store.close()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def connect_slowly(uri: str) -> sqlite3.Connection:
+        begun.set()
+        assert go_on.wait(10)
+        return connect_sqlite(uri)
+
+    given_up = make_store(tmp_path)
+    opening = asyncio.create_task(given_up.open(None, replace(SYSTEM_HOST, open_database=connect_slowly)))
+    assert await asyncio.to_thread(begun.wait, 10)
+    opening.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert given_up._passphrase.wiped
+    again, _ = await open_store(tmp_path)
+    await again.close()
+
+
+async def test_a_client_does_not_close_the_store_of_another_one(tmp_path: Path) -> None:
+    store, _ = await open_store(tmp_path)
+    second = HermesClient("127.0.0.1:1", tls=PLAIN, store=store)
+    with pytest.raises(StoreError):
+        await second.__aenter__()
+    await second.close()
+    await store.write_own({b"key": b"value"})
+    await store.close()
+
+
+async def test_the_executor_that_was_given_stays_its_owners(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        store = AppStore(tmp_path / "app.db", b"secret", argon2=CHEAP, executor=executor)
+        await store.open(None, SYSTEM_HOST)
+        await store.close()
+        assert executor.submit(int).result() == 0
+        with pytest.raises(StoreError):
+            await store.read_own()

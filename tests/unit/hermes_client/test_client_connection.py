@@ -51,7 +51,10 @@ async def test_connects_proves_its_identity_and_closes_its_half_in_order() -> No
 
     identity = Identity.generate()
     async with ScriptedNode("node-0", script) as node:
-        async with _client(node, identity=identity) as client:
+        given = identity.copy()
+        unopened = _client(node, identity=given)
+        given.wipe()  # its owner may: the client has its own
+        async with unopened as client:
             assert client.app_id == derive_app_id(identity.public_key)
             assert client.connected
             assert client.home == "node-0"
