@@ -9,6 +9,7 @@ from typing import Final, Protocol, Self, assert_never
 
 from hermes_client.arguments import Content, take_content, take_timeout
 from hermes_client.errors import ChatEndedError, StateLostError
+from hermes_client.pulled import Pulled
 from hermes_client.signal import Signal
 from hermes_client.time_limit import time_limit
 from hermes_core.endpoint.chat import AppChat
@@ -242,10 +243,9 @@ class Chat:
             raise StopAsyncIteration
         return message
 
-    async def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message]:
         """The same messages, each of which waits for its `ack()`: for apps that make several safe at once."""
-        while (message := await self._next()) is not None:
-            yield message
+        return Pulled(self._next)
 
     async def _next(self) -> Message | None:
         """The next message; None at an orderly end, ChatEndedError at any other and when messages of ours got lost with it."""

@@ -30,6 +30,7 @@ from hermes_client.errors import CallTimeoutError, ChatEndedError, ClientClosedE
 from hermes_client.host import SYSTEM_HOST, ClientHost
 from hermes_client.keeper import HomeKeeper, KeptHome
 from hermes_client.offer import CHAT_TIMEOUT_S, ChatOffer
+from hermes_client.pulled import Pulled
 from hermes_client.session import CLOSE_GRACE_S
 from hermes_client.store import AppStore
 from hermes_client.time_limit import time_limit
@@ -240,17 +241,20 @@ class HermesClient:
         except TimeoutError:
             raise told or silent from None
 
-    async def offers(self) -> AsyncIterator[ChatOffer]:
+    def offers(self) -> AsyncIterator[ChatOffer]:
         """Chats that other apps offer, until the client is closed. Of those that nobody takes a bounded number waits."""
         driver = self.driver
-        while True:
+
+        async def take_next() -> ChatOffer | None:
             await driver.offered.wait_for(lambda: bool(driver.offers) or driver.closed)
             if driver.closed:
                 if driver.failure is not None:
                     raise driver.failure
-                return
+                return None
             event = driver.offers.popleft()
-            yield ChatOffer(event.app_id, event, self._accept, self._reject)
+            return ChatOffer(event.app_id, event, self._accept, self._reject)
+
+        return Pulled(take_next)
 
     async def find_app(self, app_id: AppId, timeout_s: float | None = CHAT_TIMEOUT_S) -> AppFound:
         """Ask the directory where an app is: online at a node, away (the node where it was last), or unknown (no node).

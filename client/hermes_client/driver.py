@@ -174,8 +174,8 @@ class AppDriver:
             self._absorb()
 
     def acknowledge(self, chat_id: ChatId, seq: int) -> None:
-        """The app took this message. Acknowledgements are cumulative: only the last one before a batch leaves is sent."""
-        self._to_acknowledge[chat_id] = seq
+        """The app took this message. Acknowledgements are cumulative: only the highest before a batch leaves is sent."""
+        self._to_acknowledge[chat_id] = max(seq, self._to_acknowledge.get(chat_id, 0))
         self.wake.set()
 
     def flush_acknowledgements(self) -> None:

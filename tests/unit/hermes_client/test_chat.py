@@ -96,6 +96,18 @@ async def test_messages_that_are_acknowledged_by_hand_alone() -> None:
     assert driver.did == [2]
 
 
+async def test_messages_come_on_after_one_was_waited_for_in_vain_or_a_store_forgot() -> None:
+    chat, _ = make_chat(0)
+    messages = chat.messages()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(messages), 0.001)
+    chat.apply(StoresDiffer(CHAT, True, Missing(1, 1), Missing(1, 0)))
+    with pytest.raises(StateLostError):
+        await anext(messages)
+    chat.apply(MessageReceived(CHAT, 1, b"late"))
+    assert (await anext(messages)).content == b"late"
+
+
 async def test_whoever_deletes_a_chat_has_taken_what_it_was_given() -> None:
     chat, driver = make_chat(2)
     await anext(chat)

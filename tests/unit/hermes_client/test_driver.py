@@ -15,7 +15,22 @@ from hermes_core.protocol.messages import Confirm, Offer, Sealed
 from hermes_core.ratchet.header import POSITION_END
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
+from tests.unit.hermes_client.test_containment import make_driver, open_chat
 from tests.unit.hermes_core.endpoint.parts import HOME, HOME_KEYS, NOW, OWN_KEY, PEER_KEY, FarEnds
+
+
+async def test_of_acknowledgements_in_any_order_the_highest_counts() -> None:
+    driver = make_driver()
+    chat, far = open_chat(driver)
+    for seq in (1, 2, 3):
+        driver.receive(far.seal(seq, b"x"))
+    driver.received_batch()
+    messages = [await anext(chat.messages()) for _ in range(3)]
+    for message in (messages[2], messages[0]):
+        message.ack()
+    driver.flush_acknowledgements()
+    assert driver._machine.chats[chat.chat_id].transfer.incoming.acked == 3
+    driver.close()
 
 
 async def test_a_position_ahead_ends_the_session() -> None:

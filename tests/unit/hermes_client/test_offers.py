@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
+from hermes_client import HermesClient
 from hermes_client.driver import AppDriver
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import ChatId
+from hermes_core.ids import ChatId, derive_app_id
 from hermes_core.protocol.messages import Answer, Closed, CloseReason, Reject
 from tests.unit.hermes_client.test_containment import make_driver
-from tests.unit.hermes_core.endpoint.parts import FarEnds
+from tests.unit.hermes_core.endpoint.parts import PEER_KEY, FarEnds
 
 
 def offer(driver: AppDriver, number: int) -> FarEnds:
@@ -30,6 +32,19 @@ async def test_an_offer_that_was_withdrawn_is_handed_to_nobody() -> None:
     driver.disconnect()
     assert not driver.offers, "it went down with its stream"
     driver.close()
+
+
+async def test_offers_come_on_after_one_was_waited_for_in_vain() -> None:
+    client = HermesClient("127.0.0.1:1")
+    client._driver = driver = make_driver()
+    offers = client.offers()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(offers), 0.001)
+    offer(driver, 1)
+    assert (await anext(offers)).app_id == derive_app_id(PEER_KEY.public_key)
+    driver.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(offers)
 
 
 async def test_an_offer_that_is_over_leaves_no_chat_when_it_is_taken() -> None:
