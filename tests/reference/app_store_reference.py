@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from tests.reference import protocol_reference
 from tests.reference.keystore_reference import encode_channel, encode_move, random_app_id, random_channel, short
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "app_record.json"
@@ -44,6 +45,27 @@ def encode_outgoing(message: dict[str, Any]) -> bytes:
     plaintext, frame = bytes.fromhex(message["plaintext"]), bytes.fromhex(message["frame"])
     head = struct.pack(">QII", message["seq"], message["epoch"], len(plaintext))
     return b"\x01" + bytes.fromhex(message["chat_id"]) + head + plaintext + frame
+
+
+def encode_ended(ended: dict[str, Any]) -> bytes:
+    head = b"\x01" + bytes.fromhex(ended["chat_id"]) + struct.pack(">BQ", ended["failed"], ended["ended_s"])
+    proofs = b"".join(struct.pack(">I", proof["epoch"]) + bytes.fromhex(proof["tag"]) for proof in ended["proofs"])
+    return head + short(ended["home"].encode()) + bytes([len(ended["proofs"])]) + proofs
+
+
+def encode_mark(mark: dict[str, Any]) -> bytes:
+    return b"\x01" + short(mark["node_id"].encode()) + bytes.fromhex(mark["mark"])
+
+
+def key_of(name: str, record: dict[str, Any]) -> bytes:
+    """Where a record of this kind is in its table."""
+    if name == "identities":
+        return b"app"
+    if name == "marks":
+        node_id: str = record["node_id"]
+        return node_id.encode() + b":" + bytes.fromhex(record["mark"])[:32]
+    chat_id = bytes.fromhex(record["chat_id"])
+    return chat_id + struct.pack(">Q", record["seq"]) if name == "outgoing" else chat_id
 
 
 def random_identity(rng: random.Random) -> dict[str, Any]:
@@ -93,17 +115,39 @@ def random_outgoing(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def random_ended(rng: random.Random) -> dict[str, Any]:
+    return {
+        "chat_id": rng.randbytes(16).hex(),
+        "failed": rng.random() < 0.5,
+        "ended_s": rng.randrange(2**63),
+        "home": f"node:mesh-{rng.randrange(10)}:{random_app_id(rng)}",
+        "proofs": [{"epoch": rng.randrange(2**32), "tag": rng.randbytes(16).hex()} for _ in range(rng.randrange(3))],
+    }
+
+
+def random_mark(rng: random.Random) -> dict[str, Any]:
+    """As a node signs it: the signature is checked when the record is read."""
+    numbers = rng.randrange(2**63), rng.randrange(2**63)
+    mark: bytes = protocol_reference.mark(rng.randbytes(32), rng.randbytes(16), *numbers)
+    return {"node_id": f"mesh-{rng.randrange(10)}", "mark": mark.hex()}
+
+
 def build_vectors(seed: int = 6) -> dict[str, Any]:
     rng = random.Random(seed)
     kinds = (
         ("identities", random_identity, encode_identity, 2),
         ("chats", random_chat, encode_chat, 6),
         ("outgoing", random_outgoing, encode_outgoing, 4),
+        ("ended", random_ended, encode_ended, 4),
+        ("marks", random_mark, encode_mark, 2),
     )
     made = {name: [build(rng) for _ in range(count)] for name, build, _, count in kinds}
     return {
         "comment": "docs/reference/keystore.md; made by tests/reference/app_store_reference.py; all bytes in hex",
-        **{name: [{"record": each, "value": encode(each).hex()} for each in made[name]] for name, _, encode, _ in kinds},
+        **{
+            name: [{"record": each, "key": key_of(name, each).hex(), "value": encode(each).hex()} for each in made[name]]
+            for name, _, encode, _ in kinds
+        },
     }
 
 

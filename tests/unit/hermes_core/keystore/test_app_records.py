@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,8 +16,24 @@ from hypothesis import strategies as st
 from hermes_core.errors import KeystoreTamperedError, KeystoreUnsupportedVersionError
 from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId, NodeId, Party
-from hermes_core.keystore.app_record import AppChatRecord, AppChatState, AppIdentity, KeptMoves, OutgoingRecord
+from hermes_core.keystore.app_notice_codec import (
+    encode_app_ended,
+    encode_node_mark,
+    mark_key,
+    parse_app_ended,
+    parse_node_mark,
+)
+from hermes_core.keystore.app_record import (
+    AppChatRecord,
+    AppChatState,
+    AppIdentity,
+    EndedChatRecord,
+    KeptMoves,
+    NodeMarkRecord,
+    OutgoingRecord,
+)
 from hermes_core.keystore.app_record_codec import (
+    IDENTITY_KEY,
     encode_app_chat,
     encode_app_identity,
     encode_outgoing,
@@ -23,6 +42,7 @@ from hermes_core.keystore.app_record_codec import (
     parse_app_identity,
     parse_outgoing,
 )
+from hermes_core.ratchet.end_proof import MAX_PROOFS, EndProof
 from hermes_core.ratchet.padding import MAX_PADDED_BYTES
 from tests.reference import app_store_reference as reference
 from tests.unit.hermes_core.keystore.record_samples import reveal
@@ -70,11 +90,30 @@ def outgoing_of(fields: dict[str, Any]) -> OutgoingRecord:
     return OutgoingRecord(ChatId(bytes.fromhex(fields["chat_id"])), fields["seq"], plaintext, fields["epoch"], frame)
 
 
+def ended_of(fields: dict[str, Any]) -> EndedChatRecord:
+    chat_id, home = ChatId(bytes.fromhex(fields["chat_id"])), Party(fields["home"])
+    proofs = tuple(EndProof(proof["epoch"], bytes.fromhex(proof["tag"])) for proof in fields["proofs"])
+    return EndedChatRecord(chat_id, home, fields["failed"], fields["ended_s"], proofs)
+
+
+def mark_of(fields: dict[str, Any]) -> NodeMarkRecord:
+    return NodeMarkRecord(NodeId(fields["node_id"]), bytes.fromhex(fields["mark"]))
+
+
 KINDS: list[tuple[str, Any, Any, Any]] = [
     ("identities", identity_of, encode_app_identity, parse_app_identity),
     ("chats", chat_of, encode_app_chat, parse_app_chat),
     ("outgoing", outgoing_of, encode_outgoing, parse_outgoing),
+    ("ended", ended_of, encode_app_ended, parse_app_ended),
+    ("marks", mark_of, encode_node_mark, parse_node_mark),
 ]
+PLACES: dict[str, Callable[[Any], bytes]] = {
+    "identities": lambda _: IDENTITY_KEY,
+    "chats": lambda record: bytes(record.chat_id),
+    "outgoing": lambda record: outgoing_key(record.chat_id, record.seq),
+    "ended": lambda record: bytes(record.chat_id),
+    "marks": mark_key,
+}
 EACH = pytest.mark.parametrize(("name", "build", "encode", "parse"), KINDS, ids=[kind[0] for kind in KINDS])
 
 
@@ -88,16 +127,34 @@ def test_vectors(name: str, build: Any, encode: Any, parse: Any) -> None:
         value = bytes.fromhex(case["value"])
         assert encode(build(case["record"])) == value
         assert reveal(parse(value)) == reveal(build(case["record"]))
+        assert PLACES[name](parse(value)).hex() == case["key"]
+
+
+def test_vectors_show_every_form_of_an_end() -> None:
+    ends = [case["record"] for case in VECTORS["ended"]]
+    assert {end["failed"] for end in ends} == {False, True}
+    assert {len(end["proofs"]) for end in ends} == {0, 1, MAX_PROOFS}
+
+
+@EACH
+def test_no_byte_of_a_record_is_without_a_meaning(name: str, build: Any, encode: Any, parse: Any) -> None:
+    for case in VECTORS[name]:
+        value, record = bytes.fromhex(case["value"]), reveal(build(case["record"]))
+        for at, bit in itertools.product(range(len(value)), (1, 0x80)):
+            with suppress(KeystoreTamperedError, KeystoreUnsupportedVersionError):
+                assert reveal(parse(value[:at] + bytes([value[at] ^ bit]) + value[at + 1 :])) != record, at
 
 
 @settings(max_examples=100)
 @given(st.integers(0, 2**64))
 def test_random_records_agree(seed: int) -> None:
     rng = random.Random(seed)
-    chat, message = reference.random_chat(rng), reference.random_outgoing(rng)
+    chat, message, ended = reference.random_chat(rng), reference.random_outgoing(rng), reference.random_ended(rng)
     assert encode_app_chat(chat_of(chat)) == reference.encode_chat(chat)
     assert reveal(parse_app_chat(reference.encode_chat(chat))) == reveal(chat_of(chat))
     assert parse_outgoing(reference.encode_outgoing(message)) == outgoing_of(message)
+    assert encode_app_ended(ended_of(ended)) == reference.encode_ended(ended)
+    assert parse_app_ended(reference.encode_ended(ended)) == ended_of(ended)
 
 
 @EACH
