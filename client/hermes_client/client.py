@@ -374,7 +374,7 @@ class HermesClient:
         if self._store is None:
             lost = [chat.unacknowledged for chat in driver.live_chats() if chat.unacknowledged]
             if lost:
-                _log.warning("%d messages in %d chats were not acknowledged and end with this client", sum(lost), len(lost))
+                _log.warning("messages that end with this client, not acknowledged: %d (chats: %d)", sum(lost), len(lost))
             driver.end_chats()
             return
         driver.flush_acknowledgements()

@@ -58,7 +58,7 @@ class ChatEndedError(HermesError):
     """
 
     def __init__(self, chat_id: ChatId, reason: CloseReason, detail: str = "", *, unacknowledged: int = 0) -> None:
-        lost = f", {unacknowledged} messages were not acknowledged" if unacknowledged else ""
+        lost = f", messages that were not acknowledged: {unacknowledged}" if unacknowledged else ""
         super().__init__(f"chat {chat_id.hex()[:8]} ended: {reason.name}{lost}" + (f" ({detail})" if detail else ""))
         self.chat_id = chat_id
         self.reason = reason

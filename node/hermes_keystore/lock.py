@@ -70,7 +70,7 @@ def _acquire(sidecar: Path) -> int:
                 return descriptor
         except BlockingIOError:
             os.close(descriptor)
-            raise KeystoreLockedError(f"another process uses the keystore of {sidecar}") from None
+            raise KeystoreLockedError(f"another process, or another part of this one, has locked {sidecar}") from None
         except OSError as error:
             os.close(descriptor)
             raise KeystoreIOError(f"cannot lock {sidecar}: {error.strerror}") from None

@@ -105,6 +105,7 @@ async def test_one_node_refusals_and_a_client_that_leaves() -> None:
         with pytest.raises(ProtocolError) as unknown:
             await first.start_chat(stranger)
         assert unknown.value.code is ErrorCode.TARGET_NOT_FOUND
+        assert str(unknown.value).endswith("nobody with this app id has connected so far; check it")
 
         rejecting = asyncio.create_task(_reject(second))
         with pytest.raises(ProtocolError) as rejected:

@@ -63,7 +63,7 @@ class Handshake:
     def require_active(self) -> None:
         """CHAT_NOT_READY before the first epoch."""
         if not self.active:
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "the chat is not open yet: the other app has not taken it")
 
     def _move(self, step: AgreementStep, target: AgreementState) -> None:
         if STEPS.get((type(self.state), step)) is type(target):
@@ -181,7 +181,7 @@ class Handshake:
     def prepare_leg(self, answer: Answer, now: float) -> PreparedEpoch:
         """An answer to our offer, as far as the home node vouches for it: the leg's half, checked."""
         if not self.offering:
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "no offer waits for this answer")
         if derive_app_id(answer.responder_key) != self._peer:
             raise ProtocolError(ErrorCode.INVALID_KEY, "responder_key is another app's")
         return self._channels.prepare_leg(answer, now)

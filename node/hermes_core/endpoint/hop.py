@@ -157,5 +157,5 @@ class Hop:
         """The payload of a frame of the leg; CHAT_NOT_READY when none may pass, and what Channel.open raises."""
         if self.state not in USABLE:
             self._leg.lose_step()
-            raise ProtocolError(ErrorCode.CHAT_NOT_READY)
+            raise ProtocolError(ErrorCode.CHAT_NOT_READY, "no frame may pass on the leg now")
         return self._leg.open(frame, now, nonce=self._home.receive_nonce)

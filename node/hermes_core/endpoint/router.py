@@ -253,9 +253,9 @@ class AppChats:
                     self._delete_again(offer.chat_id)
                 return
             if offer.chat_id in self.chats or offer.chat_id in self._ended:
-                raise ProtocolError(ErrorCode.CHAT_EXISTS)  # noqa: TRY301
+                raise ProtocolError(ErrorCode.CHAT_EXISTS, "the chat is known")  # noqa: TRY301
             if offer.target != self.app_id:
-                raise ProtocolError(ErrorCode.TARGET_NOT_FOUND)  # noqa: TRY301
+                raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, "it is for another app")  # noqa: TRY301
             self._require_room()
             if len(self._offered) >= self._context.params.max_offers:
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "as many offers as may wait for a decision")  # noqa: TRY301
@@ -354,7 +354,7 @@ class AppChats:
     def _require(self, chat_id: ChatId) -> AppChat:
         chat = self._find(chat_id)
         if chat is None:
-            raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)
+            raise ProtocolError(ErrorCode.CHAT_NOT_FOUND, "there is no such chat any more")
         return chat
 
     def _require_room(self) -> None:

@@ -199,8 +199,9 @@ class Directory:
             return link
         node_id = self.locate(target)
         if node_id is None or node_id == self._node_id or source.node_id is not None:
-            known = node_id is not None or source.node_id is not None or self.last_home(target) is not None
-            raise ProtocolError(ErrorCode.TARGET_OFFLINE if known else ErrorCode.TARGET_NOT_FOUND)
+            if node_id is not None or source.node_id is not None or self.last_home(target) is not None:
+                raise ProtocolError(ErrorCode.TARGET_OFFLINE, "the app is not connected; try again when it is")
+            raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, "nobody with this app id has connected so far; check it")
         link = self._links.get(node_neighbour(node_id))
         if link is None:
             raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no stream to the target's node")

@@ -133,7 +133,7 @@ async def test_an_end_with_messages_unacknowledged_is_an_error_that_says_how_man
     chat.apply(MessagesAcked(CHAT, 1))
     chat.apply(ChatEnded(CHAT, reason))
     assert (await anext(chat)).seq == 1, "what came before is handed over first"
-    with pytest.raises(ChatEndedError, match="2 messages") as ended:
+    with pytest.raises(ChatEndedError, match="not acknowledged: 2") as ended:
         await anext(chat)
     assert (ended.value.reason, ended.value.unacknowledged) == (reason, 2)
 

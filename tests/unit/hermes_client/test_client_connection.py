@@ -186,9 +186,10 @@ async def test_look_ups_that_were_refused_for_now_are_made_again_once() -> None:
                 if not isinstance(message, FindApp):
                     continue
                 asked.append(message.app_id)
-                if len(asked) <= len(others):
-                    await link.write(ErrorNotice(ErrorCode.HANDSHAKE_THROTTLED, ErrorScope.FRAME, None, "", 20))
-                else:
+                if len(asked) == len(others):  # all at once, so that none is asked again before the last one was asked
+                    notice = ErrorNotice(ErrorCode.HANDSHAKE_THROTTLED, ErrorScope.FRAME, None, "", 20)
+                    await link.write(*[notice] * len(others))
+                elif len(asked) > len(others):
                     await link.write(AppFound(message.app_id, online=False, node_id=None))
 
     async with ScriptedNode("node-0", script) as node, HermesClient([node.address], tls=PLAIN) as client:
