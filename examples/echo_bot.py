@@ -53,6 +53,8 @@ async def main(addresses: str, ca_file: str, store: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4 or "HERMES_EXAMPLE_PASSPHRASE" not in os.environ:
+        sys.exit(__doc__)
     try:
         asyncio.run(main(*sys.argv[1:]))
     except HermesError as error:

@@ -146,9 +146,11 @@ async def main(addresses: str, ca_file: str, store: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 5 or "HERMES_EXAMPLE_PASSPHRASE" not in os.environ:
+        sys.exit(__doc__)
     try:
         asyncio.run(main(*sys.argv[1:]))
-    except HermesError as error:
+    except (HermesError, OSError) as error:
         sys.exit(f"receive_file: {error}")
     except KeyboardInterrupt:
         pass

@@ -37,10 +37,10 @@ async def find_chat(client: HermesClient, friend: AppId) -> Chat:
     return await client.start_chat(friend)
 
 
-async def send(chat: Chat, path: Path) -> None:
+async def send(chat: Chat, path: Path, head: bytes) -> None:
     """`chat.send` waits while the other app has 256 messages or 4 MiB to take: that is all of backpressure."""
     if chat.last_sent == 0:
-        await chat.send(describe(path))
+        await chat.send(head)
     size, shown = path.stat().st_size, -1
     with path.open("rb") as file:
         file.seek((chat.last_sent - 1) * PIECE_BYTES)
@@ -54,21 +54,21 @@ async def send(chat: Chat, path: Path) -> None:
 
 
 async def main(addresses: str, ca_file: str, store: str, friend: str, file: str) -> None:
-    kept = AppStore(store, os.environ["HERMES_EXAMPLE_PASSPHRASE"])
+    path, kept = Path(file), AppStore(store, os.environ["HERMES_EXAMPLE_PASSPHRASE"])
+    head = describe(path)
     async with HermesClient(addresses.split(","), tls=ClientTls(ca_file=Path(ca_file)), store=kept) as client:
         chat = await find_chat(client, AppId(friend))
-        sending = asyncio.create_task(send(chat, Path(file)))
-        try:
-            verdict = await anext(chat)  # the receiver has the whole file, and says so
-            await sending
-        finally:
-            sending.cancel()
-        print(verdict.content.decode(), flush=True)
+        verdict, _ = await asyncio.gather(anext(chat), send(chat, path, head))  # whichever fails ends both
+        print(verdict.content.decode(), flush=True)  # the receiver has the whole file
         await chat.delete()
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 6 or "HERMES_EXAMPLE_PASSPHRASE" not in os.environ:
+        sys.exit(__doc__)
     try:
         asyncio.run(main(*sys.argv[1:]))
-    except HermesError as error:
+    except (HermesError, OSError) as error:
         sys.exit(f"send_file: {error}")
+    except KeyboardInterrupt:
+        pass

@@ -23,15 +23,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes_client.client import HermesClient
-from hermes_client.scenario.admin_client import AdminClient
 from hermes_client.scenario.certificates import LocalAuthority, write_private
 from hermes_client.scenario.local_mesh import FAST_SETTINGS, LocalMeshError, SettingValue, render_toml
 from hermes_client.tls import ClientTls
-from hermes_node.config.sources import load_config
-from hermes_node.host import SYSTEM_HOST
-from hermes_node.lifecycle.node import Node
-from hermes_node.lifecycle.run import run_until_stopped
-from hermes_node.logs.event_log import EventLog
+
+try:
+    from hermes_client.scenario.admin_client import AdminClient
+    from hermes_node.config.sources import load_config
+    from hermes_node.host import SYSTEM_HOST
+    from hermes_node.lifecycle.node import Node
+    from hermes_node.lifecycle.run import run_until_stopped
+    from hermes_node.logs.event_log import EventLog
+except ModuleNotFoundError as missing:
+    cure = f"there is no module {missing.name}: the client is here alone; pip install 'hermes-mesh[node]'"
+    raise ModuleNotFoundError(cure, name=missing.name) from None
 
 READY_TIMEOUT_S: Final = 30.0
 DRAIN_TIMEOUT_S: Final = 0.5

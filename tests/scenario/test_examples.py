@@ -8,13 +8,14 @@ import os
 import random
 import re
 import runpy
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from hermes_client import AppStore, Chat, Message
+from hermes_client import AppStore, Chat, HermesClient, Message
 from hermes_client.testing import TestMesh, mesh
 from hermes_core.ids import AppId
 from tests.support.terminals import Terminal
@@ -135,3 +136,49 @@ async def test_a_receiver_says_so_when_a_file_is_not_what_was_promised(tmp_path:
                     await chat.delete()
         assert not (tmp_path / "arrived" / "file.bin").exists()
         assert not (tmp_path / "x").exists()
+
+
+def start_wrongly(name: str, *arguments: str, passphrase: bool = True) -> str:
+    """What it says when it cannot even begin."""
+    clean = {key: value for key, value in os.environ.items() if key != "HERMES_EXAMPLE_PASSPHRASE"}
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
+    environment = clean | ({"HERMES_EXAMPLE_PASSPHRASE": "of a test"} if passphrase else {})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr.strip()
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("echo_bot", 3), ("receive_file", 4), ("send_file", 5)])
+def test_an_example_that_is_started_wrongly_says_how(name: str, arguments: int) -> None:
+    for said in (start_wrongly(name, "one"), start_wrongly(name, *["x"] * arguments, passphrase=False)):
+        assert f"python {name}.py ADDRESSES CA_FILE STORE" in said
+        assert "HERMES_EXAMPLE_PASSPHRASE" in said
+        assert "Traceback" not in said
+
+
+def test_a_file_that_cannot_be_read_is_one_line_before_anybody_is_called(tmp_path: Path) -> None:
+    missing = tmp_path / "nothing.bin"
+    said = start_wrongly("send_file", "127.0.0.1:1", "ca.crt", str(tmp_path / "sender.db"), "a" * 32, str(missing))
+    assert said == f"send_file: [Errno 2] No such file or directory: '{missing}'"
+
+
+async def test_a_sender_whose_disk_fails_does_not_wait_for_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HERMES_EXAMPLE_PASSPHRASE", "of a test")
+    source = tmp_path / "file.bin"
+    source.write_bytes(b"unreadable soon")
+    main = runpy.run_path(str(EXAMPLES / "send_file.py"))["main"]
+
+    async def fail(*_: object) -> None:
+        raise OSError("the disk failed")
+
+    monkeypatch.setitem(main.__globals__, "send", fail)
+    async with mesh() as here, here.client() as friend:
+        accepting = asyncio.create_task(_accept(friend))
+        with pytest.raises(OSError, match="the disk failed"):
+            async with asyncio.timeout(60):
+                await main(",".join(here.addresses), str(here.ca_file), tmp_path / "sender.db", friend.app_id, source)
+        await accepting
+
+
+async def _accept(client: HermesClient) -> Chat:
+    return await (await anext(client.offers())).accept()

@@ -142,6 +142,13 @@ def test_the_image_has_what_each_program_needs(capsys: pytest.CaptureFixture[str
     assert needed == wanted
 
 
+def test_the_mesh_for_tests_of_an_app_says_which_extra_it_needs() -> None:
+    done = run("import hermes_client.testing", "client")
+    said = r"ModuleNotFoundError: there is no module \S+: the client is here alone; pip install 'hermes-mesh\[node\]'"
+    assert re.fullmatch(said, done.stderr.splitlines()[-1]), done.stderr
+    assert done.stderr.count("Traceback") == 1
+
+
 PROGRAMS_OF = {"ctl": ("hermes_ctl", 2), "node": ("hermes_node", 70), "operator": ("hermes_operator", 1)}
 
 
