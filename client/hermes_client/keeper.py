@@ -227,13 +227,19 @@ class HomeKeeper:
         self._stamp = next_stamp(self._stamp, self._host.wall())
         return self._stamp
 
-    def _note_newer(self, newer: NewerHome | None) -> None:
-        """A node knows a later Connect of this app, perhaps of an earlier process: if we signed it, the next one is above."""
+    def _note_newer(self, newer: NewerHome | None) -> bool:
+        """A node knows a later Connect of this app, perhaps of another process: if we signed it, the next one is above.
+
+        Whether it is later than ours, which takes nobody's place then, wherever it arrives.
+        """
         if newer is None or newer.claim.app_key != self._identity.public_key:
-            return
+            return False
         with suppress(ProtocolError):
             verify_claim(newer.home, newer.claim)
+            late = newer.claim.stamp > self._stamp
             self._stamp = max(self._stamp, newer.claim.stamp)
+            return late
+        return False
 
     async def _serve_once(self) -> None:
         bound = bool(self._driver.live_chats())
@@ -294,8 +300,8 @@ class HomeKeeper:
                 await self._kept.store.keep_stamp(stamp)
             return await session.connect(stamp, self._marks.find(challenge.node_id, challenge.node_key))
         except BaseException:
-            self._gave_up_connect_at = self._loop.time()
-            self._note_newer(session.newer)
+            if not self._note_newer(session.newer):
+                self._gave_up_connect_at = self._loop.time()
             raise
 
     async def _keep_mark(self, node_id: NodeId, mark: bytes) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,8 @@ from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import NodeId, derive_app_id, node_party
 from hermes_core.protocol.messages import ErrorNotice
+from hermes_core.protocol.session import Connect, NewerHome
+from tests.support.claims import make_claim
 from tests.support.sessions import NodeEnd
 from tests.unit.hermes_client.scripted_node import Link, ScriptedNode
 from tests.unit.hermes_client.test_client_connection import _client, _until
@@ -105,6 +108,30 @@ async def test_a_connect_of_its_own_that_was_given_up_replaces_nobody_for_good(m
         client.reconnect()
         with pytest.raises(SessionReplacedError):
             await client.find_app(OTHER)
+
+
+async def test_who_was_late_and_then_replaced_stops_all_the_same() -> None:
+    """Two processes with one identity that start at once: a Connect that was overtaken takes nobody's place later."""
+    identity = Identity.generate()
+
+    async def refuse(link: Link) -> None:
+        node.opening = None
+        await link.write(NodeEnd(node.node_id, node.identity).challenge)
+        (connect,) = await link.read()
+        assert isinstance(connect, Connect)
+        home = node_party(NodeId("node-1"), Identity.generate().public_key)
+        await link.write(NewerHome(home, make_claim(identity, home, connect.stamp + 1)))
+        await link.write(ErrorNotice(ErrorCode.STAMP_OUTDATED, ErrorScope.STREAM, None, "", 0))
+
+    async with ScriptedNode("node-0", _replace, opening=refuse) as node:
+        client = _client(node, identity=identity)
+        with suppress(SessionReplacedError):
+            await client.__aenter__()
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(SessionReplacedError):
+                await client.find_app(OTHER)
+        assert node.connects == 1, "it does not fight"
+        await client.close()
 
 
 async def test_a_backoff_starts_over_only_after_a_session_that_stood() -> None:
