@@ -121,6 +121,7 @@ class Chat:
 
         The content is copied. TypeError and ProtocolError (INVALID_FRAME: too long) change nothing; ChatEndedError and
         ClientClosedError say that nothing can be sent any more; CallTimeoutError that there was no room, and nothing was sent.
+        A send that is cancelled may have been sent: `last_sent` says whether it was.
         """
         copied, timeout_s = take_content(content), take_timeout(timeout_s)
         async with time_limit(timeout_s, "sending a message"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,6 @@ def _read_passphrase(path: Path | None, *, twice: bool) -> SecretBytes:
     if twice and getpass.getpass("once more, it is a new one: ") != typed:
         raise CtlError("the two do not match; nothing was made")
     try:
-        return take_passphrase(bytearray(typed.encode()), "the passphrase")
+        return take_passphrase(bytearray(os.fsencode(typed)), "the passphrase")
     except ConfigError as error:
         raise CtlError(error.problem) from None

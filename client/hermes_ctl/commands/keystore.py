@@ -200,7 +200,7 @@ def _read_passphrase(path: Path | None, what: str, *, twice: bool = False, new: 
     typed = getpass.getpass(f"{what}: ")
     if twice and getpass.getpass(f"{what} again: ") != typed:
         raise CtlError("the two do not match; nothing was changed")
-    return take_passphrase(bytearray(typed.encode()), f"the {what}")
+    return take_passphrase(bytearray(os.fsencode(typed)), f"the {what}")
 
 
 def _describe_inspection(found: Inspection) -> dict[str, Any]:
