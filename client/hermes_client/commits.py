@@ -31,6 +31,7 @@ class CommitQueue:
         self._changes = KeptChanges()
         self._sends: list[ChatMessage] = []
         self._taken = 0
+        self._begun = 0
         self._durable = 0
         self._stream = 0
         self._task: asyncio.Task[None] | None = None
@@ -59,9 +60,20 @@ class CommitQueue:
     async def wait_durable(self) -> None:
         """Until everything that was added so far is durable; raises what made that impossible."""
         number = self._taken
-        await self._progress.wait_for(lambda: self._durable >= number or self._failure is not None)
+        await self._progress.wait_for(
+            lambda: self._durable >= number or (self._failure is not None and not self._durable < number <= self._begun)
+        )
         if self._durable < number and self._failure is not None:
             raise self._failure
+
+    def stop(self, reason: HermesError) -> None:
+        """Only the commit that has begun is made; whoever waits for another is told the reason."""
+        if self._failure is None:
+            self._failure = reason
+            self._changes.wipe()
+            self._changes = KeptChanges()
+            self._sends.clear()
+            self._progress.notify()
 
     async def _work(self) -> None:
         try:
@@ -69,6 +81,7 @@ class CommitQueue:
                 changes, self._changes = self._changes, KeptChanges()
                 sends, self._sends = self._sends, []
                 number, stream = self._taken, self._stream
+                self._begun = number
                 if changes:
                     await self._commit(changes)
                 self._durable = number
@@ -78,6 +91,7 @@ class CommitQueue:
         except Exception as error:  # noqa: BLE001 - nothing of this app can be kept any more, whatever it was
             self._failure = error if isinstance(error, HermesError) else StoreError(f"a defect: {type(error).__name__}")
             self._changes.wipe()
+            self._begun = self._durable
             self._progress.notify()
             self._fail(self._failure)
         finally:

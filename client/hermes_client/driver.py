@@ -230,6 +230,8 @@ class AppDriver:
             return
         self._closed = True
         self.failure = failure
+        if self._commits is not None:
+            self._commits.stop(failure or ClientClosedError("the client is closed"))
         self._timer.cancel()
         self._machine.end_all(self._loop.time())
         self._machine.take_output()

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from hermes_client.commits import CommitQueue
-from hermes_client.errors import StoreError
+from hermes_client.errors import ClientClosedError, StoreError
 from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.endpoint.output import AppOutput
 from hermes_core.errors import HermesError, KeystoreIOError
@@ -168,3 +168,30 @@ async def test_random_commits_keep_order_and_lose_nothing() -> None:
     while len(disk.sent) < 200:
         await disk.finish_one()
     assert disk.sent == [b"%d" % number for number in range(200)]
+
+
+async def test_a_queue_that_is_stopped_makes_the_commit_that_has_begun_and_no_other() -> None:
+    disk = await begin()
+    first = asyncio.create_task(disk.queue.wait_durable())
+    await asyncio.sleep(0)
+    disk.queue.add(output(2))
+    second = asyncio.create_task(disk.queue.wait_durable())
+    await asyncio.sleep(0)
+    disk.queue.stop(ClientClosedError("the client is closed"))
+    disk.queue.add(output(3))
+    with pytest.raises(ClientClosedError):
+        await second
+    assert not first.done()
+    await disk.finish_one()
+    await first
+    assert (disk.commits, disk.failures) == ([[1]], []), "the store did not fail"
+    with pytest.raises(ClientClosedError):
+        await disk.queue.wait_durable()
+
+
+async def test_a_queue_that_is_stopped_before_its_commit_began_makes_none() -> None:
+    disk = Disk()
+    disk.queue.add(output(1))
+    disk.queue.stop(ClientClosedError("the client is closed"))
+    await disk.finish_one()
+    assert (disk.commits, disk.failures) == ([], [])
