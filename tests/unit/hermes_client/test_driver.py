@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from hermes_client import AppStore, StoreError
 from hermes_client.driver import AppDriver
 from hermes_client.host import SYSTEM_HOST
+from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import derive_app_id
@@ -31,6 +34,28 @@ async def test_of_acknowledgements_in_any_order_the_highest_counts() -> None:
     driver.flush_acknowledgements()
     assert driver._machine.chats[chat.chat_id].transfer.incoming.acked == 3
     driver.close()
+
+
+class ClosedStore(AppStore):
+    """Whoever commits comes too late."""
+
+    async def commit(self, changes: KeptChanges) -> None:
+        changes.wipe()
+        raise StoreError("the store is not open")
+
+
+async def test_a_driver_that_is_closed_asks_its_store_for_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    driver = AppDriver(OWN_KEY, AppParams(), replace(SYSTEM_HOST, random=SeededRandom("driver")), ClosedStore("unused", "x"))
+    driver.connect(HOME.node_id, HOME.public_key, HOME_KEYS)
+    chat = driver.start_chat(derive_app_id(PEER_KEY.public_key))
+    offer = driver.outbound.popleft()
+    assert isinstance(offer, Offer)
+    driver.receive(FarEnds(chat.chat_id).answer(offer))
+    driver.received_batch()
+    driver.close()
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert not caplog.records
 
 
 async def test_a_position_ahead_ends_the_session() -> None:
