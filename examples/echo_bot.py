@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from hermes_client import AppStore, Chat, ChatEndedError, ClientTls, HermesClient, StateLostError
+from hermes_client import AppStore, Chat, ChatEndedError, ChatOffer, ClientTls, HermesClient, StateLostError
 from hermes_core.errors import HermesError, ProtocolError
 
 
@@ -24,11 +24,29 @@ async def echo(chat: Chat) -> None:
         try:
             async for message in chat:
                 if message.seq > chat.last_sent:
-                    await chat.send(message.content)
+                    await say(chat, message.content)
         except StateLostError as lost:  # one of the two stores is an older copy: told once, and the chat goes on
             print(lost, flush=True)
         except ChatEndedError as ended:
             print(ended, flush=True)
+
+
+async def say(chat: Chat, content: bytes) -> None:
+    """Send, also when it turns out just now that a store is an older copy: a message that is not answered here never is."""
+    try:
+        await chat.send(content)
+    except StateLostError as lost:
+        print(lost, flush=True)
+        await chat.send(content)
+
+
+async def take(offer: ChatOffer) -> None:
+    try:
+        chat = await offer.accept()
+    except (ProtocolError, ChatEndedError) as error:  # it did not wait for us
+        print(f"{offer.app_id}: {error}", flush=True)
+    else:
+        await echo(chat)
 
 
 async def serve(client: HermesClient) -> None:
@@ -36,12 +54,7 @@ async def serve(client: HermesClient) -> None:
     chats = {asyncio.create_task(echo(chat)) for chat in client.chats.values()}
     print(f"{client.app_id} is at home on {client.home}, with {len(chats)} chats", flush=True)
     async for offer in client.offers():
-        try:
-            chat = await offer.accept()
-        except (ProtocolError, ChatEndedError) as error:  # it did not wait for us
-            print(f"{offer.app_id}: {error}", flush=True)
-            continue
-        task = asyncio.create_task(echo(chat))
+        task = asyncio.create_task(take(offer))  # whoever calls and does not go on keeps nobody else waiting
         chats.add(task)
         task.add_done_callback(chats.discard)
 

@@ -12,12 +12,15 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from hermes_client import AppStore, Chat, HermesClient, Message
+from hermes_client import AppStore, Chat, HermesClient, Message, StateLostError
 from hermes_client.testing import TestMesh, mesh
-from hermes_core.ids import AppId
+from hermes_core.endpoint.events import Missing, StoresDiffer
+from hermes_core.ids import AppId, ChatId
+from hermes_core.protocol.messages import CloseReason
 from tests.support.terminals import Terminal
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -42,6 +45,39 @@ async def say(chat: Chat, *contents: bytes) -> list[bytes]:
             message.ack()
             break
     return heard
+
+
+class ForgetfulChat:
+    """One message comes; while it is answered it turns out that a store is an older copy."""
+
+    ended: CloseReason | None = None
+    last_sent = 0
+
+    def __init__(self) -> None:
+        chat_id, nothing = ChatId(bytes(16)), Missing(1, 0)
+        self.errors = [StateLostError(StoresDiffer(chat_id, True, nothing, nothing))]
+        self.sent: list[bytes] = []
+        self.to_come = [Message(1, b"echo")]
+
+    async def send(self, content: bytes) -> None:
+        if self.errors:
+            raise self.errors.pop()
+        self.sent.append(content)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        if not self.to_come:
+            self.ended = CloseReason.DELETED
+            raise StopAsyncIteration
+        return self.to_come.pop()
+
+
+async def test_the_echo_bot_answers_what_it_was_about_to_answer_when_a_store_turned_out_to_be_old() -> None:
+    chat = ForgetfulChat()
+    await runpy.run_path(str(EXAMPLES / "echo_bot.py"))["echo"](chat)
+    assert chat.sent == [b"echo"]
 
 
 async def test_the_echo_bot_serves_two_chats_and_goes_on_with_both_after_sigkill(tmp_path: Path) -> None:
