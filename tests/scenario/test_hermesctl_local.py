@@ -67,6 +67,21 @@ def test_two_terminals_have_a_conversation(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_echo_says_how_it_is_called_and_answers_every_caller(tmp_path: Path) -> None:
+    with _start(tmp_path, "chat", "--local", "--echo") as echo:
+        invitation = shlex.split(_read_until(echo, "--to"))[1:]
+        with _start(tmp_path, *invitation) as one, _start(tmp_path, *invitation) as two:
+            for caller, word in ((one, "first"), (two, "second"), (one, "third")):
+                _say(caller, word)
+                assert _read_until(caller, word).endswith(f"> {word}")
+            for caller in (one, two):
+                _say(caller, "/delete")
+                assert caller.wait(DEADLINE_S) == 0
+        echo.send_signal(signal.SIGTERM)
+        assert echo.wait(DEADLINE_S) == 130
+    assert not list(tmp_path.iterdir())
+
+
 def test_sigterm_ends_the_nodes_as_well(tmp_path: Path) -> None:
     with _start(tmp_path, "chat", "--local") as chat:
         _read_until(chat, "waiting for a call")

@@ -85,12 +85,14 @@ async def _chat(options: argparse.Namespace) -> None:
             addresses, tls = options.addresses.split(","), _build_tls(options)
         client, log = await _open_client(options, addresses, tls, stack)
         say(f"connected to {client.home} as {client.app_id}")
+        invitation = f"in another terminal:\n\n    {_build_invitation(client, addresses, tls)}\n"
         if options.echo:
+            say(f"answering every call; {invitation}")
             await _echo(client)
             return
         chat = await _find_chat(client, log, options.to)
         if chat is None:
-            say("waiting for a call; in another terminal:\n\n    " + _build_invitation(client, addresses, tls) + "\n")
+            say(f"waiting for a call; {invitation}")
             chat = await _answer(client)
         await Conversation(client, chat, log, say, kept=options.store is not None).run(read_lines())
 
