@@ -63,6 +63,9 @@ async def test_chats_move_after_the_patience_when_the_home_is_lost_with_its_volu
             assert await _take(here, 20) == [b"there %d" % number for number in range(20)]
             await here.send(b"after")
             assert await _take(there, 1) == [b"after"]
+            accepting = asyncio.create_task(_accept(second))
+            await (await first.start_chat(second.app_id)).send(b"a new chat as well")
+            assert await _take(await accepting, 1) == [b"a new chat as well"]
             await here.delete()
             assert (await there.wait_ended()).name == "DELETED_BY_PEER"
 
