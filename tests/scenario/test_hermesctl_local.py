@@ -7,6 +7,8 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,14 +19,16 @@ HERMESCTL = [sys.executable, "-m", "hermes_ctl.cli"]
 pytestmark = pytest.mark.timeout(DEADLINE_S)
 
 
-def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*HERMESCTL, *arguments],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+@contextmanager
+def _start(tmp_path: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A test that fails ends it, with its nodes; else the end of the block waits for its own."""
+    command, environment = [*HERMESCTL, *arguments], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        except BaseException:
+            process.terminate()
+            raise
 
 
 def _read_until(process: subprocess.Popen[str], text: str) -> str:
