@@ -29,6 +29,9 @@ from hermes_wire.app import MAX_BATCH_BYTES, MAX_BATCH_FRAMES
 from tests.support.nodes import wait_logged
 from tests.support.raw_app import RawApp
 
+FOUND_S = 20.0
+"""Bears a busy machine, and is below the 45 s after which a node takes a silent app for gone."""
+
 
 @pytest.fixture
 async def app(mesh: LocalMesh) -> AsyncIterator[RawApp]:
@@ -164,6 +167,26 @@ async def test_a_second_session_replaces_the_first(mesh: LocalMesh) -> None:
         assert await second.wait(lambda: Heartbeat(5, reply=True) in second.received)
         assert (await second.find(second)).online
     await wait_logged(node, "app_replaced")
+
+
+async def test_an_app_that_comes_up_elsewhere_is_found_there_though_its_older_stream_says_no_goodbye(mesh: LocalMesh) -> None:
+    """Its machine froze, say: the node there hears nothing for many seconds, and has no reason to think it gone."""
+    old, new = mesh.nodes[1], mesh.nodes[0]
+    async with (
+        RawApp(old.app, mesh.ca_file) as frozen,
+        RawApp(old.app, mesh.ca_file) as beside,
+        RawApp(new.app, mesh.ca_file) as far,
+        RawApp(new.app, mesh.ca_file, identity=frozen.identity) as back,
+        asyncio.timeout(FOUND_S),
+    ):
+        for asking in (far, beside):
+            while (await asking.find(back)).node_id != "local-0":  # noqa: ASYNC110 - word of it takes a moment
+                await asyncio.sleep(0.02)
+        chat = await beside.start_chat(back)
+        await beside.wait_event(ChatReady)
+        await beside.say(chat, b"found")
+        await back.wait(lambda: back.contents() == [b"found"])
+        assert not frozen.contents()
 
 
 async def test_find_app_knows_both_nodes(mesh: LocalMesh) -> None:
