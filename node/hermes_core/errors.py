@@ -80,6 +80,10 @@ class ProtocolError(HermesError):
     def __str__(self) -> str:
         return f"{self.code.name}: {self.detail}" if self.detail else self.code.name
 
+    def __repr__(self) -> str:
+        """As tracebacks of tasks and test runners show it: the code is what counts, and most have no detail."""
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class KeystoreError(HermesError):
     """A keystore could not be used; no byte of its file was changed."""
