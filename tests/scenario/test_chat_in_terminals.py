@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -119,6 +120,15 @@ def read_all(folder: Path) -> bytes:
 async def run_once(*arguments: str) -> tuple[int, list[str]]:
     async with Terminal([*HERMESCTL, *arguments]) as terminal:
         return await terminal.ended(), terminal.lines
+
+
+async def test_one_ctrl_c_ends_the_question_for_the_passphrase(tmp_path: Path) -> None:
+    base = ["--plain", "--addresses", "127.0.0.1:1", "--store", str(tmp_path / "store")]
+    async with Terminal([*HERMESCTL, *base]) as asking:
+        await asking.asked("passphrase of the store: ")
+        asking.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(20):
+            assert await asking.ended() == 130
 
 
 async def test_what_is_wrong_with_a_store_is_one_line_with_the_cure(tmp_path: Path) -> None:

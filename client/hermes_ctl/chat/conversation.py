@@ -17,7 +17,7 @@ HELP: Final = """* /name NAME  call the other app so      /names    the book of 
 * /delete     end the chat for both      /quit     leave; with a store the chat goes on later
 * marks: ✓ sent, ✓✓ taken by the other app, … kept until the path is back"""
 DRAIN_S: Final = 5.0
-"""What was typed last has so long to arrive when the terminal leaves; with a store it arrives later."""
+"""What was typed last has so long to arrive when the terminal leaves; with a store it arrives later, else it is waited for."""
 NAME_CHARS: Final = 32
 
 Show = Callable[[str], None]
@@ -110,9 +110,13 @@ class Conversation:
                 await self._say(text.encode())
         if chat.ended is None:
             try:
-                await chat.drain(DRAIN_S if self._kept else None)
+                await chat.drain(DRAIN_S)
             except TimeoutError:
-                self._show(f"* {chat.unacknowledged} not taken yet; the next start sees to it")
+                if self._kept:
+                    self._show(f"* {chat.unacknowledged} not taken yet; the next start sees to it")
+                else:
+                    self._show(f"* waiting for {chat.unacknowledged} to be taken: nothing keeps them; Ctrl-C leaves at once")
+                    await chat.drain()
 
     async def _say(self, content: bytes) -> None:
         if len(content) > MAX_CONTENT_BYTES:

@@ -15,6 +15,7 @@ from hermes_client.chat import Chat
 from hermes_client.client import CONNECT_TIMEOUT_S, HermesClient
 from hermes_client.errors import CallTimeoutError, ChatEndedError, StateLostError
 from hermes_client.scenario.local_mesh import LocalMesh
+from hermes_client.store import AppStore
 from hermes_client.tls import PLAIN, ClientTls, PlainText
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.patience import SPREAD
@@ -70,11 +71,13 @@ def run(options: argparse.Namespace) -> int:
         raise CtlError("--passphrase-file is the store's: give --store as well")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    asyncio.run(_chat(options))
+    # Before there is a loop, which would take the first Ctrl-C at the question for the passphrase to itself.
+    store = None if options.store is None else make_store(options.store, options.passphrase_file)
+    asyncio.run(_chat(options, store))
     return 0
 
 
-async def _chat(options: argparse.Namespace) -> None:
+async def _chat(options: argparse.Namespace, store: AppStore | None) -> None:
     async with AsyncExitStack() as stack:
         if options.local:
             say(f"starting {LOCAL_NODES} nodes …")
@@ -83,7 +86,7 @@ async def _chat(options: argparse.Namespace) -> None:
             tls: ClientTls | PlainText = ClientTls(ca_file=mesh.ca_file)
         else:
             addresses, tls = options.addresses.split(","), _build_tls(options)
-        client, log = await _open_client(options, addresses, tls, stack)
+        client, log = await _open_client(options.store, store, addresses, tls, stack)
         say(f"connected to {client.home} as {client.app_id}")
         invitation = f"in another terminal:\n\n    {_build_invitation(client, addresses, tls)}\n"
         if options.echo:
@@ -98,15 +101,15 @@ async def _chat(options: argparse.Namespace) -> None:
 
 
 async def _open_client(
-    options: argparse.Namespace, addresses: list[str], tls: ClientTls | PlainText, stack: AsyncExitStack
+    folder: Path | None, store: AppStore | None, addresses: list[str], tls: ClientTls | PlainText, stack: AsyncExitStack
 ) -> tuple[HermesClient, ChatLog]:
-    if options.store is None:
+    if folder is None or store is None:
         return await stack.enter_async_context(HermesClient(addresses, tls=tls)), ChatLog(None)
-    store, params = make_store(options.store, options.passphrase_file), AppParams()
+    params = AppParams()
     # A home that is gone is waited for, and then another one is found.
     timeout_s = CONNECT_TIMEOUT_S + params.home_patience_s * (1 + SPREAD)
     client = HermesClient(addresses, tls=tls, params=params, connect_timeout_s=timeout_s, store=store)
-    with with_cures(options.store):
+    with with_cures(folder):
         await stack.enter_async_context(client)
     log = ChatLog(store)
     await log.open(client.chats)
