@@ -78,10 +78,6 @@ def find_problem(world: World) -> str | None:
     for chat_id, ledger in world.ledger.chats.items():
         live = [app for app in world.apps.values() if chat_id in app.machine.chats]
         if len(live) == 1:
-            if (
-                world.moving
-            ):  # with a node, or where an app is not any more, the word of an end is lost: it ends with its idle time
-                continue
             return f"chat {chat_id.hex()} lives at {live[0].name} alone ({_phase(world, chat_id)})"
         if len(live) == 2:
             problem = _find_chat_problem(world, chat_id)

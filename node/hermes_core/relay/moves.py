@@ -73,7 +73,7 @@ class Moves:
         self._candidates: dict[int, Candidate] = {}
         self.seek_at: float | None = None
         """When the other app's home is looked for again; None: nobody is looked for."""
-        self.appeal = Appeal()
+        self.appeal = Appeal(row.chat_id)
         self._denied_by: Party | None = None
         """Which node behind a tieline said that it has no such chat."""
 

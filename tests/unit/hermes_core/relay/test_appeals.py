@@ -13,9 +13,11 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.patience import SPREAD
 from hermes_core.ids import ChatId, node_party
 from hermes_core.protocol import messages as m
-from hermes_core.relay.appeal import APPEAL_AFTER_S
+from hermes_core.relay.appeal import APPEAL_AFTER_S, APPEAL_MAX_S, Appeal
 from tests.support.moving_mesh import MovingMesh
 
+ASKED_AFTER_S = 2 * APPEAL_AFTER_S
+"""By then any chat's app was."""
 HOME_PATIENCE_S = AppParams().home_patience_s
 
 
@@ -59,7 +61,7 @@ def test_a_delete_that_no_home_knows_of_reaches_an_app_that_never_moved(case: st
     mesh.connect("bob", "node-2" if case == "elsewhere" else "node-1")
     mesh.settle()
     assert ends_of(mesh, "alice") == []
-    mesh.advance(APPEAL_AFTER_S)
+    mesh.advance(ASKED_AFTER_S)
     mesh.advance(10.0)
     assert ends_of(mesh, "alice") == [m.CloseReason.DELETED_BY_PEER]
     assert not any(chat_id in node.records for node in mesh.nodes.values())
@@ -95,25 +97,25 @@ def test_an_app_that_comes_up_later_is_asked_as_well() -> None:
     mesh.restart("node-1")
     mesh.connect("bob", "node-1")
     for _ in range(3):
-        mesh.advance(APPEAL_AFTER_S)
+        mesh.advance(ASKED_AFTER_S)
     mesh.connect("alice", "node-0")
     mesh.settle()
     for _ in range(20):
-        mesh.advance(APPEAL_AFTER_S)
+        mesh.advance(ASKED_AFTER_S)
     assert ends_of(mesh, "alice") == [m.CloseReason.DELETED_BY_PEER]
 
 
 def test_nobody_is_asked_while_the_other_app_is_away_or_its_home_does_well() -> None:
     mesh, chat_id = open_chat()
     for _ in range(10):
-        mesh.advance(APPEAL_AFTER_S)
+        mesh.advance(ASKED_AFTER_S)
     mesh.disconnect("bob")
     for _ in range(30):
-        mesh.advance(APPEAL_AFTER_S)
+        mesh.advance(ASKED_AFTER_S)
     mesh.connect("bob", "node-1")
     mesh.settle()
     for _ in range(30):
-        mesh.advance(APPEAL_AFTER_S)
+        mesh.advance(ASKED_AFTER_S)
     assert not mesh.messages(m.MoveWanted)
     assert mesh.apps["alice"].chats.chats[chat_id].can_send
     assert mesh.apps["alice"].chats.chats[chat_id].moving.number == 0
@@ -125,7 +127,7 @@ def test_a_chat_that_the_other_app_still_has_goes_on_after_the_appeal() -> None:
     mesh.kill("node-1")
     mesh.connect("bob", "node-2")
     mesh.settle()
-    mesh.advance(APPEAL_AFTER_S)
+    mesh.advance(ASKED_AFTER_S)
     mesh.advance(10.0)
     mesh.say("alice", chat_id, b"still there?")
     mesh.settle()
@@ -157,6 +159,38 @@ def test_an_app_is_asked_when_the_other_one_moved_away_and_its_new_home_is_lost(
     delete_away_from_home(mesh, chat_id)
     mesh.connect("bob", "node-2")
     mesh.settle()
-    mesh.advance(APPEAL_AFTER_S)
+    mesh.advance(ASKED_AFTER_S)
     mesh.advance(10.0)
     assert ends_of(mesh, "alice") == [m.CloseReason.DELETED_BY_PEER]
+
+
+def test_chats_that_lost_their_path_together_are_looked_at_one_after_the_other() -> None:
+    """A home with 100,000 chats takes all of them up at its start."""
+    times = []
+    for number in range(1000):
+        appeal = Appeal(ChatId(hashlib.sha256(number.to_bytes(2, "big")).digest()[:16]))
+        appeal.note_loss(0.0, anew=True)
+        assert appeal.at is not None
+        times.append(appeal.at)
+    assert APPEAL_AFTER_S <= min(times) <= max(times) <= 2 * APPEAL_AFTER_S
+    a_second = [sum(begin <= time < begin + 1 for time in times) for begin in range(60, 120)]
+    assert max(a_second) < 50
+
+
+def test_an_appeal_waits_from_the_first_loss_and_longer_each_time() -> None:
+    appeal = Appeal(ChatId(bytes(16)))
+    appeal.note_loss(0.0, anew=True)
+    appeal.note_loss(30.0, anew=False)
+    assert appeal.at == APPEAL_AFTER_S
+    waits, now = [], APPEAL_AFTER_S
+    for _ in range(6):
+        appeal.postpone(now)
+        assert appeal.at is not None
+        waits.append(appeal.at - now)
+        now = appeal.at
+    assert waits == [120.0, 240.0, 480.0, APPEAL_MAX_S, APPEAL_MAX_S, APPEAL_MAX_S]
+    appeal.postpone(now)
+    appeal.note_loss(now, anew=False)  # a stream broke: on the next one things may be otherwise
+    assert appeal.at == now + APPEAL_AFTER_S
+    appeal.note_loss(now + 1, anew=True)  # there was a path meanwhile
+    assert appeal.at == now + 1 + APPEAL_AFTER_S
