@@ -140,15 +140,18 @@ class HomeKeeper:
         return self._left is not None
 
     def leave_home(self) -> None:
-        """Another node is to become home: the next that can be reached, and chats come along there."""
+        """Another node is to become home, the next that can be reached, and chats come along. Until then this one serves."""
         self._left = self._party
         if self.session is not None:
             self._book.avoid(self.session.address)
-            self.session.cut()
+            self._moves_in_s = 0.0
+            self.session.leave()
 
     def stay(self) -> None:
         """No longer, if none has."""
         self._left = None
+        if self.session is not None:
+            self.session.stay()
 
     def _judge(self, error: HermesError) -> HermesError | None:
         """What ends the client, if anything does: whoever has proved nothing is never believed that far."""
@@ -198,22 +201,25 @@ class HomeKeeper:
         elif change.back_within_ms:
             self._patience.promise(self._loop.time(), change.back_within_ms / 1000)
 
-    async def _find_next(self) -> None:
-        """A stream to another node, while the home that leaves for good still serves; `_serve_once` goes on with it."""
+    async def _find_next(self, session: HomeSession) -> bool:
+        """Whether there is a stream to another node, with which `_serve_once` goes on. `session` serves until then."""
         await asyncio.sleep(self._moves_in_s)
-        while True:
+        while session.goes():
             address = self._book.choose(None)
             try:
                 async with AsyncExitStack() as stack:
-                    session = await self._open(address, stack, own=self._book.is_own(address))
-                    self._book.record(address, session.challenge.node_id)
-                    if session.party != self._party:
-                        self._next = _Opened(address, session, stack.pop_all())
-                        return
+                    other = await self._open(address, stack, own=self._book.is_own(address))
+                    self._book.record(address, other.challenge.node_id)
+                    if other.party != self._party:
+                        self._next = _Opened(address, other, stack.pop_all())
+                        return True
+                    self.last_error = HintError(f"{address} is {other.party}, which is the home to leave")
             except (HermesError, OSError) as error:
+                self.last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
                 _log.info("no other home yet: %s", error)
             if self._book.round_over:
                 await asyncio.sleep(self._backoff.next_delay_s())
+        return False
 
     async def _take_next(self, stack: AsyncExitStack) -> _Opened | None:
         """What `_find_next` found; its stream ends with `stack`."""
@@ -270,7 +276,7 @@ class HomeKeeper:
             try:
                 self._patience.regain()
                 self._driver.move()
-                await session.serve(partial(self._note_change, address), self._find_next)
+                await session.serve(partial(self._note_change, address), partial(self._find_next, session))
             finally:
                 keeping.cancel()
                 self._patience.lose(self._loop.time())

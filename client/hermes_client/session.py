@@ -82,8 +82,9 @@ class HomeSession:
         self._interval_s = 0.0
         self._heard_at = 0.0
         self._on_change: Callable[[NodeChange], None] = lambda _: None
-        self._leaving = asyncio.Event()
+        self._node_leaves = False
         self._for_good = False
+        self._other_wanted = False
         self._finishing = False
         self._said_all = False
         self._ended = asyncio.Event()
@@ -167,11 +168,24 @@ class HomeSession:
         finally:
             ephemeral.wipe()
 
-    async def serve(self, on_change: Callable[[NodeChange], None], find_next: Callable[[], Awaitable[None]]) -> None:
+    def leave(self) -> None:
+        """Another home is wanted: this one serves until there is one to go to."""
+        self._other_wanted = True
+        self._driver.ended.notify()
+
+    def stay(self) -> None:
+        """No longer."""
+        self._other_wanted = False
+
+    def goes(self) -> bool:
+        """Whether another home is to be found: the node leaves for good, or one is wanted."""
+        return self._for_good or self._other_wanted
+
+    async def serve(self, on_change: Callable[[NodeChange], None], find_next: Callable[[], Awaitable[bool]]) -> None:
         """Run until the stream ends, which raises.
 
-        `on_change` is told when the node says that it will leave; when it does for good, `find_next` returns once there is
-        another one to go to, and this stream is ended in order.
+        `on_change` is told when the node says that it will leave. While the session `goes`, `find_next` looks for another home:
+        when there is one to go to this stream is ended in order.
         """
         self._heard_at = asyncio.get_running_loop().time()
         self._on_change = on_change
@@ -291,7 +305,7 @@ class HomeSession:
             case NodeChange():
                 self._on_change(message)
                 self._for_good = self._for_good or message.for_good
-                self._leaving.set()
+                self._node_leaves = True
                 self._driver.ended.notify()
             case Heartbeat():
                 pass  # an answer: hearing it was the point
@@ -326,16 +340,16 @@ class HomeSession:
                 sequence += 1
                 self._send_control(Heartbeat(sequence, reply=False))
 
-    async def _leave(self, find_next: Callable[[], Awaitable[None]]) -> None:
-        """The node leaves: go to another one, unless chats tie us to it, which resume when it is back.
+    async def _leave(self, find_next: Callable[[], Awaitable[bool]]) -> None:
+        """The node leaves, or is to be left: go to another one, unless chats tie us to it, which resume when it is back.
 
         When it leaves for good they come along. What was said last, the end of a chat perhaps, leaves first, and the node's end
         of the stream says that it was read.
         """
-        await self._leaving.wait()
-        await self._driver.ended.wait_for(lambda: self._for_good or not self._driver.live_chats())
-        if self._driver.live_chats():
-            await find_next()
+        found = False
+        while not found:
+            await self._driver.ended.wait_for(lambda: self.goes() or (self._node_leaves and not self._driver.live_chats()))
+            found = not (self._other_wanted or self._driver.live_chats()) or await find_next()
         self._finishing = True
         self._driver.wake.set()
         await asyncio.sleep(CLOSE_GRACE_S)

@@ -116,9 +116,13 @@ async def test_an_app_moves_its_chats_to_another_node_when_it_is_told_to_and_sta
             assert await _take(here, 1) == [b"to the new home"]
             assert await _take(there, 1) == [b"from the new home"]
             assert await first.move() == "local-0", "and back: the next one that can be reached"
-            with pytest.raises(ConnectError, match=r"no other node in 1 s: .* is the home to leave"):
-                await second.move(1.0)
+            leaving = asyncio.create_task(second.move(5.0))
+            await asyncio.sleep(0.2)
+            await there.send(b"until there is another one the home serves")
+            assert await _take(here, 1) == [b"until there is another one the home serves"]
+            assert not leaving.done()
+            with pytest.raises(ConnectError, match=r"no other node in 5 s: .* is the home to leave"):
+                await leaving
             await there.send(b"still at home")
-            async with asyncio.timeout(20):
-                assert await _take(here, 1) == [b"still at home"]
-            assert second.home == "local-1"
+            assert await _take(here, 1) == [b"still at home"]
+            assert (second.home, there.resumes) == ("local-1", 0), "its stream was never cut"

@@ -156,7 +156,7 @@ async def test_what_was_said_last_reaches_a_node_that_leaves() -> None:
         for number in range(2_000):  # more than one batch: it takes a while
             session._send_control(Heartbeat(number, reply=True))
         session._send_control(last)
-        session._leaving.set()
+        session.leave()
         await _until(lambda: client.home == "node-1" and client.connected)
         assert leaving.connects == 1, "it was heard to the end, so that there is nothing to go back for"
     assert last in heard

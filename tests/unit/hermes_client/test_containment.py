@@ -123,7 +123,7 @@ async def test_a_defect_of_a_session_ends_the_session_and_the_client_connects_ag
     served = 0
 
     async def serve(
-        self: HomeSession, on_change: Callable[[NodeChange], None], find_next: Callable[[], Awaitable[None]]
+        self: HomeSession, on_change: Callable[[NodeChange], None], find_next: Callable[[], Awaitable[bool]]
     ) -> None:
         nonlocal served
         served += 1
