@@ -41,7 +41,7 @@ from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
 from tests.model.streams import Stream
 from tests.support.app_volume import AppVolume
 from tests.support.cheap_kem import CheapKem
-from tests.support.claims import make_claim, make_entry
+from tests.support.claims import list_claims, make_claim
 
 
 def make_identity(seed: bytes) -> Identity:
@@ -64,6 +64,7 @@ class AppParty:
         self.name = name
         self.identity = make_identity(seed)
         self.home = home
+        self.connects = 0
         self.params = params
         self.ledger = ledger
         self.entropy = entropy
@@ -80,6 +81,10 @@ class AppParty:
     def _make_machine(self) -> AppChats:
         durable = self.volume is not None
         return AppChats(identity=self.identity, params=self.params, random=self.entropy, kem=CheapKem(), durable=durable)
+
+    def stamp(self, now: float) -> int:
+        """Of its claim, in ms, by the clock of who hears it: however fast it goes from node to node, a later one is higher."""
+        return int(now * 1000) + self.connects
 
     def live(self) -> list[ChatId]:
         return list(self.machine.chats)
@@ -270,7 +275,7 @@ class NodeParty:
         """From each other node which apps are connected to it."""
         now = self._clock() + self.ahead_s
         for node, apps in self.directory.items():
-            entry = make_entry(node.party, [app.identity for app in apps], int(now * 1000))
+            entry = list_claims(node.party, [make_claim(app.identity, node.party, app.stamp(now)) for app in apps])
             self.running.update_directory(node.party, entry, now)
 
     def commit(self, output: NodeOutput) -> None:
@@ -333,11 +338,11 @@ class NodeParty:
         return node_party(self.node_id, self.identity.public_key)
 
     def connected(
-        self, neighbour: Neighbour, stream: Stream, public_key: bytes, now: float, *, app: Identity | None = None
+        self, neighbour: Neighbour, stream: Stream, public_key: bytes, now: float, *, app: AppParty | None = None
     ) -> None:
-        """`app`: of an app, what it claims to be here with."""
+        """`app`: who claims to be here."""
         self.sinks[stream.number] = stream
-        claim = None if app is None else make_claim(app, self.party, int(now * 1000))
+        claim = None if app is None else make_claim(app.identity, self.party, app.stamp(now))
         self.running.connected(neighbour, stream.number, public_key, stream.keys_of(self.name), now, claim)
 
     def _send(self, sends: list[Send]) -> None:

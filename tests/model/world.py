@@ -91,7 +91,8 @@ class World:
         self.streams.append(stream)
         node.streams[app.name] = stream
         now = self.time_of(node)
-        node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, now, app=app.identity)
+        app.connects += 1
+        node.connected(app_neighbour(app.app_id), stream, app.identity.public_key, now, app=app)
         self.settle_node(node)
         app.stream = stream
         app.machine.connected(node.node_id, node.identity.public_key, stream.keys_of(app.name), self.now)

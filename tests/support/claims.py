@@ -24,6 +24,10 @@ def make_claim(app: Identity, home: Party, stamp: int) -> AppClaim:
 
 
 def make_entry(home: Party, apps: Iterable[Identity], stamp: int) -> DirectoryEntry:
-    """Everybody who is connected to a node, as it says itself; later ones overtake earlier ones."""
-    claims = tuple(make_claim(app, home, stamp) for app in apps)
-    return DirectoryEntry(NodeId(home.split(":")[1]), 1, next(_VERSIONS), claims)
+    """Everybody who is connected to a node, all with one stamp."""
+    return list_claims(home, [make_claim(app, home, stamp) for app in apps])
+
+
+def list_claims(home: Party, claims: Iterable[AppClaim]) -> DirectoryEntry:
+    """Everybody who is connected to a node, as it says itself; later entries overtake earlier ones."""
+    return DirectoryEntry(NodeId(home.split(":")[1]), 1, next(_VERSIONS), tuple(claims))
