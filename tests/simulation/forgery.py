@@ -148,7 +148,7 @@ class Forger:
         items = self._watch(way, data)
         if not items or not isinstance(items[0], s.Challenge | s.Connected) or self._choices.random() >= 0.5:
             return [data]
-        ends = [m.Closed(chat_id, m.CloseReason.DELETED) for chat_id in dict.fromkeys(self._chats)]
+        ends = [m.Closed(chat_id, m.CloseReason.RATCHET_FAILED) for chat_id in dict.fromkeys(self._chats)]
         return [*self._build(way, ends), data] if ends else [data]
 
     # what it knows

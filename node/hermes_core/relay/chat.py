@@ -385,8 +385,8 @@ class Chat:
         self.close(end.reason, silent={index}, proofs=end.proofs)
 
     def end_missing(self, app_id: AppId | None, message: m.Delete) -> bool:
-        """Whether the app that says so is the one that is looked for: it came here without the chat, which is over."""
-        if app_id is None or app_id != self.moves.missing:
+        """Whether the app that says so is one that is looked for, here or by a node that asked: the chat is over."""
+        if app_id is None or app_id not in {self.moves.missing, self.moves.wanted}:
             return False
         end = describe_delete(message)
         self.close(end.reason, proofs=end.proofs)

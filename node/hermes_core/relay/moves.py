@@ -54,6 +54,7 @@ class Moves:
         "appeal",
         "seek_at",
         "signed",
+        "wanted",
     )
 
     def __init__(
@@ -73,6 +74,8 @@ class Moves:
         self._candidates: dict[int, Candidate] = {}
         self.seek_at: float | None = None
         """When the other app's home is looked for again; None: nobody is looked for."""
+        self.wanted: AppId | None = None
+        """Who was asked here to move its side, since another node looks for it."""
         self.appeal = Appeal(row.chat_id)
         self._denied_by: Party | None = None
         """Which node behind a tieline said that it has no such chat."""
@@ -122,12 +125,13 @@ class Moves:
         hop, elsewhere, context = self._hops[index], self.signed[index], self._context
         if hop.is_leg and (not hop.unbound or self._makes_leg(index)):
             return True
+        if app_neighbour(hop.app_id) in context.links:
+            context.admission.charge_lookup((link.neighbour.node_id, hop.app_id), now)
+            context.effects.answer(app_neighbour(hop.app_id), m.MoveWanted(self._row.chat_id))
+            self.wanted = hop.app_id
         if not hop.is_leg and elsewhere is not None and elsewhere.home != link.party:
             self._tell(link.neighbour, elsewhere)
             return False
-        if hop.is_leg and app_neighbour(hop.app_id) in context.links:
-            context.admission.charge_lookup((link.neighbour.node_id, hop.app_id), now)
-            context.effects.answer(app_neighbour(hop.app_id), m.MoveWanted(self._row.chat_id))
         raise ProtocolError(ErrorCode.CHAT_NOT_FOUND, "the other app is at home elsewhere")
 
     def _makes_leg(self, index: int) -> bool:

@@ -164,6 +164,28 @@ def test_an_app_is_asked_when_the_other_one_moved_away_and_its_new_home_is_lost(
     assert ends_of(mesh, "alice") == [m.CloseReason.DELETED_BY_PEER]
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_delete_reaches_an_app_whose_former_home_is_the_deleters_new_one(moved: bool) -> None:
+    """There the record leads to a home that is lost, and says so; the app that is here says that the chat is over."""
+    mesh, chat_id = open_chat()
+    if moved:
+        mesh.connect("bob", "node-3", move=True)
+        mesh.settle()
+        mesh.connect("bob", "node-1", move=True)
+        mesh.settle()
+    delete_away_from_home(mesh, chat_id)
+    mesh.kill("node-0")
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh.restart("node-0")
+    mesh.connect("bob", "node-0")
+    mesh.settle()
+    for _ in range(3):
+        mesh.advance(ASKED_AFTER_S)
+    assert ends_of(mesh, "alice") == [m.CloseReason.DELETED_BY_PEER]
+    assert not any(chat_id in node.records for node in mesh.nodes.values())
+
+
 def test_chats_that_lost_their_path_together_are_looked_at_one_after_the_other() -> None:
     """A home with 100,000 chats takes all of them up at its start."""
     times = []
