@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, derive_app_id
@@ -27,10 +27,8 @@ from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.moves import Moves
 from hermes_core.relay.neighbour import Link
 from hermes_core.relay.rows import Row
-from hermes_core.relay.standing import ChatEnd, Standing
+from hermes_core.relay.standing import CURE, ChatEnd, Standing
 from hermes_core.relay.tombstones import describe_delete
-
-_CURE: Final = "the chat must be rekeyed or deleted"
 
 
 class Chat:
@@ -197,7 +195,7 @@ class Chat:
 
     def _not_ready(self, hop: Hop) -> ProtocolError:
         if self.state is ChatState.QUARANTINED or hop.state.quarantined:
-            return ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE)
+            return ProtocolError(ErrorCode.ROLLBACK_DETECTED, CURE)
         return ProtocolError(ErrorCode.CHAT_NOT_READY, "the chat is not resumed on this stream")
 
     # new streams
@@ -241,11 +239,14 @@ class Chat:
         if hop.unbound:  # whoever takes this for its home never got our answer, or is asked to move here
             hop.refuse_frame(ProtocolError(ErrorCode.CHAT_NOT_FOUND))
             return
+        answers = hop.is_leg
         if hop.state.ready:
             hop.note_told(up=False)  # it asks again: our answer was lost, and what we said of the path with it
-        elif not self._resume_hop(index, message, link.binding, now):
-            return
-        if hop.is_leg:
+        else:
+            answers |= not hop.state.claimed  # we had no epoch to claim: its confirmation was lost, and this is as good
+            if not self._resume_hop(index, message, link.binding, now):
+                return
+        if answers:
             hop.answer_claims(link.binding)
         if self.lifetime.keys_are_due(now):
             self.lifetime.ask_for_rekey(now)
@@ -268,8 +269,8 @@ class Chat:
             if hop.is_leg:
                 hop.answer_claims(binding)  # both ends must know from which keys that one goes on
             hop.refuse_claims(ErrorCode.ROLLBACK_DETECTED)
-            hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE))
-            self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=hop)
+            hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, CURE))
+            self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, CURE), informed=hop)
             return False
         if skipped:
             admission.charge_steps(hop.requester, skipped, now)
@@ -309,7 +310,7 @@ class Chat:
         self.handshake.abandon()
         self.standing.quarantine()
         self.hops.quarantine()
-        self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, _CURE), informed=informed)
+        self.hops.refuse_apps(ProtocolError(ErrorCode.ROLLBACK_DETECTED, CURE), informed=informed)
 
     def _receive_error(self, index: int, notice: m.ErrorNotice, now: float) -> None:
         """What another node refused. One that has lost the chat is a home that is gone: the app behind it moves its side."""

@@ -25,7 +25,7 @@ from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.rows import Row
-from hermes_core.relay.standing import Standing
+from hermes_core.relay.standing import CURE, Standing
 from hermes_core.relay.token_bucket import TokenBucket
 
 MAX_FOLLOWED: Final = 4
@@ -242,6 +242,8 @@ class Moves:
         onward.tell_path(up=False)  # whatever was on its way over the old hop is sent again when the path is up
         if hop.is_leg:
             hop.send(m.PathState(self._row.chat_id, up=False))  # our app sees that its confirmation arrived
+            if self._standing.state is ChatState.QUARANTINED:  # what it heard of that before its leg was made anew went with it
+                hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, CURE))
         if former.node_id is not None and former != neighbour and move is not None:
             self._tell(former, move)
         self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from hermes_core.ids import ChannelKind
 from hermes_core.keystore.chat_record import ChatState
@@ -12,6 +13,9 @@ from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import ChatErased, ChatOpened, ChatQuarantined
 from hermes_core.relay.rows import Row
+
+CURE: Final = "the chat must be rekeyed or deleted"
+"""What the apps of a chat that is quarantined hear."""
 
 
 @dataclass(frozen=True, slots=True)

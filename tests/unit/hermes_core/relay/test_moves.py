@@ -16,6 +16,7 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChannelKind, ChatId
 from hermes_core.keystore.chat_record import ChatState
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol import messages as m
 from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.params import ChannelParams
@@ -1017,3 +1018,26 @@ def test_an_app_that_went_back_home_is_not_taken_away_by_a_move_that_nothing_cam
     assert {app.chats.chats[chat_id].hop.state for app in mesh.apps.values()} == {HopState.OPEN}, "with nobody saying anything"
     check_flows(mesh, chat_id, 6)
     assert mesh.apps["alice"].chats.chats[chat_id].leg.peer == mesh.nodes["node-0"].party
+
+
+def test_an_app_that_moves_to_a_home_which_was_rolled_back_cures_its_chat_there() -> None:
+    """It hears of the rollback while its leg is made anew, and again over the new one: nobody else asks for the rekey."""
+    mesh = MovingMesh(3)
+    mesh.connect("alice", "node-0")
+    mesh.connect("bob", "node-1")
+    mesh.settle()
+    chat_id = mesh.start_chat()
+    mesh.lost.add(("node-2", m.Sealed))  # nothing proves the new leg, so that it is made anew on the next stream
+    mesh.connect("bob", "node-2", move=True)
+    mesh.settle()
+    mesh.kill("node-2")
+    mesh.lost.clear()
+    mesh.restart("node-2")
+    mesh.nodes["node-2"].chats.take_verdict(ResumeVerdict.ROLLED_BACK, mesh.now)
+    mesh.connect("bob", "node-2", move=True)
+    mesh.settle()
+    assert len(mesh.messages(m.MoveAnswer, "node-2")) > 1
+    mesh.advance(60.0)
+    mesh.say("alice", chat_id, b"cured")
+    mesh.settle()
+    assert mesh.apps["bob"].contents() == [b"cured"]

@@ -164,3 +164,30 @@ def test_a_chat_that_was_idle_for_too_long_ends_as_that_for_who_moves_it_later()
     mesh.connect("alice", "node-2", move=True)
     mesh.settle()
     assert ends(mesh, "alice") == [m.CloseReason.EXPIRED]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_tieline_whose_confirmation_was_lost_is_resumed_from_the_claims_of_who_sent_it(killed: bool) -> None:
+    """One node uses the epoch and claims it; the other one had nothing to claim, and answers with the claims it has now."""
+    mesh = MovingMesh(2)
+    mesh.connect("alice", "node-0")
+    mesh.connect("bob", "node-1")
+    mesh.settle()
+    mesh.lost.add(("node-0", m.Confirm))
+    chat_id = mesh.start_chat()
+    mesh.settle()
+    if killed:
+        mesh.kill("node-1")
+    else:
+        mesh.part("node-0", "node-1")
+    mesh.settle()
+    mesh.lost.clear()
+    if killed:
+        mesh.restart("node-1")
+        mesh.connect("bob", "node-1")
+    else:
+        mesh.heal("node-0", "node-1")
+    mesh.settle()
+    mesh.say("alice", chat_id, b"it is open")
+    mesh.settle()
+    assert mesh.apps["bob"].contents() == [b"it is open"]
