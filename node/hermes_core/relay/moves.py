@@ -178,9 +178,20 @@ class Moves:
 
     def _find(self, link: Link, message: m.ChatMessage) -> Candidate | None:
         for ours in self._candidates.values():
-            if ours.link is link and _answers(ours, message):
+            if ours.link is link and _answers(ours, message) and not self._is_of_former(ours.index, message):
                 return ours
         return None
+
+    def _is_of_former(self, index: int, message: m.ChatMessage) -> bool:
+        """Whether it confirms, once more, the hop that is there still: its app said so before it knew that another is made."""
+        hop = self._hops[index]
+        if not isinstance(message, m.Confirm) or hop.unbound:
+            return False
+        try:
+            hop.channel.verify_confirm(message.hop_epoch, message.hop_confirm)
+        except ProtocolError:
+            return False
+        return True
 
     def receive(self, link: Link, message: m.ChatMessage, now: float) -> None:
         """One message that `awaits` found. ProtocolError for what is not authentic, and nothing changes."""

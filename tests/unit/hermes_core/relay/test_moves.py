@@ -21,6 +21,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.admission import Admission
+from hermes_core.relay.events import MessageRefused
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
 from tests.support.claims import make_entry
@@ -1041,3 +1042,22 @@ def test_an_app_that_moves_to_a_home_which_was_rolled_back_cures_its_chat_there(
     mesh.say("alice", chat_id, b"cured")
     mesh.settle()
     assert mesh.apps["bob"].contents() == [b"cured"]
+
+
+def test_a_confirmation_of_the_leg_that_is_there_still_is_none_of_the_one_that_is_being_made() -> None:
+    """An app repeats it until it knows that it arrived, also while its home waits for that of a move."""
+    mesh = MovingMesh(2)
+    mesh.connect("alice", "node-0")
+    mesh.connect("bob", "node-1")
+    mesh.settle()
+    chat_id = mesh.start_chat()
+    first = next(confirm for confirm in mesh.messages(m.Confirm, "alice") if confirm.hop_epoch)
+    mesh._put("node-0", "alice", m.MoveWanted(chat_id))
+    while not mesh.messages(m.MoveAnswer, "node-0"):
+        mesh.deliver()
+    mesh.queue.appendleft(("alice", "node-0", m.Confirm(chat_id, 0, b"", first.hop_epoch, first.hop_confirm)))
+    mesh.settle()
+    assert not [event for event in mesh.nodes["node-0"].events if isinstance(event, MessageRefused)]
+    mesh.say("bob", chat_id, b"over the new leg")
+    mesh.settle()
+    assert mesh.apps["alice"].contents() == [b"over the new leg"]
