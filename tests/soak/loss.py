@@ -188,7 +188,9 @@ def main() -> int:
     parser.add_argument("--apps", type=int, default=20)
     parser.add_argument("--peers", type=int, default=PEERS, help="apps at other nodes, which they chat with")
     parser.add_argument("--patience", type=float, default=30.0)
-    parser.add_argument("--rate", type=float, default=0.2, help="sendings a second of each app in each chat")
+    parser.add_argument(
+        "--rate", type=float, default=0.05, help="sendings a second of each app in each chat (default 0.05: people)"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/loss.json"))
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="hermes-loss-"))
