@@ -119,7 +119,7 @@ class HomeKeeper:
                 try:
                     await self._serve_once()
                 except (HermesError, OSError) as error:
-                    self.last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
+                    self.last_error = _as_lost(error)
                     _log.info("connection lost: %s", self.last_error)
                     failure = self._judge(self.last_error)
                 except Exception as defect:  # noqa: BLE001 - its chats outlive it
@@ -213,9 +213,9 @@ class HomeKeeper:
                     if other.party != self._party:
                         self._next = _Opened(address, other, stack.pop_all())
                         return True
-                    self.last_error = HintError(f"{address} is {other.party}, which is the home to leave")
+                    self.last_error = _refuse_left(address, other.party)
             except (HermesError, OSError) as error:
-                self.last_error = error if isinstance(error, HermesError) else StreamLostError(str(error))
+                self.last_error = _as_lost(error)
                 _log.info("no other home yet: %s", error)
             if self._book.round_over:
                 await asyncio.sleep(self._backoff.next_delay_s())
@@ -264,7 +264,7 @@ class HomeKeeper:
             if elsewhere and not await self._seek(session, address):
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
             if party == self._left:
-                raise HintError(f"{address} is {party}, which is the home to leave")
+                raise _refuse_left(address, party)
             mark = await self._connect(session)
             self._book.connected()
             self._finder.arrive(own=own, stayed=elsewhere)
@@ -345,3 +345,12 @@ class HomeKeeper:
             if problem is not None:
                 raise ConnectSetupError(problem) from None
             raise
+
+
+def _as_lost(error: HermesError | OSError) -> HermesError:
+    """What went wrong with a stream, as an error of ours."""
+    return error if isinstance(error, HermesError) else StreamLostError(str(error))
+
+
+def _refuse_left(address: str, party: Party) -> HintError:
+    return HintError(f"{address} is {party}, which is the home to leave")

@@ -15,21 +15,11 @@ from hermes_core.ids import ChatId, node_party
 from hermes_core.protocol import messages as m
 from hermes_core.relay.appeal import APPEAL_AFTER_S, APPEAL_MAX_S, Appeal
 from tests.support.moving_mesh import MovingMesh
+from tests.unit.hermes_core.relay.test_moves import begin_chat
 
 ASKED_AFTER_S = 2 * APPEAL_AFTER_S
 """By then any chat's app was."""
 HOME_PATIENCE_S = AppParams().home_patience_s
-
-
-def open_chat() -> tuple[MovingMesh, ChatId]:
-    """Alice and Bob at home apart, with a chat that has never moved."""
-    mesh = MovingMesh(4)
-    mesh.connect("alice", "node-0")
-    mesh.connect("bob", "node-1")
-    mesh.settle()
-    chat_id = mesh.start_chat()
-    mesh.settle()
-    return mesh, chat_id
 
 
 def delete_away_from_home(mesh: MovingMesh, chat_id: ChatId) -> None:
@@ -52,7 +42,7 @@ def replace_key(mesh: MovingMesh, name: str) -> None:
 
 @pytest.mark.parametrize("case", ["record lost", "another key", "elsewhere"])
 def test_a_delete_that_no_home_knows_of_reaches_an_app_that_never_moved(case: str) -> None:
-    mesh, chat_id = open_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     delete_away_from_home(mesh, chat_id)
     if case == "another key":
         replace_key(mesh, "node-1")
@@ -70,7 +60,7 @@ def test_a_delete_that_no_home_knows_of_reaches_an_app_that_never_moved(case: st
 @pytest.mark.parametrize("deleted", [True, False])
 def test_an_app_that_moved_once_is_looked_for_behind_a_node_with_another_key(deleted: bool) -> None:
     """Its home has a move to look with, and does so when the app says it once more."""
-    mesh, chat_id = open_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     mesh.connect("alice", "node-2", move=True)
     mesh.settle()
     mesh.kill("node-1")
@@ -91,7 +81,7 @@ def test_an_app_that_moved_once_is_looked_for_behind_a_node_with_another_key(del
 
 
 def test_an_app_that_comes_up_later_is_asked_as_well() -> None:
-    mesh, chat_id = open_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     mesh.disconnect("alice")
     delete_away_from_home(mesh, chat_id)
     mesh.restart("node-1")
@@ -106,7 +96,7 @@ def test_an_app_that_comes_up_later_is_asked_as_well() -> None:
 
 
 def test_nobody_is_asked_while_the_other_app_is_away_or_its_home_does_well() -> None:
-    mesh, chat_id = open_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     for _ in range(10):
         mesh.advance(ASKED_AFTER_S)
     mesh.disconnect("bob")
@@ -123,7 +113,7 @@ def test_nobody_is_asked_while_the_other_app_is_away_or_its_home_does_well() -> 
 
 def test_a_chat_that_the_other_app_still_has_goes_on_after_the_appeal() -> None:
     """Bob came up elsewhere without his chats: Alice's home asks her, then looks for him."""
-    mesh, chat_id = open_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     mesh.kill("node-1")
     mesh.connect("bob", "node-2")
     mesh.settle()
@@ -167,7 +157,7 @@ def test_an_app_is_asked_when_the_other_one_moved_away_and_its_new_home_is_lost(
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_delete_reaches_an_app_whose_former_home_is_the_deleters_new_one(moved: bool) -> None:
     """There the record leads to a home that is lost, and says so; the app that is here says that the chat is over."""
-    mesh, chat_id = open_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     if moved:
         mesh.connect("bob", "node-3", move=True)
         mesh.settle()

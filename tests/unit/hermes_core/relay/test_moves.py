@@ -32,13 +32,18 @@ def numbered(prefix: str, start: int, end: int) -> list[bytes]:
     return [f"{prefix}{index}".encode() for index in range(start, end)]
 
 
-def open_chat(*homes: str, nodes: int = 4) -> tuple[MovingMesh, ChatId]:
-    """Alice and Bob at home there, with a chat and some messages each way."""
+def begin_chat(*homes: str, nodes: int = 4) -> tuple[MovingMesh, ChatId]:
+    """Alice and Bob at home there, with a chat in which nothing was said yet."""
     mesh = MovingMesh(nodes)
     for name, home in zip(("alice", "bob"), homes, strict=True):
         mesh.connect(name, home)
     mesh.settle()
-    chat_id = mesh.start_chat()
+    return mesh, mesh.start_chat()
+
+
+def open_chat(*homes: str, nodes: int = 4) -> tuple[MovingMesh, ChatId]:
+    """The same with some messages each way."""
+    mesh, chat_id = begin_chat(*homes, nodes=nodes)
     mesh.say("alice", chat_id, *numbered("a", 0, 3))
     mesh.say("bob", chat_id, *numbered("b", 0, 3))
     mesh.settle()
@@ -1023,11 +1028,7 @@ def test_an_app_that_went_back_home_is_not_taken_away_by_a_move_that_nothing_cam
 
 def test_an_app_that_moves_to_a_home_which_was_rolled_back_cures_its_chat_there() -> None:
     """It hears of the rollback while its leg is made anew, and again over the new one: nobody else asks for the rekey."""
-    mesh = MovingMesh(3)
-    mesh.connect("alice", "node-0")
-    mesh.connect("bob", "node-1")
-    mesh.settle()
-    chat_id = mesh.start_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     mesh.lost.add(("node-2", m.Sealed))  # nothing proves the new leg, so that it is made anew on the next stream
     mesh.connect("bob", "node-2", move=True)
     mesh.settle()
@@ -1046,11 +1047,7 @@ def test_an_app_that_moves_to_a_home_which_was_rolled_back_cures_its_chat_there(
 
 def test_a_confirmation_of_the_leg_that_is_there_still_is_none_of_the_one_that_is_being_made() -> None:
     """An app repeats it until it knows that it arrived, also while its home waits for that of a move."""
-    mesh = MovingMesh(2)
-    mesh.connect("alice", "node-0")
-    mesh.connect("bob", "node-1")
-    mesh.settle()
-    chat_id = mesh.start_chat()
+    mesh, chat_id = begin_chat("node-0", "node-1")
     first = next(confirm for confirm in mesh.messages(m.Confirm, "alice") if confirm.hop_epoch)
     mesh._put("node-0", "alice", m.MoveWanted(chat_id))
     while not mesh.messages(m.MoveAnswer, "node-0"):
