@@ -297,6 +297,10 @@ class Channel:
         """
         return self.negotiation.verify_confirm(epoch, tag)
 
+    def awaited_confirm(self) -> bytes | None:
+        """As responder: the tag that will confirm the epoch which waits for it; None: none waits. It is no secret."""
+        return self.negotiation.awaited_confirm()
+
     def adopt_confirmed(self, epoch: Epoch, now: float) -> bool:
         """The pending epoch becomes the one in use; False for one that is in use already."""
         return self.negotiation.adopt_confirmed(epoch, now)

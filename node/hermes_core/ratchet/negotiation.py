@@ -158,6 +158,12 @@ class Negotiation:
                 return epoch
         raise ProtocolError(ErrorCode.KEY_VERSION_MISMATCH, f"epoch {number} does not wait for a confirmation")
 
+    def awaited_confirm(self) -> bytes | None:
+        epoch = self._epochs.pending
+        if epoch is None:
+            return None
+        return compute_confirm(epoch.suite.hash_id, epoch.mac, Role.INITIATOR, epoch.transcript_hash)
+
     def adopt_confirmed(self, epoch: Epoch, now: float) -> bool:
         if epoch is not self._epochs.pending:
             return False

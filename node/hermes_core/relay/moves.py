@@ -17,6 +17,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.relay.admission import charge
 from hermes_core.relay.appeal import Appeal
 from hermes_core.relay.candidate import Candidate
+from hermes_core.relay.candidates import Candidates
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.events import ChatMoved
 from hermes_core.relay.handshake import Handshake
@@ -71,7 +72,7 @@ class Moves:
         self._next_home: Party | None = None
         self._followed = 0
         self.signed: tuple[SignedMove | None, SignedMove | None] = (None, None)
-        self._candidates: dict[int, Candidate] = {}
+        self._candidates = Candidates()
         self.seek_at: float | None = None
         """When the other app's home is looked for again; None: nobody is looked for."""
         self.wanted: AppId | None = None
@@ -113,7 +114,7 @@ class Moves:
         answer = channel.prepare_answer(channel.verify_offer(offer.hop), now)
         channel.adopt_answer(answer)
         self._note(index, move)
-        self._begin(Candidate(index, link, channel, move, now, offered=False))
+        self._candidates.begin(Candidate(index, link, channel, move, now, offered=False))
         message = m.MoveAnswer(offer.chat_id, move.number, answer.answer, answer.tag)
         self._context.effects.send(link.neighbour, message, self._row.put_in)
         app = app_neighbour(move.mover)
@@ -136,7 +137,7 @@ class Moves:
 
     def _makes_leg(self, index: int) -> bool:
         """Our app's leg is answered for, and not confirmed yet."""
-        candidate = self._candidates.get(index)
+        candidate = self._candidates[index]
         return candidate is not None and candidate.link.neighbour.node_id is None
 
     def _find_mover(self, move: SignedMove) -> int:
@@ -165,22 +166,20 @@ class Moves:
 
     def _stands_against(self, index: int, link: Link) -> bool:
         """Both apps moved, and their new homes offer each other a tieline: that of the node with the lower id stands."""
-        ours = self._candidates.get(index)
+        ours = self._candidates[index]
         return ours is not None and ours.offered and ours.link is link and self._context.party < link.party
 
     # what comes of it
 
     def awaits(self, link: Link, message: m.ChatMessage) -> bool:
-        """Whether it is about a hop that is being made, and comes from there."""
-        if self._find(link, message) is not None:
+        """Whether it is about a hop that is being made, or was to be, and comes from there."""
+        if self._find(link, message) is not None or self._candidates.is_late(message):
             return True
         return isinstance(message, m.Closed) and self.seek_at is not None and self._asked == link.party
 
     def _find(self, link: Link, message: m.ChatMessage) -> Candidate | None:
-        for ours in self._candidates.values():
-            if ours.link is link and _answers(ours, message) and not self._is_of_former(ours.index, message):
-                return ours
-        return None
+        ours = self._candidates.find(link, message)
+        return None if ours is None or self._is_of_former(ours.index, message) else ours
 
     def _is_of_former(self, index: int, message: m.ChatMessage) -> bool:
         """Whether it confirms, once more, the hop that is there still: its app said so before it knew that another is made."""
@@ -195,13 +194,16 @@ class Moves:
 
     def receive(self, link: Link, message: m.ChatMessage, now: float) -> None:
         """One message that `awaits` found. ProtocolError for what is not authentic, and nothing changes."""
+        if self._candidates.is_late(message):
+            self._deny(link)
+            return
         ours = self._find(link, message)
         if isinstance(message, m.Closed):
             self._hear_end(message, now)
         elif ours is not None and isinstance(message, m.ErrorNotice) and self._is_denied(ours, message):
             self.leave()
         elif ours is not None and isinstance(message, m.ErrorNotice):
-            self._drop(ours.index)
+            self._candidates.drop(ours.index)
             self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
         elif ours is not None and self._is_left_by_both(ours):
             self.leave()
@@ -238,14 +240,14 @@ class Moves:
         if closed.final:
             self._standing.end(closed.reason, () if seeker is None else {1 - seeker}, closed.proofs)
         elif seeker is not None:
-            self._drop(1 - seeker)
+            self._candidates.drop(1 - seeker)
             self.seek_at = now + self._context.params.resume_retry_s
 
     def _place(self, candidate: Candidate, now: float) -> Hop:
         """The new hop takes the old one's place: its keys count as renewed, a rekey under way as one whose path was lost."""
         index, neighbour = candidate.index, candidate.link.neighbour
         former, move = self._row.neighbours[index], self.signed[index]
-        del self._candidates[index]
+        self._candidates.take(candidate)
         self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
         hop, onward = self._bind(index, neighbour, candidate), self._hops[1 - index]
         self._lifetime.note_activity(now)
@@ -311,7 +313,7 @@ class Moves:
 
     def _follow(self, index: int, home: Party, now: float) -> None:
         """Whoever was asked says where the other app's side is: ask there next, so many times in a round."""
-        self._drop(index)
+        self._candidates.drop(index)
         self.seek_at = now + self._context.params.resume_retry_s
         if self._followed < MAX_FOLLOWED:
             self._followed += 1
@@ -324,7 +326,7 @@ class Moves:
         if index is None:
             return
         self.seek_at = now + self._context.params.resume_retry_s
-        asked = self._candidates.get(1 - index)
+        asked = self._candidates[1 - index]
         if asked is not None and self._context.links.get(asked.link.neighbour) is asked.link:
             return
         if self._next_home is None:
@@ -339,7 +341,7 @@ class Moves:
             return
         channel = self._context.build_channel(chat_id, link, floor=self._hops[1 - index].channel.least_suite)
         statement = channel.start_offer(now)
-        self._begin(Candidate(1 - index, link, channel, move, now, offered=True))
+        self._candidates.begin(Candidate(1 - index, link, channel, move, now, offered=True))
         self._asked = link.party
         self._context.effects.send(link.neighbour, m.MoveOffer(chat_id, move, statement), self._row.put_in)
 
@@ -399,11 +401,16 @@ class Moves:
     def answer_outdated(self, link: Link) -> None:
         """Somebody takes itself for a neighbour and is none: with what it was overtaken, or that its hop was never made."""
         if not any(self.signed) or any(move is not None and move.home == link.party for move in self.signed):
-            self._context.effects.refuse_frame(link.neighbour, self._row.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+            self._deny(link)
             return
         for move in self.signed:
             if move is not None:
                 self._tell(link.neighbour, move)
+
+    def _deny(self, link: Link) -> None:
+        """Somebody's hop was never made: it makes it anew."""
+        error = ProtocolError(ErrorCode.CHAT_NOT_FOUND, "this hop was not made")
+        self._context.effects.refuse_frame(link.neighbour, self._row.chat_id, error)
 
     def receive_moved(self, link: Link, move: SignedMove, now: float) -> None:
         """Word of a higher number, whoever brings it: an app of ours that is at home elsewhere takes its chat along.
@@ -459,43 +466,18 @@ class Moves:
             self.signed = (move, self.signed[1]) if index == 0 else (self.signed[0], move)
             self._standing.note_change()
 
-    def _begin(self, candidate: Candidate) -> None:
-        self._drop(candidate.index)
-        self._candidates[candidate.index] = candidate
-
-    def _drop(self, index: int) -> None:
-        dropped = self._candidates.pop(index, None)
-        if dropped is not None:
-            dropped.channel.wipe()
-
     def ends_at(self) -> float | None:
         """When a hop that is being made is not waited for any longer."""
-        began = [candidate.since for candidate in self._candidates.values()]
-        return min(began) + self._context.params.handshake_timeout_s if began else None
+        return self._candidates.ends_at(self._context.params.handshake_timeout_s)
 
     def give_up(self, now: float) -> None:
         """Hops that were not made in time came to nothing."""
-        for candidate in list(self._candidates.values()):
-            if candidate.since + self._context.params.handshake_timeout_s <= now:
-                self._drop(candidate.index)
+        self._candidates.give_up(now, self._context.params.handshake_timeout_s)
 
     def wipe(self) -> None:
-        for index in list(self._candidates):
-            self._drop(index)
+        self._candidates.wipe()
 
 
 def _rank(move: SignedMove) -> tuple[int, bytes]:
     """Which of two moves is newer. An app whose store was put back may sign a number twice: all nodes choose the same."""
     return move.number, move.signature
-
-
-def _answers(ours: Candidate, message: m.ChatMessage) -> bool:
-    match message:
-        case m.MoveAnswer():
-            return ours.offered and message.number == ours.move.number
-        case m.Confirm():
-            return not ours.offered and not message.end_to_end_epoch
-        case m.ErrorNotice() | m.Closed():
-            return ours.offered
-        case _:
-            return False

@@ -21,6 +21,7 @@ from hermes_core.protocol import messages as m
 from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.admission import Admission
+from hermes_core.relay.candidates import MAX_LATE
 from hermes_core.relay.events import MessageRefused
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
@@ -1058,3 +1059,41 @@ def test_a_confirmation_of_the_leg_that_is_there_still_is_none_of_the_one_that_i
     mesh.say("bob", chat_id, b"over the new leg")
     mesh.settle()
     assert mesh.apps["alice"].contents() == [b"over the new leg"]
+
+
+@pytest.mark.parametrize("target", ["node-0", "node-2"], ids=["at its home", "at another node"])
+def test_a_confirmation_that_comes_after_its_leg_was_given_up_is_no_false_proof(target: str) -> None:
+    """It was held back for longer than a leg is waited for; its app hears that the leg was never made, and makes it anew."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("alice", m.Confirm))
+    if target == "node-0":
+        mesh._put("node-0", "alice", m.MoveWanted(chat_id))
+    else:
+        mesh.connect("alice", target, move=True)
+    mesh.settle()
+    late = mesh.messages(m.Confirm, "alice")[-1]
+    node = mesh.nodes[target]
+    mesh.now += mesh.params.handshake_timeout_s
+    node.chats.handle_timer(mesh.now)
+    mesh._collect_node(node)
+    mesh.lost.clear()
+    assert refusals(inject(mesh, "alice", target, late)) == [ErrorCode.CHAT_NOT_FOUND]
+    assert {event.code for event in node.events if isinstance(event, MessageRefused)} == {ErrorCode.CHAT_NOT_FOUND}
+    mesh.settle()
+    mesh.advance(mesh.params.handshake_timeout_s)
+    check_flows(mesh, chat_id, 3)
+
+
+def test_only_the_latest_confirmations_that_nobody_waits_for_are_known() -> None:
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh.lost.add(("alice", m.Confirm))
+    node = mesh.nodes["node-0"]
+    while len({message.hop_confirm for message in mesh.messages(m.Confirm, "alice")}) < MAX_LATE + 3:
+        mesh._put("node-0", "alice", m.MoveWanted(chat_id))
+        mesh.settle()
+        mesh.advance(mesh.params.handshake_timeout_s)
+    tags = list(dict.fromkeys(message.hop_confirm for message in mesh.messages(m.Confirm, "alice")))
+    moves = node.chats._chats[chat_id].moves
+    known = [tag for tag in tags if moves._candidates.is_late(m.Confirm(chat_id, 0, b"", 1, tag))]
+    assert len(known) == MAX_LATE
+    assert known == tags[tags.index(known[0]) :][:MAX_LATE]
