@@ -11,6 +11,8 @@ FUZZ_SECONDS ?= 60
 SEEDS ?= 20
 MACHINES ?= 4
 export PYTHONPATH := $(CURDIR)
+# Tests start nodes and apps by the hundred: where this is set, each would compile the whole source anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets
