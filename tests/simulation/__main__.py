@@ -79,8 +79,8 @@ def _run_many(first: int, seeds: int, jobs: int) -> int:
             print(f"{total.worlds}/{seeds} worlds, {total.messages:,} messages, {len(total.failed)} failed", flush=True)
 
     total = sum_up(run_seeds(range(first, first + seeds), jobs), tell)
-    for issue, worlds in sorted(total.known.items()):
-        print(f"known, until {issue}: in {worlds} worlds")
+    for until, worlds in sorted(total.known.items()):
+        print(f"known, until {until}: in {worlds} worlds")
     spent = time.monotonic() - began
     print(
         f"{total.worlds} worlds, {total.messages:,} wire messages (at least {total.fewest_messages:,} a world), "
@@ -100,7 +100,7 @@ def _run_one(schedule: Schedule, *, trace: bool) -> int:
     for violation in unknown:
         print(f"FAIL {violation.at_s:10.4f} s  {violation.invariant}: {violation.text}")
     for violation, entry in known:
-        print(f"known, until {entry.issue}: {violation.invariant}: {violation.text}")
+        print(f"known, until {entry.until}: {violation.invariant}: {violation.text}")
     took = ", ".join(f"{it.fault.kind}{'' if it.took else ' (no effect)'}" for it in report.effects)
     print(f"seed {report.seed}: {report.messages:,} wire messages, {report.delivered} delivered, faults: {took or 'none'}")
     print(f"{report.wall_s:.2f} s, set up in {report.set_up_s * 1000:.0f} ms, trace {report.digest}")

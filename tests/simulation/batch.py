@@ -23,7 +23,7 @@ WORLDS_A_PROCESS = 100
 
 @dataclass
 class Outcome:
-    """One seed's. `violations` nobody expected, as lines; `known` by the issue that cures them."""
+    """One seed's. `violations` nobody expected, as lines; `known` by what ends or cures them."""
 
     seed: int
     messages: int = 0
@@ -51,7 +51,7 @@ def run_seed(seed: int) -> Outcome:
     outcome.set_up_s = report.set_up_s
     outcome.faults, outcome.effective = len(report.effects), sum(effect.took for effect in report.effects)
     outcome.violations = [f"{violation.at_s:10.4f} s  {violation.invariant}: {violation.text}" for violation in unknown]
-    outcome.known = [entry.issue for _, entry in known]
+    outcome.known = [entry.until for _, entry in known]
     outcome.cpu_s = time.process_time() - began
     return outcome
 

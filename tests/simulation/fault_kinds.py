@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.simulation.schedule import Fault
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 Inflict = Callable[["World", Fault], bool | Callable[[], bool]]
 KINDS: dict[str, Inflict] = {}
 """Every kind by its name; `fault` puts a function here. Its result says whether it took effect, or can be asked later."""
+
+AWAY: Final = (
+    *("kill", "kill_in_the_act", "crash_loop", "cut_power", "drain", "mass_restart", "set_clock", "wrong_clock"),
+    *("wrong_clock_alone", "lose_volume", "lose_node", "lose_home_and_app", "hostile_middle", "cut", "split"),
+    *("fill_disk", "break_disk", "hang_disk"),
+)
+"""Those by which a node cannot be reached for a while, or for good."""
 
 
 def fault(inflict: Inflict) -> Inflict:

@@ -49,6 +49,10 @@ class Hooks:
         self.control_taken = listeners("control_taken")
         self.process_ended = listeners("process_ended")
         self.at_rest = listeners("at_rest")
+        self._invariants = invariants
+
+    def waits(self) -> bool:
+        return any(invariant.waits() for invariant in self._invariants)
 
     def keystore_opened(self, process: Process, keystore: Any) -> None:
         app = self.world.apps.get(process.machine)

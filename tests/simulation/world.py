@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hermes_core.ids import AppId, ChatId
+from hermes_core.relay.appeal import APPEAL_AFTER_S
 from hermes_proto.v2.app_router_pb2 import ClientBatch, ServerBatch
 from hermes_proto.v2.node_mesh_pb2 import PeerBatch
 from hermes_wire.app import parse_client_batch, parse_server_batch
@@ -32,7 +33,10 @@ from tests.simulation.settings import HEARTBEAT_S
 from tests.simulation.streams import SimStream
 
 SETTLE_S: Final = 35.0
-"""Longer than the longest of the protocol's own waits (a retransmission, a silent session)."""
+"""Longer than the longest of the protocol's short waits (a retransmission, a silent session)."""
+LONG_S: Final = 2 * APPEAL_AFTER_S + SETTLE_S
+LOOK_S: Final = 5.0
+"""Worlds in which something is still to come by a long wait go on for the first, and are looked at each time of the second."""
 
 FOUND_S: Final = HEARTBEAT_S + 2.0
 """Until all have heard that a node is back, and have a link to it: what befalls it before finds it away still."""
@@ -163,6 +167,9 @@ class World:
         await asyncio.sleep(START_S + self.schedule.active_s - self.loop.time())
         self._heal()
         await asyncio.sleep(SETTLE_S)
+        until = self.loop.time() + LONG_S
+        while self.hooks.waits() and self.loop.time() < until:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(LOOK_S)
         for text in self.loop.defects:
             self.violate("no defect", text)
         self.hooks.at_rest()

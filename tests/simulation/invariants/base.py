@@ -68,5 +68,9 @@ class Invariant:
     def process_ended(self, process: Process, exit_code: int, reason: str) -> None:
         """A node's process ended by itself."""
 
+    def waits(self) -> bool:
+        """Whether what is missing at rest may come yet, by one of the protocol's long waits."""
+        return False
+
     def at_rest(self) -> None:
         """Everything was healed, and time enough has gone by."""

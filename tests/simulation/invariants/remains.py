@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hermes_core.errors import KeystoreError
 from hermes_core.keystore.tables import Table
 from hermes_core.keystore.tombstone_codec import parse_tombstone
 from hermes_node.lifecycle.steps import Serving
+from tests.simulation.fault_kinds import AWAY
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.old_volumes import ROLLBACKS
 
 if TYPE_CHECKING:
     from hermes_keystore import Keystore
+    from tests.simulation.ledger import ChatEntry
     from tests.simulation.machines import Machine
 
 
 class NothingRemains(Invariant):
     name = "nothing remains of what ended"
 
+    def waits(self) -> bool:
+        """A Delete that met a home which was away or rolled back: the other app's home appeals to it after a minute or two."""
+        return self.world.happened(*AWAY, *ROLLBACKS) and any(entry.ends and entry.handles for entry in self._entries)
+
+    @property
+    def _entries(self) -> Iterable[ChatEntry]:
+        return self.world.ledger.chats.values()
+
     def at_rest(self) -> None:
-        entries = self.world.ledger.chats.values()
+        entries = self._entries
         for entry in entries:
             if entry.ends and entry.handles:
                 held = ", ".join(self.world.app_name(app_id) for app_id in entry.handles)
