@@ -167,12 +167,19 @@ class World:
         await asyncio.sleep(START_S + self.schedule.active_s - self.loop.time())
         self._heal()
         await asyncio.sleep(SETTLE_S)
-        until = self.loop.time() + LONG_S
-        while self.hooks.waits() and self.loop.time() < until:  # noqa: ASYNC110 - virtual time
-            await asyncio.sleep(LOOK_S)
+        await self._wait_on()
         for text in self.loop.defects:
             self.violate("no defect", text)
         self.hooks.at_rest()
+
+    async def _wait_on(self) -> None:
+        """For what comes by a long wait, and for what follows from it."""
+        until = self.loop.time() + LONG_S
+        if not self.hooks.waits():
+            return
+        while self.hooks.waits() and self.loop.time() < until:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(LOOK_S)
 
     # faults
 
