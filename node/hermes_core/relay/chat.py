@@ -24,7 +24,7 @@ from hermes_core.relay.hop import Hop
 from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
-from hermes_core.relay.moves import Moves
+from hermes_core.relay.moves import Awaited, Moves
 from hermes_core.relay.neighbour import Link
 from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import CURE, ChatEnd, Standing
@@ -221,13 +221,13 @@ class Chat:
     def look_again(self, now: float) -> None:
         self.moves.look_again(now)
 
-    def receive_move(self, link: Link, message: m.ChatMessage, now: float) -> None:
+    def receive_awaited(self, awaited: Awaited, now: float) -> None:
         """One message about the hop that is being made; what is not authentic changes nothing, and is reported."""
         try:
-            self.moves.receive(link, message, now)
+            self.moves.receive(awaited, now)
         except ProtocolError as error:
             self._context.effects.report(MessageRefused(self.chat_id, ChannelKind.TIELINE, error.code, error.detail))
-            self._context.effects.charge_unproven(link.neighbour, error)
+            self._context.effects.charge_unproven(awaited.link.neighbour, error)
 
     def _receive_late_answer(self, _index: int, _answer: m.MoveAnswer, _now: float) -> None:
         """Of a hop that stands already, or that nobody waits for any more."""

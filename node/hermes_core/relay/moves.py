@@ -6,7 +6,7 @@ answers for a new hop keeps the old one until the new one is confirmed; an overt
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from hermes_core.crypto.hashing import equal_tags
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -34,6 +34,14 @@ MAX_FOLLOWED: Final = 4
 MOVE_BURST: Final = 4
 MOVE_REFILL_S: Final = 30.0
 """Moves of one chat that the other app's home takes part in: each is a handshake, and a hop that is made anew."""
+
+
+class Awaited(NamedTuple):
+    """A message about the hop that is made of `candidate`; None: about one that was not made, or that nobody has yet."""
+
+    link: Link
+    message: m.ChatMessage
+    candidate: Candidate | None
 
 
 class Moves:
@@ -171,15 +179,15 @@ class Moves:
 
     # what comes of it
 
-    def awaits(self, link: Link, message: m.ChatMessage) -> bool:
-        """Whether it is about a hop that is being made, or was to be, and comes from there."""
-        if self._find(link, message) is not None or self._candidates.is_late(message):
-            return True
-        return isinstance(message, m.Closed) and self.seek_at is not None and self._asked == link.party
-
-    def _find(self, link: Link, message: m.ChatMessage) -> Candidate | None:
+    def find_awaited(self, link: Link, message: m.ChatMessage) -> Awaited | None:
+        """Whether it is about a hop that is being made, or was to be, and comes from there; None for any other."""
+        if self._candidates.is_late(message):
+            return Awaited(link, message, None)
         ours = self._candidates.find(link, message)
-        return None if ours is None or self._is_of_former(ours.index, message) else ours
+        if ours is not None and not self._is_of_former(ours.index, message):
+            return Awaited(link, message, ours)
+        is_end = isinstance(message, m.Closed) and self.seek_at is not None and self._asked == link.party
+        return Awaited(link, message, None) if is_end else None
 
     def _is_of_former(self, index: int, message: m.ChatMessage) -> bool:
         """Whether it confirms, once more, the hop that is there still: its app said so before it knew that another is made."""
@@ -192,25 +200,24 @@ class Moves:
             return False
         return True
 
-    def receive(self, link: Link, message: m.ChatMessage, now: float) -> None:
-        """One message that `awaits` found. ProtocolError for what is not authentic, and nothing changes."""
-        if self._candidates.is_late(message):
-            self._deny(link)
-            return
-        ours = self._find(link, message)
+    def receive(self, awaited: Awaited, now: float) -> None:
+        """ProtocolError for what is not authentic, and nothing changes."""
+        message, ours = awaited.message, awaited.candidate
         if isinstance(message, m.Closed):
             self._hear_end(message, now)
-        elif ours is not None and isinstance(message, m.ErrorNotice) and self._is_denied(ours, message):
+        elif ours is None:
+            self._deny(awaited.link)
+        elif isinstance(message, m.ErrorNotice) and self._is_denied(ours, message):
             self.leave()
-        elif ours is not None and isinstance(message, m.ErrorNotice):
+        elif isinstance(message, m.ErrorNotice):
             self._candidates.drop(ours.index)
             self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
-        elif ours is not None and self._is_left_by_both(ours):
+        elif self._is_left_by_both(ours):
             self.leave()
-        elif ours is not None and isinstance(message, m.MoveAnswer):
+        elif isinstance(message, m.MoveAnswer):
             ours.channel.adopt_epoch(ours.channel.prepare_epoch(message.hop, message.hop_confirm, now), now)
             self._place(ours, now).confirm()
-        elif ours is not None and isinstance(message, m.Confirm):
+        elif isinstance(message, m.Confirm):
             ours.channel.check_confirm(message.hop_epoch, message.hop_confirm, now)
             self._place(ours, now)
 

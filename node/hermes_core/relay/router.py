@@ -327,9 +327,10 @@ class NodeChats:
     def _receive_for_move(self, link: Link, message: m.ChatMessage, chat_id: ChatId, now: float) -> bool:
         """Whether it is about a hop that is being made, whose neighbour is none of the chat's yet."""
         chat = self._chats.get(chat_id)
-        if chat is None or not chat.moves.awaits(link, message):
+        awaited = None if chat is None else chat.moves.find_awaited(link, message)
+        if chat is None or awaited is None:
             return False
-        self._change(chat.row, now, Chat.receive_move, link, message, now)
+        self._change(chat.row, now, Chat.receive_awaited, awaited, now)
         if isinstance(message, m.Closed):
             self.effects.answer(link.neighbour, m.ClosedAck(message.chat_id, message.reason))
         return True
