@@ -138,7 +138,7 @@ class Chat:
             messages_in_epoch=self.lifetime.messages,
             created_at_s=int(standing.created_at),
             last_active_at_s=int(self.lifetime.last_active_on),
-            moves=self.moves.signed,
+            moves=self.moves.signed.pair,
         )
 
     def refuse_offer(self) -> None:

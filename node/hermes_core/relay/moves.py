@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from hermes_core.crypto.hashing import equal_tags
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.handshake.move import SignedMove, hash_leg_offer, verify_move
+from hermes_core.handshake.move import SignedMove, hash_leg_offer
 from hermes_core.ids import AppId, ChannelKind, Party, node_of_party
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol import messages as m
@@ -26,6 +26,7 @@ from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.rows import Row
+from hermes_core.relay.signed_moves import SignedMoves
 from hermes_core.relay.standing import CURE, Standing
 from hermes_core.relay.token_bucket import TokenBucket
 
@@ -79,7 +80,7 @@ class Moves:
         self._asked: Party | None = None
         self._next_home: Party | None = None
         self._followed = 0
-        self.signed: tuple[SignedMove | None, SignedMove | None] = (None, None)
+        self.signed = SignedMoves(context, hops, standing)
         self._candidates = Candidates()
         self.seek_at: float | None = None
         """When the other app's home is looked for again; None: nobody is looked for."""
@@ -91,7 +92,7 @@ class Moves:
 
     def restore(self, signed: tuple[SignedMove | None, SignedMove | None], now: float) -> None:
         """What the record says; a search that was not over goes on."""
-        self.signed = signed
+        self.signed.restore(signed)
         self.look_again(now)
         self.appeal.note_loss(now, anew=True)
 
@@ -102,44 +103,42 @@ class Moves:
 
         An outdated number is answered with the highest. The same move may be offered again: its answer was lost.
         """
-        move, index = offer.move, self._find_mover(offer.move)
-        known = self.signed[index]
-        if known is not None and _rank(move) < _rank(known):
-            self._tell(link.neighbour, known)
+        move, index = offer.move, self.signed.find_mover(offer.move)
+        if self.signed.answer_overtaken(index, move, link.neighbour):
             return
         self._check_home(link, offer)
         if link.neighbour.node_id is not None and not self._is_home_of(1 - index, link, now):
             return
         self._context.admission.charge_move((link.neighbour.node_id, move.mover), now)
-        if move != known:
-            verify_move(offer.chat_id, move, self._hops[index].app_id, self._hops[1 - index].app_id)
+        if move != self.signed[index]:
+            self.signed.verify(index, move)
             if link.neighbour != self._row.neighbours[index]:  # not of an app whose leg here is made anew
                 self._charge(now)
         if self._stands_against(index, link):
-            self._note(index, move)
+            self.signed.note(index, move)
             return
         channel = self._context.build_channel(offer.chat_id, link, floor=self._hops[index].channel.least_suite)
         answer = channel.prepare_answer(channel.verify_offer(offer.hop), now)
         channel.adopt_answer(answer)
-        self._note(index, move)
+        self.signed.note(index, move)
         self._candidates.begin(Candidate(index, link, channel, move, now, offered=False))
         message = m.MoveAnswer(offer.chat_id, move.number, answer.answer, answer.tag)
         self._context.effects.send(link.neighbour, message, self._row.put_in)
         app = app_neighbour(move.mover)
         if link.neighbour.node_id is not None and self._hops[index].is_leg and app in self._context.links:
-            self._tell(app, move)  # it went back here without a word to that node: if so it signs the next number
+            self.signed.tell(index, app)  # it went back here without a word to that node: if so it signs the next number
 
     def _is_home_of(self, index: int, link: Link, now: float) -> bool:
         """Whether the other app is at home here; if not, the asking node hears where, and an app that is here is asked."""
-        hop, elsewhere, context = self._hops[index], self.signed[index], self._context
+        hop, context = self._hops[index], self._context
         if hop.is_leg and (not hop.unbound or self._makes_leg(index)):
             return True
         if app_neighbour(hop.app_id) in context.links:
             context.admission.charge_lookup((link.neighbour.node_id, hop.app_id), now)
             context.effects.answer(app_neighbour(hop.app_id), m.MoveWanted(self._row.chat_id))
             self.wanted = hop.app_id
-        if not hop.is_leg and elsewhere is not None and elsewhere.home != link.party:
-            self._tell(link.neighbour, elsewhere)
+        if not hop.is_leg and self.signed.home_of(index) not in {None, link.party}:
+            self.signed.tell(index, link.neighbour)
             return False
         raise ProtocolError(ErrorCode.CHAT_NOT_FOUND, "the other app is at home elsewhere")
 
@@ -147,13 +146,6 @@ class Moves:
         """Our app's leg is answered for, and not confirmed yet."""
         candidate = self._candidates[index]
         return candidate is not None and candidate.link.neighbour.node_id is None
-
-    def _find_mover(self, move: SignedMove) -> int:
-        apps = self._hops.app_ids
-        for index in (0, 1):
-            if (move.mover, move.peer) == (apps[index], apps[1 - index]):
-                return index
-        raise ProtocolError(ErrorCode.AUTH_FAILED, "the move names other apps than the chat's")
 
     def _check_home(self, link: Link, offer: m.MoveOffer) -> None:
         """Whoever offers is who the move says: its new home, or, to that, the app itself with the leg that it signed."""
@@ -253,7 +245,7 @@ class Moves:
     def _place(self, candidate: Candidate, now: float) -> Hop:
         """The new hop takes the old one's place: its keys count as renewed, a rekey under way as one whose path was lost."""
         index, neighbour = candidate.index, candidate.link.neighbour
-        former, move = self._row.neighbours[index], self.signed[index]
+        former = self._row.neighbours[index]
         self._candidates.take(candidate)
         self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
         hop, onward = self._bind(index, neighbour, candidate), self._hops[1 - index]
@@ -264,8 +256,8 @@ class Moves:
             hop.send(m.PathState(self._row.chat_id, up=False))  # our app sees that its confirmation arrived
             if self._standing.state is ChatState.QUARANTINED:  # what it heard of that before its leg was made anew went with it
                 hop.refuse(ProtocolError(ErrorCode.ROLLBACK_DETECTED, CURE))
-        if former.node_id is not None and former != neighbour and move is not None:
-            self._tell(former, move)
+        if former.node_id is not None and former != neighbour:
+            self.signed.tell(index, former)
         self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=True))
         self.look_again(now)
         return hop
@@ -289,8 +281,7 @@ class Moves:
     def _seeker(self) -> int | None:
         """The hop of our app, whose move looks for the other one's home."""
         for index in (0, 1):
-            move = self.signed[index]
-            if move is not None and move.home == self._context.party and self._is_missing(self._hops[1 - index]):
+            if self.signed.home_of(index) == self._context.party and self._is_missing(self._hops[1 - index]):
                 return index
         return None
 
@@ -343,7 +334,7 @@ class Moves:
         if app_neighbour(peer) in links:  # its hop is unbound, or it would not be missing
             self._context.effects.send(app_neighbour(peer), m.MoveWanted(chat_id), self._row.put_in)
             return
-        link = self._find_home(peer, self.signed[1 - index])
+        link = self._find_home(1 - index)
         if link is None or move is None:
             return
         channel = self._context.build_channel(chat_id, link, floor=self._hops[1 - index].channel.least_suite)
@@ -352,8 +343,9 @@ class Moves:
         self._asked = link.party
         self._context.effects.send(link.neighbour, m.MoveOffer(chat_id, move, statement), self._row.put_in)
 
-    def _find_home(self, peer: AppId, known: SignedMove | None) -> Link | None:
+    def _find_home(self, index: int) -> Link | None:
         """Who is asked next: whom the last one named, else where the app is, or was when anybody last heard of it."""
+        peer, known = self._hops[index].app_id, self.signed.home_of(index)
         named, self._next_home = self._next_home, None
         links, directory = self._context.links, self._context.directory
         if named is not None:
@@ -361,13 +353,13 @@ class Moves:
             return link if link is not None and link.party == named else None
         node_id = directory.locate(peer)
         if node_id is None:
-            node_id = directory.last_home(peer) if known is None else node_of_party(known.home)
+            node_id = directory.last_home(peer) if known is None else node_of_party(known)
         return None if node_id is None else links.get(node_neighbour(node_id))
 
     def lose_home(self, index: int, now: float) -> bool:
         """The node behind this hop has no such chat. True: our app's move is offered to whoever has; False: others must act."""
-        hop, move = self._hops[index], self.signed[1 - index]
-        if hop.is_leg or move is None or move.home != self._context.party:
+        hop = self._hops[index]
+        if hop.is_leg or self.signed.home_of(1 - index) != self._context.party:
             self._denied_by = hop.channel.peer
             return False
         self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
@@ -388,10 +380,10 @@ class Moves:
         if self._standing.state is ChatState.PENDING:  # until its first confirmation there is nothing to move
             return
         for index in (0, 1):
-            ours, other, move = self._hops[index], self._hops[1 - index], self.signed[index]
+            ours, other = self._hops[index], self._hops[1 - index]
             if not ours.is_leg or ours.unbound or ours.neighbour not in self._context.links or not self._is_astray(other):
                 continue
-            if move is None or move.home != self._context.party:
+            if self.signed.home_of(index) != self._context.party:
                 ours.send(m.MoveWanted(self._row.chat_id))
             elif self.seek_at is None:
                 self.look_again(now)
@@ -407,12 +399,8 @@ class Moves:
 
     def answer_outdated(self, link: Link) -> None:
         """Somebody takes itself for a neighbour and is none: with what it was overtaken, or that its hop was never made."""
-        if not any(self.signed) or any(move is not None and move.home == link.party for move in self.signed):
+        if not self.signed.answer_former(link):
             self._deny(link)
-            return
-        for move in self.signed:
-            if move is not None:
-                self._tell(link.neighbour, move)
 
     def _deny(self, link: Link) -> None:
         """Somebody's hop was never made: it makes it anew."""
@@ -425,19 +413,18 @@ class Moves:
         Who comes with a lower one hears the highest: a former home may have been believed that came back with an old record.
         ProtocolError for one that is not authentic.
         """
-        index = self._find_mover(move)
-        known, hop = self.signed[index], self._hops[index]
-        if known is not None and _rank(move) < _rank(known):
-            self._tell(link.neighbour, known)
+        index = self.signed.find_mover(move)
+        hop = self._hops[index]
+        if self.signed.answer_overtaken(index, move, link.neighbour):
             return
-        if move == known:  # again: its app has had no path for long
+        if move == self.signed[index]:  # again: its app has had no path for long
             if hop.is_leg and not hop.unbound:
                 self.look_again(now)
             return
-        verify_move(self._row.chat_id, move, hop.app_id, self._hops[1 - index].app_id)
-        self._note(index, move)
+        self.signed.verify(index, move)
+        self.signed.note(index, move)
         if hop.is_leg:
-            self._tell(app_neighbour(hop.app_id), move)  # it may not know either: its store may be an older copy
+            self.signed.tell(index, app_neighbour(hop.app_id))  # it may not know either: its store may be an older copy
         if move.home == self._context.party:
             self.look_again(now)
         elif self._seeker() == 1 - index:
@@ -448,12 +435,12 @@ class Moves:
             former = self._row.neighbours[index]
             if self.lose_home(index, now):
                 self._follow(index, move.home, now)
-                self._tell(former, move)
+                self.signed.tell(index, former)
 
     def _lose_app(self, index: int, hop: Hop) -> None:
         """An app of ours is at home elsewhere; what is left here is the other app's side, if that is at home here."""
-        onward, other = self._hops[1 - index], self.signed[1 - index]
-        left = other is not None and other.home != self._context.party
+        onward = self._hops[1 - index]
+        left = self.signed.home_of(1 - index) not in {None, self._context.party}
         if hop.unbound or not onward.is_leg or onward.unbound or left:
             self.leave()
             return
@@ -462,16 +449,7 @@ class Moves:
         onward.tell_path(up=False)
         self._bind(index, app_neighbour(hop.app_id), None)
 
-    def _tell(self, receiver: Neighbour, move: SignedMove) -> None:
-        self._context.effects.answer(receiver, m.Moved(self._row.chat_id, move))
-
     # its parts
-
-    def _note(self, index: int, move: SignedMove) -> None:
-        """Durable before anything that follows from it leaves."""
-        if self.signed[index] != move:
-            self.signed = (move, self.signed[1]) if index == 0 else (self.signed[0], move)
-            self._standing.note_change()
 
     def ends_at(self) -> float | None:
         """When a hop that is being made is not waited for any longer."""
@@ -483,8 +461,3 @@ class Moves:
 
     def wipe(self) -> None:
         self._candidates.wipe()
-
-
-def _rank(move: SignedMove) -> tuple[int, bytes]:
-    """Which of two moves is newer. An app whose store was put back may sign a number twice: all nodes choose the same."""
-    return move.number, move.signature

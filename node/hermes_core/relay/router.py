@@ -503,7 +503,7 @@ class NodeChats:
         receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
         if end.reason is not None:
             self._tombstones.add(chat.hops.app_ids, m.Closed(chat.chat_id, end.reason, end.proofs), receivers, now)
-        self._arrivals.note_end(chat.chat_id, chat.moves.signed)
+        self._arrivals.note_end(chat.chat_id, chat.moves.signed.pair)
         self._seeking.pop(chat.chat_id, None)
         self._ended.add(chat.chat_id, now)
 
