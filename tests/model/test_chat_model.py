@@ -14,7 +14,7 @@ from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ratchet.channel import Channel
 from hermes_core.relay.effects import Effects
-from hermes_core.relay.moves import Moves
+from hermes_core.relay.home_search import HomeSearch
 from hermes_core.relay.neighbour import Neighbour
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.router import NodeChats
@@ -155,12 +155,12 @@ def _forget_what_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _look_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new home waits to be found."""
-    monkeypatch.setattr(Moves, "seek", lambda self, _now: setattr(self, "seek_at", None))
+    monkeypatch.setattr(HomeSearch, "seek", lambda self, _now: setattr(self, "at", None))
 
 
 def _ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A home without a path waits for somebody to move."""
-    monkeypatch.setattr(Moves, "appeal_to_app", lambda self, _now: self.appeal.end())
+    monkeypatch.setattr(HomeSearch, "appeal_to_app", lambda self, _now: self.appeal.end())
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class Chat:
         chat = cls(context, row, apps, channels, (move.mover_key, b""), now)
         chat.standing.restore(ChatState.ACTIVE, 1)
         chat.moves.receive_offer(link, offer, now)
-        chat.moves.seek(now)
+        chat.moves.search.seek(now)
         return chat
 
     # its record
@@ -219,7 +219,7 @@ class Chat:
         self.moves.answer_outdated(link)
 
     def look_again(self, now: float) -> None:
-        self.moves.look_again(now)
+        self.moves.search.look_again(now)
 
     def receive_awaited(self, awaited: Awaited, now: float) -> None:
         """One message about the hop that is being made; what is not authentic changes nothing, and is reported."""
@@ -335,13 +335,13 @@ class Chat:
         self.hops[index].apply(HopInput.LOSE)
         self.handshake.fail(ErrorCode.ROUTE_UNAVAILABLE, informed=index)
         if self.ended is None:
-            self.moves.look_again(0.0)
+            self.moves.search.look_again(0.0)
 
     # paths
 
     def _note_loss(self, index: int, now: float) -> None:
         """Over this hop there is no path to its app, or no longer."""
-        self.moves.appeal.note_loss(now, anew=self.hops[index].leads_on)
+        self.moves.search.appeal.note_loss(now, anew=self.hops[index].leads_on)
 
     def _receive_path(self, index: int, message: m.PathState, now: float) -> None:
         """The node behind a tieline says whether its own onward path is up.
@@ -387,7 +387,7 @@ class Chat:
 
     def end_missing(self, app_id: AppId | None, message: m.Delete) -> bool:
         """Whether the app that says so is one that is looked for, here or by a node that asked: the chat is over."""
-        if app_id is None or app_id not in {self.moves.missing, self.moves.wanted}:
+        if app_id is None or app_id not in {self.moves.search.missing, self.moves.wanted}:
             return False
         end = describe_delete(message)
         self.close(end.reason, proofs=end.proofs)
@@ -431,8 +431,8 @@ class Chat:
         Timer("offer", lambda chat: chat.handshake.ends_at(), lambda chat, _: chat.handshake.fail(ErrorCode.TARGET_OFFLINE)),
         Timer("channels", lambda chat: chat.hops.channels_due_at(), lambda chat, now: chat.hops.wipe_what_is_due(now)),
         Timer("move", lambda chat: chat.moves.ends_at(), lambda chat, now: chat.moves.give_up(now)),
-        Timer("search", lambda chat: chat.moves.seek_at, lambda chat, now: chat.moves.seek(now)),
-        Timer("appeal", lambda chat: chat.moves.appeal.at, lambda chat, now: chat.moves.appeal_to_app(now)),
+        Timer("search", lambda chat: chat.moves.search.at, lambda chat, now: chat.moves.search.seek(now)),
+        Timer("appeal", lambda chat: chat.moves.search.appeal.at, lambda chat, now: chat.moves.search.appeal_to_app(now)),
         Timer("idle", lambda chat: chat.lifetime.idle_at, lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("unconfirmed", lambda chat: chat.handshake.unconfirmed_at(), lambda chat, _: chat.close(m.CloseReason.EXPIRED)),
         Timer("grace", lambda chat: chat.lifetime.grace_ends_at(), lambda chat, now: chat.lifetime.end_grace(now)),

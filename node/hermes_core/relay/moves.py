@@ -11,27 +11,25 @@ from typing import Final, NamedTuple
 from hermes_core.crypto.hashing import equal_tags
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove, hash_leg_offer
-from hermes_core.ids import AppId, ChannelKind, Party, node_of_party
+from hermes_core.ids import AppId, ChannelKind, node_of_party
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol import messages as m
 from hermes_core.relay.admission import charge
-from hermes_core.relay.appeal import Appeal
 from hermes_core.relay.candidate import Candidate
 from hermes_core.relay.candidates import Candidates
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.events import ChatMoved
 from hermes_core.relay.handshake import Handshake
+from hermes_core.relay.home_search import HomeSearch
 from hermes_core.relay.hop import Hop
 from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
-from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
+from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour
 from hermes_core.relay.rows import Row
 from hermes_core.relay.signed_moves import SignedMoves
 from hermes_core.relay.standing import CURE, Standing
 from hermes_core.relay.token_bucket import TokenBucket
 
-MAX_FOLLOWED: Final = 4
-"""Homes that are asked one after the other, as each says that the other app's side went to the next."""
 MOVE_BURST: Final = 4
 MOVE_REFILL_S: Final = 30.0
 """Moves of one chat that the other app's home takes part in: each is a handshake, and a hop that is made anew."""
@@ -46,23 +44,18 @@ class Awaited(NamedTuple):
 
 
 class Moves:
-    """The owner of the highest signed move of each app, of the hop that is being made, and of the search for the other home."""
+    """The owner of the hops that are being made, and of what one chat may cost; `signed` and `search` own the rest."""
 
     __slots__ = (
-        "_asked",
         "_bucket",
         "_candidates",
         "_context",
-        "_denied_by",
-        "_followed",
         "_handshake",
         "_hops",
         "_lifetime",
-        "_next_home",
         "_row",
         "_standing",
-        "appeal",
-        "seek_at",
+        "search",
         "signed",
         "wanted",
     )
@@ -77,24 +70,17 @@ class Moves:
         self._lifetime = lifetime
         self._handshake = handshake
         self._bucket: TokenBucket | None = None
-        self._asked: Party | None = None
-        self._next_home: Party | None = None
-        self._followed = 0
-        self.signed = SignedMoves(context, hops, standing)
         self._candidates = Candidates()
-        self.seek_at: float | None = None
-        """When the other app's home is looked for again; None: nobody is looked for."""
+        self.signed = SignedMoves(context, hops, standing)
+        self.search = HomeSearch(context, row, hops, standing, self.signed, self._candidates)
         self.wanted: AppId | None = None
         """Who was asked here to move its side, since another node looks for it."""
-        self.appeal = Appeal(row.chat_id)
-        self._denied_by: Party | None = None
-        """Which node behind a tieline said that it has no such chat."""
 
     def restore(self, signed: tuple[SignedMove | None, SignedMove | None], now: float) -> None:
         """What the record says; a search that was not over goes on."""
         self.signed.restore(signed)
-        self.look_again(now)
-        self.appeal.note_loss(now, anew=True)
+        self.search.look_again(now)
+        self.search.appeal.note_loss(now, anew=True)
 
     # an app moves
 
@@ -178,8 +164,7 @@ class Moves:
         ours = self._candidates.find(link, message)
         if ours is not None and not self._is_of_former(ours.index, message):
             return Awaited(link, message, ours)
-        is_end = isinstance(message, m.Closed) and self.seek_at is not None and self._asked == link.party
-        return Awaited(link, message, None) if is_end else None
+        return Awaited(link, message, None) if isinstance(message, m.Closed) and self.search.is_asked(link) else None
 
     def _is_of_former(self, index: int, message: m.ChatMessage) -> bool:
         """Whether it confirms, once more, the hop that is there still: its app said so before it knew that another is made."""
@@ -196,14 +181,14 @@ class Moves:
         """ProtocolError for what is not authentic, and nothing changes."""
         message, ours = awaited.message, awaited.candidate
         if isinstance(message, m.Closed):
-            self._hear_end(message, now)
+            self.search.hear_end(message, now)
         elif ours is None:
             self._deny(awaited.link)
         elif isinstance(message, m.ErrorNotice) and self._is_denied(ours, message):
             self.leave()
         elif isinstance(message, m.ErrorNotice):
             self._candidates.drop(ours.index)
-            self.seek_at = now + max(self._context.params.resume_retry_s, message.retry_after_ms / 1000)
+            self.search.wait(now, at_least_s=message.retry_after_ms / 1000)
         elif self._is_left_by_both(ours):
             self.leave()
         elif isinstance(message, m.MoveAnswer):
@@ -233,15 +218,6 @@ class Moves:
         self._context.effects.report(ChatMoved(self._row.chat_id, ChannelKind.LEG, arrived=False))
         self._standing.leave()
 
-    def _hear_end(self, closed: m.Closed, now: float) -> None:
-        """The other app's home knows that the chat is over, or has given it up as well."""
-        seeker = self._seeker()
-        if closed.final:
-            self._standing.end(closed.reason, () if seeker is None else {1 - seeker}, closed.proofs)
-        elif seeker is not None:
-            self._candidates.drop(1 - seeker)
-            self.seek_at = now + self._context.params.resume_retry_s
-
     def _place(self, candidate: Candidate, now: float) -> Hop:
         """The new hop takes the old one's place: its keys count as renewed, a rekey under way as one whose path was lost."""
         index, neighbour = candidate.index, candidate.link.neighbour
@@ -259,7 +235,7 @@ class Moves:
         if former.node_id is not None and former != neighbour:
             self.signed.tell(index, former)
         self._context.effects.report(ChatMoved(self._row.chat_id, hop.channel.kind, arrived=True))
-        self.look_again(now)
+        self.search.look_again(now)
         return hop
 
     def _bind(self, index: int, neighbour: Neighbour, candidate: Candidate | None) -> Hop:
@@ -276,125 +252,6 @@ class Moves:
         self._standing.note_change()
         return hop
 
-    # the other app's home
-
-    def _seeker(self) -> int | None:
-        """The hop of our app, whose move looks for the other one's home."""
-        for index in (0, 1):
-            if self.signed.home_of(index) == self._context.party and self._is_missing(self._hops[1 - index]):
-                return index
-        return None
-
-    def _is_missing(self, hop: Hop) -> bool:
-        """Nobody knows where its app is; or its leg here is away, or it is connected elsewhere: this record may be old."""
-        if hop.is_leg:
-            return hop.unbound or app_neighbour(hop.app_id) not in self._context.links
-        if not hop.state.ready and self._is_forgotten(hop):
-            return True
-        return not hop.leads_on and self._context.directory.locate(hop.app_id) not in {None, hop.neighbour.node_id}
-
-    def _is_forgotten(self, hop: Hop) -> bool:
-        """The node behind this tieline has no such chat: it says so, or another one bears its name."""
-        link = self._context.links.get(hop.neighbour)
-        return link is not None and (link.party != hop.channel.peer or link.party == self._denied_by)
-
-    @property
-    def missing(self) -> AppId | None:
-        """The app whose home is looked for."""
-        seeker = self._seeker()
-        return None if seeker is None else self._hops[1 - seeker].app_id
-
-    def look_again(self, now: float) -> None:
-        """Somebody may be where they were not."""
-        self._next_home = None
-        self.seek_at = None if self._seeker() is None else now
-
-    def _follow(self, index: int, home: Party, now: float) -> None:
-        """Whoever was asked says where the other app's side is: ask there next, so many times in a round."""
-        self._candidates.drop(index)
-        self.seek_at = now + self._context.params.resume_retry_s
-        if self._followed < MAX_FOLLOWED:
-            self._followed += 1
-            self._next_home, self.seek_at = home, now
-
-    def seek(self, now: float) -> None:
-        """Offer our app's move to the node where the other app is; one that is here is asked to move its side."""
-        index = self._seeker()
-        self.seek_at = None
-        if index is None:
-            return
-        self.seek_at = now + self._context.params.resume_retry_s
-        asked = self._candidates[1 - index]
-        if asked is not None and self._context.links.get(asked.link.neighbour) is asked.link:
-            return
-        if self._next_home is None:
-            self._followed = 0
-        chat_id, move, peer = self._row.chat_id, self.signed[index], self._hops[1 - index].app_id
-        links = self._context.links
-        if app_neighbour(peer) in links:  # its hop is unbound, or it would not be missing
-            self._context.effects.send(app_neighbour(peer), m.MoveWanted(chat_id), self._row.put_in)
-            return
-        link = self._find_home(1 - index)
-        if link is None or move is None:
-            return
-        channel = self._context.build_channel(chat_id, link, floor=self._hops[1 - index].channel.least_suite)
-        statement = channel.start_offer(now)
-        self._candidates.begin(Candidate(1 - index, link, channel, move, now, offered=True))
-        self._asked = link.party
-        self._context.effects.send(link.neighbour, m.MoveOffer(chat_id, move, statement), self._row.put_in)
-
-    def _find_home(self, index: int) -> Link | None:
-        """Who is asked next: whom the last one named, else where the app is, or was when anybody last heard of it."""
-        peer, known = self._hops[index].app_id, self.signed.home_of(index)
-        named, self._next_home = self._next_home, None
-        links, directory = self._context.links, self._context.directory
-        if named is not None:
-            link = links.get(node_neighbour(node_of_party(named)))
-            return link if link is not None and link.party == named else None
-        node_id = directory.locate(peer)
-        if node_id is None:
-            node_id = directory.last_home(peer) if known is None else node_of_party(known)
-        return None if node_id is None else links.get(node_neighbour(node_id))
-
-    def lose_home(self, index: int, now: float) -> bool:
-        """The node behind this hop has no such chat. True: our app's move is offered to whoever has; False: others must act."""
-        hop = self._hops[index]
-        if hop.is_leg or self.signed.home_of(1 - index) != self._context.party:
-            self._denied_by = hop.channel.peer
-            return False
-        self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
-        self._hops[1 - index].tell_path(up=False)
-        self._bind(index, app_neighbour(self._hops[index].app_id), None)
-        self.seek_at = now + self._context.params.resume_retry_s
-        return True
-
-    def appeal_to_app(self, now: float) -> None:
-        """There has been no path for long, and the other app is connected: ours is asked for a move, to look for it with.
-
-        Its home lost the chat, or is lost with the word of its end. It moves its side, or says that the chat is over.
-        """
-        if self._hops.lead_on:
-            self.appeal.end()
-            return
-        self.appeal.postpone(now)
-        if self._standing.state is ChatState.PENDING:  # until its first confirmation there is nothing to move
-            return
-        for index in (0, 1):
-            ours, other = self._hops[index], self._hops[1 - index]
-            if not ours.is_leg or ours.unbound or ours.neighbour not in self._context.links or not self._is_astray(other):
-                continue
-            if self.signed.home_of(index) != self._context.party:
-                ours.send(m.MoveWanted(self._row.chat_id))
-            elif self.seek_at is None:
-                self.look_again(now)
-
-    def _is_astray(self, hop: Hop) -> bool:
-        """The app behind this hop is where it can be asked, and the hop does not lead there."""
-        node_id = self._context.directory.locate(hop.app_id)
-        if node_id is None or not self._is_missing(hop):
-            return False
-        return app_neighbour(hop.app_id) in self._context.links or node_neighbour(node_id) in self._context.links
-
     # former homes
 
     def answer_outdated(self, link: Link) -> None:
@@ -406,6 +263,8 @@ class Moves:
         """Somebody's hop was never made: it makes it anew."""
         error = ProtocolError(ErrorCode.CHAT_NOT_FOUND, "this hop was not made")
         self._context.effects.refuse_frame(link.neighbour, self._row.chat_id, error)
+
+    # an app is at home elsewhere
 
     def receive_moved(self, link: Link, move: SignedMove, now: float) -> None:
         """Word of a higher number, whoever brings it: an app of ours that is at home elsewhere takes its chat along.
@@ -419,23 +278,35 @@ class Moves:
             return
         if move == self.signed[index]:  # again: its app has had no path for long
             if hop.is_leg and not hop.unbound:
-                self.look_again(now)
+                self.search.look_again(now)
             return
         self.signed.verify(index, move)
         self.signed.note(index, move)
         if hop.is_leg:
             self.signed.tell(index, app_neighbour(hop.app_id))  # it may not know either: its store may be an older copy
         if move.home == self._context.party:
-            self.look_again(now)
-        elif self._seeker() == 1 - index:
-            self._follow(index, move.home, now)
+            self.search.look_again(now)
+        elif self.search.find_seeker() == 1 - index:
+            self.search.follow(index, move.home, now)
         elif hop.is_leg:
             self._lose_app(index, hop)
         elif hop.channel.peer != move.home:  # a home that the app has left was believed
             former = self._row.neighbours[index]
             if self.lose_home(index, now):
-                self._follow(index, move.home, now)
+                self.search.follow(index, move.home, now)
                 self.signed.tell(index, former)
+
+    def lose_home(self, index: int, now: float) -> bool:
+        """The node behind this hop has no such chat. True: our app's move is offered to whoever has; False: others must act."""
+        hop = self._hops[index]
+        if hop.is_leg or self.signed.home_of(1 - index) != self._context.party:
+            self.search.note_denial(hop.channel.peer)
+            return False
+        self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
+        self._hops[1 - index].tell_path(up=False)
+        self._bind(index, app_neighbour(self._hops[index].app_id), None)
+        self.search.wait(now)
+        return True
 
     def _lose_app(self, index: int, hop: Hop) -> None:
         """An app of ours is at home elsewhere; what is left here is the other app's side, if that is at home here."""

@@ -550,7 +550,7 @@ class NodeChats:
             elif chat.early:
                 self._early[row.chat_id] = row
         self._index.schedule(row, chat.next_timer())
-        if chat.moves.seek_at is not None:
+        if chat.moves.search.at is not None:
             self._seeking[row.chat_id] = row
         else:
             self._seeking.pop(row.chat_id, None)

@@ -639,7 +639,7 @@ def test_a_restored_record_goes_on_looking_before_anything_else_happens() -> Non
     mesh.settle()
     mesh.kill("node-2")
     mesh.restart("node-2")
-    assert mesh.nodes["node-2"].chats._chats[chat_id].moves.seek_at is not None
+    assert mesh.nodes["node-2"].chats._chats[chat_id].moves.search.at is not None
 
 
 def test_a_tombstone_answers_a_move_at_once() -> None:
@@ -891,7 +891,7 @@ def test_an_app_without_a_path_says_its_move_again_and_its_home_looks_where_the_
     mesh.lost |= {("node-3", m.MoveOffer)}
     mesh.connect("bob", "node-3", move=True)
     mesh.settle()
-    mesh.nodes["node-2"].chats._chats[chat_id].moves.seek_at = None
+    mesh.nodes["node-2"].chats._chats[chat_id].moves.search.at = None
     assert mesh.apps["alice"].chats.chats[chat_id].hop.state is HopState.READY
     mesh.advance(20.0)
     assert not mesh.messages(m.Moved, "alice")
