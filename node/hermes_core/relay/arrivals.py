@@ -11,6 +11,7 @@ from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol import messages as m
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour
+from hermes_core.relay.past_chats import PastChats
 from hermes_core.relay.tombstones import Tombstones, describe_delete
 
 MAX_WANTED: Final = 4096
@@ -18,13 +19,13 @@ MAX_WANTED: Final = 4096
 
 
 class Arrivals:
-    """The owner of who was asked for what, and of the moves of chats that are over."""
+    """The owner of who was asked for what."""
 
-    def __init__(self, context: ChatContext, tombstones: Tombstones) -> None:
+    def __init__(self, context: ChatContext, tombstones: Tombstones, past: PastChats) -> None:
         self._context = context
+        self._past = past
         self._tombstones = tombstones
         self._wanted: OrderedDict[ChatId, tuple[AppId, Neighbour]] = OrderedDict()
-        self._ended: OrderedDict[ChatId, tuple[SignedMove, ...]] = OrderedDict()
 
     def admit(self, move: SignedMove) -> None:
         """Before an app's chat is taken in: DRAINING, LIMIT_EXCEEDED."""
@@ -52,28 +53,11 @@ class Arrivals:
                 self._wanted.popitem(last=False)
             effects.answer(peer, m.MoveWanted(offer.chat_id))
         else:
-            for move in self._ended.get(offer.chat_id, ()):
+            for move in self._past.moves_of(offer.chat_id):
                 if move.mover == offer.move.peer and move.home != link.party:
                     effects.answer(link.neighbour, m.Moved(offer.chat_id, move))
                     return
         effects.refuse_frame(link.neighbour, offer.chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
-
-    def note_end(self, chat_id: ChatId, moves: tuple[SignedMove | None, SignedMove | None]) -> None:
-        """A chat is over here, or elsewhere: a former home that comes back with it is told where it went."""
-        signed = tuple(move for move in moves if move is not None)
-        if signed:
-            self._ended[chat_id] = signed
-            if len(self._ended) > MAX_WANTED:
-                self._ended.popitem(last=False)
-
-    def answer_former(self, source: Neighbour, chat_id: ChatId) -> bool:
-        """Whether a node that takes itself for a neighbour of this chat was told that it is none any more."""
-        moves = self._ended.get(chat_id, ()) if source.node_id is not None else ()
-        for move in moves:
-            self._context.effects.answer(source, m.Moved(chat_id, move))
-        if moves:  # what it knows may be newer than that, and all the same there is nothing here that it could resume
-            self._context.effects.refuse_frame(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
-        return bool(moves)
 
     def take_delete(self, source: Neighbour, delete: m.Delete) -> bool:
         """The app that was asked has no such chat: whoever looked for it hears that it is over."""

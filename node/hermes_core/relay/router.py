@@ -19,7 +19,6 @@ from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.limits import MAX_CHATS_A_TIMER_PASS
 from hermes_core.mesh.messages import DirectoryEntry
 from hermes_core.protocol import messages as m
-from hermes_core.protocol.ended import EndedChats
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.protocol.session import AppClaim
 from hermes_core.relay.admission import Admission
@@ -35,6 +34,7 @@ from hermes_core.relay.events import HandshakeFailed, ResumeRefused
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
+from hermes_core.relay.past_chats import PastChats
 from hermes_core.relay.resume_gate import ResumeGate
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.standing import ChatEnd
@@ -43,9 +43,6 @@ from hermes_core.session.keys import StreamKeys
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-MAX_REMEMBERED_ENDS: Final = 65_536
-"""Ended chats, in memory, whose first offer is not taken for a new chat; a hundred bytes each."""
 
 _FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume, m.ClosedAck, m.MoveOffer, m.Moved})
 _FROM_APP: Final = _FROM_BOTH | {m.Delete}
@@ -66,7 +63,7 @@ class NodeChats:
         self._admission = Admission(params, self._index)
         self._calendar = Calendar()
         self._tombstones = Tombstones(params, self.effects, self._calendar)
-        self._ended = EndedChats(MAX_REMEMBERED_ENDS)
+        self._past = PastChats(self.effects, self._tombstones)
         party = node_party(node_id, identity.public_key)
         self._directory = Directory(node_id, party, self._links, self._index, self._calendar)
         self._context = ChatContext(
@@ -82,7 +79,7 @@ class NodeChats:
             self._directory,
             self._index,
         )
-        self._arrivals = Arrivals(self._context, self._tombstones)
+        self._arrivals = Arrivals(self._context, self._tombstones, self._past)
         self._seeking: dict[ChatId, Row] = {}
         self._chats: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
@@ -266,7 +263,7 @@ class NodeChats:
         chat = self._chats.get(chat_id)
         index = chat.row.index_of(source) if chat is not None else None
         if chat is None or index is None:
-            self._refuse_unknown(source, chat_id)
+            self._past.refuse(source, chat_id)
         elif chat.receive_frame(index, sealed.frame, link.receive_nonce, now):
             self._touch(chat.row)
 
@@ -294,7 +291,7 @@ class NodeChats:
             case m.Resume() if row is not None and source.node_id is not None:
                 self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
                 self._change(row, now, Chat.answer_outdated, link)
-            case m.Resume() if self._tombstones.find(source, chat_id) is None and self._arrivals.answer_former(source, chat_id):
+            case m.Resume() if self._past.answer_former(source, chat_id):
                 pass
             case m.Delete() if self._delete_missing(row, source, message, now):
                 pass
@@ -302,9 +299,9 @@ class NodeChats:
                 pass
             case m.Resume():
                 self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
-                self._refuse_unknown(source, chat_id)
+                self._past.refuse(source, chat_id)
             case m.Delete() | m.PathState():
-                self._refuse_unknown(source, chat_id)
+                self._past.refuse(source, chat_id)
             case m.Closed() | m.ErrorNotice() | m.MoveAnswer():
                 pass  # over there as well as here, or too late
             case _:
@@ -313,14 +310,6 @@ class NodeChats:
     def _delete_missing(self, row: Row | None, source: Neighbour, delete: m.Delete, now: float) -> bool:
         """Whether an app of the chat, looked for here and at home elsewhere, said that it has it no more."""
         return row is not None and bool(self._change(row, now, Chat.end_missing, source.app_id, delete))
-
-    def _refuse_unknown(self, source: Neighbour, chat_id: ChatId) -> None:
-        """One answer for chats that are not here and chats of others; a party of an ended chat hears its end again."""
-        end = self._tombstones.find_closed(source, chat_id)
-        if end is not None:
-            self.effects.answer(source, end)
-        else:
-            self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
 
     # moves
 
@@ -386,7 +375,7 @@ class NodeChats:
         """An app learns why, and when to try again; a refused rekey, and any refusal to another node, is a rejection."""
         first = offer.end_to_end.epoch == 1
         if not first and error.code is ErrorCode.CHAT_NOT_FOUND:
-            self._refuse_unknown(source, offer.chat_id)
+            self._past.refuse(source, offer.chat_id)
         elif source.node_id is None and (first or error.retry_after_ms):
             self.effects.refuse_frame(source, offer.chat_id, error)
         else:
@@ -395,7 +384,7 @@ class NodeChats:
     def _start_chat(self, source: Neighbour, offer: m.Offer, now: float) -> None:
         """Everything that costs nothing is checked before anything that does."""
         self._admission.check_open()
-        if offer.chat_id in self._index or offer.chat_id in self._tombstones or offer.chat_id in self._ended:
+        if offer.chat_id in self._index or offer.chat_id in self._past:
             raise ProtocolError(ErrorCode.CHAT_EXISTS)
         initiator = derive_app_id(offer.initiator_key)
         if source.node_id is None and initiator != source.app_id:
@@ -492,7 +481,7 @@ class NodeChats:
         self._index.add(chat.row)
 
     def _remove(self, chat: Chat, end: ChatEnd, now: float) -> None:
-        """The record goes, everyone who does not know is told."""
+        """The record goes."""
         del self._chats[chat.chat_id]
         self._index.remove(chat.row)
         chat.wipe()
@@ -500,12 +489,8 @@ class NodeChats:
             self.effects.output.deletes.add(chat.chat_id)
             if end.reason is None:
                 self.effects.output.moved.add(chat.chat_id)
-        receivers = tuple(neighbour for index, neighbour in enumerate(chat.row.neighbours) if index not in end.silent)
-        if end.reason is not None:
-            self._tombstones.add(chat.hops.app_ids, m.Closed(chat.chat_id, end.reason, end.proofs), receivers, now)
-        self._arrivals.note_end(chat.chat_id, chat.moves.signed.pair)
         self._seeking.pop(chat.chat_id, None)
-        self._ended.add(chat.chat_id, now)
+        self._past.add(chat, end, now)
 
     def _touch(self, row: Row) -> None:
         if row.touch():
