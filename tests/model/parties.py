@@ -351,7 +351,7 @@ class NodeParty:
 
     @property
     def chats(self) -> dict[ChatId, Chat]:
-        return self.running._chats
+        return self.running._chats.by_id
 
     @property
     def tombstones(self) -> set[ChatId]:

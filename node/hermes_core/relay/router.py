@@ -1,13 +1,13 @@
 """NodeChats: every chat of a node as one machine without IO; messages and time go in, puts, sends and events come out.
 
-docs/reference/protocol.md says what flows. The router owns neighbours, chats, admission and notices: it looks up the chat an
-input is for, lets the chat change itself, and settles once, when output is taken, what that means for paths, store and timers.
+docs/reference/protocol.md says what flows. The router owns neighbours, admission and notices: it looks up the chat an input is
+for and lets it change itself; what that means for paths, store and timers `LiveChats` settles once, when output is taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import RandomSource
@@ -31,18 +31,15 @@ from hermes_core.relay.describe import ChatDescription, describe_chat
 from hermes_core.relay.directory import AppHome, Directory
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import HandshakeFailed, ResumeRefused
+from hermes_core.relay.live_chats import LiveChats
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.past_chats import PastChats
 from hermes_core.relay.resume_gate import ResumeGate
 from hermes_core.relay.rows import ChatIndex, Row
-from hermes_core.relay.standing import ChatEnd
 from hermes_core.relay.tombstones import Tombstones
 from hermes_core.session.keys import StreamKeys
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume, m.ClosedAck, m.MoveOffer, m.Moved})
 _FROM_APP: Final = _FROM_BOTH | {m.Delete}
@@ -80,10 +77,7 @@ class NodeChats:
             self._index,
         )
         self._arrivals = Arrivals(self._context, self._tombstones, self._past)
-        self._seeking: dict[ChatId, Row] = {}
-        self._chats: dict[ChatId, Chat] = {}
-        self._touched: list[Row] = []
-        self._early: dict[ChatId, Row] = {}
+        self._chats = LiveChats(self._context, self._past)
         self._claims = ClaimQueue(params.resume_batch)
         self._gate = ResumeGate()
 
@@ -109,9 +103,9 @@ class NodeChats:
             if any(side.local != party for side in record.sides):  # our key is new: its hops are to be made anew
                 chat.standing.note_change()
                 self.effects.output.moved.add(record.chat_id)
-                self._touch(row)
+                self._chats.touch(row)
             record.wipe()
-            self._add(chat)
+            self._chats.add(chat)
             self._index.schedule(row, chat.next_timer())
         for tombstone in sorted(tombstones, key=lambda tombstone: tombstone.created_at_s):
             self._tombstones.restore(tombstone)
@@ -153,9 +147,9 @@ class NodeChats:
         if neighbour.node_id is None:
             for row in rows:  # all down until it resumes them; one it no longer knows it deletes
                 self.effects.send(neighbour, m.PathState(row.chat_id, up=False), row.put_in)
-            self._look_again(now)
+            self._chats.look_again(now)
             return link
-        self._look_again(now)
+        self._chats.look_again(now)
         self._queue_claims(link, now)
         self._send_claims(now)
         return link
@@ -185,7 +179,7 @@ class NodeChats:
         for row in self._index.rows_of(neighbour):
             index = row.index_of(neighbour)
             if index is not None:
-                self._change(row, now, Chat.lose, index, now)
+                self._chats.change(row, now, Chat.lose, index, now)
 
     def judge_stamp(self, app_id: AppId, stamp: int, now: float) -> AppHome | None:
         """As `Directory.judge`: the newer home that a Connect is refused with."""
@@ -195,17 +189,12 @@ class NodeChats:
         """What a node says of its apps. The apps here whose home that is now: their sessions are over."""
         gone = self._directory.update(party, entry, now)
         self._directory.expire(now)
-        self._look_again(now)
+        self._chats.look_again(now)
         return gone
 
     def lose_directory(self, node_id: NodeId) -> None:
         """Nothing counts any more of what a node said of its apps."""
         self._directory.lose_node(node_id)
-
-    def _look_again(self, now: float) -> None:
-        """Who moved here, and looks for the other app's home, may find it now. When the timers fire, so many in one pass."""
-        for row in list(self._seeking.values()):
-            self._change(row, now, Chat.look_again, now)
 
     def look_up(self, requester: AppId, app_id: AppId, now: float) -> tuple[NodeId | None, bool]:
         """Where an app is at home, and whether it is there now: if not, where it was last. (None, False): nobody heard of it.
@@ -221,9 +210,9 @@ class NodeChats:
             self._claim(neighbour, chat_id, now)
 
     def _claim(self, neighbour: Neighbour, chat_id: ChatId, now: float) -> None:
-        row, index = self._find_hop(neighbour, chat_id)
+        row, index = self._chats.find_hop(neighbour, chat_id)
         if row is not None and index is not None:
-            self._change(row, now, Chat.claim, index, self._links[neighbour], now)
+            self._chats.change(row, now, Chat.claim, index, self._links[neighbour], now)
 
     # messages
 
@@ -246,39 +235,29 @@ class NodeChats:
         else:
             self._receive_for_chat(source, message, now)
 
-    def _find_hop(self, source: Neighbour, chat_id: ChatId | None) -> tuple[Row | None, int | None]:
-        """The row of a chat and the hop at which `source` has a say in it: whoever bears its name with another key has none."""
-        row = self._index.find(chat_id)
-        index = row.index_of(source) if row is not None else None
-        if row is not None and index is not None:
-            link, chat = self._links.get(source), self._chats[row.chat_id]
-            if link is None or chat.hops[index].channel.peer != link.party:
-                index = None
-        return row, index
-
     def _relay(self, link: Link, sealed: m.Sealed, now: float) -> None:
         source = link.neighbour
         self.effects.output.count_frame(leg=source.node_id is None)
         chat_id = parse_frame_chat(sealed.frame)
-        chat = self._chats.get(chat_id)
+        chat = self._chats.by_id.get(chat_id)
         index = chat.row.index_of(source) if chat is not None else None
         if chat is None or index is None:
             self._past.refuse(source, chat_id)
         elif chat.receive_frame(index, sealed.frame, link.receive_nonce, now):
-            self._touch(chat.row)
+            self._chats.touch(chat.row)
 
     def _receive_for_chat(self, source: Neighbour, message: m.ChatMessage, now: float) -> None:
         chat_id = message.chat_id if not isinstance(message, m.Sealed) else None
         if chat_id is not None and self._receive_for_move(self._links[source], message, chat_id, now):
             return
-        row, index = self._find_hop(source, chat_id)
+        row, index = self._chats.find_hop(source, chat_id)
         if row is not None and index is not None:
             if isinstance(message, m.Resume) and self._gate.is_shut:
                 self._gate.hold(source, message)
                 return
             if isinstance(message, m.Resume) and self._claims.take(source, row.chat_id):
                 self._claim(source, row.chat_id, now)  # its claims crossed ours, which still waited for their turn
-            self._change(row, now, Chat.receive, index, message, now)
+            self._chats.change(row, now, Chat.receive, index, message, now)
         elif chat_id is not None:
             self._answer_unknown(source, message, chat_id, now)
         if isinstance(message, m.Closed):  # in any case, so that the other node's tombstone may go
@@ -290,7 +269,7 @@ class NodeChats:
         match message:
             case m.Resume() if row is not None and source.node_id is not None:
                 self.effects.report(ResumeRefused(chat_id, source.kind, ErrorCode.CHAT_NOT_FOUND))
-                self._change(row, now, Chat.answer_outdated, link)
+                self._chats.change(row, now, Chat.answer_outdated, link)
             case m.Resume() if self._past.answer_former(source, chat_id):
                 pass
             case m.Delete() if self._delete_missing(row, source, message, now):
@@ -309,17 +288,17 @@ class NodeChats:
 
     def _delete_missing(self, row: Row | None, source: Neighbour, delete: m.Delete, now: float) -> bool:
         """Whether an app of the chat, looked for here and at home elsewhere, said that it has it no more."""
-        return row is not None and bool(self._change(row, now, Chat.end_missing, source.app_id, delete))
+        return row is not None and bool(self._chats.change(row, now, Chat.end_missing, source.app_id, delete))
 
     # moves
 
     def _receive_for_move(self, link: Link, message: m.ChatMessage, chat_id: ChatId, now: float) -> bool:
         """Whether it is about a hop that is being made, whose neighbour is none of the chat's yet."""
-        chat = self._chats.get(chat_id)
+        chat = self._chats.by_id.get(chat_id)
         awaited = None if chat is None else chat.moves.find_awaited(link, message)
         if chat is None or awaited is None:
             return False
-        self._change(chat.row, now, Chat.receive_awaited, awaited, now)
+        self._chats.change(chat.row, now, Chat.receive_awaited, awaited, now)
         if isinstance(message, m.Closed):
             self.effects.answer(link.neighbour, m.ClosedAck(message.chat_id, message.reason))
         return True
@@ -329,7 +308,7 @@ class NodeChats:
         row = self._index.find(message.chat_id)
         try:
             if row is not None:
-                self._change(row, now, Chat.take_move, link, message, now)
+                self._chats.change(row, now, Chat.take_move, link, message, now)
             elif isinstance(message, m.MoveOffer):
                 self._receive_arrival(link, message, now)
         except ProtocolError as error:
@@ -349,22 +328,22 @@ class NodeChats:
             chat = Chat.move_in(self._context, row, link, offer, now)
             self.effects.output.moved.add(chat.chat_id)
             self._tombstones.forget(offer.chat_id)
-            self._add(chat)
-            self._touch(row)
+            self._chats.add(chat)
+            self._chats.touch(row)
 
     # offers
 
     def _receive_offer(self, source: Neighbour, offer: m.Offer, now: float) -> None:
         """A first offer starts a chat, any other rekeys one. Refusals go back to the offering side alone."""
         first = offer.end_to_end.epoch == 1
-        row, index = self._find_hop(source, offer.chat_id)
+        row, index = self._chats.find_hop(source, offer.chat_id)
         try:
             if first:
                 self._start_chat(source, offer, now)
             elif row is None or index is None:
                 raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)  # noqa: TRY301
             else:
-                self._change(row, now, Chat.receive, index, offer, now)
+                self._chats.change(row, now, Chat.receive, index, offer, now)
         except ProtocolError as error:
             here = source.node_id is None
             self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=not first, offered_here=here))
@@ -397,10 +376,10 @@ class NodeChats:
         self._admission.check_room(maker, offer.target)
         gives_way = self._index.find(self._admission.offers.find_to_give_way(maker, offer.target))
         if gives_way is not None:
-            self._change(gives_way, now, Chat.refuse_offer)
+            self._chats.change(gives_way, now, Chat.refuse_offer)
         row = Row(offer.chat_id, (source, target.neighbour))
-        self._add(Chat.begin(self._context, row, (self._links[source], target), offer, now))
-        self._touch(row)
+        self._chats.add(Chat.begin(self._context, row, (self._links[source], target), offer, now))
+        self._chats.touch(row)
 
     # operation
 
@@ -412,7 +391,7 @@ class NodeChats:
     def close_all(self, reason: m.CloseReason, now: float) -> None:
         """End every chat here and tell everyone concerned, who go on without this node where the reason allows it."""
         for row in self._index:
-            self._change(row, now, Chat.close, reason)
+            self._chats.change(row, now, Chat.close, reason)
 
     def take_verdict(self, verdict: ResumeVerdict, now: float) -> None:
         """What an outside witness says of our store. If it saw a newer one, no chat is resumed: each is rekeyed or deleted.
@@ -422,20 +401,20 @@ class NodeChats:
         if verdict is not ResumeVerdict.ROLLED_BACK:
             return
         for row in self._index:
-            self._change(row, now, Chat.quarantine)
+            self._chats.change(row, now, Chat.quarantine)
         self.release_resumes(now)
 
     def set_calendar(self, ahead_s: float, now: float) -> None:
         """The date is this much ahead of `now` (negative: behind). What is stored, and how old that is, goes by the date."""
         self._calendar.set_ahead(ahead_s)
         for row in self._index:
-            self._change(row, now, Chat.note_calendar)
+            self._chats.change(row, now, Chat.note_calendar)
 
     def doubt_keys(self, now: float) -> None:
         """The clock is in doubt: each chat whose keys are older than this run is asked for new ones."""
         self._calendar.doubt(doubted=True)
         for row in self._index:
-            self._change(row, now, Chat.doubt_keys)
+            self._chats.change(row, now, Chat.doubt_keys)
 
     def trust_clock(self, now: float) -> None:
         """Others agree with the clock that was in doubt."""
@@ -453,48 +432,8 @@ class NodeChats:
         """A bounded number of chats; what is left is due at once, after this pass was committed."""
         self._send_claims(now)
         for row in self._index.pop_due(now, MAX_CHATS_A_TIMER_PASS):
-            self._change(row, now, Chat.handle_timer, now)
+            self._chats.change(row, now, Chat.handle_timer, now)
         self._tombstones.expire(now, MAX_CHATS_A_TIMER_PASS)
-
-    # what a change means
-
-    def _change(
-        self, row: Row, now: float, change: Callable[Concatenate[Chat, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R | None:
-        """Let a chat change itself; everything but a plain relayed frame goes through here.
-
-        A chat that ended is removed at once, any other is settled when output is taken. None for a chat that is gone.
-        """
-        chat = self._chats.get(row.chat_id)
-        if chat is None or chat.row is not row:
-            return None
-        try:
-            return change(chat, *args, **kwargs)
-        finally:
-            if chat.ended is None:
-                self._touch(row)
-            else:
-                self._remove(chat, chat.ended, now)
-
-    def _add(self, chat: Chat) -> None:
-        self._chats[chat.chat_id] = chat
-        self._index.add(chat.row)
-
-    def _remove(self, chat: Chat, end: ChatEnd, now: float) -> None:
-        """The record goes."""
-        del self._chats[chat.chat_id]
-        self._index.remove(chat.row)
-        chat.wipe()
-        if chat.standing.stored:
-            self.effects.output.deletes.add(chat.chat_id)
-            if end.reason is None:
-                self.effects.output.moved.add(chat.chat_id)
-        self._seeking.pop(chat.chat_id, None)
-        self._past.add(chat, end, now)
-
-    def _touch(self, row: Row) -> None:
-        if row.touch():
-            self._touched.append(row)
 
     def take_output(self, *, busy: bool = False) -> NodeOutput:
         """Everything since the last call: commit its puts and deletes first, then act, in order. An early one need not wait.
@@ -502,53 +441,18 @@ class NodeChats:
         `busy`: the commit of an early output is under way. What could be stored early waits for its end then, or rides on a
         commit that is needed.
         """
-        touched, self._touched = self._touched, []
-        for row in touched:
-            row.settled()
-            chat = self._chats.get(row.chat_id)
-            if chat is not None and chat.row is row:
-                self._settle(chat)
-        if self._early and (self.effects.output.needs_commit or not busy):
-            self._put_early()
+        self._chats.settle(busy=busy)
         return self.effects.take()
-
-    def _put_early(self) -> None:
-        """Store what nothing depends on yet."""
-        waiting, self._early = self._early, {}
-        output = self.effects.output
-        output.note_early()
-        for row in waiting.values():
-            chat = self._chats.get(row.chat_id)
-            if chat is not None and chat.row is row and chat.early:
-                output.puts[row.chat_id] = chat.build_record()
-                row.note_early_put(output.number)
-
-    def _settle(self, chat: Chat) -> None:
-        """What became of a chat since output was last taken: tell the paths, store it, set the timer."""
-        row, output = chat.row, self.effects.output
-        chat.tell_paths()
-        if chat.standing.stored:
-            if chat.dirty:
-                output.puts[row.chat_id] = chat.build_record()
-                output.deletes.discard(row.chat_id)
-                row.note_put(output.number)
-            elif chat.early:
-                self._early[row.chat_id] = row
-        self._index.schedule(row, chat.next_timer())
-        if chat.moves.search.at is not None:
-            self._seeking[row.chat_id] = row
-        else:
-            self._seeking.pop(row.chat_id, None)
 
     def wipe(self) -> None:
         """Zero every key in memory, for a node that ends; what is stored stays, and nothing of this can be used any more."""
-        for chat in self._chats.values():
+        for chat in self._chats.by_id.values():
             chat.wipe()
 
     # what is shown
 
     def describe(self) -> Iterator[ChatDescription]:
-        return (describe_chat(chat) for chat in self._chats.values())
+        return (describe_chat(chat) for chat in self._chats.by_id.values())
 
     def live_chats(self) -> int:
         return len(self._index)

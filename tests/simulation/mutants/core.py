@@ -28,8 +28,8 @@ from hermes_core.ratchet.negotiation import Negotiation
 from hermes_core.ratchet.state import DirectionSnapshot
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.hop import Hop
+from hermes_core.relay.live_chats import LiveChats
 from hermes_core.relay.neighbour import StreamId
-from hermes_core.relay.router import NodeChats
 from hermes_core.relay.rows import Row
 from hermes_core.relay.sessions import Sessions
 from hermes_core.relay.standing import Standing
@@ -261,11 +261,11 @@ def _(patches: Patches) -> None:
 
 @CORE.add("records-outlive-chats", "The record of a chat that ended stays in the keystore.", NothingRemains.name)
 def _(patches: Patches) -> None:
-    def remove(self: NodeChats, chat: Any, end: Any, now: float) -> None:
+    def remove(self: LiveChats, chat: Any, end: Any, now: float) -> None:
         chat.standing.stored = False
         former(self, chat, end, now)
 
-    former = patches.set(NodeChats, "_remove", remove)
+    former = patches.set(LiveChats, "_remove", remove)
 
 
 @CORE.add("notices-for-ever", "A notice of an end is kept after its receiver acknowledged it.", NothingRemains.name)

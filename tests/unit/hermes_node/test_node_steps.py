@@ -144,7 +144,7 @@ def test_the_chats_of_a_node_that_ends() -> None:
     world.settle()
     world.talk(chat_id, 2)
     node = world.nodes[0]
-    epochs = [hop.channel.epochs.current for chat in node._chats.values() for hop in chat.hops.pair]
+    epochs = [hop.channel.epochs.current for chat in node._chats.by_id.values() for hop in chat.hops.pair]
     assert len(epochs) == 2
     node.wipe()
     for epoch in epochs:

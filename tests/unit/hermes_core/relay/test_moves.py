@@ -226,7 +226,7 @@ def test_the_old_hop_stands_until_the_new_one_is_confirmed_and_what_was_lost_is_
     mesh.lost.add(lost)
     mesh.connect("alice", "node-2", move=True)
     mesh.settle()
-    chat = mesh.nodes["node-1"].chats._chats[chat_id]
+    chat = mesh.nodes["node-1"].chats._chats.by_id[chat_id]
     assert chat.hops[0].neighbour.node_id == "node-0"
     assert chat_id in mesh.nodes["node-0"].records
     mesh.lost.clear()
@@ -639,7 +639,7 @@ def test_a_restored_record_goes_on_looking_before_anything_else_happens() -> Non
     mesh.settle()
     mesh.kill("node-2")
     mesh.restart("node-2")
-    assert mesh.nodes["node-2"].chats._chats[chat_id].moves.search.at is not None
+    assert mesh.nodes["node-2"].chats._chats.by_id[chat_id].moves.search.at is not None
 
 
 def test_a_tombstone_answers_a_move_at_once() -> None:
@@ -742,7 +742,7 @@ def test_a_resume_of_a_leg_that_is_being_made_changes_nothing() -> None:
     mesh.connect("alice", "node-2", move=True)
     mesh.settle()
     assert refusals(inject(mesh, "alice", "node-2", m.Resume(chat_id, ()))) == [ErrorCode.CHAT_NOT_FOUND]
-    assert mesh.nodes["node-2"].chats._chats[chat_id].state is ChatState.ACTIVE
+    assert mesh.nodes["node-2"].chats._chats.by_id[chat_id].state is ChatState.ACTIVE
 
 
 # finding each other
@@ -891,7 +891,7 @@ def test_an_app_without_a_path_says_its_move_again_and_its_home_looks_where_the_
     mesh.lost |= {("node-3", m.MoveOffer)}
     mesh.connect("bob", "node-3", move=True)
     mesh.settle()
-    mesh.nodes["node-2"].chats._chats[chat_id].moves.search.at = None
+    mesh.nodes["node-2"].chats._chats.by_id[chat_id].moves.search.at = None
     assert mesh.apps["alice"].chats.chats[chat_id].hop.state is HopState.READY
     mesh.advance(20.0)
     assert not mesh.messages(m.Moved, "alice")
@@ -1002,7 +1002,7 @@ def test_a_moved_hop_goes_not_below_the_suite_of_the_one_whose_place_it_takes(cl
         mesh.settle()
     check_flows(mesh, chat_id, 0)
     assert mesh.apps["alice"].chats.chats[chat_id].leg.suite is HYBRID[0]
-    tieline = mesh.nodes["node-1"].chats._chats[chat_id].hops[0].channel
+    tieline = mesh.nodes["node-1"].chats._chats.by_id[chat_id].hops[0].channel
     assert tieline.kind is ChannelKind.TIELINE
     assert tieline.suite is HYBRID[0]
 
@@ -1093,7 +1093,7 @@ def test_only_the_latest_confirmations_that_nobody_waits_for_are_known() -> None
         mesh.settle()
         mesh.advance(mesh.params.handshake_timeout_s)
     tags = list(dict.fromkeys(message.hop_confirm for message in mesh.messages(m.Confirm, "alice")))
-    moves = node.chats._chats[chat_id].moves
+    moves = node.chats._chats.by_id[chat_id].moves
     known = [tag for tag in tags if moves._candidates.is_late(m.Confirm(chat_id, 0, b"", 1, tag))]
     assert len(known) == MAX_LATE
     assert known == tags[tags.index(known[0]) :][:MAX_LATE]
