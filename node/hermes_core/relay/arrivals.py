@@ -9,9 +9,12 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol import messages as m
+from hermes_core.relay.chat import Chat
 from hermes_core.relay.context import ChatContext
+from hermes_core.relay.live_chats import LiveChats
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour
 from hermes_core.relay.past_chats import PastChats
+from hermes_core.relay.rows import Row
 from hermes_core.relay.tombstones import Tombstones, describe_delete
 
 MAX_WANTED: Final = 4096
@@ -21,19 +24,36 @@ MAX_WANTED: Final = 4096
 class Arrivals:
     """The owner of who was asked for what."""
 
-    def __init__(self, context: ChatContext, tombstones: Tombstones, past: PastChats) -> None:
+    def __init__(self, context: ChatContext, chats: LiveChats, past: PastChats, tombstones: Tombstones) -> None:
         self._context = context
+        self._chats = chats
         self._past = past
         self._tombstones = tombstones
         self._wanted: OrderedDict[ChatId, tuple[AppId, Neighbour]] = OrderedDict()
 
-    def admit(self, move: SignedMove) -> None:
+    def receive(self, link: Link, offer: m.MoveOffer, now: float) -> None:
+        """A move of a chat that is not here."""
+        end = self._find_end(link, offer)
+        if end is not None:
+            self._context.effects.answer(link.neighbour, end)
+        elif link.neighbour.node_id is not None:
+            self._look_for(link, offer, now)
+        else:
+            self._admit(offer.move)
+            row = Row(offer.chat_id, (link.neighbour, app_neighbour(offer.move.peer)))
+            chat = Chat.move_in(self._context, row, link, offer, now)
+            self._context.effects.output.moved.add(chat.chat_id)
+            self._tombstones.forget(offer.chat_id)
+            self._chats.add(chat)
+            self._chats.touch(row)
+
+    def _admit(self, move: SignedMove) -> None:
         """Before an app's chat is taken in: DRAINING, LIMIT_EXCEEDED."""
         admission = self._context.admission
         admission.check_open()
         admission.check_place(move.mover)
 
-    def find_end(self, link: Link, offer: m.MoveOffer) -> m.Closed | None:
+    def _find_end(self, link: Link, offer: m.MoveOffer) -> m.Closed | None:
         """How the chat ended here, for a move of it that comes too late.
 
         An app that comes with one which was idle here for too long shows that it was elsewhere meanwhile.
@@ -42,7 +62,7 @@ class Arrivals:
         idle = end is not None and end.reason is m.CloseReason.EXPIRED
         return None if idle and link.neighbour.node_id is None else end
 
-    def look_for(self, link: Link, offer: m.MoveOffer, now: float) -> None:
+    def _look_for(self, link: Link, offer: m.MoveOffer, now: float) -> None:
         """A node looks for the other app of a chat that is not here: if the app is, it moves its side, or deletes the chat."""
         effects, peer = self._context.effects, app_neighbour(offer.move.peer)
         if peer in self._context.links:

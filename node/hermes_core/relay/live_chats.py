@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hermes_core.ids import ChatId
+from hermes_core.ids import ChatId, Party
+from hermes_core.keystore.chat_record import ChatRecord
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.context import ChatContext
-from hermes_core.relay.neighbour import Neighbour
+from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.past_chats import PastChats
 from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import ChatEnd
@@ -24,21 +25,32 @@ class LiveChats:
     """
 
     def __init__(self, context: ChatContext, past: PastChats) -> None:
-        self._index = context.index
-        self._links = context.links
-        self._effects = context.effects
+        self._context = context
         self._past = past
         self.by_id: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
         self._early: dict[ChatId, Row] = {}
         self._seeking: dict[ChatId, Row] = {}
 
+    def restore(self, record: ChatRecord, now: float, *, keys_in_doubt: bool) -> None:
+        """Take up what the keystore held of one chat; the record is wiped. `keys_in_doubt`: as in `NodeChats.restore`."""
+        context, party = self._context, self._context.party
+        row = Row(record.chat_id, (_stored_neighbour(record, 0, party), _stored_neighbour(record, 1, party)))
+        chat = Chat.restore(context, row, record, now, keys_in_doubt=keys_in_doubt)
+        if any(side.local != party for side in record.sides):  # our key is new: its hops are to be made anew
+            chat.standing.note_change()
+            context.effects.output.moved.add(record.chat_id)
+            self.touch(row)
+        record.wipe()
+        self.add(chat)
+        context.index.schedule(row, chat.next_timer())
+
     def find_hop(self, source: Neighbour, chat_id: ChatId | None) -> tuple[Row | None, int | None]:
         """The row of a chat and the hop at which `source` has a say in it: whoever bears its name with another key has none."""
-        row = self._index.find(chat_id)
+        row = self._context.index.find(chat_id)
         index = row.index_of(source) if row is not None else None
         if row is not None and index is not None:
-            link, chat = self._links.get(source), self.by_id[row.chat_id]
+            link, chat = self._context.links.get(source), self.by_id[row.chat_id]
             if link is None or chat.hops[index].channel.peer != link.party:
                 index = None
         return row, index
@@ -63,17 +75,17 @@ class LiveChats:
 
     def add(self, chat: Chat) -> None:
         self.by_id[chat.chat_id] = chat
-        self._index.add(chat.row)
+        self._context.index.add(chat.row)
 
     def _remove(self, chat: Chat, end: ChatEnd, now: float) -> None:
         """The record goes."""
         del self.by_id[chat.chat_id]
-        self._index.remove(chat.row)
+        self._context.index.remove(chat.row)
         chat.wipe()
         if chat.standing.stored:
-            self._effects.output.deletes.add(chat.chat_id)
+            self._context.effects.output.deletes.add(chat.chat_id)
             if end.reason is None:
-                self._effects.output.moved.add(chat.chat_id)
+                self._context.effects.output.moved.add(chat.chat_id)
         self._seeking.pop(chat.chat_id, None)
         self._past.add(chat, end, now)
 
@@ -94,12 +106,12 @@ class LiveChats:
             chat = self.by_id.get(row.chat_id)
             if chat is not None and chat.row is row:
                 self._settle(chat)
-        if self._early and (self._effects.output.needs_commit or not busy):
+        if self._early and (self._context.effects.output.needs_commit or not busy):
             self._put_early()
 
     def _settle(self, chat: Chat) -> None:
         """What became of a chat since output was last taken: tell the paths, store it, set the timer."""
-        row, output = chat.row, self._effects.output
+        row, output = chat.row, self._context.effects.output
         chat.tell_paths()
         if chat.standing.stored:
             if chat.dirty:
@@ -108,7 +120,7 @@ class LiveChats:
                 row.note_put(output.number)
             elif chat.early:
                 self._early[row.chat_id] = row
-        self._index.schedule(row, chat.next_timer())
+        self._context.index.schedule(row, chat.next_timer())
         if chat.moves.search.at is not None:
             self._seeking[row.chat_id] = row
         else:
@@ -117,10 +129,16 @@ class LiveChats:
     def _put_early(self) -> None:
         """Store what nothing depends on yet."""
         waiting, self._early = self._early, {}
-        output = self._effects.output
+        output = self._context.effects.output
         output.note_early()
         for row in waiting.values():
             chat = self.by_id.get(row.chat_id)
             if chat is not None and chat.row is row and chat.early:
                 output.puts[row.chat_id] = chat.build_record()
                 row.note_early_put(output.number)
+
+
+def _stored_neighbour(record: ChatRecord, index: int, party: Party) -> Neighbour:
+    """A hop of before our key was renewed leads nowhere any more."""
+    node_id = None if record.sides[index].local != party else record.side_nodes[index]
+    return app_neighbour(record.app_ids[index]) if node_id is None else node_neighbour(node_id)

@@ -32,7 +32,7 @@ from hermes_core.relay.directory import AppHome, Directory
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import HandshakeFailed, ResumeRefused
 from hermes_core.relay.live_chats import LiveChats
-from hermes_core.relay.neighbour import Link, Neighbour, StreamId, app_neighbour, node_neighbour
+from hermes_core.relay.neighbour import Link, Neighbour, StreamId
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.past_chats import PastChats
@@ -76,8 +76,8 @@ class NodeChats:
             self._directory,
             self._index,
         )
-        self._arrivals = Arrivals(self._context, self._tombstones, self._past)
         self._chats = LiveChats(self._context, self._past)
+        self._arrivals = Arrivals(self._context, self._chats, self._past, self._tombstones)
         self._claims = ClaimQueue(params.resume_batch)
         self._gate = ResumeGate()
 
@@ -97,16 +97,7 @@ class NodeChats:
         """
         self._calendar.doubt(doubted=keys_in_doubt)
         for record in records:
-            party = self._context.party
-            row = Row(record.chat_id, (_stored_neighbour(record, 0, party), _stored_neighbour(record, 1, party)))
-            chat = Chat.restore(self._context, row, record, now, keys_in_doubt=keys_in_doubt)
-            if any(side.local != party for side in record.sides):  # our key is new: its hops are to be made anew
-                chat.standing.note_change()
-                self.effects.output.moved.add(record.chat_id)
-                self._chats.touch(row)
-            record.wipe()
-            self._chats.add(chat)
-            self._index.schedule(row, chat.next_timer())
+            self._chats.restore(record, now, keys_in_doubt=keys_in_doubt)
         for tombstone in sorted(tombstones, key=lambda tombstone: tombstone.created_at_s):
             self._tombstones.restore(tombstone)
 
@@ -310,26 +301,10 @@ class NodeChats:
             if row is not None:
                 self._chats.change(row, now, Chat.take_move, link, message, now)
             elif isinstance(message, m.MoveOffer):
-                self._receive_arrival(link, message, now)
+                self._arrivals.receive(link, message, now)
         except ProtocolError as error:
             self.effects.refuse_frame(link.neighbour, message.chat_id, error)
             self.effects.charge_unproven(link.neighbour, error)
-
-    def _receive_arrival(self, link: Link, offer: m.MoveOffer, now: float) -> None:
-        """A move of a chat that is not here."""
-        end = self._arrivals.find_end(link, offer)
-        if end is not None:
-            self.effects.answer(link.neighbour, end)
-        elif link.neighbour.node_id is not None:
-            self._arrivals.look_for(link, offer, now)
-        else:
-            self._arrivals.admit(offer.move)
-            row = Row(offer.chat_id, (link.neighbour, app_neighbour(offer.move.peer)))
-            chat = Chat.move_in(self._context, row, link, offer, now)
-            self.effects.output.moved.add(chat.chat_id)
-            self._tombstones.forget(offer.chat_id)
-            self._chats.add(chat)
-            self._chats.touch(row)
 
     # offers
 
@@ -460,9 +435,3 @@ class NodeChats:
     def live_tieline_chats(self) -> int:
         """Those of the live chats that another node takes part in."""
         return self._index.spanning
-
-
-def _stored_neighbour(record: ChatRecord, index: int, party: Party) -> Neighbour:
-    """A hop of before our key was renewed leads nowhere any more."""
-    node_id = None if record.sides[index].local != party else record.side_nodes[index]
-    return app_neighbour(record.app_ids[index]) if node_id is None else node_neighbour(node_id)
