@@ -25,7 +25,6 @@ from hermes_core.relay.admission import Admission
 from hermes_core.relay.arrivals import Arrivals
 from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.chat import Chat
-from hermes_core.relay.claim_queue import ClaimQueue
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.describe import ChatDescription, describe_chat
 from hermes_core.relay.directory import AppHome, Directory
@@ -36,7 +35,7 @@ from hermes_core.relay.neighbour import Link, Neighbour, StreamId
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.past_chats import PastChats
-from hermes_core.relay.resume_gate import ResumeGate
+from hermes_core.relay.resumes import Resumes
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.tombstones import Tombstones
 from hermes_core.session.keys import StreamKeys
@@ -78,8 +77,7 @@ class NodeChats:
         )
         self._chats = LiveChats(self._context, self._past)
         self._arrivals = Arrivals(self._context, self._chats, self._past, self._tombstones)
-        self._claims = ClaimQueue(params.resume_batch)
-        self._gate = ResumeGate()
+        self._resumes = Resumes(self._context, self._chats)
 
     # what was stored
 
@@ -103,18 +101,11 @@ class NodeChats:
 
     def hold_resumes(self) -> None:
         """No chat is resumed until `release_resumes`: somebody may know that what was restored is not the latest."""
-        self._gate.shut()
+        self._resumes.hold()
 
     def release_resumes(self, now: float) -> None:
         """Nobody is waited for any longer; what was found before is true of every chat that goes on now."""
-        was_shut, held = self._gate.is_shut, self._gate.open()
-        if not was_shut:
-            return
-        for link in self._links.values():
-            self._queue_claims(link, now)
-        for source, resume in held:
-            self._receive_for_chat(source, resume, now)  # which claims first where ours wait for their turn
-        self._send_claims(now)
+        self._resumes.release(self._receive_for_chat, now)
 
     # streams
 
@@ -141,14 +132,8 @@ class NodeChats:
             self._chats.look_again(now)
             return link
         self._chats.look_again(now)
-        self._queue_claims(link, now)
-        self._send_claims(now)
+        self._resumes.begin(link, now)
         return link
-
-    def _queue_claims(self, link: Link, now: float) -> None:
-        """Both ends of a node's stream claim; an app's stream is the app's to claim on."""
-        if link.neighbour.node_id is not None and not self._gate.is_shut:
-            self._claims.add(link, (row.chat_id for row in self._index.rows_of(link.neighbour)), now)
 
     @property
     def links(self) -> Mapping[Neighbour, Link]:
@@ -163,8 +148,7 @@ class NodeChats:
         """Its stream is gone. Idempotent."""
         if self._links.pop(neighbour, None) is None:
             return
-        self._claims.drop(neighbour)
-        self._gate.drop(neighbour)
+        self._resumes.lose(neighbour)
         if neighbour.app_id is not None:
             self._directory.note_away(neighbour.app_id)
         for row in self._index.rows_of(neighbour):
@@ -195,15 +179,6 @@ class NodeChats:
         self._admission.charge_lookup((None, requester), now)
         node_id = self._directory.locate(app_id)
         return (self._directory.last_home(app_id), False) if node_id is None else (node_id, True)
-
-    def _send_claims(self, now: float) -> None:
-        for neighbour, chat_id in self._claims.take_due(now):
-            self._claim(neighbour, chat_id, now)
-
-    def _claim(self, neighbour: Neighbour, chat_id: ChatId, now: float) -> None:
-        row, index = self._chats.find_hop(neighbour, chat_id)
-        if row is not None and index is not None:
-            self._chats.change(row, now, Chat.claim, index, self._links[neighbour], now)
 
     # messages
 
@@ -243,11 +218,8 @@ class NodeChats:
             return
         row, index = self._chats.find_hop(source, chat_id)
         if row is not None and index is not None:
-            if isinstance(message, m.Resume) and self._gate.is_shut:
-                self._gate.hold(source, message)
+            if isinstance(message, m.Resume) and not self._resumes.admit(source, message, now):
                 return
-            if isinstance(message, m.Resume) and self._claims.take(source, row.chat_id):
-                self._claim(source, row.chat_id, now)  # its claims crossed ours, which still waited for their turn
             self._chats.change(row, now, Chat.receive, index, message, now)
         elif chat_id is not None:
             self._answer_unknown(source, message, chat_id, now)
@@ -400,12 +372,12 @@ class NodeChats:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
-        times = [self._index.next_due(), self._tombstones.next_due(), self._claims.next_due()]
+        times = [self._index.next_due(), self._tombstones.next_due(), self._resumes.next_due()]
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """A bounded number of chats; what is left is due at once, after this pass was committed."""
-        self._send_claims(now)
+        self._resumes.send_due(now)
         for row in self._index.pop_due(now, MAX_CHATS_A_TIMER_PASS):
             self._chats.change(row, now, Chat.handle_timer, now)
         self._tombstones.expire(now, MAX_CHATS_A_TIMER_PASS)
