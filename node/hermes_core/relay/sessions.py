@@ -1,44 +1,36 @@
-"""Who is on each stream: proof, replacement, heartbeats and silence, look-ups, malformed batches, the end."""
+"""Who is on each stream: replacement, heartbeats and silence, look-ups, malformed batches, the end."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from hermes_core.crypto.random import RandomSource, generate_bytes
+from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId, Party, derive_app_id
 from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import (
-    CHALLENGE_BYTES,
     AppClaim,
     AppFound,
-    Challenge,
-    Connect,
-    Connected,
     FindApp,
     Heartbeat,
     NewerHome,
     NodeChange,
-    SeekHome,
 )
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
-from hermes_core.protocol.validate import MAX_SEALED_BYTES
 from hermes_core.relay import events
+from hermes_core.relay.entrance import Entrance, ProvenApp
 from hermes_core.relay.members import Members
 from hermes_core.relay.neighbour import Neighbour, StreamId, app_neighbour, node_neighbour
 from hermes_core.relay.output import StreamMessage
 from hermes_core.relay.own_marks import OwnMarks
 from hermes_core.relay.params import SessionParams
 from hermes_core.relay.router import NodeChats
-from hermes_core.relay.session import Question, Session
-from hermes_core.relay.strangers import RETRY_LATER_MS, Origin, Strangers
-from hermes_core.session.connect import accept_connect, build_claim, verify_connect
+from hermes_core.relay.session import Session
+from hermes_core.relay.strangers import RETRY_LATER_MS, Origin
 from hermes_core.session.control import Tagged
-from hermes_core.session.ephemerals import SharedEphemerals
 from hermes_core.session.keys import SessionKeys
-from hermes_core.session.suites import OFFERED
 
 SILENT_INTERVALS: Final = 3
 """A stream on which nothing was heard for this many heartbeat intervals is ended."""
@@ -64,14 +56,18 @@ class Sessions:
         """`renewals`: of our key, for the apps that knew a former one."""
         self._chats = chats
         self._effects = chats.effects
-        self._node_id = node_id
-        self._identity = identity
         self._params = params
-        self._marks = marks
         self._members = Members(chats.links)
-        self._random = random
-        self._renewals = renewals
-        self._ephemerals = SharedEphemerals(random)
+        self._entrance = Entrance(
+            chats.effects,
+            self._members,
+            identity=identity,
+            node_id=node_id,
+            params=params,
+            marks=marks,
+            random=random,
+            renewals=renewals,
+        )
         self._sessions: dict[StreamId, Session] = {}
         self._timers: TimerHeap[StreamId] = TimerHeap()
         self._timer_table: tuple[Timer[Session], ...] = (
@@ -79,7 +75,6 @@ class Sessions:
             Timer("silence", self._silent_at, self._end_silent),
             Timer("heartbeat", self._heartbeat_at, self._send_heartbeat),
         )
-        self._strangers = Strangers(params.max_unauthenticated_streams)
         self._apps: dict[AppId, Session] = {}
         self._draining = False
 
@@ -100,7 +95,7 @@ class Sessions:
         try:
             if self._draining:
                 raise ProtocolError(ErrorCode.DRAINING, "this node is leaving", retry_after_ms=RETRY_LATER_MS)  # noqa: TRY301
-            evicted = self._strangers.admit(stream, origin, now)
+            evicted = self._entrance.admit(stream, origin, now)
         except ProtocolError as error:
             self._refuse(session, error)
             return
@@ -108,21 +103,8 @@ class Sessions:
             detail = "its place went to another address"
             gives_way = ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS)
             self._refuse(self._sessions[evicted], gives_way)
-        question = self._ask(now)
-        session.ask(question)
-        self._effects.tell(stream, question.challenge)
+        self._entrance.challenge(session, now)
         self._schedule(session)
-
-    def _ask(self, now: float) -> Question:
-        ephemeral, nonce = self._ephemerals.take(now), generate_bytes(CHALLENGE_BYTES, self._random)
-        key, renewals = self._identity.public_key, self._renewals
-        return Question(Challenge(self._node_id, key, nonce, ephemeral.public, OFFERED, renewals), ephemeral)
-
-    def _forget_question(self, session: Session) -> None:
-        """It was answered, or never will be."""
-        question = session.take_question()
-        if question is not None:
-            self._ephemerals.give_back(question.ephemeral)
 
     def node_linked(self, stream: StreamId, node_id: NodeId, public_key: bytes, keys: SessionKeys, now: float) -> None:
         """A node proved who it is on this stream, as the mesh's handshake says; the writer of its keys is the shell's."""
@@ -141,9 +123,8 @@ class Sessions:
         if session is None:
             return
         self._timers.cancel(stream)
-        self._forget_question(session)
+        self._entrance.leave(session)
         session.wipe()
-        self._strangers.leave(stream)
         if session.link is None:
             return
         neighbour = session.link.neighbour
@@ -240,52 +221,40 @@ class Sessions:
             self._tell(session, ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, 0), now)
 
     def _prove(self, session: Session, message: StreamMessage | Tagged, now: float) -> None:
-        """The first message must answer our challenge; whatever else it is ends the stream."""
-        question = session.question
-        if isinstance(message, SeekHome) and question is not None and session.held is None and session.seek():
-            self._effects.tell(session.stream, self._members.find(message.home))
-            return
+        """What comes on a stream on which nothing was proved."""
         try:
-            if not isinstance(message, Connect) or question is None or session.held is not None:
-                raise ProtocolError(ErrorCode.INVALID_FRAME, "the first frame must be Connect")  # noqa: TRY301
-            app_id = verify_connect(question.challenge, message)
+            proof = self._entrance.check_answer(session, message, now)
         except ProtocolError as error:
             self._refuse(session, error)
             return
-        self._strangers.prove(session.stream, now)
-        if message.mark and self._marks.proves_rollback(message.mark):
-            session.hold(message)
-            self._effects.hand_in(message.mark)
-        else:
-            self._take_in(session, question, app_id, message, now)
+        if proof is not None:
+            self._take_in(session, proof, now)
 
     def mark_judged(self, mark: bytes, now: float) -> None:
         """What this one proves was acted on: the apps that handed it back are taken in."""
         for session in list(self._sessions.values()):
             held, question = session.held, session.question
             if held is not None and held.mark == mark and question is not None:
-                self._take_in(session, question, derive_app_id(held.app_key), held, now)
+                self._take_in(session, ProvenApp(derive_app_id(held.app_key), question, held), now)
 
-    def _take_in(self, session: Session, question: Question, app_id: AppId, connect: Connect, now: float) -> None:
+    def _take_in(self, session: Session, proof: ProvenApp, now: float) -> None:
         """The app proved who it is."""
+        app_id, _, connect = proof
         session.hold(None)
         try:
             if app_id not in self._apps and len(self._apps) >= self._params.max_sessions:
                 detail = "this node has as many apps as it takes"
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_WHEN_FULL_MS)  # noqa: TRY301
             self._require_newest(session, app_id, connect.stamp, now)
-            settings = self._build_settings(app_id)
-            connected, keys = accept_connect(self._identity, question.challenge, question.ephemeral, connect, settings)
+            connected, keys, claim = self._entrance.accept(session, proof)
         except ProtocolError as error:
             self._refuse(session, error)
             return
-        self._forget_question(session)
         self._replace(app_id)
         self._effects.tell(session.stream, connected)
         self._effects.secure(session.stream, keys.writer)
         self._apps[app_id] = session
         self._effects.report(events.SessionOpened(app_id))
-        claim = build_claim(question.challenge, connect)
         link = self._chats.connected(app_neighbour(app_id), session.stream, connect.app_key, keys.stream, now, claim)
         session.prove(link, keys.reader, claim)
         self._schedule(session)
@@ -296,10 +265,6 @@ class Sessions:
         if newer is not None:
             self._effects.tell(session.stream, NewerHome(newer.party, newer.claim))
             raise ProtocolError(ErrorCode.STAMP_OUTDATED, "this app connected with a higher stamp")
-
-    def _build_settings(self, app_id: AppId) -> Connected:
-        interval_ms = int(self._params.heartbeat_interval_s * 1000)
-        return Connected(app_id, interval_ms, MAX_SEALED_BYTES, self._params.window_frames, mark=self._marks.current())
 
     def _replace(self, app_id: AppId) -> None:
         """The newer stream of an app takes over; the older one is told, and not listened to any more."""
@@ -363,11 +328,10 @@ class Sessions:
         self._effects.report(events.SessionRefused(error.code, error.detail))
         notice = ErrorNotice(error.code, ErrorScope.STREAM, None, error.detail, error.retry_after_ms)
         self._effects.end(session.stream, notice)
-        self._forget_question(session)
+        self._entrance.leave(session)
         session.end()
         del self._sessions[session.stream]
         self._timers.cancel(session.stream)
-        self._strangers.leave(session.stream)
 
     def _end(self, session: Session, code: ErrorCode, detail: str, *, discard: bool = True) -> None:
         """Say why and end the stream; the shell tells when it is gone."""

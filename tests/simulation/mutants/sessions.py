@@ -10,6 +10,7 @@ from hermes_core.crypto.encoding import lp, u8, u64
 from hermes_core.crypto.hashing import compute_tag
 from hermes_core.protocol.messages import Closed
 from hermes_core.protocol.session import Connect
+from hermes_core.relay.entrance import Entrance, ProvenApp
 from hermes_core.relay.session import Session
 from hermes_core.relay.sessions import Sessions
 from hermes_core.session import connect, control
@@ -110,6 +111,7 @@ def _(patches: Patches) -> None:
 )
 def _(patches: Patches) -> None:
     again: list[Session] = []
+    answered: list[Session] = []
 
     def receive(self: Sessions, stream: Any, message: Any, now: float) -> None:
         session = self._sessions.get(stream)
@@ -126,13 +128,21 @@ def _(patches: Patches) -> None:
         if session not in again:
             require(self, session, *claim)
 
-    def forget_question(self: Sessions, session: Session) -> None:
-        if session.stream not in self._sessions:
+    def accept(self: Entrance, session: Session, proof: ProvenApp) -> Any:
+        answered.append(session)
+        try:
+            return real_accept(self, session, proof)
+        finally:
+            answered.clear()
+
+    def forget_question(self: Entrance, session: Session) -> None:
+        if session not in answered:
             forget(self, session)
 
     former = patches.set(Sessions, "receive", receive)
     require = patches.set(Sessions, "_require_newest", require_newest)
-    forget = patches.set(Sessions, "_forget_question", forget_question)
+    real_accept = patches.set(Entrance, "accept", accept)
+    forget = patches.set(Entrance, "_forget_question", forget_question)
 
 
 @SESSIONS.add(
