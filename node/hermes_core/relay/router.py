@@ -51,7 +51,6 @@ class NodeChats:
     def __init__(
         self, *, identity: Identity, node_id: NodeId, params: ChatParams, random: RandomSource, kem: Kem = ML_KEM_768
     ) -> None:
-        self._params = params
         self._links: dict[Neighbour, Link] = {}
         self.effects = Effects(self._links)
         """Sessions put theirs here too, so that everything keeps the order in which it was decided."""
