@@ -235,6 +235,7 @@ class MovingMesh:
         if app.volume is not None:
             app.volume.commit(output.changes)
         app.events += output.events
+        assert output.hang_up is None, f"nobody touches the streams here: {output.hang_up}"
         self.left += [app.name] * output.leave_home
         for event in output.events:
             if isinstance(event, ChatOffered):

@@ -22,6 +22,7 @@ from hermes_core.relay.events import ChatMoved
 from hermes_core.relay.handshake import Handshake
 from hermes_core.relay.home_search import HomeSearch
 from hermes_core.relay.hop import Hop
+from hermes_core.relay.hop_states import HopInput
 from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour
@@ -108,11 +109,23 @@ class Moves:
         channel.adopt_answer(answer)
         self.signed.note(index, move)
         self._candidates.begin(Candidate(index, link, channel, move, now, offered=False))
+        self._leave_former(index, link, now)
         message = m.MoveAnswer(offer.chat_id, move.number, answer.answer, answer.tag)
         self._context.effects.send(link.neighbour, message, self._row.put_in)
         app = app_neighbour(move.mover)
         if link.neighbour.node_id is not None and self._hops[index].is_leg and app in self._context.links:
             self.signed.tell(index, app)  # it went back here without a word to that node: if so it signs the next number
+
+    def _leave_former(self, index: int, link: Link, now: float) -> None:
+        """Whoever offers this hop anew has left the one that is there: nothing passes over that one any more.
+
+        After our answer a frame of the former hop would be taken for one of the new hop, with all before it missing.
+        """
+        hop = self._hops[index]
+        if link.neighbour == self._row.neighbours[index] and hop.state.ready:
+            self.search.appeal.note_loss(now, anew=hop.leads_on)
+            hop.apply(HopInput.LOSE)
+            self._handshake.fail(ErrorCode.ROUTE_UNAVAILABLE)
 
     def _is_home_of(self, index: int, link: Link, now: float) -> bool:
         """Whether the other app is at home here; if not, the asking node hears where, and an app that is here is asked."""

@@ -1097,3 +1097,22 @@ def test_only_the_latest_confirmations_that_nobody_waits_for_are_known() -> None
     known = [tag for tag in tags if moves._candidates.is_late(m.Confirm(chat_id, 0, b"", 1, tag))]
     assert len(known) == MAX_LATE
     assert known == tags[tags.index(known[0]) :][:MAX_LATE]
+
+
+def test_no_frame_of_the_former_leg_comes_after_the_answer_for_the_new_one() -> None:
+    """It would be taken for one of the new leg, on which everything before it is missing: that ends a stream."""
+    mesh, chat_id = open_chat("node-0", "node-1")
+    mesh._put("node-0", "alice", m.MoveWanted(chat_id))
+    while not mesh.messages(m.MoveAnswer, "node-0"):
+        mesh.deliver()
+    mesh.say("bob", chat_id, *numbered("b", 3, 6))
+    while under_way := [item for item in mesh.queue if "alice" not in item[:2]]:  # she reads only then
+        mesh.queue.remove(under_way[0])
+        mesh.queue.appendleft(under_way[0])
+        mesh.deliver()
+    mesh.settle()
+    mesh.say("alice", chat_id, *numbered("a", 3, 6))
+    mesh.settle()
+    mesh.advance(31.0)
+    assert mesh.apps["alice"].contents() == numbered("b", 0, 6)
+    assert mesh.apps["bob"].contents() == numbered("a", 0, 6)
