@@ -1,6 +1,6 @@
 """One chat as its app holds it: messages of the home node, wishes of the owner and time go in, effects come out.
 
-Its parts own their state (channels, hop, handshake, transfer); here is what follows for one of them from another.
+Its parts own their state (channels, hop, handshake, transfer, moves, end); here is what follows for one of them from another.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from hermes_core.crypto.random import generate_bytes
 from hermes_core.endpoint.agreement import AgreementState, Offered, RekeyWish, Starting
 from hermes_core.endpoint.channels import ChannelPair
 from hermes_core.endpoint.context import ChatContext, HomeStream
+from hermes_core.endpoint.ending import Ending
 from hermes_core.endpoint.events import ChatOffered, FrameRefused
 from hermes_core.endpoint.handshake import Handshake
 from hermes_core.endpoint.hop import CLAIMING, Hop, HopInput, HopState
@@ -20,14 +21,12 @@ from hermes_core.endpoint.transfer import Transfer
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import CHAT_ID_BYTES, AppId, ChatId, derive_app_id
 from hermes_core.protocol.messages import (
-    DELETES,
     Answer,
     ChatMessage,
     Closed,
     ClosedAck,
     CloseReason,
     Confirm,
-    Delete,
     ErrorNotice,
     MoveAnswer,
     Moved,
@@ -40,11 +39,8 @@ from hermes_core.protocol.messages import (
 )
 from hermes_core.protocol.timers import Timer, fire_due, next_due
 from hermes_core.ratchet.channel import Channel
-from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.resume import STORES_DIFFER
 
-FAILED: Final = frozenset({CloseReason.RATCHET_FAILED, CloseReason.STATE_LOST})
-"""What the other app hears as a failure."""
 HOME_WILL_NOT_DO: Final = frozenset({ErrorCode.DRAINING, ErrorCode.UNSUPPORTED})
 """A node that refuses a move with these is no home for the chat, however long it is asked."""
 
@@ -57,11 +53,10 @@ class AppChat:
         "_context",
         "chat_id",
         "end_to_end",
-        "failed",
+        "ending",
         "handshake",
         "hop",
         "moving",
-        "over",
         "peer",
         "transfer",
     )
@@ -78,7 +73,7 @@ class AppChat:
         self.hop = Hop(context, channels.leg, home)
         self.transfer = Transfer(context, channels, self.hop)
         self.moving = Moving(context, peer, channels, self.hop)
-        self.over = self.failed = False
+        self.ending = Ending(context, channels, self.handshake, self.hop, self.transfer, self.moving)
 
     @classmethod
     def start(cls, context: ChatContext, peer: AppId, home: HomeStream, now: float) -> AppChat:
@@ -145,7 +140,7 @@ class AppChat:
     def reject(self, code: ErrorCode) -> None:
         self.handshake.require_offered()
         self._context.effects.send(Reject(self.chat_id, code))
-        self._end(CloseReason.DELETED)
+        self.ending.close(CloseReason.DELETED)
 
     def send(self, content: bytes, now: float) -> int:
         """The message's seq; it leaves when the path is up."""
@@ -173,7 +168,7 @@ class AppChat:
             self.delete()
 
     def delete(self) -> None:
-        self._give_up(CloseReason.DELETED)
+        self.ending.give_up(CloseReason.DELETED)
 
     # messages of the home node
 
@@ -215,7 +210,7 @@ class AppChat:
             self._refuse(error.code)
             self.handshake.fail(error.code, "the other app's answer cannot be used", now)
             if isinstance(self.handshake.state, Starting):
-                self._give_up(CloseReason.RATCHET_FAILED)
+                self.ending.give_up(CloseReason.RATCHET_FAILED)
         else:
             self.hop.apply(HopInput.RENEW)
             self._follow_epoch(now)
@@ -287,9 +282,9 @@ class AppChat:
 
     def _take_closed(self, closed: Closed, now: float) -> None:
         """The chat is over; or its home has given it up, whatever it says, and it goes on with another."""
-        end = self._judge_end(closed)
+        end = self.ending.judge(closed)
         if end is not None:
-            self._end(end)
+            self.ending.close(end)
             self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
             return
         self._context.effects.send(ClosedAck(self.chat_id, closed.reason))
@@ -297,34 +292,6 @@ class AppChat:
         self.moving.abandon()
         self.hop.apply(HopInput.PATH_DOWN)
         self._lose_home(now)
-
-    def _judge_end(self, closed: Closed) -> CloseReason | None:
-        """How the chat ended, as its owner hears it; None when what the node says is no end of it.
-
-        Nobody but an app says that it deleted the chat, nobody but its home that it was idle for too long.
-        """
-        reason = closed.reason
-        if self.handshake.active and reason in DELETES:
-            return self._judge_delete(closed.proofs)
-        if self.handshake.answered:
-            if reason is CloseReason.EXPIRED and self.leg.peer != self.hop.home.party:
-                return None
-            if not closed.final and (self.handshake.active or reason is CloseReason.NODE_SHUTDOWN):
-                return None  # before that it may be open at the other app, unless its home knows that it is not
-        if reason is not CloseReason.RATCHET_FAILED:
-            return reason
-        if self.transfer.claims.unshared:
-            return CloseReason.STATE_LOST
-        never_was = not self.handshake.active and self.moving.number > 0  # it asked after a chat that never came to be
-        return CloseReason.ROUTE_UNAVAILABLE if never_was else reason
-
-    def _judge_delete(self, proofs: tuple[EndProof, ...]) -> CloseReason | None:
-        """The other app's word; ours, which a store that was put back has forgotten; or one that nobody here can tell."""
-        if self.end_to_end.is_end(proofs):
-            return CloseReason.DELETED_BY_PEER
-        if self.end_to_end.is_own_end(proofs):
-            return CloseReason.DELETED
-        return CloseReason.STATE_LOST if self.end_to_end.is_unshared_end(proofs) else None
 
     def _take_move_answer(self, answer: MoveAnswer, now: float) -> None:
         self.moving.complete(answer, now)
@@ -379,7 +346,7 @@ class AppChat:
     def _lose_home(self, now: float) -> None:
         """The home has no such chat. It lost its store, or never had our confirmation: the leg is made anew."""
         if not self.handshake.answered:
-            self._end(CloseReason.ROUTE_UNAVAILABLE)
+            self.ending.close(CloseReason.ROUTE_UNAVAILABLE)
         elif self.moving.unproven:  # it took the chat in just now: two that contradict each other must not spin
             self.moving.wait(now)
         else:
@@ -387,7 +354,9 @@ class AppChat:
 
     def _take_rollback(self, now: float) -> None:
         if self.transfer.claims.awaited and not self.handshake.active:
-            self._give_up(CloseReason.STATE_LOST)  # our store has not even heard that the chat is open: no rekey is accepted
+            self.ending.give_up(
+                CloseReason.STATE_LOST
+            )  # our store has not even heard that the chat is open: no rekey is accepted
         elif self.hop.apply(HopInput.ROLLBACK):
             self._wish_rekey(RekeyWish.NODE, now)
 
@@ -409,7 +378,7 @@ class AppChat:
         return next_due(self.TIMERS, self)
 
     def handle_timer(self, now: float) -> None:
-        fire_due(self.TIMERS, self, now, over=lambda chat: chat.over)
+        fire_due(self.TIMERS, self, now, over=lambda chat: chat.ending.over)
 
     def settle(self, now: float) -> None:
         """After the last of the inputs that came together: acknowledge what they brought."""
@@ -419,14 +388,14 @@ class AppChat:
     def _offer_unanswered(self, now: float) -> None:
         self.handshake.fail(ErrorCode.TARGET_OFFLINE, "nobody answered", now)
         if isinstance(self.handshake.state, Starting):
-            self._give_up(CloseReason.ROUTE_UNAVAILABLE)
+            self.ending.give_up(CloseReason.ROUTE_UNAVAILABLE)
 
     def _undecided(self, _now: float) -> None:
         """Nobody waits for our decision any more."""
-        self._give_up(CloseReason.ROUTE_UNAVAILABLE)
+        self.ending.give_up(CloseReason.ROUTE_UNAVAILABLE)
 
     def _answer_unconfirmed(self, _now: float) -> None:
-        self._give_up(CloseReason.EXPIRED)
+        self.ending.give_up(CloseReason.EXPIRED)
 
     def _pause_over(self, now: float) -> None:
         self.handshake.end_pause()
@@ -440,41 +409,14 @@ class AppChat:
 
     def _unshared(self, _now: float) -> None:
         """No rekey can bridge it either: that would have to prove the epoch before."""
-        self._give_up(CloseReason.STATE_LOST if self.transfer.claims.unshared else CloseReason.RATCHET_FAILED)
+        self.ending.give_up(CloseReason.STATE_LOST if self.transfer.claims.unshared else CloseReason.RATCHET_FAILED)
 
     # the end
 
     def _fail_start(self, code: ErrorCode, detail: str, now: float, at_least_s: float = 0.0) -> None:
         """A chat that never came to be; the node knows."""
         self.handshake.fail(code, detail, now, at_least_s)
-        self._end(CloseReason.ROUTE_UNAVAILABLE)
-
-    def _give_up(self, reason: CloseReason) -> None:
-        """End a chat the node may still hold."""
-        failed = reason in FAILED
-        delete = Delete(self.chat_id, failed, () if failed else self.end_to_end.prove_end())
-        if self.hop.state is not HopState.AWAY:
-            self._context.effects.send(delete)
-        self._end(reason, delete)
-
-    def _end(self, reason: CloseReason, delete: Delete | None = None) -> None:
-        """The chat is over here: zero every key and forget every message. `delete`: what its nodes are told, now and later."""
-        self.failed = reason in FAILED
-        try:
-            self._context.effects.end(self.chat_id, reason, delete)
-        finally:
-            self.forget()
-
-    def forget(self) -> None:
-        """Zero every key and forget every message, whatever becomes of one of them; more than once if need be."""
-        self.over = True
-        try:
-            self._channels.wipe()
-        finally:
-            try:
-                self.moving.wipe()
-            finally:
-                self.transfer.clear()
+        self.ending.close(CloseReason.ROUTE_UNAVAILABLE)
 
     TAKES: ClassVar[Mapping[type[ChatMessage], Callable[[AppChat, Any, float], None]]] = {
         Sealed: _take_sealed,

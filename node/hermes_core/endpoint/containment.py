@@ -43,7 +43,7 @@ class Containment:
     def end(self, chat: AppChat, defect: Exception) -> None:
         """Nothing of this chat can be relied on any more."""
         with suppress(Exception):
-            chat.forget()
+            chat.ending.forget()
         self._effects.blame(chat.chat_id, defect)
         if self._hears(chat):
             self._effects.send(Delete(chat.chat_id, failed=True))

@@ -62,7 +62,9 @@ class Keeper:
             chat.transfer.collect(self._changes)
             self._changes.end_chat(chat.chat_id)
             proofs = () if delete is None else delete.proofs
-            self._farewells.add(EndedChatRecord(chat.chat_id, chat.leg.peer, chat.failed, max(0, int(date_s)), proofs), home)
+            self._farewells.add(
+                EndedChatRecord(chat.chat_id, chat.leg.peer, chat.ending.failed, max(0, int(date_s)), proofs), home
+            )
 
     def take(self) -> KeptChanges | None:
         self._farewells.collect(self._changes)

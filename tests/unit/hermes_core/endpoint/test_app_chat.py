@@ -185,10 +185,10 @@ def test_each_deadline_fires_when_it_is_due_and_not_before(
     assert earliest is not None
     assert earliest <= NOW + after_s
     for now, sent in ((NOW + after_s - 0.001, []), (NOW + after_s, sends)):
-        fire_due(table, chat, now, over=lambda chat: chat.over)
+        fire_due(table, chat, now, over=lambda chat: chat.ending.over)
         assert kinds(effects.sends) == sent
     following = next_due(table, chat)
-    assert chat.over or following is None or following > NOW + after_s, "it would fire for ever"
+    assert chat.ending.over or following is None or following > NOW + after_s, "it would fire for ever"
 
 
 def test_every_timer_has_a_case_above() -> None:
@@ -376,7 +376,7 @@ def test_an_ended_chat_has_wiped_itself(end: Callable[[AppChat], None]) -> None:
     chat.send(b"x", NOW)
     held = [epoch for channel in (chat.end_to_end, chat.leg) if (epoch := channel.epochs.current) is not None]
     end(chat)
-    assert chat.over
+    assert chat.ending.over
     assert len(effects.ended) == 1
     assert len(held) == 2
     assert all(epoch.mac.wiped for epoch in held)
@@ -411,7 +411,7 @@ DUE = NOW + AppParams().no_common_epoch_s
 def test_a_chat_without_a_common_epoch_fails_closed_and_says_so() -> None:
     chat, effects, _ = make_estranged_chat()
     chat.handle_timer(DUE - 1)
-    assert not chat.over
+    assert not chat.ending.over
     chat.handle_timer(DUE)
     assert effects.ended == [(chat.chat_id, CloseReason.RATCHET_FAILED)]
     assert effects.sends[-1] == Delete(chat.chat_id, failed=True)
@@ -423,7 +423,7 @@ def test_a_path_that_is_down_is_no_reason_to_end() -> None:
     chat.handle_timer(DUE)
     chat.receive(PathState(chat.chat_id, up=True), DUE)
     chat.handle_timer(DUE)
-    assert not chat.over
+    assert not chat.ending.over
 
 
 @pytest.mark.parametrize("sign", ["ack", "message", "rekey"])
@@ -438,4 +438,4 @@ def test_whatever_is_authentic_shows_that_an_epoch_is_shared(sign: str) -> None:
             chat.receive(far.offer(), NOW)
             chat.receive(far.complete(effects.sends[-1]), NOW)
     chat.handle_timer(DUE)
-    assert not chat.over
+    assert not chat.ending.over

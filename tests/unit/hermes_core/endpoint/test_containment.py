@@ -203,7 +203,7 @@ def test_a_chat_that_a_defect_ended_is_wiped_and_its_node_told(monkeypatch: pyte
     bench.app.send(bench.first, b"x", NOW)
     bench.app.send(bench.second, b"x", NOW)
     bench.collect()
-    assert chat.over
+    assert chat.ending.over
     assert len(held) == 2
     assert all(epoch.mac.wiped for epoch in held)
     assert not chat.transfer.outgoing
@@ -234,7 +234,7 @@ def test_a_defect_in_a_chat_that_moves_ends_that_chat_and_the_other_moves(method
     bench.collect()
     assert [each.chat_id for each in bench.sends if isinstance(each, MoveOffer)][-1] == bench.second
     assert [blamed for blamed, _ in bench.defects] == [bench.first]
-    assert chat.over
+    assert chat.ending.over
     assert chat.moving.due is None, "the leg that was on its way is wiped with the chat"
     assert bench.app.chats.keys() == {bench.second}
 
