@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from hermes_client.driver import AppDriver
 from hermes_client.errors import HintError, StreamClosedError, StreamLostError
 from hermes_client.host import ClientHost
+from hermes_client.look_ups import LookUps
 from hermes_client.stream import AppStream, take_batch
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.random import generate_bytes
@@ -29,7 +30,6 @@ from hermes_core.protocol.session import (
     AppFound,
     Challenge,
     Connected,
-    FindApp,
     Heartbeat,
     NewerHome,
     NodeChange,
@@ -74,8 +74,7 @@ class HomeSession:
         self._identity = identity
         self._driver = driver
         self._control: deque[ClientMessage] = deque()
-        self._lookups: dict[AppId, list[asyncio.Future[AppFound]]] = {}
-        self._lookups_again: asyncio.TimerHandle | None = None
+        self._look_ups = LookUps(self._send_control)
         self._challenge: Challenge | None = None
         self._keys: SessionKeys | None = None
         self._early: list[ServerMessage] = []
@@ -127,13 +126,7 @@ class HomeSession:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._lookups_again is not None:
-            self._lookups_again.cancel()
-        for lookup in self._lookups.values():
-            for future in lookup:
-                if not future.done():
-                    future.set_exception(StreamLostError(f"{self._stream.address}: the stream ended before it was answered"))
-        self._lookups.clear()
+        self._look_ups.close(StreamLostError(f"{self._stream.address}: the stream ended before it was answered"))
         if self._keys is not None:
             self._keys.wipe()
         await self._stream.close()
@@ -211,17 +204,7 @@ class HomeSession:
         """StreamLostError when the stream ends before the answer."""
         if self._ended.is_set():
             raise StreamLostError(f"{self._stream.address}: the stream has ended")
-        future: asyncio.Future[AppFound] = asyncio.get_running_loop().create_future()
-        waiting = self._lookups.setdefault(app_id, [])
-        waiting.append(future)
-        self._send_control(FindApp(app_id))
-        try:
-            return await future
-        finally:
-            if future in waiting:
-                waiting.remove(future)
-            if not waiting and self._lookups.get(app_id) is waiting:
-                del self._lookups[app_id]
+        return await self._look_ups.find(app_id)
 
     async def finish(self) -> None:
         """Let everything that is queued leave, end our half of the stream, and give the node a moment to end its own."""
@@ -282,26 +265,16 @@ class HomeSession:
             if message.scope is ErrorScope.STREAM:
                 raise _to_error(message)
             if message.code is ErrorCode.HANDSHAKE_THROTTLED and message.chat_id is None:
-                if self._lookups_again is None:  # one for all that wait: each was refused with a notice of its own
-                    wait_s = message.retry_after_ms / 1000
-                    self._lookups_again = asyncio.get_running_loop().call_later(wait_s, self._look_up_again)
+                self._look_ups.postpone(message.retry_after_ms / 1000)  # one for all: each was refused with a notice of its own
                 return
         self._driver.receive(message)
-
-    def _look_up_again(self) -> None:
-        """A look-up was refused for now; which one is not said."""
-        self._lookups_again = None
-        for app_id in self._lookups:
-            self._send_control(FindApp(app_id))
 
     def _receive_session(self, message: SessionMessage) -> None:
         match message:
             case Heartbeat(reply=False):
                 self._send_control(Heartbeat(message.sequence, reply=True))
             case AppFound():
-                for future in self._lookups.pop(message.app_id, []):
-                    if not future.done():
-                        future.set_result(message)
+                self._look_ups.answer(message)
             case NodeChange():
                 self._on_change(message)
                 self._for_good = self._for_good or message.for_good

@@ -322,7 +322,7 @@ async def test_a_look_up_whose_stream_ends_is_made_again_and_a_cancelled_one_is_
         assert session is not None
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
-        assert not session._lookups
+        assert not session._look_ups._waiting
         with pytest.raises(TimeoutError, match=r"not done in 0\.01 s"):
             await client.find_app(OTHER, 0.01)
-        assert not session._lookups
+        assert not session._look_ups._waiting
