@@ -6,13 +6,14 @@ import asyncio
 import logging
 import math
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from hermes_client.addresses import AddressBook
 from hermes_client.backoff import Backoff
+from hermes_client.connects import Connects, HomeStore
 from hermes_client.driver import AppDriver
 from hermes_client.errors import ConnectSetupError, HintError, SessionReplacedError, StreamLostError
 from hermes_client.home_finder import HOME_DIAL_S, HOME_RETRY_S, HomeFinder
@@ -21,28 +22,16 @@ from hermes_client.session import OPEN_TIMEOUT_S, HomeSession, only_hints
 from hermes_client.signal import Signal
 from hermes_client.tls import ClientTls, PlainText
 from hermes_core.crypto.signing import Identity
-from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.endpoint.patience import HomePatience
 from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import NodeId, Party, node_of_party
 from hermes_core.keystore.app_record import NodeMarkRecord
-from hermes_core.protocol.session import NewerHome, NodeChange
-from hermes_core.session.connect import verify_claim
-from hermes_core.session.stamps import next_stamp
+from hermes_core.protocol.session import NodeChange
 
 RETRY_AFTER_MAX_S: Final = 300.0
 """A node that proved itself may send an app away for so long at most; who proved nothing, no longer than the backoff does."""
-STALE_CONNECT_S: Final = 60.0
-"""A Connect of ours that was given up may still be taken in, and replace a session of ours: for so long at most."""
 
 _log = logging.getLogger("hermes.client")
-
-
-class HomeStore(Protocol):
-    """What an AppStore keeps of sessions."""
-
-    async def keep_stamp(self, stamp: int) -> None: ...
-    async def keep_mark(self, came: NodeMarkRecord, gone: NodeMarkRecord | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +80,16 @@ class HomeKeeper:
         self._patience = patience
         self._finder = HomeFinder(book, direct=direct)
         self._loop = asyncio.get_running_loop()
-        self._kept = kept
         self._party = None if kept is None else kept.party
-        self._stamp = 0 if kept is None else kept.stamp
-        self._marks = KeptMarks()
-        self._marks.restore(() if kept is None else kept.marks)
+        self._connects = (
+            Connects(identity, host, None, 0, ())
+            if kept is None
+            else Connects(identity, host, kept.store, kept.stamp, kept.marks)
+        )
         self._asked_s = 0.0
         self._hopeless = True
         self._moves_in_s = 0.0
         self._next: _Opened | None = None
-        self._gave_up_connect_at: float | None = None
         self._left: Party | None = None
         self.changed = Signal()
         self.session: HomeSession | None = None
@@ -160,7 +149,7 @@ class HomeKeeper:
         elif isinstance(error, ProtocolError):
             self._ask(error.retry_after_ms, RETRY_AFTER_MAX_S)
             if error.code is ErrorCode.SESSION_REPLACED:
-                if not self._may_be_our_own():
+                if not self._connects.may_have_taken_over():
                     return SessionReplacedError(
                         "another process connected with this app's identity; give each process an identity of its own"
                     )
@@ -172,11 +161,6 @@ class HomeKeeper:
 
     def _ask(self, retry_after_ms: int, longest_s: float) -> None:
         self._asked_s = max(self._asked_s, min(retry_after_ms / 1000, longest_s))
-
-    def _may_be_our_own(self) -> bool:
-        """It may be a Connect of this very client that took over."""
-        gave_up_at = self._gave_up_connect_at
-        return gave_up_at is not None and self._loop.time() < gave_up_at + STALE_CONNECT_S
 
     def _next_wait_s(self) -> float:
         """0 as long as there is another address to try, or a stream to go on with."""
@@ -228,25 +212,6 @@ class HomeKeeper:
             await stack.enter_async_context(found.stack)
         return found
 
-    def _next_stamp(self) -> int:
-        """Of a Connect, in ms: later than every one before, whatever the clock says."""
-        self._stamp = next_stamp(self._stamp, self._host.wall())
-        return self._stamp
-
-    def _note_newer(self, newer: NewerHome | None) -> bool:
-        """A node knows a later Connect of this app, perhaps of another process: if we signed it, the next one is above.
-
-        Whether it is later than ours, which takes nobody's place then, wherever it arrives.
-        """
-        if newer is None or newer.claim.app_key != self._identity.public_key:
-            return False
-        with suppress(ProtocolError):
-            verify_claim(newer.home, newer.claim)
-            late = newer.claim.stamp > self._stamp
-            self._stamp = max(self._stamp, newer.claim.stamp)
-            return late
-        return False
-
     async def _serve_once(self) -> None:
         bound = bool(self._driver.live_chats())
         # A Delete may have gone down with its stream. Home tells what it holds, and hears then that it is over.
@@ -265,14 +230,14 @@ class HomeKeeper:
                 raise HintError(f"{address} is {party}; the chats are at home on {self._party}")
             if party == self._left:
                 raise _refuse_left(address, party)
-            mark = await self._connect(session)
+            mark = await self._connects.connect(session)
             self._book.connected()
             self._finder.arrive(own=own, stayed=elsewhere)
             self.session, self.home, self._party, self._left = session, node_id, party, None
             self.connections += 1
             began_at = self._loop.time()
             self.changed.notify()
-            keeping = asyncio.create_task(self._keep_mark(node_id, mark), name="hermes-client-mark")
+            keeping = asyncio.create_task(self._connects.keep_mark(node_id, mark), name="hermes-client-mark")
             try:
                 self._patience.regain()
                 self._driver.move()
@@ -296,27 +261,6 @@ class HomeKeeper:
         address = self._book.choose(home, home_only=self._wants_home_alone(home))
         own = self._book.is_own(address)
         return address, await self._open(address, stack, own=own), own
-
-    async def _connect(self, session: HomeSession) -> bytes:
-        """The mark that the node gives, or nothing."""
-        challenge = session.challenge
-        try:
-            stamp = self._next_stamp()
-            if self._kept is not None:
-                await self._kept.store.keep_stamp(stamp)
-            return await session.connect(stamp, self._marks.find(challenge.node_id, challenge.node_key))
-        except BaseException:
-            if not self._note_newer(session.newer):
-                self._gave_up_connect_at = self._loop.time()
-            raise
-
-    async def _keep_mark(self, node_id: NodeId, mark: bytes) -> None:
-        """What the node gave, in whichever start it is handed back."""
-        if mark:
-            gone = self._marks.take(node_id, mark)
-            if self._kept is not None:
-                with suppress(HermesError):  # who commits what chats want kept tells of it
-                    await self._kept.store.keep_mark(NodeMarkRecord(node_id, mark), gone)
 
     def _wants_home_alone(self, home: NodeId | None) -> bool:
         """Every address was tried, and the home's own is known to lead somewhere."""

@@ -103,7 +103,7 @@ async def test_a_connect_of_its_own_that_was_given_up_replaces_nobody_for_good(m
 
     async with ScriptedNode("node-0", script, opening=lose) as node, _client(node) as client:
         await _until(lambda: client.connections == 2 and client.connected)
-        monkeypatch.setattr("hermes_client.keeper.STALE_CONNECT_S", 0.0)
+        monkeypatch.setattr("hermes_client.connects.STALE_CONNECT_S", 0.0)
         node.script = _replace
         client.reconnect()
         with pytest.raises(SessionReplacedError):
