@@ -13,7 +13,8 @@ from hermes_client.commits import CommitQueue
 from hermes_client.errors import ClientClosedError
 from hermes_client.host import ClientHost
 from hermes_client.signal import Signal
-from hermes_client.store import AppStore, KeptChat
+from hermes_client.store import AppStore
+from hermes_client.store_file import KeptChat
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import AppEvent, ChatEnded, ChatOffered, FrameRefused
 from hermes_core.endpoint.params import AppParams

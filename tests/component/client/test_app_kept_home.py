@@ -50,8 +50,7 @@ async def test_an_end_that_no_node_has_heard_of_is_told_to_its_home_in_the_next_
             assert app.home == "local-0", "where its chat was, though the other node comes first"
             assert await theirs.wait_ended(30.0) is CloseReason.DELETED_BY_PEER
             assert app._store is not None
-            keystore = app._store._keystore
-            assert keystore is not None
+            keystore = app._store._file.keystore
             while keystore.record_count(Table.APP_ENDED):  # noqa: ASYNC110 - until the node has said that it knows
                 await asyncio.sleep(0.05)
         async with make_client(mesh, tmp_path, 1, 0) as app:
@@ -73,8 +72,7 @@ async def test_a_node_gets_its_mark_back_from_the_next_start(
     for _ in range(2):
         async with make_client(mesh, tmp_path, 0) as app, asyncio.timeout(60):
             assert app._store is not None
-            keystore = app._store._keystore
-            assert keystore is not None
+            keystore = app._store._file.keystore
             while not keystore.record_count(Table.APP_MARK):  # noqa: ASYNC110 - it is kept beside the session
                 await asyncio.sleep(0.02)
     assert [bool(mark) for mark in handed_back] == [False, True]

@@ -15,7 +15,7 @@ import pytest
 
 from hermes_client import PLAIN, AppStore, HermesClient, StoreError
 from hermes_client.host import SYSTEM_HOST
-from hermes_client.store import KeptState
+from hermes_client.store_file import KeptState
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
@@ -185,8 +185,7 @@ async def test_what_is_deleted_while_an_app_runs_opens_to_nobody_within_the_time
     monkeypatch.setattr("hermes_keystore.rotation_loop.CHECK_S", 0.02)
     store = AppStore(tmp_path / "app.db", b"secret", argon2=CHEAP, erase_within_s=4.0)
     await store.open(None, SYSTEM_HOST)
-    keystore = store._keystore
-    assert keystore is not None
+    keystore = store._file.keystore
     began = keystore.mark.generation
     rotating = asyncio.create_task(store.rotate(SYSTEM_HOST.monotonic))
     async with asyncio.timeout(30):
@@ -213,8 +212,7 @@ async def test_each_start_seals_what_is_left_under_a_new_generation(tmp_path: Pa
     generations = []
     for _ in range(2):
         store, _ = await open_store(tmp_path)
-        assert store._keystore is not None
-        generations.append(store._keystore.mark.generation)
+        generations.append(store._file.keystore.mark.generation)
         await store.close()
     assert generations[1] > generations[0]
 
@@ -301,7 +299,7 @@ async def test_an_opening_that_is_cancelled_leaves_the_file_free_and_under_its_p
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await opening
-    assert given_up._passphrase.wiped
+    assert given_up._file._passphrase.wiped
     again, _ = await open_store(tmp_path)
     await again.close()
 
