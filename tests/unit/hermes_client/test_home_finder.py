@@ -213,13 +213,13 @@ async def test_a_stamp_of_its_own_that_a_node_shows_is_gone_above(whose: str) ->
         (connect,) = await link.read()
         assert isinstance(connect, Connect)
         stamps.append(connect.stamp)
+        if len(stamps) == 2:
+            node.opening = None  # at once: who hears of the refusal hangs up, and this ends wherever it is
         signer = Identity.generate() if whose == "another" else identity
         claim = make_claim(signer, HOME, connect.stamp + 1000)
         home = node_party(OTHER_ID, HOME_IDENTITY.public_key) if whose == "forged" else HOME
         await link.write(NewerHome(home, claim))
         await link.write(ErrorNotice(ErrorCode.STAMP_OUTDATED, ErrorScope.STREAM, None, "", 0))
-        if len(stamps) == 2:
-            node.opening = None
         await link.hold()
 
     async with ScriptedNode("node-0", opening=refuse) as node, _client(node, identity=identity) as client:
