@@ -19,11 +19,12 @@ from hermes_client.store import AppStore
 from hermes_client.tls import PLAIN, ClientTls, PlainText
 from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.patience import SPREAD
-from hermes_core.errors import ErrorCode, HermesError, ProtocolError
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, parse_app_id
 from hermes_ctl.chat.chat_log import ChatLog
 from hermes_ctl.chat.chat_store import make_store, with_cures
 from hermes_ctl.chat.conversation import Conversation
+from hermes_ctl.chat.echo import Echo
 from hermes_ctl.chat.typed_lines import read_lines
 from hermes_ctl.errors import CtlError
 from hermes_ctl.terminal import say
@@ -91,7 +92,7 @@ async def _chat(options: argparse.Namespace, store: AppStore | None) -> None:
         invitation = f"in another terminal:\n\n    {_build_invitation(client, addresses, tls)}\n"
         if options.echo:
             say(f"answering every call; {invitation}")
-            await _echo(client)
+            await Echo(client, say).run()
             return
         chat = await _find_chat(client, log, options.to)
         if chat is None:
@@ -159,40 +160,9 @@ async def _answer(client: HermesClient) -> Chat:
     async for offer in client.offers():
         try:
             return await offer.accept()
-        except (ProtocolError, ChatEndedError) as error:  # whoever called has gone: wait for the next one
+        except (ProtocolError, ChatEndedError, StateLostError) as error:  # whoever called has gone: wait for the next one
             say(f"* a call of {offer.app_id[:8]} came to nothing: {error}")
     raise CtlError("the client was closed")
-
-
-async def _echo(client: HermesClient) -> None:
-    """Send everything back that arrives, from whoever calls, until the client is closed; chats run beside each other."""
-    echoing = {asyncio.create_task(_echo_chat(chat)) for chat in client.chats.values()}
-    try:
-        async for offer in client.offers():
-            try:
-                chat = await offer.accept()
-            except (ProtocolError, ChatEndedError):
-                continue
-            say(f"* {offer.app_id[:8]}… called")
-            task = asyncio.create_task(_echo_chat(chat))
-            echoing.add(task)
-            task.add_done_callback(echoing.discard)
-    finally:
-        for task in echoing:
-            task.cancel()
-        await asyncio.gather(*echoing, return_exceptions=True)
-
-
-async def _echo_chat(chat: Chat) -> None:
-    while chat.ended is None:
-        try:
-            async for message in chat:
-                await chat.send(message.content)
-        except StateLostError as lost:  # told once; the chat goes on
-            say(f"* {lost}")
-        except HermesError as error:
-            say(f"* {error}")
-            return
 
 
 def _build_tls(options: argparse.Namespace) -> ClientTls | PlainText:
