@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -11,11 +13,18 @@ from hermes_core.errors import HermesError
 from hermes_core.ratchet.padding import MAX_CONTENT_BYTES
 from hermes_ctl.chat.chat_log import ChatLog, Line
 
-HELP: Final = """* /name NAME  call the other app so      /names    the book of names
-* /rekey      new keys                   /move     to the next node that can be reached
-* /history    since the last start       /status   epoch, path, home
-* /delete     end the chat for both      /quit     leave; with a store the chat goes on later
+HELP: Final = """* /name NAME  what the other app is called here
+* /names      all names
+* /history    what was said since the last start
+* /status     epoch, path, home
+* /rekey      new keys
+* /move       make another node home, the next that can be reached
+* /quit       leave; with a store the chat goes on later, without one it ends
+* /delete     end the chat for both
+* /help       this
+* //TEXT      send /TEXT: a line that begins with a slash
 * marks: ✓ sent, ✓✓ taken by the other app, … kept until the path is back"""
+COMMANDS: Final = re.findall(r"/[a-z]+", HELP)
 DRAIN_S: Final = 5.0
 """What was typed last has so long to arrive when the terminal leaves; with a store it arrives later, else it is waited for."""
 NAME_CHARS: Final = 32
@@ -103,11 +112,11 @@ class Conversation:
             await self._send(line)
         async for typed in lines:
             text = typed.strip()
-            if text.startswith("/"):
+            if text.startswith("/") and not text.startswith("//"):
                 if await self._obey(text):
                     break
             elif text:
-                await self._say(text.encode())
+                await self._say(text.removeprefix("/").encode())
         if chat.ended is None:
             try:
                 await chat.drain(DRAIN_S)
@@ -162,8 +171,10 @@ class Conversation:
                 path = "up" if chat.up else "down"
                 counts = f"{chat.unacknowledged} unacknowledged, {chat.resumes} resumes"
                 self._show(f"* epoch {chat.epoch}, path {path}, home {self._client.home}, {counts}")
-            case _:
+            case "/help":
                 self._show(HELP)
+            case _:
+                self._show(f"* {describe_unknown(word)}")
         return False
 
     async def _try(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -194,6 +205,14 @@ class Conversation:
             if line.outgoing:
                 mark = "  ✓✓" if line.seq <= chat.acknowledged else "  ✓" if line.seq <= chat.last_sent else "  …"
             self._show(f"{'you' if line.outgoing else self._name}> {printable(line.content)}{mark}")
+
+
+def describe_unknown(word: str) -> str:
+    """What is told of a command that is none; `word`: "/" and whatever was typed after it, up to a space."""
+    named = word if len(word) <= NAME_CHARS else f"{word[:NAME_CHARS]}…"
+    close = difflib.get_close_matches(word[:NAME_CHARS].lower(), COMMANDS, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"unknown command {printable(named.encode())}; {meant}/help lists all commands; to send the line begin it with //"
 
 
 def printable(content: bytes) -> str:

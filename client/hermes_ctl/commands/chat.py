@@ -40,6 +40,8 @@ _EPILOG = """examples:
     hermesctl chat --addresses node-0.example:8443,node-1.example:8443 --ca ca.crt --store ~/.hermes/chat
     hermesctl chat --addresses node-1.example:8443,node-0.example:8443 --ca ca.crt --store ~/.hermes/chat --to APP_ID
 
+In the chat, a line that begins with / is a command: /help lists them, /quit leaves, and //TEXT sends /TEXT.
+
 With --store, identity, chats, names and what was said since the last start are in a sealed file: end the program however you
 like, nothing is lost or doubled. Without it everything lives in memory, and is gone when the program ends.
 """
@@ -60,7 +62,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--plain", action="store_true", help="no TLS")
     parser.add_argument("--store", type=Path, metavar="DIR", help="keep identity and chats there (made when there is none)")
     parser.add_argument("--passphrase-file", type=Path, metavar="FILE", help="of the store (default: ask on the terminal)")
-    parser.add_argument("--to", metavar="APP", help="call this app, an id or a name of /name; without it, wait for a call")
+    parser.add_argument(
+        "--to", metavar="APP", help="call this app: its id, or the name that /name gave it (without --to: wait for a call)"
+    )
     parser.add_argument("--echo", action="store_true", help="answer every call and send everything back")
     parser.set_defaults(run=run)
 
@@ -70,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
         raise CtlError("--store is for a mesh that stays; with --local its nodes end with the program: give --addresses")
     if options.passphrase_file is not None and options.store is None:
         raise CtlError("--passphrase-file is the store's: give --store as well")
+    if options.echo and options.to is not None:
+        raise CtlError("--echo waits for calls, --to makes one: give one of them")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     # Before there is a loop, which would take the first Ctrl-C at the question for the passphrase to itself.
@@ -124,6 +130,7 @@ async def _find_chat(client: HermesClient, log: ChatLog, to: str | None) -> Chat
         app_id = log.find(to) or _parse_target(to, log)
         chat = next((chat for chat in reversed(kept) if chat.peer == app_id), None)
         if chat is None:
+            say(f"calling {app_id} …")
             return await _call(client, app_id)
     elif len(kept) > 1:
         names = ", ".join(sorted({log.name_of(chat.peer) if log.find(log.name_of(chat.peer)) else chat.peer for chat in kept}))

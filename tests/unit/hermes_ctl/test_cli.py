@@ -47,6 +47,12 @@ def test_examples_in_the_help_name_commands_and_options_that_exist() -> None:
                 assert option in known, f"{name} {option}"
 
 
+def test_an_echo_that_is_to_call_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """It ignored whom."""
+    assert main(["chat", "--local", "--echo", "--to", "somebody"]) == 2
+    assert capsys.readouterr().err == "hermesctl: --echo waits for calls, --to makes one: give one of them\n"
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version", "-o", "json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {"version", "protocol", "python"}
