@@ -86,8 +86,8 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Wait for acknowledgements; the client library does.",
     ),
     ErrorCode.LIMIT_EXCEEDED: (
-        "A bound of the node was reached: sessions, chats, members, or streams that have not proved who they are.",
-        "Wait `retry_after_ms`, use another node, or raise the limit in `[limits]`.",
+        "A bound of the node was reached: sessions, chats, offers that wait, members, or streams that proved nothing.",
+        "Wait `retry_after_ms`; without it end chats, use another node, or raise the limit in `[limits]`.",
     ),
     ErrorCode.KEYSTORE_SEALED: (
         "The node's keystore is not open.",

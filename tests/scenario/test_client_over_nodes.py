@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,6 +20,7 @@ from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.padding import MAX_CONTENT_BYTES
 from hermes_ctl.chat.chat_log import ChatLog
 from hermes_ctl.chat.conversation import Conversation
+from tests.support.nodes import ask_admin, wait_until
 
 DEADLINE_S = 60
 
@@ -125,6 +127,24 @@ async def test_one_node_refusals_and_a_client_that_leaves() -> None:
         async with HermesClient(mesh.nodes[0].app, tls=ClientTls(ca_file=mesh.ca_file)) as guest:
             _, left_behind = await _chat(guest, second)
         assert await left_behind.wait_ended() is CloseReason.DELETED_BY_PEER
+
+
+async def test_whoever_starts_more_chats_than_may_wait_has_them_all_in_time() -> None:
+    """The node admits four that wait: the others are told when to try again, and the client does."""
+    few = {"limits": {"max_handshakes_per_app": 4, "handshake_refill_s": 0.01}}
+    async with LocalMesh(1, settings=few) as mesh, _two_clients(mesh) as (first, second):
+        starting = asyncio.gather(*(first.start_chat(second.app_id) for _ in range(8)))
+        offers = second.offers()
+        waiting = [await anext(offers) for _ in range(4)]
+        await wait_until(lambda: is_refused(mesh, "LIMIT_EXCEEDED"))
+        taking = {asyncio.create_task(offer.accept()) for offer in waiting}
+        taking |= {asyncio.create_task((await anext(offers)).accept()) for _ in range(4)}
+        assert len(await asyncio.gather(*taking)) == len(await starting) == 8
+
+
+async def is_refused(mesh: LocalMesh, code: str) -> bool:
+    _, metrics = await ask_admin(mesh, 0, "GET", "/metrics", token=None)
+    return re.search(rf'^hermes_router_errors_total{{code="{code}"}} [1-9]', metrics["text"], re.MULTILINE) is not None
 
 
 async def test_a_client_with_chats_waits_for_its_home_and_deletes_reach_a_node_that_was_away() -> None:

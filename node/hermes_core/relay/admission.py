@@ -62,7 +62,10 @@ class Admission:
             raise ProtocolError(ErrorCode.DRAINING, "this node is about to leave")
 
     def check_room(self, maker: Requester, target: AppId) -> None:
-        """LIMIT_EXCEEDED when the node, or one of the apps, has as many chats as it may have, or as many offers that wait."""
+        """LIMIT_EXCEEDED when the node, or one of the apps, has as many chats as it may have, or as many offers that wait.
+
+        Offers that wait are fewer after a while, so it says when to try again; chats go on for as long as their apps want.
+        """
         for app_id in (maker[1], target):
             self.check_place(app_id)
         self.offers.check(maker, target)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId
 from hermes_core.relay.cure_line import Requester
 from hermes_core.relay.shares import Path, Shares
+
+RETRY_LATER_MS: Final = 1000
+"""A place is free with the next answer, at the latest when its offer has waited for `handshake_timeout_s`."""
 
 
 class WaitingOffers:
@@ -25,12 +30,12 @@ class WaitingOffers:
         return sum(self._made.values())
 
     def check(self, maker: Requester, target: AppId) -> None:
-        """LIMIT_EXCEEDED when `maker` has as many as it may have, or as many with `target` as anybody."""
+        """LIMIT_EXCEEDED, with a wait, when `maker` has as many as it may have, or as many with `target` as anybody."""
         if self._made.get(maker, 0) >= self._limit:
-            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many offers of the app wait for an answer")
+            raise _refuse("too many offers of the app wait for an answer")
         held = self._to.get(target)
         if held is not None and len(held) >= self._limit and held.find_to_give_way(_share_of(maker)) is None:
-            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many offers to the app wait for an answer")
+            raise _refuse("too many offers to the app wait for an answer")
 
     def find_to_give_way(self, maker: Requester, target: AppId) -> ChatId | None:
         """The chat whose offer has to go, so that one more of `maker` may wait."""
@@ -50,6 +55,10 @@ class WaitingOffers:
         held.remove(chat_id)
         if not held:
             del self._to[target]
+
+
+def _refuse(detail: str) -> ProtocolError:
+    return ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS)
 
 
 def _share_of(maker: Requester) -> Path:

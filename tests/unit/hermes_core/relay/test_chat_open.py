@@ -30,6 +30,7 @@ from hermes_core.protocol.messages import (
 from hermes_core.relay.events import ChatOpened, HandshakeFailed
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
+from hermes_core.relay.waiting_offers import RETRY_LATER_MS
 from tests.model.honest import HonestWorld
 from tests.support.sessions import make_stream_keys
 
@@ -195,6 +196,7 @@ def test_chat_limits_at_the_bound(limit: str) -> None:
     world.open_chat()
     world.open_chat()
     _expect_refusal(world, world.b.app_id, ErrorCode.LIMIT_EXCEEDED)
+    assert not world.events_of(world.a, ChatFailed)[-1].retry_after_ms, "no time makes room"
 
 
 def test_waiting_offers_are_bounded_for_both_apps() -> None:
@@ -204,7 +206,8 @@ def test_waiting_offers_are_bounded_for_both_apps() -> None:
     world.run(accept=False)
     world.now += 1
     _start_unaccepted(world)
-    assert world.events_of(world.a, ChatFailed)[-1].code is ErrorCode.LIMIT_EXCEEDED
+    failed = world.events_of(world.a, ChatFailed)[-1]
+    assert (failed.code, failed.retry_after_ms) == (ErrorCode.LIMIT_EXCEEDED, RETRY_LATER_MS)
     assert len(world.b.offers) == 2
     world.run()
     assert len(world.events_of(world.b, ChatReady)) == 2

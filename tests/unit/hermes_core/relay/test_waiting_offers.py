@@ -16,7 +16,7 @@ from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.cure_line import Requester
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
-from hermes_core.relay.waiting_offers import WaitingOffers
+from hermes_core.relay.waiting_offers import RETRY_LATER_MS, WaitingOffers
 from tests.model.honest import HonestWorld
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import make_stream_keys
@@ -60,7 +60,7 @@ def test_places_with_an_app_are_shared_between_those_who_offer() -> None:
     assert room.offer(app("b"))[1] == first[1]
     with pytest.raises(ProtocolError) as refused:
         room.offer(app("b"))
-    assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
+    assert (refused.value.code, refused.value.retry_after_ms) == (ErrorCode.LIMIT_EXCEEDED, RETRY_LATER_MS)
     assert len(room) == LIMIT
 
 
