@@ -66,8 +66,8 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Wait `retry_after_ms`.",
     ),
     ErrorCode.HANDSHAKE_THROTTLED: (
-        "An app opens chats, looks up others, or has resumes move positions faster than a node allows (`limits`).",
-        "Wait `retry_after_ms`.",
+        "An app opens chats, looks up others, or has resumes move positions faster than `limits` or the other app allow.",
+        "Wait `retry_after_ms`, or a while where there is none; the client library does.",
     ),
     ErrorCode.RATCHET_DESYNC: (
         "The two ends are further apart than `crypto.max_skip`, or share no epoch; of a stream: a frame is missing on it.",

@@ -47,8 +47,13 @@ CONNECT_TIMEOUT_S: Final = 30.0
 LOOKUP_INTERVAL_S: Final = 0.05
 START_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.0)
 """Between attempts to start a chat with an app that is away; the last one again and again."""
-MAY_CHANGE: Final = frozenset({ErrorCode.TARGET_OFFLINE, ErrorCode.ROUTE_UNAVAILABLE, ErrorCode.DRAINING})
-"""Refusals of a new chat that say nothing of the next moment; so does every one that says when to try again."""
+MAY_CHANGE: Final = frozenset(
+    {ErrorCode.TARGET_OFFLINE, ErrorCode.ROUTE_UNAVAILABLE, ErrorCode.DRAINING, ErrorCode.HANDSHAKE_THROTTLED}
+)
+"""Refusals of a new chat that say nothing of the next moment; so does every one that says when to try again.
+
+A throttle always goes by: who is no neighbour, the other app or its node, cannot say when.
+"""
 
 _log = logging.getLogger("hermes.client")
 

@@ -40,6 +40,6 @@ class ChatOffer:
     def reject(self, code: ErrorCode = ErrorCode.TARGET_NOT_FOUND) -> None:
         """Refuse it; the other app is told `code`, unless set otherwise what it would be told of an app that nobody knows.
 
-        An app that is told TARGET_OFFLINE or ROUTE_UNAVAILABLE tries again. ProtocolError as of `accept`.
+        An app that is told TARGET_OFFLINE, ROUTE_UNAVAILABLE or HANDSHAKE_THROTTLED tries again. ProtocolError as of `accept`.
         """
         self._refuse(self._event.chat_id, take(ErrorCode, code, "code"))

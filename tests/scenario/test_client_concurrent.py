@@ -10,6 +10,7 @@ import pytest
 
 from hermes_client import Chat, HermesClient
 from hermes_client.testing import mesh
+from hermes_core.endpoint.params import AppParams
 
 MESSAGES = 400
 """More than the window has room for."""
@@ -88,3 +89,20 @@ async def test_two_apps_that_call_each_other_at_once_have_two_chats() -> None:
         await one.send(b"one")
         await two.send(b"two")
         assert [(await anext(chat)).content for chat in (one_there, two_there)] == [b"one", b"two"]
+
+
+async def test_more_chats_at_once_than_the_other_app_has_room_for_all_come_about() -> None:
+    few, many = 4, 12
+    params = AppParams(max_offers=few)
+    async with mesh(nodes=2) as here, here.client(0) as first, here.client(1, params=params) as second:
+        await first.wait_for_app(second.app_id)
+        starting = asyncio.gather(*(first.start_chat(second.app_id) for _ in range(many)))
+        async with asyncio.timeout(30):  # until the others were refused, and wait
+            while not len(second.driver.offers) == len(first.chats) == few:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.01)
+        taking = asyncio.gather(*(_accept(second) for _ in range(many)))
+        try:
+            assert len({chat.chat_id for chat in await starting}) == many
+            await taking
+        finally:
+            taking.cancel()

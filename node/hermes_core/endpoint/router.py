@@ -258,7 +258,7 @@ class AppChats:
                 raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, "it is for another app")  # noqa: TRY301
             self._require_room()
             if len(self._offered) >= self._context.params.max_offers:
-                raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "as many offers as may wait for a decision")  # noqa: TRY301
+                raise ProtocolError(ErrorCode.HANDSHAKE_THROTTLED, "as many offers as may wait for a decision")  # noqa: TRY301
             self._offered.add(self._add(AppChat.receive_first(self._context, offer, home, now)))
         except ProtocolError as error:
             self._effects.report(FrameRefused(offer.chat_id, error.code))

@@ -50,7 +50,7 @@ async def refusal_of(client: HermesClient, timeout_s: float) -> ProtocolError:
     return raised.value
 
 
-@pytest.mark.parametrize("code", [OFFLINE, UNAVAILABLE, ErrorCode.DRAINING])
+@pytest.mark.parametrize("code", [OFFLINE, UNAVAILABLE, ErrorCode.DRAINING, ErrorCode.HANDSHAKE_THROTTLED])
 async def test_an_app_that_is_away_is_waited_for_as_long_as_was_said(code: ErrorCode) -> None:
     refusing = Refusing(code)
     async with ScriptedNode("node-0", refusing) as node, _client(node) as client:

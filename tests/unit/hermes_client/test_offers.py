@@ -79,7 +79,7 @@ async def test_more_than_may_wait_are_refused_and_a_client_that_goes_refuses_the
     for number in range(65):
         offer(driver, number)
     assert len(driver.offers) == 64
-    assert list(driver.outbound) == [Reject(ChatId((64).to_bytes(16, "big")), ErrorCode.LIMIT_EXCEEDED)]
+    assert list(driver.outbound) == [Reject(ChatId((64).to_bytes(16, "big")), ErrorCode.HANDSHAKE_THROTTLED)]
     driver.outbound.clear()
     driver.end_chats()
     refused = [sent.code for sent in driver.outbound if isinstance(sent, Reject)]

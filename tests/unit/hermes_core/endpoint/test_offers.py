@@ -33,8 +33,8 @@ def test_more_offers_than_may_wait_are_refused() -> None:
     app, _ = make_app_with_offers()
     app.receive(_offer(9), NOW)
     output = app.take_output()
-    assert output.sends == [Reject(_offer(9).chat_id, ErrorCode.LIMIT_EXCEEDED)]
-    assert output.events == [FrameRefused(_offer(9).chat_id, ErrorCode.LIMIT_EXCEEDED)]
+    assert output.sends == [Reject(_offer(9).chat_id, ErrorCode.HANDSHAKE_THROTTLED)]
+    assert output.events == [FrameRefused(_offer(9).chat_id, ErrorCode.HANDSHAKE_THROTTLED)]
 
 
 @pytest.mark.parametrize("decide", ["accept", "reject", "closed", "delete"])
