@@ -280,12 +280,16 @@ class Chat:
         return True
 
     def _start_over(self, index: int, message: m.Resume, binding: bytes) -> None:
-        """Without an epoch in common a hop begins anew with the next rekey; an app must see that there is none as well."""
+        """Without an epoch in common a hop begins anew with the next rekey; both ends must see that there is none.
+
+        A node claims by itself, but for a hop without an epoch, as one is that was put back to before its first confirmation.
+        """
         hop = self.hops[index]
+        unclaimed = bool(message.claims) and not hop.channel.epoch
         if not hop.channel.shares_epoch(message.claims):
             hop.channel.restart()
             self.lifetime.forget_epoch(index)
-        if hop.is_leg:
+        if hop.is_leg or unclaimed:
             hop.answer_claims(binding)
 
     def _refuse_claims(self, hop: Hop, error: ProtocolError) -> None:

@@ -608,17 +608,22 @@ def test_rollback_right_after_a_rekey_whose_confirmation_was_lost(stage: int) ->
 
 @pytest.mark.parametrize("witness", [False, True])
 @pytest.mark.parametrize("rekeys", [0, 2])
-def test_rolled_back_into_the_first_handshake(witness: bool, rekeys: int) -> None:
-    """What is stored waits for its confirmation, and for a while of its own; the apps have long been at home in the chat."""
+@pytest.mark.parametrize("home", ["node-0", "node-1"], ids=["of the app that offers", "of the app that answers"])
+def test_rolled_back_into_the_first_handshake(home: str, witness: bool, rekeys: int) -> None:
+    """What is stored waits for its confirmation, and for a while of its own; the apps have long been at home in the chat.
+
+    The answering app's home has no epoch of the tieline to claim: it says so all the same.
+    """
     world = HonestWorld()
+    node = world.nodes[home]
     chat_id = world.start_chat(world.a)
     assert chat_id is not None
-    while not world.n.store.records:
+    while not node.store.records:
         if queues := world.queues():
             world.deliver(*queues[0])
         else:
             world.decide(world.b, accept=True)
-    old = world.n.store.copy()
+    old = node.store.copy()
     world.run()
     talk(world, chat_id)
     for _ in range(rekeys):
@@ -626,7 +631,7 @@ def test_rolled_back_into_the_first_handshake(witness: bool, rekeys: int) -> Non
         world.run()
     world.pass_time(3600.0)
     with watch_seals(world.ledger):
-        roll_back(world, world.n, old, witness=witness)
+        roll_back(world, node, old, witness=witness)
         expect_cured(world, chat_id)
 
 
