@@ -176,7 +176,7 @@ def _ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         (_share_nonces, 0),
         (_wait_for_nothing, 0),
         (_rely_on_nothing_early, 64),
-        (_look_at_no_tag, 177),
+        (_look_at_no_tag, 381),
         (_believe_every_clock, 38),
         (_forget_what_was_counted, 143),
         (_look_for_nobody, 6),

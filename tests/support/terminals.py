@@ -12,11 +12,13 @@ import struct
 import subprocess
 import termios
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 ROWS, COLUMNS = 50, 200
 DEADLINE_S = 60.0
+LOOK_S = 0.05
 
 T = TypeVar("T")
 
@@ -75,6 +77,19 @@ class Terminal:
     async def asked(self, text: str) -> None:
         """Until the line that has not ended has this text."""
         await self._wait(lambda: text in self._rest.decode(errors="replace"), text)
+
+    async def rests(self) -> None:
+        """Until the program waits: it sleeps, and used no CPU between two looks."""
+        async with asyncio.timeout(DEADLINE_S):
+            before = None
+            while (now := self._look_at_process()) != before or now[0] != "S":
+                before = now
+                await asyncio.sleep(LOOK_S)
+
+    def _look_at_process(self) -> tuple[str, str, str]:
+        """(state, ticks in its own code, in the kernel's), as proc(5) says."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0], fields[11], fields[12]
 
     async def ended(self) -> int:
         """Its exit code; everything that it said is in `lines`."""
