@@ -18,9 +18,9 @@ FAILED: Final = frozenset({CloseReason.RATCHET_FAILED, CloseReason.STATE_LOST})
 
 
 class Ending:
-    """Owns whether the chat is over, and whether it failed. The other parts are asked how it stands, and emptied at its end."""
+    """Owns whether the chat is over. The other parts are asked how it stands, and emptied at its end."""
 
-    __slots__ = ("_channels", "_context", "_handshake", "_hop", "_moving", "_transfer", "failed", "over")
+    __slots__ = ("_channels", "_context", "_handshake", "_hop", "_moving", "_transfer", "over")
 
     def __init__(
         self, context: ChatContext, channels: ChannelPair, handshake: Handshake, hop: Hop, transfer: Transfer, moving: Moving
@@ -31,7 +31,7 @@ class Ending:
         self._hop = hop
         self._transfer = transfer
         self._moving = moving
-        self.over = self.failed = False
+        self.over = False
 
     def judge(self, closed: Closed) -> CloseReason | None:
         """How the chat ended, as its owner hears it; None when what the node says is no end of it.
@@ -72,7 +72,6 @@ class Ending:
 
     def close(self, reason: CloseReason, delete: Delete | None = None) -> None:
         """The chat is over here: zero every key and forget every message. `delete`: what its nodes are told, now and later."""
-        self.failed = reason in FAILED
         try:
             self._context.effects.end(self._channels.chat_id, reason, delete)
         finally:

@@ -57,13 +57,16 @@ class Keeper:
             self._changes.keep_chat(describe_chat(chat))
 
     def end(self, chat: AppChat, delete: Delete | None, home: HomeStream | None, date_s: float) -> None:
-        """It is over: nothing of it stays, but that its home must hear of it: `delete`, if it was this app that ended it."""
+        """It is over: nothing of it stays, but that its home must hear of it: `delete`, if it was this app that ended it.
+
+        Of an end that a node told it says only that it cannot go on: a delete that nobody proves ends nothing at the other app.
+        """
         if self._kept.pop(chat.chat_id, None) is not None:
             chat.transfer.collect(self._changes)
             self._changes.end_chat(chat.chat_id)
-            proofs = () if delete is None else delete.proofs
+            told = Delete(chat.chat_id, failed=True) if delete is None else delete
             self._farewells.add(
-                EndedChatRecord(chat.chat_id, chat.leg.peer, chat.ending.failed, max(0, int(date_s)), proofs), home
+                EndedChatRecord(chat.chat_id, chat.leg.peer, told.failed, max(0, int(date_s)), told.proofs), home
             )
 
     def take(self) -> KeptChanges | None:

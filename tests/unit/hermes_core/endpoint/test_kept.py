@@ -314,7 +314,7 @@ def test_nothing_of_a_chat_that_is_over_stays(how: str) -> None:
         says: list[ChatMessage] = [Delete(chat_id, proofs=proofs)] * 2
     else:
         owner.machine.receive(Closed(chat_id, CloseReason.EXPIRED), NOW)
-        says = [ClosedAck(chat_id, CloseReason.EXPIRED), Delete(chat_id)]
+        says = [ClosedAck(chat_id, CloseReason.EXPIRED), Delete(chat_id, failed=True)]
     told = [message for message in owner.collect().sends if not isinstance(message, Sealed)]
     assert told == says
     assert not owner.volume.chats

@@ -112,3 +112,19 @@ def test_a_delete_by_a_store_of_before_the_rekey_ends_the_chat_as_lost() -> None
     for _ in range(4):
         mesh.advance(15.0)
     assert [event.reason for event in mesh.apps["bob"].events if isinstance(event, ChatEnded)] == [m.CloseReason.STATE_LOST]
+
+
+def test_an_end_that_a_home_told_one_app_and_does_not_stand_by_reaches_the_other_as_a_failure() -> None:
+    """Its home, put back since, has the chat: it must not take what the app says then for a delete that nobody proves."""
+    mesh, chat_id = open_kept_chat()
+    mesh.connect("alice", "node-2", move=True)
+    mesh.settle()
+    mesh._put("node-2", "alice", m.Closed(chat_id, m.CloseReason.EXPIRED))
+    mesh.settle()
+    mesh.restart_app("alice")
+    mesh.connect("alice", "node-2")
+    for _ in range(20):
+        mesh.advance(15.0)
+    told = [event.reason for app in ("alice", "bob") for event in mesh.apps[app].events if isinstance(event, ChatEnded)]
+    assert told == [m.CloseReason.EXPIRED, m.CloseReason.RATCHET_FAILED]
+    assert not any(node.records for node in mesh.nodes.values() if node.alive)
