@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from hermes_core.values import dataclass
 
 
 @dataclass(slots=True)

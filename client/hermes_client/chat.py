@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol, Self, assert_never
 
 from hermes_client.arguments import Content, take_content, take_timeout
@@ -32,6 +32,7 @@ from hermes_core.endpoint.events import (
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.values import dataclass
 
 REKEY_TIMEOUT_S: Final = 60.0
 """Longer than an app that is back from being away waits before it offers again."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from hermes_client.diagnosis import diagnose
 from hermes_client.tls import ClientTls, PlainText, open_channel
@@ -13,6 +12,7 @@ from hermes_core.crypto.mlkem import ML_KEM_768, Kem
 from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
+from hermes_core.values import dataclass
 from hermes_keystore.database import Connector, connect_sqlite
 from hermes_wire.byte_stream import Connection, GrpcConnection
 

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -27,6 +26,7 @@ from hermes_core.errors import ErrorCode, HermesError, ProtocolError
 from hermes_core.ids import NodeId, Party, node_of_party
 from hermes_core.keystore.app_record import NodeMarkRecord
 from hermes_core.protocol.session import NodeChange
+from hermes_core.values import dataclass
 
 RETRY_AFTER_MAX_S: Final = 300.0
 """A node that proved itself may send an app away for so long at most; who proved nothing, no longer than the backoff does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from hermes_client.arguments import take, take_timeout
@@ -11,6 +11,7 @@ from hermes_client.chat import Chat
 from hermes_core.endpoint.events import ChatOffered
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import AppId, ChatId
+from hermes_core.values import dataclass
 
 CHAT_TIMEOUT_S: Final = 30.0
 """Until the other app has taken a chat, or confirmed one."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +22,7 @@ from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.keystore.app_record import NodeMarkRecord
 from hermes_core.keystore.rotation_timer import RotationParams, RotationTimer
 from hermes_core.keystore.tables import MAX_KEY_BYTES, MAX_VALUE_BYTES
+from hermes_core.values import dataclass
 from hermes_keystore.rotation_loop import RotationLoop
 
 T = TypeVar("T")

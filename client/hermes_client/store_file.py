@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,7 @@ from hermes_core.keystore.app_record_codec import (
     parse_outgoing,
 )
 from hermes_core.keystore.key_backend import KeyBackend
+from hermes_core.values import dataclass
 from hermes_keystore import Keystore, Table
 
 _log = logging.getLogger("hermes.client")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from hermes_client.arguments import take
 from hermes_client.errors import ConnectSetupError
 from hermes_core.errors import HermesError
 from hermes_core.limits import MAX_BATCH_BYTES
+from hermes_core.values import dataclass
 
 MAX_RECEIVE_BYTES: Final = 2 * MAX_BATCH_BYTES
 

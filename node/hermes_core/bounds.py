@@ -14,11 +14,12 @@ from __future__ import annotations
 import operator
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from hermes_core.values import dataclass
 
 _SHOWN_BITS: Final = 256
 _SHORT: Final = reprlib.Repr()

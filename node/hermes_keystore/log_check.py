@@ -9,11 +9,11 @@ them back. Format: https://sqlite.org/fileformat2.html#the_write_ahead_log
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hermes_core.errors import KeystoreIOError, KeystoreTamperedError
+from hermes_core.values import dataclass
 from hermes_keystore.place import wal_path
 
 HEADER_BYTES: Final = 32

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.secret import wipe_buffer
@@ -21,6 +21,7 @@ from hermes_core.keystore.record_versions import RECORD_VERSIONS
 from hermes_core.keystore.sealing import RecordSealer, SealedRow
 from hermes_core.keystore.state import RowSet
 from hermes_core.keystore.tables import Table
+from hermes_core.values import dataclass
 from hermes_keystore.rows import LiveRows, delete_row, find_row, list_row_keys, put_row, write_state
 from hermes_keystore.unsealing import Unsealed
 

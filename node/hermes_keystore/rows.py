@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource
@@ -13,6 +13,7 @@ from hermes_core.keystore.sealing import SealedRow, Sealers
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, RowSet, seal_state
 from hermes_core.keystore.tables import Table
+from hermes_core.values import dataclass
 from hermes_keystore.unsealing import RowCensus, Unsealed, check_row
 
 ROWS_A_PAGE: Final = 256

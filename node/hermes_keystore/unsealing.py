@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hermes_core.keystore.sealing import MAX_SEALED_BYTES, MIN_SEALED_BYTES, Sea
 from hermes_core.keystore.set_digest import SetDigest
 from hermes_core.keystore.state import KeystoreState, RowSet, open_state
 from hermes_core.keystore.tables import ROW_KEY_BYTES, Table
+from hermes_core.values import dataclass
 from hermes_keystore.database import (
     DATABASE_ERRORS,
     Connector,

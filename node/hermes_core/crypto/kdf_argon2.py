@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -11,6 +10,7 @@ from hermes_core import limits
 from hermes_core.bounds import Limited, default
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import lib, pointer
+from hermes_core.values import dataclass
 
 SALT_BYTES: Final = 16
 KEY_BYTES: Final = 32

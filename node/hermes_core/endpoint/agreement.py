@@ -11,11 +11,11 @@ them any more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from typing import Final
 
 from hermes_core.endpoint.channels import OfferedPair
+from hermes_core.values import dataclass
 
 
 class RekeyWish(IntEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 from hermes_core.crypto.suites import Suite
@@ -16,6 +15,7 @@ from hermes_core.ratchet.params import ChannelParams
 from hermes_core.ratchet.prepared import PreparedEpoch, VerifiedOffer
 from hermes_core.ratchet.replay import refuse_old_first
 from hermes_core.ratchet.state import ChannelSnapshot
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hermes_core.crypto.mlkem import Kem
 from hermes_core.crypto.random import RandomSource
@@ -10,6 +10,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.output import Effects
 from hermes_core.endpoint.params import AppParams
 from hermes_core.ids import AppId, NodeId, Party, node_party
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

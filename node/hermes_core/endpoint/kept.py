@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hermes_core.ids import ChatId
 from hermes_core.keystore.app_record import AppChatRecord, EndedChatRecord, OutgoingRecord
+from hermes_core.values import dataclass
 
 MessageKey = tuple[ChatId, int]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from hermes_core.endpoint.events import AppEvent, ChatEnded
@@ -10,6 +10,7 @@ from hermes_core.endpoint.kept import KeptChanges
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ChatMessage, CloseReason, Delete
+from hermes_core.values import dataclass
 
 
 @dataclass(slots=True)

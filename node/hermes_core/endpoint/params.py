@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from hermes_core import limits
 from hermes_core.bounds import Limited, default
 from hermes_core.ratchet.params import ChannelParams
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.encoding import u64
@@ -30,6 +29,7 @@ from hermes_core.protocol.payload import (
 )
 from hermes_core.ratchet.chat_claim import MessageCursor
 from hermes_core.ratchet.padding import MAX_CONTENT_BYTES, unpad
+from hermes_core.values import dataclass
 
 NOT_SHARED: Final = frozenset({ErrorCode.KEY_VERSION_MISMATCH, ErrorCode.CHAT_NOT_READY})
 """What opening a frame says of an epoch that this end does not hold, or does not use."""

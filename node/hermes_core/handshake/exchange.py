@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermes_core.crypto.mlkem import DecapsulationKey, Encapsulation, Kem
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
@@ -12,6 +10,7 @@ from hermes_core.crypto.x25519 import EphemeralKey, refuse_small_order
 from hermes_core.handshake.key_schedule import EpochKeys, derive_epoch_keys
 from hermes_core.handshake.statement import KeyStatement, verify_statement
 from hermes_core.handshake.transcript import HandshakeContext, encode_answer, encode_offer, hash_transcript
+from hermes_core.values import dataclass
 
 
 @dataclass(slots=True)

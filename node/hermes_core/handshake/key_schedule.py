@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto import hkdf, labels
@@ -10,6 +9,7 @@ from hermes_core.crypto.encoding import lp
 from hermes_core.crypto.hashing import hash_bytes
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.suites import Suite
+from hermes_core.values import dataclass
 
 KEY_BYTES: Final = 32
 

@@ -6,7 +6,7 @@ lower number says nothing any more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hermes_core.crypto import labels
 from hermes_core.crypto.encoding import lp, u64
@@ -16,6 +16,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext, encode_offer
 from hermes_core.ids import AppId, ChannelKind, ChatId, Party, app_party, derive_app_id
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermes_core.crypto import x25519
 from hermes_core.crypto.mlkem import CIPHERTEXT_BYTES, ENCAPSULATION_KEY_BYTES
 from hermes_core.crypto.signing import SIGNATURE_BYTES, verify_signature
 from hermes_core.crypto.suites import MAX_SUITES, lists_hybrid
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import PUBLIC_KEY_BYTES, Party, derive_fingerprint
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto import labels
@@ -10,6 +9,7 @@ from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.crypto.hashing import hash_bytes
 from hermes_core.crypto.suites import Suite
 from hermes_core.ids import ChannelKind, ChatId, Party
+from hermes_core.values import dataclass
 
 PROTOCOL_VERSION: Final = 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 from hermes_core.crypto.secret import SecretBytes
@@ -10,6 +10,7 @@ from hermes_core.handshake.move import SignedMove
 from hermes_core.ids import AppId, ChatId, NodeId, Party
 from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
+from hermes_core.values import dataclass
 
 
 class AppChatState(IntEnum):

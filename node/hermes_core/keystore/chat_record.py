@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from hermes_core.handshake.move import SignedMove
@@ -10,6 +9,7 @@ from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.ratchet.state import ChannelSnapshot, wipe_channel
+from hermes_core.values import dataclass
 
 
 class ChatState(IntEnum):

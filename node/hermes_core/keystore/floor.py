@@ -10,7 +10,6 @@ alone is overwritten and not synced, which costs nothing and is lost with the po
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
@@ -21,6 +20,7 @@ from hermes_core.keystore import labels
 from hermes_core.keystore.keys import KEY_BYTES
 from hermes_core.keystore.rollback import Rollback, RollbackSign
 from hermes_core.keystore.tables import FILE_ID_BYTES
+from hermes_core.values import dataclass
 
 FLOOR_KEY: Final = b"floor"
 """Where the floor's key is, in table HISTORY."""

@@ -15,7 +15,6 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
@@ -26,6 +25,7 @@ from hermes_core.keystore import labels
 from hermes_core.keystore.key_backend import MAX_WRAPPED_BYTES, KeyBackend
 from hermes_core.keystore.keys import KEY_BYTES, MasterKeys
 from hermes_core.keystore.tables import FILE_ID_BYTES
+from hermes_core.values import dataclass
 
 MAGIC: Final = b"HERMESKS"
 HEADER_VERSION: Final = 1

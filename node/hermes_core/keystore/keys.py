@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource, generate_secret
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.sodium import ffi, lib, pointer
 from hermes_core.keystore import labels
+from hermes_core.values import dataclass
 
 KEY_BYTES: Final = 32
 _blake2b: Final = lib.crypto_generichash_blake2b_salt_personal

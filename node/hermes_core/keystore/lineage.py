@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
@@ -20,6 +20,7 @@ from hermes_core.errors import KeystoreTamperedError
 from hermes_core.ids import PUBLIC_KEY_BYTES
 from hermes_core.keystore.mark import OPEN_ID_BYTES, Mark
 from hermes_core.keystore.rollback import Rollback, RollbackSign
+from hermes_core.values import dataclass
 
 LINEAGE_KEY: Final = b"lineage"
 """Where the lineage is, in table HISTORY."""

@@ -7,7 +7,6 @@ mark   = node key(32) ‖ open id(16) ‖ u64(generation) ‖ u64(commit counter
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.signing import SIGNATURE_BYTES, Identity, verify_signature
@@ -15,6 +14,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import PUBLIC_KEY_BYTES
 from hermes_core.keystore import labels
 from hermes_core.keystore.state import KeystoreMark
+from hermes_core.values import dataclass
 
 OPEN_ID_BYTES: Final = 16
 _BODY: Final = struct.Struct(f">{PUBLIC_KEY_BYTES}s{OPEN_ID_BYTES}sQQ")

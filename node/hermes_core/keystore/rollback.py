@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from hermes_core.errors import KeystoreTamperedError
+from hermes_core.values import dataclass
 
 ROLLBACK_KEY: Final = b"rollback"
 """Where a proof waits that nobody has acted on yet, in table HISTORY."""

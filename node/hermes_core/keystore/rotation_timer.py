@@ -7,8 +7,9 @@ on; the bound on time holds for any.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from hermes_core.values import dataclass
 
 SLICE_ROWS: Final = 32
 """One slice of a rotation looks at so many rows at most: what a commit may have to wait for."""

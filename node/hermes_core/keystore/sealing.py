@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
@@ -14,6 +13,7 @@ from hermes_core.errors import KeystoreError, KeystoreTamperedError
 from hermes_core.keystore import labels
 from hermes_core.keystore.keys import GenerationKeys
 from hermes_core.keystore.tables import MAX_KEY_BYTES, MAX_VALUE_BYTES, ROW_KEY_BYTES, Table
+from hermes_core.values import dataclass
 
 _KEY_LENGTH_BYTES: Final = 1
 MIN_SEALED_BYTES: Final = NONCE_BYTES + _KEY_LENGTH_BYTES + TAG_BYTES

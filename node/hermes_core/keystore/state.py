@@ -6,7 +6,6 @@ While a rotation runs, rows and digest of the former generation stand beside tho
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
@@ -16,6 +15,7 @@ from hermes_core.errors import KeystoreTamperedError
 from hermes_core.keystore import labels
 from hermes_core.keystore.keys import GenerationKeys
 from hermes_core.keystore.set_digest import DIGEST_BYTES
+from hermes_core.values import dataclass
 
 _LAYOUT: Final = struct.Struct(f">QQ{DIGEST_BYTES}s32s")
 _FORMER: Final = struct.Struct(f">Q{DIGEST_BYTES}s")

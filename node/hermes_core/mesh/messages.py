@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from hermes_core.ids import AppId, NodeId
 from hermes_core.protocol.session import AppClaim
+from hermes_core.values import dataclass
 
 MAX_ADDRESS_CHARS = 300
 MAX_VERSION_CHARS = 64

@@ -5,7 +5,6 @@ Lengths were checked when one of these exists: hermes_wire calls `hermes_core.pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -15,6 +14,7 @@ from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.end_proof import EndProof
+from hermes_core.values import dataclass
 
 
 class CloseReason(IntEnum):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermes_core.ids import AppId, NodeId, Party
+from hermes_core.values import dataclass
 
 CHALLENGE_BYTES = 32
 NONCE_BYTES = 32

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from hermes_core.values import dataclass
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -6,7 +6,7 @@ A claim answers a nonce, so an old one tells nobody anything. It moves no positi
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from hermes_core.crypto import labels
@@ -16,6 +16,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_ORDER, MAX_POSITION, Role
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
+from hermes_core.values import dataclass
 
 CLAIM_NONCE_BYTES: Final = 32
 CLAIM_TAG_BYTES: Final = 32

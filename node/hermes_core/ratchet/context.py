@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermes_core.ids import ChannelKind, ChatId, Party
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto import labels
@@ -11,6 +10,7 @@ from hermes_core.crypto.hashing import compute_tag, equal_tags
 from hermes_core.ids import Role
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
+from hermes_core.values import dataclass
 
 END_TAG_BYTES: Final = 16
 MAX_PROOFS: Final = 2

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.aead import NONCE_BYTES, TAG_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, ChannelKind, ChatId, Role
 from hermes_core.ratchet.padding import MAX_PADDED_BYTES
+from hermes_core.values import dataclass
 
 FRAME_VERSION: Final = 2
 PREFIX_BYTES: Final = 23

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core import limits
 from hermes_core.bounds import Limited, default
 from hermes_core.crypto.suites import Suite
 from hermes_core.ids import ChannelKind
+from hermes_core.values import dataclass
 
 HOP_SUITES: Final = tuple(map(Suite.named, default(limits.Suites)))
 DEFAULT_SUITES: Final[dict[ChannelKind, tuple[Suite, ...]]] = {

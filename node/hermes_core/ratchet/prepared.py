@@ -5,12 +5,11 @@ Whoever has two channels to move checks both, and adopts both only then: no mess
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermes_core.handshake.exchange import CheckedOffer
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.handshake.transcript import HandshakeContext
 from hermes_core.ratchet.epoch import Epoch
+from hermes_core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

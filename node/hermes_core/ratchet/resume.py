@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from typing import Final
 
 from hermes_core.crypto import labels
@@ -16,13 +16,14 @@ from hermes_core.ids import MAX_EPOCH, MAX_ORDER, MAX_POSITION, ChannelKind, Cha
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.context import ChannelContext
 from hermes_core.ratchet.epoch import Epoch
+from hermes_core.values import dataclass
 
 MAX_CLAIMS: Final = 2
 STORES_DIFFER: Final = frozenset({ErrorCode.ROLLBACK_DETECTED, ErrorCode.RATCHET_DESYNC})
 """Claims that do not fit because one of the two stores is not what it was: only new keys help, and they do."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ResumeContext:
     """What the tag of a claim binds besides the claim: the channel and the stream (`binding`, 32 bytes)."""
 
@@ -58,7 +59,7 @@ def compute_claim_tag(context: ResumeContext, mac: SecretBytes, role: Role, clai
 def build_claim(context: ResumeContext, epoch: Epoch, order: int) -> EpochClaim:
     """`order`: the highest of the peer's offers that was answered."""
     claim = epoch.claim(order, b"")
-    return dataclasses.replace(claim, tag=compute_claim_tag(context, epoch.mac, epoch.role, claim))
+    return replace(claim, tag=compute_claim_tag(context, epoch.mac, epoch.role, claim))
 
 
 def find_claim(context: ResumeContext, held: tuple[Epoch, ...], claims: tuple[EpochClaim, ...]) -> tuple[Epoch, EpochClaim]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.suites import Suite
 from hermes_core.ids import ChannelKind, Party, Role
+from hermes_core.values import dataclass
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ replayed, overtaken or missing, and a sealed frame that is missing before one, f
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from hermes_core.crypto import labels
@@ -18,6 +17,7 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.protocol.messages import Sealed
 from hermes_core.protocol.session import Heartbeat
 from hermes_core.session.canonical import CONTROL, encode_control
+from hermes_core.values import dataclass
 
 TAG_BYTES: Final = 32
 _LABEL: Final = lp(labels.CONTROL)
