@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 FINDINGS = ROOT / "build" / "fuzz"
 INSTRUMENTED = [
     "hermes_core",
+    "hermes_h2",
     "hermes_wire",
     "hermes_node.admin.bodies",
     "hermes_keystore.history",

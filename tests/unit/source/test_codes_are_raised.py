@@ -19,6 +19,8 @@ PROTOS = (admin_pb2, app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2)
 BY_VALUE = {
     "HopState": "computed from its two halves; test_hop_states.py reaches every one",
     "SessionSuite": "chosen by its number; test_connect.py and the vectors use it",
+    "FrameKind": "what comes is looked up by its number; test_bounds.py sends one of each",
+    "SettingKey": "what comes is compared with its number",
     "MemberStateLabel": "made from a MemberState's name; test_tables.py holds both together",
 }
 """Enums whose members the source never names."""
