@@ -30,7 +30,9 @@ class Bounds:
     streams: int = 256
     """At once."""
     first_streams: int = 16
-    """Ever, before the connection's first proof."""
+    """Ever, before the connection's first proof; a client is told so, and that there are more places afterwards."""
+    first_refusals: int = 128
+    """Beyond them, before proof: a client may have opened those before it was told, and opens them again later."""
     openings: int = 512
     """Streams opened in a burst, refilled by `openings_per_s`; one that proves itself gives back what it took."""
     openings_per_s: float = 20.0

@@ -22,7 +22,7 @@ from hermes_h2.frames import (
     build_settings,
 )
 from hermes_h2.framing import Frame, FrameReader
-from hermes_h2.header_block import HeaderFields, HeaderReader, build_trailers, judge_request, judge_trailers
+from hermes_h2.header_block import HeaderFields, HeaderReader, build_trailers, judge_request, judge_trailers, read_length
 from hermes_h2.messages import Unreadable
 from hermes_h2.sending import Sender
 from hermes_h2.stream_state import StreamState
@@ -31,7 +31,6 @@ from hermes_h2.stream_table import StreamTable
 _CRUMB_BYTES: Final = 256
 """DATA that brings less, and completes no message, costs as much as a frame that carries nothing."""
 _CODE_BYTES: Final = 4
-_LENGTH_DIGITS: Final = 18
 _HEADER_BLOCK_COST: Final = 64
 """Of a block in bytes, besides its own."""
 _PROOF_EARNS: Final = 512
@@ -58,22 +57,25 @@ class H2Connection:
         self._settled = False
         self._leaving = False
         self._over = False
-        said = {SettingKey.MAX_CONCURRENT_STREAMS: bounds.streams, SettingKey.MAX_HEADER_LIST_SIZE: bounds.header_list_bytes}
+        at_once = min(bounds.first_streams, bounds.streams)
+        said = {SettingKey.MAX_CONCURRENT_STREAMS: at_once, SettingKey.MAX_HEADER_LIST_SIZE: bounds.header_list_bytes}
         self._sender.put(build_settings(said))
 
     @property
     def streams(self) -> int:
-        """Open at the moment."""
         return len(self._streams)
 
     @property
+    def has_output(self) -> bool:
+        return self._sender.has_output
+
+    @property
     def proven(self) -> bool:
-        """Whether a stream of it has been proven."""
+        """Whether a stream of it ever was."""
         return self._receiver.wide
 
     @property
     def opened(self) -> int:
-        """Streams so far."""
         return self._table.opened
 
     @property
@@ -82,7 +84,7 @@ class H2Connection:
         return self._reader.held_bytes + sum(len(stream.incoming) for stream in self._streams.values())
 
     def receive(self, data: bytes, now: float) -> list[ConnectionEvent]:
-        """What came; `now` in seconds of any clock that does not go back."""
+        """`now`: seconds of any clock that does not go back."""
         if self._over:
             return []
         self._now = now
@@ -142,6 +144,8 @@ class H2Connection:
         """Its peer showed who it is: windows and messages grow to their full size."""
         state = self._streams.get(stream)
         if state is not None and not state.proven:
+            if not self._receiver.wide:
+                self._sender.put(build_settings({SettingKey.MAX_CONCURRENT_STREAMS: self._bounds.streams}))
             self._receiver.prove(state)
             self._openings.earn(1)
             self._header_bytes.earn(_PROOF_EARNS)
@@ -163,10 +167,6 @@ class H2Connection:
         """Put what waits into the output, as far as windows and the transport allow."""
         self._sender.pump()
         return self._take_events()
-
-    @property
-    def has_output(self) -> bool:
-        return self._sender.has_output
 
     def take_output(self) -> bytes:
         return self._sender.take()
@@ -231,7 +231,7 @@ class H2Connection:
         number = frame.stream
         if not self._header_bytes.take(frame.size + _HEADER_BLOCK_COST, self._now):
             raise calm_fault(Refusal.HEADER_BUDGET, "too many header blocks")
-        if self._headers is None:  # a connection that never asks for anything need not have one
+        if self._headers is None:  # not of a connection that only stands there
             self._headers = HeaderReader(self._bounds.header_list_bytes)
         fields = self._headers.read(frame.payload)
         stream = self._streams.get(number)
@@ -251,15 +251,17 @@ class H2Connection:
         table = self._table
         table.last = number
         table.opened += 1
-        if table.opened > self._bounds.first_streams and not self._receiver.wide:
+        beyond = 0 if self._receiver.wide else table.opened - self._bounds.first_streams
+        if beyond > self._bounds.first_refusals:
             raise calm_fault(Refusal.STREAMS_BEFORE_PROOF, "too many streams before one was proven")
+        if beyond > 0:
+            raise StreamFault(Code.REFUSED_STREAM, number)
         if not self._openings.take(1, self._now):
             raise calm_fault(Refusal.OPENINGS, "too many streams that were not proven")
         if self._leaving or len(self._streams) >= self._bounds.streams:
             raise StreamFault(Code.REFUSED_STREAM, number)
         found = judge_request(fields, number)
-        length = found.get("content-length", "")
-        stream = table.add(number, int(length) if length.isdecimal() and len(length) <= _LENGTH_DIGITS else None)
+        stream = table.add(number, read_length(found))
         self._events.append(RequestOpened(number, found))
         if ended:
             self._end(stream)

@@ -19,6 +19,7 @@ _REQUIRED: Final = (":method", ":scheme", ":path")
 _OF_ONE_CONNECTION: Final = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"})
 _MAX_LITERAL: Final = 126
 """A longer name or value would need its length in more than one byte."""
+_LENGTH_DIGITS: Final = 18
 _PLAIN: Final = range(0x20, 0x7F)
 
 
@@ -57,6 +58,12 @@ def judge_request(fields: HeaderFields, stream: int) -> dict[str, str]:
     if not all(found.get(name) for name in _REQUIRED):
         raise StreamFault(Code.PROTOCOL_ERROR, stream)
     return found
+
+
+def read_length(fields: dict[str, str]) -> int | None:
+    """What a request says of its own length, where that is a number."""
+    length = fields.get("content-length", "")
+    return int(length) if length.isdecimal() and len(length) <= _LENGTH_DIGITS else None
 
 
 def judge_trailers(fields: HeaderFields, stream: int) -> None:

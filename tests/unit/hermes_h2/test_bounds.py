@@ -93,9 +93,29 @@ def test_before_proof_a_connection_opens_sixteen_streams_ever() -> None:
     for stream in range(1, 2 * BOUNDS.first_streams, 2):
         peer.open(stream)
         peer.send(build_number(FrameKind.RST_STREAM, stream, Code.CANCEL))
+    assert len(peer.of_kind(FrameKind.RST_STREAM)) == 0
+    late = range(2 * BOUNDS.first_streams + 1, 2 * (BOUNDS.first_streams + BOUNDS.first_refusals), 2)
+    for stream in late:
+        assert peer.open(stream) == []
+        assert peer.reset_code(stream) is Code.REFUSED_STREAM, "a client opens it again, which costs this end next to nothing"
     assert peer.refusal() is None
-    peer.open(2 * BOUNDS.first_streams + 1)
+    peer.open(late[-1] + 2)
     assert (peer.refusal(), peer.code()) == (Refusal.STREAMS_BEFORE_PROOF, Code.ENHANCE_YOUR_CALM)
+
+
+def test_a_client_that_opens_many_streams_at_once_is_told_how_many_and_when_there_are_more() -> None:
+    peer = Peer()
+    for stream in range(1, 161, 2):
+        peer.open(stream)
+    assert peer.connection.streams == BOUNDS.first_streams
+    peer.connection.prove(1)
+    peer.collect()
+    told = [int.from_bytes(payload[2:6], "big") for payload in peer.of_kind(FrameKind.SETTINGS) if payload]
+    assert told == [BOUNDS.first_streams, BOUNDS.streams]
+    for stream in range(161, 321, 2):
+        peer.open(stream)
+    assert peer.connection.streams == BOUNDS.first_streams + 80
+    assert peer.refusal() is None
 
 
 def test_a_proven_connection_opens_as_many_as_it_proves() -> None:
