@@ -1,8 +1,23 @@
-"""What holds for every test: property tests have no deadline for an example, which a busy machine would miss."""
+"""What holds for every test: property tests have no deadline for an example, which a busy machine would miss.
+
+`--app-transport=hermes` runs whatever starts nodes through `LocalMesh` over Hermes' own transport instead of gRPC's library.
+"""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+from hermes_client.scenario import local_mesh
 
 settings.register_profile("hermes", deadline=None, print_blob=True)
 settings.load_profile("hermes")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--app-transport", choices=["grpc", "hermes"], default="grpc", help="app.transport of the tests' nodes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    transport = config.getoption("--app-transport")
+    local_mesh.FAST_SETTINGS = {**local_mesh.FAST_SETTINGS, "app": {"transport": transport}}

@@ -163,6 +163,10 @@ MaxPeers = Annotated[int, bounds(1024, 1, 10_000, "nodes", "Other nodes.")]
 AppHeartbeatIntervalS = Annotated[
     float, bounds(15, 0.1, _HOUR_S, "s", "A stream silent for this long sends a heartbeat; three silent intervals end it.")
 ]
+AppTransport = Annotated[
+    Literal["grpc", "hermes"],
+    choice("grpc", "What serves apps; both speak gRPC. grpc: gRPC's library. hermes: an own path, bounded against strangers."),
+]
 ConnectTimeoutS = Annotated[float, bounds(10, 0.1, 300, "s", "Time to answer the challenge.")]
 MaxSessions = Annotated[int, bounds(10_000, 1, 1_000_000, "streams", "App streams of one node at once.")]
 MaxUnauthenticatedStreams = Annotated[

@@ -18,6 +18,12 @@ class Refusal(StrEnum):
     CONTROL_FRAMES = "control_frames"
     OPENINGS = "openings"
     STREAMS_BEFORE_PROOF = "streams_before_proof"
+    # What the shell refuses.
+    CONNECTIONS = "connections"
+    SETUP_TIME = "setup_time"
+    SILENCE = "silence"
+    TLS = "tls"
+    PROXY_HEADER = "proxy_header"
 
 
 @dataclass(frozen=True, slots=True)

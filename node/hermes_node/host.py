@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.mlkem import ML_KEM_768, Kem
@@ -13,8 +12,11 @@ from hermes_core.crypto.random import SYSTEM_RANDOM, RandomSource
 from hermes_core.crypto.secret import SecretBytes
 from hermes_core.keystore.key_backend import KeyBackend, PassphraseBackend
 from hermes_keystore.database import Connector, connect_sqlite
-from hermes_node.config.sections import LimitsSection
+from hermes_node.config.sections import Config
+from hermes_node.logs.event_log import EventLog
+from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.grpc_transport import GrpcTransport
+from hermes_node.streams.hermes_transport import HermesTransport
 from hermes_node.streams.transport import Transport
 
 
@@ -32,10 +34,16 @@ class Host:
     cost_clock: Callable[[], float]
     connect: Connector
     build_backend: Callable[[SecretBytes, Argon2Params, bool], KeyBackend]
-    build_transport: Callable[[LimitsSection, tuple[Any, ...]], Transport]
+    build_transport: Callable[[Config, NodeMetrics, EventLog], Transport]
+
+
+def _build_transport(config: Config, metrics: NodeMetrics, log: EventLog) -> Transport:
+    if config.app.transport == "hermes":
+        return HermesTransport(config, metrics, log)
+    return GrpcTransport(config.limits, (metrics.grpc,))
 
 
 SYSTEM_HOST = Host(
-    SYSTEM_RANDOM, ML_KEM_768, time.time, time.monotonic, time.perf_counter, connect_sqlite, PassphraseBackend, GrpcTransport
+    SYSTEM_RANDOM, ML_KEM_768, time.time, time.monotonic, time.perf_counter, connect_sqlite, PassphraseBackend, _build_transport
 )
 """The real one."""

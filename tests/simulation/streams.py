@@ -179,6 +179,9 @@ class ServedEnd:
     def peer_names(self) -> frozenset[str]:
         return self._names
 
+    def trust(self) -> None:
+        """The simulated network bounds nobody."""
+
     async def read(self) -> bytes | None:
         """None as well when the dialler is gone: only the handler is told the difference, by its cancellation."""
         self._check()

@@ -58,6 +58,7 @@ class AppRouter:
     async def open(self, stream: ServedStream) -> None:
         """One stream, from challenge to end."""
         sink = self._streams.open_app(find_origin(stream.peer_address()))
+        sink.watch_proof(stream.trust)
         reader = asyncio.create_task(self._read(sink, stream))
         try:
             await sink.outbox.drain(lambda batch: stream.write(encode_server_batch(sink.tag(batch))))

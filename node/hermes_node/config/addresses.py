@@ -68,6 +68,14 @@ def parse_seed(text: str, field: str) -> Seed:
     return Seed(address, resolve_all)
 
 
+def parse_network(text: str, field: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Parse `192.0.2.0/24`, or one address; ConfigError names `field`."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ConfigError(field, f"{quote(text)} is no network: an address, or one with /bits and zeros behind them") from None
+
+
 def _is_host(host: str, *, bracketed: bool) -> bool:
     if not bracketed and not _DOTTED_NUMBERS.match(host):
         return len(host) <= MAX_HOST_CHARS and _NAME.match(host) is not None

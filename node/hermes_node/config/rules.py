@@ -8,7 +8,7 @@ from pathlib import Path
 from hermes_core.bounds import LimitError, quote
 from hermes_core.errors import ConfigError, ProtocolError
 from hermes_core.ids import parse_node_id
-from hermes_node.config.addresses import parse_address, parse_seed
+from hermes_node.config.addresses import parse_address, parse_network, parse_seed
 from hermes_node.config.core_params import build_argon2_params, build_chat_params, build_mesh_params
 from hermes_node.config.sections import Config
 
@@ -45,6 +45,10 @@ def _check_addresses(config: Config) -> None:
             raise ConfigError(field, f"{quote(text)} needs a port")
     for index, text in enumerate(config.mesh.seeds):
         parse_seed(text, f"mesh.seeds[{index}]")
+    for index, text in enumerate(config.app.trusted_proxies):
+        parse_network(text, f"app.trusted_proxies[{index}]")
+    if config.app.trusted_proxies and config.app.transport != "hermes":
+        raise ConfigError("app.trusted_proxies", 'needs app.transport = "hermes": gRPC\'s library reads no PROXY header')
 
 
 def _check_tls(config: Config) -> None:

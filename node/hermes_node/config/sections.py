@@ -51,6 +51,14 @@ class AppSection(Limited):
     tls_cert: Annotated[str, text("Certificate chain (PEM). TLS is on when this is set; reloaded when the file changes.")] = ""
     tls_key: Annotated[str, text("Private key (PEM) of the certificate.")] = ""
     tls_client_ca: Annotated[str, text("CA bundle (PEM): when set, apps must show a certificate it signed.")] = ""
+    transport: limits.AppTransport = default(limits.AppTransport)
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        text(
+            "Networks, as 10.0.0.0/8, whose connections must begin with a PROXY header (version 2) that says for whom they "
+            'are; needs transport "hermes".'
+        ),
+    ] = ()
     heartbeat_interval_s: limits.AppHeartbeatIntervalS = default(limits.AppHeartbeatIntervalS)
 
 

@@ -67,7 +67,7 @@ class Node:
         # Admin first: liveness has to answer while the keystore is still sealed.
         self._closing.push_async_callback(self._admin.stop)
         addresses = {"admin": await self._admin.start(parse_address(self._config.admin.listen, "admin.listen"))}
-        transport = self._host.build_transport(self._config.limits, (self._metrics.grpc,))
+        transport = self._host.build_transport(self._config, self._metrics, self._log)
         context = StartContext(
             self._config, self._log, self._clock, self._metrics, self._host, transport, worker, self._tasks, self._closing
         )

@@ -27,6 +27,7 @@ EVENTS: Final[dict[str, str]] = {
     "app_refused": "An app's stream was ended before it had a session.",
     "app_replaced": "A newer session of the same app took over.",
     "app_too_slow": "An app did not read what waited for it and was cut off.",
+    "app_connection_refused": "A connection was ended for what came over it: `kind` is the bound or rule that was broken.",
     "app_invalid_batch": "An app sent a batch that is not valid.",
     "chat_event": "Something happened to a chat: `kind` says what.",
     "chat_moved": "A chat has another home: an app or its peer's new home arrived here, or an app of ours left.",

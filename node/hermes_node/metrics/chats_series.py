@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
+from hermes_h2.events import Refusal
 from hermes_node.metrics.codes import handshake_result
 from hermes_node.metrics.family_types import CounterSeries, HistogramSeries, ReadGauge, ReadGaugeFamily
 from hermes_node.metrics.labels import (
@@ -41,9 +42,18 @@ class SessionMetrics:
         self._sessions = CounterSeries(
             registry, "hermes_sessions_total", "App streams by what became of them.", {"result": SessionResult}
         )
+        self._refused_connections = CounterSeries(
+            registry,
+            "hermes_app_connections_refused_total",
+            "Connections of apps that were ended for what came over them, by the bound or rule that was broken.",
+            {"kind": Refusal},
+        )
 
     def count(self, result: SessionResult) -> None:
         self._sessions.count(result)
+
+    def count_refused_connection(self, kind: Refusal) -> None:
+        self._refused_connections.count(kind)
 
 
 class ChatMetrics:

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import grpc
 import grpc.aio
@@ -32,7 +32,7 @@ _KINDS: Final = {
 }
 
 
-class _Method:
+class CountedMethod:
     """The series of one method."""
 
     def __init__(self, metrics: GrpcServerMetrics, grpc_type: str, service: str, method: str) -> None:
@@ -47,7 +47,7 @@ class _Method:
 class _CountingContext:
     """A servicer context that counts what passes; everything else is the real one's."""
 
-    def __init__(self, context: Any, method: _Method) -> None:
+    def __init__(self, context: Any, method: CountedMethod) -> None:
         self._context = context
         self._method = method
 
@@ -83,7 +83,7 @@ class GrpcServerMetrics(grpc.aio.ServerInterceptor):
             buckets=HANDLING_BUCKETS,
             registry=registry,
         )
-        self._methods: dict[str, _Method] = {}
+        self._methods: dict[str, CountedMethod] = {}
 
     def add_streams(self, service: str, methods: Iterable[str]) -> None:
         """Make the series of bidirectional streams exist before their first call."""
@@ -101,11 +101,15 @@ class GrpcServerMetrics(grpc.aio.ServerInterceptor):
         behaviour = _instrument(getattr(handler, attribute), method, request_streaming=handler.request_streaming)
         return _rebuild(handler, attribute, behaviour)
 
-    def _method(self, path: str, grpc_type: str) -> _Method:
+    def follow(self, path: str, grpc_type: str, outcome: Outcome) -> CountedCall:
+        """A call that another transport than gRPC's library serves, to be entered while its handler runs."""
+        return CountedCall(self._method(path, grpc_type), outcome)
+
+    def _method(self, path: str, grpc_type: str) -> CountedMethod:
         method = self._methods.get(path)
         if method is None:
             service, _, name = path.lstrip("/").rpartition("/")
-            method = self._methods[path] = _Method(self, grpc_type, service, name)
+            method = self._methods[path] = CountedMethod(self, grpc_type, service, name)
         return method
 
 
@@ -114,21 +118,23 @@ def _rebuild(handler: Any, attribute: str, behaviour: Any) -> grpc.RpcMethodHand
     return make(behaviour, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer)
 
 
-def _instrument(behaviour: Any, method: _Method, *, request_streaming: bool) -> Any:
+def _instrument(behaviour: Any, method: CountedMethod, *, request_streaming: bool) -> Any:
     """The same kind of function as `behaviour`: gRPC tells coroutines and generators apart."""
     if inspect.isasyncgenfunction(behaviour):
 
         async def generate(request: Any, context: Any) -> AsyncIterator[Any]:
-            with _Call(method, context) as call:
-                async for response in behaviour(call.requests(request, streaming=request_streaming), call.context):
+            with CountedCall(method, context) as call:
+                async for response in behaviour(
+                    call.requests(request, streaming=request_streaming), _CountingContext(context, method)
+                ):
                     method.sent.inc()
                     yield response
 
         return generate
 
     async def run(request: Any, context: Any) -> Any:
-        with _Call(method, context) as call:
-            response = await behaviour(call.requests(request, streaming=request_streaming), call.context)
+        with CountedCall(method, context) as call:
+            response = await behaviour(call.requests(request, streaming=request_streaming), _CountingContext(context, method))
             if response is not None:
                 method.sent.inc()
             return response
@@ -136,40 +142,46 @@ def _instrument(behaviour: Any, method: _Method, *, request_streaming: bool) -> 
     return run
 
 
-class _Call:
-    """One RPC from start to end."""
+class Outcome(Protocol):
+    """How a call ended, as gRPC's servicer context tells it."""
 
-    def __init__(self, method: _Method, context: Any) -> None:
-        self._method = method
-        self._real_context = context
+    def cancelled(self) -> bool: ...
+    def code(self) -> Any: ...
+
+
+class CountedCall:
+    """One RPC from start to end. `method` has what is counted for each message."""
+
+    def __init__(self, method: CountedMethod, outcome: Outcome) -> None:
+        self.method = method
+        self._outcome = outcome
         self._started = time.perf_counter()
-        self.context = _CountingContext(context, method)
 
     def __enter__(self) -> Self:
-        self._method.started.inc()
+        self.method.started.inc()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._method.seconds.observe(time.perf_counter() - self._started)
-        self._method.handled[self._code(error)].inc()
+        self.method.seconds.observe(time.perf_counter() - self._started)
+        self.method.handled[self._code(error)].inc()
 
     def requests(self, request: Any, *, streaming: bool) -> Any:
         if streaming:
             return self._count(request)
-        self._method.received.inc()
+        self.method.received.inc()
         return request
 
     def _code(self, error: BaseException | None) -> grpc.StatusCode:
-        if isinstance(error, asyncio.CancelledError | GeneratorExit) or self._real_context.cancelled():
+        if isinstance(error, asyncio.CancelledError | GeneratorExit) or self._outcome.cancelled():
             return grpc.StatusCode.CANCELLED
-        code = _status(self._real_context.code())
+        code = _status(self._outcome.code())
         if error is not None and code is grpc.StatusCode.OK:
             return grpc.StatusCode.UNKNOWN  # what gRPC answers for an exception nobody caught
         return code
 
     async def _count(self, requests: Any) -> AsyncIterator[Any]:
         async for request in requests:
-            self._method.received.inc()
+            self.method.received.inc()
             yield request
 
 

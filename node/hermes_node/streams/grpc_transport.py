@@ -7,15 +7,15 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from hermes_node.config.addresses import Address
 from hermes_node.config.sections import LimitsSection
 from hermes_node.errors import ListenError
 from hermes_node.streams.grpc_options import DIAL_OPTIONS, max_concurrent_rpcs, server_options
+from hermes_node.streams.health import Health
 from hermes_node.streams.transport import StreamHandler
 from hermes_node.tls.files import ReloadingTls
 from hermes_wire.byte_stream import GrpcConnection, GrpcStream
@@ -63,22 +63,15 @@ class GrpcServer:
         self.address = address
         self._server = server
         self._service = service
-        self._health = health_aio.HealthServicer()
-        self._serving: bool | None = None
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health = Health(service)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
 
     async def start(self, handlers: Mapping[str, StreamHandler]) -> None:
         self._server.add_generic_rpc_handlers((stream_handler(self._service, handlers),))
         await self._server.start()
 
     async def follow(self, ready: bool) -> None:
-        if ready is self._serving:
-            return
-        self._serving = ready
-        statuses: Any = health_pb2.HealthCheckResponse
-        status = statuses.SERVING if ready else statuses.NOT_SERVING
-        for name in ("", self._service):
-            await self._health.set(name, status)
+        await self._health.follow(ready)
 
     async def stop(self, grace_s: float) -> None:
         await self._server.stop(grace_s)
@@ -100,6 +93,9 @@ class GrpcServedStream(GrpcStream):
     def peer_address(self) -> str:
         """As gRPC writes it: `ipv4:192.0.2.1:4711`, `ipv6:%5B2001:db8::1%5D:4711`, `unix:`."""
         return self._peer_address
+
+    def trust(self) -> None:
+        """Nothing: the library gives everybody the same."""
 
 
 def stream_handler(service: str, handlers: Mapping[str, StreamHandler]) -> grpc.GenericRpcHandler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hermes_core.relay.neighbour import StreamId
@@ -15,7 +15,7 @@ from hermes_node.streams.turns import Queue
 class Sink:
     """The outbox's bounds are the stream's credits. Once something did not fit nothing more is taken: only its tail is lost."""
 
-    __slots__ = ("_starved", "_writer", "outbox", "pending", "queue", "stream")
+    __slots__ = ("_on_proof", "_starved", "_writer", "outbox", "pending", "queue", "stream")
 
     def __init__(
         self,
@@ -31,10 +31,17 @@ class Sink:
         self.outbox = outbox
         self._starved = False
         self._writer = writer
+        self._on_proof: Callable[[], None] | None = None
+
+    def watch_proof(self, on_proof: Callable[[], None]) -> None:
+        """Call it once somebody has proved on this stream who they are."""
+        self._on_proof = on_proof
 
     def secure(self, writer: ControlWriter) -> None:
         """Control messages leave with this writer's tags from now on."""
         self._writer = writer
+        if self._on_proof is not None:
+            self._on_proof()
 
     def tag(self, batch: Iterable[Any]) -> list[Any]:
         """A batch as it leaves, in its final order."""

@@ -22,6 +22,10 @@ class ServedStream(ByteStream, Protocol):
         """Where the connection comes from, as the transport writes it."""
         ...
 
+    def trust(self) -> None:
+        """Its peer has proved who it is: a transport that holds strangers to less gives it the whole."""
+        ...
+
 
 StreamHandler = Callable[[ServedStream], Awaitable[None]]
 """Serves one stream; the stream ends when it returns."""
@@ -61,7 +65,8 @@ class Transport(Protocol):
 def reset_stream() -> NoReturn:
     """Leave a stream that is being served without a status: one would wait for ever behind what the peer does not read.
 
-    gRPC's Python server cannot reset one stream. What is left of it (at most one write, `outbox.MAX_WRITE_BYTES`) goes when
-    the client's connection ends; keepalive pings see to that when the client is not there any more.
+    gRPC's Python server cannot reset one stream, as Hermes' own transport can. What is left of it (at most one write,
+    `outbox.MAX_WRITE_BYTES`) goes when the client's connection ends; keepalive pings see to that when the client is not
+    there any more.
     """
     raise asyncio.CancelledError

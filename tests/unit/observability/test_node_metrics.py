@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hermes_core.clock_check import ClockDoubt
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
+from hermes_h2.events import Refusal
 from hermes_node.metrics import labels
 from hermes_node.metrics.grpc_calls import CODES
 from hermes_node.metrics.keystore_series import KeystoreView
@@ -24,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "channel": set(labels.ChannelLabel),
     "role": set(labels.HandshakeRole),
     "direction": {*labels.MessageDirection, *labels.MoveDirection},
-    "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind},
+    "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal},
     "doubt": set(ClockDoubt),
     "trigger": set(labels.RekeyTrigger),
     "operation": set(labels.KeystoreOperation),

@@ -1,0 +1,176 @@
+"""One call as its handler sees it: messages to read and to write, until either side ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from hermes_h2.connection import H2Connection
+from hermes_h2.messages import Unreadable
+
+READS_IN_A_ROW: Final = 16
+"""Of messages that are there already; then others have their turn."""
+
+
+class Status:
+    """gRPC's codes that this end says by itself."""
+
+    OK: Final = 0
+    UNKNOWN: Final = 2
+    DEADLINE_EXCEEDED: Final = 4
+    RESOURCE_EXHAUSTED: Final = 8
+    UNIMPLEMENTED: Final = 12
+    UNAVAILABLE: Final = 14
+
+
+class CallEndedError(Exception):
+    """This end has ended the call, or the peer has and would not hear any more."""
+
+
+class StatusError(Exception):
+    """Raised by a handler: how the call ends."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class CallLink(Protocol):
+    """What a call needs of the connection that it is on."""
+
+    connection: H2Connection
+    peer_host: str
+    peer_port: int
+
+    def flush_soon(self) -> None: ...
+    def proved(self, call: Call) -> None: ...
+    def forget(self, call: Call) -> None: ...
+    def peer_names(self) -> frozenset[str]: ...
+
+
+class Call:
+    """`path`: /service/method. `fields`: the request's header fields. One reader and one writer at a time."""
+
+    def __init__(self, link: CallLink, stream: int, fields: dict[str, str]) -> None:
+        self._link = link
+        self._connection = link.connection
+        self.stream = stream
+        self.fields = fields
+        self.path = fields[":path"]
+        self.task: asyncio.Task[None] | None = None
+        self.deadline: asyncio.TimerHandle | None = None
+        self.gone = False
+        """The peer left, or its connection broke."""
+        self.ended = False
+        """This end is done with it."""
+        self._reading: asyncio.Future[None] | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._in_a_row = 0
+
+    async def read(self) -> bytes | None:
+        """The next message; None when the peer has said everything, or is gone. CallEndedError once this end has ended it."""
+        while True:
+            if self.ended:
+                raise CallEndedError
+            message = self._connection.take(self.stream)
+            if isinstance(message, bytes):
+                if self._connection.has_output:
+                    self._link.flush_soon()
+                self._in_a_row += 1
+                if self._in_a_row >= READS_IN_A_ROW:
+                    self._in_a_row = 0
+                    await asyncio.sleep(0)
+                return message
+            if message is not None:
+                self._refuse(message)
+                return None
+            if self.gone or self._connection.is_over(self.stream):
+                return None
+            self._in_a_row = 0
+            self._reading = asyncio.get_running_loop().create_future()
+            try:
+                await self._reading
+            finally:
+                self._reading = None
+
+    async def write(self, message: bytes) -> None:
+        """Returns when the transport has it. CallEndedError when nobody would hear it."""
+        if self.gone or self.ended:
+            raise CallEndedError
+        taken = self._connection.send(self.stream, message)
+        self._link.flush_soon()
+        if taken:
+            return
+        self._writing = asyncio.get_running_loop().create_future()
+        try:
+            await self._writing
+        finally:
+            self._writing = None
+        if self.gone or self.ended:
+            raise CallEndedError
+
+    def prove(self) -> None:
+        """Its peer showed who it is."""
+        if not self.gone and not self.ended:
+            self._link.proved(self)
+
+    def peer_names(self) -> frozenset[str]:
+        """The names in the certificate that the peer showed and the CA signed."""
+        return self._link.peer_names()
+
+    def peer(self) -> tuple[str, int]:
+        """Where it comes from; behind a trusted proxy, where that says it comes from."""
+        return self._link.peer_host, self._link.peer_port
+
+    def answer(self, block: bytes) -> None:
+        """End it with a header block, as plain HTTP."""
+        self._connection.answer(self.stream, block)
+        self._link.flush_soon()
+        self.end()
+
+    def finish(self, code: int, text: str = "") -> None:
+        """Tell the status, once."""
+        if not self.gone and not self.ended:
+            self._connection.finish(self.stream, code, text)
+            self._link.flush_soon()
+        self.end()
+
+    def reset(self) -> None:
+        """Leave without a status, and with nothing that waits."""
+        if not self.gone and not self.ended:
+            self._connection.reset(self.stream)
+            self._link.flush_soon()
+        self.end()
+
+    def end(self) -> None:
+        """It is over for its handler. Idempotent."""
+        self.ended = True
+        self._link.forget(self)
+        if self.deadline is not None:
+            self.deadline.cancel()
+        self.wake_reader()
+        self.wake_writer()
+
+    def lose(self) -> None:
+        """The peer is gone: whoever serves it is told by a cancellation."""
+        self.gone = True
+        self.wake_reader()
+        self.wake_writer()
+        if self.task is not None:
+            self.task.cancel()
+
+    def wake_reader(self) -> None:
+        if self._reading is not None and not self._reading.done():
+            self._reading.set_result(None)
+
+    def wake_writer(self) -> None:
+        if self._writing is not None and not self._writing.done():
+            self._writing.set_result(None)
+
+    def _refuse(self, found: Unreadable) -> None:
+        if found is Unreadable.COMPRESSED:
+            self._connection.finish(self.stream, Status.UNIMPLEMENTED, "compressed messages are not supported")
+        else:
+            self._connection.finish(self.stream, Status.RESOURCE_EXHAUSTED, "message too long")
+        self._link.flush_soon()

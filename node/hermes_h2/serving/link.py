@@ -1,0 +1,282 @@
+"""One accepted connection: its transport, TLS and PROXY header on one side, its calls on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, Final, Protocol, cast
+
+from hermes_h2.connection import H2Connection
+from hermes_h2.events import Answered, Arrived, ConnectionEvent, Gone, Refusal, Refused, RequestOpened, Writable
+from hermes_h2.frames import Code
+from hermes_h2.serving.call import Call
+from hermes_h2.serving.doorway import Doorway, RefusedError
+from hermes_h2.serving.limits import Limits
+from hermes_h2.serving.turns import StrangersTurns
+
+STRANGERS_READ_BYTES: Final = 16_384
+
+
+class Listener(Protocol):
+    """What a link needs of the server that accepted it."""
+
+    limits: Limits
+    turns: StrangersTurns
+    buffer: memoryview
+
+    def admit(self, link: ClientLink) -> bool: ...
+    def moved(self, link: ClientLink) -> bool: ...
+    def left(self, link: ClientLink) -> None: ...
+    def proven(self, link: ClientLink, proven: bool) -> None: ...
+    def dirty(self, link: ClientLink) -> None: ...
+    def begin(self, call: Call) -> None: ...
+    def refused(self, link: ClientLink, refusal: Refusal, detail: str) -> None: ...
+    def build_door(self, link: ClientLink) -> Doorway: ...
+    def now(self) -> float: ...
+
+
+class ClientLink(asyncio.BufferedProtocol):
+    """Whatever a stranger sends is looked at in turns; of whom something was proven, at once."""
+
+    def __init__(self, server: Listener) -> None:
+        self._server = server
+        self._made_at = self._heard_at = server.now()
+        self._idle_since = self._made_at
+        self._pinged_at: float | None = None
+        self.connection = H2Connection(server.limits.bounds, self._made_at)
+        self.calls: dict[int, Call] = {}
+        self.peer_host, self.peer_port = "", 0
+        self._proven: set[int] = set()
+        self._waiting = bytearray()
+        self._in_turn = False
+        self._dirty = False
+        self._full = False
+        self._held_back = False
+        self._closing = False
+        self.transport: asyncio.Transport
+        self._door: Doorway
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        name: Any = transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            self.peer_host, self.peer_port = str(name[0]), int(name[1])
+        if not self._server.admit(self):
+            self.abort()
+            return
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.transport.set_write_buffer_limits(high=self._server.limits.bounds.output_bytes)
+        self._door = self._server.build_door(self)
+        if self._door.open:
+            self.flush_soon()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._closing = True
+        self._server.left(self)
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call.lose()
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._server.buffer if self._proven else self._server.buffer[:STRANGERS_READ_BYTES]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._closing:
+            return
+        data = bytes(self._server.buffer[:nbytes])
+        if self._proven and not self._waiting:
+            self._take(data)
+            return
+        self._waiting += data
+        if len(self._waiting) >= STRANGERS_READ_BYTES:
+            self._hold_back()
+        if not self._in_turn:
+            self._in_turn = True
+            self._server.turns.add(self._take_turn)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        """Who does not take what it is answered is not read any more."""
+        self._full = True
+        self.connection.set_paused(True)
+        self._hold_back()
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self.connection.set_paused(False)
+        self._read_on()
+        self.flush_soon()
+
+    # What calls and the server call.
+
+    def flush_soon(self) -> None:
+        if not self._dirty:
+            self._dirty = True
+            self._server.dirty(self)
+
+    def flush(self) -> None:
+        """Everything that windows and the transport allow."""
+        self._dirty = False
+        if self.transport.is_closing() or not self._door.open:
+            return
+        while True:
+            if self.connection.has_output:
+                self.transport.write(self._door.seal(self.connection.take_output()))
+            self._handle(self.connection.pump())
+            if self._full or not self.connection.has_output:
+                return
+
+    def proved(self, call: Call) -> None:
+        self.connection.prove(call.stream)
+        if not self._proven:
+            self._server.proven(self, True)
+        self._proven.add(call.stream)
+        self.flush_soon()
+
+    def forget(self, call: Call) -> None:
+        """This end is done with it. Idempotent."""
+        if self.calls.pop(call.stream, None) is None:
+            return
+        if call.stream in self._proven:
+            self._proven.discard(call.stream)
+            if not self._proven and not self._closing:
+                self._server.proven(self, False)
+        if not self.calls:
+            self._idle_since = self._server.now()
+
+    def peer_names(self) -> frozenset[str]:
+        return self._door.peer_names()
+
+    def check(self, now: float) -> None:
+        """What time brings: called every now and then."""
+        limits = self._server.limits
+        if self._closing:
+            return
+        if not self.connection.opened:
+            if now - self._made_at >= limits.setup_s:
+                self.refuse(Refusal.SETUP_TIME, "no request in time")
+        elif not self.calls:
+            if now - self._idle_since >= (limits.idle_s if self.connection.proven else limits.setup_s):
+                self.close()
+        elif self._pinged_at is None:
+            if now - self._heard_at >= limits.keepalive_s:
+                self._pinged_at = now
+                self.connection.ping()
+                self.flush_soon()
+        elif now - self._pinged_at >= limits.keepalive_timeout_s:
+            self.refuse(Refusal.SILENCE, "a PING was not answered")
+
+    def go_away(self) -> None:
+        """No new calls."""
+        self.connection.go_away()
+        self.flush_soon()
+
+    def refuse(self, refusal: Refusal, detail: str) -> None:
+        if not self._closing:
+            self._server.refused(self, refusal, detail)
+            self.close(Code.ENHANCE_YOUR_CALM, detail)
+
+    def close(self, code: Code = Code.NO_ERROR, detail: str = "") -> None:
+        """Say goodbye; what the peer does not take in a while is dropped."""
+        if self._closing:
+            return
+        self._closing = True
+        self.connection.go_away(code, detail)
+        self.flush()
+        if self._door.open:
+            self._write_raw(self._door.say_goodbye())
+        self._end_transport()
+
+    def abort(self) -> None:
+        self._closing = True
+        self.transport.abort()
+
+    # From bytes to calls.
+
+    def _take_turn(self) -> None:
+        self._in_turn = False
+        data = bytes(self._waiting)
+        self._waiting.clear()
+        if not self._closing:
+            self._read_on()
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        self._heard_at = now = self._server.now()
+        self._pinged_at = None
+        data = self._enter(data)
+        if data and not self._closing:
+            self._handle(self.connection.receive(data, now))
+            if self.connection.has_output:
+                self.flush_soon()
+        if self._door.closed and not self._closing:
+            self.transport.close()
+
+    def _enter(self, data: bytes) -> bytes:
+        """What it says in HTTP/2, if it may by now."""
+        knew, was_open = self._door.proxied, self._door.open
+        try:
+            data = self._door.receive(data)
+        except RefusedError as error:
+            self._server.refused(self, error.refusal, error.detail)
+            self._write_raw(self._door.take_output())
+            self._closing = True
+            self._end_transport()
+            return b""
+        self._write_raw(self._door.take_output())
+        said = self._door.proxied
+        if said is not knew and said is not None and said.host is not None:
+            self.peer_host, self.peer_port = said.host, said.port
+            if not self._server.moved(self):
+                self.abort()
+                return b""
+        if self._door.open and not was_open:
+            self.flush_soon()
+        return data
+
+    def _handle(self, events: list[ConnectionEvent]) -> None:
+        for event in events:
+            if isinstance(event, RequestOpened):
+                call = self.calls[event.stream] = Call(self, event.stream, event.fields)
+                self._server.begin(call)
+            elif isinstance(event, Refused):
+                self._server.refused(self, event.refusal, event.detail)
+                self.close()
+            elif not isinstance(event, Answered):
+                self._wake(event)
+
+    def _wake(self, event: Arrived | Writable | Gone) -> None:
+        call = self.calls.get(event.stream)
+        if call is None:
+            return
+        if isinstance(event, Arrived):
+            call.wake_reader()
+        elif isinstance(event, Writable):
+            call.wake_writer()
+        else:
+            call.lose()
+
+    def _write_raw(self, data: bytes) -> None:
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def _end_transport(self) -> None:
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(self._server.limits.linger_s, self.transport.abort)
+
+    def _hold_back(self) -> None:
+        if not self._held_back and not self.transport.is_closing():
+            self._held_back = True
+            self.transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._held_back and not self._full and not self.transport.is_closing():
+            self._held_back = False
+            self.transport.resume_reading()

@@ -1,0 +1,100 @@
+"""Places for connections: how many of strangers, how many of one address, and who gives way."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from typing import Final, Generic, TypeVar
+
+IPV6_PREFIX_BITS: Final = 64
+"""What one machine is given: addresses within it cost nothing."""
+
+T = TypeVar("T")
+
+
+def charge_to(host: str) -> str:
+    """Whose connection it is: an IPv4 address, an IPv6 address's /64, or what is neither, as it is."""
+    try:
+        ip = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, IPV6_PREFIX_BITS), strict=False))
+
+
+class Places(Generic[T]):
+    """Who has proved something has a place of its own. Among strangers it is the oldest that goes.
+
+    Who means to prove something has done so within a round trip or two, and who does not cannot hold the door.
+    """
+
+    def __init__(self, *, total: int, strangers: int, an_address: int) -> None:
+        self._total = total
+        self._most_strangers = strangers
+        self._an_address = an_address
+        self._strangers: dict[str, OrderedDict[T, None]] = {}
+        self._stranger_count = 0
+        self._addresses: dict[T, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    @property
+    def strangers(self) -> int:
+        return self._stranger_count
+
+    def admit(self, who: T, address: str) -> T | None:
+        """A stranger's place for `who`; who has to give way, `who` itself when nobody else can."""
+        evicted = self._find_to_give_way(address)
+        if evicted is None and len(self._addresses) >= self._total:
+            return who
+        if evicted is not None:
+            self.leave(evicted)
+        self._addresses[who] = address
+        self._add_stranger(who, address)
+        return evicted
+
+    def move(self, who: T, address: str) -> T | None:
+        """It is another's than it seemed; as `admit`."""
+        self.leave(who)
+        return self.admit(who, address)
+
+    def prove(self, who: T) -> None:
+        self._remove_stranger(who)
+
+    def doubt(self, who: T) -> None:
+        """What it had proved is over: it is a stranger again."""
+        address = self._addresses.get(who)
+        if address is not None and who not in self._strangers.get(address, ()):
+            self._add_stranger(who, address)
+
+    def leave(self, who: T) -> None:
+        """Idempotent."""
+        self._remove_stranger(who)
+        self._addresses.pop(who, None)
+
+    def _find_to_give_way(self, address: str) -> T | None:
+        own = self._strangers.get(address)
+        if own is not None and len(own) >= self._an_address:
+            return next(iter(own))
+        if self._stranger_count < self._most_strangers and len(self._addresses) < self._total:
+            return None
+        most = max(self._strangers.values(), key=len, default=None)
+        return None if most is None else next(iter(most))
+
+    def _add_stranger(self, who: T, address: str) -> None:
+        self._strangers.setdefault(address, OrderedDict())[who] = None
+        self._stranger_count += 1
+
+    def _remove_stranger(self, who: T) -> None:
+        address = self._addresses.get(who)
+        mates = self._strangers.get(address) if address is not None else None
+        if address is None or mates is None or who not in mates:
+            return
+        del mates[who]
+        self._stranger_count -= 1
+        if not mates:
+            del self._strangers[address]

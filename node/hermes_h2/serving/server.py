@@ -1,0 +1,233 @@
+"""A listener: accepts connections within its limits, and serves each call by the handler of its path."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from hermes_h2.events import Refusal
+from hermes_h2.header_block import write_block
+from hermes_h2.serving.call import Call, Status, StatusError
+from hermes_h2.serving.doorway import Doorway
+from hermes_h2.serving.limits import Limits
+from hermes_h2.serving.link import ClientLink
+from hermes_h2.serving.places import Places, charge_to
+from hermes_h2.serving.sockets import BACKLOG, listen_on
+from hermes_h2.serving.turns import StrangersTurns
+
+CallHandler = Callable[[Call], Awaitable[None]]
+OnRefused = Callable[[Refusal, str, str], None]
+"""Which bound or rule, the address, and the rule in words."""
+OnDefect = Callable[[Exception], None]
+"""A handler failed."""
+
+ACCEPTED_AT_ONCE: Final = 16
+"""In one pass of the event loop; the others wait in the backlog."""
+SWEEP_S: Final = 0.5
+BUFFER_BYTES: Final = 65_536
+ENDING_S: Final = 1.0
+"""For handlers that were cancelled."""
+
+_NOT_GRPC: Final = write_block([(":status", "415")])
+_TIMEOUT: Final = re.compile(r"([0-9]{1,8})([HMSmun])\Z")
+_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+
+
+class Server:
+    """Bound to its address when it is made (OSError); serves from `start` on. `tls`: the context for a new connection."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        limits: Limits,
+        *,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        on_refused: OnRefused = lambda *_: None,
+        on_defect: OnDefect = lambda _: None,
+        only_grpc: bool = True,
+    ) -> None:
+        self.limits = limits
+        self._tls = tls
+        self._on_refused = on_refused
+        self._on_defect = on_defect
+        self._only_grpc = only_grpc
+        self._sockets = listen_on(host, port)
+        self.port: int = self._sockets[0].getsockname()[1]
+        self._places: Places[ClientLink] = Places(
+            total=limits.connections, strangers=limits.strangers, an_address=limits.strangers_an_address
+        )
+        self._handlers: Mapping[str, CallHandler] = {}
+        self.links: set[ClientLink] = set()
+        self.calls: set[Call] = set()
+        self._dirty: list[ClientLink] = []
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        self._all_done = asyncio.Event()
+        self._stopping = False
+        self.buffer = memoryview(bytearray(BUFFER_BYTES))
+
+    async def start(self, handlers: Mapping[str, CallHandler]) -> None:
+        """`handlers`: by path, /service/method."""
+        self._handlers = handlers
+        self._loop = asyncio.get_running_loop()
+        self.turns = StrangersTurns(self._loop)
+        for sock in self._sockets:
+            self._servers.append(await self._loop.create_server(lambda: ClientLink(self), sock=sock, backlog=ACCEPTED_AT_ONCE))
+            sock.listen(BACKLOG)
+        self._sweeper = self._loop.create_task(self._sweep())
+
+    async def stop(self, grace_s: float) -> None:
+        """No new connections and calls; those that stand have `grace_s`, then they end as UNAVAILABLE."""
+        self._stopping = True
+        for server in self._servers:
+            server.close()
+        for sock in self._sockets:
+            sock.close()
+        for link in list(self.links):
+            link.go_away()
+        await self._wait_for_calls(grace_s)
+        await self._end_calls()
+        for link in list(self.links):
+            link.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.sleep(0)
+
+    async def _wait_for_calls(self, grace_s: float) -> None:
+        if self.calls and grace_s > 0:
+            self._all_done.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_done.wait(), grace_s)
+
+    async def _end_calls(self) -> None:
+        tasks = [call.task for call in self.calls if call.task is not None]
+        for call in list(self.calls):
+            call.finish(Status.UNAVAILABLE, "this server stops")
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=ENDING_S)
+
+    # What links call.
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def admit(self, link: ClientLink) -> bool:
+        return not self._stopping and self._give_place(link, self._places.admit(link, charge_to(link.peer_host)))
+
+    def moved(self, link: ClientLink) -> bool:
+        return self._give_place(link, self._places.move(link, charge_to(link.peer_host)))
+
+    def left(self, link: ClientLink) -> None:
+        self._places.leave(link)
+        self.links.discard(link)
+
+    def proven(self, link: ClientLink, proven: bool) -> None:
+        if proven:
+            self._places.prove(link)
+        else:
+            self._places.doubt(link)
+
+    def dirty(self, link: ClientLink) -> None:
+        if not self._dirty:
+            self._loop.call_soon(self._flush)
+        self._dirty.append(link)
+
+    def refused(self, link: ClientLink, refusal: Refusal, detail: str) -> None:
+        self._on_refused(refusal, link.peer_host, detail)
+
+    def build_door(self, link: ClientLink) -> Doorway:
+        return Doorway(expects_proxy=self._is_proxy(link.peer_host), tls=self._tls)
+
+    def begin(self, call: Call) -> None:
+        """A request; it is answered at once where there is nobody to serve it."""
+        fields = call.fields
+        if self._only_grpc and (fields[":method"] != "POST" or not _is_grpc(fields.get("content-type", ""))):
+            call.answer(_NOT_GRPC)
+            return
+        handler = self._handlers.get(call.path)
+        if handler is None:
+            call.finish(Status.UNIMPLEMENTED, "Method not found!")
+        elif len(self.calls) >= self.limits.streams:
+            call.finish(Status.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
+        else:
+            self.calls.add(call)
+            timeout_s = _read_timeout(fields.get("grpc-timeout", ""))
+            if timeout_s is not None:
+                call.deadline = self._loop.call_later(timeout_s, _expire, call)
+            call.task = self._loop.create_task(self._serve(handler, call))
+
+    async def _serve(self, handler: CallHandler, call: Call) -> None:
+        try:
+            await handler(call)
+        except StatusError as error:
+            call.finish(error.code, error.text)
+        except asyncio.CancelledError:
+            call.reset()  # nothing, where the call has ended or its peer is gone
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect ends this call only, and is told
+            self._on_defect(error)
+            call.finish(Status.UNKNOWN, f"Unexpected {type(error).__name__}")
+        else:
+            call.finish(Status.OK)
+        finally:
+            call.end()
+            self.calls.discard(call)
+            if not self.calls:
+                self._all_done.set()
+
+    def _is_proxy(self, host: str) -> bool:
+        if not self.limits.trusted_proxies:
+            return False
+        try:
+            ip = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+        return any((mapped or ip) in network for network in self.limits.trusted_proxies)
+
+    def _give_place(self, link: ClientLink, evicted: ClientLink | None) -> bool:
+        if evicted is not None:
+            self._on_refused(Refusal.CONNECTIONS, evicted.peer_host, "too many connections on which nothing was proven")
+        if evicted is link:
+            self._places.leave(link)
+            return False
+        self.links.add(link)
+        if evicted is not None:
+            evicted.abort()
+        return True
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for link in dirty:
+            link.flush()
+
+    async def _sweep(self) -> None:
+        """One timer for all connections."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = self.now()
+            for link in list(self.links):
+                link.check(now)
+
+
+def _is_grpc(content_type: str) -> bool:
+    return content_type.startswith("application/grpc") and content_type[16:17] in {"", "+", ";"}
+
+
+def _read_timeout(text: str) -> float | None:
+    found = _TIMEOUT.match(text)
+    return int(found[1]) * _UNITS[found[2]] if found else None
+
+
+def _expire(call: Call) -> None:
+    call.finish(Status.DEADLINE_EXCEEDED, "Deadline Exceeded")
+    if call.task is not None:
+        call.task.cancel()

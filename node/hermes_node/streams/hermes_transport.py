@@ -1,0 +1,193 @@
+"""The apps' listener on Hermes' own transport; everything else as gRPC's library does it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+from urllib.parse import quote
+
+import grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
+from grpc_reflection.v1alpha import reflection
+
+from hermes_h2.bounds import Bounds
+from hermes_h2.serving.call import Call, CallEndedError, StatusError
+from hermes_h2.serving.limits import Limits
+from hermes_h2.serving.server import CallHandler, Server
+from hermes_node.config.addresses import Address, parse_network
+from hermes_node.config.sections import Config
+from hermes_node.errors import ListenError
+from hermes_node.logs.event_log import EventLog
+from hermes_node.metrics.grpc_calls import CountedCall, GrpcServerMetrics
+from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.grpc_options import (
+    IDLE_CONNECTION_MS,
+    KEEPALIVE_MS,
+    KEEPALIVE_TIMEOUT_MS,
+    MAX_METADATA_BYTES,
+    RECEIVE_SLACK_BYTES,
+    max_concurrent_rpcs,
+)
+from hermes_node.streams.grpc_transport import GrpcServer, GrpcTransport
+from hermes_node.streams.health import Health
+from hermes_node.streams.transport import StreamHandler
+from hermes_node.streams.well_known import BIDI_STREAM, WellKnownMethod, build_health, build_reflection
+from hermes_node.tls.contexts import follow_material
+from hermes_node.tls.files import ReloadingTls
+from hermes_wire.app import MAX_BATCH_BYTES
+from hermes_wire.byte_stream import GrpcConnection, StreamEndedError
+
+SPARE_CONNECTIONS: Final = 64
+"""Of one address, besides as many as there are places for streams that proved nothing: those are refused with words."""
+
+
+def build_limits(config: Config) -> Limits:
+    """What the node's settings leave to outsiders."""
+    limits = config.limits
+    an_address = limits.max_unauthenticated_streams + SPARE_CONNECTIONS
+    return Limits(
+        bounds=Bounds(message_bytes=MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES, header_list_bytes=MAX_METADATA_BYTES),
+        connections=limits.max_sessions + 2 * an_address,
+        strangers=2 * an_address,
+        strangers_an_address=an_address,
+        streams=max_concurrent_rpcs(limits),
+        setup_s=limits.connect_timeout_s,
+        idle_s=IDLE_CONNECTION_MS / 1000,
+        keepalive_s=KEEPALIVE_MS / 1000,
+        keepalive_timeout_s=KEEPALIVE_TIMEOUT_MS / 1000,
+        trusted_proxies=tuple(parse_network(text, "app.trusted_proxies") for text in config.app.trusted_proxies),
+    )
+
+
+class HermesTransport:
+    """Apps come over `hermes_h2`, nodes over gRPC's library."""
+
+    def __init__(self, config: Config, metrics: NodeMetrics, log: EventLog) -> None:
+        self._limits = build_limits(config)
+        self._metrics = metrics
+        self._log = log
+        self._grpc = GrpcTransport(config.limits, (metrics.grpc,))
+
+    def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> HermesServer:
+        try:
+            server = Server(
+                address.host,
+                address.port,
+                self._limits,
+                tls=None if tls is None else follow_material(tls),
+                on_refused=self._refused,
+                on_defect=self._defect,
+            )
+        except OSError:
+            raise ListenError(f"app.listen: cannot listen on {address}") from None
+        return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc)
+
+    def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> GrpcServer:
+        return self._grpc.listen_for_nodes(service, address, tls)
+
+    def connect(self, address: str, server_name: str | None, tls: ReloadingTls) -> GrpcConnection:
+        return self._grpc.connect(address, server_name, tls)
+
+    def _refused(self, refusal: Any, address: str, detail: str) -> None:
+        self._metrics.sessions.count_refused_connection(refusal)
+        self._log.info("app_connection_refused", kind=refusal.value, address=address, detail=detail)
+
+    def _defect(self, error: Exception) -> None:
+        self._log.error("unexpected_error", where="app transport", exception=type(error).__name__)
+
+
+class HermesServer:
+    """One service of streams; health checks and reflection beside it, as gRPC's library serves them."""
+
+    def __init__(self, server: Server, service: str, address: Address, metrics: GrpcServerMetrics) -> None:
+        self.address = address
+        self._server = server
+        self._service = service
+        self._metrics = metrics
+        self._health = Health(service)
+
+    async def start(self, handlers: Mapping[str, StreamHandler]) -> None:
+        served: dict[str, CallHandler] = {
+            f"/{self._service}/{name}": self._adapt(handler, BIDI_STREAM) for name, handler in handlers.items()
+        }
+        services = (self._service, HEALTH_SERVICE, reflection.SERVICE_NAME)
+        for path, (kind, method) in (build_health(self._health.servicer) | build_reflection(services)).items():
+            served[path] = self._adapt(method, kind)
+        await self._server.start(served)
+
+    async def follow(self, ready: bool) -> None:
+        await self._health.follow(ready)
+
+    async def stop(self, grace_s: float) -> None:
+        await self._server.stop(grace_s)
+
+    def _adapt(self, handler: StreamHandler | WellKnownMethod, kind: str) -> CallHandler:
+        serve_stream: Callable[[Any], Any] = handler
+
+        async def serve(call: Call) -> None:
+            outcome = _Outcome(call)
+            with self._metrics.follow(call.path, kind, outcome) as counted:
+                await serve_stream(HermesServedStream(call, counted, outcome))
+
+        return serve
+
+
+class _Outcome:
+    """For metrics: how a call ended."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.status = grpc.StatusCode.OK
+
+    def cancelled(self) -> bool:
+        return self._call.gone
+
+    def code(self) -> grpc.StatusCode:
+        return self.status
+
+
+class HermesServedStream:
+    """A stream that Hermes' transport serves."""
+
+    def __init__(self, call: Call, counted: CountedCall, outcome: _Outcome) -> None:
+        self._call = call
+        self._received = counted.method.received
+        self._sent = counted.method.sent
+        self._outcome = outcome
+
+    async def read(self) -> bytes | None:
+        try:
+            message = await self._call.read()
+        except CallEndedError:
+            raise StreamEndedError("the stream has ended") from None
+        if message is not None:
+            self._received.inc()
+        return message
+
+    async def write(self, data: bytes) -> None:
+        try:
+            await self._call.write(data)
+        except CallEndedError:
+            raise StreamEndedError("the stream has ended") from None
+        self._sent.inc()
+
+    def peer_names(self) -> frozenset[str]:
+        return self._call.peer_names()
+
+    def peer_address(self) -> str:
+        """As gRPC writes it."""
+        host, port = self._call.peer()
+        try:
+            ip = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return "unix:"
+        return f"ipv4:{host}:{port}" if ip.version == 4 else f"ipv6:{quote(f'[{host}]', safe=':')}:{port}"
+
+    def trust(self) -> None:
+        self._call.prove()
+
+    def abort(self, code: grpc.StatusCode, text: str) -> NoReturn:
+        """End the call with this status."""
+        self._outcome.status = code
+        raise StatusError(int(code.value[0]), text)

@@ -1,0 +1,59 @@
+"""OpenSSL's context of the TLS material in use, made anew when that was reloaded."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hermes_node.tls.files import ReloadingTls, TlsMaterial
+
+ALPN = "h2"
+
+
+def follow_material(tls: ReloadingTls) -> Callable[[], ssl.SSLContext]:
+    """What a server asks before each handshake. With a CA in the material, clients must show a certificate that it signed."""
+    shown = tls.material
+    context = build_context(shown)
+
+    def fetch() -> ssl.SSLContext:
+        nonlocal shown, context
+        tls.refresh()
+        if shown is not tls.material:
+            shown = tls.material
+            context = build_context(shown)
+        return context
+
+    return fetch
+
+
+def build_context(material: TlsMaterial) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols([ALPN])
+    with _as_file(material.cert_pem + b"\n" + material.key_pem) as path:
+        context.load_cert_chain(path)
+    if material.ca_pem is not None:
+        context.load_verify_locations(cadata=material.ca_pem.decode("ascii", "replace"))
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+@contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """Python's `ssl` reads keys from files only; this one never touches a disk where the system can do without."""
+    if not hasattr(os, "memfd_create"):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            yield file.name
+        return
+    descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, data)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
