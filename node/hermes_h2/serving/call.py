@@ -67,6 +67,8 @@ class Call:
         self._reading: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
         self._in_a_row = 0
+        self._held = False
+        """A message waits for window, or for the transport."""
 
     async def read(self) -> bytes | None:
         """The next message; None when the peer has said everything, or is gone. CallEndedError once this end has ended it."""
@@ -95,13 +97,14 @@ class Call:
                 self._reading = None
 
     async def write(self, message: bytes) -> None:
-        """Returns when the transport has it. CallEndedError when nobody would hear it."""
-        if self.gone or self.ended:
+        """Returns when the transport has it. CallEndedError when nobody would hear it, or one that was given up still waits."""
+        if self.gone or self.ended or self._held:
             raise CallEndedError
         taken = self._connection.send(self.stream, message)
         self._link.flush_soon()
         if taken:
             return
+        self._held = True
         self._writing = asyncio.get_running_loop().create_future()
         try:
             await self._writing
@@ -165,6 +168,7 @@ class Call:
             self._reading.set_result(None)
 
     def wake_writer(self) -> None:
+        self._held = False
         if self._writing is not None and not self._writing.done():
             self._writing.set_result(None)
 
