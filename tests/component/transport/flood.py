@@ -1,0 +1,145 @@
+"""Strangers, in a process of their own: `python -m tests.component.transport.flood KIND HOST:PORT SECONDS [CA]`.
+
+Each of them does one thing as fast as it is let, over connection after connection; prints what it got through as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Final
+
+from hermes_h2.frames import END_HEADERS, PREFACE, Code, FrameKind, build_frame, build_number, build_settings
+from tests.support.h2_peer import Peer, prefix
+
+PEERS: Final = 20
+PATH: Final = "/hermes.v2.AppRouter/Open"
+TINY_FIELD: Final = b"\x00\x01a\x01b"
+IDLE_TOTAL: Final = 2_000
+
+
+def _headers(peer: Peer, stream: int, flags: int = END_HEADERS, more: bytes = b"") -> bytes:
+    return build_frame(FrameKind.HEADERS, flags, stream, peer.block(PATH) + more)
+
+
+def flood_continuation(peer: Peer) -> Iterator[bytes]:
+    yield _headers(peer, 1, 0)
+    while True:
+        yield build_frame(FrameKind.CONTINUATION, 0, 1, TINY_FIELD * 3000)
+
+
+def flood_continuation_after_data(peer: Peer) -> Iterator[bytes]:
+    yield _headers(peer, 1) + build_frame(FrameKind.DATA, 0, 1, prefix(b"hello"))
+    yield _headers(peer, 3, 0)
+    while True:
+        yield build_frame(FrameKind.CONTINUATION, 0, 3, TINY_FIELD * 3000)
+
+
+def flood_tiny_headers(peer: Peer) -> Iterator[bytes]:
+    for stream in count(1, 2):
+        yield _headers(peer, stream, more=TINY_FIELD * 200)
+
+
+def flood_reset(peer: Peer) -> Iterator[bytes]:
+    for stream in count(1, 2):
+        yield _headers(peer, stream) + build_number(FrameKind.RST_STREAM, stream, Code.CANCEL)
+
+
+def flood_ping(_peer: Peer) -> Iterator[bytes]:
+    while True:
+        yield build_frame(FrameKind.PING, 0, 0, bytes(8)) * 100
+
+
+def flood_settings(_peer: Peer) -> Iterator[bytes]:
+    while True:
+        yield build_settings({}) * 100
+
+
+FLOODS: Final[dict[str, Callable[[Peer], Iterator[bytes]]]] = {
+    "continuation": flood_continuation,
+    "continuation_after_data": flood_continuation_after_data,
+    "tiny_headers": flood_tiny_headers,
+    "reset": flood_reset,
+    "ping": flood_ping,
+    "settings": flood_settings,
+}
+
+
+class Strangers:
+    def __init__(self, address: str, seconds: float, ca_file: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._host, self._port = host, int(port)
+        self._seconds = seconds
+        self._tls: ssl.SSLContext | None = None
+        if ca_file:
+            self._tls = ssl.create_default_context(cafile=ca_file)
+            self._tls.check_hostname = False
+            self._tls.set_alpn_protocols(["h2"])
+        self._end = 0.0
+        self.connections = 0
+        self.sent_bytes = 0
+
+    async def run(self, kind: str) -> None:
+        if kind == "idle":
+            await self._stand_there()
+            return
+        one = self._shake_hands if kind == "handshakes" else self._pour
+        self._end = time.monotonic() + self._seconds
+        await asyncio.gather(*(self._again(one, kind) for _ in range(PEERS)))
+
+    async def _again(self, one: Callable[[str], object], kind: str) -> None:
+        while time.monotonic() < self._end:
+            try:
+                await one(kind)  # type: ignore[misc]  # one of two coroutine functions
+            except OSError:
+                await asyncio.sleep(0.02)
+            self.connections += 1
+
+    async def _pour(self, kind: str) -> None:
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        try:
+            writer.write(PREFACE + build_settings({}))
+            for data in FLOODS[kind](Peer(greet=False)):
+                writer.write(data)
+                self.sent_bytes += len(data)
+                async with asyncio.timeout(1):
+                    await writer.drain()
+                await asyncio.sleep(0)
+                if reader.at_eof() or time.monotonic() >= self._end:
+                    return
+        except TimeoutError:
+            return
+        finally:
+            writer.transport.abort()
+
+    async def _shake_hands(self, _kind: str) -> None:
+        _, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        writer.transport.abort()
+
+    async def _stand_there(self) -> None:
+        """More connections than there are places for, which say nothing."""
+        sockets = []
+        for _ in range(IDLE_TOTAL):
+            sockets.append(socket.create_connection((self._host, self._port)))
+            if len(sockets) % 20 == 0:
+                await asyncio.sleep(0.01)
+        self.connections = len(sockets)
+        await asyncio.sleep(self._seconds)
+        for sock in sockets:
+            sock.close()
+
+
+async def main(kind: str, address: str, seconds: str, ca_file: str = "") -> None:
+    strangers = Strangers(address, float(seconds), ca_file)
+    await strangers.run(kind)
+    print(json.dumps({"connections": strangers.connections, "MB": round(strangers.sent_bytes / 1e6)}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
