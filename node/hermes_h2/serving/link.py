@@ -15,6 +15,8 @@ from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.turns import StrangersTurns
 
 STRANGERS_READ_BYTES: Final = 16_384
+STRANGERS_TURN_BYTES: Final = 2_048
+"""As little as a handshake or a few requests need: a turn that has begun is not cut short."""
 
 
 class Listener(Protocol):
@@ -201,11 +203,16 @@ class ClientLink(asyncio.BufferedProtocol):
 
     def _take_turn(self) -> None:
         self._in_turn = False
-        data = bytes(self._waiting)
-        self._waiting.clear()
-        if not self._closing:
+        data = bytes(self._waiting[:STRANGERS_TURN_BYTES])
+        del self._waiting[:STRANGERS_TURN_BYTES]
+        if self._closing:
+            return
+        if self._waiting:
+            self._in_turn = True
+            self._server.turns.add(self._take_turn)
+        else:
             self._read_on()
-            self._take(data)
+        self._take(data)
 
     def _take(self, data: bytes) -> None:
         self._heard_at = now = self._server.now()
