@@ -83,9 +83,9 @@ async def test_a_cancelled_call_leaves_nothing() -> None:
 async def test_too_many_streams_over_all_connections_end_as_exhausted() -> None:
     async with serving(Limits(streams=2)) as watched:
         channels = [connect(watched) for _ in range(3)]
-        calls = [open_call(channel) for channel in channels]
-        for call in calls[:2]:
+        calls = [open_call(channel) for channel in channels[:2]]
+        for call in calls:
             await echo(call, b"x")
-        assert await calls[2].code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await open_call(channels[2]).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         for channel in channels:
             await channel.close()
