@@ -10,9 +10,10 @@ from hermes_core.ids import NodeId, Party, node_party
 from hermes_core.mesh.messages import NodeDescriptor
 
 
-def _encode_descriptor(
+def encode_descriptor(
     node_id: NodeId, node_key: bytes, address: str, incarnation: int, version: str, app_address: str
 ) -> bytes:
+    """The bytes that its node signs."""
     return b"".join(
         (
             lp(labels.DESCRIPTOR),
@@ -38,7 +39,7 @@ def sign_descriptor(
 ) -> NodeDescriptor:
     """A descriptor of this node, signed by its identity."""
     key = identity.public_key
-    signature = identity.sign(_encode_descriptor(node_id, key, address, incarnation, version, app_address))
+    signature = identity.sign(encode_descriptor(node_id, key, address, incarnation, version, app_address))
     return NodeDescriptor(node_id, key, address, incarnation, version, signature, app_address, renewals)
 
 
@@ -48,7 +49,7 @@ def verify_descriptor(descriptor: NodeDescriptor) -> frozenset[bytes]:
     AUTH_FAILED or INVALID_KEY unless the descriptor carries its own key's signature, and renewals that lead to that key.
     """
     of = descriptor
-    body = _encode_descriptor(of.node_id, of.node_key, of.address, of.incarnation, of.version, of.app_address)
+    body = encode_descriptor(of.node_id, of.node_key, of.address, of.incarnation, of.version, of.app_address)
     verify_signature(of.node_key, body, of.signature)
     return verify_renewals(of.renewals, of.node_id, of.node_key)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[3] / "node" / "hermes_core"
-ROOMS = ("ratchet", "relay", "endpoint")
+ROOMS = ("ratchet", "relay", "endpoint", "mesh/swim")
 
 
 def find_foreign_writes(source: str) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Membership alone, thousands of members in one process under a virtual clock: `python -m tests.mesh`."""

@@ -1,0 +1,304 @@
+"""Probes, suspicions and burials: who does not answer, whose word shortens what, and that nobody is buried unprobed."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes_core.mesh.messages import MemberState
+from hermes_core.mesh.swim.messages import Accusation, Ping, PingReport, PingRequest, Pong
+from hermes_core.mesh.swim.output import Lie
+from hermes_core.mesh.swim.statements import encode_answer
+from tests.unit.hermes_core.mesh.swim.bench import PARAMS, Bench, Other
+
+PERIOD = PARAMS.period_s
+LOW = PARAMS.suspicion_s(1, PARAMS.confirmations)
+HIGH = PARAMS.suspicion_s(1, 0)
+
+
+def report_helpless(bench: Bench) -> None:
+    """Helpers answer at once that they have no answer."""
+    for send in list(bench.output.sends):
+        if isinstance(send.message, PingRequest):
+            bench.n.receive(send.node_id, PingReport(send.message.seq), bench.now)
+    bench.take()
+    bench.clear_sends()
+
+
+def test_every_target_is_probed_once_before_any_is_again() -> None:
+    bench = Bench(met=5)
+    bench.clear()
+    targets = bench.n.roster.rings.targets
+    bench.tick(len(targets) * PERIOD, bench.answer_all)
+    probed = [send.node_id for send in bench.output.sends if isinstance(send.message, Ping)]
+    assert sorted(probed) == sorted(targets)
+
+
+def test_every_member_is_somebodys_target() -> None:
+    names = [Other(f"m-{index}") for index in range(40)]
+    watched: set[str] = set()
+    for me in names[:]:
+        bench = Bench(met=0)
+        bench.n.roster.rings.__init__(me.name, lambda _names: None)  # type: ignore[misc]
+        for other in names:
+            if other is not me:
+                bench.n.roster.rings.add(other.name)
+        watched |= bench.n.roster.rings.targets
+    assert watched == {other.name for other in names}
+
+
+def test_a_ring_without_its_member_has_the_one_after_it() -> None:
+    bench = Bench(met=30)
+    rings = bench.n.roster.rings
+    gone = min(rings.targets)
+    rest = [other for other in bench.others if other.name != gone]
+    bench.n.roster.turn(bench.n.roster.get(gone), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    fresh = Bench(met=0)
+    for other in rest:
+        fresh.n.roster.rings.add(other.name)
+    assert rings.targets == fresh.n.roster.rings.targets
+
+
+def test_who_does_not_answer_is_asked_through_helpers_then_accused() -> None:
+    bench = Bench(met=5)
+    silent = bench.others[0]
+    bench.silent = {silent.name}
+    bench.tick(12 * PERIOD, bench.answer_all)
+    requests = bench.messages(PingRequest)
+    assert {request.target for request in requests} == {silent.name}
+    assert len(requests) >= PARAMS.helpers
+    own = [a for m in bench.messages(Ping) for a in m.facts if isinstance(a, Accusation)]
+    assert {(a.subject, a.accuser) for a in own} == {(silent.name, "me")}
+    assert bench.state(silent) is MemberState.SUSPECT
+
+
+def test_a_helper_brings_a_signed_answer_or_none() -> None:
+    for honest in (True, False):
+        bench = Bench(met=5)
+        silent = bench.others[0]
+        bench.silent = {silent.name}
+        while not bench.messages(PingRequest):
+            bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        send = next(s for s in bench.output.sends if isinstance(s.message, PingRequest))
+        request = send.message
+        assert isinstance(request, PingRequest)
+        signer = silent if honest else bench.others[1]
+        signature = signer.identity.sign(encode_answer(silent.name, silent.descriptor.node_key, "me", request.nonce))
+        bench.n.receive(send.node_id, PingReport(request.seq, signature), bench.now)
+        bench.take()
+        assert bench.lies() == ([] if honest else [(send.node_id, Lie.SIGNATURE)])
+        bench.tick(bench.now + PERIOD, lambda _output: None)
+        assert (bench.state(silent) is MemberState.ALIVE) is honest
+
+
+def test_nobody_who_was_not_asked_answers_for_another() -> None:
+    bench = Bench(met=5)
+    silent = bench.others[0]
+    bench.silent = {silent.name}
+    while not bench.messages(PingRequest):
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+    seq = bench.messages(PingRequest)[0].seq
+    bench.n.receive(bench.others[1].name, Pong(seq), bench.now)
+    bench.tick(bench.now + 2 * PERIOD, lambda _output: None)
+    assert bench.state(silent) is MemberState.SUSPECT
+
+
+def test_an_unconfirmed_suspicion_stands_long_and_each_confirmation_shortens_it() -> None:
+    times = [PARAMS.suspicion_s(1, confirmed) for confirmed in range(PARAMS.confirmations + 1)]
+    assert times == sorted(times, reverse=True)
+    assert times[0] == HIGH == PARAMS.suspicion_max * LOW
+    assert times[-1] == LOW == PARAMS.suspicion_min * PERIOD
+    assert PARAMS.suspicion_s(1000, 3) == pytest.approx(3 * LOW)
+
+
+def burial_time(bench: Bench, silent: Other) -> float:
+    bench.silent = {silent.name}
+    while bench.state(silent) is not MemberState.DEAD:
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        report_helpless(bench)
+        assert bench.now < 3 * HIGH
+    return bench.now
+
+
+def test_pinned_accusers_shorten_it_and_each_counts_once() -> None:
+    alone, confirmed, repeated, unpinned = Bench(met=8), Bench(met=8), Bench(met=8), Bench(met=8)
+    for bench in (alone, confirmed, repeated, unpinned):
+        silent, first, *more = bench.others
+        bench.silent = {silent.name}
+        if bench is alone:
+            bench.hear(first, first.accuse(silent.descriptor))
+        elif bench is confirmed:
+            for accuser in (first, *more[:3]):
+                bench.hear(accuser, accuser.accuse(silent.descriptor))
+        elif bench is repeated:
+            for _ in range(4):
+                bench.hear(first, first.accuse(silent.descriptor))
+        else:
+            for index in range(4):
+                rumoured = Other(f"rumoured-{index}")
+                bench.n.roster.admit(rumoured.descriptor, 0.0)
+                bench.hear(first, rumoured.accuse(silent.descriptor))
+    deadlines = [
+        bench.n.parts.suspicions.get(bench.others[0].name).deadline(PARAMS, 1)  # type: ignore[union-attr]
+        for bench in (alone, confirmed, repeated, unpinned)
+    ]
+    assert deadlines == [HIGH, LOW, HIGH, HIGH]
+
+
+def test_nobody_is_buried_unprobed() -> None:
+    bench = Bench(met=8)
+    victim, *accusers = bench.others
+    for accuser in accusers[:4]:
+        bench.hear(accuser, accuser.accuse(victim.descriptor))
+    bench.silent = {victim.name}
+    while bench.now < LOW - PERIOD / 10:
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        report_helpless(bench)
+    states = [bench.state(victim)]
+    assert states == [MemberState.SUSPECT]
+    bench.silent = set()
+    while bench.now < LOW + 3 * PERIOD:
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        states.append(bench.state(victim))
+    assert MemberState.DEAD not in states
+    assert states[-1] is MemberState.ALIVE
+
+
+def test_who_is_silent_is_dead_after_its_suspicion_and_a_probe_of_this_nodes_own() -> None:
+    bench = Bench(met=8)
+    silent, *accusers = bench.others
+    for accuser in accusers[:4]:
+        bench.hear(accuser, accuser.accuse(silent.descriptor))
+    before = len(bench.messages(Ping, to=silent))
+    assert LOW + PARAMS.burial_periods * PERIOD <= burial_time(bench, silent) <= LOW + (2 + PARAMS.burial_periods) * PERIOD
+    assert before
+
+
+def test_an_answer_that_comes_late_is_an_answer() -> None:
+    bench = Bench(met=8)
+    silent = bench.others[0]
+    bench.silent = {silent.name}
+    while bench.state(silent) is MemberState.ALIVE:
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+    for ping in bench.messages(Ping, to=silent):
+        bench.receive(silent, Pong(ping.seq))
+    assert bench.state(silent) is MemberState.ALIVE
+
+
+def test_who_is_dead_here_and_answers_is_alive_and_told_what_to_contradict() -> None:
+    bench = Bench(met=8)
+    silent, *accusers = bench.others
+    said = accusers[0].accuse(silent.descriptor)
+    bench.hear(accusers[0], said)
+    burial_time(bench, silent)
+    bench.silent = set()
+    bench.n.link_down(silent.name)
+    bench.link(silent)
+    assert bench.state(silent) is MemberState.ALIVE
+    bench.clear()
+    bench.receive(silent, Ping(1))
+    assert said in bench.messages(Pong, to=silent)[0].facts
+
+
+def test_a_pause_of_this_process_restarts_its_probes_and_shifts_its_suspicions() -> None:
+    for boot in (0.0, 20.0):  # the process stood still; the machine slept
+        bench = Bench(met=8)
+        silent, *accusers = bench.others
+        for accuser in accusers[:4]:
+            bench.hear(accuser, accuser.accuse(silent.descriptor))
+        bench.clear()
+        bench.now += 0.0 if boot else 20.0
+        bench.n.handle_timer(max(bench.now, bench.n.next_timer()), max(bench.now, bench.n.next_timer()) + boot)
+        bench.take()
+        assert bench.state(silent) is MemberState.SUSPECT
+        assert bench.messages(Ping, to=silent)
+        assert bench.n.parts.suspicions.get(silent.name).deadline(PARAMS, 1) >= 20.0 + LOW - PERIOD  # type: ignore[union-attr]
+
+
+def test_local_health_falls_by_silence_that_no_helper_explains_and_stretches_the_period() -> None:
+    bench = Bench(met=5)
+    bench.silent = {other.name for other in bench.others}
+    bench.tick(10 * PERIOD, bench.answer_all)
+    assert bench.n.parts.health.factor > 1
+    bench.silent = set()
+    bench.tick(bench.now + 60 * PERIOD, bench.answer_all)
+    assert bench.n.parts.health.factor == 1
+
+
+def test_helpers_that_say_they_have_no_answer_leave_health_as_it_is() -> None:
+    bench = Bench(met=8)
+    bench.silent = {bench.others[0].name}
+    factors = set()
+    for _ in range(100):
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        report_helpless(bench)
+        factors.add(bench.n.parts.health.factor)
+    assert factors == {1}
+
+
+def test_a_disk_that_hangs_takes_health_and_readiness_away() -> None:
+    bench = Bench()
+    ready = []
+    for late_s in (0.0, 0.1):
+        bench.n.judge_commit(PARAMS.stale_commit_s + late_s)
+        ready.append(bench.n.is_ready)
+    assert ready == [True, False]
+    assert bench.n.parts.health.factor == 1 + PARAMS.max_health
+
+
+def test_a_question_is_carried_and_the_answer_brought_back_as_it_is() -> None:
+    bench = Bench()
+    asker, target, _ = bench.others
+    bench.clear()
+    bench.receive(asker, PingRequest(77, target.name, bytes(16)))
+    [ping] = bench.messages(Ping, to=target)
+    assert (ping.nonce, ping.asker) == (bytes(16), asker.name)
+    bench.receive(target, Pong(ping.seq, b"s" * 64))
+    assert bench.messages(PingReport, to=asker) == [PingReport(77, b"s" * 64)]
+
+
+def test_no_answer_is_told_in_time() -> None:
+    bench = Bench()
+    asker, target, _ = bench.others
+    bench.receive(asker, PingRequest(77, target.name, bytes(16)))
+    bench.tick(PARAMS.nack_share * PERIOD)
+    assert bench.messages(PingReport, to=asker) == [PingReport(77)]
+
+
+def test_questions_and_signatures_of_one_member_have_a_budget() -> None:
+    bench = Bench()
+    asker, target, _ = bench.others
+    bench.clear()
+    for seq in range(40):
+        bench.receive(asker, PingRequest(seq, target.name, bytes(16)))
+        bench.receive(asker, Ping(seq, bytes(16), "somebody"))
+    assert len(bench.messages(Ping, to=target)) == PARAMS.requests_a_sender
+    assert len([m for m in bench.messages(Pong, to=asker) if m.signature]) == PARAMS.requests_a_sender
+
+
+def test_an_answered_accusation_opens_nothing_again() -> None:
+    bench = Bench(met=4)
+    a, b, *_ = bench.others
+    said = a.accuse(b.descriptor)
+    bench.hear(a, said)
+    bench.answer_all(bench.output)
+    states = [bench.state(b)]
+    later = a.accuse(b.descriptor, accuser_incarnation=2)
+    for fact in (said, later, bench.others[2].accuse(b.descriptor)):
+        bench.hear(a, fact)
+        states.append(bench.state(b))
+    assert states == [*3 * [MemberState.ALIVE], MemberState.SUSPECT]
+
+
+def test_a_pause_ends_no_probe_that_was_under_way() -> None:
+    bench = Bench(met=5)
+    bench.clear()
+    while not bench.messages(Ping):
+        bench.tick(bench.n.next_timer())
+    target = next(s.node_id for s in bench.output.sends if isinstance(s.message, Ping))
+    for _ in range(5):  # this process runs for a moment only, and stands still again
+        bench.now += 5 * PERIOD
+        bench.n.handle_timer(bench.now, bench.now)
+        bench.take()
+    member = bench.n.roster.get(target)
+    assert member is not None
+    assert member.state is MemberState.ALIVE
