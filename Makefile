@@ -78,6 +78,10 @@ sim-mutants: $(VENV)/.dev ## Faults put into the product on purpose: the simulat
 soak: $(VENV)/.dev ## Real nodes and apps under faults for MINUTES=5, drawn from SEED=S: build/soak.md (SOAK_BREAK=drop-message shows it can fail)
 	$(BIN)/python -m tests.soak --seconds $$(($(MINUTES) * 60)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+.PHONY: transport
+transport: $(VENV)/.dev ## The bars of `app.transport = "hermes"`: h2spec, a client in Go, floods by strangers (minutes; Go)
+	HERMES_TRANSPORT_BARS=1 $(BIN)/pytest tests/component/transport
+
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of every parser, FUZZ_SECONDS=60 for each
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'

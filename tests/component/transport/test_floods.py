@@ -21,7 +21,10 @@ from hermes_client import ClientTls, HermesClient
 from hermes_client.chat import Chat
 from hermes_client.scenario.local_mesh import LocalMesh
 from hermes_client.tls import PLAIN, PlainText
+from tests.component.transport.bars import BAR
 from tests.support.nodes import QUICK, ask_admin, read_log, wait_ready
+
+pytestmark = BAR
 
 FLOOD_S: Final = 4.0
 SETTLE_S: Final = 1.0

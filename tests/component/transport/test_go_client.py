@@ -6,8 +6,13 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
+from tests.component.transport.bars import BAR
 from tests.component.transport.go_programs import build
 from tests.component.transport.serving import serving
+
+pytestmark = [BAR, pytest.mark.timeout(600)]
 
 SOURCE = Path(__file__).with_name("client.go")
 GRPC_GO = "google.golang.org/grpc@v1.75.0"

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
+
 from hermes_h2.serving.call import Call
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.server import Server
+from tests.component.transport.bars import BAR
 from tests.component.transport.go_programs import H2SPEC, install
+
+pytestmark = [BAR, pytest.mark.timeout(600)]
 
 RUN_S = 100.0
 CASES = 145
