@@ -41,6 +41,8 @@ class Terminal:
         self.lines: list[str] = []
 
     async def __aenter__(self) -> Self:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of tests in the background, and of whatever they start
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self._main, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
