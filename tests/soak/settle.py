@@ -7,14 +7,18 @@ import contextlib
 import os
 import signal
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
 from hermes_client.scenario.admin_client import AdminClient
+from hermes_core.relay.appeal import APPEAL_AFTER_S
 from tests.soak.process import ChatState
 from tests.soak.world import World
 
 STUCK_S = 30.0
+ALONE_S = 2 * APPEAL_AFTER_S + STUCK_S
+"""For an end whose other one is gone already: its home hears that at the latest when it appeals to the other app."""
 SETTLE_S = 180.0
 OPEN_S = 90.0
 ERASED_S = 20.0
@@ -74,7 +78,9 @@ async def settle(world: World) -> tuple[list[StuckChat], float]:
             if state.sent > state.acknowledged or not state.up or not app.connected
         }
         since = {key: since.get(key, now) for key in pending}
-        if not pending or now > began + SETTLE_S or all(now - known >= STUCK_S for known in since.values()):
+        ends = Counter(chat for app in world.apps.values() for chat in app.states)
+        waits = any(now - known < (STUCK_S if ends[chat] > 1 else ALONE_S) for (_, chat, *_), known in since.items())
+        if not waits or now > began + SETTLE_S:
             return [_describe(world, *key) for key in sorted(pending, key=lambda key: key[:2])], now - began
         await asyncio.sleep(ASK_EVERY_S)
 
