@@ -11,8 +11,8 @@ from hermes_core.relay.cure_line import CureLine, Requester
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
-from hermes_core.relay.token_bucket import TokenBucket
 from hermes_core.relay.waiting_offers import WaitingOffers
+from hermes_core.token_bucket import TokenBucket
 
 MAX_THROTTLED_APPS: Final = 10_000
 """Apps whose recent handshakes are remembered; the one longest unseen is forgotten first."""

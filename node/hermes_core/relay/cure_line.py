@@ -12,7 +12,7 @@ from typing import Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
-from hermes_core.relay.token_bucket import TokenBucket
+from hermes_core.token_bucket import TokenBucket
 
 CURE_BURST: Final = 100
 CURE_REFILL_S: Final = 0.005

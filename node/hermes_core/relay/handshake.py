@@ -23,7 +23,7 @@ from hermes_core.relay.hops import Hops
 from hermes_core.relay.lifetime import Lifetime
 from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import Standing
-from hermes_core.relay.token_bucket import TokenBucket
+from hermes_core.token_bucket import TokenBucket
 
 
 @dataclass(frozen=True, slots=True)

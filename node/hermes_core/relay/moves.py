@@ -29,7 +29,7 @@ from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour
 from hermes_core.relay.rows import Row
 from hermes_core.relay.signed_moves import SignedMoves
 from hermes_core.relay.standing import CURE, Standing
-from hermes_core.relay.token_bucket import TokenBucket
+from hermes_core.token_bucket import TokenBucket
 
 MOVE_BURST: Final = 4
 MOVE_REFILL_S: Final = 30.0

@@ -12,7 +12,7 @@ from typing import Final
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.relay.neighbour import StreamId
 from hermes_core.relay.shares import Shares
-from hermes_core.relay.token_bucket import TokenBucket
+from hermes_core.token_bucket import TokenBucket
 
 Origin = tuple[str, ...]
 """Networks, the widest first, and last an IPv4 address or the /64 of an IPv6 address; ("",) when it is not known, which is an

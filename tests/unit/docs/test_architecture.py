@@ -16,7 +16,7 @@ DECIDED = {
     "HKDF labels": "node/hermes_core/crypto/labels.py",
     "REPLAYED_KEY": "node/hermes_core/ratchet/replay.py",
     "REPLAYED_FRAME": "node/hermes_core/ratchet/channel.py",
-    "throttle": "node/hermes_core/relay/token_bucket.py",
+    "throttle": "node/hermes_core/token_bucket.py",
     "tombstones": "node/hermes_core/relay/tombstones.py",
     "generations": "node/hermes_core/keystore/rotation_timer.py",
     "re-sealing under a fresh key": "node/hermes_keystore/rotation.py",

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from hermes_core.ids import NodeId
+from hermes_core.token_bucket import TokenBucket
 
 
 class Budgets:
     """`burst` at once for each name, one more every `refill_s` seconds."""
 
-    __slots__ = ("_burst", "_levels", "_refill_s")
+    __slots__ = ("_buckets", "_burst", "_refill_s")
 
     def __init__(self, burst: int, refill_s: float) -> None:
         self._burst = burst
         self._refill_s = refill_s
-        self._levels: dict[NodeId, tuple[float, float]] = {}
+        self._buckets: dict[NodeId, TokenBucket] = {}
 
     def __len__(self) -> int:
-        return len(self._levels)
+        return len(self._buckets)
 
     def allows(self, name: NodeId, now: float) -> bool:
-        return self._used(name, now) + 1 <= self._burst
+        bucket = self._buckets.get(name)
+        return bucket is None or not bucket.peek(now)
 
     def charge(self, name: NodeId, now: float) -> None:
-        self._levels[name] = (self._used(name, now) + 1, now)
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = TokenBucket(self._burst, self._refill_s, now)
+        bucket.peek(now)
+        bucket.take()
 
     def take(self, name: NodeId, now: float) -> bool:
         """Charge it if it is allowed."""
@@ -32,9 +38,5 @@ class Budgets:
         return allowed
 
     def tidy(self, now: float) -> None:
-        for name in [name for name in self._levels if not self._used(name, now)]:
-            del self._levels[name]
-
-    def _used(self, name: NodeId, now: float) -> float:
-        used, at = self._levels.get(name, (0.0, now))
-        return max(0.0, used - (now - at) / self._refill_s)
+        for name in [name for name, bucket in self._buckets.items() if bucket.is_full(now)]:
+            del self._buckets[name]

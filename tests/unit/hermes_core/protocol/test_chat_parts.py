@@ -12,7 +12,7 @@ from hermes_core.endpoint.delivery import Incoming, Outgoing
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.protocol import payload
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
-from hermes_core.relay.token_bucket import TokenBucket
+from hermes_core.token_bucket import TokenBucket
 
 EMPTY = 39 + 4 + 16
 """An end-to-end frame of no content without padding: header, length and tag."""

@@ -15,7 +15,6 @@ import pytest
 
 from hermes_core.mesh.swim.accusers import Accusers
 from hermes_core.mesh.swim.anti_entropy import AntiEntropy
-from hermes_core.mesh.swim.budgets import Budgets
 from hermes_core.mesh.swim.dissemination import Dissemination
 from hermes_core.mesh.swim.errands import Errands
 from hermes_core.mesh.swim.health import LocalHealth
@@ -34,6 +33,7 @@ from hermes_core.mesh.swim.roster import Roster
 from hermes_core.mesh.swim.rounds import Rounds
 from hermes_core.mesh.swim.rumours import Rumours
 from hermes_core.mesh.swim.suspicions import Suspicion, Suspicions
+from hermes_core.token_bucket import TokenBucket
 from tests.unit.hermes_core.mesh.swim import test_believed as believed
 from tests.unit.hermes_core.mesh.swim import test_names as names
 from tests.unit.hermes_core.mesh.swim import test_probes as probes
@@ -368,9 +368,9 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
         names.test_halves_that_buried_each_other_try_the_dead_again,
     ),
     "budgets do not refill": RuleMutant(
-        Budgets,
-        "_used",
-        "(now - at) / self._refill_s",
+        TokenBucket,
+        "peek",
+        "(now - self._stamp) / self._refill_s",
         "0",
         names.test_budgets_refill_and_are_forgotten_when_full,
     ),

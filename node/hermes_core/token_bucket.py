@@ -1,4 +1,4 @@
-"""Token buckets: how often an app may do what costs the node public-key operations."""
+"""Token buckets: how often somebody may do what costs this node something."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ class TokenBucket:
             self._tokens = min(float(self._burst), self._tokens + (now - self._stamp) / self._refill_s)
         self._stamp = now
         return 0 if self._tokens >= 1 else math.ceil((1 - self._tokens) * self._refill_s * 1000)
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is as if nothing had ever been taken."""
+        self.peek(now)
+        return self._tokens >= self._burst
 
     def take(self, count: int = 1) -> None:
         """Use the token that `peek` found; or more, where what it costs shows only afterwards: that is owed from then on."""
