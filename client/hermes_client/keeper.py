@@ -81,11 +81,8 @@ class HomeKeeper:
         self._finder = HomeFinder(book, direct=direct)
         self._loop = asyncio.get_running_loop()
         self._party = None if kept is None else kept.party
-        self._connects = (
-            Connects(identity, host, None, 0, ())
-            if kept is None
-            else Connects(identity, host, kept.store, kept.stamp, kept.marks)
-        )
+        store, stamp, marks = (None, 0, ()) if kept is None else (kept.store, kept.stamp, kept.marks)
+        self._connects = Connects(identity, host, store, stamp, marks)
         self._asked_s = 0.0
         self._hopeless = True
         self._moves_in_s = 0.0

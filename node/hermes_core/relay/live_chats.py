@@ -73,6 +73,11 @@ class LiveChats:
             else:
                 self._remove(chat, chat.ended, now)
 
+    def change_all(self, now: float, change: Callable[Concatenate[Chat, P], R], *args: P.args, **kwargs: P.kwargs) -> None:
+        """As `change`, every chat that lives."""
+        for row in self._context.index:
+            self.change(row, now, change, *args, **kwargs)
+
     def add(self, chat: Chat) -> None:
         self.by_id[chat.chat_id] = chat
         self._context.index.add(chat.row)

@@ -336,8 +336,7 @@ class NodeChats:
 
     def close_all(self, reason: m.CloseReason, now: float) -> None:
         """End every chat here and tell everyone concerned, who go on without this node where the reason allows it."""
-        for row in self._index:
-            self._chats.change(row, now, Chat.close, reason)
+        self._chats.change_all(now, Chat.close, reason)
 
     def take_verdict(self, verdict: ResumeVerdict, now: float) -> None:
         """What an outside witness says of our store. If it saw a newer one, no chat is resumed: each is rekeyed or deleted.
@@ -346,21 +345,18 @@ class NodeChats:
         """
         if verdict is not ResumeVerdict.ROLLED_BACK:
             return
-        for row in self._index:
-            self._chats.change(row, now, Chat.quarantine)
+        self._chats.change_all(now, Chat.quarantine)
         self.release_resumes(now)
 
     def set_calendar(self, ahead_s: float, now: float) -> None:
         """The date is this much ahead of `now` (negative: behind). What is stored, and how old that is, goes by the date."""
         self._calendar.set_ahead(ahead_s)
-        for row in self._index:
-            self._chats.change(row, now, Chat.note_calendar)
+        self._chats.change_all(now, Chat.note_calendar)
 
     def doubt_keys(self, now: float) -> None:
         """The clock is in doubt: each chat whose keys are older than this run is asked for new ones."""
         self._calendar.doubt(doubted=True)
-        for row in self._index:
-            self._chats.change(row, now, Chat.doubt_keys)
+        self._chats.change_all(now, Chat.doubt_keys)
 
     def trust_clock(self, now: float) -> None:
         """Others agree with the clock that was in doubt."""
