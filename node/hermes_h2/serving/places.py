@@ -12,16 +12,23 @@ IPV6_PREFIX_BITS: Final = 64
 T = TypeVar("T")
 
 
-def charge_to(host: str) -> str:
-    """Whose connection it is: an IPv4 address, an IPv6 address's /64, or what is neither, as it is."""
+def read_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Of a socket's peer, without its zone; an IPv4 one that a socket for both families shows as IPv6 is an IPv4 address."""
     try:
         ip = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip
+
+
+def charge_to(host: str) -> str:
+    """Whose connection it is: an IPv4 address, an IPv6 address's /64, or what is neither, as it is."""
+    ip = read_ip(host)
+    if ip is None:
         return host
     if isinstance(ip, ipaddress.IPv4Address):
         return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
     return str(ipaddress.ip_network((ip, IPV6_PREFIX_BITS), strict=False))
 
 

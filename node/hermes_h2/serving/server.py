@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +15,7 @@ from hermes_h2.serving.call import Call, Status, StatusError
 from hermes_h2.serving.doorway import Doorway
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import ClientLink
-from hermes_h2.serving.places import Places, charge_to
+from hermes_h2.serving.places import Places, charge_to, read_ip
 from hermes_h2.serving.sockets import BACKLOG, listen_on
 from hermes_h2.serving.turns import StrangersTurns
 
@@ -184,14 +183,8 @@ class Server:
                 self._all_done.set()
 
     def _is_proxy(self, host: str) -> bool:
-        if not self.limits.trusted_proxies:
-            return False
-        try:
-            ip = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-        return any((mapped or ip) in network for network in self.limits.trusted_proxies)
+        ip = read_ip(host) if self.limits.trusted_proxies else None
+        return ip is not None and any(ip in network for network in self.limits.trusted_proxies)
 
     def _give_place(self, link: ClientLink, evicted: ClientLink | None) -> bool:
         if evicted is not None:

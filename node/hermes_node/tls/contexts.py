@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from hermes_h2.serving.tls_pipe import ALPN
 from hermes_node.tls.files import ReloadingTls, TlsMaterial
-
-ALPN = "h2"
 
 
 def follow_material(tls: ReloadingTls) -> Callable[[], ssl.SSLContext]:
