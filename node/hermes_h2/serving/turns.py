@@ -28,10 +28,14 @@ class StrangersTurns:
 
     def _run(self) -> None:
         end = self._loop.time() + SLICE_S
-        while self._waiting:
-            self._waiting[0]()
-            self._waiting.popleft()
-            if self._loop.time() >= end:
-                break
-        if self._waiting:
-            self._loop.call_soon(self._run)
+        try:
+            while self._waiting:
+                try:
+                    self._waiting[0]()
+                finally:
+                    self._waiting.popleft()
+                if self._loop.time() >= end:
+                    break
+        finally:  # a defect in one piece is the loop's to tell, and keeps nobody else waiting
+            if self._waiting:
+                self._loop.call_soon(self._run)
