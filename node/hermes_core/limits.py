@@ -165,7 +165,10 @@ AppHeartbeatIntervalS = Annotated[
 ]
 AppTransport = Annotated[
     Literal["grpc", "hermes"],
-    choice("grpc", "What serves apps; both speak gRPC. grpc: gRPC's library. hermes: an own path, bounded against strangers."),
+    choice(
+        "grpc",
+        "What serves apps: gRPC's library (grpc), or an own path for gRPC that is bounded against strangers (hermes).",
+    ),
 ]
 ConnectTimeoutS = Annotated[float, bounds(10, 0.1, 300, "s", "Time to answer the challenge.")]
 MaxSessions = Annotated[int, bounds(10_000, 1, 1_000_000, "streams", "App streams of one node at once.")]
