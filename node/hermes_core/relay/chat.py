@@ -399,7 +399,9 @@ class Chat:
 
     def _receive_closed(self, index: int, message: m.Closed, now: float) -> None:
         """The other node ended the chat, or gives it up."""
-        if message.final or self.state is ChatState.PENDING:
+        # A caller that gives up before the answer reaches it has no key to prove it with: who accepted is not left waiting.
+        given_up = message.reason in m.DELETES and index == 0 and self.handshake.caller_unheard
+        if message.final or self.state is ChatState.PENDING or given_up:
             self.close(message.reason, silent={index}, proofs=message.proofs)
         else:
             self._lose_record(index, now)

@@ -44,7 +44,7 @@ class OfferUnderWay:
 class Handshake:
     """The owner of a chat's offer under way and of its rekey throttle; what it changes beyond that belongs to its parts."""
 
-    __slots__ = ("_context", "_hops", "_lifetime", "_rekeys", "_row", "_standing", "under_way")
+    __slots__ = ("_context", "_hops", "_lifetime", "_rekeys", "_row", "_standing", "caller_unheard", "under_way")
 
     def __init__(self, context: ChatContext, row: Row, hops: Hops, standing: Standing, lifetime: Lifetime) -> None:
         self._context = context
@@ -54,6 +54,8 @@ class Handshake:
         self._lifetime = lifetime
         self._rekeys: TokenBucket | None = None
         self.under_way: OfferUnderWay | None = None
+        self.caller_unheard = False
+        """The chat was offered in this run, and its caller has confirmed nothing end to end so far: it may have no keys yet."""
 
     # offers
 
@@ -100,6 +102,7 @@ class Handshake:
         self.abandon()
         self.under_way = OfferUnderWay(index, offer.end_to_end.epoch, now, hop_offer)
         if self.under_way.first:
+            self.caller_unheard = True
             self._context.admission.offers.add(self._hops[0].requester, self._hops[1].app_id, self._row.chat_id)
         statement = onward.channel.start_offer(now)
         onward.confirm()
@@ -159,6 +162,8 @@ class Handshake:
             if renewed:
                 self._lifetime.note_activity(now)
                 self.enter_epoch(hop, now)
+        if confirm.end_to_end_epoch:
+            self.caller_unheard = False
         if confirm.end_to_end_epoch and (onward.state.ready or self._standing.state is ChatState.QUARANTINED):
             # Without it the apps' epochs differ, and the rekey that would cure a quarantined hop could not be made.
             hop.apply(HopInput.ONWARD_UP)  # it came from the app that way

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from hermes_core.endpoint.events import ChatEnded
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
+from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol.messages import Closed, ClosedAck, CloseReason, Delete, ErrorNotice, Resume
 from hermes_core.relay import router
 from hermes_core.relay.events import ChatErased, NoticeDelivered
@@ -37,6 +39,26 @@ def assert_nothing_left(world: HonestWorld) -> None:
         assert not machine._admission.offers
         assert not machine.live_tieline_chats()
         assert machine._index.next_due() is None
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_caller_that_gives_up_before_it_has_the_answer_leaves_nobody_waiting(nodes: int) -> None:
+    world = HonestWorld(nodes=nodes)
+    chat_id = world.start_chat(world.a)
+    assert chat_id is not None
+    path = ["app-0", *(f"node-{number}" for number in range(nodes)), "app-1"]
+    for sender, receiver in pairwise(path):
+        world.step(sender, receiver)
+    world.decide(world.b, accept=True)
+    for receiver, sender in reversed([*pairwise(path[1:])]):
+        world.step(sender, receiver)
+    if nodes == 2:  # with the confirmation of its hop, which needs nothing of the caller, the chat is open there
+        world.step("node-0", "node-1")
+        assert world.chat_of(world.m, chat_id).state is ChatState.ACTIVE
+    world.delete(world.a, chat_id)
+    world.run()
+    assert reasons(world) == [[CloseReason.DELETED], [CloseReason.DELETED_BY_PEER]]
+    assert_nothing_left(world)
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
