@@ -162,6 +162,7 @@ class Server:
             if timeout_s is not None:
                 call.deadline = self._loop.call_later(timeout_s, _expire, call)
             call.task = self._loop.create_task(self._serve(handler, call))
+            call.task.add_done_callback(lambda _: self._served(call))
 
     async def _serve(self, handler: CallHandler, call: Call) -> None:
         try:
@@ -176,11 +177,13 @@ class Server:
             call.finish(Status.UNKNOWN, f"Unexpected {type(error).__name__}")
         else:
             call.finish(Status.OK)
-        finally:
-            call.end()
-            self.calls.discard(call)
-            if not self.calls:
-                self._all_done.set()
+
+    def _served(self, call: Call) -> None:
+        """Its task is over; one that was cancelled before its first step has run nothing of `_serve`."""
+        call.end()
+        self.calls.discard(call)
+        if not self.calls:
+            self._all_done.set()
 
     def _is_proxy(self, host: str) -> bool:
         ip = read_ip(host) if self.limits.trusted_proxies else None

@@ -120,6 +120,18 @@ async def test_a_peer_that_reads_nothing_is_not_read_and_then_let_go() -> None:
         raw.writer.transport.abort()
 
 
+async def test_calls_that_are_reset_before_they_begin_leave_nothing() -> None:
+    async with serving() as watched:
+        raw = await RawPeer.dial(watched)
+        for stream in range(1, 21, 2):
+            raw.open(stream)
+            raw.writer.write(build_number(FrameKind.RST_STREAM, stream, Code.CANCEL))
+        raw.writer.write(build_frame(FrameKind.PING, 0, 0, bytes(8)))
+        await raw.wait(FrameKind.PING)
+        (link,) = watched.server.links
+        await until(lambda: not watched.server.calls and not link.calls)
+
+
 async def test_a_stopping_server_says_so_and_waits() -> None:
     async with serving() as watched:
         raw = await RawPeer.dial(watched)
