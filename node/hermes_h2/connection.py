@@ -13,6 +13,7 @@ from hermes_h2.frames import (
     DATA,
     END_HEADERS,
     END_STREAM,
+    MAX_STREAM,
     Code,
     FrameKind,
     SettingKey,
@@ -35,6 +36,8 @@ _HEADER_BLOCK_COST: Final = 64
 """Of a block in bytes, besides its own."""
 _PROOF_EARNS: Final = 512
 """Of such bytes: what an ordinary request costs is given back."""
+_FAREWELL: Final = b"farewell"
+"""A PING of this has its answer behind every stream that was opened before its peer heard of the end."""
 
 
 class H2Connection:
@@ -53,8 +56,9 @@ class H2Connection:
         self._streams = self._table.open
         self._receiver = self._table.receiver
         self._events: list[ConnectionEvent] = []
-        self._control = ControlFrames(budget, self._sender, self._table, lambda: self._events.append(Answered()))
+        self._control = ControlFrames(budget, self._sender, self._table, self._on_answer)
         self._settled = False
+        self._announced = False
         self._leaving = False
         self._over = False
         at_once = min(bounds.first_streams, bounds.streams)
@@ -73,6 +77,11 @@ class H2Connection:
     def proven(self) -> bool:
         """Whether a stream of it ever was."""
         return self._receiver.wide
+
+    @property
+    def leaving(self) -> bool:
+        """It opens nothing any more."""
+        return self._leaving
 
     @property
     def opened(self) -> int:
@@ -152,6 +161,16 @@ class H2Connection:
 
     def ping(self) -> None:
         self._sender.put(build_frame(FrameKind.PING, 0, 0, bytes(PING_BYTES)))
+
+    def announce_end(self) -> None:
+        """The first of two steps (RFC 9113, 6.8): the peer should open nothing any more, and what it had by then is served.
+
+        `go_away` follows by itself when the peer says that it has heard, or is the caller's when that takes too long.
+        """
+        if not self._announced and not self._leaving:
+            self._announced = True
+            self._sender.put(build_go_away(MAX_STREAM, Code.NO_ERROR, ""))
+            self._sender.put(build_frame(FrameKind.PING, 0, 0, _FAREWELL))
 
     def go_away(self, code: Code = Code.NO_ERROR, text: str = "") -> None:
         """No new streams; those that stand go on. Harmless when repeated."""
@@ -272,6 +291,11 @@ class H2Connection:
             raise StreamFault(Code.PROTOCOL_ERROR, stream.id)
         stream.ended = True
         self._events.append(Arrived(stream.id))
+
+    def _on_answer(self, said: bytes) -> None:
+        if self._announced and said == _FAREWELL:
+            self.go_away()
+        self._events.append(Answered())
 
     def _on_reset(self, frame: Frame) -> None:
         if len(frame.payload) != _CODE_BYTES:

@@ -18,9 +18,9 @@ _NUMBER_BYTES = 4
 
 
 class ControlFrames:
-    """What a peer says of windows, settings, and the connection itself. `on_answer`: it acknowledged a PING."""
+    """What a peer says of windows, settings, and the connection itself. `on_answer`: it acknowledged a PING of these bytes."""
 
-    def __init__(self, budget: Budget, sender: Sender, table: StreamTable, on_answer: Callable[[], None]) -> None:
+    def __init__(self, budget: Budget, sender: Sender, table: StreamTable, on_answer: Callable[[bytes], None]) -> None:
         self._budget = budget
         self._sender = sender
         self._table = table
@@ -76,7 +76,7 @@ class ControlFrames:
         if frame.stream:
             raise protocol_fault("PING of a stream")
         if frame.flags & ACK:
-            self._on_answer()
+            self._on_answer(frame.payload)
         else:
             self._sender.put(build_frame(FrameKind.PING, ACK, 0, frame.payload))
 

@@ -160,7 +160,9 @@ class Call:
         self.gone = True
         self.wake_reader()
         self.wake_writer()
-        if self.task is not None:
+        if self.task is None:  # it had not begun yet
+            self.end()
+        else:
             self.task.cancel()
 
     def wake_reader(self) -> None:

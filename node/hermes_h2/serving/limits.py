@@ -17,9 +17,11 @@ class Limits:
     bounds: Bounds = field(default_factory=Bounds)
     connections: int = 10_000
     strangers: int = 512
-    """Connections on which nothing was proven; one more, and the address that has most of them gives up its oldest."""
+    """Connections on which nothing was proven; for one more the address that has most of them gives up its oldest."""
     strangers_an_address: int = 256
     """Of them; an IPv6 address is its /64."""
+    patience_s: float = 1.0
+    """So long a stranger keeps its place against another one whose address has as many."""
     streams: int = 10_000
     """At once, over all connections; one more ends with RESOURCE_EXHAUSTED."""
     setup_s: float = 10.0
@@ -29,6 +31,8 @@ class Limits:
     keepalive_s: float = 60.0
     """Of silence, then a PING."""
     keepalive_timeout_s: float = 20.0
+    farewell_s: float = 1.0
+    """For a peer to say that it has heard that this server goes; then it opens nothing any more."""
     linger_s: float = 1.0
     """To take the last bytes."""
     trusted_proxies: tuple[ProxyNetwork, ...] = ()

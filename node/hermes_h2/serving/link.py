@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any, Final, Protocol, cast
+from functools import partial
+from typing import Final, Protocol, cast
 
 from hermes_h2.connection import H2Connection
 from hermes_h2.events import Answered, Arrived, ConnectionEvent, Gone, Refusal, Refused, RequestOpened, Writable
@@ -12,11 +13,13 @@ from hermes_h2.frames import Code
 from hermes_h2.serving.call import Call
 from hermes_h2.serving.doorway import Doorway, RefusedError
 from hermes_h2.serving.limits import Limits
+from hermes_h2.serving.places import charge_to
 from hermes_h2.serving.turns import StrangersTurns
 
-STRANGERS_READ_BYTES: Final = 16_384
-STRANGERS_TURN_BYTES: Final = 2_048
-"""As little as a handshake or a few requests need: a turn that has begun is not cut short."""
+STRANGERS_READ_BYTES: Final = 2_048
+"""In one turn, and nothing more before it: what a handshake or a few requests need, since a turn is not cut short."""
+CALL_S: Final = 0.0003
+"""Of work that a stranger's call costs besides the turn in which it begins."""
 
 
 class Listener(Protocol):
@@ -25,12 +28,15 @@ class Listener(Protocol):
     limits: Limits
     turns: StrangersTurns
     buffer: memoryview
+    strangers_buffer: memoryview
+    """Its beginning, of `STRANGERS_READ_BYTES`."""
 
-    def admit(self, link: ClientLink) -> bool: ...
     def moved(self, link: ClientLink) -> bool: ...
     def left(self, link: ClientLink) -> None: ...
     def proven(self, link: ClientLink, proven: bool) -> None: ...
     def dirty(self, link: ClientLink) -> None: ...
+    def changed(self) -> None: ...
+    def open_transport(self, link: ClientLink, sock: socket.socket) -> None: ...
     def begin(self, call: Call) -> None: ...
     def refused(self, link: ClientLink, refusal: Refusal, detail: str) -> None: ...
     def build_door(self, link: ClientLink) -> Doorway: ...
@@ -38,36 +44,47 @@ class Listener(Protocol):
 
 
 class ClientLink(asyncio.BufferedProtocol):
-    """Whatever a stranger sends is looked at in turns; of whom something was proven, at once."""
+    """Whatever a stranger sends is looked at in turns; of whom something was proven, at once.
 
-    def __init__(self, server: Listener) -> None:
+    It begins as a socket that was accepted; everything else is made in its first turn.
+    """
+
+    def __init__(self, server: Listener, sock: socket.socket, host: str, port: int) -> None:
         self._server = server
-        self._made_at = self._heard_at = server.now()
-        self._idle_since = self._made_at
+        self._accepted: socket.socket | None = sock
+        self.peer_host, self.peer_port = host, port
+        self.payer = charge_to(host)
+        """Whose places and turns it has."""
+        self._made_at = self._heard_at = self._idle_since = server.now()
         self._pinged_at: float | None = None
-        self.connection = H2Connection(server.limits.bounds, self._made_at)
+        self._announced_at: float | None = None
         self.calls: dict[int, Call] = {}
-        self.peer_host, self.peer_port = "", 0
         self._proven: set[int] = set()
-        self._waiting = bytearray()
-        self._in_turn = False
+        self._waiting = b""
+        self._made = False
         self._dirty = False
         self._full = False
         self._held_back = False
-        self._closing = False
+        self._closing = self._ended = False
+        self.connection: H2Connection
         self.transport: asyncio.Transport
         self._door: Doorway
+
+    def enter(self) -> None:
+        """Its first turn."""
+        if self._accepted is not None:
+            sock, self._accepted = self._accepted, None
+            self._server.open_transport(self, sock)
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        name: Any = transport.get_extra_info("peername")
-        if isinstance(name, tuple):
-            self.peer_host, self.peer_port = str(name[0]), int(name[1])
-        if not self._server.admit(self):
-            self.abort()
+        self._made = True
+        if self._closing:  # it gave way in the meantime
+            self.transport.abort()
             return
+        self.connection = H2Connection(self._server.limits.bounds, self._server.now())
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -79,26 +96,22 @@ class ClientLink(asyncio.BufferedProtocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         self._closing = True
         self._server.left(self)
-        calls, self.calls = self.calls, {}
-        for call in calls.values():
-            call.lose()
+        self._lose_calls()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        return self._server.buffer if self._proven else self._server.buffer[:STRANGERS_READ_BYTES]
+        return self._server.buffer if self._proven else self._server.strangers_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._closing:
             return
         data = bytes(self._server.buffer[:nbytes])
-        if self._proven and not self._waiting:
+        if self._proven:
+            self._server.turns.yielded = True
             self._take(data)
             return
-        self._waiting += data
-        if len(self._waiting) >= STRANGERS_READ_BYTES:
-            self._hold_back()
-        if not self._in_turn:
-            self._in_turn = True
-            self._server.turns.add(self._take_turn)
+        self._waiting = data
+        self._hold_back()
+        self._server.turns.add(self.payer, self._take_turn)
 
     def eof_received(self) -> bool:
         return False
@@ -125,8 +138,10 @@ class ClientLink(asyncio.BufferedProtocol):
     def flush(self) -> None:
         """Everything that windows and the transport allow."""
         self._dirty = False
-        if self.transport.is_closing() or not self._door.open:
+        if self._ended or self.transport.is_closing() or not self._door.open:
             return
+        if self._proven:
+            self._server.turns.yielded = True
         while True:
             if self.connection.has_output:
                 self.transport.write(self._door.seal(self.connection.take_output()))
@@ -160,9 +175,11 @@ class ClientLink(asyncio.BufferedProtocol):
         limits = self._server.limits
         if self._closing:
             return
-        if not self.connection.opened:
+        if not self._made or not self.connection.opened:
             if now - self._made_at >= limits.setup_s:
                 self.refuse(Refusal.SETUP_TIME, "no request in time")
+        elif self._announced_at is not None and now - self._announced_at >= limits.farewell_s:
+            self.go_away()
         elif not self.calls:
             if now - self._idle_since >= (limits.idle_s if self.connection.proven else limits.setup_s):
                 self.close()
@@ -174,10 +191,29 @@ class ClientLink(asyncio.BufferedProtocol):
         elif now - self._pinged_at >= limits.keepalive_timeout_s:
             self.refuse(Refusal.SILENCE, "a PING was not answered")
 
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    @property
+    def may_call(self) -> bool:
+        """Whether it was told that this server goes, and may have opened calls before it heard of it."""
+        return self._announced_at is not None and not self._closing and not self.connection.leaving
+
+    def announce_end(self) -> None:
+        """In two steps, so that no call is lost that is on its way; who asked for nothing yet is let go at once."""
+        if not self._made or not self.connection.opened:
+            self.close()
+            return
+        self._announced_at = self._server.now()
+        self.connection.announce_end()
+        self.flush_soon()
+
     def go_away(self) -> None:
         """No new calls."""
         self.connection.go_away()
         self.flush_soon()
+        self._server.changed()
 
     def refuse(self, refusal: Refusal, detail: str) -> None:
         if not self._closing:
@@ -185,34 +221,36 @@ class ClientLink(asyncio.BufferedProtocol):
             self.close(Code.ENHANCE_YOUR_CALM, detail)
 
     def close(self, code: Code = Code.NO_ERROR, detail: str = "") -> None:
-        """Say goodbye; what the peer does not take in a while is dropped."""
+        """Say goodbye; what the peer does not take in a while is dropped. `code`: of a connection that has not said its own."""
         if self._closing:
+            return
+        if not self._made:
+            self.abort()
             return
         self._closing = True
         self.connection.go_away(code, detail)
         self.flush()
         if self._door.open:
             self._write_raw(self._door.say_goodbye())
-        self._end_transport()
+        self._end_transport(refused=code is not Code.NO_ERROR)
 
     def abort(self) -> None:
         self._closing = True
-        self.transport.abort()
+        if self._made:
+            self.transport.abort()
+            return
+        self._server.left(self)
+        if self._accepted is not None:
+            self._accepted.close()
+            self._accepted = None
 
     # From bytes to calls.
 
     def _take_turn(self) -> None:
-        self._in_turn = False
-        data = bytes(self._waiting[:STRANGERS_TURN_BYTES])
-        del self._waiting[:STRANGERS_TURN_BYTES]
-        if self._closing:
-            return
-        if self._waiting:
-            self._in_turn = True
-            self._server.turns.add(self._take_turn)
-        else:
+        data, self._waiting = self._waiting, b""
+        if not self._closing:
+            self._take(data)
             self._read_on()
-        self._take(data)
 
     def _take(self, data: bytes) -> None:
         self._heard_at = now = self._server.now()
@@ -234,12 +272,13 @@ class ClientLink(asyncio.BufferedProtocol):
             self._server.refused(self, error.refusal, error.detail)
             self._write_raw(self._door.take_output())
             self._closing = True
-            self._end_transport()
+            self._end_transport(refused=True)
             return b""
         self._write_raw(self._door.take_output())
         said = self._door.proxied
         if said is not knew and said is not None and said.host is not None:
             self.peer_host, self.peer_port = said.host, said.port
+            self.payer = charge_to(said.host)
             if not self._server.moved(self):
                 self.abort()
                 return b""
@@ -250,13 +289,27 @@ class ClientLink(asyncio.BufferedProtocol):
     def _handle(self, events: list[ConnectionEvent]) -> None:
         for event in events:
             if isinstance(event, RequestOpened):
-                call = self.calls[event.stream] = Call(self, event.stream, event.fields)
-                self._server.begin(call)
+                self._open(Call(self, event.stream, event.fields))
             elif isinstance(event, Refused):
                 self._server.refused(self, event.refusal, event.detail)
-                self.close()
-            elif not isinstance(event, Answered):
+                self.close(Code.ENHANCE_YOUR_CALM)
+            elif isinstance(event, Answered):
+                if self._announced_at is not None:
+                    self._server.changed()
+            else:
                 self._wake(event)
+
+    def _open(self, call: Call) -> None:
+        self.calls[call.stream] = call
+        if self._proven:
+            self._server.begin(call)
+        else:
+            self._server.turns.add(self.payer, partial(self._begin, call))
+
+    def _begin(self, call: Call) -> None:
+        if not call.gone and not call.ended:
+            self._server.turns.charge(CALL_S)
+            self._server.begin(call)
 
     def _wake(self, event: Arrived | Writable | Gone) -> None:
         call = self.calls.get(event.stream)
@@ -269,13 +322,25 @@ class ClientLink(asyncio.BufferedProtocol):
         else:
             call.lose()
 
+    def _lose_calls(self) -> None:
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call.lose()
+
     def _write_raw(self, data: bytes) -> None:
-        if data and not self.transport.is_closing():
+        if data and not self._ended and not self.transport.is_closing():
             self.transport.write(data)
 
-    def _end_transport(self) -> None:
-        self.transport.close()
-        if self.transport.get_write_buffer_size():
+    def _end_transport(self, *, refused: bool) -> None:
+        """A socket that is closed with something unread takes back what was written: who is refused shall hear why."""
+        self._ended = True
+        if not refused:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self._hold_back()
+            self.transport.write_eof()
+            self._lose_calls()
+        if refused or self.transport.get_write_buffer_size():
             asyncio.get_running_loop().call_later(self._server.limits.linger_s, self.transport.abort)
 
     def _hold_back(self) -> None:
@@ -284,6 +349,6 @@ class ClientLink(asyncio.BufferedProtocol):
             self.transport.pause_reading()
 
     def _read_on(self) -> None:
-        if self._held_back and not self._full and not self.transport.is_closing():
+        if self._held_back and not self._full and not self._waiting and not self.transport.is_closing():
             self._held_back = False
             self.transport.resume_reading()

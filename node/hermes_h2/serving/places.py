@@ -33,16 +33,19 @@ def charge_to(host: str) -> str:
 
 
 class Places(Generic[T]):
-    """Who has proved something has a place of its own. Among strangers it is the oldest that goes.
+    """Who has proved something has a place of its own. Strangers share theirs by address: the one with most gives way.
 
-    Who means to prove something has done so within a round trip or two, and who does not cannot hold the door.
+    Between equals it is the oldest that goes, when it has had its time: who means to prove something has done so by then, and
+    who does not cannot hold the door. Before that it is the newest, or none of many who come at once would get through.
     """
 
-    def __init__(self, *, total: int, strangers: int, an_address: int) -> None:
+    def __init__(self, *, total: int, strangers: int, an_address: int, patience_s: float) -> None:
         self._total = total
         self._most_strangers = strangers
         self._an_address = an_address
-        self._strangers: dict[str, OrderedDict[T, None]] = {}
+        self._patience_s = patience_s
+        self._strangers: dict[str, OrderedDict[T, float]] = {}
+        """By address, the oldest first: since when."""
         self._stranger_count = 0
         self._addresses: dict[T, str] = {}
 
@@ -53,47 +56,51 @@ class Places(Generic[T]):
     def strangers(self) -> int:
         return self._stranger_count
 
-    def admit(self, who: T, address: str) -> T | None:
-        """A stranger's place for `who`; who has to give way, `who` itself when nobody else can."""
-        evicted = self._find_to_give_way(address)
-        if evicted is None and len(self._addresses) >= self._total:
+    def admit(self, who: T, address: str, now: float) -> T | None:
+        """A stranger's place for `who`; who has to give way, `who` itself when nobody else does."""
+        evicted = self._find_to_give_way(who, address, now)
+        if evicted is who:
             return who
         if evicted is not None:
             self.leave(evicted)
         self._addresses[who] = address
-        self._add_stranger(who, address)
+        self._add_stranger(who, address, now)
         return evicted
 
-    def move(self, who: T, address: str) -> T | None:
+    def move(self, who: T, address: str, now: float) -> T | None:
         """It is another's than it seemed; as `admit`."""
         self.leave(who)
-        return self.admit(who, address)
+        return self.admit(who, address, now)
 
     def prove(self, who: T) -> None:
         self._remove_stranger(who)
 
-    def doubt(self, who: T) -> None:
+    def doubt(self, who: T, now: float) -> None:
         """What it had proved is over: it is a stranger again."""
         address = self._addresses.get(who)
         if address is not None and who not in self._strangers.get(address, ()):
-            self._add_stranger(who, address)
+            self._add_stranger(who, address, now)
 
     def leave(self, who: T) -> None:
         """Idempotent."""
         self._remove_stranger(who)
         self._addresses.pop(who, None)
 
-    def _find_to_give_way(self, address: str) -> T | None:
-        own = self._strangers.get(address)
-        if own is not None and len(own) >= self._an_address:
-            return next(iter(own))
-        if self._stranger_count < self._most_strangers and len(self._addresses) < self._total:
+    def _find_to_give_way(self, who: T, address: str, now: float) -> T | None:
+        own = self._strangers.get(address, OrderedDict())
+        if len(own) >= self._an_address:
+            most = own
+        elif self._stranger_count < self._most_strangers and len(self._addresses) < self._total:
             return None
-        most = max(self._strangers.values(), key=len, default=None)
-        return None if most is None else next(iter(most))
+        else:
+            most = max(self._strangers.values(), key=len, default=own)
+        if not most:
+            return who
+        oldest, since = next(iter(most.items()))
+        return oldest if len(most) > len(own) + 1 or now - since >= self._patience_s else who
 
-    def _add_stranger(self, who: T, address: str) -> None:
-        self._strangers.setdefault(address, OrderedDict())[who] = None
+    def _add_stranger(self, who: T, address: str, now: float) -> None:
+        self._strangers.setdefault(address, OrderedDict())[who] = now
         self._stranger_count += 1
 
     def _remove_stranger(self, who: T) -> None:

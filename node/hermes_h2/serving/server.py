@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -13,10 +14,11 @@ from hermes_h2.events import Refusal
 from hermes_h2.header_block import write_block
 from hermes_h2.serving.call import Call, Status, StatusError
 from hermes_h2.serving.doorway import Doorway
+from hermes_h2.serving.entrance import Entrance
 from hermes_h2.serving.limits import Limits
-from hermes_h2.serving.link import ClientLink
-from hermes_h2.serving.places import Places, charge_to, read_ip
-from hermes_h2.serving.sockets import BACKLOG, listen_on
+from hermes_h2.serving.link import STRANGERS_READ_BYTES, ClientLink
+from hermes_h2.serving.places import Places, read_ip
+from hermes_h2.serving.sockets import listen_on
 from hermes_h2.serving.turns import StrangersTurns
 
 CallHandler = Callable[[Call], Awaitable[None]]
@@ -25,8 +27,8 @@ OnRefused = Callable[[Refusal, str, str], None]
 OnDefect = Callable[[Exception], None]
 """A handler failed."""
 
-ACCEPTED_AT_ONCE: Final = 16
-"""In one pass of the event loop; the others wait in the backlog."""
+TRANSPORT_S: Final = 0.0001
+"""Of work that asyncio's transport costs besides the turn in which it is made."""
 SWEEP_S: Final = 0.5
 BUFFER_BYTES: Final = 65_536
 ENDING_S: Final = 1.0
@@ -59,50 +61,55 @@ class Server:
         self._sockets = listen_on(host, port)
         self.port: int = self._sockets[0].getsockname()[1]
         self._places: Places[ClientLink] = Places(
-            total=limits.connections, strangers=limits.strangers, an_address=limits.strangers_an_address
+            total=limits.connections,
+            strangers=limits.strangers,
+            an_address=limits.strangers_an_address,
+            patience_s=limits.patience_s,
         )
         self._handlers: Mapping[str, CallHandler] = {}
         self.links: set[ClientLink] = set()
         self.calls: set[Call] = set()
         self._dirty: list[ClientLink] = []
-        self._servers: list[asyncio.Server] = []
+        self._entrances: list[Entrance] = []
+        self._opening: set[asyncio.Task[object]] = set()
         self._sweeper: asyncio.Task[None] | None = None
-        self._all_done = asyncio.Event()
-        self._stopping = False
+        self._changed = asyncio.Event()
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
+        self.strangers_buffer = self.buffer[:STRANGERS_READ_BYTES]
 
     async def start(self, handlers: Mapping[str, CallHandler]) -> None:
         """`handlers`: by path, /service/method."""
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
         self.turns = StrangersTurns(self._loop)
-        for sock in self._sockets:
-            self._servers.append(await self._loop.create_server(lambda: ClientLink(self), sock=sock, backlog=ACCEPTED_AT_ONCE))
-            sock.listen(BACKLOG)
+        self._entrances = [Entrance(self._loop, sock, self._accepted) for sock in self._sockets]
         self._sweeper = self._loop.create_task(self._sweep())
 
     async def stop(self, grace_s: float) -> None:
         """No new connections and calls; those that stand have `grace_s`, then they end as UNAVAILABLE."""
-        self._stopping = True
-        for server in self._servers:
-            server.close()
+        while self._entrances:
+            self._entrances.pop().close()
         for sock in self._sockets:
             sock.close()
         for link in list(self.links):
-            link.go_away()
+            link.announce_end()
         await self._wait_for_calls(grace_s)
         await self._end_calls()
         for link in list(self.links):
-            link.close()
+            if link.closing:
+                link.abort()
+            else:
+                link.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.sleep(0)
 
     async def _wait_for_calls(self, grace_s: float) -> None:
-        if self.calls and grace_s > 0:
-            self._all_done.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._all_done.wait(), grace_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                while self.calls or any(link.may_call for link in self.links):
+                    self._changed.clear()
+                    await self._changed.wait()
 
     async def _end_calls(self) -> None:
         tasks = [call.task for call in self.calls if call.task is not None]
@@ -118,21 +125,29 @@ class Server:
     def now(self) -> float:
         return self._loop.time()
 
-    def admit(self, link: ClientLink) -> bool:
-        return not self._stopping and self._give_place(link, self._places.admit(link, charge_to(link.peer_host)))
+    def open_transport(self, link: ClientLink, sock: socket.socket) -> None:
+        self.turns.charge(TRANSPORT_S)
+        opening: asyncio.Task[object] = self._loop.create_task(self._loop.connect_accepted_socket(lambda: link, sock))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
 
     def moved(self, link: ClientLink) -> bool:
-        return self._give_place(link, self._places.move(link, charge_to(link.peer_host)))
+        return self._give_place(link, self._places.move(link, link.payer, self.now()))
 
     def left(self, link: ClientLink) -> None:
         self._places.leave(link)
         self.links.discard(link)
+        self.changed()
+
+    def changed(self) -> None:
+        """Something that a stop waits for may be over."""
+        self._changed.set()
 
     def proven(self, link: ClientLink, proven: bool) -> None:
         if proven:
             self._places.prove(link)
         else:
-            self._places.doubt(link)
+            self._places.doubt(link, self.now())
 
     def dirty(self, link: ClientLink) -> None:
         if not self._dirty:
@@ -182,15 +197,21 @@ class Server:
         """Its task is over; one that was cancelled before its first step has run nothing of `_serve`."""
         call.end()
         self.calls.discard(call)
-        if not self.calls:
-            self._all_done.set()
+        self.changed()
+
+    def _accepted(self, sock: socket.socket, host: str, port: int) -> None:
+        link = ClientLink(self, sock, host, port)
+        if self._give_place(link, self._places.admit(link, link.payer, self.now())):
+            self.turns.add(link.payer, link.enter)
+        else:
+            link.abort()
 
     def _is_proxy(self, host: str) -> bool:
         ip = read_ip(host) if self.limits.trusted_proxies else None
         return ip is not None and any(ip in network for network in self.limits.trusted_proxies)
 
     def _give_place(self, link: ClientLink, evicted: ClientLink | None) -> bool:
-        if evicted is not None:
+        if evicted is not None and not evicted.closing:
             self._on_refused(Refusal.CONNECTIONS, evicted.peer_host, "too many connections on which nothing was proven")
         if evicted is link:
             self._places.leave(link)

@@ -14,7 +14,7 @@ import pytest
 
 from hermes_h2.bounds import Bounds
 from hermes_h2.events import Refusal
-from hermes_h2.frames import Code, FrameKind, build_frame, build_number
+from hermes_h2.frames import ACK, MAX_STREAM, Code, FrameKind, build_frame, build_number
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.proxy_header import SIGNATURE
 from tests.component.transport.dialling import DEADLINE_S, RawPeer, connect, echo, open_call, until
@@ -56,7 +56,7 @@ async def test_nobody_else_may_say_it() -> None:
 
 
 async def test_strangers_have_places_and_the_oldest_gives_way() -> None:
-    async with serving(Limits(strangers=4, strangers_an_address=3)) as watched:
+    async with serving(Limits(strangers=4, strangers_an_address=3, patience_s=0)) as watched:
         proven = await RawPeer.dial(watched)
         proven.open()
         proven.writer.write(build_frame(FrameKind.DATA, 0, 1, prefix(b"hello")))
@@ -72,6 +72,21 @@ async def test_strangers_have_places_and_the_oldest_gives_way() -> None:
         await proven.wait(FrameKind.PING)
         for raw in (*idle, late, proven):
             raw.writer.close()
+
+
+async def test_who_gives_way_before_anything_was_made_of_it_leaves_nothing() -> None:
+    """They come faster than their turns."""
+    async with serving(Limits(strangers=4, strangers_an_address=3, patience_s=0)) as watched:
+        sockets = [socket.create_connection(("127.0.0.1", watched.server.port)) for _ in range(100)]
+        await until(lambda: len(watched.refused) == 97)
+        late = await RawPeer.dial(watched)
+        await late.wait(FrameKind.SETTINGS)
+        assert len(watched.server.links) == 3
+        assert watched.kinds() == {Refusal.CONNECTIONS}
+        for sock in sockets:
+            sock.close()
+        await until(lambda: len(watched.server.links) == 1)
+        late.writer.close()
 
 
 async def test_who_asks_for_nothing_is_let_go() -> None:
@@ -139,15 +154,48 @@ async def test_a_stopping_server_says_so_and_waits() -> None:
         raw.writer.write(build_frame(FrameKind.DATA, 0, 1, prefix(b"hello")))
         await raw.wait(FrameKind.DATA)
         stopping = asyncio.create_task(watched.server.stop(10))
-        assert int.from_bytes((await raw.wait(FrameKind.GOAWAY))[4:8], "big") is int(Code.NO_ERROR)
+        assert await raw.wait(FrameKind.GOAWAY) == MAX_STREAM.to_bytes(4, "big") + bytes(4)
+        farewell = await raw.wait(FrameKind.PING)
+        raw.frames.clear()
+        raw.open(3)
+        raw.writer.write(build_frame(FrameKind.DATA, 0, 3, prefix(b"was on its way")))
+        assert await raw.wait(FrameKind.DATA) == prefix(b"was on its way")
+        raw.writer.write(build_frame(FrameKind.PING, ACK, 0, farewell))
+        assert await raw.wait(FrameKind.GOAWAY) == (3).to_bytes(4, "big") + bytes(4)
         raw.frames.clear()
         raw.writer.write(build_frame(FrameKind.DATA, 0, 1, prefix(b"goes on")))
         assert await raw.wait(FrameKind.DATA) == prefix(b"goes on")
-        raw.open(3)
+        raw.open(5)
         assert int.from_bytes(await raw.wait(FrameKind.RST_STREAM), "big") == Code.REFUSED_STREAM
         assert not stopping.done()
-        raw.writer.write(build_frame(FrameKind.DATA, 1, 1))
+        for stream in (1, 3):
+            raw.writer.write(build_frame(FrameKind.DATA, 1, stream))
         await asyncio.wait_for(stopping, DEADLINE_S)
+
+
+async def test_who_does_not_say_that_it_heard_of_the_end_has_a_second() -> None:
+    async with serving(Limits(farewell_s=0.1)) as watched:
+        raw = await RawPeer.dial(watched)
+        raw.open()
+        raw.writer.write(build_frame(FrameKind.DATA, 1, 1, prefix(b"hello")))
+        await raw.wait(FrameKind.DATA)
+        stopping = asyncio.create_task(watched.server.stop(10))
+        await raw.wait(FrameKind.GOAWAY)
+        raw.frames.clear()
+        assert await raw.wait(FrameKind.GOAWAY) == (1).to_bytes(4, "big") + bytes(4)
+        await asyncio.wait_for(stopping, DEADLINE_S)
+
+
+async def test_who_is_refused_hears_why_whatever_it_still_sends() -> None:
+    async with serving() as watched:
+        raw = await RawPeer.dial(watched)
+        raw.writer.write(build_frame(FrameKind.HEADERS, 0, 1, raw.peer.block()))
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                raw.writer.write(build_frame(FrameKind.CONTINUATION, 0, 1, bytes(16_384)))
+                await asyncio.sleep(0)
+        assert (await raw.wait(FrameKind.GOAWAY))[4:8] == Code.ENHANCE_YOUR_CALM.to_bytes(4, "big")
+        assert watched.kinds() == {Refusal.HEADER_BLOCK}
 
 
 async def test_a_stop_ends_what_does_not_end_by_itself_as_unavailable() -> None:

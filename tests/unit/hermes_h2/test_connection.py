@@ -7,8 +7,10 @@ import pytest
 from hermes_h2.bounds import Bounds
 from hermes_h2.events import Arrived, Gone, Refusal, RequestOpened, Writable
 from hermes_h2.frames import (
+    ACK,
     END_HEADERS,
     END_STREAM,
+    MAX_STREAM,
     PADDED,
     PREFACE,
     Code,
@@ -209,6 +211,25 @@ def test_go_away_takes_no_new_streams_and_keeps_those_that_stand() -> None:
     peer.grant(3, 1)
     peer.data(1, prefix(b"goes on"))
     assert peer.connection.take(1) == b"goes on"
+    assert peer.refusal() is None
+
+
+def test_an_end_is_said_in_two_steps() -> None:
+    peer = Peer()
+    peer.open()
+    peer.connection.announce_end()
+    peer.connection.announce_end()
+    peer.collect()
+    (farewell,) = peer.of_kind(FrameKind.PING)
+    peer.open(3)
+    assert peer.reset_code(3) is None
+    peer.send(build_frame(FrameKind.PING, ACK, 0, bytes(8)))
+    assert len(peer.of_kind(FrameKind.GOAWAY)) == 1
+    peer.send(build_frame(FrameKind.PING, ACK, 0, farewell))
+    assert peer.connection.leaving
+    assert [int.from_bytes(payload[:4], "big") for payload in peer.of_kind(FrameKind.GOAWAY)] == [MAX_STREAM, 3]
+    peer.open(5)
+    assert peer.reset_code(5) is Code.REFUSED_STREAM
     assert peer.refusal() is None
 
 
