@@ -175,6 +175,32 @@ MaxSessions = Annotated[int, bounds(10_000, 1, 1_000_000, "streams", "App stream
 MaxUnauthenticatedStreams = Annotated[
     int, bounds(256, 1, 100_000, "streams", "App streams that have not answered the challenge.")
 ]
+MaxConnections = Annotated[
+    int,
+    bounds(
+        0,
+        0,
+        1_000_000,
+        "connections",
+        "App connections of one node at once; 0: limits.max_sessions, and limits.max_unproven_connections besides.",
+    ),
+]
+MaxUnprovenConnections = Annotated[
+    int,
+    bounds(
+        640,
+        1,
+        100_000,
+        "connections",
+        "App connections on which nobody has proved who they are; for one more the address that has most gives up its oldest.",
+    ),
+]
+MaxUnprovenConnectionsPerAddress = Annotated[
+    int, bounds(320, 1, 100_000, "connections", "Of those one address may have; of IPv6 its /64.")
+]
+MaxStreamsPerConnection = Annotated[
+    int, bounds(256, 1, 4096, "streams", "App streams of one connection at once; before a proof at most 16, ever.")
+]
 MaxInvalidBatches = Annotated[
     int,
     bounds(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, TypeVar
 
 from hermes_core import limits
-from hermes_core.bounds import Limited, LimitError, bounds, choice, default, read_tunable, tunables_of
+from hermes_core.bounds import Limited, LimitError, bounds, choice, default, quote, read_tunable, tunables_of
 from hermes_operator import names
 from hermes_operator.durations import format_duration, parse_duration
 
@@ -86,6 +87,25 @@ class LimitsSpec(Limited):
 
 
 @dataclass(frozen=True, slots=True)
+class AppSpec(Limited):
+    """Fields are the node's settings of section [app]."""
+
+    transport: limits.AppTransport = default(limits.AppTransport)
+    trusted_proxies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        Limited.__post_init__(self)
+        for text in self.trusted_proxies:
+            try:
+                ip_network(text)
+            except ValueError:
+                problem = f"{quote(text)} is no network: an address, or one with /bits and zeros behind them"
+                raise LimitError("trusted_proxies", problem) from None
+        if self.trusted_proxies and self.transport != "hermes":
+            raise LimitError("trusted_proxies", "needs transport hermes: gRPC's library reads no PROXY header")
+
+
+@dataclass(frozen=True, slots=True)
 class CleanupSpec(Limited):
     idle_timeout_s: limits.IdleTimeoutS = default(limits.IdleTimeoutS)
     handshake_timeout_s: limits.HandshakeTimeoutS = default(limits.HandshakeTimeoutS)
@@ -146,6 +166,7 @@ class MeshSpec(Limited):
     generation: int
     replicas: Replicas = default(Replicas)
     pod: PodSpec = field(default_factory=PodSpec)
+    app: AppSpec = field(default_factory=AppSpec)
     keystore: KeystoreSpec = field(default_factory=KeystoreSpec)
     crypto: CryptoSpec = field(default_factory=CryptoSpec)
     limits: LimitsSpec = field(default_factory=LimitsSpec)
@@ -198,6 +219,7 @@ def parse_mesh(body: Mapping[str, Any]) -> MeshSpec:
         uid=metadata.get("uid", ""),
         generation=metadata.get("generation", 0),
         pod=_parse_pod(spec),
+        app=_parse_app(spec.get("app") or {}),
         keystore=_parse_keystore(spec.get("keystore") or {}),
         crypto=_parse(CryptoSpec, spec.get("crypto") or {}, "spec.crypto"),
         limits=_parse(LimitsSpec, spec.get("limits") or {}, "spec.limits"),
@@ -255,6 +277,10 @@ def _parse_pod(spec: Json) -> PodSpec:
         annotations=spec.get("podAnnotations") or {},
         env=tuple((variable["name"], variable.get("value", "")) for variable in spec.get("env") or []),
     )
+
+
+def _parse_app(app: Json) -> AppSpec:
+    return _parse(AppSpec, app, "spec.app", trusted_proxies=tuple(app.get("trustedProxies") or ()))
 
 
 def _parse_keystore(keystore: Json) -> KeystoreSpec:

@@ -140,6 +140,12 @@ class LimitsSection(Limited):
 
     max_sessions: limits.MaxSessions = default(limits.MaxSessions)
     max_unauthenticated_streams: limits.MaxUnauthenticatedStreams = default(limits.MaxUnauthenticatedStreams)
+    max_connections: limits.MaxConnections = default(limits.MaxConnections)
+    max_unproven_connections: limits.MaxUnprovenConnections = default(limits.MaxUnprovenConnections)
+    max_unproven_connections_per_address: limits.MaxUnprovenConnectionsPerAddress = default(
+        limits.MaxUnprovenConnectionsPerAddress
+    )
+    max_streams_per_connection: limits.MaxStreamsPerConnection = default(limits.MaxStreamsPerConnection)
     connect_timeout_s: limits.ConnectTimeoutS = default(limits.ConnectTimeoutS)
     max_chats: limits.MaxChats = default(limits.MaxChats)
     max_chats_per_app: limits.MaxChatsPerApp = default(limits.MaxChatsPerApp)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import grpc
@@ -38,19 +38,19 @@ from hermes_node.tls.files import ReloadingTls
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import GrpcConnection, StreamEndedError
 
-SPARE_CONNECTIONS: Final = 64
-"""Of one address, besides as many as there are places for streams that proved nothing: those are refused with words."""
-
 
 def build_limits(config: Config) -> Limits:
     """What the node's settings leave to outsiders."""
     limits = config.limits
-    an_address = limits.max_unauthenticated_streams + SPARE_CONNECTIONS
     return Limits(
-        bounds=Bounds(message_bytes=MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES, header_list_bytes=MAX_METADATA_BYTES),
-        connections=limits.max_sessions + 2 * an_address,
-        strangers=2 * an_address,
-        strangers_an_address=an_address,
+        bounds=Bounds(
+            message_bytes=MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES,
+            header_list_bytes=MAX_METADATA_BYTES,
+            streams=limits.max_streams_per_connection,
+        ),
+        connections=limits.max_connections or limits.max_sessions + limits.max_unproven_connections,
+        strangers=limits.max_unproven_connections,
+        strangers_an_address=limits.max_unproven_connections_per_address,
         streams=max_concurrent_rpcs(limits),
         setup_s=limits.connect_timeout_s,
         idle_s=IDLE_CONNECTION_MS / 1000,

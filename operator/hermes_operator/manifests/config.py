@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from hermes_operator import names
-from hermes_operator.crd_spec import KeystoreSpec, MeshSpec
+from hermes_operator.crd_spec import AppSpec, KeystoreSpec, MeshSpec
 from hermes_operator.manifests.objects import Manifest, build_metadata, canonical_hash
 
 Setting = str | int | float | bool | list[str] | tuple[str, ...]
@@ -33,7 +33,7 @@ def render_node_config(mesh: MeshSpec) -> str:
     keystore, cleanup = mesh.keystore, mesh.cleanup
     sections: dict[str, dict[str, Setting]] = {
         "node": {"data_dir": names.DATA_DIR},
-        "app": {"listen": f"0.0.0.0:{names.APP_PORT}"},
+        "app": {"listen": f"0.0.0.0:{names.APP_PORT}", **_changed(mesh.app, "transport", "trusted_proxies")},
         "mesh": {
             "listen": f"0.0.0.0:{names.MESH_PORT}",
             "seeds": [f"dns:{peers}:{names.MESH_PORT}"],
@@ -62,10 +62,10 @@ def render_node_config(mesh: MeshSpec) -> str:
     return "\n".join(_render_section(name, settings) for name, settings in sections.items())
 
 
-def _changed(keystore: KeystoreSpec, *fields: str) -> dict[str, Setting]:
+def _changed(spec: AppSpec | KeystoreSpec, *fields: str) -> dict[str, Setting]:
     """Those that are not the default: a mesh that sets none is rendered as before there were any, and no pod restarts."""
-    plain = KeystoreSpec()
-    return {name: getattr(keystore, name) for name in fields if getattr(keystore, name) != getattr(plain, name)}
+    plain = type(spec)()
+    return {name: getattr(spec, name) for name in fields if getattr(spec, name) != getattr(plain, name)}
 
 
 def _render_section(name: str, settings: Mapping[str, Setting]) -> str:

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
+from hermes_core.bounds import LimitError
 from hermes_operator import names
 from hermes_operator.crd_spec import parse_mesh
 from hermes_operator.nodes.members import render_members
@@ -137,6 +138,23 @@ def test_texts_are_bounded_where_rules_read_them() -> None:
 def test_the_address_of_a_node_names_it_and_a_port(address: str, good: bool) -> None:
     field = SPEC["properties"]["service"]["properties"]["nodeAddress"]
     assert jsonschema.Draft202012Validator(field).is_valid(address) is good
+
+
+@pytest.mark.parametrize(
+    ("app", "problem"),
+    [
+        ({"transport": "hermes", "trustedProxies": ["192.0.2.1", "10.0.0.0/8", "2001:db8::/32"]}, ""),
+        ({"transport": "hermes", "trustedProxies": ["10.0.0.1/8"]}, "is no network"),
+        ({"transport": "grpc", "trustedProxies": ["10.0.0.0/8"]}, "needs transport hermes"),
+    ],
+)
+def test_trusted_proxies_are_networks_and_want_the_transport_that_asks_them(app: dict[str, Any], problem: str) -> None:
+    body = mesh_body({"app": app})
+    if not problem:
+        assert list(parse_mesh(body).app.trusted_proxies) == app["trustedProxies"]
+        return
+    with pytest.raises(LimitError, match=rf"^spec\.app\.trustedProxies: .*{problem}"):
+        parse_mesh(body)
 
 
 def _without_formats(schema: dict[str, Any]) -> dict[str, Any]:
