@@ -16,7 +16,7 @@ M = TypeVar("M", bound=Message)
 
 
 def read_body(data: bytes, into: M) -> M:
-    """A body of at most `server.MAX_BODY_BYTES`; INVALID_FRAME unless it is such a message in JSON.
+    """A body of at most `HttpBounds.body_bytes`; INVALID_FRAME unless it is such a message in JSON.
 
     JSON is UTF-8, whatever charset the request names: one that nobody knows must not raise.
     """

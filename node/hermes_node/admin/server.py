@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,28 +21,30 @@ from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
 from hermes_node.errors import ListenError
 from hermes_node.logs.event_log import EventLog
 from hermes_proto.v2 import admin_pb2
+from hermes_wire.http_server import Handler, HttpBounds, HttpServer, OnRefused
 
-MAX_BODY_BYTES: Final = 64 * 1024
+BODY_S: Final = 10.0
+"""How long the body of a request may take, which holds a place of its own."""
 _STATUS: Final = {ErrorCode.KEYSTORE_SEALED: 503, ErrorCode.INVALID_FRAME: 400}
 """What an admin request can be refused with; any other code is a defect of ours: 500."""
-
-ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - compared
-"""Every address of the machine, those of IPv6 too: so gRPC takes it for the ports of apps and nodes."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class AdminServer:
     """Listens from the first moment, so that liveness holds while the keystore is still sealed."""
 
-    def __init__(self, process: ProcessAnswers, token_file: str, log: EventLog) -> None:
+    def __init__(
+        self,
+        process: ProcessAnswers,
+        token_file: str,
+        log: EventLog,
+        on_refused: OnRefused = lambda *_: None,
+        bounds: HttpBounds | None = None,
+    ) -> None:
         self._process = process
         self._view: AdminView = SealedView(process.why_not_ready)
         self._token_file = token_file
         self._log = log
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.add_routes(self._routes())
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._server = HttpServer(self._routes(), bounds, on_refused)
 
     def show(self, view: AdminView) -> None:
         """Answer from `view` from now on: the node reached another step."""
@@ -51,23 +52,13 @@ class AdminServer:
 
     async def start(self, address: Address) -> Address:
         """Listen; the bound address. ListenError when that is not possible."""
-        await self._runner.setup()
         try:
-            await self._site(address).start()
+            return Address(*await self._server.start(address.host, address.port))
         except OSError as error:
             raise ListenError(f"admin.listen: {address}: {error.strerror}") from None
-        host, port = self._runner.addresses[0][:2]
-        return Address(ANY_HOST if address.host == ANY_HOST else host, port)
 
     async def stop(self) -> None:
-        await self._runner.cleanup()
-
-    def _site(self, address: Address) -> web.BaseSite:
-        if address.host == ANY_HOST:
-            with suppress(OSError, ValueError):  # no IPv6 here
-                both = socket.create_server(("::", address.port), family=socket.AF_INET6, dualstack_ipv6=True)
-                return web.SockSite(self._runner, both)
-        return web.TCPSite(self._runner, address.host, address.port)
+        await self._server.stop()
 
     def _routes(self) -> list[web.RouteDef]:
         return [
@@ -100,10 +91,10 @@ class AdminServer:
         return admin_pb2.DrainStatus(draining=True, sessions=left.sessions, live_chats=left.live_chats)
 
     async def _check_resume(self, request: web.Request) -> Message:
-        return await self._view.check_resume(read_body(await request.read(), admin_pb2.ResumeWitness()))
+        return await self._view.check_resume(read_body(await _read(request), admin_pb2.ResumeWitness()))
 
     async def _take_mark(self, request: web.Request) -> Message:
-        return await self._view.take_mark(read_body(await request.read(), admin_pb2.HandedBack()))
+        return await self._view.take_mark(read_body(await _read(request), admin_pb2.HandedBack()))
 
     def _guarded(self, handle: Callable[[web.Request], Awaitable[Message]]) -> Handler:
         """Only with the bearer token; errors become JSON with their code."""
@@ -135,6 +126,14 @@ def read_token(path: str) -> bytes | None:
     except OSError:
         return None
     return token if MIN_TOKEN_BYTES <= len(token) <= MAX_TOKEN_BYTES else None
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="the body took too long\n") from None
 
 
 def _answer(message: Message, status: int = 200) -> web.Response:

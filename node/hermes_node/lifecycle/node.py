@@ -37,6 +37,7 @@ from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.tls.files import TlsMaterial
 from hermes_node.tls.setup import Certificates, Section, load_certificates
 from hermes_node.version import read_version
+from hermes_wire.http_server import RefusedHttp
 
 
 class Node:
@@ -56,7 +57,7 @@ class Node:
         self._step: NodeStep = SealedNode()
         self._leaves: NodeChange | None = None
         process = ProcessAnswers(self._why_not_ready, self._metrics.exposition, self.begin_drain)
-        self._admin = AdminServer(process, config.admin.token_file, log)
+        self._admin = AdminServer(process, config.admin.token_file, log, self._refuse_admin)
 
     async def start(self) -> None:
         """Everything up to serving. Raises HermesError; `abandon` then closes what was opened."""
@@ -198,6 +199,10 @@ class Node:
         for section, tls in certificates:
             show_expiry(self._metrics.mesh, section, tls.material)
         return certificates
+
+    def _refuse_admin(self, kind: RefusedHttp, address: str) -> None:
+        self._metrics.listeners.count_admin(kind)
+        self._log.info("admin_connection_refused", kind=kind.value, address=address)
 
     def _certificate_changed(self, section: Section, found: TlsMaterial | CertificateError) -> None:
         """Called from gRPC's threads as well; writing a line is safe there."""

@@ -57,6 +57,7 @@ EVENTS: Final[dict[str, str]] = {
     "date_settled": "How much of the time between two runs counts is known: `seconds` more than by the run's clock.",
     "rollback_detected": "The keystore is an older copy of itself: its chats are quarantined, or the node ends.",
     "admin_refused": "An admin request had no valid token.",
+    "admin_connection_refused": "A connection to the admin port was ended: `kind` is the bound that was broken.",
     "library_message": "A library had something to say.",
     "unexpected_error": "A defect of this program; please report it.",
 }

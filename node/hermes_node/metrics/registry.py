@@ -13,6 +13,7 @@ from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_node.metrics.chats_series import ChatMetrics, SessionMetrics
 from hermes_node.metrics.grpc_calls import GrpcServerMetrics
 from hermes_node.metrics.keystore_series import KeystoreMetrics
+from hermes_node.metrics.listeners_series import ListenerMetrics
 from hermes_node.metrics.loop_lag import LoopLag
 from hermes_node.metrics.mesh_series import MeshMetrics
 
@@ -42,6 +43,7 @@ class NodeMetrics:
         self.chats = ChatMetrics(self.registry)
         self.keystore = KeystoreMetrics(self.registry)
         self.mesh = MeshMetrics(self.registry)
+        self.listeners = ListenerMetrics(self.registry)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """The body of /metrics and its content type, in the format that the `Accept` header asks for."""

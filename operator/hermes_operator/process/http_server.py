@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from hermes_operator.metrics import OperatorMetrics
-
-ANY_HOST = "0.0.0.0"  # noqa: S104 - compared
-"""Every address of the pod, those of IPv6 too: the kubelet asks at whichever the pod has."""
+from hermes_wire.http_server import HttpServer
 
 
-async def serve_http(host: str, port: int, metrics: OperatorMetrics, health: Callable[[], str]) -> tuple[web.AppRunner, int]:
-    """Start serving; returns the runner and the bound port. `health` says what is wrong; empty when nothing is."""
+async def serve_http(host: str, port: int, metrics: OperatorMetrics, health: Callable[[], str]) -> tuple[HttpServer, int]:
+    """Start serving; returns the server and the bound port. `health` says what is wrong; empty when nothing is."""
 
     async def healthz(_: web.Request) -> web.Response:
         problem = health()
@@ -25,16 +21,6 @@ async def serve_http(host: str, port: int, metrics: OperatorMetrics, health: Cal
     async def show_metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", healthz), web.get("/metrics", show_metrics)])
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    await _site(runner, host, port).start()
-    return runner, runner.addresses[0][1]
-
-
-def _site(runner: web.AppRunner, host: str, port: int) -> web.BaseSite:
-    if host == ANY_HOST:
-        with suppress(OSError, ValueError):  # no IPv6 here
-            return web.SockSite(runner, socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True))
-    return web.TCPSite(runner, host, port)
+    server = HttpServer([web.get("/healthz", healthz), web.get("/readyz", healthz), web.get("/metrics", show_metrics)])
+    _, bound = await server.start(host, port)
+    return server, bound

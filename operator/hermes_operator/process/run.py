@@ -61,8 +61,8 @@ async def run_operator(settings: OperatorSettings) -> int:
         api = await stack.enter_async_context(_connect())
         session = await stack.enter_async_context(aiohttp.ClientSession())
         workers = _build_workers(settings, api, NodeClient(session), metrics)
-        runner, port = await serve_http(settings.http_host, settings.http_port, metrics, lambda: _health(workers))
-        stack.push_async_callback(runner.cleanup)
+        server, port = await serve_http(settings.http_host, settings.http_port, metrics, lambda: _health(workers))
+        stack.push_async_callback(server.stop)
         logger.info("serving", extra={"port": port, "version": operator_version()})
         return await _lead(settings, api, workers, metrics, stop)
 

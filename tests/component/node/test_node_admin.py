@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -22,9 +23,10 @@ from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import NodeChange
 from hermes_core.ratchet.epochs import FIRST_RESERVATION
-from hermes_node.admin.server import ANY_HOST, AdminServer
+from hermes_node.admin.server import AdminServer
 from hermes_node.config.addresses import Address
 from hermes_proto.v2 import admin_pb2
+from hermes_wire.http_server import ANY_HOST, HttpBounds
 from tests.support.every_address import expected_loopbacks, find_answering, refuse_ipv6
 from tests.support.nodes import QUICK, ask_admin, restart, wait_ready, wait_until
 from tests.support.raw_app import RawApp
@@ -80,6 +82,21 @@ async def test_every_address_answers_those_of_ipv6_too_where_there_are_any(
     await server.stop()
     assert reached == expected_loopbacks(with_ipv6=with_ipv6)
     assert bound.host == ANY_HOST  # as it was told
+
+
+async def test_connections_that_ask_nothing_lock_no_health_check_out(mesh: LocalMesh) -> None:
+    """From the kubelet's own address, with half a request on each."""
+    host, port = mesh.nodes[0].admin.rsplit(":", 1)
+    held = [await asyncio.open_connection(host, int(port)) for _ in range(300)]
+    for _, writer in held:
+        writer.write(b"GET /healthz HTTP/1.1\r\nX-Slow: ")
+    for _ in range(20):
+        assert (await ask_admin(mesh, 0, "GET", "/healthz", token=None))[0] == 200
+    _, metrics = await ask_admin(mesh, 0, "GET", "/metrics", token=None)
+    (line,) = [line for line in metrics["text"].splitlines() if "admin_connections_refused_total{" in line and "many" in line]
+    assert float(line.rsplit(" ", 1)[1]) >= 300 - HttpBounds().an_address
+    for _, writer in held:
+        writer.transport.abort()
 
 
 class _Unready:

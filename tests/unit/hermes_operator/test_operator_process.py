@@ -62,7 +62,7 @@ def test_a_log_line_is_one_json_object_with_its_context() -> None:
 
 async def test_health_and_metrics_over_http() -> None:
     problem = ""
-    runner, port = await serve_http("127.0.0.1", 0, OperatorMetrics(), lambda: problem)
+    server, port = await serve_http("127.0.0.1", 0, OperatorMetrics(), lambda: problem)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         async with session.get("/healthz") as answer:
             assert (answer.status, await answer.text()) == (200, "ok\n")
@@ -71,7 +71,7 @@ async def test_health_and_metrics_over_http() -> None:
         problem = "a pass has been running for 300 s"
         async with session.get("/healthz") as answer:
             assert (answer.status, await answer.text()) == (503, problem + "\n")
-    await runner.cleanup()
+    await server.stop()
     for series in (
         "hermes_operator_leader 0.0",
         'hermes_operator_reconcile_total{result="ok"} 0.0',
@@ -82,15 +82,28 @@ async def test_health_and_metrics_over_http() -> None:
     assert "_created" not in text
 
 
+async def test_connections_that_ask_nothing_lock_no_health_check_out() -> None:
+    server, port = await serve_http("127.0.0.1", 0, OperatorMetrics(), lambda: "")
+    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
+    async with asyncio.timeout(10):
+        while sum(reader.at_eof() or reader.exception() is not None for reader, _ in held) < 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+        assert answer.status == 200
+    for _, writer in held:
+        writer.transport.abort()
+    await server.stop()
+
+
 @pytest.mark.parametrize("with_ipv6", [True, False])
 async def test_every_address_answers_those_of_ipv6_too_where_there_are_any(
     monkeypatch: pytest.MonkeyPatch, *, with_ipv6: bool
 ) -> None:
     if not with_ipv6:
         monkeypatch.setattr(socket, "create_server", refuse_ipv6)
-    runner, port = await serve_http(settings_of().http_host, 0, OperatorMetrics(), lambda: "")
+    server, port = await serve_http(settings_of().http_host, 0, OperatorMetrics(), lambda: "")
     reached = await find_answering(port)
-    await runner.cleanup()
+    await server.stop()
     assert reached == expected_loopbacks(with_ipv6=with_ipv6)
 
 

@@ -17,6 +17,7 @@ from hermes_node.metrics import labels
 from hermes_node.metrics.grpc_calls import CODES
 from hermes_node.metrics.keystore_series import KeystoreView
 from hermes_node.metrics.registry import GRPC_STREAMS, NodeMetrics
+from hermes_wire.http_server import RefusedHttp
 
 FREE_LABELS = {"version", "revision", "protocol"}  # of hermes_build_info: one series a process
 
@@ -25,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "channel": set(labels.ChannelLabel),
     "role": set(labels.HandshakeRole),
     "direction": {*labels.MessageDirection, *labels.MoveDirection},
-    "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal},
+    "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal, *RefusedHttp},
     "doubt": set(ClockDoubt),
     "trigger": set(labels.RekeyTrigger),
     "operation": set(labels.KeystoreOperation),

@@ -26,8 +26,8 @@ OF_EXTRAS = {
     "operator": ["hermes_operator"],
     "ctl": ["hermes_ctl", "hermes_client.scenario"],
 }
-NOT_THE_CLIENTS = ["hermes_client.testing", "hermes_client.scenario"]
-"""What of the client's package needs nodes, or is the programs'."""
+NOT_THE_CLIENTS = ["hermes_client.testing", "hermes_client.scenario", "hermes_wire.http_server"]
+"""What of the client's packages needs nodes, or is the programs'."""
 
 REFUSE = """
 import sys

@@ -1,0 +1,23 @@
+"""Metrics of what listeners other than the apps' refused."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from hermes_node.metrics.family_types import CounterSeries
+from hermes_wire.http_server import RefusedHttp
+
+
+class ListenerMetrics:
+    """By the bound that was broken."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._admin = CounterSeries(
+            registry,
+            "hermes_admin_connections_refused_total",
+            "Connections to the admin port that were ended, by the bound that was broken.",
+            {"kind": RefusedHttp},
+        )
+
+    def count_admin(self, kind: RefusedHttp) -> None:
+        self._admin.count(kind)
