@@ -55,7 +55,7 @@ class HttpBounds:
     silent_s: float = 20.0
 
 
-OnRefused = Callable[[RefusedHttp, str], None]
+OnHttpRefused = Callable[[RefusedHttp, str], None]
 """Why, and the address."""
 
 
@@ -63,12 +63,12 @@ class HttpServer:
     """Serves `routes` within `bounds`."""
 
     def __init__(
-        self, routes: Iterable[web.RouteDef], bounds: HttpBounds | None = None, on_refused: OnRefused = lambda *_: None
+        self, routes: Iterable[web.RouteDef], bounds: HttpBounds | None = None, on_refused: OnHttpRefused = lambda *_: None
     ) -> None:
         self.bounds = bounds or HttpBounds()
         self._on_refused = on_refused
         most = self.bounds.connections
-        self._places: Places[_Guest] = Places(total=most, strangers=most, an_address=self.bounds.an_address)
+        self._places: Places[_Guest] = Places(total=most, strangers=most, an_address=self.bounds.an_address, patience_s=0.0)
         self._guests: dict[asyncio.BaseTransport, _Guest] = {}
         self._servers: list[asyncio.Server] = []
         app = web.Application(client_max_size=self.bounds.body_bytes, middlewares=[self._serve])
@@ -113,13 +113,13 @@ class HttpServer:
             return await handler(request)
         finally:
             guest.end()
-            self._places.doubt(guest)
+            self._places.doubt(guest, _now())
 
     # What guests call.
 
     def admit(self, guest: _Guest, transport: asyncio.Transport) -> Any:
         """Aiohttp's protocol for it; None when there is no place, each of which has a request at work."""
-        gives_way = self._places.admit(guest, charge_to(guest.address))
+        gives_way = self._places.admit(guest, charge_to(guest.address), _now())
         if gives_way is guest or self._runner.server is None:
             return None
         if gives_way is not None:
@@ -240,3 +240,7 @@ def _listen_everywhere(port: int) -> socket.socket | None:
     with suppress(OSError, ValueError):
         return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
     return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -12,9 +12,9 @@ from typing import Final
 
 from hermes_h2.events import Refusal
 from hermes_h2.header_block import write_block
+from hermes_h2.serving.acceptor import Acceptor
 from hermes_h2.serving.call import Call, Status, StatusError
 from hermes_h2.serving.doorway import Doorway
-from hermes_h2.serving.entrance import Entrance
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import STRANGERS_READ_BYTES, ClientLink
 from hermes_h2.serving.places import Places, read_ip
@@ -70,7 +70,7 @@ class Server:
         self.links: set[ClientLink] = set()
         self.calls: set[Call] = set()
         self._dirty: list[ClientLink] = []
-        self._entrances: list[Entrance] = []
+        self._acceptors: list[Acceptor] = []
         self._opening: set[asyncio.Task[object]] = set()
         self._sweeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -82,13 +82,13 @@ class Server:
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
         self.turns = StrangersTurns(self._loop)
-        self._entrances = [Entrance(self._loop, sock, self._accepted) for sock in self._sockets]
+        self._acceptors = [Acceptor(self._loop, sock, self._accepted) for sock in self._sockets]
         self._sweeper = self._loop.create_task(self._sweep())
 
     async def stop(self, grace_s: float) -> None:
         """No new connections and calls; those that stand have `grace_s`, then they end as UNAVAILABLE."""
-        while self._entrances:
-            self._entrances.pop().close()
+        while self._acceptors:
+            self._acceptors.pop().close()
         for sock in self._sockets:
             sock.close()
         for link in list(self.links):

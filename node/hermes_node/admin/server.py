@@ -21,7 +21,7 @@ from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
 from hermes_node.errors import ListenError
 from hermes_node.logs.event_log import EventLog
 from hermes_proto.v2 import admin_pb2
-from hermes_wire.http_server import Handler, HttpBounds, HttpServer, OnRefused
+from hermes_wire.http_server import Handler, HttpBounds, HttpServer, OnHttpRefused
 
 BODY_S: Final = 10.0
 """How long the body of a request may take, which holds a place of its own."""
@@ -37,7 +37,7 @@ class AdminServer:
         process: ProcessAnswers,
         token_file: str,
         log: EventLog,
-        on_refused: OnRefused = lambda *_: None,
+        on_refused: OnHttpRefused = lambda *_: None,
         bounds: HttpBounds | None = None,
     ) -> None:
         self._process = process

@@ -16,7 +16,7 @@ OnAccepted = Callable[[socket.socket, str, int], None]
 """The connection, which is its owner's to close now, and the peer's host and port."""
 
 
-class Entrance:
+class Acceptor:
     """Of one listening socket, which it does not own."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, listening: socket.socket, on_accepted: OnAccepted) -> None:
