@@ -59,11 +59,11 @@ class Sender:
         self._size = 0
         return data
 
-    def earn(self, size: int) -> None:
-        """A whole message moved, either way: what a client says about it is paid for."""
+    def earn(self, size: int, *, whole: bool = True) -> None:
+        """A message moved, either way, or a part of one: what a client says about it is paid for."""
         self._moved += size
         extra, self._moved = divmod(self._moved, self._earned_bytes)
-        self._control.earn(self._earned_message + extra)
+        self._control.earn(self._earned_message + extra if whole else extra)
 
     def send(self, stream: StreamState, message: bytes) -> bool:
         """True when the output has all of it."""
@@ -134,7 +134,7 @@ class Sender:
         if stream.offset == len(message):
             stream.queue.popleft()
             stream.offset = 0
-            self.earn(len(message))
+        self.earn(len(chunk), whole=not stream.offset)
         self.put(HEAD.pack(len(chunk) << 8 | DATA, 0, stream.id) + chunk)
 
     def _end(self, stream: StreamState) -> bool:

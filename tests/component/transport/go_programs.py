@@ -16,9 +16,13 @@ BUILD_S: Final = 300
 H2SPEC: Final = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
 
 
-def _home() -> Path:
+def cache_folder(language: str) -> Path:
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "hermes-tests" / "go"
+    return Path(root) / "hermes-tests" / language
+
+
+def _home() -> Path:
+    return cache_folder("go")
 
 
 def _run_go(arguments: list[str], folder: Path) -> None:

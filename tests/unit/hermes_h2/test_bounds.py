@@ -45,6 +45,19 @@ def test_a_header_block_of_many_pieces_or_bytes_is_refused() -> None:
     assert peer.connection.held_bytes <= BOUNDS.header_block_bytes + 16_384
 
 
+def test_windows_of_a_long_answer_are_earned_as_it_leaves() -> None:
+    """As grpc-js says them, while the message is not over yet."""
+    peer = Peer()
+    open_proven(peer)
+    peer.connection.send(1, bytes(4 << 20))
+    sent = 65_535
+    while sent < 4 << 20:
+        peer.grant(1, 16_384)
+        peer.grant(0, 16_384)
+        sent += 16_384
+        assert peer.refusal() is None
+
+
 def test_a_flood_of_continuation_is_over_before_it_is_held() -> None:
     peer = Peer()
     peer.open()
