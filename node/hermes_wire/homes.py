@@ -8,10 +8,10 @@ from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, Party, parse_node_id
 from hermes_core.mesh import messages as mesh
 from hermes_core.protocol import session as core
 from hermes_core.protocol.validate import require, validate_app_claim
-from hermes_proto.v2 import app_router_pb2, node_mesh_pb2
+from hermes_proto.v2 import app_router_pb2, node_descriptor_pb2, node_mesh_pb2
 
 
-def parse_descriptor(pb: node_mesh_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
+def parse_descriptor(pb: node_descriptor_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
     """Raise INVALID_FRAME unless every field is within its bound; the signature is not checked here."""
     require(len(pb.node_key) == PUBLIC_KEY_BYTES, "node_key must be 32 bytes")
     require(0 < len(pb.address) <= mesh.MAX_ADDRESS_CHARS, "address must have 1 to 300 characters")
@@ -24,8 +24,8 @@ def parse_descriptor(pb: node_mesh_pb2.NodeDescriptor) -> mesh.NodeDescriptor:
     return mesh.NodeDescriptor(node_id, pb.node_key, pb.address, pb.incarnation, pb.version, *parts)
 
 
-def build_descriptor(m: mesh.NodeDescriptor) -> node_mesh_pb2.NodeDescriptor:
-    return node_mesh_pb2.NodeDescriptor(
+def build_descriptor(m: mesh.NodeDescriptor) -> node_descriptor_pb2.NodeDescriptor:
+    return node_descriptor_pb2.NodeDescriptor(
         node_id=m.node_id,
         node_key=m.node_key,
         address=m.address,

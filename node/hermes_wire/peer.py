@@ -10,6 +10,7 @@ from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import MAX_POSITION, parse_app_id, parse_node_id
 from hermes_core.keystore.mark import MARK_BYTES
 from hermes_core.mesh import messages as mesh
+from hermes_core.mesh.swim.messages import SwimMessage
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.protocol.validate import require, validate_hello, validate_message, validate_session_message
@@ -19,6 +20,7 @@ from hermes_wire import chat as wire_chat
 from hermes_wire import session as wire_session
 from hermes_wire.app import MAX_BATCH_FRAMES
 from hermes_wire.homes import build_app_claim, build_descriptor, parse_app_claim, parse_descriptor
+from hermes_wire.swim import SWIM_TYPES, build_swim, parse_swim
 from hermes_wire.tags import split_tag, with_tag
 
 PlainPeerMessage = ChatMessage | session.Heartbeat | mesh.Hello | mesh.Proof
@@ -30,6 +32,7 @@ PlainGossipMessage = (
     | mesh.HeldMark
     | mesh.OwnMark
     | mesh.Clock
+    | SwimMessage
     | session.Heartbeat
     | messages.ErrorNotice
 )
@@ -131,6 +134,7 @@ _GOSSIP_PARSERS: Final[dict[str, Callable[[Any], PlainGossipMessage]]] = {
     "held_mark": _parse_held_mark,
     "own_mark": _parse_own_mark,
     "clock": _parse_clock,
+    "swim": parse_swim,
     "heartbeat": wire_session.parse_heartbeat,
     "error": wire_chat.parse_error,
 }
@@ -179,6 +183,7 @@ _GOSSIP_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     mesh.Clock: ("clock", _build_clock),
     session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
     messages.ErrorNotice: ("error", wire_chat.build_error),
+    **dict.fromkeys(SWIM_TYPES, ("swim", build_swim)),
 }
 
 

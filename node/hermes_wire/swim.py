@@ -195,6 +195,8 @@ _BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     swim.SyncFacts: ("facts", _build_sync_facts),
 }
 
+SWIM_TYPES: Final = tuple(_BUILDERS)
+
 
 def parse_swim(pb: swim_pb2.SwimMessage) -> swim.SwimMessage:
     """Raise INVALID_FRAME unless every field is within its bound; signatures are not checked here."""

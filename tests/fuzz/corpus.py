@@ -85,6 +85,7 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
     from hermes_proto.v2 import admin_pb2
     from hermes_wire.app import build_client_batch, build_server_batch
     from hermes_wire.peer import build_gossip, build_join, build_peer_batch
+    from hermes_wire.swim import SWIM_TYPES
     from tests.fuzz import sessions
     from tests.support.control_samples import CONTROL_SAMPLES
     from tests.support.sessions import make_control_pair
@@ -103,6 +104,7 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
         proof,
         heartbeat,
         *(tagged[name] for name in ("MembershipUpdate", "HeldMark", "OwnMark", "Clock", "ErrorNotice")),
+        *(tagged[kind.__name__] for kind in SWIM_TYPES),
     ]
     of_joins = [hello, proof, tagged["MembershipUpdate"], tagged["ErrorNotice"]]
     mark = encode_mark(sessions.MARK)

@@ -216,6 +216,9 @@ def make_control() -> Iterator[Case]:
     home = ref.node_party("hermes-1", fill("control node"))
     move = (fill("control mover"), app_id, home, 5, fill("control leg hash"), fill("control move", 64))
     proof = (2, fill("control end", 16))
+    departed = ("hermes-2", fill("control departed"), 4, fill("control departure", 64))
+    accused = ("hermes-3", fill("control accused"), 6, "hermes-1", fill("control node"), 7, fill("control accusation", 64))
+    facts = [(1, (descriptor,)), (2, departed), (3, accused)]
     values: dict[str, tuple[Any, ...]] = {
         "Offer": (chat_id, fill("control initiator"), app_id, offered, offered),
         "Answer": (chat_id, fill("control responder"), answered, fill("confirm a"), answered, fill("confirm b")),
@@ -238,6 +241,14 @@ def make_control() -> Iterator[Case]:
         "MoveAnswer": (chat_id, 5, (1, *answered[1:]), fill("confirm d")),
         "Moved": (chat_id, move),
         "MoveWanted": (chat_id,),
+        "Ping": (9, fill("control nonce", 16), "hermes-1", facts[2:]),
+        "Pong": (9, fill("control answer", 64), facts[1:2]),
+        "PingRequest": (8, "hermes-3", fill("control nonce", 16), facts[1:2]),
+        "PingReport": (8, b""),
+        "SyncDigests": (list(range(2**64 - 64, 2**64)),),
+        "SyncListing": (2**63 + 1, [("hermes-1", 7, fill("control mark of a descriptor", 8))]),
+        "SyncWanted": (["hermes-2", "hermes-3"],),
+        "SyncFacts": (facts,),
     }
     for counter, (name, value) in enumerate(values.items()):
         number, layout = ref.CONTROL[name]

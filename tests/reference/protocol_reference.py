@@ -171,6 +171,8 @@ DESCRIPTOR = "tbtntbtb"
 APP_CLAIM = "bnbb"
 MOVE = "bttnbb"
 PROOF = "nb"
+FACTS = {1: (DESCRIPTOR,), 2: "tbnb", 3: "tbntbnb"}
+"""Of membership: its number, then what it holds."""
 CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
     "Answer": (2, ("b", "b", STATEMENT, "b", STATEMENT, "b")),
@@ -192,22 +194,31 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "MoveAnswer": (19, ("b", "n", STATEMENT, "b")),
     "Moved": (20, ("b", MOVE)),
     "MoveWanted": (21, ("b",)),
+    "Ping": (22, ("n", "b", "t", [FACTS])),
+    "Pong": (23, ("n", "b", [FACTS])),
+    "PingRequest": (24, ("n", "t", "b", [FACTS])),
+    "PingReport": (25, ("n", "b")),
+    "SyncDigests": (26, (["n"],)),
+    "SyncListing": (27, ("n", ["tnb"])),
+    "SyncWanted": (28, (["t"],)),
+    "SyncFacts": (29, ([FACTS],)),
     "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", "n", [APP_CLAIM], ["t"])])),
 }
-"""Number and layout: b bytes, t text, n number, f flag, a list of what it holds, and parts in a row."""
+"""Number and layout: b bytes, t text, n number, f flag, a list of what it holds, a choice by number, and parts in a row."""
 
 
 def canonical(layout: Any, value: Any) -> bytes:
-    if layout == "b":
-        return lp(value)
-    if layout == "t":
-        return lp(value.encode())
+    if layout in ("b", "t"):
+        return lp(value.encode() if layout == "t" else value)
     if layout == "n":
         return u64(value)
     if layout == "f":
         return u8(value)
     if isinstance(layout, list):
         return u32(len(value)) + b"".join(canonical(layout[0], item) for item in value)
+    if isinstance(layout, dict):
+        number, held = value
+        return u8(number) + canonical(layout[number], held)
     return b"".join(canonical(part, item) for part, item in zip(layout, value, strict=True))
 
 

@@ -19,6 +19,7 @@ from hermes_core.mesh.messages import (
     NodeDescriptor,
     OwnMark,
 )
+from hermes_core.mesh.swim import messages as swim
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.ratchet.claim import EpochClaim
@@ -35,8 +36,9 @@ ANSWERED: Final = KeyStatement(
     2, 7, b"\x03", fill("control ephemeral"), fill("control ciphertext", 1088), fill("control signature", 64)
 )
 CLAIM: Final = EpochClaim(3, 1, fill("control transcript"), 5, 6, 4, 9, fill("control claim tag"))
+NODE: Final = NodeId("hermes-1")
 DESCRIPTOR: Final = NodeDescriptor(
-    NodeId("hermes-1"),
+    NODE,
     fill("control node"),
     "hermes-1.mesh:7443",
     7,
@@ -46,7 +48,7 @@ DESCRIPTOR: Final = NodeDescriptor(
     fill("renewals", 192),
 )
 ENTRY: Final = DirectoryEntry(
-    NodeId("hermes-1"),
+    NODE,
     7,
     3,
     (s.AppClaim(fill("control claimant"), 9, fill("control hello"), fill("control claim", 64)),),
@@ -61,6 +63,13 @@ MOVE: Final = SignedMove(
     fill("control leg hash"),
     fill("control move", 64),
 )
+NODE_3: Final = NodeId("hermes-3")
+DEPARTED: Final = swim.SignedDeparture(NodeId("hermes-2"), fill("control departed"), 4, fill("control departure", 64))
+ACCUSED: Final = swim.Accusation(
+    NODE_3, fill("control accused"), 6, NODE, fill("control node"), 7, fill("control accusation", 64)
+)
+FACTS: Final = (swim.Alive(DESCRIPTOR), DEPARTED, ACCUSED)
+NONCE: Final = fill("control nonce", 16)
 END: Final = EndProof(2, fill("control end", 16))
 MOVED_LEG: Final = replace(OFFERED, epoch=1)
 ANSWERED_LEG: Final = replace(ANSWERED, epoch=1)
@@ -86,5 +95,13 @@ _SAMPLES: Final = (
     m.MoveAnswer(CHAT, 5, ANSWERED_LEG, fill("confirm d")),
     m.Moved(CHAT, MOVE),
     m.MoveWanted(CHAT),
+    swim.Ping(9, NONCE, "hermes-1", FACTS[2:]),
+    swim.Pong(9, fill("control answer", 64), FACTS[1:2]),
+    swim.PingRequest(8, NODE_3, NONCE, FACTS[1:2]),
+    swim.PingReport(8),
+    swim.SyncDigests(tuple(range(2**64 - 64, 2**64))),
+    swim.SyncListing(2**63 + 1, (swim.ListedMember(NODE, 7, fill("control mark of a descriptor", 8)),)),
+    swim.SyncWanted((DEPARTED.subject, NODE_3)),
+    swim.SyncFacts(FACTS),
 )
 CONTROL_SAMPLES: Final[dict[str, Any]] = {type(message).__name__: message for message in _SAMPLES}

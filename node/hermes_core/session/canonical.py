@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.mesh.messages import Clock, HeldMark, MembershipUpdate, OwnMark
+from hermes_core.mesh.swim import messages as swim
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 
@@ -90,6 +91,31 @@ _ENTRY = _part(
     ("gone", _set(_text)),
 )
 
+_FACTS: Final[dict[type, Layout]] = {
+    swim.Alive: Layout(1, (("descriptor", _DESCRIPTOR),)),
+    swim.SignedDeparture: Layout(2, (("subject", _text), ("subject_key", _data), ("incarnation", u64), ("signature", _data))),
+    swim.Accusation: Layout(
+        3,
+        (
+            ("subject", _text),
+            ("subject_key", _data),
+            ("incarnation", u64),
+            ("accuser", _text),
+            ("accuser_key", _data),
+            ("accuser_incarnation", u64),
+            ("signature", _data),
+        ),
+    ),
+}
+
+
+def _fact(value: swim.Fact) -> bytes:
+    number, fields = _FACTS[type(value)]
+    return u8(number) + encode_fields(fields, value)
+
+
+_LISTED = _part(("node_id", _text), ("incarnation", u64), ("mark", _data))
+
 SETTINGS: Final[Fields] = (
     ("app_id", _text),
     ("heartbeat_interval_ms", u64),
@@ -143,6 +169,14 @@ CONTROL: Final[dict[type, Layout]] = {
     m.MoveAnswer: Layout(19, (("chat_id", _data), ("number", u64), ("hop", _STATEMENT), ("hop_confirm", _data))),
     m.Moved: Layout(20, (("chat_id", _data), ("move", _MOVE))),
     m.MoveWanted: Layout(21, (("chat_id", _data),)),
+    swim.Ping: Layout(22, (("seq", u64), ("nonce", _data), ("asker", _text), ("facts", _list(_fact)))),
+    swim.Pong: Layout(23, (("seq", u64), ("signature", _data), ("facts", _list(_fact)))),
+    swim.PingRequest: Layout(24, (("seq", u64), ("target", _text), ("nonce", _data), ("facts", _list(_fact)))),
+    swim.PingReport: Layout(25, (("seq", u64), ("signature", _data))),
+    swim.SyncDigests: Layout(26, (("sums", _list(u64)),)),
+    swim.SyncListing: Layout(27, (("mask", u64), ("entries", _list(_LISTED)))),
+    swim.SyncWanted: Layout(28, (("names", _list(_text)),)),
+    swim.SyncFacts: Layout(29, (("facts", _list(_fact)),)),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
 

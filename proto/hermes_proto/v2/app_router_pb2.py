@@ -24,42 +24,43 @@ _sym_db = _symbol_database.Default()
 
 from hermes_proto.v2 import chat_pb2 as hermes__proto_dot_v2_dot_chat__pb2
 from hermes_proto.v2 import errors_pb2 as hermes__proto_dot_v2_dot_errors__pb2
+from hermes_proto.v2 import node_descriptor_pb2 as hermes__proto_dot_v2_dot_node__descriptor__pb2
 from hermes_proto.v2 import node_mesh_pb2 as hermes__proto_dot_v2_dot_node__mesh__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hermes_proto/v2/app_router.proto\x12\thermes.v2\x1a\x1ahermes_proto/v2/chat.proto\x1a\x1chermes_proto/v2/errors.proto\x1a\x1fhermes_proto/v2/node_mesh.proto\"v\n\tChallenge\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08node_key\x18\x02 \x01(\x0c\x12\x11\n\tchallenge\x18\x03 \x01(\x0c\x12\x11\n\tephemeral\x18\x04 \x01(\x0c\x12\x0e\n\x06suites\x18\x05 \x01(\x0c\x12\x10\n\x08renewals\x18\x06 \x01(\x0c\"{\n\x07\x43onnect\x12\x0f\n\x07\x61pp_key\x18\x01 \x01(\x0c\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x11\n\tephemeral\x18\x04 \x01(\x0c\x12\r\n\x05suite\x18\x05 \x01(\r\x12\r\n\x05stamp\x18\x06 \x01(\x04\x12\x0c\n\x04mark\x18\x07 \x01(\x0c\"\x8b\x01\n\tConnected\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x02 \x01(\r\x12\x17\n\x0fmax_frame_bytes\x18\x03 \x01(\r\x12\x15\n\rwindow_frames\x18\x04 \x01(\r\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x0c\n\x04mark\x18\x06 \x01(\x0c\"=\n\tNewerHome\x12\x0c\n\x04home\x18\x01 \x01(\t\x12\"\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x13.hermes.v2.AppClaim\"\x18\n\x08SeekHome\x12\x0c\n\x04home\x18\x01 \x01(\t\"D\n\tHomeFound\x12\'\n\x04home\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptor\x12\x0e\n\x06linked\x18\x02 \x01(\x08\"\x19\n\x07\x46indApp\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\";\n\x08\x41ppFound\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\x12\x0f\n\x07node_id\x18\x03 \x01(\t\"N\n\nNodeChange\x12\x16\n\x0e\x64rain_after_ms\x18\x01 \x01(\r\x12\x16\n\x0e\x62\x61\x63k_within_ms\x18\x02 \x01(\r\x12\x10\n\x08\x66or_good\x18\x03 \x01(\x08\"\x8c\x05\n\x0b\x43lientFrame\x12\x10\n\x06sealed\x18\x01 \x01(\x0cH\x00\x12%\n\x07\x63onnect\x18\x02 \x01(\x0b\x32\x12.hermes.v2.ConnectH\x00\x12&\n\nstart_chat\x18\x03 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12(\n\x0b\x61\x63\x63\x65pt_chat\x18\x04 \x01(\x0b\x32\x11.hermes.v2.AnswerH\x00\x12,\n\x0breject_chat\x18\x05 \x01(\x0b\x32\x15.hermes.v2.ChatRejectH\x00\x12.\n\x0c\x63hat_confirm\x18\x06 \x01(\x0b\x32\x16.hermes.v2.ChatConfirmH\x00\x12!\n\x05rekey\x18\x07 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12(\n\x0bresume_chat\x18\x08 \x01(\x0b\x32\x11.hermes.v2.ResumeH\x00\x12,\n\x0b\x64\x65lete_chat\x18\t \x01(\x0b\x32\x15.hermes.v2.DeleteChatH\x00\x12&\n\x08\x66ind_app\x18\n \x01(\x0b\x32\x12.hermes.v2.FindAppH\x00\x12)\n\theartbeat\x18\x0b \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12\x30\n\x0f\x63hat_closed_ack\x18\x0c \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12)\n\tmove_chat\x18\r \x01(\x0b\x32\x14.hermes.v2.MoveOfferH\x00\x12*\n\nchat_moved\x18\x0e \x01(\x0b\x32\x14.hermes.v2.ChatMovedH\x00\x12(\n\tseek_home\x18\x10 \x01(\x0b\x32\x13.hermes.v2.SeekHomeH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"\xc9\x06\n\x0bServerFrame\x12\x10\n\x06sealed\x18\x01 \x01(\x0cH\x00\x12)\n\tchallenge\x18\x02 \x01(\x0b\x32\x14.hermes.v2.ChallengeH\x00\x12)\n\tconnected\x18\x03 \x01(\x0b\x32\x14.hermes.v2.ConnectedH\x00\x12&\n\nchat_offer\x18\x04 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12*\n\rchat_accepted\x18\x05 \x01(\x0b\x32\x11.hermes.v2.AnswerH\x00\x12.\n\rchat_rejected\x18\x06 \x01(\x0b\x32\x15.hermes.v2.ChatRejectH\x00\x12.\n\x0c\x63hat_confirm\x18\x07 \x01(\x0b\x32\x16.hermes.v2.ChatConfirmH\x00\x12\'\n\nresume_ack\x18\x08 \x01(\x0b\x32\x11.hermes.v2.ResumeH\x00\x12,\n\x0b\x63hat_closed\x18\t \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12*\n\npath_state\x18\n \x01(\x0b\x32\x14.hermes.v2.PathStateH\x00\x12(\n\tapp_found\x18\x0b \x01(\x0b\x32\x13.hermes.v2.AppFoundH\x00\x12,\n\x0bnode_change\x18\x0c \x01(\x0b\x32\x15.hermes.v2.NodeChangeH\x00\x12)\n\theartbeat\x18\r \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12!\n\x05\x65rror\x18\x0e \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12.\n\rmove_accepted\x18\x10 \x01(\x0b\x32\x15.hermes.v2.MoveAnswerH\x00\x12*\n\nchat_moved\x18\x11 \x01(\x0b\x32\x14.hermes.v2.ChatMovedH\x00\x12,\n\x0bmove_wanted\x18\x12 \x01(\x0b\x32\x15.hermes.v2.MoveWantedH\x00\x12*\n\nnewer_home\x18\x13 \x01(\x0b\x32\x14.hermes.v2.NewerHomeH\x00\x12*\n\nhome_found\x18\x14 \x01(\x0b\x32\x14.hermes.v2.HomeFoundH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"5\n\x0b\x43lientBatch\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.hermes.v2.ClientFrame\"5\n\x0bServerBatch\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.hermes.v2.ServerFrame2G\n\tAppRouter\x12:\n\x04Open\x12\x16.hermes.v2.ClientBatch\x1a\x16.hermes.v2.ServerBatch(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hermes_proto/v2/app_router.proto\x12\thermes.v2\x1a\x1ahermes_proto/v2/chat.proto\x1a\x1chermes_proto/v2/errors.proto\x1a%hermes_proto/v2/node_descriptor.proto\x1a\x1fhermes_proto/v2/node_mesh.proto\"v\n\tChallenge\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08node_key\x18\x02 \x01(\x0c\x12\x11\n\tchallenge\x18\x03 \x01(\x0c\x12\x11\n\tephemeral\x18\x04 \x01(\x0c\x12\x0e\n\x06suites\x18\x05 \x01(\x0c\x12\x10\n\x08renewals\x18\x06 \x01(\x0c\"{\n\x07\x43onnect\x12\x0f\n\x07\x61pp_key\x18\x01 \x01(\x0c\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x11\n\tephemeral\x18\x04 \x01(\x0c\x12\r\n\x05suite\x18\x05 \x01(\r\x12\r\n\x05stamp\x18\x06 \x01(\x04\x12\x0c\n\x04mark\x18\x07 \x01(\x0c\"\x8b\x01\n\tConnected\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x1d\n\x15heartbeat_interval_ms\x18\x02 \x01(\r\x12\x17\n\x0fmax_frame_bytes\x18\x03 \x01(\r\x12\x15\n\rwindow_frames\x18\x04 \x01(\r\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x0c\n\x04mark\x18\x06 \x01(\x0c\"=\n\tNewerHome\x12\x0c\n\x04home\x18\x01 \x01(\t\x12\"\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x13.hermes.v2.AppClaim\"\x18\n\x08SeekHome\x12\x0c\n\x04home\x18\x01 \x01(\t\"D\n\tHomeFound\x12\'\n\x04home\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptor\x12\x0e\n\x06linked\x18\x02 \x01(\x08\"\x19\n\x07\x46indApp\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\";\n\x08\x41ppFound\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\x12\x0f\n\x07node_id\x18\x03 \x01(\t\"N\n\nNodeChange\x12\x16\n\x0e\x64rain_after_ms\x18\x01 \x01(\r\x12\x16\n\x0e\x62\x61\x63k_within_ms\x18\x02 \x01(\r\x12\x10\n\x08\x66or_good\x18\x03 \x01(\x08\"\x8c\x05\n\x0b\x43lientFrame\x12\x10\n\x06sealed\x18\x01 \x01(\x0cH\x00\x12%\n\x07\x63onnect\x18\x02 \x01(\x0b\x32\x12.hermes.v2.ConnectH\x00\x12&\n\nstart_chat\x18\x03 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12(\n\x0b\x61\x63\x63\x65pt_chat\x18\x04 \x01(\x0b\x32\x11.hermes.v2.AnswerH\x00\x12,\n\x0breject_chat\x18\x05 \x01(\x0b\x32\x15.hermes.v2.ChatRejectH\x00\x12.\n\x0c\x63hat_confirm\x18\x06 \x01(\x0b\x32\x16.hermes.v2.ChatConfirmH\x00\x12!\n\x05rekey\x18\x07 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12(\n\x0bresume_chat\x18\x08 \x01(\x0b\x32\x11.hermes.v2.ResumeH\x00\x12,\n\x0b\x64\x65lete_chat\x18\t \x01(\x0b\x32\x15.hermes.v2.DeleteChatH\x00\x12&\n\x08\x66ind_app\x18\n \x01(\x0b\x32\x12.hermes.v2.FindAppH\x00\x12)\n\theartbeat\x18\x0b \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12\x30\n\x0f\x63hat_closed_ack\x18\x0c \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12)\n\tmove_chat\x18\r \x01(\x0b\x32\x14.hermes.v2.MoveOfferH\x00\x12*\n\nchat_moved\x18\x0e \x01(\x0b\x32\x14.hermes.v2.ChatMovedH\x00\x12(\n\tseek_home\x18\x10 \x01(\x0b\x32\x13.hermes.v2.SeekHomeH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"\xc9\x06\n\x0bServerFrame\x12\x10\n\x06sealed\x18\x01 \x01(\x0cH\x00\x12)\n\tchallenge\x18\x02 \x01(\x0b\x32\x14.hermes.v2.ChallengeH\x00\x12)\n\tconnected\x18\x03 \x01(\x0b\x32\x14.hermes.v2.ConnectedH\x00\x12&\n\nchat_offer\x18\x04 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12*\n\rchat_accepted\x18\x05 \x01(\x0b\x32\x11.hermes.v2.AnswerH\x00\x12.\n\rchat_rejected\x18\x06 \x01(\x0b\x32\x15.hermes.v2.ChatRejectH\x00\x12.\n\x0c\x63hat_confirm\x18\x07 \x01(\x0b\x32\x16.hermes.v2.ChatConfirmH\x00\x12\'\n\nresume_ack\x18\x08 \x01(\x0b\x32\x11.hermes.v2.ResumeH\x00\x12,\n\x0b\x63hat_closed\x18\t \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12*\n\npath_state\x18\n \x01(\x0b\x32\x14.hermes.v2.PathStateH\x00\x12(\n\tapp_found\x18\x0b \x01(\x0b\x32\x13.hermes.v2.AppFoundH\x00\x12,\n\x0bnode_change\x18\x0c \x01(\x0b\x32\x15.hermes.v2.NodeChangeH\x00\x12)\n\theartbeat\x18\r \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12!\n\x05\x65rror\x18\x0e \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12.\n\rmove_accepted\x18\x10 \x01(\x0b\x32\x15.hermes.v2.MoveAnswerH\x00\x12*\n\nchat_moved\x18\x11 \x01(\x0b\x32\x14.hermes.v2.ChatMovedH\x00\x12,\n\x0bmove_wanted\x18\x12 \x01(\x0b\x32\x15.hermes.v2.MoveWantedH\x00\x12*\n\nnewer_home\x18\x13 \x01(\x0b\x32\x14.hermes.v2.NewerHomeH\x00\x12*\n\nhome_found\x18\x14 \x01(\x0b\x32\x14.hermes.v2.HomeFoundH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"5\n\x0b\x43lientBatch\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.hermes.v2.ClientFrame\"5\n\x0bServerBatch\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.hermes.v2.ServerFrame2G\n\tAppRouter\x12:\n\x04Open\x12\x16.hermes.v2.ClientBatch\x1a\x16.hermes.v2.ServerBatch(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hermes_proto.v2.app_router_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHALLENGE']._serialized_start=138
-  _globals['_CHALLENGE']._serialized_end=256
-  _globals['_CONNECT']._serialized_start=258
-  _globals['_CONNECT']._serialized_end=381
-  _globals['_CONNECTED']._serialized_start=384
-  _globals['_CONNECTED']._serialized_end=523
-  _globals['_NEWERHOME']._serialized_start=525
-  _globals['_NEWERHOME']._serialized_end=586
-  _globals['_SEEKHOME']._serialized_start=588
-  _globals['_SEEKHOME']._serialized_end=612
-  _globals['_HOMEFOUND']._serialized_start=614
-  _globals['_HOMEFOUND']._serialized_end=682
-  _globals['_FINDAPP']._serialized_start=684
-  _globals['_FINDAPP']._serialized_end=709
-  _globals['_APPFOUND']._serialized_start=711
-  _globals['_APPFOUND']._serialized_end=770
-  _globals['_NODECHANGE']._serialized_start=772
-  _globals['_NODECHANGE']._serialized_end=850
-  _globals['_CLIENTFRAME']._serialized_start=853
-  _globals['_CLIENTFRAME']._serialized_end=1505
-  _globals['_SERVERFRAME']._serialized_start=1508
-  _globals['_SERVERFRAME']._serialized_end=2349
-  _globals['_CLIENTBATCH']._serialized_start=2351
-  _globals['_CLIENTBATCH']._serialized_end=2404
-  _globals['_SERVERBATCH']._serialized_start=2406
-  _globals['_SERVERBATCH']._serialized_end=2459
-  _globals['_APPROUTER']._serialized_start=2461
-  _globals['_APPROUTER']._serialized_end=2532
+  _globals['_CHALLENGE']._serialized_start=177
+  _globals['_CHALLENGE']._serialized_end=295
+  _globals['_CONNECT']._serialized_start=297
+  _globals['_CONNECT']._serialized_end=420
+  _globals['_CONNECTED']._serialized_start=423
+  _globals['_CONNECTED']._serialized_end=562
+  _globals['_NEWERHOME']._serialized_start=564
+  _globals['_NEWERHOME']._serialized_end=625
+  _globals['_SEEKHOME']._serialized_start=627
+  _globals['_SEEKHOME']._serialized_end=651
+  _globals['_HOMEFOUND']._serialized_start=653
+  _globals['_HOMEFOUND']._serialized_end=721
+  _globals['_FINDAPP']._serialized_start=723
+  _globals['_FINDAPP']._serialized_end=748
+  _globals['_APPFOUND']._serialized_start=750
+  _globals['_APPFOUND']._serialized_end=809
+  _globals['_NODECHANGE']._serialized_start=811
+  _globals['_NODECHANGE']._serialized_end=889
+  _globals['_CLIENTFRAME']._serialized_start=892
+  _globals['_CLIENTFRAME']._serialized_end=1544
+  _globals['_SERVERFRAME']._serialized_start=1547
+  _globals['_SERVERFRAME']._serialized_end=2388
+  _globals['_CLIENTBATCH']._serialized_start=2390
+  _globals['_CLIENTBATCH']._serialized_end=2443
+  _globals['_SERVERBATCH']._serialized_start=2445
+  _globals['_SERVERBATCH']._serialized_end=2498
+  _globals['_APPROUTER']._serialized_start=2500
+  _globals['_APPROUTER']._serialized_end=2571
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from hermes_proto.v2 import chat_pb2 as _chat_pb2
 from hermes_proto.v2 import errors_pb2 as _errors_pb2
+from hermes_proto.v2 import node_descriptor_pb2 as _node_descriptor_pb2
 from hermes_proto.v2 import node_mesh_pb2 as _node_mesh_pb2
 import builtins as _builtins
 import sys
@@ -197,13 +198,13 @@ class HomeFound(_message.Message):
     linked: _builtins.bool
     """a stream to it stands"""
     @_builtins.property
-    def home(self) -> _node_mesh_pb2.NodeDescriptor:
+    def home(self) -> _node_descriptor_pb2.NodeDescriptor:
         """as that node signed it; none: this one never heard of it"""
 
     def __init__(
         self,
         *,
-        home: _node_mesh_pb2.NodeDescriptor | None = ...,
+        home: _node_descriptor_pb2.NodeDescriptor | None = ...,
         linked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["home", b"home"]  # noqa: Y015

@@ -10,6 +10,8 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hermes_proto.v2 import chat_pb2 as _chat_pb2
 from hermes_proto.v2 import errors_pb2 as _errors_pb2
+from hermes_proto.v2 import node_descriptor_pb2 as _node_descriptor_pb2
+from hermes_proto.v2 import swim_pb2 as _swim_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -43,53 +45,6 @@ LEFT: MemberState.ValueType  # 4
 Global___MemberState: _TypeAlias = MemberState  # noqa: Y015
 
 @_typing.final
-class NodeDescriptor(_message.Message):
-    """What a node says of itself, signed by its identity."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NODE_ID_FIELD_NUMBER: _builtins.int
-    NODE_KEY_FIELD_NUMBER: _builtins.int
-    ADDRESS_FIELD_NUMBER: _builtins.int
-    INCARNATION_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    SIGNATURE_FIELD_NUMBER: _builtins.int
-    APP_ADDRESS_FIELD_NUMBER: _builtins.int
-    RENEWALS_FIELD_NUMBER: _builtins.int
-    node_id: _builtins.str
-    node_key: _builtins.bytes
-    """Ed25519, 32 bytes"""
-    address: _builtins.str
-    """host:port of NodeMesh"""
-    incarnation: _builtins.int
-    """rises at every start, kept in the keystore"""
-    version: _builtins.str
-    signature: _builtins.bytes
-    app_address: _builtins.str
-    """host:port of AppRouter; empty: apps are not told one"""
-    renewals: _builtins.bytes
-    """of node_key: at most 4 of 192 bytes, each signed by the former key and the new one"""
-    def __init__(
-        self,
-        *,
-        node_id: _builtins.str = ...,
-        node_key: _builtins.bytes = ...,
-        address: _builtins.str = ...,
-        incarnation: _builtins.int = ...,
-        version: _builtins.str = ...,
-        signature: _builtins.bytes = ...,
-        app_address: _builtins.str = ...,
-        renewals: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "app_address", b"app_address", "incarnation", b"incarnation", "node_id", b"node_id", "node_key", b"node_key", "renewals", b"renewals", "signature", b"signature", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___NodeDescriptor: _TypeAlias = NodeDescriptor  # noqa: Y015
-
-@_typing.final
 class Hello(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -104,11 +59,11 @@ class Hello(_message.Message):
     suites: _builtins.bytes
     """one byte each, the preferred first"""
     @_builtins.property
-    def descriptor(self) -> Global___NodeDescriptor: ...
+    def descriptor(self) -> _node_descriptor_pb2.NodeDescriptor: ...
     def __init__(
         self,
         *,
-        descriptor: Global___NodeDescriptor | None = ...,
+        descriptor: _node_descriptor_pb2.NodeDescriptor | None = ...,
         challenge: _builtins.bytes = ...,
         ephemeral: _builtins.bytes = ...,
         suites: _builtins.bytes = ...,
@@ -152,11 +107,11 @@ class Member(_message.Message):
     incarnation: _builtins.int
     """of the claim, at least the descriptor's"""
     @_builtins.property
-    def descriptor(self) -> Global___NodeDescriptor: ...
+    def descriptor(self) -> _node_descriptor_pb2.NodeDescriptor: ...
     def __init__(
         self,
         *,
-        descriptor: Global___NodeDescriptor | None = ...,
+        descriptor: _node_descriptor_pb2.NodeDescriptor | None = ...,
         state: Global___MemberState.ValueType = ...,
         incarnation: _builtins.int = ...,
     ) -> None: ...
@@ -359,6 +314,7 @@ class GossipMessage(_message.Message):
     HELD_MARK_FIELD_NUMBER: _builtins.int
     OWN_MARK_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
+    SWIM_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
     @_builtins.property
@@ -383,6 +339,10 @@ class GossipMessage(_message.Message):
     def clock(self) -> Global___Clock:
         """once on each stream, when it begins"""
 
+    @_builtins.property
+    def swim(self) -> _swim_pb2.SwimMessage:
+        """membership by SWIM, in place of the members of an update"""
+
     def __init__(
         self,
         *,
@@ -394,13 +354,14 @@ class GossipMessage(_message.Message):
         held_mark: Global___Mark | None = ...,
         own_mark: Global___Mark | None = ...,
         clock: Global___Clock | None = ...,
+        swim: _swim_pb2.SwimMessage | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "tag", b"tag", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "tag", b"tag", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark", "clock"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark", "clock", "swim"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -22,40 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from hermes_proto.v2 import node_mesh_pb2 as hermes__proto_dot_v2_dot_node__mesh__pb2
+from hermes_proto.v2 import node_descriptor_pb2 as hermes__proto_dot_v2_dot_node__descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahermes_proto/v2/swim.proto\x12\thermes.v2\x1a\x1fhermes_proto/v2/node_mesh.proto\"Y\n\tDeparture\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x13\n\x0bsubject_key\x18\x02 \x01(\x0c\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"\x9d\x01\n\nAccusation\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x13\n\x0bsubject_key\x18\x02 \x01(\x0c\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x0f\n\x07\x61\x63\x63user\x18\x04 \x01(\t\x12\x13\n\x0b\x61\x63\x63user_key\x18\x05 \x01(\x0c\x12\x1b\n\x13\x61\x63\x63user_incarnation\x18\x06 \x01(\x04\x12\x11\n\tsignature\x18\x07 \x01(\x0c\"\x92\x01\n\x04\x46\x61\x63t\x12*\n\x05\x61live\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptorH\x00\x12)\n\tdeparture\x18\x02 \x01(\x0b\x32\x14.hermes.v2.DepartureH\x00\x12+\n\naccusation\x18\x03 \x01(\x0b\x32\x15.hermes.v2.AccusationH\x00\x42\x06\n\x04\x62ody\"Q\n\x04Ping\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\r\n\x05\x61sker\x18\x03 \x01(\t\x12\x1e\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\x0f.hermes.v2.Fact\"F\n\x04Pong\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x1e\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32\x0f.hermes.v2.Fact\"Y\n\x0bPingRequest\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\x0c\x12\x1e\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\x0f.hermes.v2.Fact\",\n\nPingReport\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x1b\n\x0bSyncDigests\x12\x0c\n\x04sums\x18\x01 \x03(\x06\"B\n\x0cListedMember\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x04\x12\x0c\n\x04mark\x18\x03 \x01(\x0c\"E\n\x0bSyncListing\x12\x0c\n\x04mask\x18\x01 \x01(\x06\x12(\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x17.hermes.v2.ListedMember\"\x1b\n\nSyncWanted\x12\r\n\x05names\x18\x01 \x03(\t\"+\n\tSyncFacts\x12\x1e\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x0f.hermes.v2.Fact\"\xdb\x02\n\x0bSwimMessage\x12\x1f\n\x04ping\x18\x01 \x01(\x0b\x32\x0f.hermes.v2.PingH\x00\x12\x1f\n\x04pong\x18\x02 \x01(\x0b\x32\x0f.hermes.v2.PongH\x00\x12.\n\x0cping_request\x18\x03 \x01(\x0b\x32\x16.hermes.v2.PingRequestH\x00\x12,\n\x0bping_report\x18\x04 \x01(\x0b\x32\x15.hermes.v2.PingReportH\x00\x12)\n\x07\x64igests\x18\x05 \x01(\x0b\x32\x16.hermes.v2.SyncDigestsH\x00\x12)\n\x07listing\x18\x06 \x01(\x0b\x32\x16.hermes.v2.SyncListingH\x00\x12\'\n\x06wanted\x18\x07 \x01(\x0b\x32\x15.hermes.v2.SyncWantedH\x00\x12%\n\x05\x66\x61\x63ts\x18\x08 \x01(\x0b\x32\x14.hermes.v2.SyncFactsH\x00\x42\x06\n\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahermes_proto/v2/swim.proto\x12\thermes.v2\x1a%hermes_proto/v2/node_descriptor.proto\"Y\n\tDeparture\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x13\n\x0bsubject_key\x18\x02 \x01(\x0c\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"\x9d\x01\n\nAccusation\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x13\n\x0bsubject_key\x18\x02 \x01(\x0c\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\x12\x0f\n\x07\x61\x63\x63user\x18\x04 \x01(\t\x12\x13\n\x0b\x61\x63\x63user_key\x18\x05 \x01(\x0c\x12\x1b\n\x13\x61\x63\x63user_incarnation\x18\x06 \x01(\x04\x12\x11\n\tsignature\x18\x07 \x01(\x0c\"\x92\x01\n\x04\x46\x61\x63t\x12*\n\x05\x61live\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptorH\x00\x12)\n\tdeparture\x18\x02 \x01(\x0b\x32\x14.hermes.v2.DepartureH\x00\x12+\n\naccusation\x18\x03 \x01(\x0b\x32\x15.hermes.v2.AccusationH\x00\x42\x06\n\x04\x62ody\"Q\n\x04Ping\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\r\n\x05\x61sker\x18\x03 \x01(\t\x12\x1e\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\x0f.hermes.v2.Fact\"F\n\x04Pong\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x1e\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32\x0f.hermes.v2.Fact\"Y\n\x0bPingRequest\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\x0c\x12\x1e\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32\x0f.hermes.v2.Fact\",\n\nPingReport\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x1b\n\x0bSyncDigests\x12\x0c\n\x04sums\x18\x01 \x03(\x06\"B\n\x0cListedMember\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x04\x12\x0c\n\x04mark\x18\x03 \x01(\x0c\"E\n\x0bSyncListing\x12\x0c\n\x04mask\x18\x01 \x01(\x06\x12(\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x17.hermes.v2.ListedMember\"\x1b\n\nSyncWanted\x12\r\n\x05names\x18\x01 \x03(\t\"+\n\tSyncFacts\x12\x1e\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x0f.hermes.v2.Fact\"\xdb\x02\n\x0bSwimMessage\x12\x1f\n\x04ping\x18\x01 \x01(\x0b\x32\x0f.hermes.v2.PingH\x00\x12\x1f\n\x04pong\x18\x02 \x01(\x0b\x32\x0f.hermes.v2.PongH\x00\x12.\n\x0cping_request\x18\x03 \x01(\x0b\x32\x16.hermes.v2.PingRequestH\x00\x12,\n\x0bping_report\x18\x04 \x01(\x0b\x32\x15.hermes.v2.PingReportH\x00\x12)\n\x07\x64igests\x18\x05 \x01(\x0b\x32\x16.hermes.v2.SyncDigestsH\x00\x12)\n\x07listing\x18\x06 \x01(\x0b\x32\x16.hermes.v2.SyncListingH\x00\x12\'\n\x06wanted\x18\x07 \x01(\x0b\x32\x15.hermes.v2.SyncWantedH\x00\x12%\n\x05\x66\x61\x63ts\x18\x08 \x01(\x0b\x32\x14.hermes.v2.SyncFactsH\x00\x42\x06\n\x04\x62odyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hermes_proto.v2.swim_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DEPARTURE']._serialized_start=74
-  _globals['_DEPARTURE']._serialized_end=163
-  _globals['_ACCUSATION']._serialized_start=166
-  _globals['_ACCUSATION']._serialized_end=323
-  _globals['_FACT']._serialized_start=326
-  _globals['_FACT']._serialized_end=472
-  _globals['_PING']._serialized_start=474
-  _globals['_PING']._serialized_end=555
-  _globals['_PONG']._serialized_start=557
-  _globals['_PONG']._serialized_end=627
-  _globals['_PINGREQUEST']._serialized_start=629
-  _globals['_PINGREQUEST']._serialized_end=718
-  _globals['_PINGREPORT']._serialized_start=720
-  _globals['_PINGREPORT']._serialized_end=764
-  _globals['_SYNCDIGESTS']._serialized_start=766
-  _globals['_SYNCDIGESTS']._serialized_end=793
-  _globals['_LISTEDMEMBER']._serialized_start=795
-  _globals['_LISTEDMEMBER']._serialized_end=861
-  _globals['_SYNCLISTING']._serialized_start=863
-  _globals['_SYNCLISTING']._serialized_end=932
-  _globals['_SYNCWANTED']._serialized_start=934
-  _globals['_SYNCWANTED']._serialized_end=961
-  _globals['_SYNCFACTS']._serialized_start=963
-  _globals['_SYNCFACTS']._serialized_end=1006
-  _globals['_SWIMMESSAGE']._serialized_start=1009
-  _globals['_SWIMMESSAGE']._serialized_end=1356
+  _globals['_DEPARTURE']._serialized_start=80
+  _globals['_DEPARTURE']._serialized_end=169
+  _globals['_ACCUSATION']._serialized_start=172
+  _globals['_ACCUSATION']._serialized_end=329
+  _globals['_FACT']._serialized_start=332
+  _globals['_FACT']._serialized_end=478
+  _globals['_PING']._serialized_start=480
+  _globals['_PING']._serialized_end=561
+  _globals['_PONG']._serialized_start=563
+  _globals['_PONG']._serialized_end=633
+  _globals['_PINGREQUEST']._serialized_start=635
+  _globals['_PINGREQUEST']._serialized_end=724
+  _globals['_PINGREPORT']._serialized_start=726
+  _globals['_PINGREPORT']._serialized_end=770
+  _globals['_SYNCDIGESTS']._serialized_start=772
+  _globals['_SYNCDIGESTS']._serialized_end=799
+  _globals['_LISTEDMEMBER']._serialized_start=801
+  _globals['_LISTEDMEMBER']._serialized_end=867
+  _globals['_SYNCLISTING']._serialized_start=869
+  _globals['_SYNCLISTING']._serialized_end=938
+  _globals['_SYNCWANTED']._serialized_start=940
+  _globals['_SYNCWANTED']._serialized_end=967
+  _globals['_SYNCFACTS']._serialized_start=969
+  _globals['_SYNCFACTS']._serialized_end=1012
+  _globals['_SWIMMESSAGE']._serialized_start=1015
+  _globals['_SWIMMESSAGE']._serialized_end=1362
 # @@protoc_insertion_point(module_scope)

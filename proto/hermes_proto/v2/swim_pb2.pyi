@@ -7,7 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from hermes_proto.v2 import node_mesh_pb2 as _node_mesh_pb2
+from hermes_proto.v2 import node_descriptor_pb2 as _node_descriptor_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -100,7 +100,7 @@ class Fact(_message.Message):
     DEPARTURE_FIELD_NUMBER: _builtins.int
     ACCUSATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def alive(self) -> _node_mesh_pb2.NodeDescriptor:
+    def alive(self) -> _node_descriptor_pb2.NodeDescriptor:
         """its subject's own word"""
 
     @_builtins.property
@@ -110,7 +110,7 @@ class Fact(_message.Message):
     def __init__(
         self,
         *,
-        alive: _node_mesh_pb2.NodeDescriptor | None = ...,
+        alive: _node_descriptor_pb2.NodeDescriptor | None = ...,
         departure: Global___Departure | None = ...,
         accusation: Global___Accusation | None = ...,
     ) -> None: ...

@@ -6,11 +6,11 @@ the member that the link leads to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import NodeDescriptor
+from hermes_core.values import dataclass
 
 NONCE_BYTES: Final = 16
 BUCKETS: Final = 64
