@@ -1,6 +1,7 @@
 """What holds for every test: property tests have no deadline for an example, which a busy machine would miss.
 
-`--app-transport=hermes` runs whatever starts nodes through `LocalMesh` over Hermes' own transport instead of gRPC's library.
+`--app-transport=hermes` runs whatever starts nodes through `LocalMesh` over Hermes' own transport instead of gRPC's library,
+`--mesh-membership=swim` with members that find each other by SWIM.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ settings.load_profile("hermes")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--app-transport", choices=["grpc", "hermes"], default="grpc", help="app.transport of the tests' nodes")
+    parser.addoption(
+        "--mesh-membership", choices=["gossip", "swim"], default="gossip", help="mesh.membership of the tests' nodes"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     transport = config.getoption("--app-transport")
-    local_mesh.FAST_SETTINGS = {**local_mesh.FAST_SETTINGS, "app": {"transport": transport}}
+    mesh = {**local_mesh.FAST_SETTINGS["mesh"], "membership": config.getoption("--mesh-membership")}
+    local_mesh.FAST_SETTINGS = {**local_mesh.FAST_SETTINGS, "app": {"transport": transport}, "mesh": mesh}

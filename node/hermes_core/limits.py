@@ -144,6 +144,17 @@ DrainTimeoutS = Annotated[float, bounds(10, 0, _HOUR_S, "s", "How long a stoppin
 MeshHeartbeatIntervalS = Annotated[float, bounds(1, 0.05, 60, "s", "How often a node tells each peer that it lives.")]
 _TWO_BEATS = at_least_twice(MeshHeartbeatIntervalS, "one heartbeat that comes late must not kill a node")
 DeadAfterS = Annotated[float, bounds(5, 0.2, 600, "s", "A peer silent for this long is dead.", _TWO_BEATS)]
+MeshMembership = Annotated[
+    Literal["gossip", "swim"],
+    choice(
+        "gossip",
+        "How the nodes of a mesh, all alike, find out who is there: each hears each (gossip), or a few probe each (swim).",
+    ),
+]
+RouteIdleS = Annotated[
+    float,
+    bounds(300, 1, _DAY_S, "s", "With mesh.membership = swim a stream for chats that no chat needs is closed after this."),
+]
 EvictAfterS = Annotated[
     float, bounds(_HOUR_S, 1, 7 * _DAY_S, "s", "How long a dead member is known: late hearsay must not bring it back.")
 ]

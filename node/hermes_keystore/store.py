@@ -240,6 +240,12 @@ class Keystore(RotatingFile):
         self.commit({**puts, LINEAGE: encode_lineage(noted)})
         history.lineage = noted
 
+    def note_rollback(self, rollback: Rollback) -> None:
+        """Proof that no mark gave: it waits as one that a mark gave, unless one waits already."""
+        if self._begun.rollback is None:
+            self.commit({ROLLBACK: encode_rollback(rollback)})
+            self._begun.rollback = rollback
+
     def settle_rollback(self) -> None:
         """Somebody acted on `rollback`, durably: the same proof tells nothing any more."""
         if self._begun.rollback is not None:

@@ -24,6 +24,7 @@ from hermes_node.streams.transport import Transport
 class Host:
     """`wall` and `monotonic` in seconds; `cost_clock` as well, for what serving somebody costs: it only ever measures.
 
+    `boot`: seconds that go on while the machine sleeps.
     `build_backend`: what wraps the master key, from passphrase, cost, and whether a file may ask for any other.
     """
 
@@ -35,6 +36,7 @@ class Host:
     connect: Connector
     build_backend: Callable[[SecretBytes, Argon2Params, bool], KeyBackend]
     build_transport: Callable[[Config, NodeMetrics, EventLog], Transport]
+    boot: Callable[[], float]
 
 
 def _build_transport(config: Config, metrics: NodeMetrics, log: EventLog) -> Transport:
@@ -43,7 +45,21 @@ def _build_transport(config: Config, metrics: NodeMetrics, log: EventLog) -> Tra
     return GrpcTransport(config.limits, (metrics.grpc,))
 
 
+def _read_boot_clock() -> float:
+    """Where there is none (macOS) the process' own: a sleep of the machine is not seen then."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 SYSTEM_HOST = Host(
-    SYSTEM_RANDOM, ML_KEM_768, time.time, time.monotonic, time.perf_counter, connect_sqlite, PassphraseBackend, _build_transport
+    SYSTEM_RANDOM,
+    ML_KEM_768,
+    time.time,
+    time.monotonic,
+    time.perf_counter,
+    connect_sqlite,
+    PassphraseBackend,
+    _build_transport,
+    _read_boot_clock,
 )
 """The real one."""

@@ -223,10 +223,13 @@ class MeshWorld:
         assert b.swim is not None
         self.links[a.name][b.name] = None
         self.links[b.name][a.name] = None
-        b.swim.link_up(a.swim.descriptor, self.now)
-        a.swim.link_up(b.swim.descriptor, self.now)
+        taken = b.swim.link_up(a.swim.descriptor, self.now), a.swim.link_up(b.swim.descriptor, self.now)
         self._drain(b)
         self._drain(a)
+        if not taken[0]:
+            self._hang_up(b, a.name)
+        if not taken[1]:
+            self._hang_up(a, b.name)
 
     def _hang_up(self, host: Host, node_id: NodeId) -> None:
         self.links[host.name].pop(node_id, None)

@@ -233,6 +233,7 @@ class Machine:
             connect=self.volume.connect,
             build_backend=QuickBackend,
             build_transport=lambda *_: SimTransport(self._network),
+            boot=self._loop.time,
         )
         environment = {"HERMES_KEYSTORE_PASSPHRASE": PASSPHRASE}
         self.node = Node(self._config, environment, log, host)

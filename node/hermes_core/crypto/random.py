@@ -41,3 +41,8 @@ def generate_bytes(length: int, random: RandomSource) -> bytes:
 def generate_fraction(random: RandomSource) -> float:
     """A number from 0 up to 1, for jitter."""
     return int.from_bytes(generate_bytes(8, random), "big") / 2.0**64
+
+
+def generate_below(bound: int, random: RandomSource) -> int:
+    """A number from 0 up to below `bound`, which is far below 2^64: each as often as any other, as far as that can be seen."""
+    return int.from_bytes(generate_bytes(8, random), "big") * bound >> 64

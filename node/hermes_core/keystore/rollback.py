@@ -24,6 +24,7 @@ class RollbackSign(IntEnum):
     FLOOR_UNKNOWN = 4
     UNKNOWN_OPENING = 5
     BEYOND_OPENING = 6
+    OWN_FUTURE = 7
 
 
 _SENTENCES: Final = {
@@ -33,12 +34,16 @@ _SENTENCES: Final = {
     RollbackSign.FLOOR_UNKNOWN: "it is from before the file that lies beside it was first made",
     RollbackSign.UNKNOWN_OPENING: "a mark proves commit {proven} of an opening that it does not know; it stands at {found}",
     RollbackSign.BEYOND_OPENING: "a mark proves commit {proven} of an opening that it left earlier; it stands at {found}",
+    RollbackSign.OWN_FUTURE: "another node holds incarnation {proven}, which this one signed; it knows of none above {found}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """`proven`: the commit counter that the proof names, 0 when it names none. `found`: where the keystore stood."""
+    """`proven`: the commit counter that the proof names, 0 when it names none. `found`: where the keystore stood.
+
+    Of OWN_FUTURE both are incarnations.
+    """
 
     sign: RollbackSign
     proven: int
@@ -52,7 +57,7 @@ class Rollback:
     @property
     def by_mark(self) -> bool:
         """Somebody outside proved it, not the file beside it."""
-        return self.sign in {RollbackSign.UNKNOWN_OPENING, RollbackSign.BEYOND_OPENING}
+        return self.sign in {RollbackSign.UNKNOWN_OPENING, RollbackSign.BEYOND_OPENING, RollbackSign.OWN_FUTURE}
 
 
 def encode_rollback(rollback: Rollback) -> bytes:

@@ -90,6 +90,12 @@ class OpeningCheck:
         """Those on the ring; empty before a live member was met."""
         return self._witnesses
 
+    @property
+    def wanted(self) -> tuple[NodeId, ...]:
+        """Whose word is waited for, or will be sent to: those on the ring, and while chats wait those of before."""
+        former = self._remembered if self._state is OpeningState.WAITING else ()
+        return tuple(dict.fromkeys((*self._witnesses, *former)))
+
     # what happens
 
     def update_members(self, alive: Collection[NodeId], now: float) -> None:

@@ -18,6 +18,7 @@ from hermes_core.mesh.messages import DirectoryEntry
 from hermes_core.protocol.session import AppClaim
 from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
+from hermes_core.relay.route_waits import NoStreamError
 from hermes_core.relay.rows import ChatIndex
 from hermes_core.session.connect import verify_claim
 from hermes_core.session.stamps import judge_stamp
@@ -204,7 +205,7 @@ class Directory:
             raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, "nobody with this app id has connected so far; check it")
         link = self._links.get(node_neighbour(node_id))
         if link is None:
-            raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no stream to the target's node")
+            raise NoStreamError(node_id)
         return link
 
 

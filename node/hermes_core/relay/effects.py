@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import ChatId
+from hermes_core.ids import ChatId, NodeId
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.relay.events import MessageRefused, NodeEvent
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId
@@ -88,6 +88,10 @@ class Effects:
     def hand_in(self, mark: bytes) -> None:
         """A mark that proves a rollback: the shell judges it and acts on it."""
         self.output.marks.append(mark)
+
+    def want(self, node_id: NodeId) -> None:
+        """Something is to be said to this node, and no stream to it stands."""
+        self.output.wants[node_id] = None
 
     def report(self, event: NodeEvent) -> None:
         self.output.events.append(event)

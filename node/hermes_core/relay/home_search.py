@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes_core.ids import AppId, Party, node_of_party
+from hermes_core.ids import AppId, NodeId, Party, node_of_party
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.protocol import messages as m
 from hermes_core.relay.appeal import Appeal
@@ -138,14 +138,21 @@ class HomeSearch:
         """Who is asked next: whom the last one named, else where the app is, or was when anybody last heard of it."""
         peer, known = self._hops[index].app_id, self._signed.home_of(index)
         named, self._next_home = self._next_home, None
-        links, directory = self._context.links, self._context.directory
+        directory = self._context.directory
         if named is not None:
-            link = links.get(node_neighbour(node_of_party(named)))
+            link = self._link_to(node_of_party(named))
             return link if link is not None and link.party == named else None
         node_id = directory.locate(peer)
         if node_id is None:
             node_id = directory.last_home(peer) if known is None else node_of_party(known)
-        return None if node_id is None else links.get(node_neighbour(node_id))
+        return None if node_id is None else self._link_to(node_id)
+
+    def _link_to(self, node_id: NodeId) -> Link | None:
+        """The stream to this node; where there is none, one is wanted."""
+        link = self._context.links.get(node_neighbour(node_id))
+        if link is None and node_id != node_of_party(self._context.party):
+            self._context.effects.want(node_id)
+        return link
 
     # what whoever was asked says
 
@@ -193,4 +200,4 @@ class HomeSearch:
         node_id = self._context.directory.locate(hop.app_id)
         if node_id is None or not self._is_missing(hop):
             return False
-        return app_neighbour(hop.app_id) in self._context.links or node_neighbour(node_id) in self._context.links
+        return app_neighbour(hop.app_id) in self._context.links or self._link_to(node_id) is not None

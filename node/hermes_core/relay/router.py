@@ -36,6 +36,7 @@ from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.past_chats import PastChats
 from hermes_core.relay.resumes import Resumes
+from hermes_core.relay.route_waits import NoStreamError, RouteWaits, WaitingOffer
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.tombstones import Tombstones
 from hermes_core.session.keys import StreamKeys
@@ -77,6 +78,7 @@ class NodeChats:
         self._chats = LiveChats(self._context, self._past)
         self._arrivals = Arrivals(self._context, self._chats, self._past, self._tombstones)
         self._resumes = Resumes(self._context, self._chats)
+        self._waits = RouteWaits()
 
     # what was stored
 
@@ -132,7 +134,31 @@ class NodeChats:
             return link
         self._chats.look_again(now)
         self._resumes.begin(link, now)
+        if neighbour.node_id is not None:
+            for waiting in self._waits.take(neighbour.node_id):
+                if self._links.get(waiting.link.neighbour) is waiting.link:
+                    self._receive_offer(waiting.link.neighbour, waiting.offer, now, waited=True)
         return link
+
+    def dial_on_demand(self, now: float) -> None:
+        """Streams to other nodes are dialled when a chat needs one: `NodeOutput.wants` and `list_needed_nodes` say which."""
+        del now
+        self._waits.turn_on()
+
+    def list_needed_nodes(self) -> list[NodeId]:
+        """Nodes that take part in a chat here, or have not heard of an end of one."""
+        return list(dict.fromkeys((*self._index.nodes, *self._tombstones.nodes)))
+
+    def unreachable(self, node_id: NodeId, now: float) -> None:
+        """A stream that was wanted cannot be had now: what waits for it is refused."""
+        del now
+        self._refuse_waiting(self._waits.take(node_id))
+
+    def _refuse_waiting(self, offers: list[WaitingOffer]) -> None:
+        for waiting in offers:
+            if self._links.get(waiting.link.neighbour) is waiting.link:
+                error = ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no stream to the target's node")
+                self._fail_offer(waiting.link.neighbour, waiting.offer, error)
 
     @property
     def links(self) -> Mapping[Neighbour, Link]:
@@ -279,22 +305,32 @@ class NodeChats:
 
     # offers
 
-    def _receive_offer(self, source: Neighbour, offer: m.Offer, now: float) -> None:
-        """A first offer starts a chat, any other rekeys one. Refusals go back to the offering side alone."""
+    def _receive_offer(self, source: Neighbour, offer: m.Offer, now: float, *, waited: bool = False) -> None:
+        """A first offer starts a chat, any other rekeys one. Refusals go back to the offering side alone.
+
+        `waited`: for a stream to its target's node, after it was charged.
+        """
         first = offer.end_to_end.epoch == 1
         row, index = self._chats.find_hop(source, offer.chat_id)
         try:
             if first:
-                self._start_chat(source, offer, now)
+                self._start_chat(source, offer, now, waited=waited)
             elif row is None or index is None:
                 raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)  # noqa: TRY301
             else:
                 self._chats.change(row, now, Chat.receive, index, offer, now)
         except ProtocolError as error:
-            here = source.node_id is None
-            self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=not first, offered_here=here))
-            self._refuse_offer(source, offer, error)
+            if isinstance(error, NoStreamError):
+                self.effects.want(error.node_id)
+                if not waited and self._waits.hold(error.node_id, self._links[source], offer, now):
+                    return
+            self._fail_offer(source, offer, error)
             self.effects.charge_unproven(source, error)
+
+    def _fail_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
+        rekey, here = offer.end_to_end.epoch != 1, source.node_id is None
+        self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=rekey, offered_here=here))
+        self._refuse_offer(source, offer, error)
 
     def _refuse_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
         """An app learns why, and when to try again; a refused rekey, and any refusal to another node, is a rejection."""
@@ -306,7 +342,7 @@ class NodeChats:
         else:
             self.effects.answer(source, m.Reject(offer.chat_id, error.code))
 
-    def _start_chat(self, source: Neighbour, offer: m.Offer, now: float) -> None:
+    def _start_chat(self, source: Neighbour, offer: m.Offer, now: float, *, waited: bool) -> None:
         """Everything that costs nothing is checked before anything that does."""
         self._admission.check_open()
         if offer.chat_id in self._index or offer.chat_id in self._past:
@@ -317,7 +353,8 @@ class NodeChats:
         if initiator == offer.target:
             raise ProtocolError(ErrorCode.INVALID_FRAME, "an app cannot chat with itself")
         maker = source.node_id, initiator
-        self._admission.charge_handshake(maker, now)  # for whoever it asks
+        if not waited:
+            self._admission.charge_handshake(maker, now)  # for whoever it asks
         target = self._directory.find_route(source, offer.target)
         self._admission.check_room(maker, offer.target)
         gives_way = self._index.find(self._admission.offers.find_to_give_way(maker, offer.target))
@@ -367,7 +404,7 @@ class NodeChats:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
-        times = [self._index.next_due(), self._tombstones.next_due(), self._resumes.next_due()]
+        times = [self._index.next_due(), self._tombstones.next_due(), self._resumes.next_due(), self._waits.next_due()]
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -376,6 +413,7 @@ class NodeChats:
         for row in self._index.pop_due(now, MAX_CHATS_A_TIMER_PASS):
             self._chats.change(row, now, Chat.handle_timer, now)
         self._tombstones.expire(now, MAX_CHATS_A_TIMER_PASS)
+        self._refuse_waiting(self._waits.take_due(now))
 
     def take_output(self, *, busy: bool = False) -> NodeOutput:
         """Everything since the last call: commit its puts and deletes first, then act, in order. An early one need not wait.

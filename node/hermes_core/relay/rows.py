@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
-from hermes_core.ids import ChatId
+from hermes_core.ids import ChatId, NodeId
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.relay.neighbour import Neighbour
 
@@ -85,6 +85,7 @@ class ChatIndex:
         self._rows: dict[ChatId, Row] = {}
         self._by_neighbour: dict[Neighbour, dict[ChatId, Row]] = {}
         self._names: dict[Neighbour, Neighbour] = {}
+        self._nodes: dict[NodeId, None] = {}
         self._deadlines: TimerHeap[ChatId] = TimerHeap()
         self._spanning = 0
 
@@ -101,6 +102,11 @@ class ChatIndex:
     def spanning(self) -> int:
         """How many chats another node takes part in."""
         return self._spanning
+
+    @property
+    def nodes(self) -> Collection[NodeId]:
+        """The other nodes that take part in chats."""
+        return self._nodes.keys()
 
     def find(self, chat_id: ChatId | None) -> Row | None:
         return None if chat_id is None else self._rows.get(chat_id)
@@ -133,6 +139,8 @@ class ChatIndex:
         row.share_names(self._names)
         for neighbour in row.neighbours:
             self._by_neighbour.setdefault(neighbour, {})[row.chat_id] = row
+            if neighbour.node_id is not None:
+                self._nodes[neighbour.node_id] = None
         self._spanning += row.spans_nodes
 
     def _forget(self, row: Row) -> None:
@@ -142,6 +150,8 @@ class ChatIndex:
             if not rows:
                 del self._by_neighbour[neighbour]
                 self._names.pop(neighbour, None)
+                if neighbour.node_id is not None:
+                    del self._nodes[neighbour.node_id]
         self._spanning -= row.spans_nodes
 
     # deadlines

@@ -297,6 +297,10 @@ class Sessions:
 
     # the end
 
+    def note_standing(self, node_id: NodeId, *, answers: bool) -> None:
+        """Whether a node answers the mesh, where that does not take a stream to it."""
+        self._members.note_standing(node_id, answers=answers)
+
     def node_dead(self, node_id: NodeId, now: float) -> None:
         """The mesh gave a node up: its stream ends, and with it the path of its chats, until it or their apps are elsewhere."""
         link = self._chats.link_of(node_neighbour(node_id))

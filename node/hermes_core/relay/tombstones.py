@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from hermes_core.ids import AppId, ChatId
+from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import Notice, Tombstone
 from hermes_core.protocol.messages import Closed, CloseReason, Delete
 from hermes_core.relay.calendar import Calendar
@@ -34,6 +35,7 @@ class Tombstones:
         self._effects = effects
         self._tombstones: dict[ChatId, Tombstone] = {}
         self._by_receiver: dict[Neighbour, dict[ChatId, None]] = {}
+        self._nodes: dict[NodeId, None] = {}
 
     def __contains__(self, chat_id: ChatId) -> bool:
         return chat_id in self._tombstones
@@ -41,11 +43,18 @@ class Tombstones:
     def __len__(self) -> int:
         return len(self._tombstones)
 
+    @property
+    def nodes(self) -> Collection[NodeId]:
+        """Other nodes that have not acknowledged a notice."""
+        return self._nodes.keys()
+
     def restore(self, tombstone: Tombstone) -> None:
         """Take up a stored tombstone; beyond the limit the oldest goes."""
         self._tombstones[tombstone.chat_id] = tombstone
         for notice in tombstone.notices:
             self._by_receiver.setdefault(receiver_of(notice), {})[tombstone.chat_id] = None
+            if notice.node_id is not None:
+                self._nodes[notice.node_id] = None
         if len(self._tombstones) > self._params.max_tombstones:
             self._drop(next(iter(self._tombstones.values())))
 
@@ -137,3 +146,5 @@ class Tombstones:
         chats.pop(chat_id, None)
         if not chats:
             del self._by_receiver[receiver]
+            if receiver.node_id is not None:
+                del self._nodes[receiver.node_id]

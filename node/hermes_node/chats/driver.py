@@ -70,6 +70,7 @@ class ChatDriver:
         self._on_failure = on_failure
         self._on_apps: Callable[[], None] = lambda: None
         self._on_mark: Callable[[bytes], None] = self.mark_judged
+        self._on_want: Callable[[NodeId], None] = lambda _: None
         self._budget_s = PASS_S
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -94,6 +95,22 @@ class ChatDriver:
 
     def describe_node(self, descriptor: NodeDescriptor) -> None:
         self._inbox.put_own(lambda _: self._relay.sessions.describe_node(descriptor))
+
+    def note_standing(self, node_id: NodeId, *, answers: bool) -> None:
+        self._inbox.put_own(lambda _: self._relay.sessions.note_standing(node_id, answers=answers))
+
+    def dial_on_demand(self, on_want: Callable[[NodeId], None]) -> None:
+        """Streams to other nodes are dialled when they are needed: `on_want` is called for each that is, at once."""
+        self._on_want = on_want
+        self._inbox.put_own(self._relay.chats.dial_on_demand)
+
+    def unreachable(self, node_id: NodeId) -> None:
+        """A stream that was wanted cannot be had now."""
+        self._inbox.put_own(lambda now: self._relay.chats.unreachable(node_id, now))
+
+    def list_needed_nodes(self) -> list[NodeId]:
+        """Those that something may have to be said to at any time."""
+        return self._relay.chats.list_needed_nodes()
 
     def forget_node(self, node_id: NodeId) -> None:
         self._inbox.put_own(lambda _: self._relay.sessions.forget_node(node_id))
@@ -151,6 +168,9 @@ class ChatDriver:
     def count_apps(self) -> int:
         return self._relay.sessions.count_apps()
 
+    def count_nodes(self) -> int:
+        return sum(neighbour.node_id is not None for neighbour in self._relay.chats.links)
+
     def live_chats(self) -> int:
         return self._relay.chats.live_chats()
 
@@ -204,6 +224,8 @@ class ChatDriver:
             self.streams.act(action)
         for mark in work.output.marks:
             self._on_mark(mark)
+        for node_id in work.output.wants:
+            self._on_want(node_id)
         self._observer.observe(work)
         if any(isinstance(event, SessionOpened | SessionEnded) for event in work.output.events):
             self._on_apps()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hermes_core.errors import HermesError, KeystoreRolledBackError
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark
-from hermes_core.keystore.rollback import Rollback
+from hermes_core.keystore.rollback import Rollback, RollbackSign
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.limits import OnRollback
 from hermes_node.chats.driver import ChatDriver
@@ -46,11 +46,19 @@ class RollbackGuard:
         """An authentic mark that somebody hands back; `node_key` is this node's. Acted on when this returns."""
         verdict = await self._store.judge(mark, node_key)
         if verdict is MarkVerdict.ROLLED_BACK:
-            try:
-                await self.act()
-            except KeystoreRolledBackError as error:
-                self._fail(error)
+            await self._act_late()
         return verdict
+
+    async def take_future(self, signed: int, known: int) -> None:
+        """Another node holds a higher incarnation than this one knows of, which it signed. Acted on when this returns."""
+        await self._store.note_rollback(Rollback(RollbackSign.OWN_FUTURE, signed, known))
+        await self._act_late()
+
+    async def _act_late(self) -> None:
+        try:
+            await self.act()
+        except KeystoreRolledBackError as error:
+            self._fail(error)
 
     async def act(self) -> None:
         """Act on the proof that waits in the keystore, if any. KeystoreRolledBackError when the node is to end for it.

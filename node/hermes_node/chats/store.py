@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -13,6 +15,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.keystore.chat_record_codec import encode_chat_record
 from hermes_core.keystore.lineage import MarkVerdict
 from hermes_core.keystore.mark import Mark, sign_mark
+from hermes_core.keystore.rollback import Rollback
 from hermes_core.keystore.tombstone_codec import encode_tombstone
 from hermes_core.keystore.witness import ClosedValues
 from hermes_core.relay.output import NodeOutput
@@ -28,11 +31,18 @@ class ChatStore:
     """Every use of the keystore after the start goes through here, one at a time."""
 
     def __init__(
-        self, keystore: Keystore, executor: ThreadPoolExecutor, metrics: KeystoreMetrics, read_time: Callable[[], SeenTime]
+        self,
+        keystore: Keystore,
+        executor: ThreadPoolExecutor,
+        metrics: KeystoreMetrics,
+        read_time: Callable[[], SeenTime],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`read_time`: the date, as far as the node believes it; called in any thread."""
+        """`read_time`: the date, as far as the node believes it; called in any thread. `now`: what waits is timed by it."""
         self._keystore = keystore
         self._read_time = read_time
+        self._now = now
+        self._under_way: deque[float] = deque()
         self._last_seen = LastSeen()
         self._executor = executor
         self._metrics = metrics
@@ -97,13 +107,26 @@ class ChatStore:
         """What `judge` would say, as far as is known now (`Keystore.foresee`)."""
         return self._keystore.foresee(mark, node_key)
 
+    async def note_rollback(self, rollback: Rollback) -> None:
+        """Proof that no mark gave; durable when this returns."""
+        await self.run(lambda keystore: keystore.note_rollback(rollback))
+
     async def settle_rollback(self) -> None:
         """What a rollback asks for is done, and durable."""
         await self.run(lambda keystore: keystore.settle_rollback())
 
     async def run(self, work: Callable[[Keystore], T]) -> T:
         """Do something with the keystore in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._keystore)
+        self._under_way.append(self._now())
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._keystore)
+        finally:
+            self._under_way.popleft()  # they end in the order in which they began
+
+    @property
+    def oldest_age_s(self) -> float:
+        """For how long the disk has owed an answer; 0 when it owes none."""
+        return self._now() - self._under_way[0] if self._under_way else 0.0
 
     async def commit(self, output: NodeOutput) -> None:
         """Seal and write everything in one transaction; durable when this returns. Wipes the records in any case."""

@@ -7,6 +7,7 @@ from hermes_core.crypto.suites import Suite
 from hermes_core.keystore.rotation_timer import RotationParams
 from hermes_core.mesh.opening_check import OpeningParams
 from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
+from hermes_core.mesh.swim.params import SwimParams
 from hermes_core.ratchet.channel import ChannelParams
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_node.config.sections import Config, KeystoreSection
@@ -55,6 +56,11 @@ def build_mesh_params(config: Config) -> MeshParams:
         dead_after_s=mesh.dead_after_s,
         max_members=config.limits.max_peers,
     )
+
+
+def build_swim_params(config: Config) -> SwimParams:
+    """A heartbeat is a probe: its interval is the period that everything else is a multiple of."""
+    return SwimParams(period_s=config.mesh.heartbeat_interval_s, max_members=config.limits.max_peers)
 
 
 def build_opening_params(config: Config) -> OpeningParams:

@@ -79,8 +79,10 @@ class MeshSection(Limited):
     )
     tls_key: Annotated[str, text("Private key (PEM) of the certificate.")] = ""
     tls_ca: Annotated[str, text("CA bundle (PEM) that signs every node of the mesh.")] = ""
+    membership: limits.MeshMembership = default(limits.MeshMembership)
     heartbeat_interval_s: limits.MeshHeartbeatIntervalS = default(limits.MeshHeartbeatIntervalS)
     dead_after_s: limits.DeadAfterS = default(limits.DeadAfterS)
+    route_idle_s: limits.RouteIdleS = default(limits.RouteIdleS)
     churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
     join_grace_s: limits.JoinGraceS = default(limits.JoinGraceS)
     witness_wait_s: limits.WitnessWaitS = default(limits.WitnessWaitS)

@@ -48,8 +48,8 @@ def new_identity(random: RandomSource) -> Iterator[dict[tuple[Table, bytes], byt
         identity.wipe()
 
 
-def load_identity(keystore: Keystore, node_id: NodeId) -> StoredIdentity:
-    """Load the identity and raise the incarnation, durable when this returns.
+def load_identity(keystore: Keystore, node_id: NodeId, reserved: int = 0) -> StoredIdentity:
+    """Load the identity and raise the incarnation, durable when this returns, with so many after it that may come into use.
 
     A keystore is created with its identity. KeystoreTamperedError when it has none: a new one would hide that the old one,
     and whatever it was pinned by, is lost. ConfigError when the keystore belongs to a node of another name: transcripts name
@@ -60,7 +60,10 @@ def load_identity(keystore: Keystore, node_id: NodeId) -> StoredIdentity:
         raise ConfigError("node.id", f"{node_id!r}, but this keystore belongs to node {stored_id.decode()!r}")
     identity = _read_identity(keystore)
     incarnation, renewals = read_incarnation(keystore) + 1, _read_renewals(keystore, node_id, identity)
-    puts = {(Table.META, NODE_ID_KEY): node_id.encode(), (Table.META, INCARNATION_KEY): encode_incarnation(incarnation)}
+    puts = {
+        (Table.META, NODE_ID_KEY): node_id.encode(),
+        (Table.META, INCARNATION_KEY): encode_incarnation(incarnation + reserved),
+    }
     try:
         keystore.commit(puts)
     except BaseException:

@@ -43,6 +43,7 @@ def bind_serving(metrics: NodeMetrics, serving: Serving) -> None:
     mesh = serving.mesh
     metrics.sessions.active.bind(serving.chats.count_apps)
     metrics.mesh.members.bind(lambda state: mesh.describe().counts[MemberState[state.value.upper()]])
+    metrics.mesh.routes.bind(serving.chats.count_nodes)
     metrics.mesh.directory_entries.bind(lambda: mesh.describe().apps_elsewhere)
 
 

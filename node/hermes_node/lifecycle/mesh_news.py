@@ -10,6 +10,7 @@ from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
 from hermes_keystore import Table
 from hermes_keystore.history import Place
 from hermes_node.chats.driver import ChatDriver
+from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
 from hermes_node.keystore.identity import INCARNATION_KEY, encode_incarnation
 
@@ -17,9 +18,16 @@ from hermes_node.keystore.identity import INCARNATION_KEY, encode_incarnation
 class MeshNews:
     """Listens to the mesh's driver. `spawn` runs a commit as a part of the node."""
 
-    def __init__(self, chats: ChatDriver, store: ChatStore, spawn: Callable[[Coroutine[Any, Any, None], str], None]) -> None:
+    def __init__(
+        self,
+        chats: ChatDriver,
+        store: ChatStore,
+        rollback: RollbackGuard,
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+    ) -> None:
         self._chats = chats
         self._store = store
+        self._rollback = rollback
         self._spawn = spawn
 
     def peer_dead(self, node_id: NodeId) -> None:
@@ -39,6 +47,22 @@ class MeshNews:
 
     def incarnation_raised(self, incarnation: int) -> None:
         self._spawn(self._keep_incarnation(incarnation), "incarnation")
+
+    def standing_changed(self, node_id: NodeId, *, answers: bool) -> None:
+        self._chats.note_standing(node_id, answers=answers)
+
+    def own_future_seen(self, signed: int, known: int) -> None:
+        """Its own word for it that the keystore is an older copy."""
+        self._spawn(self._rollback.take_future(signed, known), "rollback")
+
+    def reserve_incarnations(self, up_to: int, reserved: Callable[[int], None]) -> None:
+        """`reserved` is called once it is durable that incarnations up to this one may be in use."""
+
+        async def reserve() -> None:
+            await self._keep_incarnation(up_to)
+            reserved(up_to)
+
+        self._spawn(reserve(), "incarnations")
 
     def keep_for_others(self, puts: Mapping[Place, bytes], deletes: Collection[Place]) -> None:
         self._spawn(self._store.keep_for_others(puts, deletes), "marks")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
 from hermes_node.mesh.seeds import JoinState
+
+STALE_COMMIT_S: Final = 2.0
+"""A node that cannot write is not there for chats, though it answers."""
 
 
 def explain_unreadiness(step: NodeStep, *, draining: bool) -> list[str]:
@@ -18,9 +21,10 @@ def explain_unreadiness(step: NodeStep, *, draining: bool) -> list[str]:
             return ["chats are being restored from the keystore"]
         case Restored():
             return ["the app server does not listen yet", *leaving]
-        case Serving(mesh=mesh):
+        case Serving(mesh=mesh, restored=restored):
+            stuck = ["the keystore's disk does not answer"] if restored.store.oldest_age_s > STALE_COMMIT_S else []
             joining = [JoinState.JOINING.value] if mesh.join_state is JoinState.JOINING else []
-            return joining + leaving
+            return stuck + joining + leaving
         case Wiped():
             return ["the keystore was wiped"]
         case _:

@@ -76,7 +76,7 @@ async def open_keystore(
     with context.metrics.keystore.operation(KeystoreOperation.UNSEAL):
         found = await loop.run_in_executor(context.worker, unseal_node, context.config, environment, context.host)
     clocks = _set_clock(context, found)
-    store = ChatStore(found.keystore, context.worker, context.metrics.keystore, lambda: clocks.read(context.now()))
+    store = ChatStore(found.keystore, context.worker, context.metrics.keystore, lambda: clocks.read(context.now()), context.now)
     store.note_ended_with(found.closed_values)
     context.closing.push_async_callback(_close_unflushed, store)
     context.closing.callback(found.stored.identity.wipe)
@@ -147,7 +147,7 @@ async def start_servers(
     listener = listen_for_apps(context.config, context.transport, certificates.app)
     context.closing.push_async_callback(listener.server.stop, 0)
     if certificates.mesh is not None:
-        news = MeshNews(restored.chats, restored.store, context.tasks.spawn)
+        news = MeshNews(restored.chats, restored.store, restored.openings.rollback, context.tasks.spawn)
         restored.chats.hold_resumes()  # until it is known whether another node has seen a later state of them
         part = await start_mesh(
             MeshContext(
@@ -156,7 +156,7 @@ async def start_servers(
                 listener.advertised,
                 context.transport,
                 certificates.mesh,
-                restored.chats.streams,
+                restored.chats,
                 news,
                 _build_witnessing(context, restored, found, news),
                 Clocks(
@@ -170,6 +170,10 @@ async def start_servers(
                 context.log,
                 context.metrics,
                 context.host.random,
+                lambda: restored.store.oldest_age_s,
+                context.host.boot,
+                found.pins,
+                news.keep_for_others,
             )
         )
         context.closing.push_async_callback(part.driver.close)

@@ -16,6 +16,9 @@ from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.keystore.mark import Mark
 from hermes_core.keystore.tombstone_codec import parse_tombstone
 from hermes_core.keystore.witness import ClosedValues
+from hermes_core.mesh.messages import NodeDescriptor
+from hermes_core.mesh.swim.incarnation import RESERVED
+from hermes_core.mesh.swim.statements import IdentitySignatures
 from hermes_keystore import Keystore, Table
 from hermes_keystore.database import Connector
 from hermes_node.config.core_params import build_argon2_params
@@ -24,6 +27,7 @@ from hermes_node.host import Host
 from hermes_node.keystore.identity import StoredIdentity, load_identity, new_identity
 from hermes_node.keystore.last_seen import read_last_seen
 from hermes_node.keystore.passphrase import read_passphrase
+from hermes_node.keystore.pins import read_pins
 from hermes_node.keystore.witness import read_closed_values
 from hermes_node.keystore.witnesses import read_held_marks, read_witnesses
 
@@ -47,6 +51,7 @@ class UnsealedNode:
     closed_values: ClosedValues | None = None
     held_marks: list[Mark] = field(default_factory=list)
     witnesses: tuple[NodeId, ...] = ()
+    pins: list[NodeDescriptor] = field(default_factory=list)
     last_seen: SeenTime | None = None
 
 
@@ -58,16 +63,21 @@ def unseal_node(config: Config, environment: MutableMapping[str, str], host: Hos
     finally:
         passphrase.wipe()
     try:
-        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id)), created)
+        node = UnsealedNode(keystore, load_identity(keystore, NodeId(config.node.id), _count_reserved(config)), created)
         _read_chats(node)
         node.closed_values = read_closed_values(keystore)
         node.held_marks = read_held_marks(keystore)
         node.witnesses = read_witnesses(keystore)
+        node.pins = read_pins(keystore, IdentitySignatures(node.stored.identity), NodeId(config.node.id))
         node.last_seen = read_last_seen(keystore) or _find_last_use(node)
     except BaseException:
         keystore.close()
         raise
     return node
+
+
+def _count_reserved(config: Config) -> int:
+    return RESERVED if config.mesh_enabled and config.mesh.membership == "swim" else 0
 
 
 def _open(config: Config, passphrase: SecretBytes, host: Host) -> tuple[Keystore, bool]:

@@ -39,6 +39,8 @@ EVENTS: Final[dict[str, str]] = {
     "peer_refused": "A node's stream was refused.",
     "peer_dial_failed": "A node could not be reached; it is tried again.",
     "peer_identity_renewed": "A node has a new identity key, which its former one signed as well; its apps move to it.",
+    "peer_key_replaced": "A node bears another key by a link of this node's own, after the former one fell silent.",
+    "peer_lied": "A node said what only a liar, or a broken one, says: `reason` names it; nobody is dead or gone by that.",
     "peer_identity_conflict": "Somebody claims a live node's name with another identity key.",
     "mesh_joined": "A seed welcomed this node.",
     "mesh_alone": "No seed but this node itself was found: it is alone by design.",

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
 from hermes_core.session.join import StreamKind
 from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
-from hermes_node.mesh.links import GossipLink, PeerInbox, run_route
+from hermes_node.mesh.interface import Welcome
+from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.server import MeshView
 from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_stream
 from hermes_wire.byte_stream import Connection, DialledStream
@@ -23,14 +23,13 @@ Opens = Callable[[str, str | None], Connection]
 class MeshDialer:
     """Opens streams to other nodes."""
 
-    def __init__(self, *, mesh: MeshView, chats: PeerInbox, connect: Opens, timeout_s: float) -> None:
+    def __init__(self, *, mesh: MeshView, connect: Opens, timeout_s: float) -> None:
         self._mesh = mesh
-        self._chats = chats
         self._connect = connect
         self._timeout_s = timeout_s
 
-    async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]:
-        """Ask the node at `address` to take us in; its name, and what it knows (None: it is this node itself).
+    async def join(self, address: str, server_name: str | None) -> Welcome:
+        """Ask the node at `address` to take us in.
 
         `server_name` is what the seed's certificate must carry; None: the address's host. The name it claims is then what
         the certificate must carry on a second connection, over which the proofs travel.
@@ -40,17 +39,17 @@ class MeshDialer:
                 stream = join_stream(_open(channel, "Join"))
                 node_id = await ask_name(self._mesh.local, stream.send, stream.receive)
             if node_id == self._mesh.local.descriptor.node_id:
-                return node_id, None
+                return Welcome(node_id)
             async with self._channel(address, node_id) as channel:
                 stream = join_stream(_open(channel, "Join"))
                 peer = await dial_handshake(self._mesh.local, StreamKind.JOIN, node_id, stream.send, stream.receive)
                 stream.secure(peer.keys)
                 try:
-                    welcome = expect(await stream.receive(), MembershipUpdate)
+                    update = expect(await stream.receive(), MembershipUpdate)
                 finally:
                     stream.wipe()
         self._mesh.admit(peer)
-        return node_id, welcome
+        return Welcome(node_id, peer.descriptor, update)
 
     async def link(self, descriptor: NodeDescriptor) -> None:
         """Hold both streams with a node until either ends."""
@@ -68,12 +67,39 @@ class MeshDialer:
                     raise ProtocolError(ErrorCode.AUTH_FAILED, "two identities behind one address")
                 await _until_first_ends(
                     [
-                        asyncio.create_task(GossipLink(peer.descriptor).run(gossip, self._mesh)),
-                        asyncio.create_task(run_route(proved, route, self._mesh, self._chats)),
+                        asyncio.create_task(GossipLink(peer.descriptor, dialled=True).run(gossip, self._mesh)),
+                        asyncio.create_task(self._mesh.serve_route(proved, route, dialled=True)),
                     ]
                 )
             finally:
                 gossip.wipe()
+
+    async def gossip(self, descriptor: NodeDescriptor) -> None:
+        """Hold a Gossip stream with a node until either side ends it."""
+        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+            stream = gossip_stream(_open(channel, "Gossip"))
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    local, node_id = self._mesh.local, descriptor.node_id
+                    peer = await dial_handshake(local, StreamKind.GOSSIP, node_id, stream.send, stream.receive)
+                    stream.secure(peer.keys)
+                await GossipLink(peer.descriptor, dialled=True).run(stream, self._mesh)
+            finally:
+                stream.wipe()
+
+    async def route(self, descriptor: NodeDescriptor) -> None:
+        """Hold a RouteChat stream with a node until either side ends it."""
+        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+            stream = RouteStream(_open(channel, "RouteChat"))
+            async with asyncio.timeout(self._timeout_s):
+                local, node_id = self._mesh.local, descriptor.node_id
+                peer = await dial_handshake(local, StreamKind.ROUTE_CHAT, node_id, stream.send_first, stream.receive_first)
+            try:
+                self._mesh.admit(peer)
+            except ProtocolError:
+                peer.keys.wipe()
+                raise
+            await self._mesh.serve_route(peer, stream, dialled=True)
 
     @asynccontextmanager
     async def _channel(self, address: str, server_name: str | None) -> AsyncIterator[Connection]:

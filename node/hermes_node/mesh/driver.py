@@ -5,50 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, assert_never
+from typing import Final
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
-from hermes_core.errors import ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.mesh.machine import (
-    DirectoryChanged,
-    DirectoryLost,
-    IdentityConflict,
-    IdentityRenewed,
-    IncarnationRaised,
-    MemberDescribed,
-    MemberEvicted,
-    MemberJoined,
-    Membership,
-    MemberStateChanged,
-    MeshEvent,
-)
+from hermes_core.mesh.machine import IncarnationRaised, Membership, MemberStateChanged, MeshEvent
 from hermes_core.mesh.messages import Clock, HeldMark, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
 from hermes_core.mesh.opening_check import OpeningState
+from hermes_core.mesh.swim.messages import SwimMessage
 from hermes_core.protocol.session import AppClaim
-from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
-from hermes_node.mesh.event_log import log_mesh_event
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
-from hermes_node.mesh.interface import Dialer, MeshDescription, MeshListener
-from hermes_node.mesh.links import GossipLink
-from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
+from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshListener, Welcome
+from hermes_node.mesh.joining import Joining
+from hermes_node.mesh.links import GossipLink, PeerInbox, RouteLink
+from hermes_node.mesh.seeds import JoinState, SeedTarget
+from hermes_node.mesh.streams import RouteStream
+from hermes_node.mesh.tell import tell_mesh_event
 from hermes_node.mesh.witnessing import Witnessing
-from hermes_node.metrics.events import record_mesh_event
-from hermes_node.metrics.labels import OperationResult
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.streams.outbox import StreamStuckError
-from hermes_wire.byte_stream import StreamEndedError
 from hermes_wire.late_timers import let_inputs_arrive
 
-REJOIN_INTERVAL_S: Final = 2.0
 MIN_TICK_S: Final = 0.01
-_DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, StreamStuckError, TimeoutError)
 
 
 class MeshDriver:
@@ -60,6 +44,7 @@ class MeshDriver:
         identity: Identity,
         membership: Membership,
         settings: MeshSection,
+        chats: PeerInbox,
         listener: MeshListener,
         witnessing: Witnessing,
         clocks: Clocks,
@@ -70,7 +55,7 @@ class MeshDriver:
     ) -> None:
         self._identity = identity
         self._membership = membership
-        self._settings = settings
+        self._chats = chats
         self._listener = listener
         self._witnessing = witnessing
         self._clocks = clocks
@@ -78,16 +63,13 @@ class MeshDriver:
         self._log = log
         self._metrics = metrics
         self._entropy = entropy
-        self._seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
-        self._outcomes = SeedOutcomes(membership.descriptor.node_id)
         self._gossip: dict[NodeId, GossipLink] = {}
         self._dials = Dials()
         self._dialer: Dialer | None = None
-        self._started_at = now()
-        self._next_join_at = self._started_at
         self._wake = asyncio.Event()
         self._tasks = DialTasks(log, self._wake.set)
-        self._reported = JoinState.JOINING
+        own = membership.descriptor.node_id
+        self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics)
 
     @property
     def local(self) -> NodeCredentials:
@@ -95,8 +77,7 @@ class MeshDriver:
 
     @property
     def join_state(self) -> JoinState:
-        grace_over = self._now() - self._started_at >= self._settings.join_grace_s
-        return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=bool(self._gossip))
+        return self._joining.state(any_member=bool(self._gossip))
 
     @property
     def opening(self) -> OpeningState:
@@ -157,6 +138,16 @@ class MeshDriver:
         if node_id in self._gossip:
             self._witnessing.take_list(node_id)
 
+    def receive_swim(self, link: GossipLink, message: SwimMessage) -> None:  # noqa: ARG002
+        raise ProtocolError(
+            ErrorCode.INVALID_FRAME, "the nodes of a mesh have one mesh.membership: here it is gossip", scope=ErrorScope.STREAM
+        )
+
+    async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:  # noqa: ARG002
+        """Of each pair the lower node id dials."""
+        node_id = peer.descriptor.node_id
+        await RouteLink(peer, stream, self._chats, lambda: self.heard(node_id)).run()
+
     def heard(self, node_id: NodeId) -> None:
         self._membership.receive_heard(node_id, self._now())
 
@@ -181,8 +172,9 @@ class MeshDriver:
             self._clocks.tick()
             self._witnessing.tick()
             self._start_dials(now)
-            self._start_joins(now)
-            self._report()
+            self._joining.start(now, dialer)
+            if self._joining.report(self.join_state):
+                self._witnessing.find_nobody()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(MIN_TICK_S, self._next_due() - self._now())):
                     await self._wake.wait()
@@ -190,10 +182,7 @@ class MeshDriver:
 
     def _next_due(self) -> float:
         """When `run` has something to do, unless news or a task that ended wake it before."""
-        due = min(self._membership.next_timer(), self._next_join_at, self._witnessing.next_due(), self._clocks.next_due())
-        grace_over = self._started_at + self._settings.join_grace_s
-        if grace_over > self._now():
-            due = min(due, grace_over)
+        due = min(self._membership.next_timer(), self._joining.next_due(), self._witnessing.next_due(), self._clocks.next_due())
         for descriptor in self._membership.wanted_links():
             if _link_task(descriptor.node_id) not in self._tasks:
                 due = min(due, self._dials.of(descriptor).next_at)
@@ -231,26 +220,15 @@ class MeshDriver:
                 yield node_id
 
     def _tell(self, event: MeshEvent) -> None:
-        record_mesh_event(self._metrics, event)
-        log_mesh_event(self._log, event)
+        tell_mesh_event(event, self._listener, self._log, self._metrics)
         match event:
             case MemberStateChanged(node_id, _, after):
                 if after in (MemberState.DEAD, MemberState.LEFT):
                     self._lose(node_id)
             case IncarnationRaised(incarnation):
                 self._listener.incarnation_raised(incarnation)
-            case DirectoryChanged(party, entry):
-                self._listener.directory_changed(party, entry)
-            case DirectoryLost(node_id):
-                self._listener.directory_lost(node_id)
-            case MemberDescribed(descriptor):
-                self._listener.member_described(descriptor)
-            case MemberEvicted(node_id):
-                self._listener.member_forgotten(node_id)  # its death was told
-            case MemberJoined() | IdentityConflict() | IdentityRenewed():
-                pass  # the log says it
             case _:
-                assert_never(event)
+                pass
 
     def _lose(self, node_id: NodeId) -> None:
         """A dead peer's streams are ended: when it comes back its chats resume on new ones."""
@@ -270,65 +248,27 @@ class MeshDriver:
         try:
             if self._dialer is not None:
                 await self._dialer.link(descriptor)
-        except _DIAL_FAILURES as error:
+        except DIAL_FAILURES as error:
             self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
         if self._now() - started_at > BACKOFF_CAP_S:
             state.failures = 0
         state.failed(self._now(), self._entropy)
 
-    def _start_joins(self, now: float) -> None:
-        if now < self._next_join_at or self._tasks.closing:
-            return
-        joined = self._outcomes.joined or not self._seeds
-        self._next_join_at = now + (
-            REJOIN_INTERVAL_S if joined else min(REJOIN_INTERVAL_S, self._settings.heartbeat_interval_s)
-        )
-        self._tasks.start("seeds", self._join_all())
+    # What joining asks.
 
-    async def _join_all(self) -> None:
-        """Join through every seed whose node is not linked, and ask members that seem dead whether they are back."""
-        targets = await resolve_seeds(self._seeds)
-        self._outcomes.keep_only({target.address for target in targets})
-        alive = {
-            member.descriptor.node_id
-            for member in self._membership.members.values()
-            if member.state is MemberState.ALIVE and member.connected
-        }
-        alive.add(self._membership.descriptor.node_id)
-        for target in targets:
-            if self._outcomes.node_at(target.address) not in alive:
-                self._tasks.start(f"join {target.address}", self._join(target))
-        known = {target.address for target in targets}
+    def is_linked(self, node_id: NodeId) -> bool:
+        member = self._membership.members.get(node_id)
+        return member is not None and member.state is MemberState.ALIVE and member.connected
+
+    def list_lost(self) -> Iterator[SeedTarget]:
+        """Members that seem dead are asked whether they are back."""
         for member in self._membership.members.values():
-            address = member.descriptor.address
-            if member.state is MemberState.DEAD and address not in known:
-                self._tasks.start(f"join {address}", self._join(SeedTarget(address, member.descriptor.node_id)))
+            if member.state is MemberState.DEAD:
+                yield SeedTarget(member.descriptor.address, member.descriptor.node_id)
 
-    async def _join(self, target: SeedTarget) -> None:
-        if self._dialer is None:
-            return
-        try:
-            node_id, welcome = await self._dialer.join(target.address, target.server_name)
-            if welcome is not None:
-                self.receive_update(node_id, welcome)
-        except _DIAL_FAILURES as error:
-            self._metrics.mesh.count_join(OperationResult.FAILURE)
-            if self._outcomes.missed(target.address):
-                self._log.info("mesh_seed_failed", seed=target.address, reason=str(error) or type(error).__name__)
-            return
-        self._outcomes.met(target.address, node_id)
-        if welcome is not None:
-            self._metrics.mesh.count_join(OperationResult.SUCCESS)
-
-    def _report(self) -> None:
-        state = self.join_state
-        if state is not self._reported:
-            self._reported = state
-            if state is JoinState.JOINED:
-                self._log.info("mesh_joined")
-            elif state is JoinState.ALONE:
-                self._log.info("mesh_alone")
-                self._witnessing.find_nobody()
+    def take_welcome(self, welcome: Welcome) -> None:
+        if welcome.update is not None:
+            self.receive_update(welcome.node_id, welcome.update)
 
 
 def _link_task(node_id: NodeId) -> str:

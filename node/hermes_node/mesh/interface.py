@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, NodeId, Party
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import DirectoryEntry, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.opening_check import OpeningState
 from hermes_core.protocol.session import AppClaim
 from hermes_node.mesh.seeds import JoinState
+from hermes_node.streams.outbox import StreamStuckError
+from hermes_wire.byte_stream import StreamEndedError
+
+DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, StreamStuckError, TimeoutError)
+"""What ends an attempt to reach another node, or a stream that came of it, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,20 @@ class Mesh(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Who answered a Join, with what it proved of itself and what it knows: neither when it is this node itself."""
+
+    node_id: NodeId
+    descriptor: NodeDescriptor | None = None
+    update: MembershipUpdate | None = None
+
+
 class Dialer(Protocol):
-    async def join(self, address: str, server_name: str | None) -> tuple[NodeId, MembershipUpdate | None]: ...
+    async def join(self, address: str, server_name: str | None) -> Welcome: ...
     async def link(self, descriptor: NodeDescriptor) -> None: ...
+    async def gossip(self, descriptor: NodeDescriptor) -> None: ...
+    async def route(self, descriptor: NodeDescriptor) -> None: ...
 
 
 class MeshListener(Protocol):
@@ -53,3 +70,11 @@ class MeshListener(Protocol):
     def member_described(self, descriptor: NodeDescriptor) -> None: ...
     def member_forgotten(self, node_id: NodeId) -> None: ...
     def incarnation_raised(self, incarnation: int) -> None: ...
+
+
+class SwimListener(MeshListener, Protocol):
+    """Who does besides what only a node that finds others by SWIM needs."""
+
+    def standing_changed(self, node_id: NodeId, *, answers: bool) -> None: ...
+    def own_future_seen(self, signed: int, known: int) -> None: ...
+    def reserve_incarnations(self, up_to: int, reserved: Callable[[int], None]) -> None: ...

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import Clock, HeldMark, Hello, MembershipUpdate, NodeDescriptor, OwnMark, Proof
+from hermes_core.mesh.swim.messages import SwimMessage
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import Heartbeat
 from hermes_core.session.keys import SessionKeys
@@ -18,7 +20,7 @@ from hermes_node.streams.sink import Sink
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import StreamEndedError
 
-Gossip = MembershipUpdate | HeldMark | OwnMark | Clock | ErrorNotice
+Gossip = MembershipUpdate | HeldMark | OwnMark | Clock | SwimMessage | ErrorNotice
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
@@ -33,6 +35,7 @@ class MeshEvents(Protocol):
     def heard(self, node_id: NodeId) -> None: ...
     async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None: ...
     def receive_clock(self, link: GossipLink, message: Clock) -> None: ...
+    def receive_swim(self, link: GossipLink, message: SwimMessage) -> None: ...
 
 
 class PeerInbox(Protocol):
@@ -45,16 +48,17 @@ class PeerInbox(Protocol):
 
 
 class GossipLink:
-    """A proved Gossip stream."""
+    """A proved Gossip stream. `dialled`: by this node."""
 
-    def __init__(self, descriptor: NodeDescriptor) -> None:
+    def __init__(self, descriptor: NodeDescriptor, *, dialled: bool = False) -> None:
         self.descriptor = descriptor
+        self.dialled = dialled
         self.node_id = descriptor.node_id
         self.outbox: Outbox[Gossip] = Outbox(
             max_frames=GOSSIP_QUEUE_MESSAGES, max_bytes=GOSSIP_QUEUE_BYTES, measure=estimate_update_bytes
         )
 
-    def send(self, message: MembershipUpdate | HeldMark | OwnMark | Clock) -> None:
+    def send(self, message: MembershipUpdate | HeldMark | OwnMark | Clock | SwimMessage) -> None:
         """Queue a message; a peer that does not read for that long is unlinked and starts anew."""
         if not self.outbox.put(message):
             self.outbox.close(discard=True)
@@ -77,7 +81,9 @@ class GossipLink:
 
     async def _read(self, stream: MeshStream[Any], mesh: MeshEvents) -> None:
         while (message := await stream.receive()) is not None:
-            if isinstance(message, MembershipUpdate):
+            if isinstance(message, SwimMessage):
+                mesh.receive_swim(self, message)
+            elif isinstance(message, MembershipUpdate):
                 mesh.receive_update(self.node_id, message)
             elif isinstance(message, HeldMark | OwnMark):
                 await mesh.receive_mark(self, message)
@@ -91,31 +97,47 @@ class GossipLink:
                 raise ProtocolError(ErrorCode.INVALID_FRAME, "not a gossip message", scope=ErrorScope.STREAM)
 
 
-async def run_route(peer: ProvedPeer, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
-    """Serve a proved RouteChat stream, all chats of the two nodes on it, until either side ends it."""
-    sink = chats.open_node(peer.descriptor.node_id, peer.descriptor.node_key, peer.keys)
-    try:
-        reading = _read_route(sink, peer.descriptor.node_id, stream, mesh, chats)
-        await run_both(sink.outbox.drain(lambda batch: stream.send(sink.tag(batch))), reading, sink.outbox)
-    finally:
-        sink.outbox.close(discard=True)
-        chats.close(sink)
+class RouteLink:
+    """A proved RouteChat stream, all chats of the two nodes on it."""
 
+    def __init__(self, peer: ProvedPeer, stream: RouteStream, chats: PeerInbox, heard: Callable[[], None]) -> None:
+        """`heard`: something of the other node came on it, whatever it is worth."""
+        self.node_id = peer.descriptor.node_id
+        self._peer = peer
+        self._stream = stream
+        self._chats = chats
+        self._heard = heard
+        self._sink: Sink | None = None
 
-async def _read_route(sink: Sink, node_id: NodeId, stream: RouteStream, mesh: MeshEvents, chats: PeerInbox) -> None:
-    while True:
+    def close(self) -> None:
+        """It ends, and what waits to be written goes nowhere."""
+        if self._sink is not None:
+            self._sink.outbox.close(discard=True)
+
+    async def run(self) -> None:
+        """Serve the stream until either side ends it."""
+        peer, stream = self._peer, self._stream
+        sink = self._sink = self._chats.open_node(peer.descriptor.node_id, peer.descriptor.node_key, peer.keys)
         try:
-            batch = await stream.receive()
-            if batch is None:
-                return
-            if any(isinstance(message, Hello | Proof) for message in batch):
-                raise ProtocolError(ErrorCode.INVALID_FRAME, "this stream is proved already")  # noqa: TRY301
-        except ProtocolError as error:
-            chats.malformed(sink, error)
-        else:
-            mesh.heard(node_id)
-            chats.receive(sink, batch)
-        await sink.pending.wait_for_room()
+            await run_both(sink.outbox.drain(lambda batch: stream.send(sink.tag(batch))), self._read(sink), sink.outbox)
+        finally:
+            sink.outbox.close(discard=True)
+            self._chats.close(sink)
+
+    async def _read(self, sink: Sink) -> None:
+        while True:
+            try:
+                batch = await self._stream.receive()
+                if batch is None:
+                    return
+                if any(isinstance(message, Hello | Proof) for message in batch):
+                    raise ProtocolError(ErrorCode.INVALID_FRAME, "this stream is proved already")  # noqa: TRY301
+            except ProtocolError as error:
+                self._chats.malformed(sink, error)
+            else:
+                self._heard()
+                self._chats.receive(sink, batch)
+            await sink.pending.wait_for_room()
 
 
 async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:

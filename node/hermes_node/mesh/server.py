@@ -12,7 +12,7 @@ from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.session.join import StreamKind
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, accept_handshake
-from hermes_node.mesh.links import GossipLink, MeshEvents, PeerInbox, run_route
+from hermes_node.mesh.links import GossipLink, MeshEvents
 from hermes_node.mesh.streams import MeshStream, RouteStream, gossip_stream, join_stream
 from hermes_node.streams.outbox import LAST_WORDS_S, StreamStuckError
 from hermes_node.streams.transport import ServedStream, StreamHandler, reset_stream
@@ -26,14 +26,14 @@ class MeshView(MeshEvents, Protocol):
     def local(self) -> NodeCredentials: ...
     def admit(self, peer: ProvedPeer) -> None: ...
     def build_welcome(self) -> MembershipUpdate: ...
+    async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None: ...
 
 
 class MeshServer:
     """Serves `hermes.v2.NodeMesh` to nodes whose certificate the mesh's CA signed (gRPC refuses all others)."""
 
-    def __init__(self, *, mesh: MeshView, chats: PeerInbox, handshake_timeout_s: float, log: EventLog) -> None:
+    def __init__(self, *, mesh: MeshView, handshake_timeout_s: float, log: EventLog) -> None:
         self._mesh = mesh
-        self._chats = chats
         self._handshake_timeout_s = handshake_timeout_s
         self._log = log
 
@@ -75,7 +75,7 @@ class MeshServer:
                 except BaseException:
                     stream.secure(peer.keys)  # nobody else has them: for last words with a tag, and to be wiped
                     raise
-                await run_route(peer, stream, self._mesh, self._chats)
+                await self._mesh.serve_route(peer, stream, dialled=False)
 
         await self._guard(stream, served, serve)
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hermes_core.crypto.random import RandomSource
+from hermes_core.crypto.random import RandomSource, generate_below
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.machine import Membership
+from hermes_core.mesh.messages import NodeDescriptor
+from hermes_core.mesh.pin_keeper import PinKeeper
+from hermes_core.mesh.swim.machine import Swim
+from hermes_core.mesh.swim.statements import IdentitySignatures
+from hermes_keystore.history import Place
+from hermes_node.chats.driver import ChatDriver
 from hermes_node.config.addresses import parse_address
-from hermes_node.config.core_params import build_mesh_params
+from hermes_node.config.core_params import build_mesh_params, build_swim_params
 from hermes_node.config.sections import Config
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dialer import MeshDialer
 from hermes_node.mesh.driver import MeshDriver
-from hermes_node.mesh.interface import MeshListener
-from hermes_node.mesh.links import PeerInbox
+from hermes_node.mesh.interface import SwimListener
 from hermes_node.mesh.server import MeshServer
 from hermes_node.mesh.streams import SERVICE
+from hermes_node.mesh.swim_driver import SwimDriver
 from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams.transport import StreamServer, Transport
@@ -35,7 +41,7 @@ HANDSHAKE_TIMEOUT_S: Final = 5.0
 class MeshPart:
     """A started mesh server and its driver; `run` is the coroutine that ticks it."""
 
-    driver: MeshDriver
+    driver: MeshDriver | SwimDriver
     server: StreamServer
     run: Coroutine[Any, Any, None]
 
@@ -49,14 +55,18 @@ class MeshContext:
     app_address: str
     transport: Transport
     tls: ReloadingTls
-    chats: PeerInbox
-    listener: MeshListener
+    chats: ChatDriver
+    listener: SwimListener
     witnessing: Witnessing
     clocks: Clocks
     now: Callable[[], float]
     log: EventLog
     metrics: NodeMetrics
     random: RandomSource
+    commit_age: Callable[[], float]
+    boot: Callable[[], float]
+    pins: Sequence[NodeDescriptor]
+    keep: Callable[[Mapping[Place, bytes], Collection[Place]], None]
 
 
 async def start_mesh(context: MeshContext) -> MeshPart:
@@ -72,10 +82,24 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         app_address=context.app_address,
         renewals=stored.renewals,
     )
-    driver = MeshDriver(
+    driver = (_build_swim if config.mesh.membership == "swim" else _build_gossip)(context, descriptor)
+    serving = MeshServer(mesh=driver, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log)
+    dialer = MeshDialer(
+        mesh=driver,
+        connect=lambda address, server_name: context.transport.connect(address, server_name, context.tls),
+        timeout_s=HANDSHAKE_TIMEOUT_S,
+    )
+    await server.start(serving.handlers())
+    return MeshPart(driver, server, driver.run(dialer))
+
+
+def _build_gossip(context: MeshContext, descriptor: NodeDescriptor) -> MeshDriver:
+    config, stored = context.config, context.stored
+    return MeshDriver(
         identity=stored.identity,
         membership=Membership(stored.identity, descriptor, build_mesh_params(config), context.now()),
         settings=config.mesh,
+        chats=context.chats.streams,
         listener=context.listener,
         witnessing=context.witnessing,
         clocks=context.clocks,
@@ -85,12 +109,33 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         entropy=context.random,
     )
 
-    serving = MeshServer(mesh=driver, chats=context.chats, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log)
-    dialer = MeshDialer(
-        mesh=driver,
+
+def _build_swim(context: MeshContext, descriptor: NodeDescriptor) -> SwimDriver:
+    config, identity = context.config, context.stored.identity
+    driver = SwimDriver(
+        identity=identity,
+        swim=Swim(
+            descriptor,
+            IdentitySignatures(identity),
+            lambda below: generate_below(below, context.random),
+            build_swim_params(config),
+            context.now(),
+            boot=context.boot(),
+            known=context.pins,
+        ),
+        pins=PinKeeper(context.pins, config.limits.max_peers),
+        keep=context.keep,
+        settings=config.mesh,
         chats=context.chats,
-        connect=lambda address, server_name: context.transport.connect(address, server_name, context.tls),
-        timeout_s=HANDSHAKE_TIMEOUT_S,
+        listener=context.listener,
+        witnessing=context.witnessing,
+        clocks=context.clocks,
+        commit_age=context.commit_age,
+        now=context.now,
+        boot=context.boot,
+        log=context.log,
+        metrics=context.metrics,
+        entropy=context.random,
     )
-    await server.start(serving.handlers())
-    return MeshPart(driver, server, driver.run(dialer))
+    context.chats.dial_on_demand(driver.want_route)
+    return driver

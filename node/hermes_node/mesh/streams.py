@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
+from hermes_core.mesh.swim.messages import Ping, PingRequest, Pong, SyncFacts, SyncListing, SyncWanted
 from hermes_core.session.keys import SessionKeys
 from hermes_proto.v2.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
 from hermes_wire.app import MAX_BATCH_BYTES
@@ -20,6 +21,8 @@ T = TypeVar("T")
 SERVICE: Final = "hermes.v2.NodeMesh"
 MEMBER_BYTES: Final = 640
 APP_BYTES: Final = 160
+FACT_BYTES: Final = 1_600
+"""Of a descriptor with renewals and both addresses as long as may be."""
 
 
 class MeshStream(Generic[T]):
@@ -102,6 +105,10 @@ def join_stream(stream: ByteStream) -> MeshStream[Any]:
 
 def estimate_update_bytes(message: object) -> int:
     """An upper bound of a gossip message's size on the wire."""
+    if isinstance(message, Ping | Pong | PingRequest | SyncFacts):
+        return FACT_BYTES * (1 + len(message.facts))
+    if isinstance(message, SyncListing | SyncWanted):
+        return APP_BYTES * (1 + len(message.entries if isinstance(message, SyncListing) else message.names))
     if not isinstance(message, MembershipUpdate):
         return MEMBER_BYTES
     return MEMBER_BYTES * (1 + len(message.members)) + sum(

@@ -61,6 +61,11 @@ class Witnessing:
     def state(self) -> OpeningState:
         return self._check.state
 
+    @property
+    def wanted(self) -> Collection[NodeId]:
+        """Who is to be linked with: the witnesses of now, and of before as long as chats wait for what they say."""
+        return self._check.wanted
+
     # what the mesh tells
 
     def linked(self, link: GossipLink) -> None:

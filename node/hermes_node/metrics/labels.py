@@ -158,6 +158,11 @@ class MemberStateLabel(StrEnum):
     LEFT = "left"
 
 
+class ProbeDirection(StrEnum):
+    SENT = "sent"
+    RECEIVED = "received"
+
+
 class CertificateKind(StrEnum):
     APP = "app"
     MESH = "mesh"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from hermes_node.metrics.family_types import CounterSeries, ReadGauge, ReadGaugeFamily
-from hermes_node.metrics.labels import CertificateKind, MemberStateLabel, OperationResult
+from hermes_node.metrics.labels import CertificateKind, MemberStateLabel, OperationResult, ProbeDirection
 
 
 class MeshMetrics:
@@ -18,8 +18,15 @@ class MeshMetrics:
         self.directory_entries = ReadGauge(
             registry, "hermes_mesh_directory_entries", "Apps whose home node this node knows, other nodes' only."
         )
+        self.routes = ReadGauge(registry, "hermes_mesh_routes", "Streams for chats that stand between this node and others.")
         self._transitions = CounterSeries(
             registry, "hermes_mesh_state_transitions_total", "Members that changed state.", {"to": MemberStateLabel}
+        )
+        self._probes = CounterSeries(
+            registry,
+            "hermes_mesh_probe_messages_total",
+            "Messages of membership by SWIM, whatever they carry along; none where mesh.membership is gossip.",
+            {"direction": ProbeDirection},
         )
         self._joins = CounterSeries(
             registry, "hermes_mesh_joins_total", "Attempts to join through a seed.", {"result": OperationResult}
@@ -42,6 +49,9 @@ class MeshMetrics:
 
     def count_join(self, result: OperationResult) -> None:
         self._joins.count(result)
+
+    def count_probes(self, direction: ProbeDirection, messages: int) -> None:
+        self._probes.count(direction, amount=messages)
 
     def count_evicted(self) -> None:
         self._evicted.inc()

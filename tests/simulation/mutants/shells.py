@@ -14,7 +14,9 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.chats.streams import ChatStreams
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.mesh import driver as mesh_driver
+from hermes_node.mesh import joining
 from hermes_node.mesh.backoff import DialState
+from hermes_node.mesh.interface import DIAL_FAILURES
 from hermes_wire import late_timers
 from hermes_wire.byte_stream import StreamEndedError
 from hermes_wire.late_timers import InputsFirst
@@ -196,8 +198,9 @@ def _(patches: Patches) -> None:
 
 @SHELLS.add("dial-ends-are-defects", "A dialled stream that ends is taken for a defect.", NO_DEFECT, history="c288c83")
 def _(patches: Patches) -> None:
-    known = tuple(error for error in mesh_driver._DIAL_FAILURES if error is not StreamEndedError)
-    patches.set(mesh_driver, "_DIAL_FAILURES", known)
+    known = tuple(error for error in DIAL_FAILURES if error is not StreamEndedError)
+    for module in (mesh_driver, joining):
+        patches.set(module, "DIAL_FAILURES", known)
 
 
 @SHELLS.add(

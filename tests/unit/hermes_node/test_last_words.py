@@ -93,7 +93,7 @@ def serve(kind: StreamKind) -> tuple[End, Awaitable[None]]:
     there: asyncio.Queue[bytes | None] = asyncio.Queue()
     back: asyncio.Queue[bytes | None] = asyncio.Queue()
     log = EventLog(node_id="node-1", stream=io.StringIO())
-    server = MeshServer(mesh=cast("Any", Full("node-1")), chats=cast("Any", None), handshake_timeout_s=5.0, log=log)
+    server = MeshServer(mesh=cast("Any", Full("node-1")), handshake_timeout_s=5.0, log=log)
     handler = {StreamKind.JOIN: server.join, StreamKind.GOSSIP: server.gossip, StreamKind.ROUTE_CHAT: server.route_chat}[kind]
     return End(back, there), handler(cast("Any", End(there, back)))
 
@@ -152,7 +152,7 @@ class Line:
 async def test_a_link_that_comes_to_nothing_leaves_no_key_of_either_stream(second: str, made: list[SessionKeys]) -> None:
     line = Line(*(Identity.generate() for _ in range(2 if second == "another identity" else 1)))
     mesh = Full("node-0")
-    dialer = MeshDialer(mesh=cast("Any", mesh), chats=cast("Any", None), connect=cast("Any", lambda *_: line), timeout_s=5.0)
+    dialer = MeshDialer(mesh=cast("Any", mesh), connect=cast("Any", lambda *_: line), timeout_s=5.0)
     theirs = Full("node-1").local.descriptor
     with pytest.raises(ProtocolError) as caught:
         await dialer.link(theirs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+from types import SimpleNamespace
 from typing import Any, cast, get_args
 from unittest.mock import Mock
 
@@ -18,7 +19,7 @@ from hermes_node.admin.view import AdminView, SealedView
 from hermes_node.errors import NodeError
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.lifecycle.coalesced import Coalesced
-from hermes_node.lifecycle.readiness import explain_unreadiness
+from hermes_node.lifecycle.readiness import STALE_COMMIT_S, explain_unreadiness
 from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.logs.event_log import EventLog
@@ -35,8 +36,8 @@ class Joining(LoneNode):
     join_state = JoinState.JOINING
 
 
-def serving(mesh: Mesh) -> Serving:
-    return Serving(NOTHING, mesh, ())
+def serving(mesh: Mesh, oldest_age_s: float = 0.0) -> Serving:
+    return Serving(cast("Any", SimpleNamespace(store=SimpleNamespace(oldest_age_s=oldest_age_s))), mesh, ())
 
 
 RESTORED = Restored(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
@@ -47,6 +48,8 @@ STEPS: list[tuple[NodeStep, list[str], list[str]]] = [
     (RESTORED, ["the app server does not listen yet"], [LEAVING]),
     (serving(Joining()), [JoinState.JOINING.value], [LEAVING]),
     (serving(LoneNode()), [], [LEAVING]),
+    (serving(LoneNode(), STALE_COMMIT_S), [], [LEAVING]),
+    (serving(LoneNode(), STALE_COMMIT_S + 0.1), ["the keystore's disk does not answer"], [LEAVING]),
     (Wiped(), ["the keystore was wiped"], []),
 ]
 

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "scope": {*labels.ChatScope, *labels.ThrottleScope},
     "channel": set(labels.ChannelLabel),
     "role": set(labels.HandshakeRole),
-    "direction": {*labels.MessageDirection, *labels.MoveDirection},
+    "direction": {*labels.MessageDirection, *labels.MoveDirection, *labels.ProbeDirection},
     "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal, *RefusedHttp},
     "doubt": set(ClockDoubt),
     "trigger": set(labels.RekeyTrigger),

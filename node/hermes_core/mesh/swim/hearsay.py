@@ -69,14 +69,11 @@ class Hearsay:
         parts, node_id = self._parts, descriptor.node_id
         rumour = parts.rumours.drop(node_id)
         member = parts.roster.get(node_id)
-        pinned = parts.pins.key_of(node_id)
-        foreign = pinned is not None and pinned != descriptor.node_key
-        if node_id == parts.own.descriptor.node_id or (foreign and self._is_taken(member, descriptor)):
-            parts.outlet.report(NameContested(node_id))
+        if not self.admits(descriptor):
             return None
         if member is None and not parts.roster.has_room():
             return None
-        if foreign:
+        if self._is_foreign(descriptor):
             parts.outlet.report(KeyReplaced(node_id))
         parts.pins.pin(node_id, descriptor.node_key)
         if member is None:
@@ -87,6 +84,19 @@ class Hearsay:
         elif rumour is not None:
             parts.news.tell(Alive(member.descriptor))
         return member
+
+    def admits(self, descriptor: NodeDescriptor) -> bool:
+        """Whether a key that was proved just now may bear its name; reported when it may not."""
+        parts, node_id = self._parts, descriptor.node_id
+        taken = self._is_foreign(descriptor) and self._is_taken(parts.roster.get(node_id), descriptor)
+        if taken or node_id == parts.own.descriptor.node_id:
+            parts.outlet.report(NameContested(node_id))
+            return False
+        return True
+
+    def _is_foreign(self, descriptor: NodeDescriptor) -> bool:
+        pinned = self._parts.pins.key_of(descriptor.node_id)
+        return pinned is not None and pinned != descriptor.node_key
 
     def _is_taken(self, member: SwimMember | None, descriptor: NodeDescriptor) -> bool:
         """While the pinned key is not dead or gone here, and for good where this key was replaced before."""
@@ -101,7 +111,7 @@ class Hearsay:
             return
         if not is_own_word(descriptor, parts.signatures):
             return
-        parts.outlet.report(OwnFutureSeen(descriptor.incarnation))
+        parts.outlet.report(OwnFutureSeen(descriptor.incarnation, current.incarnation))
         if own.raise_above(descriptor.incarnation):
             parts.announce()
             parts.outlet.report(OwnIncarnationRaised(own.descriptor.incarnation))

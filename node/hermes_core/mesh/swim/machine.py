@@ -118,16 +118,22 @@ class Swim:
         return self._parts.health.is_ready
 
     def link_up(self, descriptor: NodeDescriptor, now: float) -> bool:
-        """A link stands and its other end proved name and key; False when it may not bear that name and is hung up on."""
+        """A link stands and its other end proved name and key; False when it may not bear that name: then end that link.
+
+        Another one under the name, of who may bear it, goes on.
+        """
         member = self._hearsay.meet(descriptor, now)
         if member is None:
-            self._parts.outlet.hang_up(descriptor.node_id)
             return False
         self._parts.links.stand(descriptor.node_id, self._parts.roster.rings.targets)
         came_back = not member.is_up
         self._answered(member, now)
         self._anti_entropy.meet(member, came_back=came_back)
         return True
+
+    def admits(self, descriptor: NodeDescriptor) -> bool:
+        """Whether who proved name and key on another kind of stream may bear that name."""
+        return self._hearsay.admits(descriptor)
 
     def link_down(self, node_id: NodeId) -> None:
         self._parts.links.end(node_id)
@@ -164,6 +170,20 @@ class Swim:
         if self._parts.own.reserve(up_to):
             self._parts.announce()
             self._parts.outlet.report(OwnIncarnationRaised(self.descriptor.incarnation))
+
+    @property
+    def has_rumours(self) -> bool:
+        """Names were heard of that nobody vouched for yet."""
+        return len(self._parts.rumours) > 0
+
+    def is_known_to(self, sums: tuple[int, ...]) -> bool:
+        """Whether who sends these sums of a comparison holds the same members for up."""
+        return not self._parts.roster.digests.compare(sums)
+
+    def want_link(self, descriptor: NodeDescriptor, now: float) -> None:
+        """Somebody else has use for a link: it is dialled, unless it stands, or a dial there failed too short a time ago."""
+        if self._parts.links.can_dial(descriptor.address, now):
+            self._parts.links.dial(descriptor)
 
     def judge_commit(self, age_s: float) -> None:
         """How long the oldest commit under way has been waiting for the disk."""

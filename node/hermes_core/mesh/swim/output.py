@@ -28,6 +28,13 @@ class StandingChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberDescribed:
+    """What a member signed of itself is new, or another than what was known."""
+
+    descriptor: NodeDescriptor
+
+
+@dataclass(frozen=True, slots=True)
 class MemberForgotten:
     node_id: NodeId
 
@@ -48,9 +55,10 @@ class ReservationWanted:
 
 @dataclass(frozen=True, slots=True)
 class OwnFutureSeen:
-    """This node signed a higher incarnation than it knows of: its keystore was put back."""
+    """This node signed a higher incarnation than it knows of, `known`: its keystore was put back."""
 
     incarnation: int
+    known: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class LiarNamed:
 
 SwimEvent = (
     StandingChanged
+    | MemberDescribed
     | MemberForgotten
     | OwnIncarnationRaised
     | ReservationWanted
@@ -95,7 +104,7 @@ class ToMember:
 
 @dataclass(slots=True)
 class SwimOutput:
-    """`dials`: whom to link with; each ends in `link_up` or `dial_failed`. `hangups`: whose link to end."""
+    """`dials`: whom to link with; each ends in `link_up` or `dial_failed`. `hangups`: whose link to end after what was sent."""
 
     sends: list[ToMember] = field(default_factory=list)
     dials: list[NodeDescriptor] = field(default_factory=list)

@@ -79,7 +79,8 @@ class SwimParams:
         """How long a suspicion stands that so many others confirmed (Lifeguard, section 4.2)."""
         low = self.suspicion_min * self.log(members) * self.period_s
         high = self.suspicion_max * low
-        share = math.log(confirmed + 1) / math.log(self.confirmations + 1)
+        expected = min(self.confirmations, members - 2)  # neither its subject confirms it, nor this member itself
+        share = math.log(confirmed + 1) / math.log(expected + 1) if expected > 0 else 1.0
         return max(low, high - (high - low) * share)
 
     def transmissions(self, members: int) -> int:

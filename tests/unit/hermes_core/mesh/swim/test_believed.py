@@ -73,7 +73,7 @@ def test_incarnations_are_not_used_before_they_are_reserved() -> None:
     bench = Bench()
     future = bench.me.describe(5 + 64 + 10)
     bench.hear(bench.others[0], Alive(future))
-    assert bench.events(OwnFutureSeen) == [OwnFutureSeen(79)]
+    assert bench.events(OwnFutureSeen) == [OwnFutureSeen(79, 5)]
     assert bench.n.descriptor.incarnation == 5
     [wanted] = bench.events(ReservationWanted)
     assert wanted.up_to > 80

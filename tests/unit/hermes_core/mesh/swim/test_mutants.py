@@ -250,9 +250,9 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
     ),
     "this node's name is anybody's": RuleMutant(
         Hearsay,
-        "meet",
-        "node_id == parts.own.descriptor.node_id or",
-        "",
+        "admits",
+        "taken or node_id == parts.own.descriptor.node_id",
+        "taken",
         believed.test_nobody_bears_this_nodes_own_name,
     ),
     "pins have no bound": RuleMutant(

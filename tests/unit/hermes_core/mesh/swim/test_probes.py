@@ -11,8 +11,8 @@ from hermes_core.mesh.swim.statements import encode_answer
 from tests.unit.hermes_core.mesh.swim.bench import PARAMS, Bench, Other
 
 PERIOD = PARAMS.period_s
-LOW = PARAMS.suspicion_s(1, PARAMS.confirmations)
-HIGH = PARAMS.suspicion_s(1, 0)
+LOW = PARAMS.suspicion_s(10, PARAMS.confirmations)
+HIGH = PARAMS.suspicion_s(10, 0)
 
 
 def report_helpless(bench: Bench) -> None:
@@ -103,11 +103,20 @@ def test_nobody_who_was_not_asked_answers_for_another() -> None:
 
 
 def test_an_unconfirmed_suspicion_stands_long_and_each_confirmation_shortens_it() -> None:
-    times = [PARAMS.suspicion_s(1, confirmed) for confirmed in range(PARAMS.confirmations + 1)]
+    times = [PARAMS.suspicion_s(10, confirmed) for confirmed in range(PARAMS.confirmations + 1)]
     assert times == sorted(times, reverse=True)
     assert times[0] == HIGH == PARAMS.suspicion_max * LOW
     assert times[-1] == LOW == PARAMS.suspicion_min * PERIOD
     assert PARAMS.suspicion_s(1000, 3) == pytest.approx(3 * LOW)
+
+
+def test_no_more_confirmations_are_waited_for_than_members_could_make() -> None:
+    """Of two members nobody can confirm what one says of the other, of three one can."""
+    assert PARAMS.suspicion_s(2, 0) == PARAMS.suspicion_s(1, 0) == LOW
+    assert PARAMS.suspicion_s(3, 0) == HIGH
+    assert PARAMS.suspicion_s(3, 1) == LOW
+    assert LOW < PARAMS.suspicion_s(5, 2) < PARAMS.suspicion_s(5, 1)
+    assert PARAMS.suspicion_s(5, 3) == PARAMS.suspicion_s(6, 3) == LOW
 
 
 def burial_time(bench: Bench, silent: Other) -> float:
@@ -138,7 +147,7 @@ def test_pinned_accusers_shorten_it_and_each_counts_once() -> None:
                 bench.n.roster.admit(rumoured.descriptor, 0.0)
                 bench.hear(first, rumoured.accuse(silent.descriptor))
     deadlines = [
-        bench.n.parts.suspicions.get(bench.others[0].name).deadline(PARAMS, 1)  # type: ignore[union-attr]
+        bench.n.parts.suspicions.get(bench.others[0].name).deadline(PARAMS, 10)  # type: ignore[union-attr]
         for bench in (alone, confirmed, repeated, unpinned)
     ]
     assert deadlines == [HIGH, LOW, HIGH, HIGH]

@@ -1,0 +1,397 @@
+"""SWIM's IO: Gossip streams are the machine's links, one task turns its clock, its reports go where the mesh's news go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from hermes_core.crypto.random import RandomSource
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.descriptor import descriptor_party
+from hermes_core.mesh.machine import DirectoryChanged, DirectoryLost, Member, MeshEvent
+from hermes_core.mesh.messages import Clock, HeldMark, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
+from hermes_core.mesh.opening_check import OpeningState
+from hermes_core.mesh.pin_codec import encode_pin
+from hermes_core.mesh.pin_keeper import PinKeeper
+from hermes_core.mesh.swim.machine import Swim
+from hermes_core.mesh.swim.messages import SwimMessage, SyncDigests, SyncFacts, SyncListing, SyncWanted
+from hermes_core.mesh.swim.output import OwnFutureSeen, ReservationWanted, StandingChanged, SwimEvent
+from hermes_core.mesh.swim.roster import SwimMember
+from hermes_core.protocol.session import AppClaim
+from hermes_keystore.history import Place
+from hermes_node.config.sections import MeshSection
+from hermes_node.keystore.pins import place_pin
+from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.app_lists import AppLists
+from hermes_node.mesh.clocks import Clocks
+from hermes_node.mesh.dial_tasks import DialTasks
+from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
+from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, SwimListener, Welcome
+from hermes_node.mesh.joining import Joining
+from hermes_node.mesh.links import GossipLink
+from hermes_node.mesh.routes import Routes, Travellers
+from hermes_node.mesh.seeds import JoinState, SeedTarget
+from hermes_node.mesh.streams import RouteStream
+from hermes_node.mesh.swim_events import list_mesh_events, log_swim_event
+from hermes_node.mesh.swim_links import SwimLinks
+from hermes_node.mesh.tell import tell_mesh_event
+from hermes_node.mesh.witnessing import Witnessing
+from hermes_node.metrics.labels import ProbeDirection
+from hermes_node.metrics.registry import NodeMetrics
+from hermes_wire.late_timers import let_inputs_arrive
+
+MIN_TICK_S: Final = 0.01
+JOINS_AT_ONCE: Final = 3
+"""A name may stand for a thousand nodes: one that welcomes is enough, the others are found by what members tell."""
+
+
+class SwimDriver:
+    """Owns the machine of SWIM and every task that dials."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        swim: Swim,
+        pins: PinKeeper,
+        keep: Callable[[Mapping[Place, bytes], Collection[Place]], None],
+        settings: MeshSection,
+        chats: Travellers,
+        listener: SwimListener,
+        witnessing: Witnessing,
+        clocks: Clocks,
+        commit_age: Callable[[], float],
+        now: Callable[[], float],
+        boot: Callable[[], float],
+        log: EventLog,
+        metrics: NodeMetrics,
+        entropy: RandomSource,
+    ) -> None:
+        """`boot`: the clock that goes on while the machine sleeps. `commit_age`: of the oldest commit under way, in seconds.
+
+        `keep` commits rows and deletions, soon, in the order of the calls.
+        """
+        self._identity = identity
+        self._swim = swim
+        self._pins = pins
+        self._keep = keep
+        self._listener = listener
+        self._witnessing = witnessing
+        self._clocks = clocks
+        self._commit_age = commit_age
+        self._now = now
+        self._boot = boot
+        self._log = log
+        self._metrics = metrics
+        self._entropy = entropy
+        self._dialer: Dialer | None = None
+        self._wake = asyncio.Event()
+        self._tasks = DialTasks(log, self._wake.set)
+        self._own = own = swim.descriptor.node_id
+        self._links = SwimLinks(own, now)
+        self._apps = AppLists(own, swim.descriptor.incarnation)
+        self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics, at_once=JOINS_AT_ONCE)
+        self._routes = Routes(
+            own,
+            chats,
+            self._find_up,
+            self._tasks,
+            idle_s=settings.route_idle_s,
+            now=now,
+            log=log,
+            entropy=entropy,
+        )
+        self._compared = False
+        """With any member: from then on this node knows whom the others know."""
+
+    @property
+    def local(self) -> NodeCredentials:
+        return NodeCredentials(self._identity, self._swim.descriptor, self._entropy)
+
+    @property
+    def join_state(self) -> JoinState:
+        return self._joining.state(any_member=bool(self._links))
+
+    @property
+    def opening(self) -> OpeningState:
+        return self._witnessing.state
+
+    def take_operator_answer(self, unix_ms: int) -> None:
+        self._clocks.take_operator(unix_ms)
+        self._witnessing.take_operator_answer()
+
+    def describe(self) -> MeshDescription:
+        own, members = self._swim.descriptor, tuple(map(self._describe, self._swim.roster))
+        counts = {state: sum(member.state is state for member in members) for state in MemberState}
+        counts[MemberState.ALIVE] += 1
+        return MeshDescription(own.address, own.incarnation, members, counts, self._apps.count())
+
+    def _describe(self, member: SwimMember) -> Member:
+        descriptor = member.descriptor
+        return Member(
+            descriptor,
+            member.state,
+            descriptor.incarnation,
+            heard_at=member.changed_at,
+            changed_at=member.changed_at,
+            connected=descriptor.node_id in self._links,
+            apps=self._apps.find(descriptor.node_id),
+        )
+
+    def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
+        if self._apps.set_local(claims):
+            for link in self._links:
+                self._tell_apps(link)
+            self._wake.set()
+
+    def want_route(self, node_id: NodeId) -> None:
+        """A chat has something to say to this node."""
+        if self._dialer is not None:
+            self._routes.want(node_id, self._dialer)
+
+    # What streams report.
+
+    def admit(self, peer: ProvedPeer) -> None:
+        """A node proved itself on a stream that is no link. AUTH_FAILED when it may not bear its name."""
+        if not self._swim.admits(peer.descriptor):
+            self._flush()
+            raise _taken()
+
+    def build_welcome(self) -> MembershipUpdate:
+        """Whom this node knows is compared over the link that follows."""
+        return MembershipUpdate((), ())
+
+    async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:
+        await self._routes.serve(peer, stream, dialled=dialled)
+
+    def gossip_up(self, link: GossipLink) -> None:
+        """AUTH_FAILED when who proved itself may not bear its name."""
+        if not self._links.prevails(link):
+            link.outbox.close(discard=True)
+            return
+        if not self._swim.link_up(link.descriptor, self._now()):
+            self._flush()
+            raise _taken()
+        former = self._links.put(link)
+        self._clocks.linked(link)
+        self._witnessing.linked(link)
+        if former is not None:
+            former.outbox.close(discard=True)
+            self._let_go(former)
+        self._pins.take(link.descriptor, self._now())
+        self._log.info("peer_linked", peer=link.node_id)
+        self._listener.member_described(link.descriptor)
+        self._flush()
+        self._apps.forget_told(link.node_id)
+        self._tell_apps(link)
+
+    def gossip_down(self, link: GossipLink) -> None:
+        if self._links.drop(link):
+            self._swim.link_down(link.node_id)
+            self._let_go(link)
+            self._log.info("peer_unlinked", peer=link.node_id)
+
+    def _let_go(self, link: GossipLink) -> None:
+        self._clocks.unlinked(link)
+        self._witnessing.unlinked(link)
+        self._apps.forget_told(link.node_id)
+
+    def receive_swim(self, link: GossipLink, message: SwimMessage) -> None:
+        if not self._links.holds(link):
+            return
+        self._metrics.mesh.count_probes(ProbeDirection.RECEIVED, 1)
+        self._swim.receive(link.node_id, message, self._now())
+        self._flush()
+        told = isinstance(message, SyncListing | SyncWanted | SyncFacts)
+        if told or (isinstance(message, SyncDigests) and self._swim.is_known_to(message.sums)):
+            self._compared = True
+            self._tell_lists()
+
+    def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None:
+        """Lists of apps alone come by these. INVALID_FRAME for members."""
+        if update.members:
+            detail = "the nodes of a mesh have one mesh.membership: here it is swim"
+            raise ProtocolError(ErrorCode.INVALID_FRAME, detail, scope=ErrorScope.STREAM)
+        member = self._swim.roster.find_up(node_id)
+        for entry in update.directory:
+            if member is not None and entry.node_id == node_id and self._apps.take(entry):
+                self._report(DirectoryChanged(descriptor_party(member.descriptor), entry))
+
+    def heard(self, node_id: NodeId) -> None:
+        """Only answers to probes say that a member lives."""
+
+    async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None:
+        await self._witnessing.receive(link, message)
+
+    def receive_clock(self, link: GossipLink, message: Clock) -> None:
+        self._clocks.receive(link, message)
+
+    # What joining asks.
+
+    def is_linked(self, node_id: NodeId) -> bool:
+        return self._swim.roster.find_up(node_id) is not None
+
+    def list_lost(self) -> Iterable[SeedTarget]:
+        return ()  # the machine tries the dead again by itself
+
+    def take_welcome(self, welcome: Welcome) -> None:
+        if welcome.descriptor is not None:
+            self._swim.want_link(welcome.descriptor, self._now())
+            self._flush()
+
+    # What the node asks.
+
+    async def run(self, dialer: Dialer) -> None:
+        """Tick until cancelled."""
+        self._dialer = dialer
+        while True:
+            late_s = self._now() - self._swim.next_timer()
+            if late_s >= 0:
+                await let_inputs_arrive(late_s)
+            now = self._now()
+            self._swim.judge_commit(self._commit_age())
+            self._swim.handle_timer(now, self._boot())
+            self._flush()
+            self._clocks.tick()
+            self._witnessing.tick()
+            self._save_pins(now)
+            self._dial_wanted(now)
+            self._routes.tick(now, dialer)
+            self._joining.start(now, dialer)
+            if self._joining.report(self.join_state):
+                self._witnessing.find_nobody()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(MIN_TICK_S, self._next_due() - self._now())):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    def _next_due(self) -> float:
+        """When `run` has something to do, unless news or a task that ended wake it before."""
+        owners = (self._joining, self._witnessing, self._clocks, self._routes)
+        save_at = self._pins.next_timer()
+        times = [self._swim.next_timer(), *(owner.next_due() for owner in owners)]
+        return min(times) if save_at is None else min(*times, save_at)
+
+    def _save_pins(self, now: float) -> None:
+        changed = self._pins.take_unsaved(now)
+        puts = {place_pin(node_id): encode_pin(pin) for node_id, pin in changed.items() if pin is not None}
+        if changed:
+            self._keep(puts, [place_pin(node_id) for node_id, pin in changed.items() if pin is None])
+
+    async def leave(self) -> None:
+        """Tell every member that is linked that this node goes, then end all streams."""
+        self._tasks.closing = True
+        self._swim.leave()
+        self._flush()
+        for link in self._links:
+            link.outbox.close()
+        await asyncio.sleep(0)  # the writers take what waits
+
+    async def close(self) -> None:
+        """End every dialling task."""
+        await self._tasks.close()
+
+    # What the machine wants.
+
+    def _flush(self) -> None:
+        output = self._swim.take_output()
+        self._metrics.mesh.count_probes(ProbeDirection.SENT, len(output.sends))
+        for send in output.sends:
+            link = self._links.find(send.node_id)
+            if link is not None:
+                link.send(send.message)
+        for node_id in output.hangups:
+            link = self._links.find(node_id)
+            if link is not None:
+                self._links.drop(link)
+                self._let_go(link)
+                link.outbox.close()
+        for descriptor in output.dials:
+            self._dial(descriptor)
+        for event in output.events:
+            self._take(event)
+        if output.events:
+            self._witnessing.update_members([*self._list_up()])
+            self._tell_lists()
+        if output.events or output.dials:
+            self._wake.set()
+
+    def _take(self, event: SwimEvent) -> None:
+        log_swim_event(self._log, event)
+        for told in list_mesh_events(event):
+            self._report(told)
+        if isinstance(event, ReservationWanted):
+            self._listener.reserve_incarnations(event.up_to, self._reserved)
+        elif isinstance(event, OwnFutureSeen):
+            self._listener.own_future_seen(event.incarnation, event.known)
+        elif isinstance(event, StandingChanged):
+            self._listener.standing_changed(event.node_id, answers=event.after is MemberState.ALIVE)
+            if event.after in (MemberState.DEAD, MemberState.LEFT):
+                self._lose(event.node_id)
+
+    def _report(self, event: MeshEvent) -> None:
+        tell_mesh_event(event, self._listener, self._log, self._metrics)
+
+    def _reserved(self, up_to: int) -> None:
+        self._swim.incarnations_reserved(up_to)
+        self._flush()
+
+    def _lose(self, node_id: NodeId) -> None:
+        """A dead member's streams are ended: when it comes back its chats resume on new ones."""
+        link = self._links.find(node_id)
+        if link is not None:
+            link.outbox.close(discard=True)
+        self._routes.close(node_id)
+        self._listener.peer_dead(node_id)
+        if self._apps.lose(node_id):
+            self._report(DirectoryLost(node_id))
+
+    def _list_up(self) -> Iterator[NodeId]:
+        return (member.descriptor.node_id for member in self._swim.roster if member.is_up)
+
+    def _find_up(self, node_id: NodeId) -> NodeDescriptor | None:
+        member = self._swim.roster.find_up(node_id)
+        return None if member is None else member.descriptor
+
+    def _tell_lists(self) -> None:
+        """Whom any member knows, this node knows, once it has compared with one and holds no name that nobody vouched for."""
+        if self._compared and not self._swim.has_rumours:
+            for link in self._links.take_unlisted():
+                self._witnessing.take_list(link.node_id)
+
+    def _tell_apps(self, link: GossipLink) -> None:
+        for entry in self._apps.tell(link.node_id):
+            link.send(MembershipUpdate((), (entry,)))
+
+    # Dialling.
+
+    def _dial_wanted(self, now: float) -> None:
+        """Links that the machine has no use for: to witnesses, and to whom this node's list is to be told."""
+        for node_id in dict.fromkeys((*self._witnessing.wanted, *self._apps.list_untold(self._list_up()))):
+            descriptor = None if node_id in self._links else self._find_up(node_id)
+            if descriptor is not None:
+                self._swim.want_link(descriptor, now)
+        self._flush()
+
+    def _dial(self, descriptor: NodeDescriptor) -> None:
+        if self._links.begin_dial(descriptor.node_id):
+            self._tasks.start(f"link {descriptor.node_id} {self._links.dials}", self._link(descriptor))
+
+    async def _link(self, descriptor: NodeDescriptor) -> None:
+        try:
+            if self._dialer is not None:
+                await self._dialer.gossip(descriptor)
+        except DIAL_FAILURES as error:
+            self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
+        finally:
+            if self._links.end_dial(descriptor.node_id):
+                self._swim.dial_failed(descriptor.node_id, self._now())
+                self._flush()
+
+
+def _taken() -> ProtocolError:
+    return ProtocolError(ErrorCode.AUTH_FAILED, "no room, or this node id is in use with another identity key")
