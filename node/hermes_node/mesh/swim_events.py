@@ -5,9 +5,9 @@ from __future__ import annotations
 from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.output import (
+    DescriptorHeard,
     KeyReplaced,
     LiarNamed,
-    MemberDescribed,
     MemberForgotten,
     NameContested,
     OwnIncarnationRaised,
@@ -23,7 +23,7 @@ def list_mesh_events(event: SwimEvent) -> list[mesh.MeshEvent]:
             joined = after is MemberState.ALIVE and before is not MemberState.SUSPECT
             changed = [] if before is None else [mesh.MemberStateChanged(node_id, before, after)]
             return [*changed, *([mesh.MemberJoined(node_id)] if joined else [])]
-        case MemberDescribed(descriptor):
+        case DescriptorHeard(descriptor):
             return [mesh.MemberDescribed(descriptor)]
         case MemberForgotten(node_id):
             return [mesh.MemberEvicted(node_id)]

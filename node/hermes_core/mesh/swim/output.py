@@ -28,7 +28,7 @@ class StandingChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberDescribed:
+class DescriptorHeard:
     """What a member signed of itself is new, or another than what was known."""
 
     descriptor: NodeDescriptor
@@ -83,7 +83,7 @@ class LiarNamed:
 
 SwimEvent = (
     StandingChanged
-    | MemberDescribed
+    | DescriptorHeard
     | MemberForgotten
     | OwnIncarnationRaised
     | ReservationWanted

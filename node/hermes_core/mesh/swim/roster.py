@@ -8,7 +8,7 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.digests import Digests
 from hermes_core.mesh.swim.messages import Accusation, SignedDeparture
-from hermes_core.mesh.swim.output import MemberDescribed, MemberForgotten, Outlet, StandingChanged
+from hermes_core.mesh.swim.output import DescriptorHeard, MemberForgotten, Outlet, StandingChanged
 from hermes_core.mesh.swim.params import SwimParams
 from hermes_core.mesh.swim.rings import ProbeRings
 
@@ -103,13 +103,13 @@ class Roster:
         member = self._members[descriptor.node_id] = SwimMember(descriptor, now)
         self._come_up(descriptor)
         self._outlet.report(StandingChanged(descriptor.node_id, None, MemberState.ALIVE))
-        self._outlet.report(MemberDescribed(descriptor))
+        self._outlet.report(DescriptorHeard(descriptor))
         return member
 
     def describe(self, member: SwimMember, descriptor: NodeDescriptor) -> None:
         """A newer descriptor, of the same name."""
         member.describe(descriptor)
-        self._outlet.report(MemberDescribed(descriptor))
+        self._outlet.report(DescriptorHeard(descriptor))
         if member.is_up:
             self._digests.set(descriptor.node_id, descriptor.signature)
 
