@@ -64,7 +64,7 @@ def node_config(number: int, data_dir: Path, window: int, rotates: bool) -> Conf
     name, authority, files = node_name(number), _authority(), _certificate(number)
     settings: dict[str, dict[str, Any]] = {
         "node": {"id": name, "data_dir": str(data_dir)},
-        "app": {"listen": f"{name}:{APP_PORT}"},
+        "app": {"listen": f"{name}:{APP_PORT}", "plaintext": True},
         "mesh": {
             "listen": f"{name}:{MESH_PORT}",
             "seeds": [f"{node_name(seed)}:{MESH_PORT}" for seed in range(SEEDS)],

@@ -28,6 +28,14 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def local(self) -> bool:
+        """Nobody reaches it from another machine: a loopback address, or the name of one (RFC 6761)."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.rstrip(".").lower() == "localhost"
+
     def overlaps(self, other: Address) -> bool:
         """Whether listening on both cannot work: the same port of one host, or of every host and one of them."""
         any_host = "::" if ":" in self.host else "0.0.0.0"  # noqa: S104 - compared, not bound

@@ -57,6 +57,14 @@ def _check_tls(config: Config) -> None:
         raise ConfigError(missing, "app.tls_cert and app.tls_key belong together")
     if config.app.tls_client_ca and not config.app.tls_cert:
         raise ConfigError("app.tls_client_ca", "needs app.tls_cert and app.tls_key")
+    if config.app.plaintext and config.app.tls_cert:
+        raise ConfigError("app.plaintext", "contradicts app.tls_cert: apps are served with TLS or without")
+    if config.app.security == "plain" and not (config.app.plaintext or parse_address(config.app.listen, "app.listen").local):
+        raise ConfigError(
+            "app.tls_cert",
+            f"is required for apps on {quote(config.app.listen)}: set app.tls_cert and app.tls_key; or app.plaintext = true,"
+            " behind something that ends TLS; or listen on loopback",
+        )
     if not config.mesh_enabled:
         if config.mesh.seeds:
             raise ConfigError("mesh.seeds", "needs mesh.listen")

@@ -16,6 +16,7 @@ from hermes_core.bounds import Limited, choice, default
 from hermes_core.limits import ADMIN_PORT, APP_PORT, MESH_PORT
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], choice("info", "Least severe event that is written.")]
+AppSecurity = Literal["TLS", "mutual TLS", "plain"]
 LogFormat = Annotated[Literal["json", "text"], choice("json", "json for machines, text for people.")]
 
 
@@ -48,8 +49,14 @@ class AppSection(Limited):
     advertise: Annotated[
         str, text("host:port under which apps reach this node, told to them by other nodes; empty: the bound address.")
     ] = ""
-    tls_cert: Annotated[str, text("Certificate chain (PEM). TLS is on when this is set; reloaded when the file changes.")] = ""
+    tls_cert: Annotated[
+        str,
+        text("Certificate chain (PEM). TLS is on when this is set; needed beyond loopback. Reloaded when the file changes."),
+    ] = ""
     tls_key: Annotated[str, text("Private key (PEM) of the certificate.")] = ""
+    plaintext: Annotated[
+        bool, text("Serve apps without TLS beyond loopback as well, for a node behind something that ends TLS.")
+    ] = False
     tls_client_ca: Annotated[str, text("CA bundle (PEM): when set, apps must show a certificate it signed.")] = ""
     transport: limits.AppTransport = default(limits.AppTransport)
     trusted_proxies: Annotated[
@@ -60,6 +67,13 @@ class AppSection(Limited):
         ),
     ] = ()
     heartbeat_interval_s: limits.AppHeartbeatIntervalS = default(limits.AppHeartbeatIntervalS)
+
+    @property
+    def security(self) -> AppSecurity:
+        """What apps are served with."""
+        if not self.tls_cert:
+            return "plain"
+        return "mutual TLS" if self.tls_client_ca else "TLS"
 
 
 @dataclass(frozen=True)

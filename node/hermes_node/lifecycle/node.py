@@ -156,7 +156,8 @@ class Node:
 
     def _go_on(self, serving: Serving, certificates: Certificates, addresses: dict[str, Address]) -> None:
         """What runs and is told once the node serves."""
-        self._log.info("node_serving", **{name: str(address) for name, address in addresses.items()})
+        security = self._config.app.security
+        self._log.info("node_serving", **{name: str(address) for name, address in addresses.items()}, app_security=security)
         housekeeping = Housekeeping(
             why_not_ready=self._why_not_ready,
             servers=serving.servers,
@@ -171,7 +172,7 @@ class Node:
         self._tasks.spawn(rotation, "rotation")
         self._tasks.spawn(self._metrics.loop.sample(), "loop lag")
         if self._config.node.ready_file:
-            write_ready_file(Path(self._config.node.ready_file), addresses)
+            write_ready_file(Path(self._config.node.ready_file), addresses, security)
 
     async def _end(self, serving: Serving, after: NodeStep, *, wipe: bool) -> None:
         """In the opposite order of the start; `after` is entered before its keystore goes."""

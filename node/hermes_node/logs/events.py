@@ -15,7 +15,7 @@ EVENTS: Final[dict[str, str]] = {
     "identity_created": "A new node identity was made and sealed.",
     "chats_restored": "Sealed chats are in memory and can be resumed.",
     "chat_record_corrupt": "A sealed record could not be read; its chat cannot be resumed.",
-    "node_serving": "All servers listen.",
+    "node_serving": "All servers listen; `app_security` says how apps are served: TLS, mutual TLS or plain.",
     "node_ready": "The node became ready.",
     "node_unready": "The node is not ready any more; `reasons` say why.",
     "node_draining": "The node refuses new chats and sends its apps elsewhere.",

@@ -155,6 +155,7 @@ def test_the_start_of_a_node_that_has_chats(tmp_path: Path) -> None:
             store.commit({(Table.CHAT, chat): encode_chat_record(build_record(random.Random(chat)))})
     sections = {
         "node": {"id": "node-0", "data_dir": str(tmp_path)},
+        "app": {"listen": "127.0.0.1:0"},
         "mesh": {"listen": ""},
         "keystore": {"path": str(tmp_path / "keystore.db"), "passphrase_file": str(tmp_path / "words")},
     }

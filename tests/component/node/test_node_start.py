@@ -209,6 +209,18 @@ def test_ready_file_tells_the_bound_addresses_and_sigterm_ends_well(tmp_path: Pa
         host, _, port = str(facts[name]).rpartition(":")
         assert host == "127.0.0.1"
         assert int(port) > 0
+    assert facts["app_security"] == "plain"
+
+
+def test_a_node_serves_nobody_in_plain_that_was_not_told_to(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    settings["app"] = {"listen": "0.0.0.0:0"}
+    expect_failure(settings, tmp_path, 78, "app.tls_cert", "app.plaintext = true")
+    assert not (tmp_path / "keystore.db").exists()
+    settings["app"] |= {key: settings["mesh"][key] for key in ("tls_cert", "tls_key")}
+    assert start_and_stop(settings, tmp_path)["app_security"] == "TLS"
+    settings["app"]["tls_client_ca"] = settings["mesh"]["tls_ca"]
+    assert start_and_stop(settings, tmp_path)["app_security"] == "mutual TLS"
 
 
 def test_sigterm_during_the_start_ends_well_and_the_keystore_is_whole(tmp_path: Path) -> None:

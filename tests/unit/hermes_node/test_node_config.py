@@ -16,12 +16,13 @@ from hermes_node.config.sources import load_config
 
 TLS = 'tls_cert = "/c"\ntls_key = "/k"\ntls_ca = "/ca"\n'
 MINIMAL = f'[node]\nid = "hermes-0"\n[mesh]\n{TLS}'
+IN_PLAIN = {"HERMES_APP_PLAINTEXT": "true"}
 
 
 def load(text: str = MINIMAL, environment: dict[str, str] | None = None, *, tmp: Path) -> Config:
     path = tmp / "node.toml"
     path.write_text(text)
-    return load_config(path, environment or {})
+    return load_config(path, IN_PLAIN | (environment or {}))
 
 
 def test_minimal_configuration_takes_the_defaults(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_environment_is_stronger_than_the_file(tmp_path: Path) -> None:
 
 
 def test_environment_alone_is_enough() -> None:
-    environment = {"HERMES_NODE_ID": "n", "HERMES_MESH_LISTEN": ""}
+    environment = {"HERMES_NODE_ID": "n", "HERMES_MESH_LISTEN": "", "HERMES_APP_LISTEN": "localhost:8443"}
     assert not load_config(None, environment).mesh_enabled
 
 
@@ -77,6 +78,7 @@ REFUSED = [
     (MINIMAL + '[app]\nadvertise = "h:0"\n', "app.advertise", "port"),
     (MINIMAL + '[app]\ntls_cert = "/c"\n', "app.tls_key", "belong together"),
     (MINIMAL + '[app]\ntls_client_ca = "/c"\n', "app.tls_client_ca", "app.tls_cert"),
+    (MINIMAL + '[app]\ntls_cert = "/c"\ntls_key = "/k"\n', "app.plaintext", "contradicts"),
     (MINIMAL + '[app]\ntransport = "http"\n', "app.transport", "grpc"),
     (MINIMAL + '[app]\ntrusted_proxies = ["10.0.0.0/8"]\n', "app.trusted_proxies", "app.transport"),
     (MINIMAL + '[app]\ntransport = "hermes"\ntrusted_proxies = ["10.0.0.1/8"]\n', "app.trusted_proxies[0]", "no network"),
@@ -130,6 +132,37 @@ def test_refusals_name_the_field(text: str, field: str, words: str, tmp_path: Pa
     assert caught.value.field == field
     assert words in caught.value.detail
     assert "\n" not in caught.value.detail.strip()
+
+
+APP_TLS = 'tls_cert = "/c"\ntls_key = "/k"\n'
+
+
+@pytest.mark.parametrize(
+    ("app", "security"),
+    [
+        (APP_TLS, "TLS"),
+        (APP_TLS + 'tls_client_ca = "/ca"\n', "mutual TLS"),
+        ('plaintext = true\nlisten = "0.0.0.0:1"\n', "plain"),
+        ('listen = "127.3.2.1:0"\n', "plain"),
+        ('listen = "[::1]:0"\n', "plain"),
+        ('listen = "LocalHost.:0"\n', "plain"),
+    ],
+)
+def test_apps_are_served_in_plain_where_that_was_said_or_nobody_else_hears_it(app: str, security: str, tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(f"{MINIMAL}[app]\n{app}")
+    assert load_config(path, {}).app.security == security
+
+
+@pytest.mark.parametrize("listen", ["", "0.0.0.0:0", "[::]:0", "10.0.0.1:0", "localhost.example:0", "[::ffff:127.0.0.1]:0"])
+def test_plain_text_that_was_not_asked_for_is_refused_with_its_cures(listen: str, tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(MINIMAL + (f'[app]\nlisten = "{listen}"\n' if listen else ""))
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {})
+    assert caught.value.field == "app.tls_cert"
+    for cure in ("app.tls_key", "app.plaintext = true", "loopback"):
+        assert cure in caught.value.detail
 
 
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:

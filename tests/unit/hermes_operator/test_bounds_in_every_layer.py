@@ -43,7 +43,10 @@ CRD = Path(__file__).parents[3] / "crds" / "hermesmeshes.hermesmesh.io.yaml"
 SCHEMA = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 DURATION = re.compile(r"duration\(self\) >= duration\('(\w+)'\) && duration\(self\) <= duration\('(\w+)'\)")
 RULE = re.compile(r"self\.(\w+) (<=|>=) (?:(\d+) \* )?self\.(\w+)$")
-POD = {"HERMES_NODE_ID": "m-0", "HERMES_MESH_TLS_CERT": "/c", "HERMES_MESH_TLS_KEY": "/k"}
+POD = {
+    "HERMES_NODE_ID": "m-0",
+    **{f"HERMES_{section}_TLS_{file}": "/file" for section in ("APP", "MESH") for file in ("CERT", "KEY")},
+}
 # Fields that must be far apart for one of them to be at its bound.
 ROOM: dict[tuple[str, ...], Manifest] = {("crypto", "window"): {"maxSkip": 4096}, ("crypto", "maxSkip"): {"window": 1}}
 # What the operator keeps to itself, and what it bounds closer than the node does.

@@ -155,7 +155,7 @@ PROGRAMS_OF = {"ctl": ("hermes_ctl", 2), "node": ("hermes_node", 70), "operator"
 @pytest.mark.parametrize("extra", PROGRAMS_OF)
 def test_a_program_without_its_extra_says_so_in_one_line(extra: str, tmp_path: Path) -> None:
     module, code = PROGRAMS_OF[extra]
-    settings = {"node": {"id": "n", "data_dir": str(tmp_path)}, "mesh": {"listen": ""}}
+    settings = {"node": {"id": "n", "data_dir": str(tmp_path)}, "app": {"listen": "127.0.0.1:0"}, "mesh": {"listen": ""}}
     (tmp_path / "node.toml").write_text(render_toml(settings))
     arguments = {"ctl": ["version"], "node": ["--config", str(tmp_path / "node.toml")], "operator": ["run"]}[extra]
     done = run(START, "client", f"{module}.cli", *arguments)
