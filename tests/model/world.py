@@ -177,7 +177,7 @@ class World:
             return
         node = self.nodes[end]
         node.running.receive(self.neighbour(sender), message, self.time_of(node))
-        charges = [error for _, error in node.running.effects.take_charges()]
+        charges = [charge.error for charge in node.running.effects.take_charges()]
         require(
             not charges or self.adversary.acted, f"{end} charged {sender} with {charges}, and nobody had touched the stream"
         )

@@ -21,6 +21,10 @@ class EndedChats:
     def __len__(self) -> int:
         return len(self._ended)
 
+    def find(self, chat_id: ChatId) -> float | None:
+        """When it ended."""
+        return self._ended.get(chat_id)
+
     def add(self, chat_id: ChatId, now: float) -> None:
         self._ended.pop(chat_id, None)  # so that they stay in the order of time
         self._ended[chat_id] = now

@@ -172,7 +172,7 @@ class Chat:
             if kind == DATA:
                 hop.check_window(onward, seq, self._context.params.window_messages)
         except ProtocolError as error:
-            hop.refuse_sealed(error)
+            hop.refuse_sealed(error, now)
             return self._has_news
         output = self._context.effects.output
         output.count_relayed(message=kind == DATA, leads_on=onward.leads_on)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import ChatId, NodeId
@@ -17,6 +17,14 @@ UNPROVEN: Final = frozenset({ErrorCode.INVALID_FRAME, ErrorCode.AUTH_FAILED, Err
 """What an offer, an answer, a confirmation or claims of the hop's own are refused with that no honest neighbour sends."""
 
 
+class Charge(NamedTuple):
+    """Whose stream, and what for. `in_vain`: it may have been right once: many are their sender's fault, a few are not."""
+
+    stream: StreamId
+    error: ProtocolError
+    in_vain: bool = False
+
+
 class Effects:
     """`links` is the router's: what goes to a neighbour without a stream goes nowhere."""
 
@@ -25,7 +33,7 @@ class Effects:
     def __init__(self, links: Mapping[Neighbour, Link]) -> None:
         self.links = links
         self._now = 0.0
-        self._charges: list[tuple[StreamId, ProtocolError]] = []
+        self._charges: list[Charge] = []
         self.output = NodeOutput(1)
 
     def begin_pass(self, now: float) -> None:
@@ -67,18 +75,21 @@ class Effects:
     def end(self, stream: StreamId, notice: ErrorNotice | None = None, *, discard: bool = False) -> None:
         self.output.actions.append(End(stream, notice, discard))
 
-    def charge(self, neighbour: Neighbour, error: ProtocolError) -> None:
-        """What came from it was never right: it is its stream's fault, whose budget it uses up; scope STREAM ends it."""
+    def charge(self, neighbour: Neighbour, error: ProtocolError, *, in_vain: bool = False) -> None:
+        """What came from it was never right, or in vain: it is its stream's fault, whose budget it uses up.
+
+        Scope STREAM ends it, of what was never right.
+        """
         link = self.links.get(neighbour)
         if link is not None:
-            self._charges.append((link.stream, error))
+            self._charges.append(Charge(link.stream, error, in_vain))
 
     def charge_unproven(self, neighbour: Neighbour, error: ProtocolError) -> None:
         """The same for what was refused because its proof is false: to find that out costs as much as relaying some frames."""
         if error.code in UNPROVEN:
             self.charge(neighbour, error)
 
-    def take_charges(self) -> list[tuple[StreamId, ProtocolError]]:
+    def take_charges(self) -> list[Charge]:
         """Since the last call, with the stream at fault; asked for after each message."""
         charges = self._charges
         if charges:

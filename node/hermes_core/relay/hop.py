@@ -104,10 +104,11 @@ class Hop:
         self._effects.report(MessageRefused(chat_id, self.channel.kind, error.code, error.detail))
         self.send(ErrorNotice(error.code, error.scope, chat_id, error.detail, error.retry_after_ms))
 
-    def refuse_sealed(self, error: ProtocolError) -> None:
+    def refuse_sealed(self, error: ProtocolError, now: float) -> None:
         """Answer a sealed frame that was dropped, and charge its sender when no honest one would have sent it.
 
-        What ends the stream says so itself. A frame for a chat that ended, was quarantined or has no path is nobody's fault.
+        What ends the stream says so itself. Any other is nobody's fault while its sender may not know how the chat has changed;
+        later it is one that was sent in vain.
         """
         if error.scope is ErrorScope.STREAM:
             self._effects.report(MessageRefused(self._row.chat_id, self.channel.kind, error.code, error.detail))
@@ -115,6 +116,8 @@ class Hop:
             self.refuse_frame(error)
         if error.code in NEVER_RIGHT:
             self._effects.charge(self.neighbour, error)
+        elif not self._row.changed_lately(now):
+            self._effects.charge(self.neighbour, error, in_vain=True)
 
     def refuse_proof(self, error: ProtocolError) -> None:
         """Answer what was to prove something and was dropped, an answer, a confirmation or claims; charge it if it is false."""

@@ -43,6 +43,12 @@ class Hops:
         return hop
 
     @property
+    def way(self) -> tuple[object, ...]:
+        """What a frame needs to fit: to whom the hops lead, how they stand, which keys are in use."""
+        first, second = self.pair
+        return self._row.neighbours, first.state, second.state, first.channel.epoch, second.channel.epoch
+
+    @property
     def app_ids(self) -> tuple[AppId, AppId]:
         return self.pair[0].app_id, self.pair[1].app_id
 

@@ -65,11 +65,14 @@ class LiveChats:
         chat = self.by_id.get(row.chat_id)
         if chat is None or chat.row is not row:
             return None
+        way = chat.hops.way
         try:
             return change(chat, *args, **kwargs)
         finally:
             if chat.ended is None:
                 self.touch(row)
+                if chat.hops.way != way:
+                    row.changed_at = now
             else:
                 self._remove(chat, chat.ended, now)
 

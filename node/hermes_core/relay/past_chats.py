@@ -13,6 +13,7 @@ from hermes_core.protocol.ended import EndedChats
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Neighbour
+from hermes_core.relay.rows import LATE_S
 from hermes_core.relay.standing import ChatEnd
 from hermes_core.relay.tombstones import Tombstones
 
@@ -45,6 +46,11 @@ class PastChats:
             if len(self._moves) > MAX_REMEMBERED_MOVES:
                 self._moves.popitem(last=False)
         self._ended.add(chat.chat_id, now)
+
+    def ended_lately(self, chat_id: ChatId, now: float) -> bool:
+        """As `Row.changed_lately`."""
+        ended_at = self._ended.find(chat_id)
+        return ended_at is not None and now < ended_at + LATE_S
 
     def moves_of(self, chat_id: ChatId) -> tuple[SignedMove, ...]:
         """Where its apps went, as far as that is known."""

@@ -234,6 +234,8 @@ class NodeChats:
         index = chat.row.index_of(source) if chat is not None else None
         if chat is None or index is None:
             self._past.refuse(source, chat_id)
+            if not (self._past.ended_lately(chat_id, now) if chat is None else chat.row.changed_lately(now)):
+                self.effects.charge(source, ProtocolError(ErrorCode.CHAT_NOT_FOUND), in_vain=True)
         elif chat.receive_frame(index, sealed.frame, link.receive_nonce, now):
             self._chats.touch(chat.row)
 

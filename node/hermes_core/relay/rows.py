@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import islice
+from typing import Final
 
 from hermes_core.ids import ChatId, NodeId
 from hermes_core.protocol.timers import TimerHeap
 from hermes_core.relay.neighbour import Neighbour
+
+LATE_S: Final = 30.0
+"""Frames may come for so long whose sender had not heard yet how a chat changed."""
+_NEVER: Final = float("-inf")
 
 
 class Row:
     """One chat: the neighbours of its two hops, what each was last told of its path (a bit each), whether it is to be settled.
 
     `put_in` is the number of the output whose put the chat relies on; what it sends may leave once that is durable. A put that
-    was made early is relied on from `rely_on_early` on.
+    was made early is relied on from `rely_on_early` on. `changed_at`: when it last became another way that its frames take.
     """
 
-    __slots__ = ("_early_put_in", "_told", "_touched", "chat_id", "neighbours", "put_in")
+    __slots__ = ("_early_put_in", "_told", "_touched", "changed_at", "chat_id", "neighbours", "put_in")
 
     def __init__(self, chat_id: ChatId, neighbours: tuple[Neighbour, Neighbour]) -> None:
         self.chat_id = chat_id
@@ -26,6 +31,11 @@ class Row:
         self._touched = False
         self.put_in = 0
         self._early_put_in = 0
+        self.changed_at = _NEVER
+
+    def changed_lately(self, now: float) -> bool:
+        """Whether a frame that does not fit may have been right when it was sent."""
+        return now < self.changed_at + LATE_S
 
     @property
     def spans_nodes(self) -> bool:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.protocol.session import AppClaim, Challenge, Connect
 from hermes_core.relay.neighbour import Link, StreamId
 from hermes_core.session.control import ControlReader
+from hermes_core.token_bucket import TokenBucket
+
+VAIN_BURST: Final = 1024
+VAIN_REFILL_S: Final = 0.05
+"""Frames that were sent in vain: looked up, perhaps opened, and answered, 30 to 100 µs each. What is under way of a chat when
+it changes costs nothing, so an honest sender uses up some of them at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Session:
 
     __slots__ = (
         "claim", "ending", "heard_at", "held", "invalid_batches", "link", "opened_at", "question", "reader", "sequence",
-        "sought", "stream", "too_slow",
+        "sought", "stream", "too_slow", "vain",
     )  # fmt: skip
 
     def __init__(self, stream: StreamId, question: Question | None, now: float) -> None:
@@ -41,6 +48,7 @@ class Session:
         self.heard_at = now
         self.link: Link | None = None
         self.invalid_batches = 0
+        self.vain: TokenBucket | None = None
         self.sequence = 0
         self.too_slow = False
         self.ending = False
@@ -74,6 +82,15 @@ class Session:
     def count_invalid(self) -> int:
         self.invalid_batches += 1
         return self.invalid_batches
+
+    def count_vain(self, now: float) -> bool:
+        """A frame was sent in vain; whether there were too many."""
+        if self.vain is None:
+            self.vain = TokenBucket(VAIN_BURST, VAIN_REFILL_S, now)
+        spent = bool(self.vain.peek(now))
+        if not spent:
+            self.vain.take()
+        return spent
 
     def next_heartbeat(self) -> int:
         self.sequence += 1

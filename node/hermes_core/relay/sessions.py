@@ -20,6 +20,7 @@ from hermes_core.protocol.session import (
 )
 from hermes_core.protocol.timers import Timer, TimerHeap, fire_due, next_due
 from hermes_core.relay import events
+from hermes_core.relay.effects import Charge
 from hermes_core.relay.entrance import Entrance, ProvenApp
 from hermes_core.relay.members import Members
 from hermes_core.relay.neighbour import Neighbour, StreamId, app_neighbour, node_neighbour
@@ -163,15 +164,18 @@ class Sessions:
             self._receive_for_session(session, opened, now)
         else:
             self._chats.receive(session.link.neighbour, opened, now)
-            for at_fault, charge in self._effects.take_charges():
-                self._charge(at_fault, charge)
+            for charge in self._effects.take_charges():
+                self._charge(charge, now)
 
-    def _charge(self, stream: StreamId, error: ProtocolError) -> None:
-        """Something came on it that no honest party sends: it uses up the stream's budget, or ends it at once."""
-        session = self._sessions.get(stream)
+    def _charge(self, charge: Charge, now: float) -> None:
+        """Something came on it that no honest party sends, or not so often: it uses up a budget of the stream, or ends it."""
+        session, error = self._sessions.get(charge.stream), charge.error
         if session is None:
             return
-        if error.scope is ErrorScope.STREAM:
+        if charge.in_vain:
+            if session.count_vain(now):
+                self._end(session, ErrorCode.LIMIT_EXCEEDED, "too many frames that can only be refused", discard=False)
+        elif error.scope is ErrorScope.STREAM:
             self._end(session, error.code, error.detail)
         elif session.count_invalid() > self._params.max_invalid_batches:
             self._end(session, error.code, "too many frames or proofs that are false", discard=False)

@@ -12,12 +12,17 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.router import AppChats
 from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.ids import ChatId
+from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.protocol.messages import ErrorNotice, Sealed
-from hermes_core.ratchet.header import POSITION_END
+from hermes_core.protocol.session import Heartbeat
+from hermes_core.relay.rows import LATE_S
+from hermes_core.relay.session import VAIN_BURST, VAIN_REFILL_S
 from tests.model.parties import make_identity
 from tests.support.random_sources import SeededRandom
 from tests.unit.hermes_core.relay.test_sessions import NODE, PARAMS, Desk
 
+CHAT_AT, EPOCH_AT = 2, 18
+"""Where a frame names its chat and its epoch."""
 FLOOD = 1_500
 """Frames of 91 bytes: 133 KiB."""
 
@@ -146,19 +151,73 @@ def test_frames_that_are_never_right_use_up_the_budget_of_their_stream(desk: Bus
     assert desk.end_of(0) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
 
 
-def test_refusals_that_are_nobodys_fault_cost_nothing(desk: BusyDesk) -> None:
-    """Of a chat that is gone, of one whose keys are gone, of a position that was used."""
+def forge_in_vain(desk: BusyDesk, chat_id: ChatId) -> list[Sealed]:
+    """Of a position that was used, of an epoch that nobody knows, of a chat that nobody has."""
+    used = forge(desk, chat_id, -1)
+    of_another_epoch, of_no_chat = bytearray(used.frame), bytearray(used.frame)
+    of_another_epoch[EPOCH_AT : EPOCH_AT + 4] = (7).to_bytes(4, "big")
+    of_no_chat[CHAT_AT] ^= 1
+    return [used, Sealed(bytes(of_another_epoch)), Sealed(bytes(of_no_chat))]
+
+
+def wait(desk: BusyDesk, seconds: float) -> None:
+    """Both apps are heard meanwhile."""
+    until = desk.now + seconds
+    while desk.now < until:
+        desk.pass_time(min(PARAMS.heartbeat_interval_s, until - desk.now))
+        for stream in range(len(desk.apps)):
+            desk.receive(stream, Heartbeat(1, reply=True))
+
+
+def exhaust(desk: BusyDesk, frame: Sealed) -> int:
+    """How many of it are taken before the stream ends."""
+    taken = 0
+    while 0 not in desk.ended and taken < 2 * VAIN_BURST:
+        desk.receive(0, frame)
+        taken += 1
+    return taken - 1
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["used position", "unknown epoch", "unknown chat"])
+def test_frames_that_are_sent_in_vain_are_charged_to_their_stream(desk: BusyDesk, which: int) -> None:
+    """So many that no honest sender comes near; they are answered until then."""
+    chat_id = desk.chat(0, 1)
+    desk.talk(0, chat_id, 1)
+    wait(desk, LATE_S + 1)
+    frame = forge_in_vain(desk, chat_id)[which]
+    assert exhaust(desk, frame) == VAIN_BURST
+    assert desk.end_of(0) == (ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, False)
+    assert len(desk.notices(0)) == VAIN_BURST + 1
+    assert 1 not in desk.ended
+
+
+def test_a_few_frames_in_vain_are_forgiven_in_time(desk: BusyDesk) -> None:
+    chat_id = desk.chat(0, 1)
+    desk.talk(0, chat_id, 1)
+    for _ in range(20):
+        wait(desk, 50 * VAIN_REFILL_S)
+        for _ in range(50):
+            for frame in forge_in_vain(desk, chat_id)[:1]:
+                desk.receive(0, frame)
+    assert 0 not in desk.ended
+
+
+@pytest.mark.parametrize("how", ["opened", "ended", "quarantined"])
+def test_frames_whose_sender_may_not_know_better_cost_nothing(desk: BusyDesk, how: str) -> None:
+    """However many were under way when their chat changed; half a minute later they are charged."""
     chat_id = desk.chat(0, 1)
     desk.talk(0, chat_id, 1)
     used = forge(desk, chat_id, -1)
-    of_another_epoch = bytearray(used.frame)
-    of_another_epoch[POSITION_END - 13 : POSITION_END - 9] = (7).to_bytes(4, "big")
-    for _ in range(2 * PARAMS.max_invalid_batches):
-        for frame in (used, Sealed(bytes(of_another_epoch))):
-            desk.receive(0, frame)
-    desk.apps[1].delete(chat_id, desk.now)
-    desk.settle()
-    for _ in range(2 * PARAMS.max_invalid_batches):
+    if how != "opened":
+        wait(desk, 2 * LATE_S)
+    if how == "ended":
+        desk.apps[1].delete(chat_id, desk.now)
+        desk.settle()
+    elif how == "quarantined":
+        desk.relay.chats.take_verdict(ResumeVerdict.ROLLED_BACK, desk.now)
+        desk.take()
+    for _ in range(VAIN_BURST + 10):
         desk.receive(0, used)
     assert 0 not in desk.ended
-    desk.chat(0, 1)
+    wait(desk, LATE_S + 1)
+    assert exhaust(desk, used) == VAIN_BURST
