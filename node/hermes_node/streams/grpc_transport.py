@@ -9,13 +9,15 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from hermes_node.config.addresses import Address
 from hermes_node.config.sections import LimitsSection
 from hermes_node.errors import ListenError
 from hermes_node.streams.grpc_options import DIAL_OPTIONS, max_concurrent_rpcs, server_options
 from hermes_node.streams.health import Health
+from hermes_node.streams.reflected import ReflectionServicer
+from hermes_node.streams.side_calls import SideCalls
 from hermes_node.streams.transport import StreamHandler
 from hermes_node.tls.files import ReloadingTls
 from hermes_wire.byte_stream import GrpcConnection, GrpcStream
@@ -32,15 +34,16 @@ class GrpcTransport:
 
     def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> GrpcServer:
         """Answers reflection as well, for people with grpcurl. With a CA in `tls`, apps must show a certificate."""
-        server = self._build()
-        reflection.enable_server_reflection((service, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+        server, side_calls = self._build(), SideCalls()
+        reflected = ReflectionServicer((service, HEALTH_SERVICE, reflection.SERVICE_NAME), side_calls)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, server)
         credentials = None if tls is None else tls.server_credentials(require_client=tls.material.ca_pem is not None)
-        return GrpcServer(server, service, _bind(server, address, credentials, "app.listen"))
+        return GrpcServer(server, service, _bind(server, address, credentials, "app.listen"), side_calls)
 
     def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> GrpcServer:
         server = self._build()
         credentials = tls.server_credentials(require_client=True)
-        return GrpcServer(server, service, _bind(server, address, credentials, "mesh.listen"))
+        return GrpcServer(server, service, _bind(server, address, credentials, "mesh.listen"), SideCalls())
 
     def connect(self, address: str, server_name: str | None, tls: ReloadingTls) -> GrpcConnection:
         options = list(DIAL_OPTIONS)
@@ -59,11 +62,11 @@ class GrpcTransport:
 class GrpcServer:
     """One service of streams, and `grpc.health.v1` beside it."""
 
-    def __init__(self, server: grpc.aio.Server, service: str, address: Address) -> None:
+    def __init__(self, server: grpc.aio.Server, service: str, address: Address, side_calls: SideCalls) -> None:
         self.address = address
         self._server = server
         self._service = service
-        self._health = Health(service)
+        self._health = Health(service, side_calls)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
 
     async def start(self, handlers: Mapping[str, StreamHandler]) -> None:
@@ -71,7 +74,7 @@ class GrpcServer:
         await self._server.start()
 
     async def follow(self, ready: bool) -> None:
-        await self._health.follow(ready)
+        self._health.follow(ready)
 
     async def stop(self, grace_s: float) -> None:
         await self._server.stop(grace_s)

@@ -31,6 +31,8 @@ from hermes_node.streams.grpc_options import (
 )
 from hermes_node.streams.grpc_transport import GrpcServer, GrpcTransport
 from hermes_node.streams.health import Health
+from hermes_node.streams.reflected import ReflectionServicer
+from hermes_node.streams.side_calls import SideCalls
 from hermes_node.streams.transport import StreamHandler
 from hermes_node.streams.well_known import BIDI_STREAM, WellKnownMethod, build_health, build_reflection
 from hermes_node.tls.contexts import follow_material
@@ -105,19 +107,20 @@ class HermesServer:
         self._server = server
         self._service = service
         self._metrics = metrics
-        self._health = Health(service)
+        self._side_calls = SideCalls()
+        self._health = Health(service, self._side_calls)
 
     async def start(self, handlers: Mapping[str, StreamHandler]) -> None:
         served: dict[str, CallHandler] = {
             f"/{self._service}/{name}": self._adapt(handler, BIDI_STREAM) for name, handler in handlers.items()
         }
-        services = (self._service, HEALTH_SERVICE, reflection.SERVICE_NAME)
-        for path, (kind, method) in (build_health(self._health.servicer) | build_reflection(services)).items():
+        reflected = ReflectionServicer((self._service, HEALTH_SERVICE, reflection.SERVICE_NAME), self._side_calls)
+        for path, (kind, method) in (build_health(self._health.servicer) | build_reflection(reflected)).items():
             served[path] = self._adapt(method, kind)
         await self._server.start(served)
 
     async def follow(self, ready: bool) -> None:
-        await self._health.follow(ready)
+        self._health.follow(ready)
 
     async def stop(self, grace_s: float) -> None:
         await self._server.stop(grace_s)

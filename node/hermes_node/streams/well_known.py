@@ -1,4 +1,4 @@
-"""Health checks and reflection for a transport of raw bytes: gRPC's own servicers behind their methods' paths."""
+"""Health checks and reflection for a transport of raw bytes: the servicers that gRPC's library has as well."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, Final, NoReturn, Protocol
 import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from hermes_node.streams.health import HealthServicer
+from hermes_node.streams.reflected import ReflectionServicer
 
 _messages: Any = health_pb2
 _reflected: Any = reflection_pb2
@@ -24,6 +26,7 @@ class Talk(Protocol):
 
     async def read(self) -> bytes | None: ...
     async def write(self, data: bytes) -> None: ...
+    def peer_address(self) -> str: ...
     def abort(self, code: grpc.StatusCode, text: str) -> NoReturn: ...
 
 
@@ -36,6 +39,9 @@ class _Context:
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
 
+    def peer(self) -> str:
+        return self._talk.peer_address()
+
     async def abort(self, code: grpc.StatusCode, details: str = "") -> NoReturn:
         self._talk.abort(code, details)
 
@@ -43,7 +49,7 @@ class _Context:
         await self._talk.write(message.SerializeToString())
 
 
-def build_health(servicer: health_aio.HealthServicer) -> dict[str, tuple[str, WellKnownMethod]]:
+def build_health(servicer: HealthServicer) -> dict[str, tuple[str, WellKnownMethod]]:
     """By path: the kind of method, and what serves it."""
 
     async def check(talk: Talk) -> None:
@@ -56,16 +62,15 @@ def build_health(servicer: health_aio.HealthServicer) -> dict[str, tuple[str, We
     return {f"/{HEALTH_SERVICE}/Check": (UNARY, check), f"/{HEALTH_SERVICE}/Watch": (SERVER_STREAM, watch)}
 
 
-def build_reflection(services: tuple[str, ...]) -> dict[str, tuple[str, WellKnownMethod]]:
+def build_reflection(servicer: ReflectionServicer) -> dict[str, tuple[str, WellKnownMethod]]:
     """For people with grpcurl."""
-    servicer = reflection.aio.ReflectionServicer(service_names=services)
 
     async def requests(talk: Talk) -> AsyncIterator[Any]:
         while (data := await talk.read()) is not None:
             yield _parse(talk, _reflected.ServerReflectionRequest, data)
 
     async def serve(talk: Talk) -> None:
-        async for answer in servicer.ServerReflectionInfo(requests(talk), None):
+        async for answer in servicer.ServerReflectionInfo(requests(talk), _Context(talk)):
             await talk.write(answer.SerializeToString())
 
     return {f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": (BIDI_STREAM, serve)}
