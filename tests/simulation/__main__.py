@@ -3,6 +3,7 @@
 --seeds 2000                 worlds of the seeds 0 to 1999, on all cores
 --seed 7 [--trace]           one world; --trace tells who told whom what
 --schedule FILE [--trace]    the world of a schedule (JSON)
+--membership swim            with members that find each other by SWIM; any of the above
 --shrink 7                   the smallest schedule that still fails, as JSON in build/simulation/
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from tests.simulation.batch import Total, count_cores, run_seeds, sum_up
 from tests.simulation.expected import sort_out
 from tests.simulation.schedule import Schedule, draw_schedule
+from tests.simulation.settings import use_membership
 from tests.simulation.shrink import shrink
 from tests.simulation.trace import Tracer
 from tests.simulation.world import World
@@ -38,7 +40,9 @@ def main() -> int:
     parser.add_argument("--schedule", type=Path, metavar="FILE", help="the world of a schedule")
     parser.add_argument("--trace", action="store_true", help="tell who told whom what")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="make a failing world small")
+    parser.add_argument("--membership", choices=("gossip", "swim"), default="gossip", help="mesh.membership of every node")
     options = parser.parse_args()
+    use_membership(options.membership)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaves no folder and no worker behind
     try:
         return _run(parser, options)

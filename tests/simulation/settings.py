@@ -21,6 +21,8 @@ SEEDS: Final = 3
 
 HEARTBEAT_S: Final = 8.0
 DEAD_AFTER_S: Final = 20.0
+PROBE_S: Final = 2.0
+"""The probe period of worlds whose members find each other by SWIM."""
 HANDSHAKE_TIMEOUT_S: Final = 30.0
 ERASE_WITHIN_S: Final = 80.0
 """A rotation begins twenty seconds after a start and after what was deleted first since."""
@@ -30,6 +32,15 @@ NOT_IN_A_WORLD_S: Final = 86_400.0
 
 def node_name(number: int) -> str:
     return f"hermes-{number}"
+
+
+_membership = ["gossip"]
+
+
+def use_membership(name: str) -> None:
+    """`mesh.membership` of every world from here on, those of processes that are forked from this one as well."""
+    _membership[0] = name
+    node_config.cache_clear()
 
 
 @functools.cache
@@ -71,7 +82,8 @@ def node_config(number: int, data_dir: Path, window: int, rotates: bool) -> Conf
             "tls_cert": str(files.certificate),
             "tls_key": str(files.key),
             "tls_ca": str(authority.ca_file),
-            "heartbeat_interval_s": HEARTBEAT_S,
+            "membership": _membership[0],
+            "heartbeat_interval_s": HEARTBEAT_S if _membership[0] == "gossip" else PROBE_S,
             "dead_after_s": DEAD_AFTER_S,
         },
         "admin": {"listen": "127.0.0.1:9090"},
