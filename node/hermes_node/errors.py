@@ -38,6 +38,14 @@ class ListenError(NodeError):
     cure = "free the port, or listen on another one"
 
 
+class IdentityConflictError(NodeError):
+    """Another process proved just now that it has this node's key: a keystore was copied, and both run."""
+
+    code = "IDENTITY_CONFLICT"
+    exit_code = 83
+    cure = "find the other process and end the one whose keystore is the copy; each node has a keystore and a name of its own"
+
+
 def describe_failure(error: HermesError) -> tuple[int, str]:
     """The exit code and the one line (`CODE: detail; cure`) for people and for the operator."""
     if isinstance(error, ConfigError):

@@ -40,9 +40,19 @@ class PeerHandshake:
     """
 
     def __init__(
-        self, identity: Identity, ephemeral: EphemeralKey, kind: StreamKind, role: JoinRole, own: Hello, peer: Hello
+        self,
+        identity: Identity,
+        ephemeral: EphemeralKey,
+        kind: StreamKind,
+        role: JoinRole,
+        own: Hello,
+        peer: Hello,
+        *,
+        meets_self: bool = False,
     ) -> None:
-        if peer.descriptor.node_id == own.descriptor.node_id:
+        """`meets_self`: whoever claims our own name is to prove our own key."""
+        same_name = peer.descriptor.node_id == own.descriptor.node_id
+        if same_name and not (meets_self and peer.descriptor.node_key == own.descriptor.node_key):
             raise ProtocolError(ErrorCode.AUTH_FAILED, "peer claims our own node id")
         dialler, acceptor = (own, peer) if role is JoinRole.DIALLER else (peer, own)
         self._identity = identity

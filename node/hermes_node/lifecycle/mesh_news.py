@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
+from hermes_core.errors import HermesError
 from hermes_core.ids import NodeId, Party
 from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
 from hermes_keystore import Table
@@ -12,6 +13,7 @@ from hermes_keystore.history import Place
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.rollback import RollbackGuard
 from hermes_node.chats.store import ChatStore
+from hermes_node.errors import IdentityConflictError
 from hermes_node.keystore.identity import INCARNATION_KEY, encode_incarnation
 
 
@@ -24,11 +26,13 @@ class MeshNews:
         store: ChatStore,
         rollback: RollbackGuard,
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        fail: Callable[[HermesError], None],
     ) -> None:
         self._chats = chats
         self._store = store
         self._rollback = rollback
         self._spawn = spawn
+        self._fail = fail
 
     def peer_dead(self, node_id: NodeId) -> None:
         self._chats.node_dead(node_id)
@@ -50,6 +54,10 @@ class MeshNews:
 
     def standing_changed(self, node_id: NodeId, *, answers: bool) -> None:
         self._chats.note_standing(node_id, answers=answers)
+
+    def second_self(self, detail: str) -> None:
+        """Another process has this node's key, and lives."""
+        self._fail(IdentityConflictError(f"another process proved this node's key: {detail}"))
 
     def own_future_seen(self, signed: int, known: int) -> None:
         """Its own word for it that the keystore is an older copy."""

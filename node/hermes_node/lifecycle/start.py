@@ -147,7 +147,7 @@ async def start_servers(
     listener = listen_for_apps(context.config, context.transport, certificates.app)
     context.closing.push_async_callback(listener.server.stop, 0)
     if certificates.mesh is not None:
-        news = MeshNews(restored.chats, restored.store, restored.openings.rollback, context.tasks.spawn)
+        news = MeshNews(restored.chats, restored.store, restored.openings.rollback, context.tasks.spawn, context.tasks.fail)
         restored.chats.hold_resumes()  # until it is known whether another node has seen a later state of them
         part = await start_mesh(
             MeshContext(

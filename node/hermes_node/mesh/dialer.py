@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
 from hermes_core.session.join import StreamKind
-from hermes_node.mesh.handshake import ask_name, dial_handshake, expect
+from hermes_node.mesh.handshake import ProvedPeer, ask_name, dial_handshake, expect
 from hermes_node.mesh.interface import Welcome
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.server import MeshView
-from hermes_node.mesh.streams import SERVICE, RouteStream, gossip_stream, join_stream
+from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, gossip_stream, join_stream
 from hermes_wire.byte_stream import Connection, DialledStream
 
 Opens = Callable[[str, str | None], Connection]
@@ -37,19 +38,28 @@ class MeshDialer:
         async with asyncio.timeout(self._timeout_s):
             async with self._channel(address, server_name) as channel:
                 stream = join_stream(_open(channel, "Join"))
-                node_id = await ask_name(self._mesh.local, stream.send, stream.receive)
-            if node_id == self._mesh.local.descriptor.node_id:
+                hello = await ask_name(self._mesh.local, stream.send, stream.receive)
+            local, node_id = self._mesh.local, hello.descriptor.node_id
+            if node_id == local.descriptor.node_id and (local.hellos is None or local.made(hello)):
                 return Welcome(node_id)
             async with self._channel(address, node_id) as channel:
                 stream = join_stream(_open(channel, "Join"))
                 peer = await dial_handshake(self._mesh.local, StreamKind.JOIN, node_id, stream.send, stream.receive)
                 stream.secure(peer.keys)
                 try:
+                    if node_id == local.descriptor.node_id:
+                        await self._meet_self(peer, stream)
+                        return Welcome(node_id)
                     update = expect(await stream.receive(), MembershipUpdate)
                 finally:
                     stream.wipe()
         self._mesh.admit(peer)
         return Welcome(node_id, peer.descriptor, update)
+
+    async def _meet_self(self, peer: ProvedPeer, stream: MeshStream[Any]) -> None:
+        """Somebody with our own key; an address may also lead to another process the second time than the first."""
+        if not peer.is_self:
+            await self._mesh.meet_self(stream)
 
     async def link(self, descriptor: NodeDescriptor) -> None:
         """Hold both streams with a node until either ends."""

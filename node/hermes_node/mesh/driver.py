@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
@@ -26,7 +26,7 @@ from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, M
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink, PeerInbox, RouteLink
 from hermes_node.mesh.seeds import JoinState, SeedTarget
-from hermes_node.mesh.streams import RouteStream
+from hermes_node.mesh.streams import MeshStream, RouteStream
 from hermes_node.mesh.tell import tell_mesh_event
 from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.registry import NodeMetrics
@@ -102,6 +102,9 @@ class MeshDriver:
         claims = [MemberClaim(own, MemberState.ALIVE, own.incarnation)]
         claims += [MemberClaim(m.descriptor, m.state, m.incarnation) for m in self._membership.members.values()]
         return MembershipUpdate(tuple(claims), ())
+
+    async def meet_self(self, stream: MeshStream[Any]) -> None:
+        """Nobody looks for another process with this node's key: the handshake refuses its own name."""
 
     # What links report.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hermes_core.crypto.random import RandomSource, generate_bytes
 from hermes_core.crypto.signing import Identity
@@ -24,36 +24,68 @@ SendMessage = Callable[[Any], Awaitable[None]]
 ReceiveMessage = Callable[[], Awaitable[Any]]
 
 
+MAX_OWN_HELLOS: Final = 4_096
+
+
+class OwnHellos:
+    """The challenges that this process made: who answers with one of them is this process itself, whatever lies between."""
+
+    def __init__(self) -> None:
+        self._made: dict[bytes, None] = {}
+
+    def __contains__(self, hello: Hello) -> bool:
+        return hello.challenge in self._made
+
+    def note(self, challenge: bytes) -> None:
+        self._made[challenge] = None
+        if len(self._made) > MAX_OWN_HELLOS:
+            del self._made[next(iter(self._made))]
+
+
 @dataclass(frozen=True, slots=True)
 class ProvedPeer:
-    """A node that proved its descriptor, and the keys that it and we have for this stream."""
+    """A node that proved its descriptor, and the keys that it and we have for this stream. `is_self`: this very process."""
 
     descriptor: NodeDescriptor
     keys: SessionKeys
+    is_self: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NodeCredentials:
-    """What this node proves itself with; `random` is for challenges and ephemerals."""
+    """What this node proves itself with; `random` is for challenges and ephemerals.
+
+    `hellos`: where it looks for another process with its own key, when a Join leads there.
+    """
 
     identity: Identity
     descriptor: NodeDescriptor
     random: RandomSource
+    hellos: OwnHellos | None = None
 
     def build_hello(self) -> tuple[Hello, EphemeralKey]:
         ephemeral = generate_ephemeral(self.random)
         challenge = generate_bytes(CHALLENGE_BYTES, self.random)
+        if self.hellos is not None:
+            self.hellos.note(challenge)
         return Hello(self.descriptor, challenge, ephemeral.public, OFFERED), ephemeral
 
+    def made(self, hello: Hello) -> bool:
+        """Whether this process did, as far as it looks."""
+        return self.hellos is not None and hello in self.hellos
 
-async def ask_name(local: NodeCredentials, send: SendMessage, receive: ReceiveMessage) -> NodeId:
+    def meets_self(self, kind: StreamKind) -> bool:
+        return self.hellos is not None and kind is StreamKind.JOIN
+
+
+async def ask_name(local: NodeCredentials, send: SendMessage, receive: ReceiveMessage) -> Hello:
     """Which node answers here; nothing is proved by it, the caller dials again with this name."""
     own, ephemeral = local.build_hello()
     ephemeral.wipe()
     await send(own)
     hello = expect(await receive(), Hello)
     verify_descriptor(hello.descriptor)
-    return hello.descriptor.node_id
+    return hello
 
 
 async def dial_handshake(
@@ -66,10 +98,11 @@ async def dial_handshake(
         peer = expect(await receive(), Hello)
         if peer.descriptor.node_id != expected:
             raise ProtocolError(ErrorCode.AUTH_FAILED, f"dialled {expected}, met {peer.descriptor.node_id}")
-        handshake = PeerHandshake(local.identity, ephemeral, kind, JoinRole.DIALLER, own, peer)
+        meets_self = local.meets_self(kind)
+        handshake = PeerHandshake(local.identity, ephemeral, kind, JoinRole.DIALLER, own, peer, meets_self=meets_self)
         await send(handshake.prove())
         handshake.check(expect(await receive(), Proof))
-        return ProvedPeer(peer.descriptor, handshake.complete())
+        return ProvedPeer(peer.descriptor, handshake.complete(), local.made(peer))
     finally:
         ephemeral.wipe()
 
@@ -93,10 +126,11 @@ async def accept_handshake(
         answer = await receive()
         if answer is None:
             return None
-        handshake = PeerHandshake(local.identity, ephemeral, kind, JoinRole.ACCEPTOR, own, peer)
+        meets_self = local.meets_self(kind)
+        handshake = PeerHandshake(local.identity, ephemeral, kind, JoinRole.ACCEPTOR, own, peer, meets_self=meets_self)
         handshake.check(expect(answer, Proof))
         await send(handshake.prove())
-        return ProvedPeer(peer.descriptor, handshake.complete())
+        return ProvedPeer(peer.descriptor, handshake.complete(), local.made(peer))
     finally:
         ephemeral.wipe()
 

@@ -57,10 +57,17 @@ class Joining:
         self._outcomes = SeedOutcomes(own)
         self._started_at = self._next_at = now()
         self._reported = JoinState.JOINING
+        self._asked = 0
+        self._asked_all = False
 
     def state(self, *, any_member: bool) -> JoinState:
         grace_over = self._now() - self._started_at >= self._settings.join_grace_s
         return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=any_member)
+
+    @property
+    def asked_all(self) -> bool:
+        """Each address behind the seeds was asked once: until then this node is new here."""
+        return self._asked_all or not self._seeds
 
     def next_due(self) -> float:
         """When there is something to do or to tell."""
@@ -91,8 +98,12 @@ class Joining:
         targets = await resolve_seeds(self._seeds)
         known = {target.address for target in targets}
         self._outcomes.keep_only(known)
+        self._asked_all = self._asked_all or all(self._outcomes.asked(target.address) for target in targets)
         unmet = [target for target in targets if not self._is_met(target)]
-        for target in unmet[: self._at_once]:
+        if self._at_once is not None:  # others each time: the first ones may be those that nobody answers at
+            self._asked = (self._asked + self._at_once) % max(1, len(unmet))
+            unmet = (unmet[self._asked :] + unmet[: self._asked])[: self._at_once]
+        for target in unmet:
             self._tasks.start(f"join {target.address}", self._join(target, dialer))
         for target in self._members.list_lost():
             if target.address not in known:

@@ -76,6 +76,10 @@ class SeedOutcomes:
         """Who answered there last."""
         return self._met.get(address)
 
+    def asked(self, address: str) -> bool:
+        """Whether anything came of it so far."""
+        return address in self._met or address in self._unreached
+
     def keep_only(self, addresses: set[str]) -> None:
         """Forget what the seeds do not resolve to any more."""
         self._met = {address: node_id for address, node_id in self._met.items() if address in addresses}

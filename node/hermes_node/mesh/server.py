@@ -26,6 +26,7 @@ class MeshView(MeshEvents, Protocol):
     def local(self) -> NodeCredentials: ...
     def admit(self, peer: ProvedPeer) -> None: ...
     def build_welcome(self) -> MembershipUpdate: ...
+    async def meet_self(self, stream: MeshStream[Any]) -> None: ...
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None: ...
 
 
@@ -48,8 +49,12 @@ class MeshServer:
             peer = await self._prove(StreamKind.JOIN, stream, served)
             if peer is not None:
                 stream.secure(peer.keys)
-                self._mesh.admit(peer)
-                await stream.send(self._mesh.build_welcome())
+                if peer.descriptor.node_id != self._mesh.local.descriptor.node_id:
+                    self._mesh.admit(peer)
+                    await stream.send(self._mesh.build_welcome())
+                elif not peer.is_self:
+                    async with asyncio.timeout(self._handshake_timeout_s):
+                        await self._mesh.meet_self(stream)
 
         await self._guard(stream, served, serve)
 

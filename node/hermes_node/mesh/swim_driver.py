@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
@@ -21,6 +21,7 @@ from hermes_core.mesh.swim.machine import Swim
 from hermes_core.mesh.swim.messages import SwimMessage, SyncDigests, SyncFacts, SyncListing, SyncWanted
 from hermes_core.mesh.swim.output import OwnFutureSeen, ReservationWanted, StandingChanged, SwimEvent
 from hermes_core.mesh.swim.roster import SwimMember
+from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import AppClaim
 from hermes_keystore.history import Place
 from hermes_node.config.sections import MeshSection
@@ -29,13 +30,13 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.app_lists import AppLists
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
-from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
+from hermes_node.mesh.handshake import NodeCredentials, OwnHellos, ProvedPeer
 from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, SwimListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.routes import Routes, Travellers
 from hermes_node.mesh.seeds import JoinState, SeedTarget
-from hermes_node.mesh.streams import RouteStream
+from hermes_node.mesh.streams import MeshStream, RouteStream
 from hermes_node.mesh.swim_events import list_mesh_events, log_swim_event
 from hermes_node.mesh.swim_links import SwimLinks
 from hermes_node.mesh.tell import tell_mesh_event
@@ -105,12 +106,13 @@ class SwimDriver:
             log=log,
             entropy=entropy,
         )
+        self._hellos = OwnHellos()
         self._compared = False
         """With any member: from then on this node knows whom the others know."""
 
     @property
     def local(self) -> NodeCredentials:
-        return NodeCredentials(self._identity, self._swim.descriptor, self._entropy)
+        return NodeCredentials(self._identity, self._swim.descriptor, self._entropy, self._hellos)
 
     @property
     def join_state(self) -> JoinState:
@@ -164,6 +166,15 @@ class SwimDriver:
     def build_welcome(self) -> MembershipUpdate:
         """Whom this node knows is compared over the link that follows."""
         return MembershipUpdate((), ())
+
+    async def meet_self(self, stream: MeshStream[Any]) -> None:
+        """Another process proved our key just now. Who has not asked every seed yet gives way; of two that have, both stop."""
+        serves = self._joining.asked_all
+        gives_way = ErrorNotice(ErrorCode.DRAINING, ErrorScope.STREAM, None, "it has another one's key, and gives way", 0)
+        await stream.send(self.build_welcome() if serves else gives_way)
+        both = serves and isinstance(await stream.receive(), MembershipUpdate)
+        if both or not serves:
+            self._listener.second_self("both served until now" if both else "this one is newer, and gives way")
 
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:
         await self._routes.serve(peer, stream, dialled=dialled)
@@ -240,7 +251,7 @@ class SwimDriver:
 
     def take_welcome(self, welcome: Welcome) -> None:
         if welcome.descriptor is not None:
-            self._swim.want_link(welcome.descriptor, self._now())
+            self._swim.reached(welcome.descriptor)
             self._flush()
 
     # What the node asks.

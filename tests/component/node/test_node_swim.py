@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
+import socket
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh, SettingValue
 from hermes_core.endpoint.events import ChatEnded, ChatReady
-from tests.support.nodes import ask_admin, read_log, wait_ready, wait_until
+from tests.support.nodes import ask_admin, last_line, read_log, run_node, running_node, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
 PERIOD_S = 0.3
@@ -104,3 +107,78 @@ async def test_a_stream_for_chats_stands_while_a_chat_needs_it_and_closes_when_i
             await wait_until(closed)
             one.events.clear()
             two.events.clear()
+
+
+def copy_node(mesh: LocalMesh, index: int, folder: Path, seeds: list[str]) -> dict[str, dict[str, SettingValue]]:
+    """The settings of a second process with a node's keystore, at addresses of its own."""
+    node = mesh.nodes[index]
+    shutil.copytree(node.folder, folder, ignore=shutil.ignore_patterns("*.lock", "ready.json", "node.log"))
+    settings = {section: dict(values) for section, values in node.settings.items()}
+    settings["node"]["data_dir"] = str(folder)
+    settings["keystore"]["path"] = str(folder / "keystore.db")
+    for section in ("app", "mesh", "admin"):
+        settings[section]["listen"] = "127.0.0.1:0"
+    settings["mesh"]["seeds"] = list(seeds)
+    return settings
+
+
+async def test_who_finds_its_own_key_alive_before_it_has_met_all_ends_and_the_other_one_goes_on(
+    mesh: LocalMesh, tmp_path: Path
+) -> None:
+    first = mesh.nodes[0]
+    settings = copy_node(mesh, 0, tmp_path / "copy", [first.mesh, mesh.nodes[1].mesh])
+    ended = await asyncio.to_thread(run_node, settings, tmp_path)
+    assert ended.returncode == 83, ended.stderr
+    assert "IDENTITY_CONFLICT" in last_line(ended.stderr)
+    assert first.process is not None
+    assert first.process.poll() is None
+    await wait_ready(mesh)
+
+
+async def test_two_that_both_serve_under_one_key_both_end(mesh: LocalMesh, tmp_path: Path) -> None:
+    """The way from one to the other opens after both have met the others."""
+    first = mesh.nodes[0]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    settings = copy_node(mesh, 0, tmp_path / "copy", [mesh.nodes[1].mesh, f"127.0.0.1:{port}"])
+    with running_node(settings, tmp_path / "copy"):
+
+        async def is_told() -> bool:
+            return "mesh_seed_failed" in (tmp_path / "copy" / "node.log").read_text()
+
+        await wait_until(is_told)
+        async with Forwarding(port, first.mesh):
+
+            async def is_over() -> bool:
+                return first.process is not None and first.process.poll() == 83
+
+            await wait_until(is_over)
+        assert "IDENTITY_CONFLICT" in (tmp_path / "copy" / "node.log").read_text()
+    first.process = None
+    await wait_state(mesh, 0, "dead")
+
+
+class Forwarding:
+    """A port that leads to another address, as a name that resolves to another place later does."""
+
+    def __init__(self, port: int, to: str) -> None:
+        self._port = port
+        self._host, _, self._to = to.rpartition(":")
+
+    async def __aenter__(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._host, int(self._to))
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()

@@ -35,6 +35,10 @@ class MemberLinks:
     def can_dial(self, address: str, now: float) -> bool:
         return now >= self._backoffs.get(address, (now, 0.0))[0]
 
+    def forgive(self, address: str) -> None:
+        """Somebody answered there."""
+        self._backoffs.pop(address, None)
+
     def dial(self, descriptor: NodeDescriptor) -> None:
         """To learn who answers there."""
         if descriptor.node_id not in self._up and descriptor.node_id not in self._dialling:

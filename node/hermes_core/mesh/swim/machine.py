@@ -185,6 +185,11 @@ class Swim:
         if self._parts.links.can_dial(descriptor.address, now):
             self._parts.links.dial(descriptor)
 
+    def reached(self, descriptor: NodeDescriptor) -> None:
+        """Who proved this answered at its address just now, on another kind of stream: it is linked with at once."""
+        self._parts.links.forgive(descriptor.address)
+        self._parts.links.dial(descriptor)
+
     def judge_commit(self, age_s: float) -> None:
         """How long the oldest commit under way has been waiting for the disk."""
         self._parts.health.judge_commit(age_s, self._parts.params.stale_commit_s)

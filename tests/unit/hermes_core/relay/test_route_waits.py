@@ -1,0 +1,46 @@
+"""First offers to apps of nodes that no stream leads to: they wait for one where it is dialled on demand, and not for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hermes_core.ids import NodeId
+from hermes_core.relay.neighbour import Link, app_neighbour
+from hermes_core.relay.route_waits import MAX_WAITING_OF_ONE, PATIENCE_S, RouteWaits
+from hermes_core.session.keys import StreamKeys
+from tests.support.control_samples import APP, CONTROL_SAMPLES
+
+NODE, OTHER = NodeId("node-1"), NodeId("node-2")
+OFFER = CONTROL_SAMPLES["Offer"]
+
+
+def make_link(stream: int = 1) -> Link:
+    return Link(app_neighbour(APP), stream, b"k" * 32, StreamKeys(b"b" * 32, b"s" * 12, b"r" * 12), 0.0)
+
+
+def test_nothing_waits_where_each_node_links_with_each() -> None:
+    waits = RouteWaits()
+    assert not waits.hold(NODE, make_link(), OFFER, 0.0)
+    assert waits.next_due() is None
+
+
+def test_offers_wait_for_their_node_and_for_a_while() -> None:
+    waits, link = RouteWaits(), make_link()
+    waits.turn_on()
+    later = replace(OFFER, chat_id=b"c" * 16)
+    assert waits.hold(NODE, link, OFFER, 0.0)
+    assert waits.hold(OTHER, link, later, 1.0)
+    assert [waiting.offer for waiting in waits.take(NODE)] == [OFFER]
+    assert waits.take(NODE) == []
+    assert waits.next_due() == 1.0 + PATIENCE_S
+    assert waits.take_due(PATIENCE_S) == []
+    assert [waiting.offer for waiting in waits.take_due(1.0 + PATIENCE_S)] == [later]
+    assert waits.next_due() is None
+
+
+def test_one_stream_has_so_many_wait_for_a_node() -> None:
+    waits, link = RouteWaits(), make_link()
+    waits.turn_on()
+    held = [waits.hold(NODE, link, OFFER, 0.0) for _ in range(MAX_WAITING_OF_ONE + 1)]
+    assert held == [True] * MAX_WAITING_OF_ONE + [False]
+    assert waits.hold(NODE, make_link(2), OFFER, 0.0)
