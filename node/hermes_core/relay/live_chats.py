@@ -72,7 +72,7 @@ class LiveChats:
             if chat.ended is None:
                 self.touch(row)
                 if chat.hops.way != way:
-                    row.changed_at = now
+                    row.note_change(now)
             else:
                 self._remove(chat, chat.ended, now)
 

@@ -33,6 +33,10 @@ class Row:
         self._early_put_in = 0
         self.changed_at = _NEVER
 
+    def note_change(self, now: float) -> None:
+        """Its frames take another way from now on, or are under other keys."""
+        self.changed_at = now
+
     def changed_lately(self, now: float) -> bool:
         """Whether a frame that does not fit may have been right when it was sent."""
         return now < self.changed_at + LATE_S
