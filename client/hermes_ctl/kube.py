@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import kubernetes.client
 import kubernetes.config
+import kubernetes.stream
 import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
@@ -19,6 +21,7 @@ from hermes_operator import names
 REQUEST_TIMEOUT_S = 15
 Json = dict[str, Any]
 _config: Any = kubernetes.config  # its functions have no annotations
+_stream: Any = kubernetes.stream.stream
 
 
 def add_kube_options(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +112,24 @@ class Cluster:
         """Take a pod away without grace."""
         core = kubernetes.client.CoreV1Api(self.api)
         self._call(core.delete_namespaced_pod, name, self.namespace, grace_period_seconds=0, what=f"pod {name}")
+
+    def run_in_pod(self, pod: str, command: list[str]) -> Any:
+        """What a command in a pod's first container printed, as JSON. CtlError with its last line when it printed none."""
+        api = kubernetes.client.ApiClient(self.api.configuration)  # `stream` puts another transport into its client
+        execute = kubernetes.client.CoreV1Api(api).connect_get_namespaced_pod_exec
+        arguments = {"command": command, "stdout": True, "stderr": True, "stdin": False, "tty": False}
+        try:
+            running = _stream(execute, pod, self.namespace, _preload_content=False, **arguments)
+            running.run_forever(timeout=REQUEST_TIMEOUT_S)
+            printed, complained = running.read_stdout(), running.read_stderr()
+            running.close()
+        except (ApiException, urllib3.exceptions.HTTPError) as error:
+            raise _explain(error, f"pod {pod}", self.api) from None
+        try:
+            return json.loads(printed)
+        except ValueError:
+            lines = (complained or printed or "no answer in time").strip().splitlines()
+            raise CtlError(lines[-1]) from None
 
     def _call(self, function: Callable[..., Any], *arguments: Any, what: str = "", **options: Any) -> Any:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import shlex
 import signal
@@ -9,9 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from hermes_client.scenario.local_mesh import LocalMesh
 
 DEADLINE_S = 90
 HERMESCTL = [sys.executable, "-m", "hermes_ctl.cli"]
@@ -124,3 +130,31 @@ def _pids_of(mesh: Path) -> list[str]:
         if str(mesh).encode() in command:
             found.append(entry.name)
     return found
+
+
+async def test_the_mesh_shows_who_does_not_see_whom() -> None:
+    """Two nodes that answer and a third one that was stopped for good: no pair is broken, and one is missing."""
+    async with LocalMesh(3) as mesh:
+        urls = [f"http://{node.admin}" for node in mesh.nodes]
+
+        def ask(*of: str) -> tuple[int, dict[str, Any]]:
+            command = [*HERMESCTL, "mesh", *chain.from_iterable(("--admin", url) for url in of)]
+            command += ["--token-file", str(mesh.folder / "admin-token"), "-o", "json"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+            return done.returncode, json.loads(done.stdout)
+
+        async def ask_until(marks: str, *of: str) -> tuple[int, dict[str, Any]]:
+            """`marks`: what the first node says of all three."""
+            while True:
+                code, said = await asyncio.to_thread(ask, *of)
+                if "".join(said["seen"]["local-0"].get(f"local-{index}", "!") for index in range(3)) == marks:
+                    return code, said
+
+        code, said = await ask_until("·==", *urls)
+        assert code == 0
+        assert said["broken"] == []
+        await mesh.stop(2)
+        code, said = await ask_until("·=<", *urls)
+        assert code == 1
+        assert list(said["silent"]) == urls[2:]
+        assert said["broken"] == []

@@ -279,6 +279,7 @@ class MeshMembers(_message.Message):
         VERSION_FIELD_NUMBER: _builtins.int
         APPS_FIELD_NUMBER: _builtins.int
         SELF_FIELD_NUMBER: _builtins.int
+        LINKED_FIELD_NUMBER: _builtins.int
         node_id: _builtins.str
         address: _builtins.str
         state: _builtins.str
@@ -288,6 +289,8 @@ class MeshMembers(_message.Message):
         version: _builtins.str
         apps: _builtins.int
         self: _builtins.bool
+        linked: _builtins.bool
+        """a stream between the two stands"""
         def __init__(
             self_,  # pyright: ignore[reportSelfClsParameterName]
             *,
@@ -299,10 +302,11 @@ class MeshMembers(_message.Message):
             version: _builtins.str = ...,
             apps: _builtins.int = ...,
             self: _builtins.bool = ...,
+            linked: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "apps", b"apps", "identity_fingerprint", b"identity_fingerprint", "incarnation", b"incarnation", "node_id", b"node_id", "self", b"self", "state", b"state", "version", b"version"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "apps", b"apps", "identity_fingerprint", b"identity_fingerprint", "incarnation", b"incarnation", "linked", b"linked", "node_id", b"node_id", "self", b"self", "state", b"state", "version", b"version"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
