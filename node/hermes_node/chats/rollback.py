@@ -36,6 +36,7 @@ class RollbackGuard:
         self._fail = fail
         self._log = log
         self._metrics = metrics
+        self._acted = False
 
     @property
     def ends_node(self) -> bool:
@@ -50,7 +51,12 @@ class RollbackGuard:
         return verdict
 
     async def take_future(self, signed: int, known: int) -> None:
-        """Another node holds a higher incarnation than this one knows of, which it signed. Acted on when this returns."""
+        """Another node holds a higher incarnation than this one knows of, which it signed. Acted on when this returns.
+
+        One rollback is acted on once: whatever was found in this run before says the same.
+        """
+        if self._acted:
+            return
         await self._store.note_rollback(Rollback(RollbackSign.OWN_FUTURE, signed, known))
         await self._act_late()
 
@@ -68,6 +74,7 @@ class RollbackGuard:
         rollback = self._store.keystore.rollback
         if rollback is None:
             return
+        self._acted = True
         report_rollback(rollback, self._log, self._metrics)
         if self._policy == "exit":
             raise KeystoreRolledBackError(rollback.detail)
