@@ -145,6 +145,10 @@ class NodeChats:
         del now
         self._waits.turn_on()
 
+    @property
+    def dials_on_demand(self) -> bool:
+        return self._waits.on_demand
+
     def list_needed_nodes(self) -> list[NodeId]:
         """Nodes that take part in a chat here, or have not heard of an end of one."""
         return list(dict.fromkeys((*self._index.nodes, *self._tombstones.nodes)))

@@ -114,9 +114,12 @@ class Sessions:
         older = self._chats.link_of(neighbour)
         if older is not None:  # whatever still comes on it is of no consequence
             former = self._sessions.pop(older.stream, None)
+            self._timers.cancel(older.stream)
             if former is not None:
                 former.end()
         session.prove(self._chats.connected(neighbour, stream, public_key, keys.stream, now), keys.reader)
+        if self._chats.dials_on_demand:  # where each hears each, the mesh finds out who fell silent
+            self._schedule(session)
 
     def closed(self, stream: StreamId, now: float) -> None:
         """The stream is gone, whoever ended it."""

@@ -149,7 +149,7 @@ class MeshDriver:
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:  # noqa: ARG002
         """Of each pair the lower node id dials."""
         node_id = peer.descriptor.node_id
-        await RouteLink(peer, stream, self._chats, lambda: self.heard(node_id)).run()
+        await RouteLink(peer, stream, self._chats, lambda _: self.heard(node_id)).run()
 
     def heard(self, node_id: NodeId) -> None:
         self._membership.receive_heard(node_id, self._now())

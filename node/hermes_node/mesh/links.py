@@ -100,8 +100,8 @@ class GossipLink:
 class RouteLink:
     """A proved RouteChat stream, all chats of the two nodes on it."""
 
-    def __init__(self, peer: ProvedPeer, stream: RouteStream, chats: PeerInbox, heard: Callable[[], None]) -> None:
-        """`heard`: something of the other node came on it, whatever it is worth."""
+    def __init__(self, peer: ProvedPeer, stream: RouteStream, chats: PeerInbox, heard: Callable[[list[Any]], None]) -> None:
+        """`heard` is told each batch of the other node, whatever it is worth."""
         self.node_id = peer.descriptor.node_id
         self._peer = peer
         self._stream = stream
@@ -135,7 +135,7 @@ class RouteLink:
             except ProtocolError as error:
                 self._chats.malformed(sink, error)
             else:
-                self._heard()
+                self._heard(batch)
                 self._chats.receive(sink, batch)
             await sink.pending.wait_for_room()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import NodeDescriptor
+from hermes_core.protocol.session import Heartbeat
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
 from hermes_node.mesh.dial_tasks import DialTasks
@@ -77,7 +78,9 @@ class Routes:
         if former is not None and now - former.since < CROSSED_S and former.dialler < dialler:
             peer.keys.wipe()
             return
-        standing = _Standing(RouteLink(peer, stream, self._chats.streams, lambda: self._note_use(node_id)), dialler, now, now)
+        standing = _Standing(
+            RouteLink(peer, stream, self._chats.streams, lambda batch: self._note_use(node_id, batch)), dialler, now, now
+        )
         self._standing[node_id] = standing
         self._missed.pop(node_id, None)
         if former is not None:
@@ -125,9 +128,10 @@ class Routes:
             elif now - standing.used_at >= self._idle_s:
                 standing.link.close()
 
-    def _note_use(self, node_id: NodeId) -> None:
+    def _note_use(self, node_id: NodeId, batch: list[Any]) -> None:
+        """Heartbeats keep no stream."""
         standing = self._standing.get(node_id)
-        if standing is not None:
+        if standing is not None and not all(isinstance(message, Heartbeat) for message in batch):
             standing.used_at = self._now()
 
     def _dial(self, descriptor: NodeDescriptor, dialer: Dialer) -> None:

@@ -307,6 +307,18 @@ def test_whoever_is_heard_is_kept(desk: Desk) -> None:
     assert not desk.ended
 
 
+def test_a_nodes_stream_that_was_dialled_for_chats_is_held_to_heartbeats_as_an_apps_is(desk: Desk) -> None:
+    """Where each node hears each, the mesh says who fell silent, and no timer runs for their streams."""
+    desk.link(1, "node-1", THERE_IDENTITY)
+    assert desk.relay.next_timer() is None
+    desk.relay.chats.dial_on_demand(desk.now)
+    desk.link(2, "node-1", THERE_IDENTITY)
+    desk.pass_time(14.9)
+    assert desk.said[2] == [Heartbeat(1, reply=False), Heartbeat(2, reply=False)]
+    desk.pass_time(0.2)
+    assert desk.end_of(2) == (ErrorCode.ROUTE_UNAVAILABLE, ErrorScope.STREAM, True)
+
+
 def test_heartbeats_and_look_ups_are_answered(desk: Desk) -> None:
     desk.connect(1, APPS[0])
     desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[1]], 5), desk.now)
