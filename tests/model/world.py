@@ -12,6 +12,7 @@ from hermes_core.ids import ChatId
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.relay.neighbour import Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
+from hermes_core.relay.session import VAIN_BURST
 from tests.model.adversary import Adversary
 from tests.model.ledger import Ledger, require
 from tests.model.parties import AppParty, NodeParty, new_ledger
@@ -72,6 +73,7 @@ class World:
         """Nodes that were lost with all they had, tombstones included."""
         self._stream_count = 0
         self.hang_ups = 0
+        self.in_vain = 0
         self.group_commit = 0.3  # how likely a node's output waits for more inputs
 
     # streams
@@ -177,7 +179,10 @@ class World:
             return
         node = self.nodes[end]
         node.running.receive(self.neighbour(sender), message, self.time_of(node))
-        charges = [charge.error for charge in node.running.effects.take_charges()]
+        taken = node.running.effects.take_charges()
+        charges = [charge.error for charge in taken if not charge.in_vain]
+        self.in_vain += len(taken) - len(charges)  # of what took longer than LATE_S to arrive, say
+        require(self.in_vain <= VAIN_BURST or self.adversary.acted, f"{self.in_vain} frames of honest parties were charged")
         require(
             not charges or self.adversary.acted, f"{end} charged {sender} with {charges}, and nobody had touched the stream"
         )
