@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
-from hermes_core.errors import ErrorScope, ProtocolError
+from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.session.join import StreamKind
 from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.guests import GuestStream, MeshGuests
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, accept_handshake
 from hermes_node.mesh.links import GossipLink, MeshEvents
 from hermes_node.mesh.streams import MeshStream, RouteStream, gossip_stream, join_stream
@@ -33,8 +35,17 @@ class MeshView(MeshEvents, Protocol):
 class MeshServer:
     """Serves `hermes.v2.NodeMesh` to nodes whose certificate the mesh's CA signed (gRPC refuses all others)."""
 
-    def __init__(self, *, mesh: MeshView, handshake_timeout_s: float, log: EventLog) -> None:
+    def __init__(
+        self,
+        *,
+        mesh: MeshView,
+        handshake_timeout_s: float,
+        log: EventLog,
+        count_refused: Callable[[ErrorCode], None] = lambda _: None,
+    ) -> None:
         self._mesh = mesh
+        self._guests = MeshGuests()
+        self._count_refused = count_refused
         self._handshake_timeout_s = handshake_timeout_s
         self._log = log
 
@@ -43,12 +54,15 @@ class MeshServer:
 
     async def join(self, served: ServedStream) -> None:
         """A node asks to be taken in; it gets what this node knows of the mesh."""
-        stream = join_stream(served)
+        guest = GuestStream(served)
+        stream = join_stream(guest)
 
         async def serve() -> None:
-            peer = await self._prove(StreamKind.JOIN, stream, served)
-            if peer is not None:
-                stream.secure(peer.keys)
+            peer = await self._prove(StreamKind.JOIN, stream, guest, served)
+            if peer is None:
+                return
+            stream.secure(peer.keys)
+            with self._guests.proven(peer.descriptor.node_id, served.peer_address()):
                 if peer.descriptor.node_id != self._mesh.local.descriptor.node_id:
                     self._mesh.admit(peer)
                     await stream.send(self._mesh.build_welcome())
@@ -59,23 +73,29 @@ class MeshServer:
         await self._guard(stream, served, serve)
 
     async def gossip(self, served: ServedStream) -> None:
-        stream = gossip_stream(served)
+        guest = GuestStream(served)
+        stream = gossip_stream(guest)
 
         async def serve() -> None:
-            peer = await self._prove(StreamKind.GOSSIP, stream, served)
+            peer = await self._prove(StreamKind.GOSSIP, stream, guest, served)
             if peer is not None:
                 stream.secure(peer.keys)
-                await GossipLink(peer.descriptor).run(stream, self._mesh)
+                with self._guests.proven(peer.descriptor.node_id, served.peer_address()):
+                    await GossipLink(peer.descriptor).run(stream, self._mesh)
 
         await self._guard(stream, served, serve)
 
     async def route_chat(self, served: ServedStream) -> None:
-        stream = RouteStream(served)
+        guest = GuestStream(served)
+        stream = RouteStream(guest)
 
         async def serve() -> None:
-            peer = await self._prove(StreamKind.ROUTE_CHAT, stream, served)
-            if peer is not None:
+            peer = await self._prove(StreamKind.ROUTE_CHAT, stream, guest, served)
+            if peer is None:
+                return
+            with ExitStack() as held:
                 try:
+                    held.enter_context(self._guests.proven(peer.descriptor.node_id, served.peer_address()))
                     self._mesh.admit(peer)
                 except BaseException:
                     stream.secure(peer.keys)  # nobody else has them: for last words with a tag, and to be wiped
@@ -84,27 +104,37 @@ class MeshServer:
 
         await self._guard(stream, served, serve)
 
-    async def _prove(self, kind: StreamKind, stream: MeshStream[Any], served: ServedStream) -> ProvedPeer | None:
-        async with asyncio.timeout(self._handshake_timeout_s):
-            names = served.peer_names()
-            return await accept_handshake(self._mesh.local, kind, names, stream.send_first, stream.receive_first)
+    async def _prove(
+        self, kind: StreamKind, stream: MeshStream[Any], guest: GuestStream, served: ServedStream
+    ) -> ProvedPeer | None:
+        names = served.peer_names()
+        with self._guests.unproven(names):
+            try:
+                async with asyncio.timeout(self._handshake_timeout_s):
+                    proved = await accept_handshake(self._mesh.local, kind, names, stream.send_first, stream.receive_first)
+            except TimeoutError:
+                raise ProtocolError(ErrorCode.AUTH_FAILED, "no proof in time", scope=ErrorScope.STREAM) from None
+        guest.prove()
+        return proved
 
     async def _guard(self, stream: MeshStream[Any], served: ServedStream, serve: Callable[[], Any]) -> None:
         """Whatever ends a stream ends that stream only; the peer is told a protocol error, under a tag once it is proved."""
         try:
             await serve()
         except ProtocolError as error:
-            names = ",".join(sorted(served.peer_names()))
-            self._log.warning("peer_refused", code=error.code.name, reason=error.detail, certificate=names)
-            notice = ErrorNotice(error.code, ErrorScope.STREAM, None, error.detail, error.retry_after_ms)
-            try:
-                async with asyncio.timeout(LAST_WORDS_S):
-                    await stream.send_first(notice)
-            except (StreamEndedError, TimeoutError):
-                pass
+            await self._refuse(stream, served, error)
         except StreamStuckError:
             reset_stream()
         except (StreamEndedError, TimeoutError):
             pass
         finally:
             stream.wipe()
+
+    async def _refuse(self, stream: MeshStream[Any], served: ServedStream, error: ProtocolError) -> None:
+        names = ",".join(sorted(served.peer_names()))
+        self._count_refused(error.code)
+        self._log.warning("peer_refused", code=error.code.name, reason=error.detail, certificate=names)
+        notice = ErrorNotice(error.code, ErrorScope.STREAM, None, error.detail, error.retry_after_ms)
+        with suppress(StreamEndedError, TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await stream.send_first(notice)

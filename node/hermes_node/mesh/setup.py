@@ -83,7 +83,12 @@ async def start_mesh(context: MeshContext) -> MeshPart:
         renewals=stored.renewals,
     )
     driver = (_build_swim if config.mesh.membership == "swim" else _build_gossip)(context, descriptor)
-    serving = MeshServer(mesh=driver, handshake_timeout_s=HANDSHAKE_TIMEOUT_S, log=context.log)
+    serving = MeshServer(
+        mesh=driver,
+        handshake_timeout_s=HANDSHAKE_TIMEOUT_S,
+        log=context.log,
+        count_refused=context.metrics.listeners.count_mesh,
+    )
     dialer = MeshDialer(
         mesh=driver,
         connect=lambda address, server_name: context.transport.connect(address, server_name, context.tls),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from hermes_core.errors import ErrorCode
 from hermes_node.metrics.family_types import CounterSeries
 from hermes_wire.http_server import RefusedHttp
 
@@ -18,6 +19,16 @@ class ListenerMetrics:
             "Connections to the admin port that were ended, by the bound that was broken.",
             {"kind": RefusedHttp},
         )
+
+        self._mesh = CounterSeries(
+            registry,
+            "hermes_mesh_streams_refused_total",
+            "Streams of other nodes that were refused: no proof, a false one, or more than one member may hold.",
+            {"code": ErrorCode},
+        )
+
+    def count_mesh(self, code: ErrorCode) -> None:
+        self._mesh.count(code)
 
     def count_admin(self, kind: RefusedHttp) -> None:
         self._admin.count(kind)

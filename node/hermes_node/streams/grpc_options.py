@@ -13,6 +13,10 @@ RECEIVE_SLACK_BYTES: Final = 64 * 1024
 MAX_METADATA_BYTES: Final = 8 * 1024
 MAX_STREAMS_PER_CONNECTION: Final = 4096
 IDLE_CONNECTION_MS: Final = 300_000
+MAX_MESH_STREAMS_PER_CONNECTION: Final = 32
+IDLE_MESH_CONNECTION_MS: Final = 15_000
+MESH_HANDSHAKE_MS: Final = 5_000
+SPARE_MESH_CONNECTIONS: Final = 512
 KEEPALIVE_MS: Final = 60_000
 KEEPALIVE_TIMEOUT_MS: Final = 20_000
 MAX_PENDING_FRAMES: Final = 1024
@@ -44,6 +48,27 @@ def server_options(limits: LimitsSection) -> GrpcOptions:
         ("grpc.server_handshake_timeout_ms", int(limits.connect_timeout_s * 1000)),
         ("grpc.so_reuseport", 0),  # a second process on the port is a mistake to report, not a way to share it
     ]
+
+
+def mesh_server_options(limits: LimitsSection) -> GrpcOptions:
+    """For nodes: few streams a connection, and connections without any, whose member is not known, do not stay."""
+    options = dict(server_options(limits)) | {
+        "grpc.max_concurrent_streams": MAX_MESH_STREAMS_PER_CONNECTION,
+        "grpc.max_connection_idle_ms": IDLE_MESH_CONNECTION_MS,
+        "grpc.server_handshake_timeout_ms": MESH_HANDSHAKE_MS,
+        "grpc.max_allowed_incoming_connections": max_mesh_connections(limits),
+    }
+    return list(options.items())
+
+
+def max_mesh_connections(limits: LimitsSection) -> int:
+    """Of every member one that links and one that joins, and room for those that wait to be ended."""
+    return 2 * limits.max_peers + SPARE_MESH_CONNECTIONS
+
+
+def max_mesh_rpcs(limits: LimitsSection) -> int:
+    """As `max_concurrent_rpcs`."""
+    return 4 * limits.max_peers + SPARE_MESH_CONNECTIONS
 
 
 def max_concurrent_rpcs(limits: LimitsSection) -> int:

@@ -14,7 +14,14 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from hermes_node.config.addresses import Address
 from hermes_node.config.sections import LimitsSection
 from hermes_node.errors import ListenError
-from hermes_node.streams.grpc_options import DIAL_OPTIONS, max_concurrent_rpcs, server_options
+from hermes_node.streams.grpc_options import (
+    DIAL_OPTIONS,
+    GrpcOptions,
+    max_concurrent_rpcs,
+    max_mesh_rpcs,
+    mesh_server_options,
+    server_options,
+)
 from hermes_node.streams.health import Health
 from hermes_node.streams.reflected import ReflectionServicer
 from hermes_node.streams.side_calls import SideCalls
@@ -34,14 +41,15 @@ class GrpcTransport:
 
     def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> GrpcServer:
         """Answers reflection as well, for people with grpcurl. With a CA in `tls`, apps must show a certificate."""
-        server, side_calls = self._build(), SideCalls()
+        server = self._build(server_options(self._limits), max_concurrent_rpcs(self._limits))
+        side_calls = SideCalls()
         reflected = ReflectionServicer((service, HEALTH_SERVICE, reflection.SERVICE_NAME), side_calls)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, server)
         credentials = None if tls is None else tls.server_credentials(require_client=tls.material.ca_pem is not None)
         return GrpcServer(server, service, _bind(server, address, credentials, "app.listen"), side_calls)
 
     def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> GrpcServer:
-        server = self._build()
+        server = self._build(mesh_server_options(self._limits), max_mesh_rpcs(self._limits))
         credentials = tls.server_credentials(require_client=True)
         return GrpcServer(server, service, _bind(server, address, credentials, "mesh.listen"), SideCalls())
 
@@ -51,12 +59,8 @@ class GrpcTransport:
             options.append(("grpc.ssl_target_name_override", server_name))
         return GrpcConnection(grpc.aio.secure_channel(address, tls.channel_credentials(), options=options))
 
-    def _build(self) -> grpc.aio.Server:
-        return grpc.aio.server(
-            interceptors=self._interceptors,
-            options=server_options(self._limits),
-            maximum_concurrent_rpcs=max_concurrent_rpcs(self._limits),
-        )
+    def _build(self, options: GrpcOptions, max_rpcs: int) -> grpc.aio.Server:
+        return grpc.aio.server(interceptors=self._interceptors, options=options, maximum_concurrent_rpcs=max_rpcs)
 
 
 class GrpcServer:

@@ -52,6 +52,9 @@ class End:
     def peer_names(self) -> frozenset[str]:
         return frozenset({"node-0"})
 
+    def peer_address(self) -> str:
+        return "ipv4:192.0.2.1:1"
+
 
 class Full:
     """A mesh that takes nobody in, and chats that nobody reaches."""
