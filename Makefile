@@ -79,8 +79,12 @@ soak: $(VENV)/.dev ## Real nodes and apps under faults for MINUTES=5, drawn from
 	$(BIN)/python -m tests.soak --seconds $$(($(MINUTES) * 60)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: transport
-transport: $(VENV)/.dev ## The bars of `app.transport = "hermes"`: h2spec, a client in Go, floods by strangers (minutes; Go)
-	HERMES_TRANSPORT_BARS=1 $(BIN)/pytest tests/component/transport
+transport: $(VENV)/.dev ## The bars of the apps' transport: h2spec, clients in Go and for Node, floods that must not be felt (minutes; a quiet machine; Go, Node)
+	HERMES_TRANSPORT_BARS=1 HERMES_FLOODS=judged $(BIN)/pytest tests/component/transport
+
+.PHONY: floods
+floods: $(VENV)/.dev ## Floods by strangers on a real node in short: memory, codes, counters, and that honest apps go on
+	HERMES_FLOODS=short $(BIN)/pytest tests/component/transport/test_floods.py
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of every parser, FUZZ_SECONDS=60 for each

@@ -309,7 +309,8 @@ class H2Connection:
             self._events.append(Gone(frame.stream))
 
     def _refuse_stream(self, fault: StreamFault) -> None:
-        self._control.charge(self._now)
+        if fault.code is not Code.REFUSED_STREAM:  # openings have budgets of their own
+            self._control.charge(self._now)
         self._sender.put(build_number(FrameKind.RST_STREAM, fault.stream, fault.code))
         stream = self._streams.get(fault.stream)
         if stream is None:

@@ -67,6 +67,10 @@ class Doorway:
         self._pipe.say_goodbye()
         return self._pipe.take_output()
 
+    def release(self) -> None:
+        """Nothing is said any more: what TLS holds is freed."""
+        self._pipe = None
+
     def peer_names(self) -> frozenset[str]:
         return frozenset() if self._pipe is None else self._pipe.peer_names()
 

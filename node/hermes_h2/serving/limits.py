@@ -33,6 +33,8 @@ class Limits:
     keepalive_timeout_s: float = 20.0
     farewell_s: float = 1.0
     """For a peer to say that it has heard that this server goes; then it opens nothing any more."""
+    hear_s: float = 0.25
+    """For who is refused to hear why: a round trip."""
     linger_s: float = 1.0
     """To take the last bytes."""
     trusted_proxies: tuple[ProxyNetwork, ...] = ()

@@ -55,6 +55,7 @@ class ClientLink(asyncio.BufferedProtocol):
         self.peer_host, self.peer_port = host, port
         self.payer = charge_to(host)
         """Whose places and turns it has."""
+        self.spent_s = 0.0
         self._made_at = self._heard_at = self._idle_since = server.now()
         self._pinged_at: float | None = None
         self._announced_at: float | None = None
@@ -111,7 +112,7 @@ class ClientLink(asyncio.BufferedProtocol):
             return
         self._waiting = data
         self._hold_back()
-        self._server.turns.add(self.payer, self._take_turn)
+        self._server.turns.add(self, self._take_turn)
 
     def eof_received(self) -> bool:
         return False
@@ -153,6 +154,7 @@ class ClientLink(asyncio.BufferedProtocol):
         self.connection.prove(call.stream)
         if not self._proven:
             self._server.proven(self, True)
+            self._server.turns.refund(self)
         self._proven.add(call.stream)
         self.flush_soon()
 
@@ -278,7 +280,7 @@ class ClientLink(asyncio.BufferedProtocol):
         said = self._door.proxied
         if said is not knew and said is not None and said.host is not None:
             self.peer_host, self.peer_port = said.host, said.port
-            self.payer = charge_to(said.host)
+            self.payer, self.spent_s = charge_to(said.host), 0.0
             if not self._server.moved(self):
                 self.abort()
                 return b""
@@ -304,7 +306,7 @@ class ClientLink(asyncio.BufferedProtocol):
         if self._proven:
             self._server.begin(call)
         else:
-            self._server.turns.add(self.payer, partial(self._begin, call))
+            self._server.turns.add(self, partial(self._begin, call))
 
     def _begin(self, call: Call) -> None:
         if not call.gone and not call.ended:
@@ -340,8 +342,10 @@ class ClientLink(asyncio.BufferedProtocol):
             self._hold_back()
             self.transport.write_eof()
             self._lose_calls()
+            self._door.release()
+        limits = self._server.limits
         if refused or self.transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(self._server.limits.linger_s, self.transport.abort)
+            asyncio.get_running_loop().call_later(limits.hear_s if refused else limits.linger_s, self.transport.abort)
 
     def _hold_back(self) -> None:
         if not self._held_back and not self.transport.is_closing():

@@ -202,7 +202,7 @@ class Server:
     def _accepted(self, sock: socket.socket, host: str, port: int) -> None:
         link = ClientLink(self, sock, host, port)
         if self._give_place(link, self._places.admit(link, link.payer, self.now())):
-            self.turns.add(link.payer, link.enter)
+            self.turns.add(link, link.enter)
         else:
             link.abort()
 

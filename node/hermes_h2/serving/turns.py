@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, Protocol
 
-SLICE_S: Final = 0.002
-"""Of one pass of the event loop."""
+SLICE_S: Final = 0.001
+"""Of one pass of the event loop; the piece of work in which it ends is not cut short."""
 REST_S: Final = 0.002
 """Between two slices, while there is work for those who have proved something: of theirs one message takes several passes."""
 CREDIT_S: Final = 0.02
@@ -21,6 +21,13 @@ _FORGET_FROM: Final = 1_024
 Work = Callable[[], None]
 
 
+class Customer(Protocol):
+    """Who wants something done: the address that has it counted, and what it has cost so far."""
+
+    payer: str
+    spent_s: float
+
+
 class StrangersTurns:
     """Each address has the same share (start-time fair queueing), however many connections it has, and its pieces their order.
 
@@ -29,7 +36,7 @@ class StrangersTurns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: dict[str, deque[Work]] = {}
+        self._waiting: dict[str, deque[tuple[Customer, Work]]] = {}
         self._order: list[tuple[float, int, str]] = []
         """A heap: when an address began its turn, in seconds of work for each of those that want some."""
         self._count = 0
@@ -47,15 +54,16 @@ class StrangersTurns:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def add(self, who: str, work: Work) -> None:
+    def add(self, customer: Customer, work: Work) -> None:
+        who = customer.payer
         mates = self._waiting.get(who)
         if mates is not None:
-            mates.append(work)
+            mates.append((customer, work))
             return
         now = self._loop.time()
         self._now += (now - self._at) * RECOVERY
         self._at = now
-        self._waiting[who] = deque((work,))
+        self._waiting[who] = deque(((customer, work),))
         self._queue(who, max(self._done.get(who, 0.0), self._now - CREDIT_S))
         if not self._running:
             self._running = True
@@ -64,6 +72,12 @@ class StrangersTurns:
     def charge(self, cost_s: float) -> None:
         """The piece of work that is being done causes more of it, later and outside of turns."""
         self._extra_s += cost_s
+
+    def refund(self, customer: Customer) -> None:
+        """It has proved something: an address of which all do is never in debt."""
+        if customer.payer in self._done:
+            self._done[customer.payer] -= customer.spent_s
+        customer.spent_s = 0.0
 
     def _queue(self, who: str, at: float) -> None:
         self._count += 1
@@ -87,13 +101,14 @@ class StrangersTurns:
         begin, _, who = heappop(self._order)
         self._now = max(self._now, begin)
         mates = self._waiting[who]
-        work = mates.popleft()
+        customer, work = mates.popleft()
         self._extra_s = 0.0
         since = self._loop.time()
         try:
             work()
         finally:
             cost = self._loop.time() - since + self._extra_s
+            customer.spent_s += cost
             self._done[who] = begin + cost
             if mates:
                 self._queue(who, begin + cost)

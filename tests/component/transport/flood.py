@@ -1,27 +1,31 @@
-"""Strangers, in a process of their own: `python -m tests.component.transport.flood KIND HOST:PORT SECONDS [CA]`.
+"""Strangers, in a process of their own: `python -m tests.component.transport.flood KIND HOST:PORT SECONDS PEERS SOURCES [CA]`.
 
-Each of them does one thing as fast as it is let, over connection after connection; prints what it got through as JSON.
+Each of them does one thing as fast as it is let, over connection after connection, from 127.0.0.2 on; prints what it got
+through as JSON, and what it was told (GOAWAY's codes). It stands behind whatever else wants the machine, as from afar.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import Final
 
 from hermes_h2.frames import END_HEADERS, PREFACE, Code, FrameKind, build_frame, build_number, build_settings
-from tests.support.h2_peer import Peer, prefix
+from tests.support.h2_peer import Peer, prefix, split_frames
 
-PEERS: Final = 20
 PATH: Final = "/hermes.v2.AppRouter/Open"
 TINY_FIELD: Final = b"\x00\x01a\x01b"
 IDLE_TOTAL: Final = 2_000
+TOLD_S: Final = 0.2
+NICE: Final = 5
 
 
 def _headers(peer: Peer, stream: int, flags: int = END_HEADERS, more: bytes = b"") -> bytes:
@@ -72,10 +76,12 @@ FLOODS: Final[dict[str, Callable[[Peer], Iterator[bytes]]]] = {
 
 
 class Strangers:
-    def __init__(self, address: str, seconds: float, ca_file: str) -> None:
+    def __init__(self, address: str, seconds: float, peers: int, addresses: int, ca_file: str) -> None:
         host, _, port = address.rpartition(":")
         self._host, self._port = host, int(port)
         self._seconds = seconds
+        self._peers = peers
+        self._sources = [(f"127.0.0.{number + 2}", 0) for number in range(addresses)]
         self._tls: ssl.SSLContext | None = None
         if ca_file:
             self._tls = ssl.create_default_context(cafile=ca_file)
@@ -84,6 +90,7 @@ class Strangers:
         self._end = 0.0
         self.connections = 0
         self.sent_bytes = 0
+        self.told: Counter[str] = Counter()
 
     async def run(self, kind: str) -> None:
         if kind == "idle":
@@ -91,18 +98,22 @@ class Strangers:
             return
         one = self._shake_hands if kind == "handshakes" else self._pour
         self._end = time.monotonic() + self._seconds
-        await asyncio.gather(*(self._again(one, kind) for _ in range(PEERS)))
+        await asyncio.gather(*(self._again(one, kind, number) for number in range(self._peers)))
 
-    async def _again(self, one: Callable[[str], object], kind: str) -> None:
+    async def _again(self, one: Callable[[str, int], Awaitable[None]], kind: str, number: int) -> None:
         while time.monotonic() < self._end:
             try:
-                await one(kind)  # type: ignore[misc]  # one of two coroutine functions
+                await one(kind, number)
             except OSError:
                 await asyncio.sleep(0.02)
             self.connections += 1
 
-    async def _pour(self, kind: str) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+    async def _dial(self, number: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        source = self._sources[number % len(self._sources)]
+        return await asyncio.open_connection(self._host, self._port, ssl=self._tls, local_addr=source)
+
+    async def _pour(self, kind: str, number: int) -> None:
+        reader, writer = await self._dial(number)
         try:
             writer.write(PREFACE + build_settings({}))
             for data in FLOODS[kind](Peer(greet=False)):
@@ -111,22 +122,36 @@ class Strangers:
                 async with asyncio.timeout(1):
                     await writer.drain()
                 await asyncio.sleep(0)
-                if reader.at_eof() or time.monotonic() >= self._end:
-                    return
-        except TimeoutError:
-            return
+                if writer.is_closing() or time.monotonic() >= self._end:
+                    break
+        except (TimeoutError, ConnectionError):
+            pass
         finally:
+            await self._hear(reader)
             writer.transport.abort()
 
-    async def _shake_hands(self, _kind: str) -> None:
-        _, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        data = b""
+        try:
+            async with asyncio.timeout(TOLD_S):
+                while chunk := await reader.read(65_536):
+                    data += chunk
+        except (TimeoutError, OSError):
+            pass
+        for kind, _, _, payload in split_frames(data)[0]:
+            if kind == FrameKind.GOAWAY:
+                self.told[Code(int.from_bytes(payload[4:8], "big")).name] += 1
+
+    async def _shake_hands(self, _kind: str, number: int) -> None:
+        _, writer = await self._dial(number)
         writer.transport.abort()
 
     async def _stand_there(self) -> None:
         """More connections than there are places for, which say nothing."""
         sockets = []
-        for _ in range(IDLE_TOTAL):
-            sockets.append(socket.create_connection((self._host, self._port)))
+        for number in range(IDLE_TOTAL):
+            source = self._sources[number % len(self._sources)]
+            sockets.append(socket.create_connection((self._host, self._port), source_address=source))
             if len(sockets) % 20 == 0:
                 await asyncio.sleep(0.01)
         self.connections = len(sockets)
@@ -135,10 +160,12 @@ class Strangers:
             sock.close()
 
 
-async def main(kind: str, address: str, seconds: str, ca_file: str = "") -> None:
-    strangers = Strangers(address, float(seconds), ca_file)
+async def main(kind: str, address: str, seconds: str, peers: str, addresses: str, ca_file: str = "") -> None:
+    os.nice(NICE)
+    strangers = Strangers(address, float(seconds), int(peers), int(addresses), ca_file)
     await strangers.run(kind)
-    print(json.dumps({"connections": strangers.connections, "MB": round(strangers.sent_bytes / 1e6)}), flush=True)
+    found = {"connections": strangers.connections, "MB": round(strangers.sent_bytes / 1e6), "told": dict(strangers.told)}
+    print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,16 @@ def test_a_header_block_of_many_pieces_or_bytes_is_refused() -> None:
     assert peer.connection.held_bytes <= BOUNDS.header_block_bytes + 16_384
 
 
+def test_rapid_reset_is_refused_as_one_thing() -> None:
+    peer = Peer()
+    for stream in range(1, 2 * (BOUNDS.first_streams + BOUNDS.first_refusals), 2):
+        peer.open(stream)
+        peer.send(build_number(FrameKind.RST_STREAM, stream, Code.CANCEL))
+    assert peer.refusal() is None
+    peer.open(stream + 2)
+    assert (peer.refusal(), peer.code()) == (Refusal.STREAMS_BEFORE_PROOF, Code.ENHANCE_YOUR_CALM)
+
+
 def test_windows_of_a_long_answer_are_earned_as_it_leaves() -> None:
     """As grpc-js says them, while the message is not over yet."""
     peer = Peer()

@@ -36,18 +36,26 @@ class FakeLoop:
         return delay_s
 
 
+class Someone:
+    def __init__(self, payer: str = "") -> None:
+        self.payer = payer
+        self.spent_s = 0.0
+
+
 class World:
     def __init__(self) -> None:
         self.loop = FakeLoop()
         self.turns = StrangersTurns(cast("asyncio.AbstractEventLoop", self.loop))
         self.done: list[str] = []
 
-    def want(self, who: str, cost_s: float = PIECE_S) -> None:
+    def want(self, who: str, cost_s: float = PIECE_S) -> Someone:
         def work() -> None:
             self.loop.now += cost_s
             self.done.append(who)
 
-        self.turns.add(who, work)
+        someone = Someone(who)
+        self.turns.add(someone, work)
+        return someone
 
     def run(self, pieces: int) -> None:
         while len(self.done) < pieces:
@@ -64,11 +72,11 @@ async def test_work_that_fails_keeps_no_other_work_waiting() -> None:
     def fail() -> None:
         raise defect
 
-    turns.add("", fail)
-    turns.add("", done.set)
+    turns.add(Someone(), fail)
+    turns.add(Someone(), done.set)
     await asyncio.wait_for(done.wait(), 5)
     done.clear()
-    turns.add("", done.set)
+    turns.add(Someone(), done.set)
     await asyncio.wait_for(done.wait(), 5)
     assert told == [defect]
     assert len(turns) == 0
@@ -128,11 +136,25 @@ def test_a_slice_is_waited_for_only_while_others_have_work() -> None:
 
 def test_what_a_piece_of_work_sets_off_counts_as_its_own() -> None:
     world = World()
-    world.turns.add("cheap", lambda: world.turns.charge(1.0))
-    world.turns.add("cheap", lambda: world.done.append("cheap"))
+    world.turns.add(Someone("cheap"), lambda: world.turns.charge(1.0))
+    world.turns.add(Someone("cheap"), lambda: world.done.append("cheap"))
     world.want("other")
     world.run(2)
     assert world.done == ["other", "cheap"]
+
+
+def test_what_led_to_a_proof_is_given_back() -> None:
+    world = World()
+    for _ in range(2000):
+        world.want("flood")
+    world.run(100)
+    for _ in range(100):  # one after the other, more than its share
+        before = len(world.done)
+        coming = world.want("honest")
+        while "honest" not in world.done[before:]:
+            world.loop.pass_once()
+        assert len(world.done) - before <= 2
+        world.turns.refund(coming)
 
 
 def test_addresses_are_forgotten_when_they_have_come_into_their_credit() -> None:
