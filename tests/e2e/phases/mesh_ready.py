@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.e2e.phases.context import EXAMPLE, LABEL_MESH, MESH, NAMESPACE, REPLICAS, holds, require
+from tests.e2e.phases.hermesctl import Hermesctl
 
 if TYPE_CHECKING:
     from tests.e2e.phases.context import Run
 
 READY_S = 180.0
+SEEN_S = 60.0
 COLUMNS = ("NAME", "READY", "REPLICAS", "EPOCHS RESUMED", "PHASE", "VERSION", "AGE")
 
 
@@ -24,6 +26,8 @@ def start_mesh(run: Run) -> str:
     require(not wrong, f"`kubectl get hm` shows {wrong}, not {expected}", "look at status and additionalPrinterColumns")
     require(re.match(r"\d+\.\d+\.\d+", columns["VERSION"]), "`kubectl get hm` shows no version", "look at status.version")
     _require_stateful_pods(run)
+    with Hermesctl(run, ("mesh", MESH, "-n", NAMESPACE), "hermesctl-mesh.txt") as seen:
+        seen.await_success(within_s=SEEN_S)
     return " ".join(columns.values())
 
 
