@@ -75,11 +75,11 @@ def build_confirm(m: core.Confirm) -> chat_pb2.ChatConfirm:
 
 
 def parse_reject(pb: chat_pb2.ChatReject) -> core.Reject:
-    return core.Reject(ChatId(pb.chat_id), parse_error_code(pb.code))
+    return core.Reject(ChatId(pb.chat_id), parse_error_code(pb.code), pb.retry_after_ms)
 
 
 def build_reject(m: core.Reject) -> chat_pb2.ChatReject:
-    return chat_pb2.ChatReject(chat_id=m.chat_id, code=errors_pb2.ErrorCode.ValueType(m.code))
+    return chat_pb2.ChatReject(chat_id=m.chat_id, code=errors_pb2.ErrorCode.ValueType(m.code), retry_after_ms=m.retry_after_ms)
 
 
 def parse_resume(pb: chat_pb2.Resume) -> core.Resume:

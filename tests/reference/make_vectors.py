@@ -223,7 +223,7 @@ def make_control() -> Iterator[Case]:
         "Offer": (chat_id, fill("control initiator"), app_id, offered, offered),
         "Answer": (chat_id, fill("control responder"), answered, fill("confirm a"), answered, fill("confirm b")),
         "Confirm": (chat_id, 2, fill("confirm c"), 0, b""),
-        "Reject": (chat_id, 14),
+        "Reject": (chat_id, 23, 1000),
         "Resume": (chat_id, [claim, claim]),
         "PathState": (chat_id, True),
         "Closed": (chat_id, 2, [proof]),

@@ -177,7 +177,7 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "Offer": (1, ("b", "b", "t", STATEMENT, STATEMENT)),
     "Answer": (2, ("b", "b", STATEMENT, "b", STATEMENT, "b")),
     "Confirm": (3, ("b", "n", "b", "n", "b")),
-    "Reject": (4, ("b", "n")),
+    "Reject": (4, ("b", "n", "n")),
     "Resume": (5, ("b", [CLAIM])),
     "PathState": (6, ("b", "f")),
     "Closed": (7, ("b", "n", [PROOF])),

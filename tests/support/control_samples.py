@@ -77,7 +77,7 @@ _SAMPLES: Final = (
     m.Offer(CHAT, fill("control initiator"), APP, OFFERED, OFFERED),
     m.Answer(CHAT, fill("control responder"), ANSWERED, fill("confirm a"), ANSWERED, fill("confirm b")),
     m.Confirm(CHAT, 2, fill("confirm c"), 0, b""),
-    m.Reject(CHAT, ErrorCode.TARGET_OFFLINE),
+    m.Reject(CHAT, ErrorCode.LIMIT_EXCEEDED, 1000),
     m.Resume(CHAT, (CLAIM, CLAIM)),
     m.PathState(CHAT, up=True),
     m.Closed(CHAT, m.CloseReason.DELETED_BY_PEER, (END,)),

@@ -185,7 +185,7 @@ class AppChat:
                 self._context.effects.hang_up(error)
             elif isinstance(message, Offer):
                 self.transfer.note_refusal(error.code, now)
-                self._context.effects.send(Reject(self.chat_id, error.code))
+                self._context.effects.send(Reject(self.chat_id, error.code, error.retry_after_ms))
 
     def _refuse(self, code: ErrorCode) -> None:
         self._context.effects.report(FrameRefused(self.chat_id, code))
@@ -231,11 +231,11 @@ class AppChat:
 
     def _take_reject(self, reject: Reject, now: float) -> None:
         if isinstance(self.handshake.state, Starting):
-            self._fail_start(reject.code, "the chat was refused", now)
+            self._fail_start(reject.code, "the chat was refused", now, reject.retry_after_ms / 1000)
         else:
             if self.handshake.offering:
                 self.transfer.note_refusal(reject.code, now)
-            self.handshake.fail(reject.code, "the rekey was refused", now)
+            self.handshake.fail(reject.code, "the rekey was refused", now, reject.retry_after_ms / 1000)
 
     def _follow_epoch(self, now: float) -> None:
         """The end-to-end channel uses a new epoch; it came all the way, so the path is up if our own leg is."""

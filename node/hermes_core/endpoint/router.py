@@ -49,6 +49,8 @@ from hermes_core.protocol.timers import TimerHeap
 from hermes_core.ratchet.header import START_BYTES, build_nonce
 from hermes_core.session.keys import StreamKeys
 
+DECISIONS_MS: Final = 1000
+"""When who offers a chat may try again, where as many offers wait for a decision as may."""
 MAX_REMEMBERED_ENDS: Final = 4096
 """Ended chats whose first offer, sent again, is not taken for a new chat; and deleted ones, whose delete is proven again."""
 
@@ -258,11 +260,12 @@ class AppChats:
                 raise ProtocolError(ErrorCode.TARGET_NOT_FOUND, "it is for another app")  # noqa: TRY301
             self._require_room()
             if len(self._offered) >= self._context.params.max_offers:
-                raise ProtocolError(ErrorCode.HANDSHAKE_THROTTLED, "as many offers as may wait for a decision")  # noqa: TRY301
+                detail = "as many offers as may wait for a decision"
+                raise ProtocolError(ErrorCode.HANDSHAKE_THROTTLED, detail, retry_after_ms=DECISIONS_MS)  # noqa: TRY301
             self._offered.add(self._add(AppChat.receive_first(self._context, offer, home, now)))
         except ProtocolError as error:
             self._effects.report(FrameRefused(offer.chat_id, error.code))
-            self._effects.send(Reject(offer.chat_id, error.code))
+            self._effects.send(Reject(offer.chat_id, error.code, error.retry_after_ms))
         except Exception as defect:  # noqa: BLE001 - told as one, and the stream goes on
             self._effects.blame(offer.chat_id, defect)
             self._effects.send(Reject(offer.chat_id, ErrorCode.INTERNAL))

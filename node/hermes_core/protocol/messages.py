@@ -79,8 +79,11 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
+    """`retry_after_ms`: as in ErrorNotice."""
+
     chat_id: ChatId
     code: ErrorCode
+    retry_after_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

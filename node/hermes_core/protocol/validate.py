@@ -40,6 +40,7 @@ from hermes_core.protocol.messages import (
     Moved,
     MoveOffer,
     Offer,
+    Reject,
     Resume,
     Sealed,
 )
@@ -200,6 +201,10 @@ def validate_error(message: ErrorNotice) -> None:
     _require_range(message.retry_after_ms, 0, MAX_U32, "retry_after_ms")
 
 
+def validate_reject(message: Reject) -> None:
+    _require_range(message.retry_after_ms, 0, MAX_U32, "retry_after_ms")
+
+
 def validate_move(move: SignedMove) -> None:
     _require_length(move.mover_key, PUBLIC_KEY_BYTES, "mover_key")
     parse_app_id(move.peer)
@@ -228,6 +233,7 @@ _VALIDATORS: Final[Mapping[type[ChatMessage], Callable[[Any], None]]] = {
     Offer: validate_offer,
     Answer: validate_answer,
     Confirm: validate_confirm,
+    Reject: validate_reject,
     Resume: validate_resume,
     Closed: validate_end,
     Delete: validate_end,

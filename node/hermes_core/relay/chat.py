@@ -29,6 +29,7 @@ from hermes_core.relay.neighbour import Link
 from hermes_core.relay.rows import Row
 from hermes_core.relay.standing import CURE, ChatEnd, Standing
 from hermes_core.relay.tombstones import describe_delete
+from hermes_core.relay.waiting_offers import RETRY_LATER_MS
 
 
 class Chat:
@@ -143,7 +144,7 @@ class Chat:
 
     def refuse_offer(self) -> None:
         """Its first offer, which still waits, gives way to one of somebody who has fewer."""
-        self.handshake.fail(ErrorCode.LIMIT_EXCEEDED)
+        self.handshake.fail(ErrorCode.LIMIT_EXCEEDED, retry_after_ms=RETRY_LATER_MS)
 
     # what comes in
 

@@ -174,12 +174,12 @@ class Handshake:
     def receive_reject(self, index: int, reject: Reject, _now: float) -> None:
         """The other app, or a node on the way, refuses an offer."""
         if self.under_way is not None and self.under_way.offerer != index:
-            self.fail(reject.code, informed=index)
+            self.fail(reject.code, informed=index, retry_after_ms=reject.retry_after_ms)
 
-    def fail(self, code: ErrorCode, *, informed: int | None = None) -> None:
+    def fail(self, code: ErrorCode, *, informed: int | None = None, retry_after_ms: int = 0) -> None:
         """End an offer that waits for its answer: the offering side gets a rejection; a chat that never was is gone.
 
-        `informed` is the hop whose neighbour knows already.
+        `informed` is the hop whose neighbour knows already; `retry_after_ms`: when to try again, as far as somebody said.
         """
         offer = self.under_way
         if offer is None:
@@ -188,7 +188,7 @@ class Handshake:
         failed = HandshakeFailed(self._row.chat_id, code, rekey=not offer.first, offered_here=offerer.is_leg)
         self._context.effects.report(failed)
         if informed != offer.offerer:
-            offerer.send(Reject(self._row.chat_id, code))
+            offerer.send(Reject(self._row.chat_id, code, retry_after_ms))
         if offer.first:
             silent = {offer.offerer} if informed is None else {offer.offerer, informed}
             self._standing.end(CloseReason.ROUTE_UNAVAILABLE, silent)

@@ -346,7 +346,7 @@ class NodeChats:
         elif source.node_id is None and (first or error.retry_after_ms):
             self.effects.refuse_frame(source, offer.chat_id, error)
         else:
-            self.effects.answer(source, m.Reject(offer.chat_id, error.code))
+            self.effects.answer(source, m.Reject(offer.chat_id, error.code, error.retry_after_ms))
 
     def _start_chat(self, source: Neighbour, offer: m.Offer, now: float, *, waited: bool) -> None:
         """Everything that costs nothing is checked before anything that does."""

@@ -151,7 +151,7 @@ CONTROL: Final[dict[type, Layout]] = {
             ("hop_confirm", _data),
         ),
     ),
-    m.Reject: Layout(4, (("chat_id", _data), ("code", u64))),
+    m.Reject: Layout(4, (("chat_id", _data), ("code", u64), ("retry_after_ms", u64))),
     m.Resume: Layout(5, (("chat_id", _data), ("claims", _list(_CLAIM)))),
     m.PathState: Layout(6, (("chat_id", _data), ("up", u8))),
     m.Closed: Layout(7, (("chat_id", _data), ("reason", u64), ("proofs", _list(_PROOF)))),

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from hermes_proto.v2 import errors_pb2 as hermes__proto_dot_v2_dot_errors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahermes_proto/v2/chat.proto\x12\thermes.v2\x1a\x1chermes_proto/v2/errors.proto\"o\n\x0cKeyStatement\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x11\n\tephemeral\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\r\n\x05order\x18\x04 \x01(\x04\x12\x0e\n\x06suites\x18\x05 \x01(\x0c\x12\x0b\n\x03kem\x18\x06 \x01(\x0c\"\x99\x01\n\x05Offer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x15\n\rinitiator_key\x18\x02 \x01(\x0c\x12\x15\n\rtarget_app_id\x18\x03 \x01(\t\x12+\n\nend_to_end\x18\x04 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12$\n\x03hop\x18\x05 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\"\xb4\x01\n\x06\x41nswer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x15\n\rresponder_key\x18\x02 \x01(\x0c\x12+\n\nend_to_end\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12\x1a\n\x12\x65nd_to_end_confirm\x18\x04 \x01(\x0c\x12$\n\x03hop\x18\x05 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12\x13\n\x0bhop_confirm\x18\x06 \x01(\x0c\"|\n\x0b\x43hatConfirm\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x18\n\x10\x65nd_to_end_epoch\x18\x02 \x01(\r\x12\x1a\n\x12\x65nd_to_end_confirm\x18\x03 \x01(\x0c\x12\x11\n\thop_epoch\x18\x04 \x01(\r\x12\x13\n\x0bhop_confirm\x18\x05 \x01(\x0c\"A\n\nChatReject\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\"\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x14.hermes.v2.ErrorCode\"\x9b\x01\n\x0bResumeClaim\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x17\n\x0ftranscript_hash\x18\x02 \x01(\x0c\x12\x11\n\tsend_next\x18\x03 \x01(\x04\x12\x11\n\trecv_next\x18\x04 \x01(\x04\x12\x13\n\x0brecv_proven\x18\x05 \x01(\x04\x12\x0b\n\x03tag\x18\x06 \x01(\x0c\x12\r\n\x05order\x18\x07 \x01(\x04\x12\r\n\x05suite\x18\x08 \x01(\r\"A\n\x06Resume\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12&\n\x06\x63laims\x18\x02 \x03(\x0b\x32\x16.hermes.v2.ResumeClaim\"(\n\tPathState\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\n\n\x02up\x18\x02 \x01(\x08\"&\n\x08\x45ndProof\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x0b\n\x03tag\x18\x02 \x01(\x0c\"j\n\nChatClosed\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12&\n\x06reason\x18\x02 \x01(\x0e\x32\x16.hermes.v2.CloseReason\x12#\n\x06proofs\x18\x03 \x03(\x0b\x32\x13.hermes.v2.EndProof\"R\n\nDeleteChat\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x08\x12#\n\x06proofs\x18\x03 \x03(\x0b\x32\x13.hermes.v2.EndProof\"w\n\x04Move\x12\x11\n\tmover_key\x18\x01 \x01(\x0c\x12\x13\n\x0bpeer_app_id\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t\x12\x0e\n\x06number\x18\x04 \x01(\x04\x12\x16\n\x0eleg_offer_hash\x18\x05 \x01(\x0c\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"a\n\tMoveOffer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x1d\n\x04move\x18\x02 \x01(\x0b\x32\x0f.hermes.v2.Move\x12$\n\x03hop\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\"h\n\nMoveAnswer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12$\n\x03hop\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12\x13\n\x0bhop_confirm\x18\x04 \x01(\x0c\";\n\tChatMoved\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x1d\n\x04move\x18\x02 \x01(\x0b\x32\x0f.hermes.v2.Move\"\x1d\n\nMoveWanted\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\",\n\tHeartbeat\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05reply\x18\x02 \x01(\x08*\xb4\x01\n\x0b\x43loseReason\x12\x1c\n\x18\x43LOSE_REASON_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x44\x45LETED\x10\x01\x12\x13\n\x0f\x44\x45LETED_BY_PEER\x10\x02\x12\x0b\n\x07\x45XPIRED\x10\x03\x12\x1b\n\x17\x43LOSE_ROUTE_UNAVAILABLE\x10\x04\x12\x11\n\rNODE_SHUTDOWN\x10\x05\x12\x18\n\x14\x43LOSE_RATCHET_FAILED\x10\x06\x12\x0e\n\nSTATE_LOST\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahermes_proto/v2/chat.proto\x12\thermes.v2\x1a\x1chermes_proto/v2/errors.proto\"o\n\x0cKeyStatement\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x11\n\tephemeral\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\r\n\x05order\x18\x04 \x01(\x04\x12\x0e\n\x06suites\x18\x05 \x01(\x0c\x12\x0b\n\x03kem\x18\x06 \x01(\x0c\"\x99\x01\n\x05Offer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x15\n\rinitiator_key\x18\x02 \x01(\x0c\x12\x15\n\rtarget_app_id\x18\x03 \x01(\t\x12+\n\nend_to_end\x18\x04 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12$\n\x03hop\x18\x05 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\"\xb4\x01\n\x06\x41nswer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x15\n\rresponder_key\x18\x02 \x01(\x0c\x12+\n\nend_to_end\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12\x1a\n\x12\x65nd_to_end_confirm\x18\x04 \x01(\x0c\x12$\n\x03hop\x18\x05 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12\x13\n\x0bhop_confirm\x18\x06 \x01(\x0c\"|\n\x0b\x43hatConfirm\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x18\n\x10\x65nd_to_end_epoch\x18\x02 \x01(\r\x12\x1a\n\x12\x65nd_to_end_confirm\x18\x03 \x01(\x0c\x12\x11\n\thop_epoch\x18\x04 \x01(\r\x12\x13\n\x0bhop_confirm\x18\x05 \x01(\x0c\"Y\n\nChatReject\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\"\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x14.hermes.v2.ErrorCode\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\r\"\x9b\x01\n\x0bResumeClaim\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x17\n\x0ftranscript_hash\x18\x02 \x01(\x0c\x12\x11\n\tsend_next\x18\x03 \x01(\x04\x12\x11\n\trecv_next\x18\x04 \x01(\x04\x12\x13\n\x0brecv_proven\x18\x05 \x01(\x04\x12\x0b\n\x03tag\x18\x06 \x01(\x0c\x12\r\n\x05order\x18\x07 \x01(\x04\x12\r\n\x05suite\x18\x08 \x01(\r\"A\n\x06Resume\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12&\n\x06\x63laims\x18\x02 \x03(\x0b\x32\x16.hermes.v2.ResumeClaim\"(\n\tPathState\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\n\n\x02up\x18\x02 \x01(\x08\"&\n\x08\x45ndProof\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x0b\n\x03tag\x18\x02 \x01(\x0c\"j\n\nChatClosed\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12&\n\x06reason\x18\x02 \x01(\x0e\x32\x16.hermes.v2.CloseReason\x12#\n\x06proofs\x18\x03 \x03(\x0b\x32\x13.hermes.v2.EndProof\"R\n\nDeleteChat\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66\x61iled\x18\x02 \x01(\x08\x12#\n\x06proofs\x18\x03 \x03(\x0b\x32\x13.hermes.v2.EndProof\"w\n\x04Move\x12\x11\n\tmover_key\x18\x01 \x01(\x0c\x12\x13\n\x0bpeer_app_id\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t\x12\x0e\n\x06number\x18\x04 \x01(\x04\x12\x16\n\x0eleg_offer_hash\x18\x05 \x01(\x0c\x12\x11\n\tsignature\x18\x06 \x01(\x0c\"a\n\tMoveOffer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x1d\n\x04move\x18\x02 \x01(\x0b\x32\x0f.hermes.v2.Move\x12$\n\x03hop\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\"h\n\nMoveAnswer\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12$\n\x03hop\x18\x03 \x01(\x0b\x32\x17.hermes.v2.KeyStatement\x12\x13\n\x0bhop_confirm\x18\x04 \x01(\x0c\";\n\tChatMoved\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\x12\x1d\n\x04move\x18\x02 \x01(\x0b\x32\x0f.hermes.v2.Move\"\x1d\n\nMoveWanted\x12\x0f\n\x07\x63hat_id\x18\x01 \x01(\x0c\",\n\tHeartbeat\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05reply\x18\x02 \x01(\x08*\xb4\x01\n\x0b\x43loseReason\x12\x1c\n\x18\x43LOSE_REASON_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x44\x45LETED\x10\x01\x12\x13\n\x0f\x44\x45LETED_BY_PEER\x10\x02\x12\x0b\n\x07\x45XPIRED\x10\x03\x12\x1b\n\x17\x43LOSE_ROUTE_UNAVAILABLE\x10\x04\x12\x11\n\rNODE_SHUTDOWN\x10\x05\x12\x18\n\x14\x43LOSE_RATCHET_FAILED\x10\x06\x12\x0e\n\nSTATE_LOST\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hermes_proto.v2.chat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOSEREASON']._serialized_start=1680
-  _globals['_CLOSEREASON']._serialized_end=1860
+  _globals['_CLOSEREASON']._serialized_start=1704
+  _globals['_CLOSEREASON']._serialized_end=1884
   _globals['_KEYSTATEMENT']._serialized_start=71
   _globals['_KEYSTATEMENT']._serialized_end=182
   _globals['_OFFER']._serialized_start=185
@@ -43,29 +43,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATCONFIRM']._serialized_start=523
   _globals['_CHATCONFIRM']._serialized_end=647
   _globals['_CHATREJECT']._serialized_start=649
-  _globals['_CHATREJECT']._serialized_end=714
-  _globals['_RESUMECLAIM']._serialized_start=717
-  _globals['_RESUMECLAIM']._serialized_end=872
-  _globals['_RESUME']._serialized_start=874
-  _globals['_RESUME']._serialized_end=939
-  _globals['_PATHSTATE']._serialized_start=941
-  _globals['_PATHSTATE']._serialized_end=981
-  _globals['_ENDPROOF']._serialized_start=983
-  _globals['_ENDPROOF']._serialized_end=1021
-  _globals['_CHATCLOSED']._serialized_start=1023
-  _globals['_CHATCLOSED']._serialized_end=1129
-  _globals['_DELETECHAT']._serialized_start=1131
-  _globals['_DELETECHAT']._serialized_end=1213
-  _globals['_MOVE']._serialized_start=1215
-  _globals['_MOVE']._serialized_end=1334
-  _globals['_MOVEOFFER']._serialized_start=1336
-  _globals['_MOVEOFFER']._serialized_end=1433
-  _globals['_MOVEANSWER']._serialized_start=1435
-  _globals['_MOVEANSWER']._serialized_end=1539
-  _globals['_CHATMOVED']._serialized_start=1541
-  _globals['_CHATMOVED']._serialized_end=1600
-  _globals['_MOVEWANTED']._serialized_start=1602
-  _globals['_MOVEWANTED']._serialized_end=1631
-  _globals['_HEARTBEAT']._serialized_start=1633
-  _globals['_HEARTBEAT']._serialized_end=1677
+  _globals['_CHATREJECT']._serialized_end=738
+  _globals['_RESUMECLAIM']._serialized_start=741
+  _globals['_RESUMECLAIM']._serialized_end=896
+  _globals['_RESUME']._serialized_start=898
+  _globals['_RESUME']._serialized_end=963
+  _globals['_PATHSTATE']._serialized_start=965
+  _globals['_PATHSTATE']._serialized_end=1005
+  _globals['_ENDPROOF']._serialized_start=1007
+  _globals['_ENDPROOF']._serialized_end=1045
+  _globals['_CHATCLOSED']._serialized_start=1047
+  _globals['_CHATCLOSED']._serialized_end=1153
+  _globals['_DELETECHAT']._serialized_start=1155
+  _globals['_DELETECHAT']._serialized_end=1237
+  _globals['_MOVE']._serialized_start=1239
+  _globals['_MOVE']._serialized_end=1358
+  _globals['_MOVEOFFER']._serialized_start=1360
+  _globals['_MOVEOFFER']._serialized_end=1457
+  _globals['_MOVEANSWER']._serialized_start=1459
+  _globals['_MOVEANSWER']._serialized_end=1563
+  _globals['_CHATMOVED']._serialized_start=1565
+  _globals['_CHATMOVED']._serialized_end=1624
+  _globals['_MOVEWANTED']._serialized_start=1626
+  _globals['_MOVEWANTED']._serialized_end=1655
+  _globals['_HEARTBEAT']._serialized_start=1657
+  _globals['_HEARTBEAT']._serialized_end=1701
 # @@protoc_insertion_point(module_scope)

@@ -202,17 +202,21 @@ class ChatReject(_message.Message):
 
     CHAT_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     chat_id: _builtins.bytes
     code: _errors_pb2.ErrorCode.ValueType
+    retry_after_ms: _builtins.int
+    """0: no hint"""
     def __init__(
         self,
         *,
         chat_id: _builtins.bytes = ...,
         code: _errors_pb2.ErrorCode.ValueType = ...,
+        retry_after_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "code", b"code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chat_id", b"chat_id", "code", b"code", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ import pytest
 
 from hermes_client import HermesClient
 from hermes_client.driver import AppDriver
+from hermes_core.endpoint.router import DECISIONS_MS
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import ChatId, derive_app_id
 from hermes_core.protocol.messages import Answer, Closed, CloseReason, Reject
@@ -79,7 +80,7 @@ async def test_more_than_may_wait_are_refused_and_a_client_that_goes_refuses_the
     for number in range(65):
         offer(driver, number)
     assert len(driver.offers) == 64
-    assert list(driver.outbound) == [Reject(ChatId((64).to_bytes(16, "big")), ErrorCode.HANDSHAKE_THROTTLED)]
+    assert list(driver.outbound) == [Reject(ChatId((64).to_bytes(16, "big")), ErrorCode.HANDSHAKE_THROTTLED, DECISIONS_MS)]
     driver.outbound.clear()
     driver.end_chats()
     refused = [sent.code for sent in driver.outbound if isinstance(sent, Reject)]

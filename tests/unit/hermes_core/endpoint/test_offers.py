@@ -6,7 +6,7 @@ import pytest
 
 from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatOffered, FrameRefused
 from hermes_core.endpoint.params import AppParams
-from hermes_core.endpoint.router import AppChats
+from hermes_core.endpoint.router import DECISIONS_MS, AppChats
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import ChatId
 from hermes_core.protocol.messages import Answer, Closed, CloseReason, Delete, ErrorNotice, Offer, Reject
@@ -33,7 +33,7 @@ def test_more_offers_than_may_wait_are_refused() -> None:
     app, _ = make_app_with_offers()
     app.receive(_offer(9), NOW)
     output = app.take_output()
-    assert output.sends == [Reject(_offer(9).chat_id, ErrorCode.HANDSHAKE_THROTTLED)]
+    assert output.sends == [Reject(_offer(9).chat_id, ErrorCode.HANDSHAKE_THROTTLED, DECISIONS_MS)]
     assert output.events == [FrameRefused(_offer(9).chat_id, ErrorCode.HANDSHAKE_THROTTLED)]
 
 

@@ -33,7 +33,7 @@ GOOD: list[Any] = [
     m.Confirm(CHAT, 1, bytes(32), 2**32 - 1, bytes(64)),
     m.Confirm(CHAT, 0, b"", 1, bytes(32)),
     m.Confirm(CHAT, 1, bytes(32), 0, b""),
-    m.Reject(CHAT, ErrorCode.LIMIT_EXCEEDED),
+    m.Reject(CHAT, ErrorCode.LIMIT_EXCEEDED, 0xFFFFFFFF),
     m.Resume(CHAT, ()),
     m.Resume(CHAT, (CLAIM,)),
     m.Resume(CHAT, (CLAIM, dataclasses.replace(CLAIM, transcript_hash=bytes(64), send_next=2**63 - 1))),
@@ -53,6 +53,7 @@ GOOD: list[Any] = [
 ]
 BAD_KEMS = (1, 1087, 1089, 1183, 1185)
 BAD: list[Any] = [
+    *(m.Reject(CHAT, ErrorCode.LIMIT_EXCEEDED, wait) for wait in (-1, 2**32)),
     *(m.Offer(CHAT, bytes(32), APP, STATEMENT, dataclasses.replace(STATEMENT, suites=bytes(count))) for count in (0, 9)),
     *(m.Offer(CHAT, bytes(32), APP, dataclasses.replace(STATEMENT, suites=bytes(count)), STATEMENT) for count in (0, 9)),
     *(m.Offer(CHAT, bytes(32), APP, dataclasses.replace(STATEMENT, kem=bytes(n)), STATEMENT) for n in (*BAD_KEMS, 1088)),

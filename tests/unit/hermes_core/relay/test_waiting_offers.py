@@ -8,6 +8,8 @@ import pytest
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatFailed, ChatReady
+from hermes_core.endpoint.params import AppParams
+from hermes_core.endpoint.router import DECISIONS_MS
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, derive_app_id
 from hermes_core.protocol.messages import Closed, Offer, Reject
@@ -93,6 +95,17 @@ def test_offers_to_an_app_do_not_keep_it_from_beginning_chats(nodes: int) -> Non
     assert len(world.events_of(world.a, ChatReady)) == LIMIT + 1
     for node in world.nodes.values():
         assert not len(node.running._admission.offers)
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_who_is_refused_for_a_limit_learns_when_to_try_again(nodes: int) -> None:
+    """Also where the other app refuses it, which as many wait for as it wants to decide on."""
+    world = HonestWorld(nodes=nodes)
+    for _ in range(AppParams().max_offers + 1):
+        world.start_chat(world.a)
+    world.run(accept=False)
+    (failed,) = world.events_of(world.a, ChatFailed)
+    assert (failed.code, failed.retry_after_ms) == (ErrorCode.HANDSHAKE_THROTTLED, DECISIONS_MS)
 
 
 def test_a_node_that_names_an_app_of_ours_uses_up_nothing_of_it() -> None:
