@@ -242,3 +242,34 @@ def test_who_leaves_says_so_to_everybody_who_is_linked_and_is_not_brought_back()
     assert len(bench.messages(SyncFacts)) == 3
     bench.hear(bench.others[0], bench.others[0].accuse(bench.me.descriptor))
     assert bench.n.descriptor.incarnation == 5
+
+
+def test_a_link_that_somebody_else_wants_waits_for_the_backoff_and_who_answered_elsewhere_does_not() -> None:
+    bench = Bench()
+    wanted = Other("wanted")
+    bench.n.want_link(wanted.descriptor, bench.now)
+    bench.n.want_link(wanted.descriptor, bench.now)
+    bench.take()
+    assert bench.output.dials == [wanted.descriptor], "once, while it is under way"
+    bench.n.dial_failed(wanted.name, bench.now)
+    bench.n.want_link(wanted.descriptor, bench.now)
+    bench.take()
+    assert len(bench.output.dials) == 1
+    bench.n.reached(wanted.descriptor)
+    bench.take()
+    assert len(bench.output.dials) == 2
+    bench.link(wanted)
+    bench.n.reached(wanted.descriptor)
+    bench.take()
+    assert len(bench.output.dials) == 2, "it is linked"
+
+
+def test_who_proves_a_key_on_another_stream_is_held_to_the_pin_as_well() -> None:
+    bench = Bench()
+    known, thief = bench.others[0], Other(str(bench.others[0].name))
+    assert bench.n.admits(known.descriptor)
+    assert bench.n.admits(Other("new").descriptor)
+    assert not bench.n.admits(thief.descriptor)
+    assert not bench.n.admits(bench.me.descriptor)
+    bench.take()
+    assert bench.events(NameContested) == [NameContested(thief.name), NameContested(bench.me.name)]

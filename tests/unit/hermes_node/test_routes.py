@@ -1,0 +1,185 @@
+"""Streams for chats: who dials when, which of two stays, when one that is idle ends, and who is told that none can be had."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any, cast
+
+import pytest
+
+from hermes_core.crypto.random import SYSTEM_RANDOM
+from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import NodeId
+from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.messages import NodeDescriptor
+from hermes_core.protocol.session import Heartbeat
+from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh import routes
+from hermes_node.mesh.dial_tasks import DialTasks
+from hermes_node.mesh.handshake import ProvedPeer
+from hermes_node.mesh.routes import HEAD_START_S, LOOK_EVERY_S, Routes
+from hermes_node.mesh.swim_links import CROSSED_S
+
+KEYS = Identity.generate()
+IDLE_S = 30.0
+
+
+class Stream:
+    """A RouteChat stream that stands until it is closed."""
+
+    def __init__(self, peer: ProvedPeer, _stream: object, _chats: object, heard: Any) -> None:
+        self.node_id = peer.descriptor.node_id
+        self.heard = heard
+        self.over = asyncio.Event()
+        self.opened = False
+
+    def close(self) -> None:
+        self.over.set()
+
+    async def run(self) -> None:
+        self.opened = True
+        await self.over.wait()
+
+
+class Keys:
+    wiped = False
+
+    def wipe(self) -> None:
+        self.wiped = True
+
+
+class Scene:
+    """Node `m`, that dials others of which some answer."""
+
+    streams = None
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.needed: list[NodeId] = []
+        self.missed: list[NodeId] = []
+        self.dialled: list[NodeId] = []
+        self.answers = True
+        log = EventLog(node_id="m", stream=io.StringIO())
+        self.tasks = DialTasks(log, lambda: None)
+        self.made: list[Stream] = []
+        self.routes = Routes(
+            NodeId("m"),
+            cast("Any", self),
+            self.find,
+            self.tasks,
+            idle_s=IDLE_S,
+            now=lambda: self.now,
+            log=log,
+            entropy=SYSTEM_RANDOM,
+        )
+
+    def find(self, node_id: NodeId) -> NodeDescriptor | None:
+        if node_id == "unknown":
+            return None
+        return sign_descriptor(KEYS, node_id=node_id, address="a:1", incarnation=1, version="2.0.0")
+
+    def list_needed_nodes(self) -> list[NodeId]:
+        return self.needed
+
+    def unreachable(self, node_id: NodeId) -> None:
+        self.missed.append(node_id)
+
+    async def route(self, descriptor: NodeDescriptor) -> None:
+        self.dialled.append(descriptor.node_id)
+        if not self.answers:
+            raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "nobody is there")
+        await self.meet(descriptor.node_id, dialled=True)
+
+    async def meet(self, name: str, *, dialled: bool) -> Keys:
+        keys, descriptor = Keys(), self.find(NodeId(name))
+        peer = ProvedPeer(cast("Any", descriptor), cast("Any", keys))
+        await self.routes.serve(peer, cast("Any", None), dialled=dialled)
+        return keys
+
+    async def tick(self, seconds: float = LOOK_EVERY_S) -> None:
+        self.now += seconds
+        self.routes.tick(self.now, cast("Any", self))
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene()
+
+    def make(*parts: Any) -> Stream:
+        made.made.append(Stream(*parts))
+        return made.made[-1]
+
+    monkeypatch.setattr(routes, "RouteLink", make)
+    return made
+
+
+async def test_the_lower_id_dials_for_a_chat_at_once_and_the_other_one_later(scene: Scene) -> None:
+    scene.needed = [NodeId("a"), NodeId("z")]
+    await scene.tick(0.0)
+    assert scene.dialled == ["z"]
+    await scene.tick(HEAD_START_S)
+    assert scene.dialled == ["z", "a"]
+    await scene.tick()
+    assert len(scene.dialled) == 2, "both stand"
+    scene.made[0].close()
+    await scene.tick()
+    await scene.tick(10.0)
+    assert scene.dialled == ["z", "a", "z"]
+    await scene.tasks.close()
+
+
+async def test_who_has_something_to_say_dials_at_once_and_hears_when_that_leads_nowhere(scene: Scene) -> None:
+    scene.routes.want(NodeId("unknown"), cast("Any", scene))
+    assert scene.missed == ["unknown"]
+    scene.answers = False
+    scene.routes.want(NodeId("a"), cast("Any", scene))
+    scene.routes.want(NodeId("a"), cast("Any", scene))
+    await scene.tick(0.0)
+    assert (scene.dialled, scene.missed) == (["a"], ["unknown", "a"])
+    await scene.tasks.close()
+
+
+async def test_one_that_no_chat_needs_ends_after_a_while_whatever_heartbeats_say(scene: Scene) -> None:
+    meeting = asyncio.create_task(scene.meet("a", dialled=False))
+    scene.needed = [NodeId("a")]
+    await scene.tick(2 * IDLE_S)
+    scene.needed = []
+    await scene.tick(IDLE_S - 1)
+    scene.made[0].heard([Heartbeat(1, reply=False)])
+    assert not scene.made[0].over.is_set()
+    scene.made[0].heard(["something"])
+    await scene.tick(IDLE_S - 1)
+    assert not scene.made[0].over.is_set()
+    await scene.tick(1)
+    await meeting
+    assert scene.made[0].over.is_set()
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+async def test_of_two_that_were_dialled_at_once_the_one_stays_that_the_lower_id_dialled(scene: Scene, ours_first: bool) -> None:
+    """`a` is below `m`."""
+    both = [asyncio.create_task(scene.meet("a", dialled=dialled)) for dialled in (ours_first, not ours_first)]
+    await scene.tick(0.0)
+    if ours_first:
+        assert [stream.over.is_set() for stream in scene.made] == [True, False]
+    else:
+        assert len(scene.made) == 1, "the second one was not even opened"
+        assert (await both[1]).wiped
+    scene.made[-1].close()
+    await asyncio.gather(*both)
+
+
+async def test_one_that_was_lost_at_its_other_end_gives_way(scene: Scene) -> None:
+    first = asyncio.create_task(scene.meet("a", dialled=False))
+    await scene.tick(0.0)
+    await scene.tick(CROSSED_S)
+    second = asyncio.create_task(scene.meet("a", dialled=True))
+    await scene.tick(0.0)
+    await first
+    assert [stream.over.is_set() for stream in scene.made] == [True, False]
+    scene.routes.close(NodeId("a"))
+    await second
