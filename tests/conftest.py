@@ -1,6 +1,6 @@
 """What holds for every test: property tests have no deadline for an example, which a busy machine would miss.
 
-`--app-transport=hermes` runs whatever starts nodes through `LocalMesh` over Hermes' own transport instead of gRPC's library,
+`--app-transport=grpc` runs whatever starts nodes through `LocalMesh` over gRPC's library instead of Hermes' own transport,
 `--mesh-membership=swim` with members that find each other by SWIM.
 """
 
@@ -16,7 +16,7 @@ settings.load_profile("hermes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--app-transport", choices=["grpc", "hermes"], default="grpc", help="app.transport of the tests' nodes")
+    parser.addoption("--app-transport", choices=["hermes", "grpc"], default="hermes", help="app.transport of the tests' nodes")
     parser.addoption(
         "--mesh-membership", choices=["gossip", "swim"], default="gossip", help="mesh.membership of the tests' nodes"
     )

@@ -175,10 +175,10 @@ AppHeartbeatIntervalS = Annotated[
     float, bounds(15, 0.1, _HOUR_S, "s", "A stream silent for this long sends a heartbeat; three silent intervals end it.")
 ]
 AppTransport = Annotated[
-    Literal["grpc", "hermes"],
+    Literal["hermes", "grpc"],
     choice(
-        "grpc",
-        "What serves apps: gRPC's library (grpc), or an own path for gRPC that is bounded against strangers (hermes).",
+        "hermes",
+        "What serves apps: a path of our own, bounded against strangers (hermes), or gRPC's library, for one release (grpc).",
     ),
 ]
 ConnectTimeoutS = Annotated[float, bounds(10, 0.1, 300, "s", "Time to answer the challenge.")]

@@ -37,11 +37,12 @@ SPECS: dict[str, dict[str, Any]] = {
             "maxKeyMessages": 5000,
         },
         "limits": {"maxSessions": 10, "maxChats": 20, "maxChatsPerApp": 5, "maxHandshakesPerApp": 2},
+        "app": {"transport": "grpc"},
         "cleanup": {"idleTimeout": "1h", "handshakeTimeout": "500ms", "drainTimeout": "1m30s"},
         "rollout": {"maxWaitSeconds": 60},
     },
     "wary-of-old-volumes": {"keystore": {"onRollback": "exit", "witnessWait": "5s", "openingWait": "1m"}},
-    "behind-a-load-balancer": {"app": {"transport": "hermes", "trustedProxies": ["10.0.0.0/8", "2001:db8::/32"]}},
+    "behind-a-load-balancer": {"app": {"trustedProxies": ["10.0.0.0/8", "2001:db8::/32"]}},
     "everything-of-a-pod": {
         "image": "registry.example/hermes:1.2.3",
         "imagePullPolicy": "Always",

@@ -47,6 +47,7 @@ def test_nothing_but_the_spec_moves_the_template() -> None:
         mesh_of({"service": {"type": "NodePort"}}),
         mesh_of({"keystore": {"size": "9Gi", "retentionPolicy": "Delete"}}),
         mesh_of({"keystore": {"onRollback": "quarantine", "witnessWait": "2s", "openingWait": "15s"}}),
+        mesh_of({"app": {"transport": "hermes", "trustedProxies": []}}),
         mesh_of(generation=99, resourceVersion="1"),
     ):
         assert build_pod_template(same, "secret") == base
@@ -56,7 +57,7 @@ def test_nothing_but_the_spec_moves_the_template() -> None:
         mesh_of({"keystore": {"rotationInterval": "1h"}}),
         mesh_of({"keystore": {"onRollback": "exit"}}),
         mesh_of({"keystore": {"openingWait": "1m"}}),
-        mesh_of({"app": {"transport": "hermes"}}),
+        mesh_of({"app": {"transport": "grpc"}}),
         mesh_of(annotations={names.ANNOTATION_RESTARTED: "x"}),
     ):
         assert build_pod_template(other, "secret") != base
