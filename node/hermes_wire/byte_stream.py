@@ -91,8 +91,12 @@ class GrpcConnection:
         self._channel = channel
 
     def open(self, path: str) -> GrpcStream:
+        """StreamEndedError when the connection was closed."""
         call: Any = self._channel.stream_stream(path)
-        return GrpcStream(call())
+        try:
+            return GrpcStream(call())
+        except _ENDED as error:
+            raise StreamEndedError(_describe(error)) from None
 
     async def close(self) -> None:
         await self._channel.close()

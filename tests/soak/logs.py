@@ -9,6 +9,12 @@ from collections.abc import Iterable
 from hermes_client.scenario.local_mesh import LocalNode
 
 
+def find_defects(nodes: Iterable[LocalNode]) -> list[str]:
+    """What a fault brought out that is none of the faults that may happen."""
+    lines = (line for node in nodes for line in node.log_path.read_text(errors="replace").splitlines())
+    return [f"a node logged a defect: {line}" for line in lines if '"event":"unexpected_error"' in line]
+
+
 def count_troubles(nodes: Iterable[LocalNode]) -> Counter[str]:
     """Warnings and errors by event and code; lines that are no log event by their beginning."""
     found: Counter[str] = Counter()

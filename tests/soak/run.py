@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.soak.lanes import Lanes
+from tests.soak.logs import find_defects
 from tests.soak.plan import KINDS
 from tests.soak.report import SoakReport
 from tests.soak.settle import end_chats, go_on, settle, start_missing
@@ -60,6 +61,7 @@ async def run_soak(options: SoakOptions, folder: Path, say: Callable[[str], None
         ends = dict(world.ledger.ends())
         left = await end_chats(world)
         await world.close_apps()
+        world.ledger.violations += find_defects(world.mesh.nodes)
         return SoakReport.build(options, world, lanes.done, stuck, fault_s=fault_s, settle_s=settle_s, ends=ends, left=left)
 
 

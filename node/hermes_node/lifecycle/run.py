@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import MutableMapping
 
@@ -67,5 +68,10 @@ async def _start(node: Node, stop: asyncio.Event) -> None:
 
 
 def _log_defect(log: EventLog, context: dict[str, object]) -> None:
+    """What the loop has nobody to tell. An OSError is a fault of the machine or the network, as when no descriptor is left."""
     error = context.get("exception")
+    if isinstance(error, OSError):
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        log.warning("system_fault", reason=reason, message=str(context.get("message", "")))
+        return
     log.error("unexpected_error", where="event loop", exception=type(error).__name__, message=str(context.get("message", "")))

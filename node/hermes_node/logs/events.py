@@ -61,5 +61,6 @@ EVENTS: Final[dict[str, str]] = {
     "admin_refused": "An admin request had no valid token.",
     "admin_connection_refused": "A connection to the admin port was ended: `kind` is the bound that was broken.",
     "library_message": "A library had something to say.",
+    "system_fault": "The machine or the network refused something that no stream could be told: `reason`.",
     "unexpected_error": "A defect of this program; please report it.",
 }

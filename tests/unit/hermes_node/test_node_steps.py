@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import io
+import json
 from types import SimpleNamespace
 from typing import Any, cast, get_args
 from unittest.mock import Mock
@@ -20,6 +22,7 @@ from hermes_node.errors import NodeError
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.lifecycle.coalesced import Coalesced
 from hermes_node.lifecycle.readiness import STALE_COMMIT_S, explain_unreadiness
+from hermes_node.lifecycle.run import _log_defect
 from hermes_node.lifecycle.steps import NodeStep, Opened, Restored, SealedNode, Serving, Wiped
 from hermes_node.lifecycle.tasks import NodeTasks
 from hermes_node.logs.event_log import EventLog
@@ -104,6 +107,21 @@ async def test_the_first_part_that_fails_is_what_the_node_fails_with() -> None:
     assert stream.getvalue().count("unexpected_error") == 1  # a failure that has a name is none
     assert '"where":"two"' in stream.getvalue()
     assert "secret" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "system_fault"),
+        (ConnectionResetError(), "system_fault"),
+        (ValueError(), "unexpected_error"),
+    ],
+)
+def test_a_fault_of_the_machine_is_no_defect(error: Exception, event: str) -> None:
+    stream = io.StringIO()
+    _log_defect(EventLog(node_id="n", stream=stream), {"exception": error, "message": "socket.accept() out of system resource"})
+    told = json.loads(stream.getvalue())
+    assert (told["event"], told["level"]) == (event, "warning" if event == "system_fault" else "error")
 
 
 async def test_a_part_with_a_defect_is_named_without_its_text() -> None:
