@@ -84,6 +84,9 @@ class MeshApp:
 class MovingMesh:
     """`held`: (sender, type) of messages that are kept back, in `kept`."""
 
+    dials_on_demand = False
+    """Whether nodes have streams to others only while a chat needs one, as with SWIM; one that is idle ends as time passes."""
+
     def __init__(
         self, nodes: int, *, params: ChatParams | None = None, app_params: AppParams | None = None, durable: bool = False
     ) -> None:
@@ -105,14 +108,67 @@ class MovingMesh:
         self.apart: set[frozenset[str]] = set()
         """Pairs of nodes that do not reach each other."""
         self._numbers = itertools.count(1)
+        self._wanted: dict[tuple[str, NodeId], None] = {}
+        for node in self.nodes.values():
+            self._begin(node)
         for left, right in itertools.combinations(self.nodes, 2):
-            self.link(left, right)
+            self._link_unless_on_demand(left, right)
 
     # streams
 
     def _neighbour(self, name: str) -> Neighbour:
         app = self.apps.get(name)
         return node_neighbour(self.nodes[name].node_id) if app is None else app_neighbour(app.app_id)
+
+    def _begin(self, node: MeshNode) -> None:
+        if self.dials_on_demand:
+            node.chats.dial_on_demand(self.now)
+
+    def _link_unless_on_demand(self, left: str, right: str) -> None:
+        if not self.dials_on_demand:
+            self.link(left, right)
+        elif self._is_linked(left, right):
+            self._cut(left, right)
+
+    def _is_linked(self, left: str, right: str) -> bool:
+        return any(set(ends) == {left, right} for ends in self.sinks.values())
+
+    def reach(self, left: str, right: str) -> None:
+        """A stream between two nodes stands, if it did not."""
+        if {left, right} <= self.nodes.keys() and not self._is_linked(left, right):
+            self.link(*sorted((left, right)))
+
+    def _dial(self) -> bool:
+        """What nodes want, and what their chats need, as far as it can be had."""
+        needed = [(n.name, other) for n in self._living() for other in n.chats.list_needed_nodes()] * self.dials_on_demand
+        asked, self._wanted = self._wanted, {}
+        dialled = False
+        for name, other in dict.fromkeys((*asked, *needed)):
+            away = not self.nodes[other].alive or frozenset((name, other)) in self.apart
+            if self._is_linked(name, other) or not self.nodes[name].alive:
+                continue
+            if not away:
+                self.link(*sorted((name, str(other))))
+                dialled = True
+            elif (name, other) in asked:
+                self.nodes[name].chats.unreachable(other, self.now)
+                self._collect_node(self.nodes[name])
+        return dialled or bool(self.queue)
+
+    def _end_idle(self) -> None:
+        for left, right in itertools.combinations(self.nodes, 2):
+            ends = (self.nodes[left], self.nodes[right])
+            if any(one.node_id in other.chats.list_needed_nodes() for one, other in (ends, ends[::-1])):
+                continue
+            if self._is_linked(left, right):
+                self._cut(left, right)
+
+    def _cut(self, left: str, right: str) -> None:
+        self.queue = deque(item for item in self.queue if {item[0], item[1]} != {left, right})
+        self.sinks = {stream: ends for stream, ends in self.sinks.items() if set(ends) != {left, right}}
+        for name, other in ((left, right), (right, left)):
+            self.nodes[name].chats.disconnected(self._neighbour(other), self.now)
+            self._collect_node(self.nodes[name])
 
     def link(self, left: str, right: str) -> None:
         """A stream between two nodes; what was under way on the former one is gone."""
@@ -128,16 +184,12 @@ class MovingMesh:
     def part(self, left: str, right: str) -> None:
         """Two nodes do not reach each other any more."""
         self.apart.add(frozenset((left, right)))
-        self.queue = deque(item for item in self.queue if {item[0], item[1]} != {left, right})
-        self.sinks = {stream: ends for stream, ends in self.sinks.items() if set(ends) != {left, right}}
-        for name, other in ((left, right), (right, left)):
-            self.nodes[name].chats.disconnected(self._neighbour(other), self.now)
-            self._collect_node(self.nodes[name])
+        self._cut(left, right)
         self.spread_directory()
 
     def heal(self, left: str, right: str) -> None:
         self.apart.discard(frozenset((left, right)))
-        self.link(left, right)
+        self._link_unless_on_demand(left, right)
         self.spread_directory()
 
     def connect(self, app_name: str, node_name: str, *, move: bool = False) -> None:
@@ -193,9 +245,10 @@ class MovingMesh:
     def restart(self, name: str) -> None:
         """It is back with what it had committed."""
         self.nodes[name].restart(self.now)
+        self._begin(self.nodes[name])
         for other in self._living():
             if other.name != name:
-                self.link(*sorted((name, other.name)))
+                self._link_unless_on_demand(*sorted((name, other.name)))
         self.spread_directory()
 
     def _living(self) -> list[MeshNode]:
@@ -226,6 +279,8 @@ class MovingMesh:
             node.tombstones.pop(chat_id, None)
         node.tombstones.update(output.tombstone_puts)
         node.events += output.events
+        if self.dials_on_demand:
+            self._wanted.update(dict.fromkeys((node.name, other) for other in output.wants))
         for send in output.sends:
             if send.stream in self.sinks:
                 self._put(*self.sinks[send.stream], send.message)
@@ -258,7 +313,7 @@ class MovingMesh:
         for _ in range(MAX_DELIVERIES):
             if self.queue:
                 self.deliver()
-            elif not self._fire():
+            elif not self._dial() and not self._fire():
                 return
         raise AssertionError("it never comes to rest")
 
@@ -289,6 +344,8 @@ class MovingMesh:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+        if self.dials_on_demand:
+            self._end_idle()
         self.settle()
 
     # what the apps do

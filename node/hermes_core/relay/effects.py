@@ -28,13 +28,22 @@ class Charge(NamedTuple):
 class Effects:
     """`links` is the router's: what goes to a neighbour without a stream goes nowhere."""
 
-    __slots__ = ("_charges", "_now", "links", "output")
+    __slots__ = ("_charges", "_dials_on_demand", "_now", "links", "output")
 
     def __init__(self, links: Mapping[Neighbour, Link]) -> None:
         self.links = links
         self._now = 0.0
         self._charges: list[Charge] = []
         self.output = NodeOutput(1)
+        self._dials_on_demand = False
+
+    @property
+    def dials_on_demand(self) -> bool:
+        """Whether a stream to another node comes about when it is wanted; else each node has one to every other one."""
+        return self._dials_on_demand
+
+    def dial_on_demand(self) -> None:
+        self._dials_on_demand = True
 
     def begin_pass(self, now: float) -> None:
         """The time of what is sent from here on."""

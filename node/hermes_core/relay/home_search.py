@@ -30,6 +30,7 @@ class HomeSearch:
 
     __slots__ = (
         "_asked",
+        "_awaited",
         "_candidates",
         "_context",
         "_denied_by",
@@ -55,6 +56,8 @@ class HomeSearch:
         self._candidates = candidates
         self._asked: Party | None = None
         self._next_home: Party | None = None
+        self._awaited: Party | None = None
+        """Who was named, and the stream to it is dialled."""
         self._followed = 0
         self._denied_by: Party | None = None
         """Which node behind a tieline said that it has no such chat."""
@@ -92,9 +95,15 @@ class HomeSearch:
     # where, and when
 
     def look_again(self, now: float) -> None:
-        """Somebody may be where they were not."""
-        self._next_home = None
+        """Somebody may be where they were not, or the stream be there to whom the last one named."""
+        self._next_home = self._take_awaited()
         self.at = None if self.find_seeker() is None else now
+
+    def _take_awaited(self) -> Party | None:
+        if self._awaited is None or node_neighbour(node_of_party(self._awaited)) not in self._context.links:
+            return None
+        named, self._awaited = self._awaited, None
+        return named
 
     def wait(self, now: float, at_least_s: float = 0.0) -> None:
         """It goes on after a while."""
@@ -141,6 +150,7 @@ class HomeSearch:
         directory = self._context.directory
         if named is not None:
             link = self._link_to(node_of_party(named))
+            self._awaited = named if link is None else None
             return link if link is not None and link.party == named else None
         node_id = directory.locate(peer)
         if node_id is None:
@@ -200,4 +210,5 @@ class HomeSearch:
         node_id = self._context.directory.locate(hop.app_id)
         if node_id is None or not self._is_missing(hop):
             return False
-        return app_neighbour(hop.app_id) in self._context.links or self._link_to(node_id) is not None
+        here = app_neighbour(hop.app_id) in self._context.links
+        return here or self._context.effects.dials_on_demand or self._link_to(node_id) is not None

@@ -35,24 +35,19 @@ class WaitingOffer:
 
 
 class RouteWaits:
-    """The owner of what waits, by node; in meshes where each node links with every other nothing ever does."""
+    """The owner of what waits, by node; where each node links with every other one nothing does."""
 
-    __slots__ = ("_count", "_waiting", "on_demand")
+    __slots__ = ("_count", "_waiting")
 
     def __init__(self) -> None:
-        self.on_demand = False
         self._waiting: dict[NodeId, list[WaitingOffer]] = {}
         self._count = 0
 
-    def turn_on(self) -> None:
-        """Streams between nodes are dialled when they are needed."""
-        self.on_demand = True
-
     def hold(self, node_id: NodeId, link: Link, offer: Offer, now: float) -> bool:
-        """False when too much waits already, and where nothing is dialled on demand."""
+        """False when too much waits already."""
         waiting = self._waiting.get(node_id, [])
         own = sum(other.link is link for other in waiting)
-        if not self.on_demand or own >= MAX_WAITING_OF_ONE or self._count >= MAX_WAITING:
+        if own >= MAX_WAITING_OF_ONE or self._count >= MAX_WAITING:
             return False
         self._waiting.setdefault(node_id, []).append(WaitingOffer(link, offer, now + PATIENCE_S))
         self._count += 1

@@ -143,11 +143,7 @@ class NodeChats:
     def dial_on_demand(self, now: float) -> None:
         """Streams to other nodes are dialled when a chat needs one: `NodeOutput.wants` and `list_needed_nodes` say which."""
         del now
-        self._waits.turn_on()
-
-    @property
-    def dials_on_demand(self) -> bool:
-        return self._waits.on_demand
+        self.effects.dial_on_demand()
 
     def list_needed_nodes(self) -> list[NodeId]:
         """Nodes that take part in a chat here, or have not heard of an end of one."""
@@ -328,7 +324,8 @@ class NodeChats:
         except ProtocolError as error:
             if isinstance(error, NoStreamError):
                 self.effects.want(error.node_id)
-                if not waited and self._waits.hold(error.node_id, self._links[source], offer, now):
+                may_wait = self.effects.dials_on_demand and not waited
+                if may_wait and self._waits.hold(error.node_id, self._links[source], offer, now):
                     return
             self._fail_offer(source, offer, error)
             self.effects.charge_unproven(source, error)

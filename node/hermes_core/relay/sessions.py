@@ -118,7 +118,7 @@ class Sessions:
             if former is not None:
                 former.end()
         session.prove(self._chats.connected(neighbour, stream, public_key, keys.stream, now), keys.reader)
-        if self._chats.dials_on_demand:  # where each hears each, the mesh finds out who fell silent
+        if self._effects.dials_on_demand:  # where each hears each, the mesh finds out who fell silent
             self._schedule(session)
 
     def closed(self, stream: StreamId, now: float) -> None:

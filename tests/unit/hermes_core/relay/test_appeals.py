@@ -17,6 +17,7 @@ from hermes_core.relay.appeal import APPEAL_AFTER_S, APPEAL_MAX_S, Appeal
 from tests.support.moving_mesh import MovingMesh
 from tests.unit.hermes_core.relay.test_moves import begin_chat
 
+pytestmark = pytest.mark.usefixtures("either_way")
 ASKED_AFTER_S = 2 * APPEAL_AFTER_S
 """By then any chat's app was."""
 HOME_PATIENCE_S = AppParams().home_patience_s

@@ -28,6 +28,8 @@ from hermes_core.relay.rows import ChatIndex
 from tests.support.claims import make_entry
 from tests.support.moving_mesh import MovingMesh
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 def numbered(prefix: str, start: int, end: int) -> list[bytes]:
     return [f"{prefix}{index}".encode() for index in range(start, end)]
@@ -266,6 +268,7 @@ def test_a_move_that_was_overtaken_is_answered_with_the_highest_and_its_node_let
 
 def inject(mesh: MovingMesh, sender: str, receiver: str, message: m.ChatMessage) -> list[m.ChatMessage]:
     """Hand a node a message of a neighbour; what it answers there."""
+    mesh.reach(sender, receiver)
     before = len(mesh.seen)
     node = mesh.nodes[receiver]
     node.chats.receive(mesh._neighbour(sender), message, mesh.now)
@@ -574,6 +577,7 @@ def test_an_offer_of_a_node_that_the_move_does_not_name_is_refused_before_its_nu
     mesh.connect("alice", "node-2", move=True)
     mesh.settle()
     offer = last_offer(mesh, "node-2")
+    mesh.reach("node-1", "node-3")
     thief = mesh.nodes["node-3"].chats
     link = thief.link_of(mesh._neighbour("node-1"))
     assert link is not None
@@ -855,6 +859,7 @@ def test_a_home_that_both_apps_leave_at_once_lets_go() -> None:
     """Both hops are being made when the first is confirmed: a chat that leads to one node twice is nobody's."""
     mesh, chat_id = open_chat("node-0", "node-0")
     mesh.lost |= {("node-3", m.MoveOffer), ("node-3", m.Moved)}
+    mesh.reach("node-0", "node-3")
     home, there = mesh.nodes["node-0"], mesh.nodes["node-3"]
     link = there.chats.link_of(mesh._neighbour("node-0"))
     assert link is not None

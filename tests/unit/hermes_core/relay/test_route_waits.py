@@ -18,15 +18,8 @@ def make_link(stream: int = 1) -> Link:
     return Link(app_neighbour(APP), stream, b"k" * 32, StreamKeys(b"b" * 32, b"s" * 12, b"r" * 12), 0.0)
 
 
-def test_nothing_waits_where_each_node_links_with_each() -> None:
-    waits = RouteWaits()
-    assert not waits.hold(NODE, make_link(), OFFER, 0.0)
-    assert waits.next_due() is None
-
-
 def test_offers_wait_for_their_node_and_for_a_while() -> None:
     waits, link = RouteWaits(), make_link()
-    waits.turn_on()
     later = replace(OFFER, chat_id=b"c" * 16)
     assert waits.hold(NODE, link, OFFER, 0.0)
     assert waits.hold(OTHER, link, later, 1.0)
@@ -40,7 +33,6 @@ def test_offers_wait_for_their_node_and_for_a_while() -> None:
 
 def test_one_stream_has_so_many_wait_for_a_node() -> None:
     waits, link = RouteWaits(), make_link()
-    waits.turn_on()
     held = [waits.hold(NODE, link, OFFER, 0.0) for _ in range(MAX_WAITING_OF_ONE + 1)]
     assert held == [True] * MAX_WAITING_OF_ONE + [False]
     assert waits.hold(NODE, make_link(2), OFFER, 0.0)

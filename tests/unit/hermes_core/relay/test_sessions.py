@@ -623,6 +623,12 @@ def test_who_seeks_its_home_hears_what_that_signed_and_whether_it_is_linked(desk
     desk.open(3)
     assert desk.receive(3, SeekHome(THERE)) == [HomeFound(newer, linked=True)]
     desk.sessions.closed(2, desk.now)
+    desk.sessions.closed(9, desk.now)
+    for stream, answers in ((5, True), (6, False)):  # where no stream to it is needed for that
+        desk.sessions.note_standing(NodeId("node-1"), answers=answers)
+        desk.open(stream)
+        assert desk.receive(stream, SeekHome(THERE)) == [HomeFound(newer, linked=answers)]
+        desk.sessions.closed(stream, desk.now)
     desk.open(4)
     assert desk.receive(4, SeekHome(other)) == [HomeFound(None, linked=False)], "the same name with another key"
     desk.receive(4, AppEnd(APPS[0], desk.challenge(4)).connect)
