@@ -98,7 +98,7 @@ class Joining:
         targets = await resolve_seeds(self._seeds)
         known = {target.address for target in targets}
         self._outcomes.keep_only(known)
-        self._asked_all = self._asked_all or all(self._outcomes.asked(target.address) for target in targets)
+        self._asked_all = self._asked_all or (bool(targets) and all(self._outcomes.asked(target.address) for target in targets))
         unmet = [target for target in targets if not self._is_met(target)]
         if self._at_once is not None:  # others each time: the first ones may be those that nobody answers at
             self._asked = (self._asked + self._at_once) % max(1, len(unmet))
