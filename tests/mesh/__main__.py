@@ -1,6 +1,6 @@
 """`python -m tests.mesh [NAME…]`: figures of membership by SWIM, made anew; exit 1 when one is not what it must be.
 
-`--write` puts all of them into docs/swim.md. The same seed makes the same figures, to the last digit.
+`--write` puts them into docs/swim.md, in the place of those of before. The same seed makes the same figures, to the last digit.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.names) - FIGURES.keys():
         parser.error(f"no figure {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
-    if options.write and (options.names or options.members or options.seed != SEED):
-        parser.error("the page has all figures, of one seed")
+    if options.write and options.seed != SEED:
+        parser.error("the page has figures of one seed")
     rows, broken = [], []
     print(f"seed {options.seed}")
     for name, figure in FIGURES.items():
@@ -41,9 +41,16 @@ def main() -> int:
             print(f"{figure.title}, {members:,} members: {row.text} ({time.process_time() - began:.0f} s)", flush=True)
     if options.write:
         before, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n{HEAD}" + "\n".join(rows) + f"\n{END}{rest.partition(END)[2]}")
+        table, _, after = rest.partition(END)
+        made = {read_command(row): row for row in [*table.splitlines()[3:], *rows]}
+        PAGE.write_text(f"{before}{BEGIN}\n{HEAD}" + "\n".join(made.values()) + f"\n{END}{after}")
     print("\n".join(broken) or "all as they must be")
     return 1 if broken else 0
+
+
+def read_command(row: str) -> str:
+    """What a row of the table is made by."""
+    return row.rstrip(" |").rpartition(" | ")[2]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What a member is charged: dials, messages, bytes and signatures, since the machine alone is what runs here.
 
-A dial is a TLS handshake with certificates on both sides, measured between two nodes; a message is one of a gRPC stream;
-signatures are libsodium's.
+Messages are charged what ten and twenty real nodes at rest were (`python -m tests.mesh.real`): each comes alone there, so that
+it wakes its process, and gRPC measures the way with each. A dial is a TLS handshake with certificates on both sides, measured
+between two nodes; signatures are libsodium's.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ from hermes_core.mesh.swim.messages import (
 
 DIAL_S: Final = 2.2e-3 / 2
 """For each of both ends."""
-MESSAGE_S: Final = 80e-6
-"""To write or to read one."""
+MESSAGE_S: Final = 750e-6
+"""To write or to read one, in a process that is woken for it: through asyncio, gRPC's poller and TLS."""
 BYTE_S: Final = 10e-9
 SIGN_S: Final = 25e-6
 VERIFY_S: Final = 65e-6
-FRAME_BYTES: Final = 5 + 9 + 29
-"""Of gRPC, of HTTP/2 and of TLS around each message."""
+FRAME_BYTES: Final = 38 + 5 + 9 + 22 + 125
+"""Of the tag and the stream's own message, of gRPC, of HTTP/2 and of TLS around each message; and what gRPC says because of it:
+a PING that measures the way, its acknowledgement, a window's update."""
 
 
 @dataclass(slots=True)
