@@ -8,12 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
+from tests.mesh.page import OURS, write_table
 from tests.mesh.table import FIGURES, SEED, write_row
 
-PAGE = Path(__file__).parents[2] / "docs" / "swim.md"
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 HEAD = "| what | members | figure | made by |\n| --- | --- | --- | --- |\n"
 
 
@@ -40,17 +38,9 @@ def main() -> int:
             broken += [f"{name} at {members}: {row.broken}"] * bool(row.broken)
             print(f"{figure.title}, {members:,} members: {row.text} ({time.process_time() - began:.0f} s)", flush=True)
     if options.write:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        table, _, after = rest.partition(END)
-        made = {read_command(row): row for row in [*table.splitlines()[3:], *rows]}
-        PAGE.write_text(f"{before}{BEGIN}\n{HEAD}" + "\n".join(made.values()) + f"\n{END}{after}")
+        write_table(OURS, HEAD, rows)
     print("\n".join(broken) or "all as they must be")
     return 1 if broken else 0
-
-
-def read_command(row: str) -> str:
-    """What a row of the table is made by."""
-    return row.rstrip(" |").rpartition(" | ")[2]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tests.mesh.world import Host, MeshWorld
 SETTLE_S: Final = 40.0
 """By then all links to ring neighbours stand: one is dialled a second, there are 16 each way."""
 SEEDS: Final = 3
+APART_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,9 @@ def detection(members: int, seed: int, kills: int) -> tuple[float, float, float]
 
 @dataclass(slots=True)
 class Wrong:
-    """Living members that somebody held for suspect, or dead, in how many member hours; and who was named a liar."""
+    """Living members that somebody accused, held for suspect, or dead, in how many member hours; and who was named a liar."""
 
+    accused: int = 0
     suspected: int = 0
     buried: int = 0
     named: int = 0
@@ -119,8 +121,10 @@ class Wrong:
 def count_wrong(world: MeshWorld, hosts: list[Host], seconds: float) -> Wrong:
     wrong = Wrong(hours=len(hosts) * seconds / 3600)
 
-    def watch(_host: Host, event: SwimEvent) -> None:
+    def watch(host: Host, event: SwimEvent) -> None:
         if isinstance(event, StandingChanged):
+            suspicion = host.swim.parts.suspicions.get(event.node_id) if host.swim else None
+            wrong.accused += suspicion is not None and host.name in suspicion.accusers
             wrong.suspected += event.after is MemberState.SUSPECT
             wrong.buried += event.after is MemberState.DEAD
         wrong.named += type(event).__name__ == "LiarNamed"
@@ -162,7 +166,10 @@ def mass_restart(members: int, seed: int) -> float:
 
 
 def halves(members: int, seed: int) -> tuple[float, float]:
-    """Seconds until two halves that are cut apart have buried each other, and from when they are healed until all know all."""
+    """Seconds until two halves that are cut apart have buried each other, and from when they are healed until all know all.
+
+    The cut lasts for five minutes at least.
+    """
     world, hosts = settled(members, seed)
     left = {host.name for host in hosts[: members // 2]}
     world.is_cut = lambda a, b: (a in left) != (b in left)
@@ -171,6 +178,7 @@ def halves(members: int, seed: int) -> tuple[float, float]:
         assert world.now - began < 600.0, "a half did not bury the other"
         world.run_until(world.now + 0.5)
     buried = world.now - began
+    world.run_until(max(world.now, began + APART_S))
     world.is_cut = lambda _a, _b: False
     return buried, run_until_all_know_all(world, hosts, 300.0)
 

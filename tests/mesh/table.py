@@ -55,7 +55,8 @@ def _detection(members: int, seed: int) -> Row:
 def _wrong(measure: Callable[[int, int], Wrong], *, spared: bool = False) -> Callable[[int, int], Row]:
     def make(members: int, seed: int) -> Row:
         wrong = measure(members, seed)
-        text = f"{wrong.buried} held dead, {wrong.suspected} times suspect, in {wrong.hours:.1f} member hours"
+        accused = f"{wrong.accused} accusations ({wrong.suspected} times suspect)"
+        text = f"{wrong.buried} held dead, {accused}, in {wrong.hours:.1f} member hours"
         broken = "the living are held dead" if wrong.buried else "the honest are named" if wrong.named else ""
         return Row(text, broken or ("a member is suspect" if spared and wrong.suspected else ""))
 
