@@ -26,8 +26,8 @@ class Hop:
     """
 
     __slots__ = (
-        "_channels", "_effects", "_index", "_row", "_window_known", "acked", "app_id", "channel", "claimed_at", "is_leg",
-        "leads_on", "state",
+        "_channels", "_effects", "_index", "_refused", "_row", "_window_known", "acked", "app_id", "channel", "claimed_at",
+        "is_leg", "leads_on", "state",
     )  # fmt: skip
 
     def __init__(self, app_id: AppId, channels: tuple[Channel, Channel], index: int, row: Row, effects: Effects) -> None:
@@ -36,6 +36,7 @@ class Hop:
         self._row = row
         self._effects = effects
         self._window_known = True
+        self._refused: tuple[int, ErrorCode] | None = None
         self.app_id = app_id
         self.channel = channels[index]
         self.is_leg = self.channel.kind is ChannelKind.LEG
@@ -107,12 +108,14 @@ class Hop:
     def refuse_sealed(self, error: ProtocolError, now: float) -> None:
         """Answer a sealed frame that was dropped, and charge its sender when no honest one would have sent it.
 
+        Of many in one output the first is answered: no answer says which frame it is for, and it costs more than to refuse one.
         What ends the stream says so itself. Any other is nobody's fault while its sender may not know how the chat has changed;
         later it is one that was sent in vain.
         """
         if error.scope is ErrorScope.STREAM:
             self._effects.report(MessageRefused(self._row.chat_id, self.channel.kind, error.code, error.detail))
-        else:
+        elif self._refused != (refused := (self._effects.output.number, error.code)):
+            self._refused = refused
             self.refuse_frame(error)
         if error.code in NEVER_RIGHT:
             self._effects.charge(self.neighbour, error)

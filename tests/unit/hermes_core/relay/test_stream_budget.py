@@ -191,6 +191,19 @@ def test_frames_that_are_sent_in_vain_are_charged_to_their_stream(desk: BusyDesk
     assert 1 not in desk.ended
 
 
+def test_frames_that_are_refused_together_are_answered_once(desk: BusyDesk) -> None:
+    """Of each reason: to answer costs more than to refuse, and says nothing about which frame it is for."""
+    chat_id = desk.chat(0, 1)
+    desk.talk(0, chat_id, 1)
+    used, of_another_epoch, _ = forge_in_vain(desk, chat_id)
+    for frame in [used] * 200 + [of_another_epoch] * 200:
+        desk.sessions.receive(0, frame, desk.now)
+    desk.take()
+    assert [notice.code for notice in desk.notices(0)] == [ErrorCode.REPLAYED_FRAME, ErrorCode.KEY_VERSION_MISMATCH]
+    desk.receive(0, used)
+    assert len(desk.notices(0)) == 3, "the next output is another one"
+
+
 def test_a_few_frames_in_vain_are_forgiven_in_time(desk: BusyDesk) -> None:
     chat_id = desk.chat(0, 1)
     desk.talk(0, chat_id, 1)
