@@ -154,7 +154,7 @@ def test_apps_are_served_in_plain_where_that_was_said_or_nobody_else_hears_it(ap
     assert load_config(path, {}).app.security == security
 
 
-@pytest.mark.parametrize("listen", ["", "0.0.0.0:0", "[::]:0", "10.0.0.1:0", "localhost.example:0", "[::ffff:127.0.0.1]:0"])
+@pytest.mark.parametrize("listen", ["", "0.0.0.0:0", "[::]:0", "10.0.0.1:0", "localhost.example:0"])
 def test_plain_text_that_was_not_asked_for_is_refused_with_its_cures(listen: str, tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text(MINIMAL + (f'[app]\nlisten = "{listen}"\n' if listen else ""))
