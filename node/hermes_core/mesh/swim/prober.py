@@ -10,7 +10,6 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.judge import Judge
 from hermes_core.mesh.swim.messages import NONCE_BYTES, Ping, PingReport, PingRequest, Pong
-from hermes_core.mesh.swim.output import Lie
 from hermes_core.mesh.swim.parts import SwimParts
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.mesh.swim.statements import encode_answer
@@ -104,7 +103,10 @@ class Prober:
         return True
 
     def receive_report(self, sender: NodeId, message: PingReport, now: float) -> None:
-        """A helper's: with the target's signature it counts as the target's own answer."""
+        """A helper's: with the target's signature it counts as the target's own answer.
+
+        Another one is of who bears the target's name by now, with another key: the helper checked nothing and told no lie.
+        """
         probe = self._pending.get(message.seq)
         if probe is None or sender not in probe.asked:
             return
@@ -112,12 +114,10 @@ class Prober:
         if message.signature and member is not None:
             own, target = self._parts.own.descriptor, member.descriptor
             body = encode_answer(target.node_id, target.node_key, own.node_id, probe.nonce)
-            if not self._parts.signatures.verify(target.node_key, body, message.signature):
-                self._parts.name_liar(sender, Lie.SIGNATURE, now)
+            if self._parts.signatures.verify(target.node_key, body, message.signature):
+                self._end(message.seq, probe)
+                self._judge.answered(member, now)
                 return
-            self._end(message.seq, probe)
-            self._judge.answered(member, now)
-            return
         self._pending[message.seq] = replace(probe, heard=probe.heard | {sender})
 
     def answered(self, node_id: NodeId) -> None:

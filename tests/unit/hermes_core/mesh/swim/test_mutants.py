@@ -419,8 +419,8 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
     "a helper's word is enough": RuleMutant(
         Prober,
         "receive_report",
-        "if not self._parts.signatures.verify(target.node_key, body, message.signature)",
-        "if False",
+        "if self._parts.signatures.verify(target.node_key, body, message.signature)",
+        "if True",
         probes.test_a_helper_brings_a_signed_answer_or_none,
     ),
     "anybody answers a probe": RuleMutant(

@@ -6,7 +6,6 @@ import pytest
 
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.messages import Accusation, Ping, PingReport, PingRequest, Pong
-from hermes_core.mesh.swim.output import Lie
 from hermes_core.mesh.swim.statements import encode_answer
 from tests.unit.hermes_core.mesh.swim.bench import PARAMS, Bench, Other
 
@@ -85,7 +84,7 @@ def test_a_helper_brings_a_signed_answer_or_none() -> None:
         signature = signer.identity.sign(encode_answer(silent.name, silent.descriptor.node_key, "me", request.nonce))
         bench.n.receive(send.node_id, PingReport(request.seq, signature), bench.now)
         bench.take()
-        assert bench.lies() == ([] if honest else [(send.node_id, Lie.SIGNATURE)])
+        assert bench.lies() == [], "it brings what it got: the target may have another key there"
         bench.tick(bench.now + PERIOD, lambda _output: None)
         assert (bench.state(silent) is MemberState.ALIVE) is honest
 
