@@ -21,7 +21,7 @@ SEEDS: Final = 3
 
 HEARTBEAT_S: Final = 8.0
 DEAD_AFTER_S: Final = 20.0
-PROBE_S: Final = 2.0
+PROBE_S: Final = 1.0
 """The probe period of worlds whose members find each other by SWIM."""
 HANDSHAKE_TIMEOUT_S: Final = 30.0
 ERASE_WITHIN_S: Final = 80.0

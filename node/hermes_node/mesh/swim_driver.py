@@ -46,6 +46,8 @@ from hermes_node.metrics.registry import NodeMetrics
 from hermes_wire.late_timers import let_inputs_arrive
 
 MIN_TICK_S: Final = 0.01
+SHORT_S: Final = 2.0
+"""Who refuses a link says so after both proofs, when it stands at the end that dialled."""
 JOINS_AT_ONCE: Final = 3
 """A name may stand for a thousand nodes: one that welcomes is enough, the others are found by what members tell."""
 
@@ -393,6 +395,7 @@ class SwimDriver:
             self._tasks.start(f"link {descriptor.node_id} {self._links.dials}", self._link(descriptor))
 
     async def _link(self, descriptor: NodeDescriptor) -> None:
+        started_at = self._now()
         try:
             if self._dialer is not None:
                 await self._dialer.gossip(descriptor)
@@ -402,6 +405,8 @@ class SwimDriver:
             if self._links.end_dial(descriptor.node_id):
                 self._swim.dial_failed(descriptor.node_id, self._now())
                 self._flush()
+            elif descriptor.node_id not in self._links and self._now() - started_at < SHORT_S:
+                self._swim.cut_short(descriptor, self._now())
 
 
 def _taken() -> ProtocolError:

@@ -14,7 +14,7 @@ from hermes_core.mesh.swim.params import SwimParams
 class MemberLinks:
     """The owner of links that stand, of dials under way with what waits for them, and of one backoff for each address."""
 
-    __slots__ = ("_backoffs", "_dialling", "_outlet", "_params", "_up")
+    __slots__ = ("_backoffs", "_dialling", "_outlet", "_params", "_short", "_up")
 
     def __init__(self, params: SwimParams, outlet: Outlet) -> None:
         self._params = params
@@ -22,6 +22,8 @@ class MemberLinks:
         self._up: dict[NodeId, None] = {}  # the least recently used one first
         self._dialling: dict[NodeId, tuple[str, list[SwimMessage]]] = {}
         self._backoffs: dict[str, tuple[float, float]] = {}
+        self._short: dict[str, tuple[float, float]] = {}
+        """When and for how long an address whose link ended as soon as it stood was left alone."""
 
     def __contains__(self, node_id: NodeId) -> bool:
         return node_id in self._up
@@ -85,12 +87,23 @@ class MemberLinks:
     def fail(self, node_id: NodeId, now: float) -> None:
         """Nobody answered there, or somebody else: what waited goes nowhere."""
         address, _ = self._dialling.pop(node_id, ("", []))
+        delay = self._next_delay(self._backoffs.get(address, (0.0, 0.0))[1])
+        self._backoffs[address] = (now + delay, delay)
+
+    def cut_short(self, address: str, now: float) -> None:
+        """A link ended as soon as it stood: whoever is there wants none, which it can say only once it is dialled."""
+        delay = self._next_delay(self._short.get(address, (0.0, 0.0))[1])
+        self._short[address] = (now, delay)
+        self._backoffs[address] = (now + delay, delay)
+
+    def _next_delay(self, former: float) -> float:
         least = self._params.backoff_periods * self._params.period_s
         most = self._params.max_backoff_periods * self._params.period_s
-        delay = min(most, max(least, 2 * self._backoffs.get(address, (0.0, 0.0))[1]))
-        self._backoffs[address] = (now + delay, delay)
+        return min(most, max(least, 2 * former))
 
     def tidy(self, now: float) -> None:
         """A backoff that is long over is forgotten."""
         for address in [address for address, (until, delay) in self._backoffs.items() if now >= until + delay]:
             del self._backoffs[address]
+        for address in [address for address, (at, delay) in self._short.items() if now >= at + 3 * delay]:
+            del self._short[address]

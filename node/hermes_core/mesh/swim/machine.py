@@ -185,6 +185,10 @@ class Swim:
         if self._parts.links.can_dial(descriptor.address, now):
             self._parts.links.dial(descriptor)
 
+    def cut_short(self, descriptor: NodeDescriptor, now: float) -> None:
+        """The link that a dial there led to ended as soon as it stood."""
+        self._parts.links.cut_short(descriptor.address, now)
+
     def reached(self, descriptor: NodeDescriptor) -> None:
         """Who proved this answered at its address just now, on another kind of stream: it is linked with at once."""
         self._parts.links.forgive(descriptor.address)

@@ -264,6 +264,26 @@ def test_a_link_that_somebody_else_wants_waits_for_the_backoff_and_who_answered_
     assert len(bench.output.dials) == 2, "it is linked"
 
 
+def test_who_ends_links_as_soon_as_they_stand_is_left_alone_for_longer_each_time() -> None:
+    """It refuses this node's key, say; the dial itself does not fail."""
+    bench = Bench()
+    other = bench.others[0]
+    waits = []
+    for _ in range(9):
+        bench.n.link_down(other.name)
+        bench.n.cut_short(other.descriptor, bench.now)
+        began = bench.now
+        while not bench.n.parts.links.can_dial(other.descriptor.address, bench.now):
+            bench.now += PARAMS.period_s
+        waits.append(bench.now - began)
+        bench.n.parts.links.tidy(bench.now)
+        bench.link(other)
+    assert waits == [min(2.0**step, PARAMS.max_backoff_periods) * PARAMS.period_s for step in range(9)]
+    bench.n.parts.links.tidy(bench.now + 3 * waits[-1])
+    bench.n.cut_short(other.descriptor, bench.now)
+    assert bench.n.parts.links.can_dial(other.descriptor.address, bench.now + PARAMS.period_s)
+
+
 def test_who_proves_a_key_on_another_stream_is_held_to_the_pin_as_well() -> None:
     bench = Bench()
     known, thief = bench.others[0], Other(str(bench.others[0].name))
