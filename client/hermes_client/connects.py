@@ -14,8 +14,8 @@ from hermes_core.endpoint.kept_marks import KeptMarks
 from hermes_core.errors import HermesError, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.keystore.app_record import NodeMarkRecord
+from hermes_core.protocol.claims import verify_claim
 from hermes_core.protocol.session import NewerHome
-from hermes_core.session.connect import verify_claim
 from hermes_core.session.stamps import next_stamp
 
 STALE_CONNECT_S: Final = 60.0

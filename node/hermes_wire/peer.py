@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import MAX_POSITION, parse_app_id, parse_node_id
+from hermes_core.ids import MAX_POSITION
 from hermes_core.keystore.mark import MARK_BYTES
 from hermes_core.mesh import messages as mesh
+from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.swim.messages import SwimMessage
 from hermes_core.protocol import messages, session
 from hermes_core.protocol.messages import ChatMessage, Sealed
@@ -17,9 +18,10 @@ from hermes_core.protocol.validate import require, validate_hello, validate_mess
 from hermes_core.session.control import Tagged
 from hermes_proto.v2 import node_mesh_pb2
 from hermes_wire import chat as wire_chat
+from hermes_wire import home_entries
 from hermes_wire import session as wire_session
 from hermes_wire.app import MAX_BATCH_FRAMES
-from hermes_wire.homes import build_app_claim, build_descriptor, parse_app_claim, parse_descriptor
+from hermes_wire.homes import build_descriptor, parse_descriptor
 from hermes_wire.swim import SWIM_TYPES, build_swim, parse_swim
 from hermes_wire.tags import split_tag, with_tag
 
@@ -33,6 +35,7 @@ PlainGossipMessage = (
     | mesh.OwnMark
     | mesh.Clock
     | SwimMessage
+    | HomesMessage
     | session.Heartbeat
     | messages.ErrorNotice
 )
@@ -61,8 +64,7 @@ def build_proof(m: mesh.Proof) -> node_mesh_pb2.Proof:
 
 def parse_update(pb: node_mesh_pb2.MembershipUpdate) -> mesh.MembershipUpdate:
     require(len(pb.members) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many members")
-    require(len(pb.directory) <= mesh.MAX_MEMBERS_PER_UPDATE, "too many directory entries")
-    return mesh.MembershipUpdate(tuple(map(_parse_claim, pb.members)), tuple(map(_parse_entry, pb.directory)))
+    return mesh.MembershipUpdate(tuple(map(_parse_claim, pb.members)))
 
 
 def build_update(m: mesh.MembershipUpdate) -> node_mesh_pb2.MembershipUpdate:
@@ -74,18 +76,7 @@ def build_update(m: mesh.MembershipUpdate) -> node_mesh_pb2.MembershipUpdate:
         )
         for c in m.members
     )
-    directory = (
-        node_mesh_pb2.DirectoryEntry(
-            node_id=e.node_id,
-            incarnation=e.incarnation,
-            version=e.version,
-            since=e.since,
-            claims=map(build_app_claim, e.claims),
-            gone=sorted(e.gone),
-        )
-        for e in m.directory
-    )
-    return node_mesh_pb2.MembershipUpdate(members=members, directory=directory)
+    return node_mesh_pb2.MembershipUpdate(members=members)
 
 
 def _parse_claim(pb: node_mesh_pb2.Member) -> mesh.MemberClaim:
@@ -95,13 +86,6 @@ def _parse_claim(pb: node_mesh_pb2.Member) -> mesh.MemberClaim:
         raise ProtocolError(ErrorCode.INVALID_FRAME, "unknown member state") from None
     require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
     return mesh.MemberClaim(parse_descriptor(pb.descriptor), state, pb.incarnation)
-
-
-def _parse_entry(pb: node_mesh_pb2.DirectoryEntry) -> mesh.DirectoryEntry:
-    require(max(len(pb.claims), len(pb.gone)) <= mesh.MAX_APPS_PER_ENTRY, "too many apps in a directory entry")
-    require(max(pb.incarnation, pb.version, pb.since) <= MAX_POSITION, "incarnation or version is too large")
-    claims, gone = tuple(map(parse_app_claim, pb.claims)), frozenset(map(parse_app_id, pb.gone))
-    return mesh.DirectoryEntry(parse_node_id(pb.node_id), pb.incarnation, pb.version, claims, pb.since, gone)
 
 
 def _parse_held_mark(pb: node_mesh_pb2.Mark) -> mesh.HeldMark:
@@ -135,6 +119,7 @@ _GOSSIP_PARSERS: Final[dict[str, Callable[[Any], PlainGossipMessage]]] = {
     "own_mark": _parse_own_mark,
     "clock": _parse_clock,
     "swim": parse_swim,
+    **home_entries.PARSERS,
     "heartbeat": wire_session.parse_heartbeat,
     "error": wire_chat.parse_error,
 }
@@ -181,6 +166,7 @@ _GOSSIP_BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     mesh.HeldMark: ("held_mark", _build_mark),
     mesh.OwnMark: ("own_mark", _build_mark),
     mesh.Clock: ("clock", _build_clock),
+    **home_entries.BUILDERS,
     session.Heartbeat: ("heartbeat", wire_session.build_heartbeat),
     messages.ErrorNotice: ("error", wire_chat.build_error),
     **dict.fromkeys(SWIM_TYPES, ("swim", build_swim)),

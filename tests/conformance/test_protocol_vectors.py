@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hermes_core.crypto.hashing import HashId
+from hermes_core.crypto.hashing import HashId, hash_bytes
 from hermes_core.crypto.mlkem import ML_KEM_768, Encapsulation
 from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.secret import SecretBytes
@@ -32,9 +32,11 @@ from hermes_core.keystore.lineage import Lineage, Opening, judge_mark
 from hermes_core.keystore.mark import encode_mark, parse_mark, sign_mark
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
+from hermes_core.mesh.homes.entry import HomeEntry, NodeName, build_entry, check_entry, sign_presence
 from hermes_core.mesh.messages import Hello
 from hermes_core.mesh.opening_check import WITNESSES
 from hermes_core.mesh.ring import HashRing
+from hermes_core.protocol.claims import verify_claim
 from hermes_core.protocol.messages import Sealed
 from hermes_core.protocol.payload import encode_claim, parse_claim
 from hermes_core.protocol.session import Challenge, Connected
@@ -55,7 +57,6 @@ from hermes_core.session.connect import (
     build_claim,
     build_connect,
     complete_connect,
-    verify_claim,
     verify_connect,
 )
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
@@ -331,6 +332,20 @@ def test_frames(case: dict[str, Any]) -> None:
     assert receiver.open(case["frame"], 0.0, nonce=given, aad_suffix=suffix) == case["plaintext"]
 
 
+@pytest.mark.parametrize("case", load("entries"))
+def test_entry(case: dict[str, Any]) -> None:
+    app, node = Identity.from_seed(secret(case["app_seed"])), Identity.from_seed(secret(case["node_seed"]))
+    home = NodeName(NodeId(case["node_id"]), node.public_key)
+    entry = HomeEntry(home, check_entry(case["entry"]))
+    assert entry.verify()
+    assert (entry.app_id, entry.stamp) == (derive_app_id(app.public_key), case["stamp"])
+    assert entry.claim.hello_hash == hash_bytes(HashId.SHA256, case["hello"])
+    said = case["incarnation"], case["version"]
+    presence = sign_presence(node, entry.party, app.public_key, *said, online=case["online"])
+    assert build_entry(home, entry.claim, presence) == entry
+    assert entry.presence == presence
+
+
 @pytest.mark.parametrize("case", load("marks"))
 def test_mark(case: dict[str, Any]) -> None:
     standing = KeystoreMark(case["generation"], case["commit_counter"])
@@ -422,7 +437,7 @@ def test_every_file_is_run() -> None:
     tests: list[Callable[..., None]] = [test_connect, test_join, test_control_tags, test_moves, test_handshake]
     tests += [test_descriptors]
     tests += [test_chain_steps, test_frames, test_padding, test_mark, test_ring, test_acks, test_claims_of_apps]
-    tests += [test_ends, test_resume]
+    tests += [test_ends, test_resume, test_entry]
     assert len(tests) == len(make_vectors.FILES)
     assert {path.stem for path in VECTORS.glob("*.json")} == {*make_vectors.FILES, "record", "app_record"}
 

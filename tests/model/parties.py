@@ -41,7 +41,7 @@ from tests.model.ledger import ChannelWatch, ChatLedger, Ledger, require
 from tests.model.streams import Stream
 from tests.support.app_volume import AppVolume
 from tests.support.cheap_kem import CheapKem
-from tests.support.claims import list_claims, make_claim
+from tests.support.claims import make_claim, tell_list
 
 
 def make_identity(seed: bytes) -> Identity:
@@ -275,8 +275,8 @@ class NodeParty:
         """From each other node which apps are connected to it."""
         now = self._clock() + self.ahead_s
         for node, apps in self.directory.items():
-            entry = list_claims(node.party, [make_claim(app.identity, node.party, app.stamp(now)) for app in apps])
-            self.running.update_directory(node.party, entry, now)
+            claims = [make_claim(app.identity, node.party, app.stamp(now)) for app in apps]
+            tell_list(self.running, node.party, claims, now)
 
     def commit(self, output: NodeOutput) -> None:
         """One transaction: puts and deletes together."""
@@ -300,6 +300,8 @@ class NodeParty:
         if self.early is not None and self._disk.random() >= self.slow_disk:
             self.end_early()
         output = self.running.take_output(busy=self.early is not None)
+        for app_id in output.look_ups:  # what is to be found was told
+            self.running.end_look_up(app_id, self._clock() + self.ahead_s, complete=True)
         self.events = output.events
         self.ledger.check_verdicts(self.name, output.events)
         if self.early is not None and (output.needs_commit or output.waits_for >= self.early.number):
@@ -311,6 +313,8 @@ class NodeParty:
         self._send(output.sends[:sends])
         if sends is None:
             self.check()
+            if output.look_ups:
+                self.flush()
 
     def end_early(self) -> None:
         """What was committed beside the outputs since is durable now, if anything was."""

@@ -194,6 +194,12 @@ def make_descriptors() -> Iterator[Case]:
         }
 
 
+def fill_entry() -> bytes:
+    """A directory's entry that nobody signed."""
+    claim = fill("control claimant") + ref.u64(9) + fill("control hello") + fill("control claim", 64)
+    return claim + ref.u64(7) + ref.u64(3) + ref.u8(1) + fill("control presence", 64)
+
+
 def make_control() -> Iterator[Case]:
     """One of each type, as the messages of one direction in this order, with some sealed frames between them."""
     key, chat_id, app_id = fill("control mac"), fill("control chat", 16), ref.fingerprint(fill("control app"))
@@ -212,13 +218,13 @@ def make_control() -> Iterator[Case]:
         addresses[1],
         fill("renewals", 192),
     )
-    app_claim = (fill("control claimant"), 9, fill("control hello"), fill("control claim", 64))
     home = ref.node_party("hermes-1", fill("control node"))
     move = (fill("control mover"), app_id, home, 5, fill("control leg hash"), fill("control move", 64))
     proof = (2, fill("control end", 16))
     departed = ("hermes-2", fill("control departed"), 4, fill("control departure", 64))
     accused = ("hermes-3", fill("control accused"), 6, "hermes-1", fill("control node"), 7, fill("control accusation", 64))
     facts = [(1, (descriptor,)), (2, departed), (3, accused)]
+    entry = fill_entry()
     values: dict[str, tuple[Any, ...]] = {
         "Offer": (chat_id, fill("control initiator"), app_id, offered, offered),
         "Answer": (chat_id, fill("control responder"), answered, fill("confirm a"), answered, fill("confirm b")),
@@ -235,7 +241,7 @@ def make_control() -> Iterator[Case]:
         "NodeChange": (8000, 60_000, True),
         "HeldMark": (b"",),
         "OwnMark": (fill("control mark", 128),),
-        "MembershipUpdate": ([(descriptor, 1, 7)], [("hermes-1", 7, 3, 2, [app_claim], [app_id])]),
+        "MembershipUpdate": ([(descriptor, 1, 7)],),
         "Clock": (1_800_000_000_123,),
         "MoveOffer": (chat_id, move, (1, *offered[1:])),
         "MoveAnswer": (chat_id, 5, (1, *answered[1:]), fill("confirm d")),
@@ -249,6 +255,11 @@ def make_control() -> Iterator[Case]:
         "SyncListing": (2**63 + 1, [("hermes-1", 7, fill("control mark of a descriptor", 8))]),
         "SyncWanted": (["hermes-2", "hermes-3"],),
         "SyncFacts": (facts,),
+        "HoldEntries": (7, fill("control node"), [entry, entry]),
+        "EntriesHeld": (7,),
+        "FindEntry": (8, app_id),
+        "EntryFound": (8, ("hermes-1", fill("control node"), entry)),
+        "EntryOvertaken": (("hermes-1", fill("control node"), entry),),
     }
     for counter, (name, value) in enumerate(values.items()):
         number, layout = ref.CONTROL[name]
@@ -262,6 +273,28 @@ def make_control() -> Iterator[Case]:
             "type": number,
             "canonical": data,
             "tag": ref.control_tag(key, counter, sealed, number, data),
+        }
+
+
+def make_entries() -> Iterator[Case]:
+    """An app that is connected to a node, then away from it."""
+    app, node_id = fill("entry app"), "hermes-1"
+    node = fill("entry node")
+    party, stamp = ref.node_party(node_id, ref.public_key(node)), 1_800_000_000_123
+    hello = fill("entry hello", 64)
+    signature = ref.sign(app, ref.connect_data(party, ref.public_key(app), stamp, hello))
+    claim = ref.public_key(app), stamp, ref.digest("sha256", hello), signature
+    for version, online in ((1, True), (2, False)):
+        yield {
+            "app_seed": app,
+            "node_seed": node,
+            "node_id": node_id,
+            "stamp": stamp,
+            "hello": hello,
+            "incarnation": 7,
+            "version": version,
+            "online": online,
+            "entry": ref.home_entry(node, node_id, claim, (7, version, online)),
         }
 
 
@@ -497,6 +530,7 @@ FILES = {
     "connect": (make_connect, "Connect: what both sign, the transcript, the keys"),
     "join": (make_join, "Mesh: proofs, transcript, keys"),
     "control": (make_control, "Tags of control messages: canonical bytes and tags of one direction, in its order"),
+    "entries": (make_entries, "Where apps are at home: an entry of the directory"),
     "moves": (make_moves, "Moves: the offer of the leg on the new home, what the app signs"),
     "handshake": (make_handshake, "Handshake: offer, answer, transcript, key schedule, confirmation"),
     "ratchet": (make_ratchet, "Ratchet: chain steps"),

@@ -168,7 +168,7 @@ def join_transcript(kind: int, halves: bytes, suite: int, proofs: bytes) -> byte
 STATEMENT = "nnbbbb"
 CLAIM = "nnbnnnnb"
 DESCRIPTOR = "tbtntbtb"
-APP_CLAIM = "bnbb"
+HOME_ENTRY = "tbb"
 MOVE = "bttnbb"
 PROOF = "nb"
 FACTS = {1: (DESCRIPTOR,), 2: "tbnb", 3: "tbntbnb"}
@@ -202,7 +202,12 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "SyncListing": (27, ("n", ["tnb"])),
     "SyncWanted": (28, (["t"],)),
     "SyncFacts": (29, ([FACTS],)),
-    "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")], [("t", "n", "n", "n", [APP_CLAIM], ["t"])])),
+    "HoldEntries": (30, ("n", "b", ["b"])),
+    "EntriesHeld": (31, ("n",)),
+    "FindEntry": (32, ("n", "t")),
+    "EntryFound": (33, ("n", HOME_ENTRY)),
+    "EntryOvertaken": (34, (HOME_ENTRY,)),
+    "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")],)),
 }
 """Number and layout: b bytes, t text, n number, f flag, a list of what it holds, a choice by number, and parts in a row."""
 
@@ -232,6 +237,15 @@ def control_tag(key: bytes, counter: int, sealed: int, number: int, data: bytes)
 def descriptor_data(node_id: str, key: bytes, address: str, incarnation: int, version: str, app_address: str) -> bytes:
     said = lp(node_id.encode()) + key + lp(address.encode()) + u64(incarnation) + lp(version.encode())
     return lp(b"hermes/v2 descriptor") + said + lp(app_address.encode())
+
+
+def home_entry(node_seed: bytes, node_id: str, claim: tuple[bytes, int, bytes, bytes], word: tuple[int, int, bool]) -> bytes:
+    """`claim`: app key, stamp, hash of the hello, the app's signature; `word`: incarnation, version, online."""
+    (app_key, stamp, hello_hash, signature), (incarnation, version, online) = claim, word
+    said = u64(incarnation) + u64(version) + u8(online)
+    party = node_party(node_id, public_key(node_seed))
+    presence = sign(node_seed, lp(b"hermes/v2 presence") + lp(party.encode()) + app_key + said)
+    return app_key + u64(stamp) + hello_hash + signature + said + presence
 
 
 # Moves

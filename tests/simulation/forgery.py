@@ -244,7 +244,5 @@ class Forger:
             case "RouteChat", _:
                 kinds = [down, both]
             case _:
-                kinds = [
-                    [MembershipUpdate((), ()), m.ErrorNotice(ErrorCode.AUTH_FAILED, ErrorScope.STREAM, None, "made up", 0)]
-                ]
+                kinds = [[MembershipUpdate(()), m.ErrorNotice(ErrorCode.AUTH_FAILED, ErrorScope.STREAM, None, "made up", 0)]]
         return choices.choice(choices.choice(kinds))

@@ -9,9 +9,10 @@ from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, Party, parse_app_id
+from hermes_core.mesh.homes.entry import HomeEntry, NodeName
+from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, HoldEntries
 from hermes_core.mesh.messages import (
     Clock,
-    DirectoryEntry,
     HeldMark,
     MemberClaim,
     MembershipUpdate,
@@ -25,7 +26,7 @@ from hermes_core.protocol import session as s
 from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.ratchet.end_proof import EndProof
 from tests.reference import protocol_reference as ref
-from tests.reference.make_vectors import fill
+from tests.reference.make_vectors import fill, fill_entry
 
 CHAT: Final = ChatId(fill("control chat", 16))
 APP: Final = parse_app_id(ref.fingerprint(fill("control app")))
@@ -47,14 +48,6 @@ DESCRIPTOR: Final = NodeDescriptor(
     "hermes-1.mesh:8443",
     fill("renewals", 192),
 )
-ENTRY: Final = DirectoryEntry(
-    NODE,
-    7,
-    3,
-    (s.AppClaim(fill("control claimant"), 9, fill("control hello"), fill("control claim", 64)),),
-    2,
-    frozenset({APP}),
-)
 MOVE: Final = SignedMove(
     fill("control mover"),
     APP,
@@ -70,6 +63,7 @@ ACCUSED: Final = swim.Accusation(
 )
 FACTS: Final = (swim.Alive(DESCRIPTOR), DEPARTED, ACCUSED)
 NONCE: Final = fill("control nonce", 16)
+ENTRY_BYTES: Final = fill_entry()
 END: Final = EndProof(2, fill("control end", 16))
 MOVED_LEG: Final = replace(OFFERED, epoch=1)
 ANSWERED_LEG: Final = replace(ANSWERED, epoch=1)
@@ -89,7 +83,7 @@ _SAMPLES: Final = (
     s.NodeChange(8000, 60_000, for_good=True),
     HeldMark(b""),
     OwnMark(fill("control mark", 128)),
-    MembershipUpdate((MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),), (ENTRY,)),
+    MembershipUpdate((MemberClaim(DESCRIPTOR, MemberState.ALIVE, 7),)),
     Clock(1_800_000_000_123),
     m.MoveOffer(CHAT, MOVE, MOVED_LEG),
     m.MoveAnswer(CHAT, 5, ANSWERED_LEG, fill("confirm d")),
@@ -103,5 +97,10 @@ _SAMPLES: Final = (
     swim.SyncListing(2**63 + 1, (swim.ListedMember(NODE, 7, fill("control mark of a descriptor", 8)),)),
     swim.SyncWanted((DEPARTED.subject, NODE_3)),
     swim.SyncFacts(FACTS),
+    HoldEntries(7, fill("control node"), (ENTRY_BYTES,) * 2),
+    EntriesHeld(7),
+    FindEntry(8, APP),
+    EntryFound(8, HomeEntry(NodeName(NodeId("hermes-1"), fill("control node")), ENTRY_BYTES)),
+    EntryOvertaken(HomeEntry(NodeName(NodeId("hermes-1"), fill("control node")), ENTRY_BYTES)),
 )
 CONTROL_SAMPLES: Final[dict[str, Any]] = {type(message).__name__: message for message in _SAMPLES}

@@ -22,7 +22,7 @@ from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
 from tests.support.app_volume import AppVolume
 from tests.support.cheap_kem import CheapKem
-from tests.support.claims import make_claim, make_entry
+from tests.support.claims import make_claim, tell_apps
 from tests.support.sessions import make_stream_keys
 
 START_S = 1_700_000_000.0
@@ -260,16 +260,23 @@ class MovingMesh:
             for other in self.nodes.values():
                 if other is not node and frozenset((other.name, node.name)) not in self.apart:
                     apps = [self.apps[app].identity for app, home in self.homes.items() if home == other.name]
-                    entry = make_entry(other.party, apps, self._stamp)
-                    node.chats.update_directory(other.party, entry, self.now)
+                    tell_apps(node.chats, other.party, apps, self._stamp, self.now)
                 elif other is not node:
-                    node.chats.lose_directory(NodeId(other.name))
+                    node.chats.lose_node(NodeId(other.name))
             self._collect_node(node)
 
     # what flows
 
     def _collect_node(self, node: MeshNode) -> None:
         output = node.chats.take_output()
+        while output.look_ups:  # what is to be found was told by `spread_directory`
+            for app_id in output.look_ups:
+                node.chats.end_look_up(app_id, self.now, complete=True)
+            more = node.chats.take_output()
+            output.look_ups = more.look_ups
+            output.actions += more.actions
+            output.events += more.events
+            output.puts |= more.puts
         for chat_id, record in output.puts.items():
             node.records[chat_id] = bytes(encode_chat_record(record))
             record.wipe()

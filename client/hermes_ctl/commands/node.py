@@ -62,7 +62,13 @@ def _to_dict(message: Message) -> dict[str, Any]:
 
 def _format_members(members: MeshMembers) -> str:
     rows = [
-        (entry.node_id + (" (this)" if entry.self else ""), entry.state, entry.address, str(entry.apps), entry.version)
+        (
+            entry.node_id + (" (this)" if entry.self else ""),
+            entry.state,
+            entry.address,
+            str(entry.apps) if entry.self else "",
+            entry.version,
+        )
         for entry in members.members
     ]
     return format_table(("node", "state", "address", "apps", "version"), rows)

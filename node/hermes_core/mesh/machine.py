@@ -1,4 +1,4 @@
-"""Membership: heartbeats, suspicion and death by silence, and the app directory, as a sans-IO machine.
+"""Membership: heartbeats, suspicion and death by silence, as a sans-IO machine.
 
 Every node links with every other, so what a node hears itself outranks hearsay: a member is declared suspect or dead only by
 the silence this node observed. Hearsay only introduces members (their descriptors are signed) and raises incarnations; the name
@@ -13,12 +13,10 @@ from typing import Final
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId, NodeId, Party
-from hermes_core.mesh.descriptor import descriptor_party, sign_descriptor, verify_descriptor
-from hermes_core.mesh.directory import ListedApps, LocalApps
-from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.ids import NodeId
+from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
+from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.params import MeshParams
-from hermes_core.protocol.session import AppClaim
 
 MAX_FORMER_KEYS: Final = 64
 """Of one member. Nobody renews so often while others remember it; more would be memory that it has others keep for it."""
@@ -67,21 +65,6 @@ class IncarnationRaised:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryChanged:
-    """A node said itself which apps are connected to it. Their claims are as it passed them on: nobody verified them."""
-
-    party: Party
-    entry: DirectoryEntry
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryLost:
-    """Nothing counts any more of what a node said of its apps: they are away."""
-
-    node_id: NodeId
-
-
-@dataclass(frozen=True, slots=True)
 class MemberEvicted:
     """A dead or left member was forgotten."""
 
@@ -89,15 +72,7 @@ class MemberEvicted:
 
 
 MeshEvent = (
-    MemberJoined
-    | MemberDescribed
-    | MemberStateChanged
-    | MemberEvicted
-    | IdentityConflict
-    | IdentityRenewed
-    | IncarnationRaised
-    | DirectoryChanged
-    | DirectoryLost
+    MemberJoined | MemberDescribed | MemberStateChanged | MemberEvicted | IdentityConflict | IdentityRenewed | IncarnationRaised
 )
 
 
@@ -126,8 +101,6 @@ class Member:
     heard_at: float
     changed_at: float
     connected: bool = False
-    apps: ListedApps | None = None
-    sent_directory_version: int = -1
     former_keys: frozenset[bytes] = frozenset()
 
 
@@ -138,7 +111,6 @@ class Membership:
         self._identity = identity
         self._params = params
         self._descriptor = descriptor
-        self._apps = LocalApps(descriptor.node_id)
         self._left = False
         self._members: dict[NodeId, Member] = {}
         self._next_heartbeat = now
@@ -152,10 +124,6 @@ class Membership:
     def members(self) -> Mapping[NodeId, Member]:
         """Every other node known, also dead ones not evicted yet."""
         return self._members
-
-    def count_apps(self) -> int:
-        """Apps that other nodes say are connected to them."""
-        return sum(len(member.apps.app_ids) for member in self._members.values() if member.apps is not None)
 
     def count(self, state: MemberState) -> int:
         """Members in this state, this node included."""
@@ -172,19 +140,11 @@ class Membership:
             and m.state in (MemberState.ALIVE, MemberState.SUSPECT)
         ]
 
-    def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
-        """The apps that are connected here, each with its newest claim."""
-        if self._apps.set(claims):
-            for member in self._members.values():
-                if member.connected:
-                    self._send(member)
-
     def link_up(self, descriptor: NodeDescriptor, now: float) -> None:
         """A gossip stream with this peer stands and its proof was verified; raise AUTH_FAILED on an identity conflict."""
         self._require_admitted(descriptor, now)
         member = self._members[descriptor.node_id]
         member.connected = True
-        member.sent_directory_version = -1
         self._heard(member, now)
         self._send(member)
 
@@ -200,7 +160,7 @@ class Membership:
             self._heard(member, now)
 
     def receive_update(self, sender: NodeId, update: MembershipUpdate, now: float) -> None:
-        """Hearsay introduces members; states and directory entries count only about the sender itself.
+        """Hearsay introduces members; states count only about the sender itself.
 
         AUTH_FAILED when the sender bears the name of a live member with another key: nothing that it says is a sign of life of
         that one, which could not be found dead otherwise while somebody with its name keeps knocking.
@@ -214,9 +174,6 @@ class Membership:
                     self._change(self._members[sender], MemberState.LEFT, now)
             elif claim.state in (MemberState.ALIVE, MemberState.SUSPECT):
                 self._introduce(claim.descriptor, now)
-        for entry in update.directory:
-            if entry.node_id == sender:
-                self._adopt_directory(entry)
         self.receive_heard(sender, now)
 
     def leave(self) -> None:
@@ -291,7 +248,6 @@ class Membership:
             known.descriptor, known.incarnation = descriptor, descriptor.incarnation
             known.heard_at = now
             self._output.events.append(MemberDescribed(descriptor))
-            self._forget_apps(known)
             self._change(known, MemberState.ALIVE, now)
         elif descriptor.incarnation == known.descriptor.incarnation and not former_keys <= known.former_keys:
             known.descriptor = descriptor  # the signature does not cover renewals: whoever passed it on had taken them out
@@ -319,22 +275,6 @@ class Membership:
         self._output.events.append(MemberStateChanged(node_id, before, state))
         if before in (MemberState.DEAD, MemberState.LEFT) and state is MemberState.ALIVE:
             self._output.events.append(MemberJoined(node_id))
-        if state in (MemberState.DEAD, MemberState.LEFT):
-            self._forget_apps(member)  # a dead node takes its entries with it
-
-    def _forget_apps(self, member: Member) -> None:
-        if member.apps is not None:
-            member.apps = None
-            self._output.events.append(DirectoryLost(member.descriptor.node_id))
-
-    def _adopt_directory(self, entry: DirectoryEntry) -> None:
-        member = self._members.get(entry.node_id)
-        if member is None:
-            return
-        if member.apps is None:
-            member.apps = ListedApps()
-        if member.apps.take(entry):
-            self._output.events.append(DirectoryChanged(descriptor_party(member.descriptor), entry))
 
     def _refute(self, claim: MemberClaim) -> None:
         """Somebody holds us for suspect or dead, or knows a later incarnation of us: outbid it."""
@@ -353,20 +293,13 @@ class Membership:
             app_address=mine.app_address,
             renewals=mine.renewals,
         )
-        for member in self._members.values():
-            member.sent_directory_version = -1  # with the former incarnation they forget our apps
         self._output.events.append(IncarnationRaised(incarnation))
 
     def _send(self, member: Member) -> None:
         own_state = MemberState.LEFT if self._left else MemberState.ALIVE
         members = [MemberClaim(self._descriptor, own_state, self._descriptor.incarnation)]
         members += [MemberClaim(m.descriptor, m.state, m.incarnation) for m in self._members.values()]
-        entries = list(self._apps.tell(member.sent_directory_version, self._descriptor.incarnation))
-        member.sent_directory_version = self._apps.version
-        send = ToNode(member.descriptor.node_id, MembershipUpdate(tuple(members), tuple(entries[:1])))
-        self._output.sends.append(send)
-        for entry in entries[1:]:
-            self._output.sends.append(ToNode(member.descriptor.node_id, MembershipUpdate((), (entry,))))
+        self._output.sends.append(ToNode(member.descriptor.node_id, MembershipUpdate(tuple(members))))
 
 
 def _is_up(member: Member) -> bool:

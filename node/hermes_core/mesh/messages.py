@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from hermes_core.ids import AppId, NodeId
-from hermes_core.protocol.session import AppClaim
+from hermes_core.ids import NodeId
 from hermes_core.values import dataclass
 
 MAX_ADDRESS_CHARS = 300
 MAX_VERSION_CHARS = 64
 MAX_MEMBERS_PER_UPDATE = 1024
-MAX_APPS_PER_ENTRY = 16_384
-"""A list that is longer comes in several entries, each of which adds to the one before."""
-MAX_APPS_OF_A_NODE = 1_000_000
 CHALLENGE_BYTES = 32
 
 
@@ -69,21 +65,6 @@ class MemberClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryEntry:
-    """The apps that are connected to one node; `version` rises with every change within an incarnation.
-
-    It adds to what was said up to version `since`; 0: to nothing. `gone`: apps of before that are away.
-    """
-
-    node_id: NodeId
-    incarnation: int
-    version: int
-    claims: tuple[AppClaim, ...]
-    since: int = 0
-    gone: frozenset[AppId] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class HomeFound:
     """To an app that seeks its home: what that node signed of itself, None when it was never heard of.
 
@@ -118,4 +99,3 @@ class Clock:
 @dataclass(frozen=True, slots=True)
 class MembershipUpdate:
     members: tuple[MemberClaim, ...]
-    directory: tuple[DirectoryEntry, ...]

@@ -19,6 +19,9 @@ MAX_THROTTLED_APPS: Final = 10_000
 LOOKUP_BURST: Final = 200
 LOOKUP_REFILL_S: Final = 0.02
 """Where an app is: a look into a table, and an answer. Who waits for another app asks a few times a second."""
+STRANGERS_BURST: Final = 200
+STRANGERS_REFILL_S: Final = 0.05
+"""Of these, apps that other nodes have to be asked for: up to four of them, 0.1 ms of each."""
 STEP_BURST: Final = 1 << 17
 STEP_REFILL_S: Final = 1 / (1 << 16)
 """Positions that resumes may pass over: a chain is stepped for each, 2 µs. So it is a seventh of a core for one app at most."""
@@ -30,13 +33,14 @@ MOVE_REFILL_S: Final = 0.1
 class AppThrottle:
     """How often one app may open chats, move them here, rekey, look others up, and how far resumes may move positions."""
 
-    __slots__ = ("handshakes", "lookups", "moves", "rekeys", "steps")
+    __slots__ = ("handshakes", "lookups", "moves", "rekeys", "steps", "strangers")
 
     def __init__(self, params: ChatParams, now: float) -> None:
         self.handshakes = TokenBucket(params.max_handshakes_per_app, params.handshake_refill_s, now)
         factor = params.rekey_app_factor
         self.rekeys = TokenBucket(params.rekey_burst * factor, params.rekey_refill_s / factor, now)
         self.lookups = TokenBucket(LOOKUP_BURST, LOOKUP_REFILL_S, now)
+        self.strangers = TokenBucket(STRANGERS_BURST, STRANGERS_REFILL_S, now)
         self.steps = TokenBucket(STEP_BURST, STEP_REFILL_S, now)
         self.moves = TokenBucket(MOVE_BURST, MOVE_REFILL_S, now)
 
@@ -92,6 +96,10 @@ class Admission:
     def charge_lookup(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has looked up too many others of late."""
         charge(self._throttle_of(requester, now).lookups, now, ErrorCode.HANDSHAKE_THROTTLED)
+
+    def charge_stranger(self, requester: Requester, now: float) -> None:
+        """HANDSHAKE_THROTTLED when the app has asked of late for too many that this node does not know the place of."""
+        charge(self._throttle_of(requester, now).strangers, now, ErrorCode.HANDSHAKE_THROTTLED)
 
     def check_steps(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED while earlier resumes of the app have moved positions too far; they are repeated later."""

@@ -11,12 +11,14 @@ APPEAL_AFTER_S: Final = 60.0
 chats of a home begin to wait at its start, and shall not all be looked at at once."""
 APPEAL_MAX_S: Final = 600.0
 """Longest time between two looks: the other app may be away for days."""
+ANSWER_S: Final = 6.0
+"""What is known of the other app's place by then is what there is to know."""
 
 
 class Appeal:
     """Owns when that is looked at next. Times are the node's, in seconds."""
 
-    __slots__ = ("_first_s", "_wait_s", "at")
+    __slots__ = ("_asked", "_first_s", "_wait_s", "at")
 
     def __init__(self, chat_id: ChatId) -> None:
         """`chat_id`: random, so that it says how long this chat waits."""
@@ -24,6 +26,7 @@ class Appeal:
         self.at: float | None = None
         """None: there is a path, as far as anybody knows."""
         self._wait_s = self._first_s
+        self._asked = False
 
     def note_loss(self, now: float, *, anew: bool) -> None:
         """There is no path. `anew`: there was one until now; else what was waited counts, and what changed is seen soon."""
@@ -35,6 +38,13 @@ class Appeal:
         """Twice as long after each time."""
         self._wait_s = min(2 * self._wait_s, APPEAL_MAX_S)
         self.at = now + self._wait_s
+
+    def wait_for_answer(self, now: float) -> bool:
+        """Where the other app is has been asked. Whether that is waited for: once, and what is known then counts."""
+        self._asked = not self._asked
+        if self._asked:
+            self.at = now + ANSWER_S
+        return self._asked
 
     def end(self) -> None:
         self.at = None

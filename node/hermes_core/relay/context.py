@@ -19,6 +19,7 @@ from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Link, Neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
+from hermes_core.relay.whereabouts import Whereabouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class ChatContext:
     calendar: Calendar
     directory: Directory
     index: ChatIndex
+    whereabouts: Whereabouts
 
     def build_channel(self, chat_id: ChatId, link: Link, *, floor: Suite | None = None) -> Channel:
         """A channel towards a connected neighbour; it has no epoch yet. `floor`: of the one whose place it takes."""

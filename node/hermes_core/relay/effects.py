@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import ChatId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.relay.events import MessageRefused, NodeEvent
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId
@@ -112,6 +112,10 @@ class Effects:
     def want(self, node_id: NodeId) -> None:
         """Something is to be said to this node, and no stream to it stands."""
         self.output.wants[node_id] = None
+
+    def look_up(self, app_id: AppId) -> None:
+        """Nobody here knows where this app is."""
+        self.output.look_ups.append(app_id)
 
     def report(self, event: NodeEvent) -> None:
         self.output.events.append(event)

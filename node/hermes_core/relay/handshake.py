@@ -174,6 +174,9 @@ class Handshake:
     def receive_reject(self, index: int, reject: Reject, _now: float) -> None:
         """The other app, or a node on the way, refuses an offer."""
         if self.under_way is not None and self.under_way.offerer != index:
+            hop = self._hops[index]
+            if reject.code is ErrorCode.TARGET_OFFLINE and hop.neighbour.node_id is not None:
+                self._context.directory.note_absent(hop.app_id, hop.neighbour.node_id)
             self.fail(reject.code, informed=index, retry_after_ms=reject.retry_after_ms)
 
     def fail(self, code: ErrorCode, *, informed: int | None = None, retry_after_ms: int = 0) -> None:

@@ -129,6 +129,7 @@ class HomeSearch:
             return
         if self._next_home is None:
             self._followed = 0
+            self._ask_for(self._hops[1 - index].app_id, now)
         chat_id, move, peer = self._row.chat_id, self._signed[index], self._hops[1 - index].app_id
         links = self._context.links
         if app_neighbour(peer) in links:  # its hop is unbound, or it would not be missing
@@ -142,6 +143,13 @@ class HomeSearch:
         self._candidates.begin(Candidate(1 - index, link, channel, move, now, offered=True))
         self._asked = link.party
         self._context.effects.send(link.neighbour, m.MoveOffer(chat_id, move, statement), self._row.put_in)
+
+    def _ask_for(self, app_id: AppId, now: float) -> bool:
+        """Whether the mesh is asked where this app is, since what is known is old; the answer makes the chat look again."""
+        if app_neighbour(app_id) in self._context.links or self._context.directory.was_asked(app_id, now):
+            return False
+        self._context.whereabouts.ask(app_id, now)
+        return True
 
     def _find_home(self, index: int) -> Link | None:
         """Who is asked next: whom the last one named, else where the app is, or was when anybody last heard of it."""
@@ -192,6 +200,9 @@ class HomeSearch:
         """
         if self._hops.lead_on:
             self.appeal.end()
+            return
+        asked = [self._ask_for(hop.app_id, now) for hop in self._hops if not hop.leads_on and not hop.is_leg]
+        if any(asked) and self.appeal.wait_for_answer(now):
             return
         self.appeal.postpone(now)
         if self._standing.state is ChatState.PENDING:  # until its first confirmation there is nothing to move

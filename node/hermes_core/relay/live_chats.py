@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
-from hermes_core.ids import ChatId, Party
+from hermes_core.ids import AppId, ChatId, Party
 from hermes_core.keystore.chat_record import ChatRecord
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.context import ChatContext
@@ -30,7 +30,8 @@ class LiveChats:
         self.by_id: dict[ChatId, Chat] = {}
         self._touched: list[Row] = []
         self._early: dict[ChatId, Row] = {}
-        self._seeking: dict[ChatId, Row] = {}
+        self._seeking: dict[ChatId, tuple[Row, AppId | None]] = {}
+        self._seekers: dict[AppId | None, dict[ChatId, Row]] = {}
 
     def restore(self, record: ChatRecord, now: float, *, keys_in_doubt: bool) -> None:
         """Take up what the keystore held of one chat; the record is wiped. `keys_in_doubt`: as in `NodeChats.restore`."""
@@ -94,7 +95,7 @@ class LiveChats:
             self._context.effects.output.deletes.add(chat.chat_id)
             if end.reason is None:
                 self._context.effects.output.moved.add(chat.chat_id)
-        self._seeking.pop(chat.chat_id, None)
+        self._note_seeking(chat.row, None)
         self._past.add(chat, end, now)
 
     def touch(self, row: Row) -> None:
@@ -103,8 +104,26 @@ class LiveChats:
 
     def look_again(self, now: float) -> None:
         """Who moved here, and looks for the other app's home, may find it now. When the timers fire, so many in one pass."""
-        for row in list(self._seeking.values()):
+        for row, _ in list(self._seeking.values()):
             self.change(row, now, Chat.look_again, now)
+
+    def look_again_for(self, app_id: AppId, now: float) -> None:
+        """The same, of those that look for this app: where it is has become known."""
+        for row in list(self._seekers.get(app_id, {}).values()):
+            self.change(row, now, Chat.look_again, now)
+
+    def _note_seeking(self, row: Row, chat: Chat | None) -> None:
+        """For which app this chat looks; None: for nobody."""
+        former = self._seeking.pop(row.chat_id, None)
+        if former is not None:
+            seekers = self._seekers[former[1]]
+            del seekers[row.chat_id]
+            if not seekers:
+                del self._seekers[former[1]]
+        if chat is not None:
+            missing = chat.moves.search.missing
+            self._seeking[row.chat_id] = row, missing
+            self._seekers.setdefault(missing, {})[row.chat_id] = row
 
     def settle(self, *, busy: bool) -> None:
         """Whatever was touched since the last call; `busy` as in `NodeChats.take_output`."""
@@ -129,10 +148,8 @@ class LiveChats:
             elif chat.early:
                 self._early[row.chat_id] = row
         self._context.index.schedule(row, chat.next_timer())
-        if chat.moves.search.at is not None:
-            self._seeking[row.chat_id] = row
-        else:
-            self._seeking.pop(row.chat_id, None)
+        if chat.moves.search.at is not None or row.chat_id in self._seeking:
+            self._note_seeking(row, chat if chat.moves.search.at is not None else None)
 
     def _put_early(self) -> None:
         """Store what nothing depends on yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hermes_core.ids import ChatId, NodeId
+from hermes_core.ids import AppId, ChatId, NodeId
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.mesh.messages import HomeFound
 from hermes_core.protocol.messages import ChatMessage, ErrorNotice
@@ -69,6 +69,8 @@ class NodeOutput:
     """Of this node's keystore, handed back by apps: each proves a rollback. `Sessions.mark_judged` goes on from there."""
     wants: dict[NodeId, None] = field(default_factory=dict)
     """Other nodes that something is to be said to, in the order in which it came up; no stream to them stands."""
+    look_ups: list[AppId] = field(default_factory=list)
+    """Apps that the mesh is asked for; `Sessions.take_found` takes what comes of each."""
     leg_frames: int = 0
     """Frames that came from apps and went to apps; `tieline_frames` the same for nodes."""
     tieline_frames: int = 0

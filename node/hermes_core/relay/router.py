@@ -17,7 +17,6 @@ from hermes_core.ids import AppId, ChatId, NodeId, Party, derive_app_id, node_pa
 from hermes_core.keystore.chat_record import ChatRecord, Tombstone
 from hermes_core.keystore.witness_verdict import ResumeVerdict
 from hermes_core.limits import MAX_CHATS_A_TIMER_PASS
-from hermes_core.mesh.messages import DirectoryEntry
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.protocol.session import AppClaim
@@ -39,6 +38,7 @@ from hermes_core.relay.resumes import Resumes
 from hermes_core.relay.route_waits import NoStreamError, RouteWaits, WaitingOffer
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.tombstones import Tombstones
+from hermes_core.relay.whereabouts import Whereabouts
 from hermes_core.session.keys import StreamKeys
 
 _FROM_BOTH: Final = frozenset({m.Offer, m.Answer, m.Confirm, m.Reject, m.Resume, m.ClosedAck, m.MoveOffer, m.Moved})
@@ -62,6 +62,7 @@ class NodeChats:
         self._past = PastChats(self.effects, self._tombstones)
         party = node_party(node_id, identity.public_key)
         self._directory = Directory(node_id, party, self._links, self._index, self._calendar)
+        self._whereabouts = Whereabouts(self.effects)
         self._context = ChatContext(
             params,
             identity,
@@ -74,6 +75,7 @@ class NodeChats:
             self._calendar,
             self._directory,
             self._index,
+            self._whereabouts,
         )
         self._chats = LiveChats(self._context, self._past)
         self._arrivals = Arrivals(self._context, self._chats, self._past, self._tombstones)
@@ -137,7 +139,7 @@ class NodeChats:
         if neighbour.node_id is not None:
             for waiting in self._waits.take(neighbour.node_id):
                 if self._links.get(waiting.link.neighbour) is waiting.link:
-                    self._receive_offer(waiting.link.neighbour, waiting.offer, now, waited=True)
+                    self._receive_offer(waiting.link.neighbour, waiting.offer, now, waited=True, dialled=True)
         return link
 
     def dial_on_demand(self, now: float) -> None:
@@ -174,6 +176,7 @@ class NodeChats:
         if self._links.pop(neighbour, None) is None:
             return
         self._resumes.lose(neighbour)
+        self._whereabouts.lose(neighbour)
         if neighbour.app_id is not None:
             self._directory.note_away(neighbour.app_id)
         for row in self._index.rows_of(neighbour):
@@ -185,25 +188,59 @@ class NodeChats:
         """As `Directory.judge`: the newer home that a Connect is refused with."""
         return self._directory.judge(app_id, stamp, now)
 
-    def update_directory(self, party: Party, entry: DirectoryEntry, now: float) -> list[AppId]:
-        """What a node says of its apps. The apps here whose home that is now: their sessions are over."""
-        gone = self._directory.update(party, entry, now)
+    def counts_stamp(self, stamp: int, now: float) -> bool:
+        """Whether a stamp is one that a node takes, at this time."""
+        return self._directory.counts(stamp, now)
+
+    def learn_home(self, party: Party, claim: AppClaim, now: float, *, online: bool) -> bool:
+        """What is known of an app's home, verified. True: it is connected here, and its session is over."""
+        app_id = derive_app_id(claim.app_key)
+        before = self._directory.locate(app_id), self._directory.last_home(app_id)
+        gone = self._directory.learn(party, claim, now, online=online)
         self._directory.expire(now)
-        self._chats.look_again(now)
+        if before != (self._directory.locate(app_id), self._directory.last_home(app_id)):
+            self._chats.look_again_for(app_id, now)
         return gone
 
-    def lose_directory(self, node_id: NodeId) -> None:
-        """Nothing counts any more of what a node said of its apps."""
+    def lose_node(self, node_id: NodeId) -> None:
+        """A node is gone, and its apps are away."""
         self._directory.lose_node(node_id)
 
-    def look_up(self, requester: AppId, app_id: AppId, now: float) -> tuple[NodeId | None, bool]:
+    def look_up(self, stream: StreamId, requester: AppId, app_id: AppId, now: float) -> tuple[NodeId | None, bool] | None:
         """Where an app is at home, and whether it is there now: if not, where it was last. (None, False): nobody heard of it.
 
-        HANDSHAKE_THROTTLED for one that asks all the time.
+        None: the mesh is asked, and `end_look_up` names this stream. HANDSHAKE_THROTTLED for one that asks all the time.
         """
-        self._admission.charge_lookup((None, requester), now)
+        asker = None, requester
+        self._admission.charge_lookup(asker, now)
+        if not self._directory.is_found(app_id, now):
+            self._admission.charge_stranger(asker, now)
+            self._whereabouts.hold_question(stream, app_id, now)
+            return None
+        return self.find_place(app_id)
+
+    def find_place(self, app_id: AppId) -> tuple[NodeId | None, bool]:
+        """The same, as far as is known."""
         node_id = self._directory.locate(app_id)
         return (self._directory.last_home(app_id), False) if node_id is None else (node_id, True)
+
+    def end_look_up(self, app_id: AppId, now: float, *, complete: bool) -> list[StreamId]:
+        """What the mesh knows of an app was learned; `complete`: somebody said so. Who asked for it, apps' offers apart."""
+        self._directory.note_answered(app_id, now)
+        offers, questions = self._whereabouts.take(app_id)
+        for link, offer in offers:
+            source = link.neighbour
+            if complete or self._directory.last_home(app_id) is not None:
+                self._receive_offer(source, offer, now, waited=True)
+            else:
+                detail = "none of the nodes that would know where the app is answered"
+                self._fail_offer(source, offer, ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, detail))
+        self._chats.look_again_for(app_id, now)
+        return questions
+
+    def find_unanswered(self, now: float) -> AppId | None:
+        """An app of which the mesh said nothing in time: `end_look_up` is next."""
+        return self._whereabouts.find_due(now)
 
     # messages
 
@@ -307,10 +344,12 @@ class NodeChats:
 
     # offers
 
-    def _receive_offer(self, source: Neighbour, offer: m.Offer, now: float, *, waited: bool = False) -> None:
+    def _receive_offer(
+        self, source: Neighbour, offer: m.Offer, now: float, *, waited: bool = False, dialled: bool = False
+    ) -> None:
         """A first offer starts a chat, any other rekeys one. Refusals go back to the offering side alone.
 
-        `waited`: for a stream to its target's node, after it was charged.
+        `waited`: until it was known where its target is, after it was charged; `dialled`: for a stream to that node as well.
         """
         first = offer.end_to_end.epoch == 1
         row, index = self._chats.find_hop(source, offer.chat_id)
@@ -324,7 +363,7 @@ class NodeChats:
         except ProtocolError as error:
             if isinstance(error, NoStreamError):
                 self.effects.want(error.node_id)
-                may_wait = self.effects.dials_on_demand and not waited
+                may_wait = self.effects.dials_on_demand and not dialled
                 if may_wait and self._waits.hold(error.node_id, self._links[source], offer, now):
                     return
             self._fail_offer(source, offer, error)
@@ -358,6 +397,10 @@ class NodeChats:
         maker = source.node_id, initiator
         if not waited:
             self._admission.charge_handshake(maker, now)  # for whoever it asks
+            if source.node_id is None and not self._directory.is_found(offer.target, now):
+                self._admission.charge_stranger(maker, now)
+                self._whereabouts.hold_offer(self._links[source], offer, now)
+                return
         target = self._directory.find_route(source, offer.target)
         self._admission.check_room(maker, offer.target)
         gives_way = self._index.find(self._admission.offers.find_to_give_way(maker, offer.target))
@@ -408,6 +451,7 @@ class NodeChats:
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
         times = [self._index.next_due(), self._tombstones.next_due(), self._resumes.next_due(), self._waits.next_due()]
+        times.append(self._whereabouts.next_due())
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:

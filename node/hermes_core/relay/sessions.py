@@ -7,8 +7,11 @@ from typing import Any, Final
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId, NodeId, Party, derive_app_id
-from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
+from hermes_core.ids import AppId, NodeId, derive_app_id
+from hermes_core.mesh.homes.entry import HomeEntry
+from hermes_core.mesh.homes.machine import Overtaken
+from hermes_core.mesh.homes.searches import Found
+from hermes_core.mesh.messages import NodeDescriptor
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import (
     AppClaim,
@@ -198,12 +201,18 @@ class Sessions:
                 self._tell(session, Heartbeat(message.sequence, reply=True), now)
         elif session.link is not None and session.link.neighbour.app_id is not None:
             try:
-                node_id, online = self._chats.look_up(session.link.neighbour.app_id, message.app_id, now)
+                place = self._chats.look_up(session.stream, session.link.neighbour.app_id, message.app_id, now)
             except ProtocolError as error:
-                notice = ErrorNotice(error.code, ErrorScope.FRAME, None, error.detail, error.retry_after_ms)
+                code = ErrorCode.HANDSHAKE_THROTTLED if error.retry_after_ms else error.code  # what makes an app ask again
+                notice = ErrorNotice(code, ErrorScope.FRAME, None, error.detail, error.retry_after_ms)
                 self._tell(session, notice, now)
             else:
-                self._tell(session, AppFound(message.app_id, online=online, node_id=node_id), now)
+                if place is not None:
+                    self._tell_place(session, message.app_id, place, now)
+
+    def _tell_place(self, session: Session, app_id: AppId, place: tuple[NodeId | None, bool], now: float) -> None:
+        node_id, online = place
+        self._tell(session, AppFound(app_id, online=online, node_id=node_id), now)
 
     def _report_refusal(self, sender: Neighbour, error: ProtocolError) -> None:
         self._effects.report(events.BatchRefused(sender.app_id, sender.node_id, error.code, error.detail))
@@ -273,27 +282,49 @@ class Sessions:
             self._effects.tell(session.stream, NewerHome(newer.party, newer.claim))
             raise ProtocolError(ErrorCode.STAMP_OUTDATED, "this app connected with a higher stamp")
 
-    def _replace(self, app_id: AppId) -> None:
+    def _replace(self, app_id: AppId, code: ErrorCode = ErrorCode.SESSION_REPLACED) -> None:
         """The newer stream of an app takes over; the older one is told, and not listened to any more."""
         older = self._apps.pop(app_id, None)
         if older is not None:
             self._effects.report(events.SessionReplaced(app_id))
-            self._end(older, ErrorCode.SESSION_REPLACED, "a newer session of this app took over")
+            self._end(older, code, "a newer session of this app took over")
             self._effects.report(events.SessionEnded(app_id, older.too_slow))
             del self._sessions[older.stream]
             self._timers.cancel(older.stream)
 
     # what the mesh tells
 
-    def update_directory(self, party: Party, entry: DirectoryEntry, now: float) -> None:
-        """What another node says of its apps: a session of one whose home that is now ends."""
-        for app_id in self._chats.update_directory(party, entry, now):
-            self._replace(app_id)
-            self._chats.disconnected(app_neighbour(app_id), now)
+    def take_found(self, found: Found, now: float) -> None:
+        """What the mesh found of an app that was looked up: whoever waits for it goes on."""
+        if found.entry is not None:
+            self._learn(found.entry, now, online=found.online, late=False)
+        self._end_look_up(found.app_id, now, complete=found.complete)
 
-    def lose_directory(self, node_id: NodeId) -> None:
-        """Nothing counts any more of what a node said of its apps."""
-        self._chats.lose_directory(node_id)
+    def _end_look_up(self, app_id: AppId, now: float, *, complete: bool) -> None:
+        for stream in self._chats.end_look_up(app_id, now, complete=complete):
+            session = self._sessions.get(stream)
+            if session is None or session.ending:
+                continue
+            place = self._chats.find_place(app_id)
+            if complete or place[0] is not None:
+                self._tell_place(session, app_id, place, now)
+            else:  # nobody said that nobody knows it
+                detail = "none of the nodes that would know where the app is answered"
+                notice = ErrorNotice(ErrorCode.HANDSHAKE_THROTTLED, ErrorScope.FRAME, None, detail, RETRY_LATER_MS)
+                self._tell(session, notice, now)
+
+    def take_overtaken(self, news: Overtaken, now: float) -> None:
+        """An app of this node is at home elsewhere: if it is connected here its session ends.
+
+        One that came too late, by a stamp that was too low, connects again: it is shown then which of its own overtook it.
+        """
+        self._learn(news.entry, now, online=news.entry.presence.online, late=news.late)
+
+    def _learn(self, entry: HomeEntry, now: float, *, online: bool, late: bool) -> None:
+        if self._chats.learn_home(entry.party, entry.claim, now, online=online):
+            app_id = entry.app_id
+            self._replace(app_id, ErrorCode.STAMP_OUTDATED if late else ErrorCode.SESSION_REPLACED)
+            self._chats.disconnected(app_neighbour(app_id), now)
 
     def describe_node(self, descriptor: NodeDescriptor) -> None:
         """What another node signed of itself, and the mesh verified."""
@@ -310,6 +341,7 @@ class Sessions:
 
     def node_dead(self, node_id: NodeId, now: float) -> None:
         """The mesh gave a node up: its stream ends, and with it the path of its chats, until it or their apps are elsewhere."""
+        self._chats.lose_node(node_id)
         link = self._chats.link_of(node_neighbour(node_id))
         if link is not None:
             self._effects.end(link.stream, discard=True)
@@ -357,6 +389,8 @@ class Sessions:
         return self._timers.next_due()
 
     def handle_timer(self, now: float) -> None:
+        while (app_id := self._chats.find_unanswered(now)) is not None:
+            self._end_look_up(app_id, now, complete=False)
         for stream in self._timers.pop_due(now):
             session = self._sessions[stream]
             if session.ending:

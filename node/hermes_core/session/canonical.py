@@ -9,6 +9,9 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
 from hermes_core.crypto.encoding import lp, u8, u32, u64
+from hermes_core.ids import NodeId
+from hermes_core.mesh.homes.entry import HomeEntry, NodeName
+from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, HoldEntries
 from hermes_core.mesh.messages import Clock, HeldMark, MembershipUpdate, OwnMark
 from hermes_core.mesh.swim import messages as swim
 from hermes_core.protocol import messages as m
@@ -48,11 +51,6 @@ def _list(of: Encode) -> Encode:
     return encode
 
 
-def _set(of: Encode) -> Encode:
-    each = _list(of)
-    return lambda values: each(sorted(values))
-
-
 _STATEMENT = _part(
     ("epoch", u64), ("order", u64), ("suites", _data), ("ephemeral", _data), ("kem", _data), ("signature", _data)
 )
@@ -81,15 +79,13 @@ _DESCRIPTOR = _part(
     ("renewals", _data),
 )
 _MEMBER = _part(("descriptor", _DESCRIPTOR), ("state", u64), ("incarnation", u64))
-_APP_CLAIM = _part(("app_key", _data), ("stamp", u64), ("hello_hash", _data), ("signature", _data))
-_ENTRY = _part(
-    ("node_id", _text),
-    ("incarnation", u64),
-    ("version", u64),
-    ("since", u64),
-    ("claims", _list(_APP_CLAIM)),
-    ("gone", _set(_text)),
-)
+_HOME_ENTRY: Final[Fields] = (("home", _part(("node_id", _text), ("node_key", _data))), ("signed", _data))
+_NO_ENTRY: Final = HomeEntry(NodeName(NodeId(""), b""), b"")
+
+
+def _encode_home_entry(entry: HomeEntry | None) -> bytes:
+    return encode_fields(_HOME_ENTRY, entry or _NO_ENTRY)
+
 
 _FACTS: Final[dict[type, Layout]] = {
     swim.Alive: Layout(1, (("descriptor", _DESCRIPTOR),)),
@@ -161,7 +157,7 @@ CONTROL: Final[dict[type, Layout]] = {
     s.FindApp: Layout(11, (("app_id", _text),)),
     s.AppFound: Layout(12, (("app_id", _text), ("online", u8), ("node_id", _text))),
     s.NodeChange: Layout(13, (("drain_after_ms", u64), ("back_within_ms", u64), ("for_good", u8))),
-    MembershipUpdate: Layout(14, (("members", _list(_MEMBER)), ("directory", _list(_ENTRY)))),
+    MembershipUpdate: Layout(14, (("members", _list(_MEMBER)),)),
     HeldMark: Layout(15, (("mark", _data),)),
     OwnMark: Layout(16, (("mark", _data),)),
     Clock: Layout(17, (("unix_ms", u64),)),
@@ -177,6 +173,11 @@ CONTROL: Final[dict[type, Layout]] = {
     swim.SyncListing: Layout(27, (("mask", u64), ("entries", _list(_LISTED)))),
     swim.SyncWanted: Layout(28, (("names", _list(_text)),)),
     swim.SyncFacts: Layout(29, (("facts", _list(_fact)),)),
+    HoldEntries: Layout(30, (("number", u64), ("node_key", _data), ("entries", _list(_data)))),
+    EntriesHeld: Layout(31, (("number", u64),)),
+    FindEntry: Layout(32, (("number", u64), ("app_id", _text))),
+    EntryFound: Layout(33, (("number", u64), ("entry", _encode_home_entry))),
+    EntryOvertaken: Layout(34, (("entry", _encode_home_entry),)),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
 

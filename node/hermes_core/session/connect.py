@@ -13,8 +13,9 @@ from hermes_core.crypto.hashing import HashId, hash_bytes
 from hermes_core.crypto.signing import Identity, check_public_key, verify_signature
 from hermes_core.crypto.x25519 import EphemeralKey
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId, Party, app_party, derive_app_id, node_party
+from hermes_core.ids import AppId, app_party, derive_app_id, node_party
 from hermes_core.keystore.mark import parse_mark
+from hermes_core.protocol.claims import encode_claim
 from hermes_core.protocol.session import AppClaim, Challenge, Connect, Connected
 from hermes_core.session.canonical import SETTINGS, encode_fields
 from hermes_core.session.keys import SessionKeys, derive_session_keys
@@ -32,24 +33,13 @@ def _encode_hello(challenge: Challenge, connect: Connect) -> bytes:
 
 def _encode_connect(challenge: Challenge, connect: Connect) -> bytes:
     """What the app signs: what a directory can show to others, who get the hello's hash alone."""
-    return _encode_claim(node_party(challenge.node_id, challenge.node_key), build_claim(challenge, connect))
-
-
-def _encode_claim(node: Party, claim: AppClaim) -> bytes:
-    return lp(labels.CONNECT) + lp(node.encode()) + claim.app_key + u64(claim.stamp) + claim.hello_hash
+    return encode_claim(node_party(challenge.node_id, challenge.node_key), build_claim(challenge, connect))
 
 
 def build_claim(challenge: Challenge, connect: Connect) -> AppClaim:
     """What others are shown of a Connect."""
     hello_hash = hash_bytes(HashId.SHA256, _encode_hello(challenge, connect))
     return AppClaim(connect.app_key, connect.stamp, hello_hash, connect.signature)
-
-
-def verify_claim(node: Party, claim: AppClaim) -> AppId:
-    """The app that went to this node, as it signed itself; INVALID_KEY or AUTH_FAILED."""
-    check_public_key(claim.app_key)
-    verify_signature(claim.app_key, _encode_claim(node, claim), claim.signature)
-    return derive_app_id(claim.app_key)
 
 
 def _hash_transcript(challenge: Challenge, connect: Connect, connected: Connected) -> bytes:

@@ -46,6 +46,5 @@ def _show_member(member: Member) -> admin_pb2.MeshMembers.Entry:
         incarnation=member.incarnation,
         identity_fingerprint=derive_fingerprint(member.descriptor.node_key),
         version=member.descriptor.version,
-        apps=0 if member.apps is None else len(member.apps.app_ids),
         linked=member.connected,
     )

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hermes_core.errors import ErrorCode
-from hermes_core.ids import AppId, NodeId, Party
+from hermes_core.ids import AppId, NodeId
 from hermes_core.keystore.witness_verdict import ResumeVerdict
-from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
+from hermes_core.mesh.homes.machine import Overtaken
+from hermes_core.mesh.homes.searches import Found
+from hermes_core.mesh.messages import NodeDescriptor
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.protocol.session import AppClaim, NodeChange
 from hermes_core.relay.events import SessionEnded, SessionOpened
@@ -69,6 +71,7 @@ class ChatDriver:
         self._cost_clock = cost_clock
         self._on_failure = on_failure
         self._on_apps: Callable[[], None] = lambda: None
+        self._on_look_up: Callable[[AppId], None] = self._look_up_alone
         self._on_mark: Callable[[bytes], None] = self.mark_judged
         self._on_want: Callable[[NodeId], None] = lambda _: None
         self._budget_s = PASS_S
@@ -87,11 +90,13 @@ class ChatDriver:
     def node_dead(self, node_id: NodeId) -> None:
         self._inbox.put_own(lambda now: self._relay.sessions.node_dead(node_id, now))
 
-    def update_directory(self, party: Party, entry: DirectoryEntry) -> None:
-        self._inbox.put_own(lambda now: self._relay.sessions.update_directory(party, entry, now))
+    def take_found(self, found: Found) -> None:
+        """What came of a look-up."""
+        self._inbox.put_own(lambda now: self._relay.sessions.take_found(found, now))
 
-    def lose_directory(self, node_id: NodeId) -> None:
-        self._inbox.put_own(lambda _: self._relay.sessions.lose_directory(node_id))
+    def take_overtaken(self, news: Overtaken) -> None:
+        """An app of this node is at home elsewhere."""
+        self._inbox.put_own(lambda now: self._relay.sessions.take_overtaken(news, now))
 
     def describe_node(self, descriptor: NodeDescriptor) -> None:
         self._inbox.put_own(lambda _: self._relay.sessions.describe_node(descriptor))
@@ -153,6 +158,18 @@ class ChatDriver:
     def watch_apps(self, on_apps: Callable[[], None]) -> None:
         """Call `on_apps` whenever the set of connected apps changed."""
         self._on_apps = on_apps
+
+    def watch_look_ups(self, on_look_up: Callable[[AppId], None]) -> None:
+        """Call `on_look_up` with each app that the mesh is to be asked for; `take_found` follows."""
+        self._on_look_up = on_look_up
+
+    def _look_up_alone(self, app_id: AppId) -> None:
+        """There is no mesh, and nobody to ask."""
+        self.take_found(Found(app_id, None, online=False, complete=True))
+
+    def counts_stamp(self, stamp: int, now: float) -> bool:
+        """Whether a stamp of an app is neither too far ahead nor too old."""
+        return self._relay.chats.counts_stamp(stamp, now)
 
     def watch_marks(self, on_mark: Callable[[bytes], None]) -> None:
         """Call `on_mark` with each mark that an app hands back and that proves a rollback; `mark_judged` follows."""
@@ -226,6 +243,8 @@ class ChatDriver:
             self._on_mark(mark)
         for node_id in work.output.wants:
             self._on_want(node_id)
+        for app_id in work.output.look_ups:
+            self._on_look_up(app_id)
         self._observer.observe(work)
         if any(isinstance(event, SessionOpened | SessionEnded) for event in work.output.events):
             self._on_apps()

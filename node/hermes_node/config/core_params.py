@@ -5,6 +5,7 @@ from __future__ import annotations
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.suites import Suite
 from hermes_core.keystore.rotation_timer import RotationParams
+from hermes_core.mesh.homes.params import HomesParams
 from hermes_core.mesh.opening_check import OpeningParams
 from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
 from hermes_core.mesh.swim.params import SwimParams
@@ -46,6 +47,11 @@ def build_session_params(config: Config) -> SessionParams:
         max_invalid_batches=limits.max_invalid_batches,
         window_frames=config.crypto.window,
     )
+
+
+def build_homes_params(config: Config) -> HomesParams:
+    """A node holds about three times as many entries as it has apps; in a mesh of few nodes, of fuller ones, more."""
+    return HomesParams(max_held=max(HomesParams().max_held, 6 * config.limits.max_sessions))
 
 
 def build_mesh_params(config: Config) -> MeshParams:

@@ -44,7 +44,7 @@ def bind_serving(metrics: NodeMetrics, serving: Serving) -> None:
     metrics.sessions.active.bind(serving.chats.count_apps)
     metrics.mesh.members.bind(lambda state: mesh.describe().counts[MemberState[state.value.upper()]])
     metrics.mesh.routes.bind(serving.chats.count_nodes)
-    metrics.mesh.directory_entries.bind(lambda: mesh.describe().apps_elsewhere)
+    metrics.mesh.directory_entries.bind(lambda: mesh.describe().entries_held)
 
 
 def show_expiry(metrics: MeshMetrics, section: Section, material: TlsMaterial) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 
 from hermes_core.errors import HermesError
-from hermes_core.ids import NodeId, Party
-from hermes_core.mesh.messages import DirectoryEntry, NodeDescriptor
+from hermes_core.ids import NodeId
+from hermes_core.mesh.homes.machine import Overtaken
+from hermes_core.mesh.homes.searches import Found
+from hermes_core.mesh.messages import NodeDescriptor
 from hermes_keystore import Table
 from hermes_keystore.history import Place
 from hermes_node.chats.driver import ChatDriver
@@ -37,11 +39,11 @@ class MeshNews:
     def peer_dead(self, node_id: NodeId) -> None:
         self._chats.node_dead(node_id)
 
-    def directory_changed(self, party: Party, entry: DirectoryEntry) -> None:
-        self._chats.update_directory(party, entry)
+    def app_found(self, found: Found) -> None:
+        self._chats.take_found(found)
 
-    def directory_lost(self, node_id: NodeId) -> None:
-        self._chats.lose_directory(node_id)
+    def app_overtaken(self, news: Overtaken) -> None:
+        self._chats.take_overtaken(news)
 
     def member_described(self, descriptor: NodeDescriptor) -> None:
         self._chats.describe_node(descriptor)

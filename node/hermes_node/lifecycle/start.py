@@ -174,8 +174,10 @@ async def start_servers(
                 context.host.boot,
                 found.pins,
                 news.keep_for_others,
+                restored.chats.counts_stamp,
             )
         )
+        restored.chats.watch_look_ups(part.driver.look_up)
         context.closing.push_async_callback(part.driver.close)
         context.closing.push_async_callback(part.server.stop, 0)
         context.tasks.spawn(part.run, "mesh")

@@ -26,7 +26,7 @@ class LoneNode:
 
     def describe(self) -> MeshDescription:
         counts = dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}
-        return MeshDescription(address="", incarnation=0, members=(), counts=counts, apps_elsewhere=0)
+        return MeshDescription(address="", incarnation=0, members=(), counts=counts, entries_held=0)
 
     async def leave(self) -> None:
         pass

@@ -11,6 +11,8 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.homes.machine import Homes
+from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.machine import IncarnationRaised, Membership, MemberStateChanged, MeshEvent
 from hermes_core.mesh.messages import Clock, HeldMark, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
 from hermes_core.mesh.opening_check import OpeningState
@@ -22,6 +24,7 @@ from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
+from hermes_node.mesh.homes import AppHomes
 from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink, PeerInbox, RouteLink
@@ -33,6 +36,7 @@ from hermes_node.metrics.registry import NodeMetrics
 from hermes_wire.late_timers import let_inputs_arrive
 
 MIN_TICK_S: Final = 0.01
+_UP: Final = (MemberState.ALIVE, MemberState.SUSPECT)
 
 
 class MeshDriver:
@@ -52,6 +56,7 @@ class MeshDriver:
         log: EventLog,
         metrics: NodeMetrics,
         entropy: RandomSource,
+        homes: Homes,
     ) -> None:
         self._identity = identity
         self._membership = membership
@@ -70,6 +75,7 @@ class MeshDriver:
         self._tasks = DialTasks(log, self._wake.set)
         own = membership.descriptor.node_id
         self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics)
+        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now)
 
     @property
     def local(self) -> NodeCredentials:
@@ -90,18 +96,20 @@ class MeshDriver:
     def describe(self) -> MeshDescription:
         own, members = self._membership.descriptor, tuple(self._membership.members.values())
         counts = {state: self._membership.count(state) for state in MemberState}
-        return MeshDescription(own.address, own.incarnation, members, counts, self._membership.count_apps())
+        return MeshDescription(own.address, own.incarnation, members, counts, self._homes.count_held())
 
     def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
-        self._membership.set_local_apps(claims)
-        self._flush()
+        self._homes.set_local_apps(claims)
+
+    def look_up(self, app_id: AppId) -> None:
+        self._homes.look_up(app_id)
 
     def build_welcome(self) -> MembershipUpdate:
         """What a node that joins gets to know."""
         own = self._membership.descriptor
         claims = [MemberClaim(own, MemberState.ALIVE, own.incarnation)]
         claims += [MemberClaim(m.descriptor, m.state, m.incarnation) for m in self._membership.members.values()]
-        return MembershipUpdate(tuple(claims), ())
+        return MembershipUpdate(tuple(claims))
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
         """Nobody looks for another process with this node's key: the handshake refuses its own name."""
@@ -112,7 +120,7 @@ class MeshDriver:
         """A node proved itself: remember it as alive. Raises LIMIT_EXCEEDED, or AUTH_FAILED on an identity conflict."""
         descriptor = peer.descriptor
         claim = MemberClaim(descriptor, MemberState.ALIVE, descriptor.incarnation)
-        self._membership.receive_update(descriptor.node_id, MembershipUpdate((claim,), ()), self._now())
+        self._membership.receive_update(descriptor.node_id, MembershipUpdate((claim,)), self._now())
         self._flush()
 
     def gossip_up(self, link: GossipLink) -> None:
@@ -125,6 +133,7 @@ class MeshDriver:
         self._witnessing.linked(link)
         self._log.info("peer_linked", peer=link.node_id)
         self._flush()
+        self._homes.linked(link.node_id)
 
     def gossip_down(self, link: GossipLink) -> None:
         if self._gossip.get(link.node_id) is not link:
@@ -160,6 +169,14 @@ class MeshDriver:
     def receive_clock(self, link: GossipLink, message: Clock) -> None:
         self._clocks.receive(link, message)
 
+    def receive_homes(self, link: GossipLink, message: HomesMessage) -> None:
+        self._homes.receive(link.node_id, message)
+
+    def _send_home(self, node_id: NodeId, message: HomesMessage) -> None:
+        link = self._gossip.get(node_id)
+        if link is not None:
+            link.send(message)
+
     # What the node asks.
 
     async def run(self, dialer: Dialer) -> None:
@@ -174,6 +191,7 @@ class MeshDriver:
             self._flush()
             self._clocks.tick()
             self._witnessing.tick()
+            self._homes.tick()
             self._start_dials(now)
             self._joining.start(now, dialer)
             if self._joining.report(self.join_state):
@@ -186,6 +204,7 @@ class MeshDriver:
     def _next_due(self) -> float:
         """When `run` has something to do, unless news or a task that ended wake it before."""
         due = min(self._membership.next_timer(), self._joining.next_due(), self._witnessing.next_due(), self._clocks.next_due())
+        due = min(due, self._homes.next_due())
         for descriptor in self._membership.wanted_links():
             if _link_task(descriptor.node_id) not in self._tasks:
                 due = min(due, self._dials.of(descriptor).next_at)
@@ -202,6 +221,7 @@ class MeshDriver:
 
     async def close(self) -> None:
         """End every dialling task."""
+        self._homes.close()
         await self._tasks.close()
 
     def _flush(self) -> None:
@@ -215,12 +235,9 @@ class MeshDriver:
             self._tell(event)
             self._wake.set()  # whom it is about may have to be dialled
         if output.events:
-            self._witnessing.update_members([*self._alive()])
-
-    def _alive(self) -> Iterator[NodeId]:
-        for node_id, member in self._membership.members.items():
-            if member.state in (MemberState.ALIVE, MemberState.SUSPECT):
-                yield node_id
+            up = {name: member.incarnation for name, member in self._membership.members.items() if member.state in _UP}
+            self._witnessing.update_members([*up])
+            self._homes.set_members(up)
 
     def _tell(self, event: MeshEvent) -> None:
         tell_mesh_event(event, self._listener, self._log, self._metrics)
@@ -229,6 +246,7 @@ class MeshDriver:
                 if after in (MemberState.DEAD, MemberState.LEFT):
                     self._lose(node_id)
             case IncarnationRaised(incarnation):
+                self._homes.set_incarnation(incarnation)
                 self._listener.incarnation_raised(incarnation)
             case _:
                 pass

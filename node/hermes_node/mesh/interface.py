@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from hermes_core.errors import ProtocolError
-from hermes_core.ids import AppId, NodeId, Party
+from hermes_core.ids import AppId, NodeId
 from hermes_core.mesh.machine import Member
-from hermes_core.mesh.messages import DirectoryEntry, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.mesh.messages import MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.opening_check import OpeningState
 from hermes_core.protocol.session import AppClaim
+from hermes_node.mesh.homes import HomesListener
 from hermes_node.mesh.seeds import JoinState
 from hermes_node.streams.outbox import StreamStuckError
 from hermes_wire.byte_stream import StreamEndedError
@@ -22,13 +23,13 @@ DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, StreamStuckError, Timeo
 
 @dataclass(frozen=True, slots=True)
 class MeshDescription:
-    """The mesh as this node sees it. `counts` include this node, `members` do not; `apps_elsewhere`: at home on other nodes."""
+    """The mesh as this node sees it. `counts` include this node, `members` do not; `entries_held`: of other nodes' apps."""
 
     address: str
     incarnation: int
     members: tuple[Member, ...]
     counts: Mapping[MemberState, int]
-    apps_elsewhere: int
+    entries_held: int
 
 
 class Mesh(Protocol):
@@ -61,12 +62,10 @@ class Dialer(Protocol):
     async def route(self, descriptor: NodeDescriptor) -> None: ...
 
 
-class MeshListener(Protocol):
+class MeshListener(HomesListener, Protocol):
     """Who wants to know what happens to other nodes."""
 
     def peer_dead(self, node_id: NodeId) -> None: ...
-    def directory_changed(self, party: Party, entry: DirectoryEntry) -> None: ...
-    def directory_lost(self, node_id: NodeId) -> None: ...
     def member_described(self, descriptor: NodeDescriptor) -> None: ...
     def member_forgotten(self, node_id: NodeId) -> None: ...
     def incarnation_raised(self, incarnation: int) -> None: ...

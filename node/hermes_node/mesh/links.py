@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
+from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.messages import Clock, HeldMark, Hello, MembershipUpdate, NodeDescriptor, OwnMark, Proof
 from hermes_core.mesh.swim.messages import SwimMessage
 from hermes_core.protocol.messages import ErrorNotice
@@ -20,7 +21,7 @@ from hermes_node.streams.sink import Sink
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import StreamEndedError
 
-Gossip = MembershipUpdate | HeldMark | OwnMark | Clock | SwimMessage | ErrorNotice
+Gossip = MembershipUpdate | HeldMark | OwnMark | Clock | SwimMessage | HomesMessage | ErrorNotice
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
@@ -36,6 +37,7 @@ class MeshEvents(Protocol):
     async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None: ...
     def receive_clock(self, link: GossipLink, message: Clock) -> None: ...
     def receive_swim(self, link: GossipLink, message: SwimMessage) -> None: ...
+    def receive_homes(self, link: GossipLink, message: HomesMessage) -> None: ...
 
 
 class PeerInbox(Protocol):
@@ -58,7 +60,7 @@ class GossipLink:
             max_frames=GOSSIP_QUEUE_MESSAGES, max_bytes=GOSSIP_QUEUE_BYTES, measure=estimate_update_bytes
         )
 
-    def send(self, message: MembershipUpdate | HeldMark | OwnMark | Clock | SwimMessage) -> None:
+    def send(self, message: MembershipUpdate | HeldMark | OwnMark | Clock | SwimMessage | HomesMessage) -> None:
         """Queue a message; a peer that does not read for that long is unlinked and starts anew."""
         if not self.outbox.put(message):
             self.outbox.close(discard=True)
@@ -89,6 +91,9 @@ class GossipLink:
                 await mesh.receive_mark(self, message)
             elif isinstance(message, Clock):
                 mesh.receive_clock(self, message)
+            elif isinstance(message, HomesMessage):
+                mesh.receive_homes(self, message)
+                mesh.heard(self.node_id)
             elif isinstance(message, Heartbeat):
                 mesh.heard(self.node_id)
             elif isinstance(message, ErrorNotice):

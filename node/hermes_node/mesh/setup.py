@@ -9,6 +9,7 @@ from typing import Any, Final
 from hermes_core.crypto.random import RandomSource, generate_below
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.homes.machine import Homes
 from hermes_core.mesh.machine import Membership
 from hermes_core.mesh.messages import NodeDescriptor
 from hermes_core.mesh.pin_keeper import PinKeeper
@@ -17,7 +18,7 @@ from hermes_core.mesh.swim.statements import IdentitySignatures
 from hermes_keystore.history import Place
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.config.addresses import parse_address
-from hermes_node.config.core_params import build_mesh_params, build_swim_params
+from hermes_node.config.core_params import build_homes_params, build_mesh_params, build_swim_params
 from hermes_node.config.sections import Config
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.logs.event_log import EventLog
@@ -67,6 +68,7 @@ class MeshContext:
     boot: Callable[[], float]
     pins: Sequence[NodeDescriptor]
     keep: Callable[[Mapping[Place, bytes], Collection[Place]], None]
+    counts_stamp: Callable[[int, float], bool]
 
 
 async def start_mesh(context: MeshContext) -> MeshPart:
@@ -98,6 +100,11 @@ async def start_mesh(context: MeshContext) -> MeshPart:
     return MeshPart(driver, server, driver.run(dialer))
 
 
+def _build_homes(context: MeshContext, descriptor: NodeDescriptor) -> Homes:
+    params, stored = build_homes_params(context.config), context.stored
+    return Homes(stored.identity, descriptor.node_id, stored.incarnation, params, context.counts_stamp)
+
+
 def _build_gossip(context: MeshContext, descriptor: NodeDescriptor) -> MeshDriver:
     config, stored = context.config, context.stored
     return MeshDriver(
@@ -112,6 +119,7 @@ def _build_gossip(context: MeshContext, descriptor: NodeDescriptor) -> MeshDrive
         log=context.log,
         metrics=context.metrics,
         entropy=context.random,
+        homes=_build_homes(context, descriptor),
     )
 
 
@@ -141,6 +149,7 @@ def _build_swim(context: MeshContext, descriptor: NodeDescriptor) -> SwimDriver:
         log=context.log,
         metrics=context.metrics,
         entropy=context.random,
+        homes=_build_homes(context, descriptor),
     )
     context.chats.dial_on_demand(driver.want_route)
     return driver

@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 from google.protobuf.message import DecodeError
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.mesh.homes.messages import HoldEntries
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.mesh.swim.messages import Ping, PingRequest, Pong, SyncFacts, SyncListing, SyncWanted
 from hermes_core.session.keys import SessionKeys
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 SERVICE: Final = "hermes.v2.NodeMesh"
 MEMBER_BYTES: Final = 640
-APP_BYTES: Final = 160
+APP_BYTES: Final = 256
 FACT_BYTES: Final = 1_600
 """Of a descriptor with renewals and both addresses as long as may be."""
 
@@ -109,11 +110,9 @@ def estimate_update_bytes(message: object) -> int:
         return FACT_BYTES * (1 + len(message.facts))
     if isinstance(message, SyncListing | SyncWanted):
         return APP_BYTES * (1 + len(message.entries if isinstance(message, SyncListing) else message.names))
-    if not isinstance(message, MembershipUpdate):
-        return MEMBER_BYTES
-    return MEMBER_BYTES * (1 + len(message.members)) + sum(
-        APP_BYTES * (2 + len(entry.claims) + len(entry.gone)) for entry in message.directory
-    )
+    if isinstance(message, MembershipUpdate):
+        return MEMBER_BYTES * (1 + len(message.members))
+    return MEMBER_BYTES + (APP_BYTES * len(message.entries) if isinstance(message, HoldEntries) else 0)
 
 
 def _encode_batch(items: list[PeerMessage]) -> bytes:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
-from hermes_core.mesh.descriptor import descriptor_party
-from hermes_core.mesh.machine import DirectoryChanged, DirectoryLost, Member, MeshEvent
+from hermes_core.mesh.homes.machine import Homes
+from hermes_core.mesh.homes.messages import HomesMessage
+from hermes_core.mesh.machine import Member, MeshEvent
 from hermes_core.mesh.messages import Clock, HeldMark, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
 from hermes_core.mesh.opening_check import OpeningState
 from hermes_core.mesh.pin_codec import encode_pin
 from hermes_core.mesh.pin_keeper import PinKeeper
 from hermes_core.mesh.swim.machine import Swim
 from hermes_core.mesh.swim.messages import SwimMessage, SyncDigests, SyncFacts, SyncListing, SyncWanted
-from hermes_core.mesh.swim.output import OwnFutureSeen, ReservationWanted, StandingChanged, SwimEvent
+from hermes_core.mesh.swim.output import OwnFutureSeen, OwnIncarnationRaised, ReservationWanted, StandingChanged, SwimEvent
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import AppClaim
@@ -27,10 +28,10 @@ from hermes_keystore.history import Place
 from hermes_node.config.sections import MeshSection
 from hermes_node.keystore.pins import place_pin
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.app_lists import AppLists
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.handshake import NodeCredentials, OwnHellos, ProvedPeer
+from hermes_node.mesh.homes import AppHomes, Mail
 from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, SwimListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink
@@ -73,6 +74,7 @@ class SwimDriver:
         log: EventLog,
         metrics: NodeMetrics,
         entropy: RandomSource,
+        homes: Homes,
     ) -> None:
         """`boot`: the clock that goes on while the machine sleeps. `commit_age`: of the oldest commit under way, in seconds.
 
@@ -96,7 +98,8 @@ class SwimDriver:
         self._tasks = DialTasks(log, self._wake.set)
         self._own = own = swim.descriptor.node_id
         self._links = SwimLinks(own, now)
-        self._apps = AppLists(own, swim.descriptor.incarnation)
+        self._mail = Mail()
+        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now)
         self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics, at_once=JOINS_AT_ONCE)
         self._routes = Routes(
             own,
@@ -132,7 +135,7 @@ class SwimDriver:
         own, members = self._swim.descriptor, tuple(map(self._describe, self._swim.roster))
         counts = {state: sum(member.state is state for member in members) for state in MemberState}
         counts[MemberState.ALIVE] += 1
-        return MeshDescription(own.address, own.incarnation, members, counts, self._apps.count())
+        return MeshDescription(own.address, own.incarnation, members, counts, self._homes.count_held())
 
     def _describe(self, member: SwimMember) -> Member:
         descriptor = member.descriptor
@@ -143,14 +146,13 @@ class SwimDriver:
             heard_at=member.changed_at,
             changed_at=member.changed_at,
             connected=descriptor.node_id in self._links,
-            apps=self._apps.find(descriptor.node_id),
         )
 
     def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
-        if self._apps.set_local(claims):
-            for link in self._links:
-                self._tell_apps(link)
-            self._wake.set()
+        self._homes.set_local_apps(claims)
+
+    def look_up(self, app_id: AppId) -> None:
+        self._homes.look_up(app_id)
 
     def want_route(self, node_id: NodeId) -> None:
         """A chat has something to say to this node."""
@@ -167,7 +169,7 @@ class SwimDriver:
 
     def build_welcome(self) -> MembershipUpdate:
         """Whom this node knows is compared over the link that follows."""
-        return MembershipUpdate((), ())
+        return MembershipUpdate(())
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
         """Another process proved our key just now. Who has not asked every seed yet gives way; of two that have, both stop."""
@@ -199,8 +201,9 @@ class SwimDriver:
         self._log.info("peer_linked", peer=link.node_id)
         self._listener.member_described(link.descriptor)
         self._flush()
-        self._apps.forget_told(link.node_id)
-        self._tell_apps(link)
+        for message in self._mail.take(link.node_id):
+            link.send(message)
+        self._homes.linked(link.node_id)
 
     def gossip_down(self, link: GossipLink) -> None:
         if self._links.drop(link):
@@ -211,7 +214,6 @@ class SwimDriver:
     def _let_go(self, link: GossipLink) -> None:
         self._clocks.unlinked(link)
         self._witnessing.unlinked(link)
-        self._apps.forget_told(link.node_id)
 
     def receive_swim(self, link: GossipLink, message: SwimMessage) -> None:
         if not self._links.holds(link):
@@ -224,21 +226,31 @@ class SwimDriver:
             self._compared = True
             self._tell_lists()
 
-    def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None:
-        """Lists of apps alone come by these. INVALID_FRAME for members."""
+    def receive_update(self, node_id: NodeId, update: MembershipUpdate) -> None:  # noqa: ARG002
+        """INVALID_FRAME for members."""
         if update.members:
             detail = "the nodes of a mesh have one mesh.membership: here it is swim"
             raise ProtocolError(ErrorCode.INVALID_FRAME, detail, scope=ErrorScope.STREAM)
-        member = self._swim.roster.find_up(node_id)
-        for entry in update.directory:
-            if member is not None and entry.node_id == node_id and self._apps.take(entry):
-                self._report(DirectoryChanged(descriptor_party(member.descriptor), entry))
 
     def heard(self, node_id: NodeId) -> None:
         """Only answers to probes say that a member lives."""
 
     async def receive_mark(self, link: GossipLink, message: HeldMark | OwnMark) -> None:
         await self._witnessing.receive(link, message)
+
+    def receive_homes(self, link: GossipLink, message: HomesMessage) -> None:
+        if self._links.holds(link):
+            self._homes.receive(link.node_id, message)
+
+    def _send_home(self, node_id: NodeId, message: HomesMessage) -> None:
+        """Over the link that stands, or over one that is dialled for it."""
+        link, descriptor = self._links.find(node_id), self._find_up(node_id)
+        if link is not None:
+            link.send(message)
+        elif descriptor is not None:
+            self._mail.keep(node_id, message)
+            self._swim.want_link(descriptor, self._now())
+            self._flush()
 
     def receive_clock(self, link: GossipLink, message: Clock) -> None:
         self._clocks.receive(link, message)
@@ -271,6 +283,7 @@ class SwimDriver:
             self._flush()
             self._clocks.tick()
             self._witnessing.tick()
+            self._homes.tick()
             self._save_pins(now)
             self._dial_wanted(now)
             self._routes.tick(now, dialer)
@@ -284,7 +297,7 @@ class SwimDriver:
 
     def _next_due(self) -> float:
         """When `run` has something to do, unless news or a task that ended wake it before."""
-        owners = (self._joining, self._witnessing, self._clocks, self._routes)
+        owners = (self._joining, self._witnessing, self._clocks, self._routes, self._homes)
         save_at = self._pins.next_timer()
         times = [self._swim.next_timer(), *(owner.next_due() for owner in owners)]
         return min(times) if save_at is None else min(*times, save_at)
@@ -306,6 +319,7 @@ class SwimDriver:
 
     async def close(self) -> None:
         """End every dialling task."""
+        self._homes.close()
         await self._tasks.close()
 
     # What the machine wants.
@@ -328,8 +342,10 @@ class SwimDriver:
         for event in output.events:
             self._take(event)
         if output.events:
-            self._witnessing.update_members([*self._list_up()])
+            up = {member.descriptor.node_id: member.descriptor.incarnation for member in self._swim.roster if member.is_up}
+            self._witnessing.update_members([*up])
             self._tell_lists()
+            self._homes.set_members(up)
         if output.events or output.dials:
             self._wake.set()
 
@@ -341,6 +357,8 @@ class SwimDriver:
             self._listener.reserve_incarnations(event.up_to, self._reserved)
         elif isinstance(event, OwnFutureSeen):
             self._listener.own_future_seen(event.incarnation, event.known)
+        elif isinstance(event, OwnIncarnationRaised):
+            self._homes.set_incarnation(event.incarnation)
         elif isinstance(event, StandingChanged):
             self._listener.standing_changed(event.node_id, answers=event.after is MemberState.ALIVE)
             if event.after in (MemberState.DEAD, MemberState.LEFT):
@@ -359,12 +377,8 @@ class SwimDriver:
         if link is not None:
             link.outbox.close(discard=True)
         self._routes.close(node_id)
+        self._mail.take(node_id)
         self._listener.peer_dead(node_id)
-        if self._apps.lose(node_id):
-            self._report(DirectoryLost(node_id))
-
-    def _list_up(self) -> Iterator[NodeId]:
-        return (member.descriptor.node_id for member in self._swim.roster if member.is_up)
 
     def _find_up(self, node_id: NodeId) -> NodeDescriptor | None:
         member = self._swim.roster.find_up(node_id)
@@ -376,15 +390,11 @@ class SwimDriver:
             for link in self._links.take_unlisted():
                 self._witnessing.take_list(link.node_id)
 
-    def _tell_apps(self, link: GossipLink) -> None:
-        for entry in self._apps.tell(link.node_id):
-            link.send(MembershipUpdate((), (entry,)))
-
     # Dialling.
 
     def _dial_wanted(self, now: float) -> None:
-        """Links that the machine has no use for: to witnesses, and to whom this node's list is to be told."""
-        for node_id in dict.fromkeys((*self._witnessing.wanted, *self._apps.list_untold(self._list_up()))):
+        """Links that the machine has no use for: to witnesses."""
+        for node_id in self._witnessing.wanted:
             descriptor = None if node_id in self._links else self._find_up(node_id)
             if descriptor is not None:
                 self._swim.want_link(descriptor, now)
@@ -403,6 +413,7 @@ class SwimDriver:
             self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
         finally:
             if self._links.end_dial(descriptor.node_id):
+                self._mail.take(descriptor.node_id)
                 self._swim.dial_failed(descriptor.node_id, self._now())
                 self._flush()
             elif descriptor.node_id not in self._links and self._now() - started_at < SHORT_S:

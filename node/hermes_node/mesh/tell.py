@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_core.mesh.machine import DirectoryChanged, DirectoryLost, MemberDescribed, MemberEvicted, MeshEvent
+from hermes_core.mesh.machine import MemberDescribed, MemberEvicted, MeshEvent
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.event_log import log_mesh_event
 from hermes_node.mesh.interface import MeshListener
@@ -14,10 +14,6 @@ def tell_mesh_event(event: MeshEvent, listener: MeshListener, log: EventLog, met
     record_mesh_event(metrics, event)
     log_mesh_event(log, event)
     match event:
-        case DirectoryChanged(party, entry):
-            listener.directory_changed(party, entry)
-        case DirectoryLost(node_id):
-            listener.directory_lost(node_id)
         case MemberDescribed(descriptor):
             listener.member_described(descriptor)
         case MemberEvicted(node_id):

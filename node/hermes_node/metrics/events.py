@@ -133,7 +133,5 @@ def record_mesh_event(metrics: NodeMetrics, event: mesh.MeshEvent) -> None:
             metrics.mesh.count_identity_conflict()
         case mesh.MemberJoined() | mesh.IdentityRenewed() | mesh.IncarnationRaised() | mesh.MemberDescribed():
             pass  # gauges show what they lead to
-        case mesh.DirectoryChanged() | mesh.DirectoryLost():
-            pass  # gauges show what they lead to
         case _:
             assert_never(event)

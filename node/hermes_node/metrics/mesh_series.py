@@ -16,7 +16,7 @@ class MeshMetrics:
             registry, "hermes_mesh_members", "Members as this node sees them, itself included.", "state", MemberStateLabel
         )
         self.directory_entries = ReadGauge(
-            registry, "hermes_mesh_directory_entries", "Apps whose home node this node knows, other nodes' only."
+            registry, "hermes_mesh_directory_entries", "Entries of the directory that this node holds for other nodes' apps."
         )
         self.routes = ReadGauge(registry, "hermes_mesh_routes", "Streams for chats that stand between this node and others.")
         self._transitions = CounterSeries(

@@ -288,6 +288,7 @@ class MeshMembers(_message.Message):
         identity_fingerprint: _builtins.str
         version: _builtins.str
         apps: _builtins.int
+        """at home on this node; of the others nobody tells it"""
         self: _builtins.bool
         linked: _builtins.bool
         """a stream between the two stands"""

@@ -28,15 +28,15 @@ from hermes_proto.v2 import node_descriptor_pb2 as hermes__proto_dot_v2_dot_node
 from hermes_proto.v2 import swim_pb2 as hermes__proto_dot_v2_dot_swim__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhermes_proto/v2/node_mesh.proto\x12\thermes.v2\x1a\x1ahermes_proto/v2/chat.proto\x1a\x1chermes_proto/v2/errors.proto\x1a%hermes_proto/v2/node_descriptor.proto\x1a\x1ahermes_proto/v2/swim.proto\"l\n\x05Hello\x12-\n\ndescriptor\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptor\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x11\n\tephemeral\x18\x03 \x01(\x0c\x12\x0e\n\x06suites\x18\x04 \x01(\x0c\"\x1a\n\x05Proof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"s\n\x06Member\x12-\n\ndescriptor\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptor\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.hermes.v2.MemberState\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\"Q\n\x08\x41ppClaim\x12\x0f\n\x07\x61pp_key\x18\x01 \x01(\x0c\x12\r\n\x05stamp\x18\x02 \x01(\x04\x12\x12\n\nhello_hash\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"\x8f\x01\n\x0e\x44irectoryEntry\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\r\n\x05since\x18\x05 \x01(\x04\x12#\n\x06\x63laims\x18\x06 \x03(\x0b\x32\x13.hermes.v2.AppClaim\x12\x0c\n\x04gone\x18\x07 \x03(\tJ\x04\x08\x04\x10\x05\"d\n\x10MembershipUpdate\x12\"\n\x07members\x18\x01 \x03(\x0b\x32\x11.hermes.v2.Member\x12,\n\tdirectory\x18\x02 \x03(\x0b\x32\x19.hermes.v2.DirectoryEntry\"\x14\n\x04Mark\x12\x0c\n\x04mark\x18\x01 \x01(\x0c\"\x18\n\x05\x43lock\x12\x0f\n\x07unix_ms\x18\x01 \x01(\x04\"\xbb\x01\n\x0bJoinMessage\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.hermes.v2.HelloH\x00\x12!\n\x05proof\x18\x02 \x01(\x0b\x32\x10.hermes.v2.ProofH\x00\x12.\n\x07welcome\x18\x03 \x01(\x0b\x32\x1b.hermes.v2.MembershipUpdateH\x00\x12!\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"\xfd\x02\n\rGossipMessage\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.hermes.v2.HelloH\x00\x12!\n\x05proof\x18\x02 \x01(\x0b\x32\x10.hermes.v2.ProofH\x00\x12-\n\x06update\x18\x03 \x01(\x0b\x32\x1b.hermes.v2.MembershipUpdateH\x00\x12)\n\theartbeat\x18\x04 \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12!\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12$\n\theld_mark\x18\x06 \x01(\x0b\x32\x0f.hermes.v2.MarkH\x00\x12#\n\x08own_mark\x18\x07 \x01(\x0b\x32\x0f.hermes.v2.MarkH\x00\x12!\n\x05\x63lock\x18\x08 \x01(\x0b\x32\x10.hermes.v2.ClockH\x00\x12&\n\x04swim\x18\t \x01(\x0b\x32\x16.hermes.v2.SwimMessageH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"\xbf\x05\n\tPeerFrame\x12\x10\n\x06sealed\x18\x01 \x01(\x0cH\x00\x12!\n\x05hello\x18\x02 \x01(\x0b\x32\x10.hermes.v2.HelloH\x00\x12!\n\x05proof\x18\x03 \x01(\x0b\x32\x10.hermes.v2.ProofH\x00\x12)\n\rsetup_tieline\x18\x04 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12+\n\x0etieline_accept\x18\x05 \x01(\x0b\x32\x11.hermes.v2.AnswerH\x00\x12,\n\x0b\x63hat_reject\x18\x06 \x01(\x0b\x32\x15.hermes.v2.ChatRejectH\x00\x12.\n\x0c\x63hat_confirm\x18\x07 \x01(\x0b\x32\x16.hermes.v2.ChatConfirmH\x00\x12+\n\x0eresume_tieline\x18\x08 \x01(\x0b\x32\x11.hermes.v2.ResumeH\x00\x12,\n\x0b\x63hat_closed\x18\t \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12\x30\n\x0f\x63hat_closed_ack\x18\n \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12*\n\npath_state\x18\x0b \x01(\x0b\x32\x14.hermes.v2.PathStateH\x00\x12)\n\theartbeat\x18\x0c \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12!\n\x05\x65rror\x18\r \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12,\n\x0cmove_tieline\x18\x0e \x01(\x0b\x32\x14.hermes.v2.MoveOfferH\x00\x12.\n\rmove_accepted\x18\x10 \x01(\x0b\x32\x15.hermes.v2.MoveAnswerH\x00\x12*\n\nchat_moved\x18\x11 \x01(\x0b\x32\x14.hermes.v2.ChatMovedH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"1\n\tPeerBatch\x12$\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x14.hermes.v2.PeerFrame*W\n\x0bMemberState\x12\x1c\n\x18MEMBER_STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x41LIVE\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x12\x08\n\x04\x44\x45\x41\x44\x10\x03\x12\x08\n\x04LEFT\x10\x04\x32\xc5\x01\n\x08NodeMesh\x12:\n\x04Join\x12\x16.hermes.v2.JoinMessage\x1a\x16.hermes.v2.JoinMessage(\x01\x30\x01\x12@\n\x06Gossip\x12\x18.hermes.v2.GossipMessage\x1a\x18.hermes.v2.GossipMessage(\x01\x30\x01\x12;\n\tRouteChat\x12\x14.hermes.v2.PeerBatch\x1a\x14.hermes.v2.PeerBatch(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhermes_proto/v2/node_mesh.proto\x12\thermes.v2\x1a\x1ahermes_proto/v2/chat.proto\x1a\x1chermes_proto/v2/errors.proto\x1a%hermes_proto/v2/node_descriptor.proto\x1a\x1ahermes_proto/v2/swim.proto\"l\n\x05Hello\x12-\n\ndescriptor\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptor\x12\x11\n\tchallenge\x18\x02 \x01(\x0c\x12\x11\n\tephemeral\x18\x03 \x01(\x0c\x12\x0e\n\x06suites\x18\x04 \x01(\x0c\"\x1a\n\x05Proof\x12\x11\n\tsignature\x18\x01 \x01(\x0c\"s\n\x06Member\x12-\n\ndescriptor\x18\x01 \x01(\x0b\x32\x19.hermes.v2.NodeDescriptor\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.hermes.v2.MemberState\x12\x13\n\x0bincarnation\x18\x03 \x01(\x04\"Q\n\x08\x41ppClaim\x12\x0f\n\x07\x61pp_key\x18\x01 \x01(\x0c\x12\r\n\x05stamp\x18\x02 \x01(\x04\x12\x12\n\nhello_hash\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"<\n\x10MembershipUpdate\x12\"\n\x07members\x18\x01 \x03(\x0b\x32\x11.hermes.v2.MemberJ\x04\x08\x02\x10\x03\"\x14\n\x04Mark\x12\x0c\n\x04mark\x18\x01 \x01(\x0c\"\x18\n\x05\x43lock\x12\x0f\n\x07unix_ms\x18\x01 \x01(\x04\"=\n\tHomeEntry\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08node_key\x18\x02 \x01(\x0c\x12\r\n\x05\x65ntry\x18\x03 \x01(\x0c\"@\n\x0bHoldEntries\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08node_key\x18\x02 \x01(\x0c\x12\x0f\n\x07\x65ntries\x18\x03 \x03(\x0c\"\x1d\n\x0b\x45ntriesHeld\x12\x0e\n\x06number\x18\x01 \x01(\x04\"+\n\tFindEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\t\"A\n\nEntryFound\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12#\n\x05\x65ntry\x18\x02 \x01(\x0b\x32\x14.hermes.v2.HomeEntry\"\xbb\x01\n\x0bJoinMessage\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.hermes.v2.HelloH\x00\x12!\n\x05proof\x18\x02 \x01(\x0b\x32\x10.hermes.v2.ProofH\x00\x12.\n\x07welcome\x18\x03 \x01(\x0b\x32\x1b.hermes.v2.MembershipUpdateH\x00\x12!\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"\xe8\x04\n\rGossipMessage\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.hermes.v2.HelloH\x00\x12!\n\x05proof\x18\x02 \x01(\x0b\x32\x10.hermes.v2.ProofH\x00\x12-\n\x06update\x18\x03 \x01(\x0b\x32\x1b.hermes.v2.MembershipUpdateH\x00\x12)\n\theartbeat\x18\x04 \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12!\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12$\n\theld_mark\x18\x06 \x01(\x0b\x32\x0f.hermes.v2.MarkH\x00\x12#\n\x08own_mark\x18\x07 \x01(\x0b\x32\x0f.hermes.v2.MarkH\x00\x12!\n\x05\x63lock\x18\x08 \x01(\x0b\x32\x10.hermes.v2.ClockH\x00\x12&\n\x04swim\x18\t \x01(\x0b\x32\x16.hermes.v2.SwimMessageH\x00\x12.\n\x0chold_entries\x18\n \x01(\x0b\x32\x16.hermes.v2.HoldEntriesH\x00\x12.\n\x0c\x65ntries_held\x18\x0b \x01(\x0b\x32\x16.hermes.v2.EntriesHeldH\x00\x12*\n\nfind_entry\x18\x0c \x01(\x0b\x32\x14.hermes.v2.FindEntryH\x00\x12,\n\x0b\x65ntry_found\x18\r \x01(\x0b\x32\x15.hermes.v2.EntryFoundH\x00\x12/\n\x0f\x65ntry_overtaken\x18\x0e \x01(\x0b\x32\x14.hermes.v2.HomeEntryH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"\xbf\x05\n\tPeerFrame\x12\x10\n\x06sealed\x18\x01 \x01(\x0cH\x00\x12!\n\x05hello\x18\x02 \x01(\x0b\x32\x10.hermes.v2.HelloH\x00\x12!\n\x05proof\x18\x03 \x01(\x0b\x32\x10.hermes.v2.ProofH\x00\x12)\n\rsetup_tieline\x18\x04 \x01(\x0b\x32\x10.hermes.v2.OfferH\x00\x12+\n\x0etieline_accept\x18\x05 \x01(\x0b\x32\x11.hermes.v2.AnswerH\x00\x12,\n\x0b\x63hat_reject\x18\x06 \x01(\x0b\x32\x15.hermes.v2.ChatRejectH\x00\x12.\n\x0c\x63hat_confirm\x18\x07 \x01(\x0b\x32\x16.hermes.v2.ChatConfirmH\x00\x12+\n\x0eresume_tieline\x18\x08 \x01(\x0b\x32\x11.hermes.v2.ResumeH\x00\x12,\n\x0b\x63hat_closed\x18\t \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12\x30\n\x0f\x63hat_closed_ack\x18\n \x01(\x0b\x32\x15.hermes.v2.ChatClosedH\x00\x12*\n\npath_state\x18\x0b \x01(\x0b\x32\x14.hermes.v2.PathStateH\x00\x12)\n\theartbeat\x18\x0c \x01(\x0b\x32\x14.hermes.v2.HeartbeatH\x00\x12!\n\x05\x65rror\x18\r \x01(\x0b\x32\x10.hermes.v2.ErrorH\x00\x12,\n\x0cmove_tieline\x18\x0e \x01(\x0b\x32\x14.hermes.v2.MoveOfferH\x00\x12.\n\rmove_accepted\x18\x10 \x01(\x0b\x32\x15.hermes.v2.MoveAnswerH\x00\x12*\n\nchat_moved\x18\x11 \x01(\x0b\x32\x14.hermes.v2.ChatMovedH\x00\x12\x0b\n\x03tag\x18\x0f \x01(\x0c\x42\x06\n\x04\x62ody\"1\n\tPeerBatch\x12$\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x14.hermes.v2.PeerFrame*W\n\x0bMemberState\x12\x1c\n\x18MEMBER_STATE_UNSPECIFIED\x10\x00\x12\t\n\x05\x41LIVE\x10\x01\x12\x0b\n\x07SUSPECT\x10\x02\x12\x08\n\x04\x44\x45\x41\x44\x10\x03\x12\x08\n\x04LEFT\x10\x04\x32\xc5\x01\n\x08NodeMesh\x12:\n\x04Join\x12\x16.hermes.v2.JoinMessage\x1a\x16.hermes.v2.JoinMessage(\x01\x30\x01\x12@\n\x06Gossip\x12\x18.hermes.v2.GossipMessage\x1a\x18.hermes.v2.GossipMessage(\x01\x30\x01\x12;\n\tRouteChat\x12\x14.hermes.v2.PeerBatch\x1a\x14.hermes.v2.PeerBatch(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hermes_proto.v2.node_mesh_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MEMBERSTATE']._serialized_start=2136
-  _globals['_MEMBERSTATE']._serialized_end=2223
+  _globals['_MEMBERSTATE']._serialized_start=2457
+  _globals['_MEMBERSTATE']._serialized_end=2544
   _globals['_HELLO']._serialized_start=171
   _globals['_HELLO']._serialized_end=279
   _globals['_PROOF']._serialized_start=281
@@ -45,22 +45,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEMBER']._serialized_end=424
   _globals['_APPCLAIM']._serialized_start=426
   _globals['_APPCLAIM']._serialized_end=507
-  _globals['_DIRECTORYENTRY']._serialized_start=510
-  _globals['_DIRECTORYENTRY']._serialized_end=653
-  _globals['_MEMBERSHIPUPDATE']._serialized_start=655
-  _globals['_MEMBERSHIPUPDATE']._serialized_end=755
-  _globals['_MARK']._serialized_start=757
-  _globals['_MARK']._serialized_end=777
-  _globals['_CLOCK']._serialized_start=779
-  _globals['_CLOCK']._serialized_end=803
-  _globals['_JOINMESSAGE']._serialized_start=806
-  _globals['_JOINMESSAGE']._serialized_end=993
-  _globals['_GOSSIPMESSAGE']._serialized_start=996
-  _globals['_GOSSIPMESSAGE']._serialized_end=1377
-  _globals['_PEERFRAME']._serialized_start=1380
-  _globals['_PEERFRAME']._serialized_end=2083
-  _globals['_PEERBATCH']._serialized_start=2085
-  _globals['_PEERBATCH']._serialized_end=2134
-  _globals['_NODEMESH']._serialized_start=2226
-  _globals['_NODEMESH']._serialized_end=2423
+  _globals['_MEMBERSHIPUPDATE']._serialized_start=509
+  _globals['_MEMBERSHIPUPDATE']._serialized_end=569
+  _globals['_MARK']._serialized_start=571
+  _globals['_MARK']._serialized_end=591
+  _globals['_CLOCK']._serialized_start=593
+  _globals['_CLOCK']._serialized_end=617
+  _globals['_HOMEENTRY']._serialized_start=619
+  _globals['_HOMEENTRY']._serialized_end=680
+  _globals['_HOLDENTRIES']._serialized_start=682
+  _globals['_HOLDENTRIES']._serialized_end=746
+  _globals['_ENTRIESHELD']._serialized_start=748
+  _globals['_ENTRIESHELD']._serialized_end=777
+  _globals['_FINDENTRY']._serialized_start=779
+  _globals['_FINDENTRY']._serialized_end=822
+  _globals['_ENTRYFOUND']._serialized_start=824
+  _globals['_ENTRYFOUND']._serialized_end=889
+  _globals['_JOINMESSAGE']._serialized_start=892
+  _globals['_JOINMESSAGE']._serialized_end=1079
+  _globals['_GOSSIPMESSAGE']._serialized_start=1082
+  _globals['_GOSSIPMESSAGE']._serialized_end=1698
+  _globals['_PEERFRAME']._serialized_start=1701
+  _globals['_PEERFRAME']._serialized_end=2404
+  _globals['_PEERBATCH']._serialized_start=2406
+  _globals['_PEERBATCH']._serialized_end=2455
+  _globals['_NODEMESH']._serialized_start=2547
+  _globals['_NODEMESH']._serialized_end=2744
 # @@protoc_insertion_point(module_scope)

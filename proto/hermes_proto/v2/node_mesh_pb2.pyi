@@ -158,65 +158,20 @@ class AppClaim(_message.Message):
 Global___AppClaim: _TypeAlias = AppClaim  # noqa: Y015
 
 @_typing.final
-class DirectoryEntry(_message.Message):
-    """The apps that are connected to one node, and what changed; version rises with every change."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NODE_ID_FIELD_NUMBER: _builtins.int
-    INCARNATION_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    SINCE_FIELD_NUMBER: _builtins.int
-    CLAIMS_FIELD_NUMBER: _builtins.int
-    GONE_FIELD_NUMBER: _builtins.int
-    node_id: _builtins.str
-    incarnation: _builtins.int
-    version: _builtins.int
-    since: _builtins.int
-    """the version that this adds to; 0: to nothing, it is the whole list or its beginning"""
-    @_builtins.property
-    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppClaim]: ...
-    @_builtins.property
-    def gone(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """of the apps that were there, those that are away"""
-
-    def __init__(
-        self,
-        *,
-        node_id: _builtins.str = ...,
-        incarnation: _builtins.int = ...,
-        version: _builtins.int = ...,
-        since: _builtins.int = ...,
-        claims: _abc.Iterable[Global___AppClaim] | None = ...,
-        gone: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims", b"claims", "gone", b"gone", "incarnation", b"incarnation", "node_id", b"node_id", "since", b"since", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DirectoryEntry: _TypeAlias = DirectoryEntry  # noqa: Y015
-
-@_typing.final
 class MembershipUpdate(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBERS_FIELD_NUMBER: _builtins.int
-    DIRECTORY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]: ...
-    @_builtins.property
-    def directory(self) -> _containers.RepeatedCompositeFieldContainer[Global___DirectoryEntry]: ...
     def __init__(
         self,
         *,
         members: _abc.Iterable[Global___Member] | None = ...,
-        directory: _abc.Iterable[Global___DirectoryEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "members", b"members"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,6 +218,132 @@ class Clock(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Clock: _TypeAlias = Clock  # noqa: Y015
+
+@_typing.final
+class HomeEntry(_message.Message):
+    """Of one app: what it signed when it connected, and its home's word of whether it is there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    NODE_KEY_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    node_key: _builtins.bytes
+    """Ed25519, 32 bytes: the home that the app's signature names"""
+    entry: _builtins.bytes
+    """217 bytes; docs/reference/protocol.md, "Where apps are at home" """
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.str = ...,
+        node_key: _builtins.bytes = ...,
+        entry: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "node_id", b"node_id", "node_key", b"node_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HomeEntry: _TypeAlias = HomeEntry  # noqa: Y015
+
+@_typing.final
+class HoldEntries(_message.Message):
+    """To a holder: the sender's own apps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NODE_KEY_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """what EntriesHeld repeats"""
+    node_key: _builtins.bytes
+    """the sender's"""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        node_key: _builtins.bytes = ...,
+        entries: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "node_key", b"node_key", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldEntries: _TypeAlias = HoldEntries  # noqa: Y015
+
+@_typing.final
+class EntriesHeld(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntriesHeld: _TypeAlias = EntriesHeld  # noqa: Y015
+
+@_typing.final
+class FindEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    APP_ID_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """the asker's own"""
+    app_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        app_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindEntry: _TypeAlias = FindEntry  # noqa: Y015
+
+@_typing.final
+class EntryFound(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    @_builtins.property
+    def entry(self) -> Global___HomeEntry:
+        """absent: nothing is held of it"""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        entry: Global___HomeEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryFound: _TypeAlias = EntryFound  # noqa: Y015
 
 @_typing.final
 class JoinMessage(_message.Message):
@@ -315,6 +396,11 @@ class GossipMessage(_message.Message):
     OWN_MARK_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     SWIM_FIELD_NUMBER: _builtins.int
+    HOLD_ENTRIES_FIELD_NUMBER: _builtins.int
+    ENTRIES_HELD_FIELD_NUMBER: _builtins.int
+    FIND_ENTRY_FIELD_NUMBER: _builtins.int
+    ENTRY_FOUND_FIELD_NUMBER: _builtins.int
+    ENTRY_OVERTAKEN_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
     @_builtins.property
@@ -343,6 +429,18 @@ class GossipMessage(_message.Message):
     def swim(self) -> _swim_pb2.SwimMessage:
         """membership by SWIM, in place of the members of an update"""
 
+    @_builtins.property
+    def hold_entries(self) -> Global___HoldEntries: ...
+    @_builtins.property
+    def entries_held(self) -> Global___EntriesHeld: ...
+    @_builtins.property
+    def find_entry(self) -> Global___FindEntry: ...
+    @_builtins.property
+    def entry_found(self) -> Global___EntryFound: ...
+    @_builtins.property
+    def entry_overtaken(self) -> Global___HomeEntry:
+        """to a node that an app left: its newer home"""
+
     def __init__(
         self,
         *,
@@ -355,13 +453,18 @@ class GossipMessage(_message.Message):
         own_mark: Global___Mark | None = ...,
         clock: Global___Clock | None = ...,
         swim: _swim_pb2.SwimMessage | None = ...,
+        hold_entries: Global___HoldEntries | None = ...,
+        entries_held: Global___EntriesHeld | None = ...,
+        find_entry: Global___FindEntry | None = ...,
+        entry_found: Global___EntryFound | None = ...,
+        entry_overtaken: Global___HomeEntry | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "entries_held", b"entries_held", "entry_found", b"entry_found", "entry_overtaken", b"entry_overtaken", "error", b"error", "find_entry", b"find_entry", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "hold_entries", b"hold_entries", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "error", b"error", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "tag", b"tag", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "entries_held", b"entries_held", "entry_found", b"entry_found", "entry_overtaken", b"entry_overtaken", "error", b"error", "find_entry", b"find_entry", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "hold_entries", b"hold_entries", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "tag", b"tag", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark", "clock", "swim"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark", "clock", "swim", "hold_entries", "entries_held", "find_entry", "entry_found", "entry_overtaken"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -62,7 +62,7 @@ class NodeMeshServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Gossip(self, request_iterator, context):
-        """After the same hello and proof: membership and directory, both ways, for as long as both live.
+        """After the same hello and proof: membership, and entries of apps for their holders, both ways, for as long as both live.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class NodeMeshStub:
     Join: _grpc.StreamStreamMultiCallable[_node_mesh_pb2.JoinMessage, _node_mesh_pb2.JoinMessage]
     """Hello from both, proof from both, then Welcome: descriptors are signed and both challenges answered."""
     Gossip: _grpc.StreamStreamMultiCallable[_node_mesh_pb2.GossipMessage, _node_mesh_pb2.GossipMessage]
-    """After the same hello and proof: membership and directory, both ways, for as long as both live."""
+    """After the same hello and proof: membership, and entries of apps for their holders, both ways, for as long as both live."""
     RouteChat: _grpc.StreamStreamMultiCallable[_node_mesh_pb2.PeerBatch, _node_mesh_pb2.PeerBatch]
     """After the same hello and proof: one stream for each pair of nodes, all their chats multiplexed."""
 
@@ -44,7 +44,7 @@ class NodeMeshAsyncStub(NodeMeshStub):
     Join: _aio.StreamStreamMultiCallable[_node_mesh_pb2.JoinMessage, _node_mesh_pb2.JoinMessage]  # type: ignore[assignment]
     """Hello from both, proof from both, then Welcome: descriptors are signed and both challenges answered."""
     Gossip: _aio.StreamStreamMultiCallable[_node_mesh_pb2.GossipMessage, _node_mesh_pb2.GossipMessage]  # type: ignore[assignment]
-    """After the same hello and proof: membership and directory, both ways, for as long as both live."""
+    """After the same hello and proof: membership, and entries of apps for their holders, both ways, for as long as both live."""
     RouteChat: _aio.StreamStreamMultiCallable[_node_mesh_pb2.PeerBatch, _node_mesh_pb2.PeerBatch]  # type: ignore[assignment]
     """After the same hello and proof: one stream for each pair of nodes, all their chats multiplexed."""
 
@@ -63,7 +63,7 @@ class NodeMeshServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_node_mesh_pb2.GossipMessage],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_node_mesh_pb2.GossipMessage], _abc.AsyncIterator[_node_mesh_pb2.GossipMessage]]:
-        """After the same hello and proof: membership and directory, both ways, for as long as both live."""
+        """After the same hello and proof: membership, and entries of apps for their holders, both ways, for as long as both live."""
 
     @_abc_1.abstractmethod
     def RouteChat(

@@ -25,7 +25,7 @@ from hermes_core.ratchet.params import ChannelParams
 from hermes_core.relay.neighbour import app_neighbour, node_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.router import NodeChats
-from tests.support.claims import make_entry
+from tests.support.claims import tell_apps
 from tests.support.sessions import make_stream_keys
 
 CHANNEL = ChannelParams(window=4)
@@ -82,7 +82,7 @@ class World:
         for index in range(2):
             peer_key = self.node_identities[1 - index].public_key
             there = node_party(self.node_ids[1 - index], peer_key)
-            self.nodes[index].update_directory(there, make_entry(there, [self.app_identities[1 - index]], 1), 0.0)
+            tell_apps(self.nodes[index], there, [self.app_identities[1 - index]], 1, 0.0)
             between = make_stream_keys(b"p" * 32, dialled=index == 0)
             self.nodes[index].connected(node_neighbour(self.node_ids[1 - index]), NODE_STREAM, peer_key, between, self.now)
             binding = bytes([index]) * 32

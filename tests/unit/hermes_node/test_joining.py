@@ -49,7 +49,7 @@ class Scene:
         if address not in self.nodes:
             raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "nobody is there")
         node_id = NodeId(self.nodes[address])
-        return Welcome(node_id) if node_id == OWN else Welcome(node_id, None, MembershipUpdate((), ()))
+        return Welcome(node_id) if node_id == OWN else Welcome(node_id, None, MembershipUpdate(()))
 
     async def round(self) -> list[str]:
         """Who is asked in the next one."""

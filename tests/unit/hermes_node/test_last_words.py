@@ -118,7 +118,7 @@ async def test_last_words_on_a_proved_stream_have_its_tag(kind: StreamKind, made
 async def test_before_the_proof_there_is_no_key_for_one(kind: StreamKind) -> None:
     own, serving = serve(kind)
     stream: MeshStream[Any] = MAKE[kind](own)
-    await stream.send_first(MembershipUpdate((), ()) if kind is not StreamKind.ROUTE_CHAT else TOLD)
+    await stream.send_first(MembershipUpdate(()) if kind is not StreamKind.ROUTE_CHAT else TOLD)
     await serving
     assert isinstance(await stream.receive_first(), ErrorNotice)
 

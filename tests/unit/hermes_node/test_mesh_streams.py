@@ -35,7 +35,7 @@ def make_pair(make: Any) -> tuple[MeshStream[Any], MeshStream[Any], Wire]:
     return *ends, wire
 
 
-UPDATE = MembershipUpdate((), ())
+UPDATE = MembershipUpdate(())
 
 
 @pytest.mark.parametrize("make", [gossip_stream, join_stream])

@@ -15,6 +15,8 @@ from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId, NodeId, node_party
 from hermes_core.mesh import messages as mesh
+from hermes_core.mesh.homes import messages as homes
+from hermes_core.mesh.homes.entry import HomeEntry, NodeName
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
 from hermes_core.protocol.validate import MAX_SEALED_BYTES, MIN_SEALED_BYTES
@@ -52,6 +54,7 @@ HEARTBEAT = s.Heartbeat(2**63, reply=True)
 CLAIM = s.AppClaim(KEY, 7, b"h" * 32, b"s" * 64)
 DESCRIPTOR = mesh.NodeDescriptor(NodeId("n-1"), KEY, "host:1", 3, "0.1", b"s" * 64, "host:2")
 HOME = node_party(NodeId("n-1"), KEY)
+ENTRY = KEY + (7).to_bytes(8, "big") + b"h" * 32 + b"s" * 64 + bytes(16) + b"\x01" + b"s" * 64
 HELLO = mesh.Hello(DESCRIPTOR, b"c" * 32, b"e" * 32, b"\x01")
 
 CLIENT: list[Any] = [
@@ -86,10 +89,16 @@ GOSSIP: list[Any] = [
     mesh.Proof(b"s" * 64),
     mesh.MembershipUpdate(
         (mesh.MemberClaim(DESCRIPTOR, mesh.MemberState.SUSPECT, 4),),
-        (mesh.DirectoryEntry(NodeId("n-1"), 3, 9, (CLAIM,), 8, frozenset({APP})),),
     ),
     HEARTBEAT,
     ERROR,
+    homes.HoldEntries(2**63 - 1, KEY, (ENTRY,) * 256),
+    homes.HoldEntries(0, KEY, ()),
+    homes.EntriesHeld(7),
+    homes.FindEntry(8, APP),
+    homes.EntryFound(8, HomeEntry(NodeName(NodeId("n"), KEY), ENTRY)),
+    homes.EntryFound(9, None),
+    homes.EntryOvertaken(HomeEntry(NodeName(NodeId("n"), KEY), ENTRY)),
 ]
 
 
@@ -165,6 +174,36 @@ def refused(frame: app_router_pb2.ClientFrame) -> ErrorCode:
 )
 def test_what_breaks_a_bound_is_an_invalid_frame(frame: app_router_pb2.ClientFrame) -> None:
     assert refused(frame) is ErrorCode.INVALID_FRAME
+
+
+_PB = node_mesh_pb2
+_LATE = ENTRY[:32] + b"\xff" * 8 + ENTRY[40:]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"hold_entries": _PB.HoldEntries(number=2**63, node_key=KEY)},
+        {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY[1:])},
+        {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[ENTRY] * 257)},
+        {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[ENTRY, ENTRY[1:]])},
+        {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[ENTRY + b"x"])},
+        {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[_LATE])},
+        {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[ENTRY[:152] + b"\x02" + ENTRY[153:]])},
+        {"entries_held": _PB.EntriesHeld(number=2**63)},
+        {"find_entry": _PB.FindEntry(number=1, app_id="A" * 32)},
+        {"find_entry": _PB.FindEntry(number=2**63, app_id=APP)},
+        {"entry_found": _PB.EntryFound(number=1, entry=_PB.HomeEntry())},
+        {"entry_found": _PB.EntryFound(number=2**63)},
+        {"entry_overtaken": _PB.HomeEntry(node_id="N", node_key=KEY, entry=ENTRY)},
+        {"entry_overtaken": _PB.HomeEntry(node_id="n", node_key=KEY + b"x", entry=ENTRY)},
+        {"entry_overtaken": _PB.HomeEntry(node_id="n", node_key=KEY, entry=b"")},
+    ],
+)
+def test_what_breaks_a_bound_of_the_directory_is_an_invalid_frame(body: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        peer.parse_gossip(node_mesh_pb2.GossipMessage(**body))
+    assert caught.value.code is ErrorCode.INVALID_FRAME
 
 
 def test_sealed_at_the_bounds_is_accepted() -> None:

@@ -167,7 +167,6 @@ def test_mesh_events() -> None:
         record_mesh_event(metrics, mesh.MemberStateChanged(NODE, MemberState.ALIVE, state))
     record_mesh_event(metrics, mesh.IdentityConflict(NODE))
     record_mesh_event(metrics, mesh.MemberEvicted(NODE))
-    record_mesh_event(metrics, mesh.DirectoryLost(NodeId("n")))
     assert counted(metrics.registry) == {
         *(f'hermes_mesh_state_transitions_total{{to="{state.name.lower()}"}}' for state in MemberState),
         "hermes_mesh_identity_conflicts_total",

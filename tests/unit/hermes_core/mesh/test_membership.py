@@ -7,15 +7,12 @@ from dataclasses import replace
 import pytest
 
 from hermes_core.crypto.signing import Identity
-from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.renewal import build_renewal
 from hermes_core.ids import NodeId, derive_app_id, node_party
-from hermes_core.mesh import directory
 from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
 from hermes_core.mesh.machine import (
     MAX_FORMER_KEYS,
-    DirectoryChanged,
-    DirectoryLost,
     IdentityConflict,
     IdentityRenewed,
     IncarnationRaised,
@@ -23,7 +20,7 @@ from hermes_core.mesh.machine import (
     Membership,
     MemberStateChanged,
 )
-from hermes_core.mesh.messages import DirectoryEntry, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
+from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.params import MeshParams
 from tests.support.claims import make_claim
 from tests.support.renewals import FORGERIES
@@ -105,110 +102,12 @@ def test_second_hand_death_is_not_believed_but_refuted_by_its_subject() -> None:
     c.mesh.link_up(a.descriptor, 0)
     for node in (a, c):
         node.mesh.take_output()
-    a.mesh.receive_update(b.id, MembershipUpdate((claim(c.descriptor, MemberState.DEAD),), ()), 1)
+    a.mesh.receive_update(b.id, MembershipUpdate((claim(c.descriptor, MemberState.DEAD),)), 1)
     assert a.mesh.members[c.id].state is MemberState.ALIVE
-    c.mesh.receive_update(a.id, MembershipUpdate((claim(c.descriptor, MemberState.DEAD),), ()), 1)
+    c.mesh.receive_update(a.id, MembershipUpdate((claim(c.descriptor, MemberState.DEAD),)), 1)
     assert IncarnationRaised(2) in c.mesh.take_output().events
     verify_descriptor(c.mesh.descriptor)
     assert c.mesh.descriptor.incarnation == 2
-
-
-def heard(node: Node) -> list[DirectoryChanged | DirectoryLost]:
-    """What a node learned of where apps are since it was last asked; what it had to send is dropped."""
-    return [event for event in node.mesh.take_output().events if isinstance(event, DirectoryChanged | DirectoryLost)]
-
-
-def deliver_one(sender: Node, receiver: Node, now: float) -> list[DirectoryEntry]:
-    """What one tells the other now, and the other thereby hears of apps."""
-    for send in sender.mesh.take_output().sends:
-        if send.node_id == receiver.id:
-            receiver.mesh.receive_update(sender.id, send.update, now)
-    return [event.entry for event in heard(receiver) if isinstance(event, DirectoryChanged)]
-
-
-def test_directory_counts_only_from_its_own_node_and_dies_with_it() -> None:
-    a, b, c = Node("a"), Node("b"), Node("c")
-    link(a, b, 0)
-    forged = DirectoryEntry(c.id, 9, 9, (CLAIM,))
-    a.mesh.receive_update(b.id, MembershipUpdate((claim(c.descriptor),), (forged,)), 0)
-    assert heard(a) == []
-    b.mesh.set_local_apps({APP: CLAIM})
-    b.mesh.take_output()
-    link(a, b, 0)
-    (entry,) = deliver_one(b, a, 0)
-    assert (entry.node_id, entry.claims, entry.since) == (b.id, (CLAIM,), 0)
-    assert a.mesh.count_apps() == 1
-    a.mesh.handle_timer(20)
-    assert heard(a) == [DirectoryLost(b.id)]
-    assert a.mesh.count_apps() == 0
-
-
-def test_what_changes_is_told_alone_and_in_order() -> None:
-    a, b = Node("a"), Node("b")
-    b.mesh.set_local_apps({APP: CLAIM})
-    link(a, b, 0)
-    (whole,) = deliver_one(b, a, 0)
-    b.mesh.set_local_apps({APP: CLAIM, OTHER: OTHER_CLAIM})
-    (come,) = deliver_one(b, a, 1)
-    assert (come.claims, come.gone, come.since) == ((OTHER_CLAIM,), frozenset(), whole.version)
-    b.mesh.set_local_apps({OTHER: OTHER_CLAIM})
-    gone = next(send.update for send in b.mesh.take_output().sends if send.update.directory)
-    b.mesh.set_local_apps({OTHER: OTHER_CLAIM, APP: LATER})
-    assert deliver_one(b, a, 2) == [], "the one before it is missing"
-    a.mesh.receive_update(b.id, gone, 3)
-    (event,) = heard(a)
-    assert isinstance(event, DirectoryChanged)
-    assert (event.entry.claims, event.entry.gone) == ((), frozenset({APP}))
-    a.mesh.receive_update(b.id, MembershipUpdate((), (whole,)), 4)
-    assert heard(a) == [], "an older list"
-    b.mesh.set_local_apps({OTHER: OTHER_CLAIM, APP: LATER})
-    assert deliver_one(b, a, 5) == [], "nothing changed"
-
-
-def test_a_long_list_comes_in_parts_that_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "MAX_APPS_PER_ENTRY", 2)
-    a, b = Node("a"), Node("b")
-    apps = [Identity.generate() for _ in range(5)]
-    b.mesh.set_local_apps({derive_app_id(app.public_key): make_claim(app, HOME, 1) for app in apps})
-    link(a, b, 0)
-    assert [len(entry.claims) for entry in deliver_one(b, a, 0)] == [2, 2, 1]
-    assert a.mesh.count_apps() == 5
-    link(a, b, 1)
-    assert len(deliver_one(b, a, 1)) == 3, "all of it again on a new link"
-    assert a.mesh.count_apps() == 5
-
-
-def test_a_node_that_names_too_many_apps_is_heard_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "MAX_APPS_OF_A_NODE", 1)
-    a, b = Node("a"), Node("b")
-    b.mesh.set_local_apps({APP: CLAIM, OTHER: OTHER_CLAIM})
-    link(a, b, 0)
-    with pytest.raises(ProtocolError) as caught:
-        deliver_one(b, a, 0)
-    assert (caught.value.code, caught.value.scope) == (ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM)
-
-
-def test_a_dead_node_that_is_heard_again_brings_its_directory_back() -> None:
-    a, b = Node("a"), Node("b")
-    b.mesh.set_local_apps({APP: CLAIM})
-    link(a, b, 0)
-    deliver({a.id: a, b.id: b}, 0)
-    a.mesh.link_down(b.id)
-    a.mesh.handle_timer(20)
-    heard(a)
-    link(a, b, 21)
-    assert [entry.claims for entry in deliver_one(b, a, 21)] == [(CLAIM,)]
-
-
-def test_who_refutes_its_death_tells_its_apps_again() -> None:
-    a, b = Node("a"), Node("b")
-    b.mesh.set_local_apps({APP: CLAIM})
-    link(a, b, 0)
-    deliver({a.id: a, b.id: b}, 0)
-    b.mesh.receive_update(a.id, MembershipUpdate((claim(b.descriptor, MemberState.DEAD),), ()), 1)
-    b.mesh.handle_timer(1)
-    heard(a)
-    assert [entry.claims for entry in deliver_one(b, a, 1)] == [(CLAIM,)], "with its former incarnation they were forgotten"
 
 
 def test_who_describes_itself_anew_is_told_of_with_its_addresses() -> None:
@@ -220,7 +119,7 @@ def test_who_describes_itself_anew_is_told_of_with_its_addresses() -> None:
     a.mesh.link_up(again, 2)
     heard_of += [event.descriptor for event in a.mesh.take_output().events if isinstance(event, MemberDescribed)]
     assert heard_of == [b.descriptor, again]
-    b.mesh.receive_update(a.id, MembershipUpdate((claim(again, MemberState.DEAD),), ()), 1)
+    b.mesh.receive_update(a.id, MembershipUpdate((claim(again, MemberState.DEAD),)), 1)
     assert b.mesh.descriptor.app_address == b.descriptor.app_address
 
 
@@ -258,10 +157,10 @@ def test_who_knocks_under_a_dead_node_s_name_does_not_keep_it_alive() -> None:
         if a.mesh.members[b.id].state is MemberState.DEAD:
             break
         with pytest.raises(ProtocolError) as caught:
-            a.mesh.receive_update(b.id, MembershipUpdate((claim(again.descriptor),), ()), now)
+            a.mesh.receive_update(b.id, MembershipUpdate((claim(again.descriptor),)), now)
         assert caught.value.code is ErrorCode.AUTH_FAILED
     assert a.mesh.members[b.id].state is MemberState.DEAD
-    a.mesh.receive_update(b.id, MembershipUpdate((claim(again.descriptor),), ()), 20)
+    a.mesh.receive_update(b.id, MembershipUpdate((claim(again.descriptor),)), 20)
     assert a.mesh.members[b.id].descriptor == again.descriptor
 
 
@@ -269,10 +168,10 @@ def test_forged_descriptor_is_not_introduced_and_members_are_bounded() -> None:
     a, b = Node("a"), Node("b")
     link(a, b, 0)
     forged = replace(Node("c").descriptor, address="evil:1")
-    a.mesh.receive_update(b.id, MembershipUpdate((claim(forged),), ()), 0)
+    a.mesh.receive_update(b.id, MembershipUpdate((claim(forged),)), 0)
     assert set(a.mesh.members) == {"b"}
     crowd = tuple(claim(Node(f"n{i}").descriptor) for i in range(5))
-    a.mesh.receive_update(b.id, MembershipUpdate(crowd, ()), 0)
+    a.mesh.receive_update(b.id, MembershipUpdate(crowd), 0)
     assert len(a.mesh.members) == PARAMS.max_members
 
 
@@ -325,13 +224,13 @@ def test_a_renewal_of_a_live_member_counts_from_itself_alone() -> None:
     link(a, c, 0)
     a.mesh.take_output()
     again = renewed(b)
-    a.mesh.receive_update(c.id, MembershipUpdate((claim(again.descriptor),), ()), 1)
+    a.mesh.receive_update(c.id, MembershipUpdate((claim(again.descriptor),)), 1)
     assert a.mesh.take_output().events == []
-    a.mesh.receive_update(b.id, MembershipUpdate((claim(b.descriptor),), ()), 2)
+    a.mesh.receive_update(b.id, MembershipUpdate((claim(b.descriptor),)), 2)
     assert a.mesh.members[b.id].descriptor == b.descriptor
     a.mesh.link_down(b.id)
     a.mesh.handle_timer(20)
-    a.mesh.receive_update(c.id, MembershipUpdate((claim(again.descriptor),), ()), 21)
+    a.mesh.receive_update(c.id, MembershipUpdate((claim(again.descriptor),)), 21)
     assert a.mesh.members[b.id].descriptor == again.descriptor
 
 
@@ -344,7 +243,7 @@ def test_nobody_renews_a_member_that_answers() -> None:
         a.mesh.link_up(again.descriptor, 1)
     assert caught.value.code is ErrorCode.AUTH_FAILED
     assert IdentityConflict(b.id) in a.mesh.take_output().events
-    a.mesh.receive_update(b.id, MembershipUpdate((claim(b.descriptor),), ()), 2)
+    a.mesh.receive_update(b.id, MembershipUpdate((claim(b.descriptor),)), 2)
     assert a.mesh.members[b.id].descriptor == b.descriptor
     a.mesh.handle_timer(2 + PARAMS.suspect_after_s)  # its streams stand, and nothing comes on them
     a.mesh.link_up(again.descriptor, 6)
@@ -358,7 +257,7 @@ def test_who_passes_a_descriptor_on_without_its_renewals_hides_no_former_key() -
     a.mesh.link_down(b.id)
     a.mesh.handle_timer(20)
     again = renewed(b)
-    a.mesh.receive_update(c.id, MembershipUpdate((claim(replace(again.descriptor, renewals=b"")),), ()), 21)
+    a.mesh.receive_update(c.id, MembershipUpdate((claim(replace(again.descriptor, renewals=b"")),)), 21)
     a.mesh.link_up(again.descriptor, 22)
     assert a.mesh.members[b.id].descriptor == again.descriptor
     a.mesh.link_down(b.id)
@@ -401,7 +300,7 @@ def test_a_node_that_refutes_shows_its_renewals_again() -> None:
     again = renewed(b)
     mesh = Membership(again.identity, again.descriptor, PARAMS, now=0)
     mesh.link_up(a.descriptor, 0)
-    mesh.receive_update(a.id, MembershipUpdate((MemberClaim(again.descriptor, MemberState.DEAD, 2),), ()), 1)
+    mesh.receive_update(a.id, MembershipUpdate((MemberClaim(again.descriptor, MemberState.DEAD, 2),)), 1)
     assert mesh.descriptor.incarnation == 3
     assert mesh.descriptor.renewals == again.descriptor.renewals
     assert verify_descriptor(mesh.descriptor) == {b.identity.public_key}

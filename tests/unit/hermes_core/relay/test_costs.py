@@ -34,14 +34,14 @@ def test_who_looks_up_all_the_time_is_told_to_wait() -> None:
     desk = Desk()
     desk.connect(1, APPS[0])
     for _ in range(LOOKUP_BURST):
-        assert isinstance(desk.receive(1, FindApp(NOBODY))[0], AppFound)
-    (notice,) = desk.receive(1, FindApp(NOBODY))
+        assert isinstance(desk.receive(1, FindApp(IDS[0]))[0], AppFound)
+    (notice,) = desk.receive(1, FindApp(IDS[0]))
     assert (notice.code, notice.scope, notice.chat_id) == (ErrorCode.HANDSHAKE_THROTTLED, ErrorScope.FRAME, None)
     assert notice.retry_after_ms == LOOKUP_REFILL_S * 1000
     desk.connect(2, APPS[1])
     assert desk.receive(2, FindApp(IDS[0]))[0].online, "another app is not held up"
     desk.pass_time(notice.retry_after_ms / 1000 + 0.001)
-    assert isinstance(desk.receive(1, FindApp(NOBODY))[0], AppFound)
+    assert isinstance(desk.receive(1, FindApp(IDS[0]))[0], AppFound)
 
 
 def test_offers_to_nobody_are_charged_like_others() -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId, NodeId, derive_app_id, node_party
+from hermes_core.ids import AppId, NodeId, Party, derive_app_id, node_party
 from hermes_core.limits import DIRECTORY_TTL_S, STAMP_AHEAD_S
-from hermes_core.mesh.messages import DirectoryEntry
-from hermes_core.protocol.session import AppClaim
 from hermes_core.relay import directory as module
 from hermes_core.relay.calendar import Calendar
-from hermes_core.relay.directory import Directory
+from hermes_core.relay.directory import FRESH_S, Directory
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.rows import ChatIndex
-from hermes_core.session.connect import verify_claim
-from tests.support.claims import make_claim, make_entry
+from tests.support.claims import make_claim
 from tests.support.sessions import make_stream_keys
 
 HERE, THERE, FAR = (node_party(NodeId(name), Identity.generate().public_key) for name in ("node-0", "node-1", "node-2"))
@@ -49,12 +44,13 @@ class Desk(Directory):
         del self.links[app_neighbour(app_id)]
         self.note_away(app_id)
 
-    def hear(self, home: str, *apps: Identity, stamp: int = NOW_MS) -> list[AppId]:
-        """A node names everybody who is connected to it."""
-        return self.update(node_party_of(home), make_entry(node_party_of(home), apps, stamp), NOW)
+    def hear(self, home: str, app: Identity, stamp: int = NOW_MS, *, online: bool = True) -> bool:
+        """A look-up finds it there."""
+        party = node_party_of(home)
+        return self.learn(party, make_claim(app, party, stamp), NOW, online=online)
 
 
-def node_party_of(name: str):  # type: ignore[no-untyped-def]
+def node_party_of(name: str) -> Party:
     return {"node-0": HERE, "node-1": THERE, "node-2": FAR}[name]
 
 
@@ -80,8 +76,9 @@ def test_gone_from_here() -> None:
 
 def test_gone_from_another_node_or_with_it() -> None:
     directory = Desk()
-    directory.hear("node-1", IDENTITIES[0], IDENTITIES[2])
+    directory.hear("node-1", IDENTITIES[0])
     directory.hear("node-1", IDENTITIES[2])
+    directory.hear("node-1", IDENTITIES[0], online=False)
     assert refusal(directory, APP) is ErrorCode.TARGET_OFFLINE
     assert directory.last_home(APP) == THERE_ID
     assert directory.locate(OTHER) == THERE_ID
@@ -90,12 +87,25 @@ def test_gone_from_another_node_or_with_it() -> None:
     assert directory.last_home(OTHER) == THERE_ID
 
 
-def test_who_leaves_and_comes_is_told_without_the_others() -> None:
+def test_a_node_that_says_that_it_is_not_there_is_believed_of_itself_alone() -> None:
     directory = Desk()
-    directory.hear("node-1", IDENTITIES[0], IDENTITIES[1])
-    news = DirectoryEntry(THERE_ID, 1, 9, (make_claim(IDENTITIES[2], THERE, NOW_MS),), 8, frozenset({APP}))
-    directory.update(THERE, news, NOW)
-    assert [directory.locate(app_id) for app_id in (APP, ASKING, OTHER)] == [None, THERE_ID, THERE_ID]
+    directory.hear("node-1", IDENTITIES[0])
+    directory.note_answered(APP, NOW)
+    directory.note_absent(APP, FAR_ID)
+    assert directory.is_found(APP, NOW)
+    directory.note_absent(APP, THERE_ID)
+    assert not directory.is_found(APP, NOW), "it is asked for again"
+    assert directory.last_home(APP) == THERE_ID
+
+
+def test_what_was_found_counts_for_half_a_minute() -> None:
+    directory = Desk()
+    directory.hear("node-1", IDENTITIES[0])
+    assert not directory.is_found(APP, NOW), "no look-up has ended"
+    directory.note_answered(APP, NOW)
+    assert directory.is_found(APP, NOW + FRESH_S - 1)
+    assert not directory.is_found(APP, NOW + FRESH_S)
+    assert directory.locate(APP) == THERE_ID, "for whoever has nothing better"
 
 
 def test_there_and_no_way_to_its_node() -> None:
@@ -138,7 +148,8 @@ def test_the_highest_stamp_is_the_home_whoever_is_heard_last(order: tuple[str, s
     for name in (*order, *order):
         directory.hear(name, IDENTITIES[0], stamp=stamps[name])
     assert directory.locate(APP) == FAR_ID
-    directory.hear("node-2")
+    directory.hear("node-2", IDENTITIES[0], NOW_MS + 1, online=False)
+    directory.hear("node-1", IDENTITIES[0])
     assert directory.locate(APP) is None, "the node with the lower stamp says online, and is not the home"
     assert refusal(directory, APP) is ErrorCode.TARGET_OFFLINE
     assert directory.last_home(APP) == FAR_ID
@@ -151,51 +162,20 @@ def test_of_equal_stamps_the_lower_node_counts() -> None:
     assert directory.locate(APP) == THERE_ID
 
 
-def _forgeries() -> list[AppClaim]:
-    real = make_claim(IDENTITIES[0], THERE, NOW_MS + 9)
-    other = make_claim(IDENTITIES[1], FAR, NOW_MS + 9)
-    return [
-        real,  # of another node
-        replace(make_claim(IDENTITIES[0], FAR, NOW_MS), stamp=NOW_MS + 9),
-        replace(other, app_key=IDENTITIES[0].public_key),
-        replace(make_claim(IDENTITIES[0], FAR, NOW_MS + 9), hello_hash=bytes(32)),
-    ]
-
-
-@pytest.mark.parametrize("index", range(4))
-def test_a_node_that_an_app_never_went_to_is_not_its_home(index: int) -> None:
-    directory = Desk()
-    directory.hear("node-1", IDENTITIES[0])
-    directory.update(FAR, DirectoryEntry(FAR_ID, 1, 1, (_forgeries()[index],)), NOW)
-    assert directory.locate(APP) == THERE_ID
-    directory.come(IDENTITIES[0], NOW_MS + 1)
-    assert directory.update(FAR, DirectoryEntry(FAR_ID, 1, 2, (_forgeries()[index],)), NOW) == [], "nor ends its session"
-
-
-def test_a_claim_is_verified_once_and_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    count = 0
-
-    def counted(party, claim):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        nonlocal count
-        count += 1
-        return verify_claim(party, claim)
-
-    monkeypatch.setattr(module, "verify_claim", counted)
-    directory = Desk()
-    for _ in range(3):
-        directory.hear("node-1", IDENTITIES[0], IDENTITIES[1])
-    assert count == 0
-    for _ in range(3):
-        assert directory.locate(APP) == THERE_ID
-        directory.hear("node-1", IDENTITIES[0], IDENTITIES[1])
-    assert count == 1
-
-
 def test_a_session_ends_when_its_app_has_gone_elsewhere_since() -> None:
     directory = Desk()
     directory.come(IDENTITIES[0], NOW_MS)
     directory.come(IDENTITIES[1], NOW_MS + 5)
-    assert directory.hear("node-1", *IDENTITIES, stamp=NOW_MS + 1) == [APP]
+    assert directory.hear("node-1", IDENTITIES[0], NOW_MS + 1)
+    assert not directory.hear("node-1", IDENTITIES[1], NOW_MS + 1)
+    assert not directory.hear("node-1", IDENTITIES[2], NOW_MS + 1)
+
+
+def test_that_an_app_is_here_is_not_told_to_this_node() -> None:
+    """What its own entry says from before it went, or before this node began anew."""
+    directory = Desk()
+    directory.hear("node-0", IDENTITIES[0])
+    assert (directory.locate(APP), directory.last_home(APP)) == (None, HERE_ID)
 
 
 # stamps
@@ -209,7 +189,7 @@ def test_a_connect_that_was_overtaken_is_refused_with_what_overtook_it() -> None
         assert newer is not None
         assert (newer.party, newer.claim.stamp) == (THERE, NOW_MS)
     assert directory.judge(APP, NOW_MS + 1, NOW) is None
-    directory.hear("node-1")
+    directory.hear("node-1", IDENTITIES[0], online=False)
     assert directory.judge(APP, NOW_MS, NOW) is not None, "it has gone, and its stamp is remembered"
     directory.come(IDENTITIES[1], NOW_MS)
     assert directory.judge(ASKING, NOW_MS, NOW) is not None, "also one of this node's own"
@@ -239,6 +219,11 @@ def test_what_was_taken_in_while_the_clock_was_in_doubt_locks_nobody_out() -> No
     directory.hear("node-1", IDENTITIES[0], stamp=NOW_MS + 10**9)
     assert directory.judge(APP, NOW_MS, NOW) is not None
     directory.calendar.doubt(doubted=False)
+    directory.hear("node-2", IDENTITIES[0])
+    assert directory.locate(APP) == FAR_ID
+    directory.calendar.doubt(doubted=True)
+    directory.hear("node-1", IDENTITIES[0], stamp=NOW_MS + 10**9)
+    directory.calendar.doubt(doubted=False)
     assert directory.judge(APP, NOW_MS, NOW) is None
 
 
@@ -250,8 +235,7 @@ def test_a_node_that_does_not_know_how_long_it_was_away_judges_no_stamp() -> Non
 
 def test_who_went_longer_ago_than_stamps_count_is_forgotten() -> None:
     directory = Desk()
-    directory.hear("node-1", IDENTITIES[0], stamp=NOW_MS)
-    directory.hear("node-1")
+    directory.hear("node-1", IDENTITIES[0], online=False)
     directory.expire(NOW + DIRECTORY_TTL_S)
     assert directory.last_home(APP) == THERE_ID
     directory.expire(NOW + DIRECTORY_TTL_S + 1)

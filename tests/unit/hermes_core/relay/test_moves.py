@@ -25,7 +25,7 @@ from hermes_core.relay.candidates import MAX_LATE
 from hermes_core.relay.events import MessageRefused
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
-from tests.support.claims import make_entry
+from tests.support.claims import tell_apps
 from tests.support.moving_mesh import MovingMesh
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -768,7 +768,7 @@ def forget_bob(mesh: MovingMesh, name: str, last_home: str) -> None:
     chats, home, bob = mesh.nodes[name].chats, mesh.nodes[last_home].party, mesh.apps["bob"]
     chats._directory._forget(bob.app_id)
     for apps in ([bob.identity], []):  # he came, and went
-        chats.update_directory(home, make_entry(home, apps, int(mesh.now * 1000)), mesh.now)
+        tell_apps(chats, home, apps, int(mesh.now * 1000), mesh.now)
 
 
 def asked(mesh: MovingMesh, by: str, since: int) -> list[str]:

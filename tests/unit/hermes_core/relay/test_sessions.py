@@ -14,19 +14,24 @@ from hermes_core.ids import AppId, NodeId, derive_app_id, node_party
 from hermes_core.keystore.mark import MARK_BYTES, encode_mark, sign_mark
 from hermes_core.keystore.state import KeystoreMark
 from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.homes.machine import Overtaken
+from hermes_core.mesh.homes.searches import Found
 from hermes_core.mesh.messages import HomeFound, NodeDescriptor
+from hermes_core.protocol.claims import verify_claim
 from hermes_core.protocol.messages import ErrorNotice, PathState, Sealed
 from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NewerHome, NodeChange, SeekHome
+from hermes_core.relay.admission import STRANGERS_BURST
+from hermes_core.relay.directory import FRESH_S
 from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, SessionRefused, SessionReplaced
 from hermes_core.relay.output import End, NodeOutput, Send
 from hermes_core.relay.params import ChatParams, SessionParams
 from hermes_core.relay.relay import Relay
 from hermes_core.relay.strangers import Origin
-from hermes_core.session.connect import verify_claim
+from hermes_core.relay.whereabouts import ANSWER_S
 from hermes_core.session.control import TAG_BYTES, ControlWriter, Tagged
 from hermes_core.session.keys import SessionKeys
 from tests.model.parties import make_identity
-from tests.support.claims import make_entry
+from tests.support.homes_world import make_home_entry
 from tests.support.random_sources import SeededRandom
 from tests.support.sessions import AppEnd, ScriptedMarks, make_session_keys
 
@@ -64,6 +69,7 @@ class Desk:
         self.ended: dict[int, End] = {}
         self.events: list[Any] = []
         self.handed_in: list[bytes] = []
+        self.looked_up: list[AppId] = []
         self.keys: dict[int, SessionKeys] = {}
         """Of the apps, and of nodes that are linked."""
         self.writers: dict[int, ControlWriter] = {}
@@ -79,7 +85,16 @@ class Desk:
             else:
                 self.writers[action.stream] = action.writer
         self.events += output.events
+        self.looked_up += output.look_ups
         return output
+
+    def find(self, app: Identity, stamp: int, *, online: bool = True) -> None:
+        """A look-up finds the app on the other node."""
+        entry = make_home_entry(THERE_IDENTITY, "node-1", app, stamp, online=online)
+        self.sessions.take_found(Found(entry.app_id, entry, online=online, complete=True), self.now)
+
+    def place(self, app_id: AppId) -> tuple[NodeId | None, bool]:
+        return self.relay.chats.find_place(app_id)
 
     def open(self, stream: int) -> Challenge | None:
         self.sessions.opened(stream, self.origin, self.now)
@@ -321,16 +336,90 @@ def test_a_nodes_stream_that_was_dialled_for_chats_is_held_to_heartbeats_as_an_a
 
 def test_heartbeats_and_look_ups_are_answered(desk: Desk) -> None:
     desk.connect(1, APPS[0])
-    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[1]], 5), desk.now)
+    desk.find(APPS[1], 5)
     assert desk.receive(1, Heartbeat(9, reply=False)) == [Heartbeat(9, reply=True)]
     assert desk.receive(1, FindApp(IDS[0])) == [AppFound(IDS[0], online=True, node_id=NODE)]
     assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=True, node_id=NodeId("node-1"))]
-    assert desk.receive(1, FindApp(AppId(IDS[2]))) == [AppFound(IDS[2], online=False, node_id=None)]
-    desk.sessions.update_directory(THERE, make_entry(THERE, [], 5), desk.now)
-    assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=False, node_id=NodeId("node-1"))], "away"
     desk.connect(2, APPS[2])
     desk.sessions.closed(2, desk.now)
-    assert desk.receive(1, FindApp(AppId(IDS[2]))) == [AppFound(IDS[2], online=False, node_id=NODE)]
+    assert desk.place(IDS[2]) == (NODE, False)
+
+
+def test_an_app_whose_place_is_not_known_is_looked_up_in_the_mesh(desk: Desk) -> None:
+    """Once, however many ask; what was found on a node is not asked again for half a minute, what was away is."""
+    desk.connect(1, APPS[0])
+    desk.connect(2, APPS[2])
+    desk.looked_up.clear()
+    assert desk.receive(1, FindApp(IDS[1])) == []
+    assert desk.receive(2, FindApp(IDS[1])) == []
+    assert desk.looked_up == [IDS[1]]
+    desk.find(APPS[1], 5, online=False)
+    desk.take()
+    away = AppFound(IDS[1], online=False, node_id=NodeId("node-1"))
+    assert (desk.said[1][-1], desk.said[2][-1]) == (away, away)
+    assert desk.receive(1, FindApp(IDS[1])) == []
+    desk.find(APPS[1], 6)
+    desk.take()
+    there = AppFound(IDS[1], online=True, node_id=NodeId("node-1"))
+    assert desk.said[1][-1] == there
+    desk.now += FRESH_S - 1
+    assert desk.receive(1, FindApp(IDS[1])) == [there]
+    desk.now += 1
+    assert desk.receive(1, FindApp(IDS[1])) == []
+    assert desk.looked_up == [IDS[1]] * 3
+
+
+def test_an_app_that_nobody_knows_and_one_of_which_nobody_says_anything(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    for complete in (True, False):
+        assert desk.receive(1, FindApp(IDS[1])) == []
+        desk.sessions.take_found(Found(IDS[1], None, online=False, complete=complete), desk.now)
+        desk.take()
+    unknown, refused = desk.said[1][-2:]
+    assert unknown == AppFound(IDS[1], online=False, node_id=None)
+    assert isinstance(refused, ErrorNotice)
+    assert (refused.code, refused.scope, refused.chat_id) == (ErrorCode.HANDSHAKE_THROTTLED, ErrorScope.FRAME, None)
+    assert refused.retry_after_ms > 0, "the client asks again"
+
+
+def test_a_mesh_that_says_nothing_is_not_waited_for(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    assert desk.receive(1, FindApp(IDS[1])) == []
+    desk.pass_time(ANSWER_S - 0.5)
+    assert not isinstance(desk.said[1][-1], ErrorNotice)
+    desk.pass_time(1)
+    assert isinstance(desk.said[1][-1], ErrorNotice)
+    desk.find(APPS[1], 5)
+    assert desk.receive(1, FindApp(IDS[1])) == [AppFound(IDS[1], online=True, node_id=NodeId("node-1"))]
+
+
+def test_look_ups_of_strange_ids_are_bounded_for_an_app_and_in_all(desk: Desk) -> None:
+    desk.connect(1, APPS[0])
+    strangers = [AppId(f"{number:032d}".translate(str.maketrans("0189", "abcd"))) for number in range(3 * STRANGERS_BURST)]
+    answers = [desk.receive(1, FindApp(app_id)) for app_id in strangers]
+    assert len(desk.looked_up) == STRANGERS_BURST
+    refused = [said for said in answers if said]
+    assert len(refused) == len(strangers) - STRANGERS_BURST
+    assert {said[0].code for said in refused} == {ErrorCode.HANDSHAKE_THROTTLED}
+    desk.pass_time(ANSWER_S + 1)
+    assert desk.relay.chats.find_unanswered(desk.now) is None
+
+
+def test_a_session_that_was_overtaken_when_it_began_is_shown_by_what_when_it_comes_again(desk: Desk) -> None:
+    """A client takes the one for another process with its identity, and ends; the other for a stamp to raise."""
+    for late, code in ((True, ErrorCode.STAMP_OUTDATED), (False, ErrorCode.SESSION_REPLACED)):
+        stream = 1 + late
+        desk.connect(stream, APPS[late])
+        stamp = desk.sessions.claims()[IDS[late]].stamp
+        entry = make_home_entry(THERE_IDENTITY, "node-1", APPS[late], stamp + 1)
+        desk.sessions.take_overtaken(Overtaken(IDS[late], entry, late), desk.now)
+        desk.take()
+        assert desk.end_of(stream)[:2] == (code, ErrorScope.STREAM)
+        desk.open(stream + 10)
+        desk.receive(stream + 10, AppEnd(APPS[late], desk.challenge(stream + 10), stamp=stamp + 1).connect)
+        newer = desk.said[stream + 10][-1]
+        assert isinstance(newer, NewerHome)
+        assert newer.claim.stamp == stamp + 1
 
 
 def test_malformed_batches_are_answered_until_there_are_too_many(desk: Desk) -> None:
@@ -453,7 +542,7 @@ def _untagged(_desk: Desk) -> Any:
 
 
 def _replayed(desk: Desk) -> Any:
-    (item,) = desk.keys[1].writer.tag([FindApp(IDS[1])])
+    (item,) = desk.keys[1].writer.tag([FindApp(IDS[0])])
     assert desk.receive_raw(1, item)
     return item
 
@@ -484,7 +573,7 @@ def _of_another_session(desk: Desk) -> Any:
 
 def _reflected(desk: Desk) -> Any:
     """What the node said itself comes back."""
-    (said,) = desk.receive(1, FindApp(IDS[1]))
+    (said,) = desk.receive(1, FindApp(IDS[0]))
     return desk.writers[1].tag([said])[0]
 
 
@@ -541,7 +630,7 @@ def test_keys_are_wiped_with_their_stream(desk: Desk) -> None:
 
 
 def test_a_connect_that_was_overtaken_is_refused_with_the_entry_of_the_app_s_own(desk: Desk) -> None:
-    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[0]], STAMP), desk.now)
+    desk.find(APPS[0], STAMP)
     desk.open(1)
     desk.receive(1, AppEnd(APPS[0], desk.challenge(1), stamp=STAMP).connect)
     newer = desk.said[1][-1]
@@ -584,17 +673,17 @@ def test_a_stamp_far_ahead_is_refused_until_the_clock_is_in_doubt(desk: Desk) ->
 def test_a_session_whose_app_went_to_another_node_ends_and_is_not_told_on(desk: Desk) -> None:
     desk.connect(1, APPS[0])
     stamp = desk.sessions.claims()[IDS[0]].stamp
-    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[0]], stamp), desk.now)
+    desk.find(APPS[0], stamp)
     desk.take()
     assert 1 not in desk.ended, "an equal stamp there: of the two this is the lower node"
-    desk.sessions.update_directory(THERE, make_entry(THERE, [APPS[0]], stamp + 1), desk.now)
+    desk.find(APPS[0], stamp + 1)
     desk.take()
     assert desk.end_of(1)[:2] == (ErrorCode.SESSION_REPLACED, ErrorScope.STREAM)
     assert not desk.sessions.claims()
     assert SessionEnded(IDS[0], too_slow=False) in desk.events
-    assert desk.relay.chats.look_up(IDS[1], IDS[0], desk.now) == (NodeId("node-1"), True)
+    assert desk.place(IDS[0]) == (NodeId("node-1"), True)
     desk.sessions.closed(1, desk.now)
-    assert desk.relay.chats.look_up(IDS[1], IDS[0], desk.now) == (NodeId("node-1"), True)
+    assert desk.place(IDS[0]) == (NodeId("node-1"), True)
 
 
 def _describe(*, app_address: str = "there.example:8443", incarnation: int = 1) -> NodeDescriptor:

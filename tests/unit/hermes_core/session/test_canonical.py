@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ChatMessage, Sealed
 from hermes_core.protocol.session import Challenge, Connect, Connected, Heartbeat, NewerHome, SeekHome, SessionMessage
@@ -16,7 +17,7 @@ from tests.support.control_samples import CONTROL_SAMPLES
 
 
 def test_every_message_is_in_the_table_but_frames_heartbeats_and_the_handshake() -> None:
-    everything = {*get_args(ChatMessage), *get_args(SessionMessage), MembershipUpdate}
+    everything = {*get_args(ChatMessage), *get_args(SessionMessage), MembershipUpdate, *get_args(HomesMessage)}
     assert everything - set(CONTROL) == {Sealed, Heartbeat, Challenge, Connect, Connected, NewerHome, SeekHome}
     assert sorted(layout.number for layout in CONTROL.values()) == list(range(1, len(CONTROL) + 1))
 

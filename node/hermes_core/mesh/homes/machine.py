@@ -1,0 +1,229 @@
+"""The directory of apps as a sans-IO machine: members, own apps, messages and look-ups in; what to send and what is known out.
+
+Each app's entry is at three holders on a hash ring of the members that are up. The highest stamp gives an app's home, that
+node's word says whether it is there, and neither counts alone; both are signed, so that a holder can leave out, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from hermes_core.crypto.signing import Identity
+from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.homes.entry import HomeEntry, NodeName
+from hermes_core.mesh.homes.handing import Handing
+from hermes_core.mesh.homes.held import HeldEntries
+from hermes_core.mesh.homes.holders import Holders
+from hermes_core.mesh.homes.messages import (
+    EntriesHeld,
+    EntryFound,
+    EntryOvertaken,
+    FindEntry,
+    HoldEntries,
+    HomesMessage,
+)
+from hermes_core.mesh.homes.own import OwnApps
+from hermes_core.mesh.homes.params import HomesParams
+from hermes_core.mesh.homes.searches import Found, Searches
+from hermes_core.protocol.session import AppClaim
+
+_LOOKED_AT: Final = 1024
+"""Entries held for others that are looked at in one pass, whether they still are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """An app of this node is at home elsewhere, verified. `late`: it was when it connected here, with a stamp too low."""
+
+    app_id: AppId
+    entry: HomeEntry
+    late: bool
+
+
+HomesEvent = Found | Overtaken
+
+
+@dataclass(slots=True)
+class HomesOutput:
+    """`sends` may be lost: what matters is sent again, and who does not answer is not waited for."""
+
+    sends: list[tuple[NodeId, HomesMessage]] = field(default_factory=list)
+    events: list[HomesEvent] = field(default_factory=list)
+
+
+class Homes:
+    """One node's part in the directory. `counts(stamp, now)`: whether a stamp is one that a node takes, at this time."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        node_id: NodeId,
+        incarnation: int,
+        params: HomesParams,
+        counts: Callable[[int, float], bool],
+    ) -> None:
+        self._params = params
+        self._node_id = node_id
+        self._output = HomesOutput()
+        self._holders = Holders(node_id)
+        self._own = OwnApps(identity, node_id, incarnation, params)
+        self._handing = Handing(params)
+        self._held = HeldEntries(params, lambda app_id: node_id in self._holders.of(app_id), counts)
+        self._look_ups = Searches(params, self._holders, counts, self._send, self._output_event)
+        self._counts = counts
+        self._sweep: list[AppId] = []
+        self._anew: set[NodeId] = set()
+
+    def count_held(self) -> int:
+        """Apps that this node knows where to find for others."""
+        return len(self._held)
+
+    # what happens here
+
+    def set_members(self, incarnations: Mapping[NodeId, int], now: float) -> None:
+        """The other members that are up, with their incarnations: whose holders are others now is sent to them, in slices."""
+        anew = self._holders.set_members(incarnations)
+        if anew is None:
+            return
+        self._handing.keep_only(incarnations.keys())
+        self._anew |= anew
+        self._sweep = list(self._own.app_ids)
+        self._pump(now)
+
+    def link_up(self, node_id: NodeId, now: float) -> None:
+        """A new link to this member stands: what was sent over a former one, or over none, is sent again."""
+        self._handing.retry(node_id)
+        self._pump(now)
+
+    def set_incarnation(self, incarnation: int) -> None:
+        """This node goes on under a higher one."""
+        self._own.set_incarnation(incarnation)
+
+    def set_connected(self, claims: Mapping[AppId, AppClaim], now: float) -> None:
+        """The apps that are connected here, each with its newest claim."""
+        for app_id in self._own.set_connected(claims, now):
+            known = self._held.find(app_id)
+            if known is None or not self._hear_overtaken(known, now, late=True):
+                self._spread(app_id)
+        self._pump(now)
+
+    def look_up(self, app_id: AppId, now: float) -> None:
+        """Ends in one `Found`, for however many who ask meanwhile."""
+        self._look_ups.begin(app_id, self._find_here(app_id), now)
+
+    # what comes from others
+
+    def receive(self, sender: NodeId, message: HomesMessage, now: float) -> None:
+        """Over a link on which this member proved who it is."""
+        match message:
+            case HoldEntries():
+                self._hold(sender, message, now)
+            case EntriesHeld(number):
+                self._own.note_accepted(self._handing.held(sender, number))
+                self._pump(now)
+            case FindEntry(number, app_id):
+                self._send(sender, EntryFound(number, self._find_here(app_id)))
+            case EntryFound():
+                self._look_ups.receive(sender, message, now)
+            case EntryOvertaken(entry):
+                app = self._own.get(entry.app_id)
+                self._hear_overtaken(entry, now, late=app is not None and not app.accepted)
+            case _:
+                assert_never(message)
+
+    def _hold(self, sender: NodeId, message: HoldEntries, now: float) -> None:
+        home = NodeName(sender, message.node_key)
+        for signed in message.entries:
+            entry = HomeEntry(home, signed)
+            app_id = entry.app_id
+            own = self._own.find_entry(app_id)
+            if own is not None and own.outranks(entry):
+                self._send(sender, EntryOvertaken(own))
+                continue
+            if own is not None:
+                self._hear_overtaken(entry, now, late=False)
+            lost = self._held.take(entry, now)
+            if lost is not None and lost[0] != self._node_id:
+                self._send(lost[0], EntryOvertaken(lost[1]))
+        self._send(sender, EntriesHeld(message.number))
+
+    def _hear_overtaken(self, entry: HomeEntry, now: float, *, late: bool) -> bool:
+        """Somebody says that an app of this node has a newer home; whether it is so."""
+        app_id = entry.app_id
+        own = self._own.find_entry(app_id)
+        if own is None or own.home == entry.home or not entry.outranks(own) or not self._is_right(entry, now):
+            return False
+        self._own.drop(app_id)
+        self._output_event(Overtaken(app_id, entry, late))
+        return True
+
+    def _is_right(self, entry: HomeEntry, now: float) -> bool:
+        return self._counts(entry.stamp, now) and entry.verify()
+
+    def _find_here(self, app_id: AppId) -> HomeEntry | None:
+        """The home answers for its own apps, a holder for what it holds."""
+        own, held = self._own.find_entry(app_id), self._held.find(app_id)
+        if own is None or held is None:
+            return own or held
+        return held if held.outranks(own) else own
+
+    # what follows
+
+    def _spread(self, app_id: AppId, *, only_new: bool = False) -> None:
+        """Its holders are to hear of an own app; `only_new`: those that have not, or began anew since."""
+        app = self._own.get(app_id)
+        if app is None:
+            return
+        former, app.holders = app.holders, self._holders.others_of(app_id)
+        for holder in app.holders:
+            if not only_new or holder not in former or holder in self._anew:
+                self._handing.want(holder, app_id)
+
+    def _pump(self, now: float) -> None:
+        """Look up holders, and build messages, for a bounded number of apps; what is left is due at once."""
+        for app_id in self._sweep[-self._params.swept_a_pass :]:
+            self._spread(app_id, only_new=True)
+        del self._sweep[-self._params.swept_a_pass :]
+        if not self._sweep:
+            self._anew.clear()
+        budget = self._params.words_a_pass
+        while budget > 0 and (message := self._handing.take(budget, now)) is not None:
+            holder, number, app_ids = message
+            budget -= max(1, len(app_ids))
+            entries = [entry.signed for entry in map(self._own.find_entry, app_ids) if entry is not None]
+            self._send(holder, HoldEntries(number, self._own.name.node_key, tuple(entries)))
+
+    def _send(self, node_id: NodeId, message: HomesMessage) -> None:
+        self._output.sends.append((node_id, message))
+
+    def _output_event(self, event: HomesEvent) -> None:
+        self._output.events.append(event)
+
+    # time
+
+    def next_timer(self, now: float) -> float | None:
+        """When `handle_timer` has something to do."""
+        if self._sweep or self._handing.waits:
+            return now
+        parts: Collection[float | None] = (
+            self._own.next_timer(),
+            self._handing.next_timer(),
+            self._held.next_timer(),
+            self._look_ups.next_timer(),
+        )
+        return min((due for due in parts if due is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        self._look_ups.handle_timer(now)
+        self._handing.handle_timer(now)
+        self._held.expire(now, _LOOKED_AT)
+        self._own.expire(now)
+        for app_id in self._own.take_due(now, self._params.words_a_pass):
+            self._spread(app_id)
+        self._pump(now)
+
+    def take_output(self) -> HomesOutput:
+        output, self._output = self._output, HomesOutput()
+        return output

@@ -1,0 +1,54 @@
+"""What nodes tell each other of where apps are, as frozen dataclasses; hermes_wire translates them to and from protobuf."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hermes_core.ids import AppId
+from hermes_core.mesh.homes.entry import HomeEntry
+from hermes_core.values import dataclass
+
+MAX_ENTRIES: Final = 256
+"""In one message."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEntries:
+    """To a holder: entries of the sender's own apps, its key (32 bytes) in each. `number`: what `EntriesHeld` repeats."""
+
+    number: int
+    node_key: bytes
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesHeld:
+    """What came with this number was taken in; what was overtaken by others was said before."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindEntry:
+    """Where is this app? `number`: the asker's own."""
+
+    number: int
+    app_id: AppId
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFound:
+    """What the asked node holds of the app; None: nothing."""
+
+    number: int
+    entry: HomeEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOvertaken:
+    """To a node that an app left: the entry of its newer home."""
+
+    entry: HomeEntry
+
+
+HomesMessage = HoldEntries | EntriesHeld | FindEntry | EntryFound | EntryOvertaken

@@ -1,0 +1,87 @@
+"""The directory's messages on Gossip: entries of apps for their holders, look-ups and answers; protobuf to core and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_node_id
+from hermes_core.mesh.homes import messages as homes
+from hermes_core.mesh.homes.entry import HomeEntry, NodeName, check_entry
+from hermes_core.protocol.validate import require
+from hermes_proto.v2 import node_mesh_pb2
+
+
+def _parse_number(pb: Any) -> int:
+    require(pb.number <= MAX_POSITION, "number is too large")
+    return int(pb.number)
+
+
+def _parse_key(key: bytes) -> bytes:
+    require(len(key) == PUBLIC_KEY_BYTES, "node_key must be 32 bytes")
+    return key
+
+
+def _parse_entry(pb: node_mesh_pb2.HomeEntry) -> HomeEntry:
+    return HomeEntry(NodeName(parse_node_id(pb.node_id), _parse_key(pb.node_key)), check_entry(pb.entry))
+
+
+def _build_entry(entry: HomeEntry) -> node_mesh_pb2.HomeEntry:
+    return node_mesh_pb2.HomeEntry(node_id=entry.home.node_id, node_key=entry.home.node_key, entry=entry.signed)
+
+
+def _parse_hold(pb: node_mesh_pb2.HoldEntries) -> homes.HoldEntries:
+    require(len(pb.entries) <= homes.MAX_ENTRIES, f"a message holds at most {homes.MAX_ENTRIES} entries")
+    return homes.HoldEntries(_parse_number(pb), _parse_key(pb.node_key), tuple(map(check_entry, pb.entries)))
+
+
+def _build_hold(m: homes.HoldEntries) -> node_mesh_pb2.HoldEntries:
+    return node_mesh_pb2.HoldEntries(number=m.number, node_key=m.node_key, entries=m.entries)
+
+
+def _parse_held(pb: node_mesh_pb2.EntriesHeld) -> homes.EntriesHeld:
+    return homes.EntriesHeld(_parse_number(pb))
+
+
+def _build_held(m: homes.EntriesHeld) -> node_mesh_pb2.EntriesHeld:
+    return node_mesh_pb2.EntriesHeld(number=m.number)
+
+
+def _parse_find(pb: node_mesh_pb2.FindEntry) -> homes.FindEntry:
+    return homes.FindEntry(_parse_number(pb), parse_app_id(pb.app_id))
+
+
+def _build_find(m: homes.FindEntry) -> node_mesh_pb2.FindEntry:
+    return node_mesh_pb2.FindEntry(number=m.number, app_id=m.app_id)
+
+
+def _parse_found(pb: node_mesh_pb2.EntryFound) -> homes.EntryFound:
+    return homes.EntryFound(_parse_number(pb), _parse_entry(pb.entry) if pb.HasField("entry") else None)
+
+
+def _build_found(m: homes.EntryFound) -> node_mesh_pb2.EntryFound:
+    return node_mesh_pb2.EntryFound(number=m.number, entry=None if m.entry is None else _build_entry(m.entry))
+
+
+def _parse_overtaken(pb: node_mesh_pb2.HomeEntry) -> homes.EntryOvertaken:
+    return homes.EntryOvertaken(_parse_entry(pb))
+
+
+def _build_overtaken(m: homes.EntryOvertaken) -> node_mesh_pb2.HomeEntry:
+    return _build_entry(m.entry)
+
+
+PARSERS: Final[dict[str, Callable[[Any], homes.HomesMessage]]] = {
+    "hold_entries": _parse_hold,
+    "entries_held": _parse_held,
+    "find_entry": _parse_find,
+    "entry_found": _parse_found,
+    "entry_overtaken": _parse_overtaken,
+}
+BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    homes.HoldEntries: ("hold_entries", _build_hold),
+    homes.EntriesHeld: ("entries_held", _build_held),
+    homes.FindEntry: ("find_entry", _build_find),
+    homes.EntryFound: ("entry_found", _build_found),
+    homes.EntryOvertaken: ("entry_overtaken", _build_overtaken),
+}
