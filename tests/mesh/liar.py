@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hermes_core.ids import MAX_POSITION, NodeId
+from hermes_core.mesh.lies import LiarNamed
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.messages import (
     BUCKETS,
@@ -25,7 +26,7 @@ from hermes_core.mesh.swim.messages import (
     SyncListing,
     SyncWanted,
 )
-from hermes_core.mesh.swim.output import LiarNamed, StandingChanged, SwimEvent
+from hermes_core.mesh.swim.output import StandingChanged, SwimEvent
 from hermes_core.mesh.swim.statements import encode_accusation, encode_departure, encode_own
 from tests.mesh.figures import measure_load, settled
 from tests.mesh.signing import make_signature

@@ -15,11 +15,15 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
+from hermes_core.mesh.lies import LiarNamed, Lie
 from hermes_core.mesh.messages import MemberClaim, MembershipUpdate, MemberState, NodeDescriptor
 from hermes_core.mesh.params import MeshParams
 
 MAX_FORMER_KEYS: Final = 64
 """Of one member. Nobody renews so often while others remember it; more would be memory that it has others keep for it."""
+
+MAX_OUTBID: Final = 2**32
+"""Incarnations at once. A number that anybody may name could lead to where none is left; a life has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,14 @@ class MemberEvicted:
 
 
 MeshEvent = (
-    MemberJoined | MemberDescribed | MemberStateChanged | MemberEvicted | IdentityConflict | IdentityRenewed | IncarnationRaised
+    MemberJoined
+    | MemberDescribed
+    | MemberStateChanged
+    | MemberEvicted
+    | IdentityConflict
+    | IdentityRenewed
+    | IncarnationRaised
+    | LiarNamed
 )
 
 
@@ -114,6 +125,7 @@ class Membership:
         self._left = False
         self._members: dict[NodeId, Member] = {}
         self._next_heartbeat = now
+        self._may_refute_at = now
         self._output = MeshOutput()
 
     @property
@@ -165,15 +177,18 @@ class Membership:
         AUTH_FAILED when the sender bears the name of a live member with another key: nothing that it says is a sign of life of
         that one, which could not be found dead otherwise while somebody with its name keeps knocking.
         """
+        lied = False
         for claim in update.members:
             if claim.descriptor.node_id == self._descriptor.node_id:
-                self._refute(claim)
+                self._refute(claim, now)
             elif claim.descriptor.node_id == sender:
                 self._require_admitted(claim.descriptor, now)
                 if claim.state is MemberState.LEFT:
                     self._change(self._members[sender], MemberState.LEFT, now)
             elif claim.state in (MemberState.ALIVE, MemberState.SUSPECT):
-                self._introduce(claim.descriptor, now)
+                lied |= not self._introduce(claim.descriptor, now)
+        if lied:
+            self._output.events.append(LiarNamed(sender, Lie.SIGNATURE))
         self.receive_heard(sender, now)
 
     def leave(self) -> None:
@@ -208,18 +223,19 @@ class Membership:
         output, self._output = self._output, MeshOutput()
         return output
 
-    def _introduce(self, descriptor: NodeDescriptor, now: float) -> None:
-        """A third party knows this node: remember it unless it is dead to us at that incarnation."""
+    def _introduce(self, descriptor: NodeDescriptor, now: float) -> bool:
+        """A third party knows this node: remember it unless it is dead to us at that incarnation. False: nobody signed it."""
         known = self._members.get(descriptor.node_id)
         if known is not None and descriptor.incarnation <= known.descriptor.incarnation:
-            return
+            return True
         if known is not None and descriptor.renewals and _is_up(known) and descriptor.node_key != known.descriptor.node_key:
-            return  # whoever stole its key signs renewals as well: it must come itself, with the certificate of its name
+            return True  # whoever stole its key signs renewals as well: it must come itself, with the certificate of its name
         try:
             self._admit(descriptor, now)
-        except ProtocolError:
-            # The sender is not to blame for a descriptor it relays; a forged one is simply not believed.
-            return
+        except ProtocolError as error:
+            # A forged one is simply not believed. Whoever passes it on has verified it, or lies.
+            return error.code is ErrorCode.LIMIT_EXCEEDED
+        return True
 
     def _require_admitted(self, descriptor: NodeDescriptor, now: float) -> None:
         if not self._admit(descriptor, now):
@@ -276,13 +292,19 @@ class Membership:
         if before in (MemberState.DEAD, MemberState.LEFT) and state is MemberState.ALIVE:
             self._output.events.append(MemberJoined(node_id))
 
-    def _refute(self, claim: MemberClaim) -> None:
-        """Somebody holds us for suspect or dead, or knows a later incarnation of us: outbid it."""
+    def _refute(self, claim: MemberClaim, now: float) -> None:
+        """Somebody holds us for suspect or dead, or knows a later incarnation of us: outbid it, once in a heartbeat.
+
+        Whoever means it says it again. A liar could have us sign, store and spread a descriptor for each of its words.
+        """
         mine = self._descriptor
         doubted = claim.state in (MemberState.SUSPECT, MemberState.DEAD) and claim.incarnation >= mine.incarnation
         outrun = claim.descriptor.node_key == mine.node_key and claim.incarnation > mine.incarnation
         if self._left or not (doubted or outrun):
             return
+        if now < self._may_refute_at or claim.incarnation - mine.incarnation > MAX_OUTBID:
+            return
+        self._may_refute_at = now + self._params.heartbeat_interval_s
         incarnation = max(mine.incarnation, claim.incarnation) + 1
         self._descriptor = sign_descriptor(
             self._identity,

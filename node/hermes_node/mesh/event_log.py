@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hermes_core.mesh.lies import LiarNamed
 from hermes_core.mesh.machine import (
     IdentityConflict,
     IdentityRenewed,
@@ -25,5 +26,7 @@ def log_mesh_event(log: EventLog, event: MeshEvent) -> None:
             log.warning("peer_identity_renewed", peer=node_id)
         case IncarnationRaised(incarnation):
             log.warning("incarnation_raised", incarnation=incarnation)
+        case LiarNamed(node_id, lie):
+            log.warning("peer_lied", peer=node_id, reason=lie.value)
         case _:
             pass

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hermes_core.mesh import machine as mesh
+from hermes_core.mesh.lies import LiarNamed
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.output import (
     DescriptorHeard,
     KeyReplaced,
-    LiarNamed,
     MemberForgotten,
     NameContested,
     OwnIncarnationRaised,
@@ -29,6 +29,8 @@ def list_mesh_events(event: SwimEvent) -> list[mesh.MeshEvent]:
             return [mesh.MemberEvicted(node_id)]
         case NameContested(node_id):
             return [mesh.IdentityConflict(node_id)]
+        case LiarNamed():
+            return [event]
         case _:
             return []
 
@@ -40,7 +42,5 @@ def log_swim_event(log: EventLog, event: SwimEvent) -> None:
             log.warning("incarnation_raised", incarnation=incarnation)
         case KeyReplaced(node_id):
             log.warning("peer_key_replaced", peer=node_id)
-        case LiarNamed(node_id, lie):
-            log.warning("peer_lied", peer=node_id, reason=lie.value)
         case _:
             pass

@@ -7,6 +7,7 @@ from typing import assert_never
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind
 from hermes_core.mesh import machine as mesh
+from hermes_core.mesh.lies import LiarNamed
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
 from hermes_node.metrics.codes import RATCHET_FAILURES, REPLAYS, RESUME_REFUSALS, THROTTLES
@@ -15,6 +16,7 @@ from hermes_node.metrics.labels import (
     ChatScope,
     ExpiryReason,
     HandshakeRole,
+    LieLabel,
     MemberStateLabel,
     MoveDirection,
     RekeyResult,
@@ -131,6 +133,8 @@ def record_mesh_event(metrics: NodeMetrics, event: mesh.MeshEvent) -> None:
             metrics.mesh.count_evicted()
         case mesh.IdentityConflict():
             metrics.mesh.count_identity_conflict()
+        case LiarNamed(lie=lie):
+            metrics.mesh.count_lie(LieLabel[lie.name])
         case mesh.MemberJoined() | mesh.IdentityRenewed() | mesh.IncarnationRaised() | mesh.MemberDescribed():
             pass  # gauges show what they lead to
         case _:

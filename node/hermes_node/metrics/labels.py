@@ -158,6 +158,14 @@ class MemberStateLabel(StrEnum):
     LEFT = "left"
 
 
+class LieLabel(StrEnum):
+    """What only a liar, or a broken node, says: hermes_core.mesh.lies has the sentences."""
+
+    SIGNATURE = "signature"
+    TWO_SELVES = "two_selves"
+    ACCUSATIONS = "accusations"
+
+
 class ProbeDirection(StrEnum):
     SENT = "sent"
     RECEIVED = "received"

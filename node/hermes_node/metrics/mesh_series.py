@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from hermes_node.metrics.family_types import CounterSeries, ReadGauge, ReadGaugeFamily
-from hermes_node.metrics.labels import CertificateKind, MemberStateLabel, OperationResult, ProbeDirection
+from hermes_node.metrics.labels import CertificateKind, LieLabel, MemberStateLabel, OperationResult, ProbeDirection
 
 
 class MeshMetrics:
@@ -37,6 +37,12 @@ class MeshMetrics:
             "Claims to a live member's name with another identity key.",
             registry=registry,
         )
+        self._lies = CounterSeries(
+            registry,
+            "hermes_mesh_lies_total",
+            "What only a lying or broken node says, by what it was; the log's `peer_lied` names it.",
+            {"lie": LieLabel},
+        )
         self._not_after = Gauge(
             "hermes_tls_certificate_not_after_timestamp_seconds",
             "When the certificate in use expires; no series while there is no such certificate.",
@@ -58,6 +64,9 @@ class MeshMetrics:
 
     def count_identity_conflict(self) -> None:
         self._conflicts.inc()
+
+    def count_lie(self, lie: LieLabel) -> None:
+        self._lies.count(lie)
 
     def set_certificate_expiry(self, kind: CertificateKind, not_after_s: float) -> None:
         """`not_after_s`: Unix seconds; call it again when a certificate was reloaded."""

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.mesh import machine as mesh
+from hermes_core.mesh.lies import LiarNamed, Lie
 from hermes_core.mesh.messages import MemberState
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
@@ -166,9 +167,12 @@ def test_mesh_events() -> None:
     for state in MemberState:
         record_mesh_event(metrics, mesh.MemberStateChanged(NODE, MemberState.ALIVE, state))
     record_mesh_event(metrics, mesh.IdentityConflict(NODE))
+    for lie in Lie:
+        record_mesh_event(metrics, LiarNamed(NODE, lie))
     record_mesh_event(metrics, mesh.MemberEvicted(NODE))
     assert counted(metrics.registry) == {
         *(f'hermes_mesh_state_transitions_total{{to="{state.name.lower()}"}}' for state in MemberState),
+        *(f'hermes_mesh_lies_total{{lie="{lie.name.lower()}"}}' for lie in Lie),
         "hermes_mesh_identity_conflicts_total",
         "hermes_mesh_evicted_peers_total",
     }

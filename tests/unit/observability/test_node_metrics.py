@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "scope": {*labels.ChatScope, *labels.ThrottleScope},
     "channel": set(labels.ChannelLabel),
     "role": set(labels.HandshakeRole),
+    "lie": set(labels.LieLabel),
     "direction": {*labels.MessageDirection, *labels.MoveDirection, *labels.ProbeDirection},
     "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal, *RefusedHttp},
     "doubt": set(ClockDoubt),

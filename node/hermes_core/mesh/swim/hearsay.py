@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hermes_core.ids import NodeId
+from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.judge import Judge
 from hermes_core.mesh.swim.messages import Alive, SignedDeparture
-from hermes_core.mesh.swim.output import KeyReplaced, Lie, NameContested, OwnFutureSeen, OwnIncarnationRaised, ReservationWanted
+from hermes_core.mesh.swim.output import KeyReplaced, NameContested, OwnFutureSeen, OwnIncarnationRaised, ReservationWanted
 from hermes_core.mesh.swim.parts import SwimParts
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.mesh.swim.rumours import Rumour

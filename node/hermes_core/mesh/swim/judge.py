@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from hermes_core.ids import NodeId
+from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.messages import Accusation
-from hermes_core.mesh.swim.output import Lie, OwnIncarnationRaised, ReservationWanted
+from hermes_core.mesh.swim.output import OwnIncarnationRaised, ReservationWanted
 from hermes_core.mesh.swim.parts import SwimParts
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.mesh.swim.statements import encode_accusation, is_accusation

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from hermes_core.ids import NodeId
+from hermes_core.mesh.lies import LiarNamed
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.messages import SwimMessage
-
-
-class Lie(StrEnum):
-    """What only a liar, or a broken node, does."""
-
-    SIGNATURE = "passed on what nobody signed"
-    TWO_SELVES = "signed two descriptors with one incarnation"
-    ACCUSATIONS = "accused members that answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +65,6 @@ class KeyReplaced:
     """A member has another key, by a link of this node's own, after the former one fell silent."""
 
     node_id: NodeId
-
-
-@dataclass(frozen=True, slots=True)
-class LiarNamed:
-    node_id: NodeId
-    lie: Lie
 
 
 SwimEvent = (

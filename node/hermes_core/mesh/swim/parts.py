@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hermes_core.ids import NodeId
+from hermes_core.mesh.lies import LiarNamed, Lie
 from hermes_core.mesh.swim.accusers import Accusers
 from hermes_core.mesh.swim.budgets import Budgets
 from hermes_core.mesh.swim.dissemination import Dissemination
@@ -13,7 +14,7 @@ from hermes_core.mesh.swim.health import LocalHealth
 from hermes_core.mesh.swim.incarnation import OwnIncarnation
 from hermes_core.mesh.swim.links import MemberLinks
 from hermes_core.mesh.swim.messages import Alive, Fact
-from hermes_core.mesh.swim.output import LiarNamed, Lie, Outlet
+from hermes_core.mesh.swim.output import Outlet
 from hermes_core.mesh.swim.params import SwimParams
 from hermes_core.mesh.swim.pins import Pins
 from hermes_core.mesh.swim.roster import Roster, SwimMember

@@ -9,10 +9,12 @@ import pytest
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.renewal import build_renewal
-from hermes_core.ids import NodeId, derive_app_id, node_party
+from hermes_core.ids import MAX_POSITION, NodeId, derive_app_id, node_party
 from hermes_core.mesh.descriptor import sign_descriptor, verify_descriptor
+from hermes_core.mesh.lies import LiarNamed, Lie
 from hermes_core.mesh.machine import (
     MAX_FORMER_KEYS,
+    MAX_OUTBID,
     IdentityConflict,
     IdentityRenewed,
     IncarnationRaised,
@@ -108,6 +110,47 @@ def test_second_hand_death_is_not_believed_but_refuted_by_its_subject() -> None:
     assert IncarnationRaised(2) in c.mesh.take_output().events
     verify_descriptor(c.mesh.descriptor)
     assert c.mesh.descriptor.incarnation == 2
+
+
+def test_one_word_cannot_use_up_the_incarnations_of_a_node() -> None:
+    """They are signed with the node's key, but by whom one is claimed to be known nobody proves."""
+    a, liar = Node("a"), Node("liar")
+    link(a, liar, 0)
+    for incarnation in (MAX_POSITION, MAX_POSITION - 1, MAX_OUTBID + 2):
+        for state in (MemberState.ALIVE, MemberState.DEAD):
+            lied = MemberClaim(a.descriptor, state, incarnation)
+            a.mesh.receive_update(liar.id, MembershipUpdate((lied,)), 1)
+    assert a.mesh.descriptor.incarnation == 1
+    a.mesh.receive_update(liar.id, MembershipUpdate((MemberClaim(a.descriptor, MemberState.DEAD, MAX_OUTBID + 1),)), 1)
+    assert a.mesh.descriptor.incarnation == MAX_OUTBID + 2
+
+
+def test_a_node_refutes_once_in_a_heartbeat() -> None:
+    a, liar = Node("a"), Node("liar")
+    link(a, liar, 0)
+    for now in (1.0, 1.1, 1.5, 1.99, 2.0):
+        a.mesh.receive_update(liar.id, MembershipUpdate((claim(a.mesh.descriptor, MemberState.DEAD),)), now)
+    assert a.mesh.descriptor.incarnation == 3
+
+
+def test_who_passes_on_what_nobody_signed_is_named() -> None:
+    a, liar, c = Node("a"), Node("liar"), Node("c")
+    link(a, liar, 0)
+    a.mesh.take_output()
+    told = (claim(replace(c.descriptor, address="elsewhere:1")), claim(replace(c.descriptor, signature=bytes(64))))
+    a.mesh.receive_update(liar.id, MembershipUpdate(told), 1)
+    assert a.mesh.take_output().events == [LiarNamed(liar.id, Lie.SIGNATURE)], "once for all that came at once"
+    a.mesh.receive_update(liar.id, MembershipUpdate((claim(c.descriptor),)), 1)
+    assert not [event for event in a.mesh.take_output().events if isinstance(event, LiarNamed)]
+
+
+def test_who_knows_more_members_than_fit_is_not_named() -> None:
+    a, b = Node("a"), Node("b")
+    link(a, b, 0)
+    others = [Node(f"c{index}").descriptor for index in range(PARAMS.max_members + 1)]
+    a.mesh.receive_update(b.id, MembershipUpdate(tuple(map(claim, others))), 1)
+    assert len(a.mesh.members) == PARAMS.max_members
+    assert not [event for event in a.mesh.take_output().events if isinstance(event, LiarNamed)]
 
 
 def test_who_describes_itself_anew_is_told_of_with_its_addresses() -> None:

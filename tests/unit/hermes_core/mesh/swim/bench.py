@@ -9,10 +9,11 @@ from typing import TypeVar
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
+from hermes_core.mesh.lies import LiarNamed, Lie
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.machine import Swim
 from hermes_core.mesh.swim.messages import Accusation, Fact, Ping, Pong, SignedDeparture, SwimMessage
-from hermes_core.mesh.swim.output import LiarNamed, Lie, SwimOutput
+from hermes_core.mesh.swim.output import SwimOutput
 from hermes_core.mesh.swim.params import SwimParams
 from hermes_core.mesh.swim.statements import IdentitySignatures, encode_accusation, encode_departure
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from hermes_core.ids import MAX_POSITION
+from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.messages import Accusation, Alive, Ping, SyncDigests
-from hermes_core.mesh.swim.output import Lie, NameContested, OwnFutureSeen, OwnIncarnationRaised, ReservationWanted
+from hermes_core.mesh.swim.output import NameContested, OwnFutureSeen, OwnIncarnationRaised, ReservationWanted
 from tests.unit.hermes_core.mesh.swim.bench import PARAMS, Bench, Other
 
 A_WHILE = PARAMS.blame_s + 1
