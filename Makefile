@@ -86,6 +86,10 @@ transport: $(VENV)/.dev ## The bars of the apps' transport: h2spec, clients in G
 floods: $(VENV)/.dev ## Floods by strangers on a real node in short: memory, codes, counters, and that honest apps go on
 	HERMES_FLOODS=short $(BIN)/pytest tests/component/transport/test_floods.py
 
+.PHONY: liar
+liar: $(VENV)/.dev ## A real node lies in every field of every message for SECONDS=60: honest ones must feel nothing (SEED=S, ARGS="--membership swim")
+	$(BIN)/python -m tests.liar --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Coverage-guided fuzzing of every parser, FUZZ_SECONDS=60 for each
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'

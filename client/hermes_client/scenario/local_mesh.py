@@ -51,7 +51,10 @@ class LocalMeshError(HermesError):
 
 @dataclass(slots=True)
 class LocalNode:
-    """One node process. `app`, `mesh` and `admin` are host:port, learned at the first start and kept afterwards."""
+    """One node process. `app`, `mesh` and `admin` are host:port, learned at the first start and kept afterwards.
+
+    `module`: what Python runs; a test may have one of its nodes behave otherwise.
+    """
 
     node_id: str
     folder: Path
@@ -60,6 +63,7 @@ class LocalNode:
     mesh: str = ""
     admin: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    module: str = "hermes_node.cli"
 
     @property
     def pid(self) -> int:
@@ -206,7 +210,7 @@ class LocalMesh:
         config = self._write_config(node)
         with node.log_path.open("ab") as log:
             node.process = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; arguments are our own
-                [sys.executable, "-m", "hermes_node.cli", "--config", str(config)],
+                [sys.executable, "-m", node.module, "--config", str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
