@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes_client.scenario.local_mesh import LocalNode
+from hermes_node.mesh.joining import REJOIN_INTERVAL_S
+from hermes_node.mesh.strangers import LOST_AT_ONCE, MAX_RETRIES, RETRIES_A_SECOND
 
 LEAST_KINDS: Final = 20
 """Fields that were lied in, or the run says nothing."""
-DIALS_A_SECOND: Final = 10.0
-DIALS_AT_ONCE: Final = 100
+DIALS_A_SECOND: Final = RETRIES_A_SECOND + LOST_AT_ONCE / REJOIN_INTERVAL_S
+"""Of one node, at members that it never met, besides one for each."""
+CONNECTIONS_A_DIAL: Final = 2
+"""gRPC tries again by itself while a dial lasts."""
 SUSPECT_S: Final = 3.0
 """Of an honest node that answers: the time of an accusation and of its answer, and of a machine that has other work."""
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -36,6 +40,8 @@ class Findings:
     restarts: int = 0
     grown: int = 0
     third_party: int = 0
+    names: int = 0
+    """The most that an honest node holds for members, made-up ones among them."""
     late_s: float = 0.0
     suspect_s: float = 0.0
     named: Counter[str] = field(default_factory=Counter)
@@ -45,7 +51,7 @@ class Findings:
         lines = [
             f"{sum(self.lies.values())} lies in {len(self.lies)} places in {self.seconds:.0f} s, {self.restarts} restarts",
             f"{self.messages} messages of lasting chats, {self.chats} chats that began and were deleted, between honest apps",
-            f"at most {self.grown / 2**20:.0f} MiB more in an honest node, {self.third_party} connections at a third party",
+            f"at most {self.grown / 2**20:.0f} MiB more in an honest node, {self.third_party} connections at third parties",
             f"an honest node was suspect for {self.suspect_s:.1f} s, this process late by {self.late_s:.1f} s at most",
             f"named by {named or 'nothing'}",
             *(f"BROKEN: {text}" for text in self.broken),
@@ -54,7 +60,8 @@ class Findings:
 
     def judge(self, honest: int) -> None:
         """What can be said at the end alone."""
-        if self.third_party > DIALS_AT_ONCE + DIALS_A_SECOND * self.seconds:
+        dials = (honest + 1) * (self.names + MAX_RETRIES + DIALS_A_SECOND * self.seconds)  # the liar's node is one as well
+        if self.third_party > CONNECTIONS_A_DIAL * dials:
             self.broken.append(f"{self.third_party} connections at a third party in {self.seconds:.0f} s")
         if self.suspect_s > SUSPECT_S + self.late_s:
             self.broken.append(f"an honest node was held suspect for {self.suspect_s:.1f} s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Final
 
@@ -26,10 +27,10 @@ MANY: Final = 200
 class Liar:
     """Draws lies. `heard` feeds it with the mesh's own messages: a lie of true parts goes further than noise."""
 
-    def __init__(self, seed: int, name: str, third_party: str) -> None:
+    def __init__(self, seed: int, name: str, third_parties: Sequence[str]) -> None:
         self.random = random.Random(seed)
         self.name = name
-        self.third_party = third_party
+        self.third_parties = third_parties
         self.identity: Identity | None = None
         self._messages: defaultdict[type, deque[Any]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self._parts: defaultdict[type, deque[Any]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
@@ -67,6 +68,12 @@ class Liar:
         """Another descriptor of its own, rightly signed."""
         field = self.random.choice(["address", "incarnation", "version", "app_address", "renewals"])
         return self._sign_one(dataclasses.replace(own, **{field: self._change(field, getattr(own, field))}))
+
+    def make_up(self) -> NodeDescriptor:
+        """A member that is nowhere, rightly signed, at somebody else's address."""
+        draw = self.random
+        name, address = NodeId(f"made-up-{draw.randrange(10**9)}"), draw.choice(self.third_parties)
+        return sign_descriptor(Identity.generate(), node_id=name, address=address, incarnation=1, version="1")
 
     def _keep(self, name: str, value: Any) -> None:
         if dataclasses.is_dataclass(value):
@@ -124,7 +131,7 @@ class Liar:
     def _text(self, name: str, value: str) -> Any:
         draw = self.random
         if "address" in name and draw.random() < REAL_SHARE:
-            return self.third_party
+            return draw.choice(self.third_parties)
         made_up = [
             *(f"made-up-{draw.randrange(10**6)}" for _ in range(8)),
             self.name,
@@ -181,7 +188,7 @@ class Liar:
                     made_up = said.node_id.startswith("made-up") or (said.node_id != self.name and self.random.random() < 0.1)
                     key = Identity.generate(SYSTEM_RANDOM) if made_up else own
                     if made_up and self.random.random() < REAL_SHARE:
-                        said = dataclasses.replace(said, address=self.third_party)
+                        said = dataclasses.replace(said, address=self.random.choice(self.third_parties))
                     return sign_descriptor(
                         key,
                         node_id=said.node_id,

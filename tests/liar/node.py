@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import NodeId
-from hermes_core.mesh.messages import Hello, MembershipUpdate, Proof
-from hermes_core.mesh.swim.messages import SyncFacts
+from hermes_core.mesh.messages import Hello, MemberClaim, MembershipUpdate, MemberState, Proof
+from hermes_core.mesh.swim.messages import Alive, SyncFacts
 from hermes_core.session.canonical import CONTROL, encode_control
 from hermes_core.session.control import ControlReader, ControlWriter, Tagged
 from hermes_node.cli import main
@@ -46,6 +46,7 @@ READABLE_SHARE: Final = 0.85
 FOREIGN_SHARE: Final = 0.05
 OFTEN: Final = 3.0
 SURE_EVERY_S: Final = 3.0
+MADE_UP: Final = 20
 SILENT_KINDS: Final = frozenset({Hello, Proof})
 """They are said in a handshake, and changed there."""
 ROUTE_WANTED_S: Final = 1.0
@@ -58,7 +59,7 @@ class LiarOptions:
     seed: int
     name: str
     rate: float
-    third_party: str
+    third_parties: tuple[str, ...]
     begin: str
 
     def write(self, folder: Path) -> None:
@@ -76,7 +77,7 @@ class LyingNode:
         self._options = options
         self._begin = Path(options.begin)
         self._told = (folder / LIES).open("a", buffering=1)
-        self.liar = Liar(options.seed, options.name, options.third_party)
+        self.liar = Liar(options.seed, options.name, options.third_parties)
         self.random = random.Random(options.seed + 1)
         self.places = list_places()
         self.lying = False
@@ -95,7 +96,6 @@ class LyingNode:
         by_gossip, by_swim = frozenset({MembershipUpdate}), frozenset(SWIM_TYPES)
         swim = isinstance(driver, SwimDriver)
         self._dear, self._foreign = (by_swim, by_gossip) if swim else (by_gossip, by_swim)
-        sure = SAMPLES[SyncFacts if swim else MembershipUpdate]
         each = [place for place in self.places if place.kind not in SILENT_KINDS | self._foreign for _ in range(TIMES_EACH)]
         self.random.shuffle(each)
         wanted_at = sure_at = 0.0
@@ -106,16 +106,28 @@ class LyingNode:
                 wanted_at = loop.time() + ROUTE_WANTED_S
                 for member in driver.describe().members:
                     driver.want_route(NodeId(member.descriptor.node_id))
-            if loop.time() >= sure_at:  # nobody signed its descriptor: whoever hears it knows who lies
+            if loop.time() >= sure_at:
                 sure_at = loop.time() + SURE_EVERY_S
-                for link in self.links:
-                    if isinstance(link, GossipLink):
-                        link.outbox.put(sure)
+                self._tell_surely(swim=swim)
             places = [each[-1]] if each else self._draw_places()
             if self._tell(places) and each:
                 each.pop()
             elif each:
                 self.random.shuffle(each)  # it needs a stream that does not stand now
+
+    def _tell_surely(self, *, swim: bool) -> None:
+        """What is drawn too seldom: a descriptor that nobody signed, and members that are made up."""
+        made_up = [self.liar.make_up() for _ in range(MADE_UP)]
+        told: list[Any] = [SAMPLES[SyncFacts if swim else MembershipUpdate]]
+        if swim:
+            told.append(SyncFacts(tuple(map(Alive, made_up))))
+        else:
+            claims = [MemberClaim(descriptor, MemberState.ALIVE, descriptor.incarnation) for descriptor in made_up]
+            told.append(MembershipUpdate(tuple(claims)))
+        for link in self.links:
+            if isinstance(link, GossipLink):
+                for message in told:
+                    link.outbox.put(message)
 
     def change_own(self, messages: Iterable[Any]) -> list[Any]:
         """Its own words before they are tagged."""

@@ -29,6 +29,7 @@ LIAR: Final = "local-15"
 PACE_S: Final = 0.05
 HANDSHAKE_S: Final = 30.0
 SETTLE_S: Final = 60.0
+THIRD_PARTIES: Final = 50
 NEW_CHAT_EVERY_S: Final = 2.0
 NEW_CHAT_MESSAGES: Final = 3
 LOOK_EVERY_S: Final = 0.25
@@ -50,7 +51,7 @@ class Options:
 class ThirdParty:
     """Listens where descriptors of the liar lead, knows nothing of the mesh, and counts."""
 
-    address: str = ""
+    addresses: tuple[str, ...] = ()
     connections: int = 0
 
     async def meet(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -124,10 +125,11 @@ async def run_liar(options: Options, folder: Path) -> Findings:
     findings = Findings()
     third = ThirdParty()
     async with AsyncExitStack() as held:
-        server = await asyncio.start_server(third.meet, "127.0.0.1", 0)
-        held.push_async_callback(_close, server)
-        third.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        mesh = await held.enter_async_context(_start_mesh(options, folder, third.address))
+        for _ in range(THIRD_PARTIES):
+            server = await asyncio.start_server(third.meet, "127.0.0.1", 0)
+            held.push_async_callback(_close, server)
+            third.addresses += (f"127.0.0.1:{server.sockets[0].getsockname()[1]}",)
+        mesh = await held.enter_async_context(_start_mesh(options, folder, third.addresses))
         chats = await _start_chats(mesh, held, findings)
         resident = {node.node_id: read_resident(node.pid) for node in mesh.honest}
         mesh.begin.write_text("\n".join(pair.ends[0].chat.chat_id.hex() for pair in chats.pairs))
@@ -146,11 +148,11 @@ async def run_liar(options: Options, folder: Path) -> Findings:
 
 
 @asynccontextmanager
-async def _start_mesh(options: Options, folder: Path, third_party: str) -> AsyncIterator[LiarMesh]:
+async def _start_mesh(options: Options, folder: Path, third_parties: tuple[str, ...]) -> AsyncIterator[LiarMesh]:
     mesh_settings = {**local_mesh.FAST_SETTINGS["mesh"], "membership": options.membership}
     mesh = LiarMesh(HONEST + 1, folder=folder, settings={"mesh": mesh_settings})
     (folder / "liar").mkdir(parents=True, exist_ok=True)
-    told = LiarOptions(options.seed, LIAR, options.rate, third_party, str(mesh.begin))
+    told = LiarOptions(options.seed, LIAR, options.rate, third_parties, str(mesh.begin))
     prepare = mesh._prepare
 
     def prepare_and_tell() -> None:
@@ -201,6 +203,8 @@ async def _look_at_nodes(mesh: LiarMesh, resident: dict[str, int], findings: Fin
         findings.grown = max(findings.grown, grown)
         if grown > GROWTH_BYTES:
             findings.broken.append(f"{node.node_id} has grown by {grown // 2**20} MiB")
+        _, told = await ask_admin(mesh, index, "GET", "/mesh/members")
+        findings.names = max(findings.names, len(told["members"]))
         _, metrics = await ask_admin(mesh, index, "GET", "/metrics", token=None)
         check_metrics(metrics["text"], findings)
 

@@ -29,7 +29,7 @@ def test_no_message_and_no_field_is_left_out() -> None:
 
 def test_one_seed_draws_the_same_lies() -> None:
     def draw(seed: int) -> list[str]:
-        liar = Liar(seed, "liar", "127.0.0.1:1")
+        liar = Liar(seed, "liar", ["127.0.0.1:1"])
         return [repr(liar.lie(place)) for place in list_places()]
 
     assert draw(1) == draw(1) != draw(2)
