@@ -353,6 +353,6 @@ class ClientLink(asyncio.BufferedProtocol):
             self.transport.pause_reading()
 
     def _read_on(self) -> None:
-        if self._held_back and not self._full and not self._waiting and not self.transport.is_closing():
+        if self._held_back and not (self._full or self._waiting or self._ended) and not self.transport.is_closing():
             self._held_back = False
             self.transport.resume_reading()

@@ -196,6 +196,7 @@ async def test_who_is_refused_hears_why_whatever_it_still_sends() -> None:
                 await asyncio.sleep(0)
         assert (await raw.wait(FrameKind.GOAWAY))[4:8] == Code.ENHANCE_YOUR_CALM.to_bytes(4, "big")
         assert watched.kinds() == {Refusal.HEADER_BLOCK}
+        assert not any(link.transport.is_reading() for link in watched.server.links)
 
 
 async def test_a_stop_ends_what_does_not_end_by_itself_as_unavailable() -> None:
