@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 SLICE_S: Final = 0.001
 """Of one pass of the event loop; the piece of work in which it ends is not cut short."""
-REST_S: Final = 0.002
+REST_S: Final = 0.001
 """Between two slices, while there is work for those who have proved something: of theirs one message takes several passes."""
 CREDIT_S: Final = 0.02
 """Of work, for an address that had none done for a while: as much as it takes to become known, with TLS."""
