@@ -11,6 +11,7 @@ from hermes_core.errors import HermesError
 from hermes_node.config.preflight import check_surroundings
 from hermes_node.config.sources import load_config
 from hermes_node.core_dumps import forbid_core_dumps
+from hermes_node.descriptors import raise_descriptor_limit
 from hermes_node.errors import NodeError, describe_failure, report_failure
 from hermes_node.version import read_version
 
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if not config.node.core_dumps:
             forbid_core_dumps()
+        raise_descriptor_limit()
         check_surroundings(config)
         _prepare_grpc()
         from hermes_node.lifecycle.run import run_node  # noqa: PLC0415 - gRPC reads its environment when it is imported
