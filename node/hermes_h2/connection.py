@@ -56,7 +56,7 @@ class H2Connection:
         self._streams = self._table.open
         self._receiver = self._table.receiver
         self._events: list[ConnectionEvent] = []
-        self._control = ControlFrames(budget, self._sender, self._table, self._on_answer)
+        self._control = ControlFrames(budget, self._sender, self._table)
         self._settled = False
         self._announced = False
         self._leaving = False
@@ -213,6 +213,9 @@ class H2Connection:
             self._on_reset(frame)
         else:
             self._control.receive(frame, self._now)
+            if self._control.answered is not None:
+                said, self._control.answered = self._control.answered, None
+                self._on_answer(said)
 
     def _on_data(self, frame: Frame) -> None:
         number, payload, size = frame.stream, frame.payload, frame.size

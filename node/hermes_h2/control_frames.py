@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from hermes_h2.budget import Budget
 from hermes_h2.events import Refusal
@@ -18,21 +19,14 @@ _NUMBER_BYTES = 4
 
 
 class ControlFrames:
-    """What a peer says of windows, settings, and the connection itself. `on_answer`: it acknowledged a PING of these bytes."""
+    """What a peer says of windows, settings, and the connection itself."""
 
-    def __init__(self, budget: Budget, sender: Sender, table: StreamTable, on_answer: Callable[[bytes], None]) -> None:
+    def __init__(self, budget: Budget, sender: Sender, table: StreamTable) -> None:
         self._budget = budget
         self._sender = sender
         self._table = table
-        self._on_answer = on_answer
-        self._handlers: dict[int, Callable[[Frame], None]] = {
-            FrameKind.PRIORITY: self._on_priority,
-            FrameKind.SETTINGS: self._on_settings,
-            FrameKind.PUSH_PROMISE: self._on_push,
-            FrameKind.PING: self._on_ping,
-            FrameKind.GOAWAY: self._on_go_away,
-            FrameKind.WINDOW_UPDATE: self._on_window,
-        }
+        self.answered: bytes | None = None
+        """What it acknowledged a PING with, for the connection to take."""
 
     def charge(self, now: float) -> None:
         if not self._budget.take(1, now):
@@ -41,9 +35,9 @@ class ControlFrames:
     def receive(self, frame: Frame, now: float) -> None:
         """A frame of a kind that is not known is ignored, as HTTP/2 wants."""
         self.charge(now)
-        handle = self._handlers.get(frame.kind)
+        handle = self._HANDLERS.get(frame.kind)
         if handle is not None:
-            handle(frame)
+            handle(self, frame)
 
     def _on_priority(self, frame: Frame) -> None:
         fault = check_priority(frame.stream, frame.payload)
@@ -76,7 +70,7 @@ class ControlFrames:
         if frame.stream:
             raise protocol_fault("PING of a stream")
         if frame.flags & ACK:
-            self._on_answer(frame.payload)
+            self.answered = frame.payload
         else:
             self._sender.put(build_frame(FrameKind.PING, ACK, 0, frame.payload))
 
@@ -100,3 +94,13 @@ class ControlFrames:
         if not self._sender.widen(stream, step):
             raise StreamFault(Code.FLOW_CONTROL_ERROR, number) if number else flow_fault("a window beyond HTTP/2's")
         self._sender.pump()
+
+    # Functions, not methods of one connection: it would hold itself, and be freed when the garbage collector comes by only.
+    _HANDLERS: Final[dict[int, Callable[[ControlFrames, Frame], None]]] = {
+        FrameKind.PRIORITY: _on_priority,
+        FrameKind.SETTINGS: _on_settings,
+        FrameKind.PUSH_PROMISE: _on_push,
+        FrameKind.PING: _on_ping,
+        FrameKind.GOAWAY: _on_go_away,
+        FrameKind.WINDOW_UPDATE: _on_window,
+    }

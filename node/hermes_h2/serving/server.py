@@ -196,6 +196,7 @@ class Server:
     def _served(self, call: Call) -> None:
         """Its task is over; one that was cancelled before its first step has run nothing of `_serve`."""
         call.end()
+        call.task = None  # which, cancelled, holds its frames, and they hold the call
         self.calls.discard(call)
         self.changed()
 

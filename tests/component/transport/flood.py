@@ -7,6 +7,7 @@ through as JSON, and what it was told (GOAWAY's codes). It stands behind whateve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -114,6 +115,7 @@ class Strangers:
 
     async def _pour(self, kind: str, number: int) -> None:
         reader, writer = await self._dial(number)
+        hearing = asyncio.create_task(self._hear(reader))
         try:
             writer.write(PREFACE + build_settings({}))
             for data in FLOODS[kind](Peer(greet=False)):
@@ -122,25 +124,24 @@ class Strangers:
                 async with asyncio.timeout(1):
                     await writer.drain()
                 await asyncio.sleep(0)
-                if writer.is_closing() or time.monotonic() >= self._end:
+                if hearing.done() or time.monotonic() >= self._end:
                     break
         except (TimeoutError, ConnectionError):
             pass
         finally:
-            await self._hear(reader)
+            await asyncio.wait((hearing,), timeout=TOLD_S)
+            hearing.cancel()
             writer.transport.abort()
 
     async def _hear(self, reader: asyncio.StreamReader) -> None:
-        data = b""
-        try:
-            async with asyncio.timeout(TOLD_S):
-                while chunk := await reader.read(65_536):
-                    data += chunk
-        except (TimeoutError, OSError):
-            pass
-        for kind, _, _, payload in split_frames(data)[0]:
-            if kind == FrameKind.GOAWAY:
-                self.told[Code(int.from_bytes(payload[4:8], "big")).name] += 1
+        """What it is told; ends when the other end has said everything."""
+        rest = b""
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(65_536):
+                frames, rest = split_frames(rest + chunk)
+                for kind, _, _, payload in frames:
+                    if kind == FrameKind.GOAWAY:
+                        self.told[Code(int.from_bytes(payload[4:8], "big")).name] += 1
 
     async def _shake_hands(self, _kind: str, number: int) -> None:
         _, writer = await self._dial(number)

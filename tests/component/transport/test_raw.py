@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import struct
+import weakref
 from ipaddress import ip_network
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -145,6 +148,27 @@ async def test_calls_that_are_reset_before_they_begin_leave_nothing() -> None:
         await raw.wait(FrameKind.PING)
         (link,) = watched.server.links
         await until(lambda: not watched.server.calls and not link.calls)
+
+
+async def test_a_connection_that_is_over_is_freed_without_a_garbage_collection() -> None:
+    """A thousand a second, of a flood, would be as much memory as comes together between two of them."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(Limits(hear_s=0.01)) as watched:
+            raw = await RawPeer.dial(watched)
+            raw.open()
+            raw.writer.write(build_frame(FrameKind.DATA, 0, 1, prefix(b"hello")))
+            await raw.wait(FrameKind.DATA)
+            (link,) = watched.server.links
+            held: list[weakref.ref[Any]] = [weakref.ref(link), weakref.ref(link.connection), weakref.ref(link.calls[1])]
+            del link
+            raw.writer.write(build_frame(FrameKind.CONTINUATION, 0, 1))
+            await raw.wait(FrameKind.GOAWAY)
+            await until(lambda: not watched.server.links)
+            await until(lambda: not any(ref() for ref in held))
+    finally:
+        gc.enable()
 
 
 async def test_a_stopping_server_says_so_and_waits() -> None:
