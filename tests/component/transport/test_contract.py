@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -13,6 +14,7 @@ from hermes_node.config.addresses import Address
 from hermes_node.metrics.grpc_calls import GrpcServerMetrics
 from hermes_node.streams.hermes_transport import HermesServer
 from hermes_node.streams.transport import ServedStream, StreamHandler
+from hermes_wire.byte_stream import GrpcConnection
 from tests.component.simulation import cases_cancel, cases_ends, cases_flow, cases_loss
 from tests.component.simulation.apart import SERVICE, echo
 from tests.component.simulation.contract import CASES, Case
@@ -39,6 +41,13 @@ class HermesWorld(RealWorld):
         metrics = GrpcServerMetrics(CollectorRegistry())
         self._served = HermesServer(server, SERVICE, Address("127.0.0.1", server.port), metrics)
         await self._served.start({name: trusting(handler) for name, handler in ({"Echo": echo} | handlers).items()})
+
+    def connect(self) -> GrpcConnection:
+        """Without the estimate of the bandwidth, which on a busy machine widens its window beyond what a script fills."""
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
+        connection = GrpcConnection(grpc.aio.insecure_channel(f"127.0.0.1:{self._port}", options=options))
+        self._connections.append(connection)
+        return connection
 
     async def stop(self, grace_s: float) -> None:
         await self._served.stop(grace_s)
