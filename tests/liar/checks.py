@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from hermes_client.scenario.local_mesh import LocalNode
 from hermes_node.mesh.joining import REJOIN_INTERVAL_S
-from hermes_node.mesh.strangers import LOST_AT_ONCE, MAX_RETRIES, RETRIES_A_SECOND
+from hermes_node.mesh.unmet import LOST_AT_ONCE, MAX_RETRIES, RETRIES_A_SECOND
 
 LEAST_KINDS: Final = 20
 """Fields that were lied in, or the run says nothing."""

@@ -29,9 +29,9 @@ from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, M
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink, PeerInbox, RouteLink
 from hermes_node.mesh.seeds import JoinState, SeedTarget
-from hermes_node.mesh.strangers import WAIT_S, Strangers
 from hermes_node.mesh.streams import MeshStream, RouteStream
 from hermes_node.mesh.tell import tell_mesh_event
+from hermes_node.mesh.unmet import WAIT_S, UnmetMembers
 from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_wire.late_timers import let_inputs_arrive
@@ -71,7 +71,7 @@ class MeshDriver:
         self._entropy = entropy
         self._gossip: dict[NodeId, GossipLink] = {}
         self._dials = Dials()
-        self._strangers = Strangers(now())
+        self._unmet = UnmetMembers(now())
         self._dialer: Dialer | None = None
         self._wake = asyncio.Event()
         self._tasks = DialTasks(log, self._wake.set)
@@ -123,12 +123,12 @@ class MeshDriver:
         descriptor = peer.descriptor
         claim = MemberClaim(descriptor, MemberState.ALIVE, descriptor.incarnation)
         self._membership.receive_update(descriptor.node_id, MembershipUpdate((claim,)), self._now())
-        self._strangers.meet(descriptor.node_id)
+        self._unmet.meet(descriptor.node_id)
         self._flush()
 
     def gossip_up(self, link: GossipLink) -> None:
         self._membership.link_up(link.descriptor, self._now())
-        self._strangers.meet(link.node_id)
+        self._unmet.meet(link.node_id)
         former = self._gossip.get(link.node_id)
         self._gossip[link.node_id] = link
         if former is not None:
@@ -250,7 +250,7 @@ class MeshDriver:
                 if after in (MemberState.DEAD, MemberState.LEFT):
                     self._lose(node_id)
             case MemberEvicted(node_id):
-                self._strangers.forget(node_id)
+                self._unmet.forget(node_id)
             case IncarnationRaised(incarnation):
                 self._homes.set_incarnation(incarnation)
                 self._listener.incarnation_raised(incarnation)
@@ -269,7 +269,7 @@ class MeshDriver:
             state, task = self._dials.of(descriptor), _link_task(descriptor.node_id)
             if now < state.next_at or task in self._tasks:
                 continue
-            if self._strangers.begin_dial(descriptor.node_id, now):
+            if self._unmet.begin_dial(descriptor.node_id, now):
                 self._tasks.start(task, self._link(descriptor, state))
             else:
                 state.next_at = now + WAIT_S
@@ -282,7 +282,7 @@ class MeshDriver:
         except DIAL_FAILURES as error:
             self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
         finally:
-            self._strangers.end_dial(descriptor.node_id)
+            self._unmet.end_dial(descriptor.node_id)
         if self._now() - started_at > BACKOFF_CAP_S:
             state.failures = 0
         state.failed(self._now(), self._entropy)
@@ -296,7 +296,7 @@ class MeshDriver:
     def list_lost(self) -> Iterator[SeedTarget]:
         """Members that seem dead are asked whether they are back."""
         lost = [member for member in self._membership.members.values() if member.state is MemberState.DEAD]
-        for member in self._strangers.choose_lost(lost):
+        for member in self._unmet.choose_lost(lost):
             yield SeedTarget(member.descriptor.address, member.descriptor.node_id)
 
     def take_welcome(self, welcome: Welcome) -> None:

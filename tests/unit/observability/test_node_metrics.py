@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hermes_core.clock_check import ClockDoubt
 from hermes_core.errors import ErrorCode
+from hermes_core.mesh.lies import Lie
 from hermes_core.protocol.messages import CloseReason
 from hermes_h2.events import Refusal
 from hermes_node.metrics import labels
@@ -179,3 +180,7 @@ def test_histograms_have_finite_ascending_buckets(metrics: NodeMetrics) -> None:
         bounds = [float(s.labels["le"]) for s in family.samples if s.name.endswith("_bucket")]
         assert len(bounds) > 5
         assert math.inf in bounds
+
+
+def test_each_lie_has_a_label() -> None:
+    assert [lie.name for lie in Lie] == [label.name for label in labels.LieLabel]

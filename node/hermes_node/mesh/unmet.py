@@ -17,7 +17,7 @@ WAIT_S: Final = 0.5
 """Until one for whom there was no room is looked at again."""
 
 
-class Strangers:
+class UnmetMembers:
     """Who proved itself to this run of the node is none. The others are dialled once each, and again by a common budget."""
 
     def __init__(self, now: float) -> None:
