@@ -42,11 +42,10 @@ class LocalAuthority:
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue_node(self, node_id: str) -> CertificateFiles:
-        """Write `<node id>.crt` and `.key`: server and client certificate for the node id, localhost and 127.0.0.1."""
+        """Write `<node id>.crt` and `.key`: server and client certificate for the node id, localhost and both loopbacks."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName(node_id), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        )
+        loopbacks = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
+        names = x509.SubjectAlternativeName([x509.DNSName(node_id), x509.DNSName("localhost"), *loopbacks])
         certificate = (
             _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node_id)]), self._name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -36,6 +36,14 @@ class Address:
         except ValueError:
             return self.host.rstrip(".").lower() == "localhost"
 
+    @property
+    def every(self) -> bool:
+        """Every address of a machine, to listen on; nobody can dial it."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
     def overlaps(self, other: Address) -> bool:
         """Whether listening on both cannot work: the same port of one host, or of every host and one of them."""
         any_host = "::" if ":" in self.host else "0.0.0.0"  # noqa: S104 - compared, not bound
@@ -50,6 +58,9 @@ class Seed:
 
     address: Address
     resolve_all: bool
+
+    def __str__(self) -> str:
+        return f"dns:{self.address}" if self.resolve_all else str(self.address)
 
 
 def parse_address(text: str, field: str) -> Address:

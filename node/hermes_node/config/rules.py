@@ -8,7 +8,7 @@ from pathlib import Path
 from hermes_core.bounds import LimitError, quote
 from hermes_core.errors import ConfigError, ProtocolError
 from hermes_core.ids import parse_node_id
-from hermes_node.config.addresses import parse_address, parse_network, parse_seed
+from hermes_node.config.addresses import Address, parse_address, parse_network, parse_seed
 from hermes_node.config.core_params import build_argon2_params, build_chat_params, build_mesh_params
 from hermes_node.config.sections import Config
 
@@ -41,14 +41,23 @@ def _check_addresses(config: Config) -> None:
         if address.overlaps(taken):
             raise ConfigError(field, f"{str(address)!r} is taken by {other}")
     for field, text in (("app.advertise", config.app.advertise), ("mesh.advertise", config.mesh.advertise)):
-        if text and parse_address(text, field).port == 0:
-            raise ConfigError(field, f"{quote(text)} needs a port")
+        if text:
+            _check_advertised(parse_address(text, field), field, text)
     for index, text in enumerate(config.mesh.seeds):
         parse_seed(text, f"mesh.seeds[{index}]")
     for index, text in enumerate(config.app.trusted_proxies):
         parse_network(text, f"app.trusted_proxies[{index}]")
     if config.app.trusted_proxies and config.app.transport != "hermes":
         raise ConfigError("app.trusted_proxies", 'needs app.transport = "hermes": gRPC\'s library reads no PROXY header')
+
+
+def _check_advertised(address: Address, field: str, text: str) -> None:
+    if address.port == 0:
+        raise ConfigError(field, f"{quote(text)} needs a port")
+    if address.every:
+        raise ConfigError(field, f"{quote(text)} is every address of a machine: set one that others can dial")
+    if "%" in address.host:
+        raise ConfigError(field, f"{quote(text)}: an address with a zone means something on this machine alone")
 
 
 def _check_tls(config: Config) -> None:
@@ -74,6 +83,12 @@ def _check_tls(config: Config) -> None:
             raise ConfigError(
                 f"mesh.{name}", 'is required: nodes always use mutual TLS (a single node may set mesh.listen = "")'
             )
+    if not config.mesh.advertise and parse_address(config.mesh.listen, "mesh.listen").every:
+        raise ConfigError(
+            "mesh.advertise",
+            f"is required with mesh.listen = {quote(config.mesh.listen)}, every address of this machine: set the host:port"
+            ' under which the other nodes reach this one (a single node may set mesh.listen = "")',
+        )
 
 
 def _check_core_params(config: Config) -> None:

@@ -83,10 +83,12 @@ class MeshSection(Limited):
     listen: Annotated[str, text("host:port for other nodes, as app.listen; empty: no mesh, a single node.")] = (
         f"0.0.0.0:{MESH_PORT}"
     )
-    advertise: Annotated[str, text("host:port that other nodes dial; empty: the bound address.")] = ""
+    advertise: Annotated[
+        str, text("host:port that other nodes dial; empty: mesh.listen, which must not be every address then.")
+    ] = ""
     seeds: Annotated[
         tuple[str, ...],
-        text("Nodes to join through: host:port, or dns:name:port for every address the name resolves to."),
+        text("Nodes to join through, which may name this one: host:port, or dns:name:port for every address behind the name."),
     ] = ()
     tls_cert: Annotated[str, text("Certificate chain (PEM) with DNS:<node id> among its names. Required with mesh.listen.")] = (
         ""

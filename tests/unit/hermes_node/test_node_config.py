@@ -15,7 +15,7 @@ from hermes_node.config.sections import SECTIONS, Config
 from hermes_node.config.sources import load_config
 
 TLS = 'tls_cert = "/c"\ntls_key = "/k"\ntls_ca = "/ca"\n'
-MINIMAL = f'[node]\nid = "hermes-0"\n[mesh]\n{TLS}'
+MINIMAL = f'[node]\nid = "hermes-0"\n[mesh]\nadvertise = "hermes-0.mesh:7443"\n{TLS}'
 IN_PLAIN = {"HERMES_APP_PLAINTEXT": "true"}
 
 
@@ -76,6 +76,11 @@ REFUSED = [
     (MINIMAL + '[app]\nlisten = "h:65536"\n', "app.listen", "host:port"),
     (MINIMAL + '[app]\nlisten = "::1:80"\n', "app.listen", "brackets"),
     (MINIMAL + '[app]\nadvertise = "h:0"\n', "app.advertise", "port"),
+    (MINIMAL + '[app]\nadvertise = "0.0.0.0:1"\n', "app.advertise", "every address"),
+    (f'[node]\nid = "a"\n[mesh]\nadvertise = "[::]:1"\n{TLS}', "mesh.advertise", "every address"),
+    (f'[node]\nid = "a"\n[mesh]\nadvertise = "[fe80::1%eth0]:1"\n{TLS}', "mesh.advertise", "zone"),
+    (f'[node]\nid = "a"\n[mesh]\n{TLS}', "mesh.advertise", "every address of this machine: set the host:port"),
+    (f'[node]\nid = "a"\n[mesh]\nlisten = "[::]:1"\n{TLS}', "mesh.advertise", "every address of this machine"),
     (MINIMAL + '[app]\ntls_cert = "/c"\n', "app.tls_key", "belong together"),
     (MINIMAL + '[app]\ntls_client_ca = "/c"\n', "app.tls_client_ca", "app.tls_cert"),
     (MINIMAL + '[app]\ntls_cert = "/c"\ntls_key = "/k"\n', "app.plaintext", "contradicts"),
