@@ -46,9 +46,9 @@ async def wait_ready(mesh: LocalMesh) -> None:
     await wait_until(lambda: _all_ready(mesh, running))
 
 
-async def wait_until(look: Callable[[], Any]) -> Any:
+async def wait_until(look: Callable[[], Any], within_s: float = DEADLINE_S) -> Any:
     """What `look` (a coroutine function) finds, as soon as it is true."""
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(within_s):
         while not (found := await look()):  # noqa: ASYNC110 - another process's state is polled
             await asyncio.sleep(0.03)
         return found

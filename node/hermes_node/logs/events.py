@@ -44,7 +44,7 @@ EVENTS: Final[dict[str, str]] = {
     "peer_identity_conflict": "Somebody claims a live node's name with another identity key.",
     "mesh_joined": "A seed welcomed this node.",
     "mesh_alone": "No seed but this node itself was found: it is alone by design.",
-    "mesh_seed_failed": "A seed could not be joined; it is tried again.",
+    "mesh_seed_failed": "A seed could not be joined: `reason`, `cure`, `failing` for how many of its addresses; tried again.",
     "opening_verified": "Witnesses know no later state of the keystore than the one that was opened.",
     "opening_unverified": "No witness answered in time; restored chats go on, and one that answers later is heard.",
     "opening_alone": "There is no other node that could be a witness.",

@@ -76,7 +76,7 @@ class MeshDriver:
         self._wake = asyncio.Event()
         self._tasks = DialTasks(log, self._wake.set)
         own = membership.descriptor.node_id
-        self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics)
+        self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics, entropy=entropy)
         self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now)
 
     @property
@@ -85,7 +85,7 @@ class MeshDriver:
 
     @property
     def join_state(self) -> JoinState:
-        return self._joining.state(any_member=bool(self._gossip))
+        return self._joining.state
 
     @property
     def opening(self) -> OpeningState:
@@ -131,6 +131,7 @@ class MeshDriver:
         self._unmet.meet(link.node_id)
         former = self._gossip.get(link.node_id)
         self._gossip[link.node_id] = link
+        self._joining.linked()
         if former is not None:
             former.outbox.close(discard=True)
         self._clocks.linked(link)
@@ -198,7 +199,7 @@ class MeshDriver:
             self._homes.tick()
             self._start_dials(now)
             self._joining.start(now, dialer)
-            if self._joining.report(self.join_state):
+            if self._joining.report():
                 self._witnessing.find_nobody()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(MIN_TICK_S, self._next_due() - self._now())):

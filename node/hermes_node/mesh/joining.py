@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from hermes_core.crypto.random import RandomSource, generate_below
 from hermes_core.ids import NodeId
 from hermes_node.config.addresses import parse_seed
 from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, Welcome
-from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
+from hermes_node.mesh.seed_log import SeedLog
+from hermes_node.mesh.seeds import JoinState, SeedNames, SeedOutcomes, SeedTarget
 from hermes_node.metrics.labels import OperationResult
 from hermes_node.metrics.registry import NodeMetrics
 
 REJOIN_INTERVAL_S: Final = 2.0
+JOINS_AT_ONCE: Final = 8
+"""A name may stand for hundreds of addresses, and one that welcomes is enough: the others are found by what members tell."""
 
 
 class Membered(Protocol):
@@ -31,7 +35,7 @@ class Membered(Protocol):
 
 
 class Joining:
-    """The owner of what became of each seed. `at_once`: seeds that are asked in one round, where they may be many."""
+    """The owner of what became of each seed. `at_once`: so many are asked at a time."""
 
     def __init__(
         self,
@@ -43,7 +47,8 @@ class Joining:
         now: Callable[[], float],
         log: EventLog,
         metrics: NodeMetrics,
-        at_once: int | None = None,
+        entropy: RandomSource,
+        at_once: int = JOINS_AT_ONCE,
     ) -> None:
         self._own = own
         self._settings = settings
@@ -52,22 +57,33 @@ class Joining:
         self._now = now
         self._log = log
         self._metrics = metrics
+        self._entropy = entropy
         self._at_once = at_once
-        self._seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
+        seeds = tuple(parse_seed(text, "mesh.seeds") for text in settings.seeds)
+        self._names = SeedNames(seeds)
         self._outcomes = SeedOutcomes(own)
+        self._told = SeedLog(log, now)
         self._started_at = self._next_at = now()
         self._reported = JoinState.JOINING
-        self._asked = 0
-        self._asked_all = False
+        self._asking: set[str] = set()
+        self._asked_at: dict[str, float] = {}
+        self._searched = self._asked_all = not seeds
+        """Searched: nobody is left to ask, as where a name stands for nothing."""
 
-    def state(self, *, any_member: bool) -> JoinState:
-        grace_over = self._now() - self._started_at >= self._settings.join_grace_s
-        return self._outcomes.state(grace_over=grace_over or not self._seeds, any_member=any_member)
+    @property
+    def state(self) -> JoinState:
+        grace_over = not self._settings.seeds or self._now() - self._started_at >= self._settings.join_grace_s
+        self._outcomes.find_alone(asked_all=self._searched, grace_over=grace_over)
+        return self._outcomes.state
 
     @property
     def asked_all(self) -> bool:
         """Each address behind the seeds was asked once: until then this node is new here."""
-        return self._asked_all or not self._seeds
+        return self._asked_all
+
+    def linked(self) -> None:
+        """With another node, whoever dialled: there is a mesh, and this node is in it."""
+        self._outcomes.joined = True
 
     def next_due(self) -> float:
         """When there is something to do or to tell."""
@@ -78,12 +94,13 @@ class Joining:
         """A round, when it is time for one."""
         if now < self._next_at or self._tasks.closing:
             return
-        joined = self._outcomes.joined or not self._seeds
+        joined = self._outcomes.joined or not self._settings.seeds
         self._next_at = now + (REJOIN_INTERVAL_S if joined else min(REJOIN_INTERVAL_S, self._settings.heartbeat_interval_s))
-        self._tasks.start("seeds", self._join_all(dialer))
+        self._tasks.start("seeds", self._join_some(dialer))
 
-    def report(self, state: JoinState) -> bool:
-        """Log it when it changed; True when this node has become alone by design."""
+    def report(self) -> bool:
+        """Log where this node stands when that changed; True when it has become alone by design."""
+        state = self.state
         if state is self._reported:
             return False
         self._reported = state
@@ -93,21 +110,35 @@ class Joining:
             self._log.info("mesh_alone")
         return state is JoinState.ALONE
 
-    async def _join_all(self, dialer: Dialer) -> None:
-        """Join through every seed whose node is not linked, and where somebody was."""
-        targets = await resolve_seeds(self._seeds)
-        known = {target.address for target in targets}
-        self._outcomes.keep_only(known)
-        self._asked_all = self._asked_all or (bool(targets) and all(self._outcomes.asked(target.address) for target in targets))
-        unmet = [target for target in targets if not self._is_met(target)]
-        if self._at_once is not None:  # others each time: the first ones may be those that nobody answers at
-            self._asked = (self._asked + self._at_once) % max(1, len(unmet))
-            unmet = (unmet[self._asked :] + unmet[: self._asked])[: self._at_once]
-        for target in unmet:
+    async def _join_some(self, dialer: Dialer) -> None:
+        """Join through seeds whose node is not linked, and where somebody was: a few, whom it has not asked for longest."""
+        targets = await self._names.resolve()
+        known = {target.address: target for target in targets}
+        self._outcomes.keep_only(set(known))
+        self._told.resolved(self._names.failures, set(known))
+        self._find_asked_all(targets)
+        wanted = {target.address: target for target in targets if not self._is_met(target)}
+        for lost in self._members.list_lost():
+            if lost.address not in known:
+                wanted.setdefault(lost.address, lost)
+        self._asked_at = {address: at for address, at in self._asked_at.items() if address in wanted}
+        for target in self._choose([target for address, target in wanted.items() if address not in self._asking]):
+            self._asking.add(target.address)
+            self._asked_at[target.address] = self._now()
             self._tasks.start(f"join {target.address}", self._join(target, dialer))
-        for target in self._members.list_lost():
-            if target.address not in known:
-                self._tasks.start(f"join {target.address}", self._join(target, dialer))
+
+    def _choose(self, targets: list[SeedTarget]) -> list[SeedTarget]:
+        free = max(0, self._at_once - len(self._asking))
+        if len(targets) <= free:
+            return targets
+        # In an order of this node's own: of many that start at once not all are to knock at the same few.
+        drawn = {target.address: generate_below(1 << 32, self._entropy) for target in targets}
+        return sorted(targets, key=lambda target: (self._asked_at.get(target.address, 0.0), drawn[target.address]))[:free]
+
+    def _find_asked_all(self, targets: list[SeedTarget]) -> None:
+        if not self._asked_all and self._names.all_answered:
+            self._searched = all(self._outcomes.asked(target.address) for target in targets)
+            self._asked_all = self._searched and bool(targets)
 
     def _is_met(self, target: SeedTarget) -> bool:
         node_id = self._outcomes.node_at(target.address)
@@ -120,9 +151,14 @@ class Joining:
                 self._members.take_welcome(welcome)
         except DIAL_FAILURES as error:
             self._metrics.mesh.count_join(OperationResult.FAILURE)
-            if self._outcomes.missed(target.address):
-                self._log.info("mesh_seed_failed", seed=target.address, reason=str(error) or type(error).__name__)
+            if target.seed:
+                self._outcomes.missed(target.address)
+                self._told.missed(target, error)
             return
-        self._outcomes.met(target.address, welcome.node_id)
+        finally:
+            self._asking.discard(target.address)
+        self._told.met(target.address)
+        if target.seed:
+            self._outcomes.met(target.address, welcome.node_id)
         if welcome.update is not None:
             self._metrics.mesh.count_join(OperationResult.SUCCESS)

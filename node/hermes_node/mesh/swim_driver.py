@@ -100,7 +100,9 @@ class SwimDriver:
         self._links = SwimLinks(own, now)
         self._mail = Mail()
         self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now)
-        self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics, at_once=JOINS_AT_ONCE)
+        self._joining = Joining(
+            own, settings, self, self._tasks, now=now, log=log, metrics=metrics, entropy=entropy, at_once=JOINS_AT_ONCE
+        )
         self._routes = Routes(
             own,
             chats,
@@ -121,7 +123,7 @@ class SwimDriver:
 
     @property
     def join_state(self) -> JoinState:
-        return self._joining.state(any_member=bool(self._links))
+        return self._joining.state
 
     @property
     def opening(self) -> OpeningState:
@@ -192,6 +194,7 @@ class SwimDriver:
             self._flush()
             raise _taken()
         former = self._links.put(link)
+        self._joining.linked()
         self._clocks.linked(link)
         self._witnessing.linked(link)
         if former is not None:
@@ -288,7 +291,7 @@ class SwimDriver:
             self._dial_wanted(now)
             self._routes.tick(now, dialer)
             self._joining.start(now, dialer)
-            if self._joining.report(self.join_state):
+            if self._joining.report():
                 self._witnessing.find_nobody()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(MIN_TICK_S, self._next_due() - self._now())):

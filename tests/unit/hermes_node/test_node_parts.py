@@ -1,4 +1,4 @@
-"""Small parts of the node: addresses, seeds, failures, the verdicts of a resume, steady time."""
+"""Small parts of the node: addresses, failures, the verdicts of a resume, steady time."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from pathlib import Path
 import pytest
 
 from hermes_core.errors import ConfigError, KeystoreBadPassphraseError, KeystoreError
-from hermes_core.ids import NodeId
 from hermes_core.keystore.witness import Comparison
 from hermes_keystore import KeystoreMark
 from hermes_node.admin.resume_check import Facts, judge_by_witness
 from hermes_node.clock import SteadyClock
 from hermes_node.config.addresses import Address, parse_address, parse_seed
 from hermes_node.errors import CertificateError, ListenError, NodeError, describe_failure, report_failure
-from hermes_node.mesh.seeds import JoinState, SeedOutcomes, SeedTarget, resolve_seeds
 from hermes_proto.v2 import admin_pb2
-
-OWN = NodeId("hermes-0")
 
 
 def test_addresses_print_as_they_were_parsed() -> None:
@@ -25,30 +21,7 @@ def test_addresses_print_as_they_were_parsed() -> None:
         assert str(parse_address(text, "f")) == text
     assert parse_seed("dns:nodes.svc:7443", "f").resolve_all
     assert parse_seed("a:1", "f").address == Address("a", 1)
-
-
-async def test_seeds_resolve_to_every_address_once_and_keep_the_name_to_check() -> None:
-    seeds = (parse_seed("dns:localhost:7443", "f"), parse_seed("127.0.0.1:7443", "f"), parse_seed("dns:no.such.invalid:1", "f"))
-    targets = await resolve_seeds(seeds)
-    assert SeedTarget("127.0.0.1:7443", "localhost") in targets
-    assert len({target.address for target in targets}) == len(targets)
-
-
-def test_alone_only_when_the_grace_is_over_and_nobody_else_is_behind_the_seeds() -> None:
-    outcomes = SeedOutcomes(OWN)
-    assert outcomes.state(grace_over=False, any_member=False) is JoinState.JOINING
-    assert outcomes.state(grace_over=True, any_member=False) is JoinState.ALONE
-    outcomes.met("10.0.0.1:1", OWN)
-    assert outcomes.state(grace_over=True, any_member=False) is JoinState.ALONE
-    assert outcomes.missed("10.0.0.2:1")
-    assert not outcomes.missed("10.0.0.2:1")  # no news
-    assert outcomes.state(grace_over=True, any_member=False) is JoinState.JOINING
-    outcomes.keep_only({"10.0.0.1:1"})  # the name does not resolve to it any more
-    assert outcomes.state(grace_over=True, any_member=False) is JoinState.ALONE
-    outcomes.met("10.0.0.3:1", NodeId("hermes-1"))
-    outcomes.missed("10.0.0.3:1")
-    assert outcomes.state(grace_over=True, any_member=False) is JoinState.JOINED  # joined once is joined
-    assert outcomes.node_at("10.0.0.1:1") == OWN
+    assert str(parse_seed("dns:[::1]:1", "f")) == "dns:[::1]:1"
 
 
 def test_every_failure_is_one_line_with_code_and_cure() -> None:
