@@ -13,7 +13,14 @@ from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
 from hermes_core.mesh.homes.machine import Homes
 from hermes_core.mesh.homes.messages import HomesMessage
-from hermes_core.mesh.machine import IncarnationRaised, MemberEvicted, Membership, MemberStateChanged, MeshEvent
+from hermes_core.mesh.machine import (
+    IncarnationRaised,
+    MemberDescribed,
+    MemberEvicted,
+    Membership,
+    MemberStateChanged,
+    MeshEvent,
+)
 from hermes_core.mesh.messages import Clock, HeldMark, MemberClaim, MembershipUpdate, MemberState, NodeDescriptor, OwnMark
 from hermes_core.mesh.opening_check import OpeningState
 from hermes_core.mesh.swim.messages import SwimMessage
@@ -23,11 +30,12 @@ from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.backoff import BACKOFF_CAP_S, Dials, DialState
 from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
-from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer
+from hermes_node.mesh.handshake import NodeCredentials, OwnHellos, ProvedPeer
 from hermes_node.mesh.homes import AppHomes
 from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink, PeerInbox, RouteLink
+from hermes_node.mesh.second_self import meet_second_self
 from hermes_node.mesh.seeds import JoinState, SeedTarget
 from hermes_node.mesh.streams import MeshStream, RouteStream
 from hermes_node.mesh.tell import tell_mesh_event
@@ -73,6 +81,7 @@ class MeshDriver:
         self._dials = Dials()
         self._unmet = UnmetMembers(now())
         self._dialer: Dialer | None = None
+        self._hellos = OwnHellos()
         self._wake = asyncio.Event()
         self._tasks = DialTasks(log, self._wake.set)
         own = membership.descriptor.node_id
@@ -81,7 +90,7 @@ class MeshDriver:
 
     @property
     def local(self) -> NodeCredentials:
-        return NodeCredentials(self._identity, self._membership.descriptor, self._entropy)
+        return NodeCredentials(self._identity, self._membership.descriptor, self._entropy, self._hellos)
 
     @property
     def join_state(self) -> JoinState:
@@ -114,7 +123,8 @@ class MeshDriver:
         return MembershipUpdate(tuple(claims))
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
-        """Nobody looks for another process with this node's key: the handshake refuses its own name."""
+        """Another process proved our key just now."""
+        await meet_second_self(stream, self._listener, serves=self._joining.asked_all)
 
     # What links report.
 
@@ -211,7 +221,7 @@ class MeshDriver:
         due = min(self._membership.next_timer(), self._joining.next_due(), self._witnessing.next_due(), self._clocks.next_due())
         due = min(due, self._homes.next_due())
         for descriptor in self._membership.wanted_links():
-            if _link_task(descriptor.node_id) not in self._tasks:
+            if _link_task(descriptor) not in self._tasks:
                 due = min(due, self._dials.of(descriptor).next_at)
         return due
 
@@ -252,11 +262,19 @@ class MeshDriver:
                     self._lose(node_id)
             case MemberEvicted(node_id):
                 self._unmet.forget(node_id)
+            case MemberDescribed(descriptor):
+                self._leave_former_address(descriptor)
             case IncarnationRaised(incarnation):
                 self._homes.set_incarnation(incarnation)
                 self._listener.incarnation_raised(incarnation)
             case _:
                 pass
+
+    def _leave_former_address(self, descriptor: NodeDescriptor) -> None:
+        """Where it was before there may be nobody who ends the stream, while it says elsewhere that it lives."""
+        link = self._gossip.get(descriptor.node_id)
+        if link is not None and link.descriptor.address != descriptor.address:
+            link.outbox.close(discard=True)
 
     def _lose(self, node_id: NodeId) -> None:
         """A dead peer's streams are ended: when it comes back its chats resume on new ones."""
@@ -267,7 +285,7 @@ class MeshDriver:
 
     def _start_dials(self, now: float) -> None:
         for descriptor in self._membership.wanted_links():
-            state, task = self._dials.of(descriptor), _link_task(descriptor.node_id)
+            state, task = self._dials.of(descriptor), _link_task(descriptor)
             if now < state.next_at or task in self._tasks:
                 continue
             if self._unmet.begin_dial(descriptor.node_id, now):
@@ -305,5 +323,6 @@ class MeshDriver:
             self.receive_update(welcome.node_id, welcome.update)
 
 
-def _link_task(node_id: NodeId) -> str:
-    return f"link {node_id}"
+def _link_task(descriptor: NodeDescriptor) -> str:
+    """A dial to where the node was before holds up none to where it is now."""
+    return f"link {descriptor.node_id} {descriptor.address}"

@@ -22,7 +22,6 @@ from hermes_core.mesh.swim.machine import Swim
 from hermes_core.mesh.swim.messages import SwimMessage, SyncDigests, SyncFacts, SyncListing, SyncWanted
 from hermes_core.mesh.swim.output import OwnFutureSeen, OwnIncarnationRaised, ReservationWanted, StandingChanged, SwimEvent
 from hermes_core.mesh.swim.roster import SwimMember
-from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.protocol.session import AppClaim
 from hermes_keystore.history import Place
 from hermes_node.config.sections import MeshSection
@@ -36,6 +35,7 @@ from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, S
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink
 from hermes_node.mesh.routes import Routes, Travellers
+from hermes_node.mesh.second_self import meet_second_self
 from hermes_node.mesh.seeds import JoinState, SeedTarget
 from hermes_node.mesh.streams import MeshStream, RouteStream
 from hermes_node.mesh.swim_events import list_mesh_events, log_swim_event
@@ -174,13 +174,8 @@ class SwimDriver:
         return MembershipUpdate(())
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
-        """Another process proved our key just now. Who has not asked every seed yet gives way; of two that have, both stop."""
-        serves = self._joining.asked_all
-        gives_way = ErrorNotice(ErrorCode.DRAINING, ErrorScope.STREAM, None, "it has another one's key, and gives way", 0)
-        await stream.send(self.build_welcome() if serves else gives_way)
-        both = serves and isinstance(await stream.receive(), MembershipUpdate)
-        if both or not serves:
-            self._listener.second_self("both served until now" if both else "this one is newer, and gives way")
+        """Another process proved our key just now."""
+        await meet_second_self(stream, self._listener, serves=self._joining.asked_all)
 
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:
         await self._routes.serve(peer, stream, dialled=dialled)

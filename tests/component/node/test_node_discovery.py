@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ from tests.support.raw_app import RawApp
 
 A, B, C, D = (f"127.0.0.{number}" for number in range(2, 6))
 ALONE_S = 3.0
+UNHURRIED_S = 8.0
+"""Longer than between two Joins, each of which is a sign of life."""
 
 
 @pytest.fixture(params=["gossip", "swim"])
@@ -133,6 +137,34 @@ async def test_who_is_not_answered_at_is_not_taken_for_alone(mesh: NamedMesh) ->
         assert not mesh.read_log("node-a", "mesh_alone")
 
 
+async def test_a_node_that_comes_back_at_another_address_is_found_while_the_former_one_is_silent(mesh: NamedMesh) -> None:
+    """As a pod that was scheduled anew, off a machine that stands still: links to the former one neither end nor answer."""
+    mesh.resolve(A, B, C)
+    for name, host in (("node-a", A), ("node-b", B), ("node-c", C)):
+        mesh.start(name, host, dead_after_s=UNHURRIED_S)
+    await mesh.wait_together("node-a", "node-b", "node-c")
+    # Of each pair the lower id dials: the one dials all others, the other is dialled by all.
+    await _move(mesh, "node-a", "127.0.0.11", {"node-b": "node-b", "node-c": "node-c"})
+    await _move(mesh, "node-c", "127.0.0.12", {"node-a": "node-a-moved", "node-b": "node-b"})
+
+
+async def _move(mesh: NamedMesh, name: str, moved: str, others: dict[str, str]) -> None:
+    """`others`: their folders, by node id."""
+    mesh.process(name).send_signal(signal.SIGSTOP)
+    folder = mesh.folder / f"{name}-moved"
+    shutil.copytree(mesh.folder / name, folder, ignore=shutil.ignore_patterns("*.lock", "ready.json", "node.log"))
+    mesh.start(name, moved, folder=folder, behind=[B], dead_after_s=UNHURRIED_S)
+
+    async def is_linked() -> bool:
+        seen = await mesh.find_members(folder.name)
+        return all(seen.get(other, {}).get("linked") and seen[other]["state"] == "alive" for other in others)
+
+    await wait_until(is_linked, WAIT_S)
+    for other in others.values():
+        seen = (await mesh.find_members(other))[name]
+        assert (seen["address"], seen["state"]) == (f"{moved}:{mesh.port}", "alive")
+
+
 async def test_nodes_that_have_ipv6_alone_find_each_other_and_show_brackets_everywhere(mesh: NamedMesh) -> None:
     first, second = find_port("::1"), find_port("::1")
     mesh.start("node-a", "::1", port=first, seeds=[f"[::1]:{second}"])
@@ -153,6 +185,32 @@ async def test_one_node_behind_addresses_of_both_families_is_one(mesh: NamedMesh
     assert mesh.read_log("node-a", "mesh_alone")
     mesh.start("node-b", "127.0.0.1", port=0)
     await mesh.wait_together("node-a", "node-b")
+
+
+async def test_of_two_with_one_data_folder_the_newer_one_ends_and_the_other_serves_on(mesh: NamedMesh) -> None:
+    mesh.resolve(A, B, C)
+    mesh.start("node-a", A)
+    mesh.start("node-b", B)
+    await mesh.wait_together("node-a", "node-b")
+    copy = mesh.folder / "copy"
+    shutil.copytree(mesh.folder / "node-a", copy, ignore=shutil.ignore_patterns("*.lock", "ready.json", "node.log"))
+    mesh.start("node-a", C, folder=copy)
+    second = mesh.process("copy")
+
+    async def is_over() -> bool:
+        return second.poll() is not None
+
+    await wait_until(is_over, WAIT_S)
+    assert second.returncode == 83
+    assert "IDENTITY_CONFLICT" in (copy / "node.log").read_text()
+    assert mesh.process("node-a").poll() is None
+
+    async def is_known_where_it_is() -> bool:
+        seen = (await mesh.find_members("node-b"))["node-a"]
+        return (seen["address"], seen["state"], seen.get("linked")) == (f"{A}:{mesh.port}", "alive", True)
+
+    await wait_until(is_known_where_it_is, WAIT_S)
+    assert (await mesh.ask("node-a", "/readyz"))[0] == 200
 
 
 async def test_a_name_with_another_key_is_taken_in_by_all_once_the_former_one_is_silent_and_not_before(mesh: NamedMesh) -> None:
