@@ -104,6 +104,7 @@ class Member:
     """What this node holds of another one. Times are this node's clock, in seconds.
 
     `former_keys`: those that it renewed; nobody bears its name with one of them again, as long as it is remembered.
+    `met`: it spoke to this node itself, so that it has a certificate of its name; the others may be made up.
     """
 
     descriptor: NodeDescriptor
@@ -113,6 +114,7 @@ class Member:
     changed_at: float
     connected: bool = False
     former_keys: frozenset[bytes] = frozenset()
+    met: bool = False
 
 
 class Membership:
@@ -238,17 +240,20 @@ class Membership:
         return True
 
     def _require_admitted(self, descriptor: NodeDescriptor, now: float) -> None:
-        if not self._admit(descriptor, now):
+        if not self._admit(descriptor, now, met=True):
             raise ProtocolError(ErrorCode.AUTH_FAILED, "node id is in use with another identity key")
 
-    def _admit(self, descriptor: NodeDescriptor, now: float) -> bool:
-        """Store a verified descriptor; False when the name belongs to a live member with another key, not renewed."""
+    def _admit(self, descriptor: NodeDescriptor, now: float, *, met: bool = False) -> bool:
+        """Store a verified descriptor; False when the name belongs to a live member with another key, not renewed.
+
+        Who comes itself takes the place of one that is known by hearsay alone, where there is no other.
+        """
         known = self._members.get(descriptor.node_id)
         if known is not None and descriptor == known.descriptor:
             return True
         former_keys = verify_descriptor(descriptor)
         if known is None:
-            if len(self._members) >= self._params.max_members:
+            if len(self._members) >= self._params.max_members and not (met and self._make_room()):
                 raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many members")
             member = Member(descriptor, MemberState.ALIVE, descriptor.incarnation, heard_at=now, changed_at=now)
             member.former_keys = former_keys
@@ -270,6 +275,16 @@ class Membership:
         known.former_keys |= former_keys
         return True
 
+    def _make_room(self) -> bool:
+        """Forget one that nobody but others ever heard of, a dead one first."""
+        strange = [node_id for node_id, member in self._members.items() if not member.met]
+        node_id = max(strange, key=lambda name: not _is_up(self._members[name]), default=None)
+        if node_id is None:
+            return False
+        del self._members[node_id]
+        self._output.events.append(MemberEvicted(node_id))
+        return True
+
     def _may_bear_name(self, known: Member, node_key: bytes, former_keys: frozenset[bytes]) -> bool:
         if node_key in known.former_keys or len(known.former_keys | former_keys) > MAX_FORMER_KEYS:
             return False
@@ -280,7 +295,7 @@ class Membership:
         return not _is_up(known)
 
     def _heard(self, member: Member, now: float) -> None:
-        member.heard_at = now
+        member.heard_at, member.met = now, True
         self._change(member, MemberState.ALIVE, now)
 
     def _change(self, member: Member, state: MemberState, now: float) -> None:

@@ -19,6 +19,7 @@ from hermes_core.mesh.machine import (
     IdentityRenewed,
     IncarnationRaised,
     MemberDescribed,
+    MemberEvicted,
     Membership,
     MemberStateChanged,
 )
@@ -151,6 +152,23 @@ def test_who_knows_more_members_than_fit_is_not_named() -> None:
     a.mesh.receive_update(b.id, MembershipUpdate(tuple(map(claim, others))), 1)
     assert len(a.mesh.members) == PARAMS.max_members
     assert not [event for event in a.mesh.take_output().events if isinstance(event, LiarNamed)]
+
+
+def test_made_up_members_keep_nobody_out_who_comes_itself() -> None:
+    a, liar = Node("a"), Node("liar")
+    link(a, liar, 0)
+    made_up = [Node(f"made-up-{index}") for index in range(PARAMS.max_members)]
+    a.mesh.receive_update(liar.id, MembershipUpdate(tuple(claim(node.descriptor) for node in made_up)), 0)
+    assert len(a.mesh.members) == PARAMS.max_members
+    a.mesh.take_output()
+    late = [Node(f"late-{index}") for index in range(PARAMS.max_members)]
+    for node in late[:-1]:
+        a.mesh.link_up(node.descriptor, 1)
+    assert set(a.mesh.members) == {liar.id, *(node.id for node in late[:-1])}
+    evicted = [event.node_id for event in a.mesh.take_output().events if isinstance(event, MemberEvicted)]
+    assert evicted == [node.id for node in made_up[:-1]]
+    with pytest.raises(ProtocolError, match="too many members"):
+        a.mesh.link_up(late[-1].descriptor, 1)
 
 
 def test_who_describes_itself_anew_is_told_of_with_its_addresses() -> None:
