@@ -25,6 +25,8 @@ MAX_REMEMBERED: Final = 65_536
 """Apps that are not connected here, in memory, half a KiB each; who was not heard of for longest is forgotten first."""
 FRESH_S: Final = 30.0
 """For how long what a look-up found is not asked again."""
+SETTLES_S: Final = 3.0
+"""After a node came: entries are handed to other holders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Directory:
         self._homes: dict[AppId, AppHome] = {}
         self._others: OrderedDict[AppId, None] = OrderedDict()
         self._answered: OrderedDict[AppId, float] = OrderedDict()
+        self._joined_at = float("-inf")
 
     # what is said
 
@@ -149,10 +152,17 @@ class Directory:
         if len(self._answered) > MAX_REMEMBERED:
             self._answered.popitem(last=False)
 
+    def note_joined(self, now: float) -> None:
+        """A stream to another node stands: what nobody knew may be known there, once its entries are where they belong."""
+        self._joined_at = now
+
     def was_asked(self, app_id: AppId, now: float) -> bool:
-        """Whether a look-up of it has ended not long ago."""
+        """Whether a look-up of it has ended not long ago, and nothing has happened since that may have made it find more."""
         answered_at = self._answered.get(app_id)
-        return answered_at is not None and now - answered_at < FRESH_S
+        if answered_at is None or now - answered_at >= FRESH_S:
+            return False
+        settled_at = self._joined_at + SETTLES_S
+        return answered_at >= (self._joined_at if now < settled_at else settled_at) or self.locate(app_id) is not None
 
     def is_found(self, app_id: AppId, now: float) -> bool:
         """Whether it is here, or was found on another node not long ago."""

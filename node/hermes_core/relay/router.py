@@ -134,6 +134,7 @@ class NodeChats:
                 self.effects.send(neighbour, m.PathState(row.chat_id, up=False), row.put_in)
             self._chats.look_again(now)
             return link
+        self._directory.note_joined(now)
         self._chats.look_again(now)
         self._resumes.begin(link, now)
         if neighbour.node_id is not None:

@@ -10,7 +10,7 @@ from hermes_core.ids import AppId, NodeId, Party, derive_app_id, node_party
 from hermes_core.limits import DIRECTORY_TTL_S, STAMP_AHEAD_S
 from hermes_core.relay import directory as module
 from hermes_core.relay.calendar import Calendar
-from hermes_core.relay.directory import FRESH_S, Directory
+from hermes_core.relay.directory import FRESH_S, SETTLES_S, Directory
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.rows import ChatIndex
 from tests.support.claims import make_claim
@@ -106,6 +106,23 @@ def test_what_was_found_counts_for_half_a_minute() -> None:
     assert directory.is_found(APP, NOW + FRESH_S - 1)
     assert not directory.is_found(APP, NOW + FRESH_S)
     assert directory.locate(APP) == THERE_ID, "for whoever has nothing better"
+
+
+def test_what_nobody_knew_is_asked_again_once_a_node_has_come_and_its_entries_have_settled() -> None:
+    """A home that lost its volume is alone for a while, and looks for the other apps of its chats in vain."""
+    directory = Desk()
+    directory.note_answered(APP, NOW)
+    assert directory.was_asked(APP, NOW + 1)
+    directory.note_joined(NOW + 2)
+    assert not directory.was_asked(APP, NOW + 2)
+    directory.note_answered(APP, NOW + 2.1)
+    assert directory.was_asked(APP, NOW + 2.2), "not at every try meanwhile"
+    assert not directory.was_asked(APP, NOW + 2 + SETTLES_S)
+    directory.note_answered(APP, NOW + 2 + SETTLES_S)
+    assert directory.was_asked(APP, NOW + FRESH_S)
+    directory.hear("node-1", IDENTITIES[0])
+    directory.note_joined(NOW + FRESH_S)
+    assert directory.was_asked(APP, NOW + FRESH_S), "what was found counts as before"
 
 
 def test_there_and_no_way_to_its_node() -> None:
