@@ -14,6 +14,8 @@ from benchmarks.report import describe_machine
 from benchmarks.scaling import page
 from benchmarks.scaling.measure import Sizes, measure
 from benchmarks.scaling.model import SIZES, multiply
+from hermes_core.mesh.homes.params import HOLDERS
+from tests.mesh import homes
 from tests.mesh.figures import rest
 
 MEMBERS = 100
@@ -28,9 +30,10 @@ def main() -> int:
     options = parser.parse_args()
     costs = asyncio.run(measure(replace(Sizes(), chats=options.chats, seconds=options.seconds)))
     members_cpu = rest(MEMBERS, seed=1).cpu_ms / 1e3
+    entries = HOLDERS * homes.measure(lambda: homes.hold_entries(homes.SAMPLE)) / homes.SAMPLE
     tables = {
         "costs": page.format_costs(costs),
-        "meshes": page.format_meshes([multiply(costs, nodes, members_cpu=members_cpu, entry_bytes=0.0) for nodes in SIZES]),
+        "meshes": page.format_meshes([multiply(costs, nodes, members_cpu=members_cpu, entry_bytes=entries) for nodes in SIZES]),
     }
     machine = describe_machine()
     for mark, lines in tables.items():
