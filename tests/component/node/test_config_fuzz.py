@@ -14,7 +14,7 @@ from tests.component.node.config_fuzz import FIELDS, mutate, render_toml, run_ca
 BASE = {
     "node": {"id": "solo"},
     "app": {"listen": "127.0.0.1:0"},
-    "mesh": {"tls_cert": "/c", "tls_key": "/k", "tls_ca": "/ca"},
+    "mesh": {"listen": "127.0.0.1:0", "tls_cert": "/c", "tls_key": "/k", "tls_ca": "/ca"},
 }
 
 

@@ -45,6 +45,7 @@ DURATION = re.compile(r"duration\(self\) >= duration\('(\w+)'\) && duration\(sel
 RULE = re.compile(r"self\.(\w+) (<=|>=) (?:(\d+) \* )?self\.(\w+)$")
 POD = {
     "HERMES_NODE_ID": "m-0",
+    "HERMES_MESH_ADVERTISE": "m-0.m-nodes.chat.svc:7443",
     **{f"HERMES_{section}_TLS_{file}": "/file" for section in ("APP", "MESH") for file in ("CERT", "KEY")},
 }
 # Fields that must be far apart for one of them to be at its bound.
