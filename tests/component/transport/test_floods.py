@@ -208,7 +208,9 @@ async def test_a_flood_costs_little_and_nobody_else_notices(kind: str, tls: bool
             print(f"    {name}: calm {calm[name]}, flooded {found}")
         assert peak[0] - before <= MORE_KIB
         if kind in REFUSED_AS:
-            assert set(refused) == {REFUSED_AS[kind]} or (not refused and kind in SLOW_TO_SHOW)
+            expected = {REFUSED_AS[kind]}
+            besides = {"connections"} - expected  # who comes again faster than it is refused takes more places than there are
+            assert set(refused) - besides == expected or (not refused and kind in SLOW_TO_SHOW)
             assert got["told"] or kind in SLOW_TO_SHOW or kind == "idle"
         assert set(got["told"]) <= {"ENHANCE_YOUR_CALM"}
         lines = [record for record in read_log(node) if record["event"] == "app_connection_refused"]
