@@ -36,15 +36,17 @@ class Appeal:
 
     def postpone(self, now: float) -> None:
         """Twice as long after each time."""
+        self._asked = False
         self._wait_s = min(2 * self._wait_s, APPEAL_MAX_S)
         self.at = now + self._wait_s
 
     def wait_for_answer(self, now: float) -> bool:
         """Where the other app is has been asked. Whether that is waited for: once, and what is known then counts."""
-        self._asked = not self._asked
         if self._asked:
-            self.at = now + ANSWER_S
-        return self._asked
+            return False
+        self._asked = True
+        self.at = now + ANSWER_S
+        return True
 
     def end(self) -> None:
         self.at = None

@@ -13,7 +13,7 @@ from hermes_core.endpoint.params import AppParams
 from hermes_core.endpoint.patience import SPREAD
 from hermes_core.ids import ChatId, node_party
 from hermes_core.protocol import messages as m
-from hermes_core.relay.appeal import APPEAL_AFTER_S, APPEAL_MAX_S, Appeal
+from hermes_core.relay.appeal import ANSWER_S, APPEAL_AFTER_S, APPEAL_MAX_S, Appeal
 from tests.support.moving_mesh import MovingMesh
 from tests.unit.hermes_core.relay.test_moves import begin_chat
 
@@ -207,3 +207,14 @@ def test_an_appeal_waits_from_the_first_loss_and_longer_each_time() -> None:
     assert appeal.at == now + APPEAL_AFTER_S
     appeal.note_loss(now + 1, anew=True)  # there was a path meanwhile
     assert appeal.at == now + 1 + APPEAL_AFTER_S
+
+
+def test_each_look_waits_once_for_where_the_other_app_is() -> None:
+    """A second look went by what had been known minutes before, and the next one was twice as long away."""
+    appeal = Appeal(ChatId(bytes(16)))
+    appeal.note_loss(0.0, anew=True)
+    for now in (100.0, 500.0):
+        assert appeal.wait_for_answer(now)
+        assert appeal.at == now + ANSWER_S
+        assert not appeal.wait_for_answer(now + ANSWER_S)
+        appeal.postpone(now + ANSWER_S)
