@@ -201,7 +201,7 @@ class HomeSearch:
         if self._hops.lead_on:
             self.appeal.end()
             return
-        asked = [self._ask_for(hop.app_id, now) for hop in self._hops if not hop.leads_on and not hop.is_leg]
+        asked = [self._ask_for(hop.app_id, now) for hop in self._hops if not hop.leads_on]
         if any(asked) and self.appeal.wait_for_answer(now):
             return
         self.appeal.postpone(now)
