@@ -5,38 +5,25 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 
-from tests.mesh.page import OURS, write_table
-from tests.mesh.table import FIGURES, SEED, write_row
+from tests.mesh.page import OURS, choose, read_options, write_table
+from tests.mesh.table import FIGURES, write_row
 
 HEAD = "| what | members | figure | made by |\n| --- | --- | --- | --- |\n"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mesh", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(FIGURES)} (all when absent)")
-    parser.add_argument("--members", type=int, help="only at this size (default: those of the page)")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--write", action="store_true", help="write the page's table")
-    options = parser.parse_args()
-    if unknown := set(options.names) - FIGURES.keys():
-        parser.error(f"no figure {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
-    if options.write and options.seed != SEED:
-        parser.error("the page has figures of one seed")
+    options = read_options("python -m tests.mesh", __doc__, FIGURES)
     rows, broken = [], []
     print(f"seed {options.seed}")
-    for name, figure in FIGURES.items():
-        for members in (options.members,) if options.members else figure.sizes:
-            if options.names and name not in options.names:
-                continue
-            began = time.process_time()
-            row = figure.make(members, options.seed)
-            rows.append(write_row(name, members, row))
-            broken += [f"{name} at {members}: {row.broken}"] * bool(row.broken)
-            print(f"{figure.title}, {members:,} members: {row.text} ({time.process_time() - began:.0f} s)", flush=True)
+    for name, figure, members in choose(options, FIGURES):
+        began = time.process_time()
+        row = figure.make(members, options.seed)
+        rows.append(write_row(name, members, row))
+        broken += [f"{name} at {members}: {row.broken}"] * bool(row.broken)
+        print(f"{figure.title}, {members:,} members: {row.text} ({time.process_time() - began:.0f} s)", flush=True)
     if options.write:
         write_table(OURS, HEAD, rows)
     print("\n".join(broken) or "all as they must be")

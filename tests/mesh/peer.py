@@ -6,7 +6,6 @@ its defaults for a local network; `--write` puts the figures into docs/swim.md b
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -18,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.mesh.page import PEER, write_table
-from tests.mesh.table import FIGURES, SEED
+from tests.mesh.page import PEER, choose, read_options, write_table
+from tests.mesh.table import FIGURES
 
 SOURCE: Final = Path(__file__).parent / "memberlist"
 BUILD_S: Final = 600
@@ -84,28 +83,16 @@ def measure(binary: Path, name: str, members: int, seed: int) -> Values:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mesh.peer", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(THEIRS)} (all when absent)")
-    parser.add_argument("--members", type=int, help="only at this size (default: those of the page)")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--write", action="store_true", help="write the page's table")
-    options = parser.parse_args()
-    if unknown := set(options.names) - THEIRS.keys():
-        parser.error(f"no figure {', '.join(sorted(unknown))}; there are {', '.join(THEIRS)}")
-    if options.write and options.seed != SEED:
-        parser.error("the page has figures of one seed")
+    options = read_options("python -m tests.mesh.peer", __doc__, THEIRS)
     rows = []
     with tempfile.TemporaryDirectory(prefix="hermes-memberlist-") as folder:
         binary = build(Path(folder))
-        for name, figure in THEIRS.items():
-            for members in (options.members,) if options.members else figure.sizes:
-                if options.names and name not in options.names:
-                    continue
-                began = time.monotonic()
-                text = figure.describe(measure(binary, name, members, options.seed))
-                title = FIGURES[name].title
-                rows.append(f"| {title} | {members:,} | {text} | `python -m tests.mesh.peer {name} --members {members}` |")
-                print(f"{title}, {members:,} members: {text} ({time.monotonic() - began:.0f} s)", flush=True)
+        for name, figure, members in choose(options, THEIRS):
+            began = time.monotonic()
+            text = figure.describe(measure(binary, name, members, options.seed))
+            title = FIGURES[name].title
+            rows.append(f"| {title} | {members:,} | {text} | `python -m tests.mesh.peer {name} --members {members}` |")
+            print(f"{title}, {members:,} members: {text} ({time.monotonic() - began:.0f} s)", flush=True)
     if options.write:
         write_table(PEER, HEAD, rows)
     return 0

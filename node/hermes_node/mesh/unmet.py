@@ -7,6 +7,7 @@ from typing import Final
 
 from hermes_core.ids import NodeId
 from hermes_core.mesh.machine import Member
+from hermes_core.token_bucket import TokenBucket
 
 DIALS_AT_ONCE: Final = 32
 RETRIES_A_SECOND: Final = 2.0
@@ -24,8 +25,7 @@ class UnmetMembers:
         self._met: set[NodeId] = set()
         self._tried: set[NodeId] = set()
         self._under_way: set[NodeId] = set()
-        self._retries = float(MAX_RETRIES)
-        self._counted_at = now
+        self._retries = TokenBucket(MAX_RETRIES, 1 / RETRIES_A_SECOND, now)
         self._turn = 0
 
     def meet(self, node_id: NodeId) -> None:
@@ -60,9 +60,7 @@ class UnmetMembers:
         ]
 
     def _take_retry(self, now: float) -> bool:
-        self._retries = min(MAX_RETRIES, self._retries + (now - self._counted_at) * RETRIES_A_SECOND)
-        self._counted_at = now
-        if self._retries < 1:
+        if self._retries.peek(now):
             return False
-        self._retries -= 1
+        self._retries.take()
         return True
