@@ -56,8 +56,10 @@ class ThirdParty:
 
     async def meet(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        await asyncio.sleep(0.1)
-        writer.close()
+        try:
+            await asyncio.sleep(0.1)
+        finally:  # also of those that come as the world ends
+            writer.close()
 
 
 class LiarMesh(LocalMesh):
