@@ -24,7 +24,9 @@ from hermes_core.session.stamps import judge_stamp
 MAX_REMEMBERED: Final = 65_536
 """Apps that are not connected here, in memory, half a KiB each; who was not heard of for longest is forgotten first."""
 FRESH_S: Final = 30.0
-"""For how long what a look-up found is not asked again."""
+"""For how long what a look-up found is not asked again: an offer that goes to where an app was is refused, and corrects it."""
+ANSWERED_S: Final = 3.0
+"""The same for whoever asks where an app is, and would go by the answer."""
 SETTLES_S: Final = 3.0
 """After a node came: entries are handed to other holders."""
 
@@ -156,19 +158,19 @@ class Directory:
         """A stream to another node stands: what nobody knew may be known there, once its entries are where they belong."""
         self._joined_at = now
 
-    def was_asked(self, app_id: AppId, now: float) -> bool:
+    def was_asked(self, app_id: AppId, now: float, within_s: float = FRESH_S) -> bool:
         """Whether a look-up of it has ended not long ago, and nothing has happened since that may have made it find more."""
         answered_at = self._answered.get(app_id)
-        if answered_at is None or now - answered_at >= FRESH_S:
+        if answered_at is None or now - answered_at >= within_s:
             return False
         settled_at = self._joined_at + SETTLES_S
         return answered_at >= (self._joined_at if now < settled_at else settled_at) or self.locate(app_id) is not None
 
-    def is_found(self, app_id: AppId, now: float) -> bool:
+    def is_found(self, app_id: AppId, now: float, within_s: float = FRESH_S) -> bool:
         """Whether it is here, or was found on another node not long ago."""
         if app_neighbour(app_id) in self._links:
             return True
-        return self.was_asked(app_id, now) and self.locate(app_id) is not None
+        return self.was_asked(app_id, now, within_s) and self.locate(app_id) is not None
 
     # where apps are
 

@@ -26,7 +26,7 @@ from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.chat import Chat
 from hermes_core.relay.context import ChatContext
 from hermes_core.relay.describe import ChatDescription, describe_chat
-from hermes_core.relay.directory import AppHome, Directory
+from hermes_core.relay.directory import ANSWERED_S, AppHome, Directory
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.events import HandshakeFailed, ResumeRefused
 from hermes_core.relay.live_chats import LiveChats
@@ -214,7 +214,7 @@ class NodeChats:
         """
         asker = None, requester
         self._admission.charge_lookup(asker, now)
-        if not self._directory.is_found(app_id, now):
+        if not self._directory.is_found(app_id, now, ANSWERED_S):
             self._admission.charge_stranger(asker, now)
             self._whereabouts.hold_question(stream, app_id, now)
             return None

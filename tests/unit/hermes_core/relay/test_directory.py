@@ -10,7 +10,7 @@ from hermes_core.ids import AppId, NodeId, Party, derive_app_id, node_party
 from hermes_core.limits import DIRECTORY_TTL_S, STAMP_AHEAD_S
 from hermes_core.relay import directory as module
 from hermes_core.relay.calendar import Calendar
-from hermes_core.relay.directory import FRESH_S, SETTLES_S, Directory
+from hermes_core.relay.directory import ANSWERED_S, FRESH_S, SETTLES_S, Directory
 from hermes_core.relay.neighbour import Link, Neighbour, app_neighbour, node_neighbour
 from hermes_core.relay.rows import ChatIndex
 from tests.support.claims import make_claim
@@ -106,6 +106,16 @@ def test_what_was_found_counts_for_half_a_minute() -> None:
     assert directory.is_found(APP, NOW + FRESH_S - 1)
     assert not directory.is_found(APP, NOW + FRESH_S)
     assert directory.locate(APP) == THERE_ID, "for whoever has nothing better"
+
+
+def test_who_asks_where_an_app_is_gets_no_old_answer() -> None:
+    """An app that came up elsewhere, while its old machine stood still, was found at its former home for half a minute."""
+    directory = Desk()
+    directory.hear("node-1", IDENTITIES[0])
+    directory.note_answered(APP, NOW)
+    assert directory.is_found(APP, NOW + ANSWERED_S - 0.1, ANSWERED_S)
+    assert not directory.is_found(APP, NOW + ANSWERED_S, ANSWERED_S)
+    assert directory.is_found(APP, NOW + ANSWERED_S), "for an offer"
 
 
 def test_what_nobody_knew_is_asked_again_once_a_node_has_come_and_its_entries_have_settled() -> None:

@@ -21,7 +21,7 @@ from hermes_core.protocol.claims import verify_claim
 from hermes_core.protocol.messages import ErrorNotice, PathState, Sealed
 from hermes_core.protocol.session import AppFound, Challenge, Connected, FindApp, Heartbeat, NewerHome, NodeChange, SeekHome
 from hermes_core.relay.admission import STRANGERS_BURST
-from hermes_core.relay.directory import FRESH_S
+from hermes_core.relay.directory import ANSWERED_S
 from hermes_core.relay.events import BatchRefused, SessionEnded, SessionOpened, SessionRefused, SessionReplaced
 from hermes_core.relay.output import End, NodeOutput, Send
 from hermes_core.relay.params import ChatParams, SessionParams
@@ -346,7 +346,7 @@ def test_heartbeats_and_look_ups_are_answered(desk: Desk) -> None:
 
 
 def test_an_app_whose_place_is_not_known_is_looked_up_in_the_mesh(desk: Desk) -> None:
-    """Once, however many ask; what was found on a node is not asked again for half a minute, what was away is."""
+    """Once, however many ask; what was found on a node is not asked again for some seconds, what was away is."""
     desk.connect(1, APPS[0])
     desk.connect(2, APPS[2])
     desk.looked_up.clear()
@@ -362,7 +362,7 @@ def test_an_app_whose_place_is_not_known_is_looked_up_in_the_mesh(desk: Desk) ->
     desk.take()
     there = AppFound(IDS[1], online=True, node_id=NodeId("node-1"))
     assert desk.said[1][-1] == there
-    desk.now += FRESH_S - 1
+    desk.now += ANSWERED_S - 1
     assert desk.receive(1, FindApp(IDS[1])) == [there]
     desk.now += 1
     assert desk.receive(1, FindApp(IDS[1])) == []
