@@ -10,7 +10,7 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Correct the sender; nothing changed, and the stream goes on until too many of them came.",
     ),
     ErrorCode.AUTH_FAILED: (
-        "A signature, tag or seal does not verify, or a stream did not prove its identity in time.",
+        "A signature, tag or seal does not verify.",
         "Check that both ends use the keys they claim, and the same chat and epoch; nothing changed here.",
     ),
     ErrorCode.INVALID_KEY: (
@@ -54,7 +54,7 @@ CAUSE_AND_CURE: dict[ErrorCode, tuple[str, str]] = {
         "Try again when it is there; `start_chat` of the client library does, as long as it is told to. Nodes store no offers.",
     ),
     ErrorCode.ROUTE_UNAVAILABLE: (
-        "The mesh has no way at this moment: to the other app's node, or from an app to any node.",
+        "There is no way at this moment, to the other app's node or from an app to any node, or one there was silent too long.",
         "Try again (the client library does); if it lasts, look at `/mesh/members` of both nodes.",
     ),
     ErrorCode.REKEY_REQUIRED: (

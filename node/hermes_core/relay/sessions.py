@@ -407,7 +407,8 @@ class Sessions:
         return session.opened_at + self._params.connect_timeout_s if session.link is None else None
 
     def _miss_proof(self, session: Session, _now: float) -> None:
-        self._refuse(session, ProtocolError(ErrorCode.AUTH_FAILED, "no Connect in time"))
+        """Late is not false: whoever is there may have a slow link."""
+        self._refuse(session, ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no Connect in time"))
 
     def _silent_at(self, session: Session) -> float | None:
         return session.heard_at + SILENT_INTERVALS * self._params.heartbeat_interval_s if session.link is not None else None

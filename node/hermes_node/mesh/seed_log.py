@@ -68,6 +68,8 @@ def _find_cure(error: Exception, name: str) -> str:
         return f"is it a node of this mesh? {both}, and the one there must bear the name {name}"
     if isinstance(error, ProtocolError) and error.code is ErrorCode.LIMIT_EXCEEDED:
         return "that node has too much to do just now; it is asked again"
+    if isinstance(error, ProtocolError) and error.code is ErrorCode.ROUTE_UNAVAILABLE:
+        return "that node was reached, and the link to it broke or is slow; it is asked again"
     if isinstance(error, TimeoutError):
         return "see that a node of this mesh listens there, and that no firewall lies between; it is asked again"
     return "start the node that belongs there, or take it out of mesh.seeds; it is asked again"

@@ -112,8 +112,8 @@ class MeshServer:
             try:
                 async with asyncio.timeout(self._handshake_timeout_s):
                     proved = await accept_handshake(self._mesh.local, kind, names, stream.send_first, stream.receive_first)
-            except TimeoutError:
-                raise ProtocolError(ErrorCode.AUTH_FAILED, "no proof in time", scope=ErrorScope.STREAM) from None
+            except TimeoutError:  # late is not false: the link may be slow
+                raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no proof in time", scope=ErrorScope.STREAM) from None
         guest.prove()
         return proved
 

@@ -60,7 +60,7 @@ async def test_streams_that_do_not_answer_are_bounded_in_number_and_time(small: 
     with pytest.raises(AssertionError, match="LIMIT_EXCEEDED"):
         await third.open_stream()
     for app in idle:
-        await expect_end(app, ErrorCode.AUTH_FAILED)
+        await expect_end(app, ErrorCode.ROUTE_UNAVAILABLE)
     async with RawApp(address, ca_file) as app:
         assert (await app.find(app)).online
     await wait_until(lambda: sessions_are(small, 0))

@@ -21,9 +21,6 @@ ACCUSING: Final = frozenset({ErrorCode.AUTH_FAILED, ErrorCode.REPLAYED_FRAME, Er
 EXPLAINING: Final = (*ROLLBACKS, "lose_volume", "lose_node", "lose_home_and_app", "hostile_middle", "put_app_back")
 """Who is not what it was, or not who it was, is told so; and who gets what a middle made of a frame says so."""
 
-IN_NO_TIME: Final = "no Connect in time"
-"""Somebody who stood still between the challenge and the answer to it looks like one who has none."""
-
 
 class NoHonestPartyIsAccused(Invariant):
     name = "no honest party is accused"
@@ -43,7 +40,6 @@ class NoHonestPartyIsAccused(Invariant):
                 self._look(process, message, message.code)
 
     def _look(self, process: Process, what: object, code: ErrorCode | None) -> None:
-        stood_still = getattr(what, "detail", "") == IN_NO_TIME and self.world.happened("pause")
-        if code in ACCUSING and not stood_still and not self.world.happened(*EXPLAINING):
+        if code in ACCUSING and not self.world.happened(*EXPLAINING):
             of_chat = " of a chat" if getattr(what, "chat_id", None) is not None else ""
             self.violate(f"{process.name} says {code.name} ({type(what).__name__}{of_chat})")

@@ -14,7 +14,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.descriptor import sign_descriptor
-from hermes_core.mesh.messages import MembershipUpdate
+from hermes_core.mesh.messages import Hello, MembershipUpdate
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.session.control import Tagged
 from hermes_core.session.join import PeerHandshake, StreamKind
@@ -92,11 +92,11 @@ def is_wiped(keys: SessionKeys) -> bool:
     return all(key._key._buffer is None for key in (keys.writer, keys.reader))
 
 
-def serve(kind: StreamKind) -> tuple[End, Awaitable[None]]:
+def serve(kind: StreamKind, handshake_timeout_s: float = 5.0) -> tuple[End, Awaitable[None]]:
     there: asyncio.Queue[bytes | None] = asyncio.Queue()
     back: asyncio.Queue[bytes | None] = asyncio.Queue()
     log = EventLog(node_id="node-1", stream=io.StringIO())
-    server = MeshServer(mesh=cast("Any", Full("node-1")), handshake_timeout_s=5.0, log=log)
+    server = MeshServer(mesh=cast("Any", Full("node-1")), handshake_timeout_s=handshake_timeout_s, log=log)
     handler = {StreamKind.JOIN: server.join, StreamKind.GOSSIP: server.gossip, StreamKind.ROUTE_CHAT: server.route_chat}[kind]
     return End(back, there), handler(cast("Any", End(there, back)))
 
@@ -121,6 +121,19 @@ async def test_before_the_proof_there_is_no_key_for_one(kind: StreamKind) -> Non
     await stream.send_first(MembershipUpdate(()) if kind is not StreamKind.ROUTE_CHAT else TOLD)
     await serving
     assert isinstance(await stream.receive_first(), ErrorNotice)
+
+
+@pytest.mark.parametrize("kind", list(StreamKind))
+async def test_a_proof_that_is_late_is_not_called_a_false_one(kind: StreamKind) -> None:
+    own, serving = serve(kind, handshake_timeout_s=0.05)
+    served = asyncio.ensure_future(serving)
+    stream: MeshStream[Any] = MAKE[kind](own)
+    await stream.send_first(Full("node-0").local.build_hello()[0])
+    assert isinstance(await stream.receive_first(), Hello)
+    last = await stream.receive_first()
+    assert isinstance(last, ErrorNotice)
+    assert last.code is ErrorCode.ROUTE_UNAVAILABLE
+    await served
 
 
 class Line:

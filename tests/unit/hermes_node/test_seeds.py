@@ -216,6 +216,12 @@ def test_of_many_failures_behind_a_name_there_is_a_line_a_minute_until_each_kind
     assert "of its own" in first["cure"]
 
 
+def test_a_node_that_waited_in_vain_for_a_proof_is_no_other_node() -> None:
+    said = Said()
+    said.log.missed(SeedTarget("[::1]:1", None, "[::1]:1"), ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no proof in time"))
+    assert "slow" in said.lines()[0]["cure"]
+
+
 def test_a_place_that_answered_meanwhile_is_said_again_but_not_within_a_minute() -> None:
     said = Said()
     target = SeedTarget("[::1]:1", None, "[::1]:1")

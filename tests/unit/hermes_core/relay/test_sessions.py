@@ -231,7 +231,7 @@ def test_whoever_waits_for_the_verdict_has_said_all_and_waits_no_longer_than_a_c
         assert desk.end_of(1) == (ErrorCode.INVALID_FRAME, ErrorScope.STREAM, False)
     elif then == "time":
         desk.pass_time(PARAMS.connect_timeout_s)
-        assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
+        assert desk.end_of(1) == (ErrorCode.ROUTE_UNAVAILABLE, ErrorScope.STREAM, False)
     desk.sessions.closed(1, desk.now)
     desk.sessions.mark_judged(LATER, desk.now)
     desk.take()
@@ -260,7 +260,7 @@ def test_an_app_that_does_not_answer_in_time_is_refused(desk: Desk) -> None:
     desk.pass_time(9.9)
     assert not desk.ended
     desk.pass_time(0.2)
-    assert desk.end_of(1) == (ErrorCode.AUTH_FAILED, ErrorScope.STREAM, False)
+    assert desk.end_of(1) == (ErrorCode.ROUTE_UNAVAILABLE, ErrorScope.STREAM, False)
 
 
 def test_unproven_streams_are_bounded_and_give_their_place_back(desk: Desk) -> None:
@@ -735,5 +735,5 @@ def test_a_home_is_sought_once_and_before_anything_is_proved(desk: Desk) -> None
     desk.open(3)
     desk.receive(3, SeekHome(THERE))
     desk.pass_time(PARAMS.connect_timeout_s)
-    assert desk.end_of(3)[0] is ErrorCode.AUTH_FAILED, "asking gains no time"
+    assert desk.end_of(3)[0] is ErrorCode.ROUTE_UNAVAILABLE, "asking gains no time"
     desk.sessions.forget_node(NodeId("node-1"))
