@@ -8,8 +8,8 @@ from typing import Any, Final
 from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, parse_app_id, parse_node_id
 from hermes_core.mesh.homes import messages as homes
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName, check_entry
-from hermes_core.protocol.validate import require
-from hermes_proto.v2 import node_mesh_pb2
+from hermes_core.protocol.validate import parse_error_code, require
+from hermes_proto.v2 import errors_pb2, node_mesh_pb2
 
 
 def _parse_number(pb: Any) -> int:
@@ -71,12 +71,22 @@ def _build_overtaken(m: homes.EntryOvertaken) -> node_mesh_pb2.HomeEntry:
     return _build_entry(m.entry)
 
 
+def _parse_refused(pb: node_mesh_pb2.FindRefused) -> homes.FindRefused:
+    return homes.FindRefused(_parse_number(pb), parse_error_code(pb.code), pb.retry_after_ms)
+
+
+def _build_refused(m: homes.FindRefused) -> node_mesh_pb2.FindRefused:
+    code = errors_pb2.ErrorCode.ValueType(m.code)
+    return node_mesh_pb2.FindRefused(number=m.number, code=code, retry_after_ms=m.retry_after_ms)
+
+
 PARSERS: Final[dict[str, Callable[[Any], homes.HomesMessage]]] = {
     "hold_entries": _parse_hold,
     "entries_held": _parse_held,
     "find_entry": _parse_find,
     "entry_found": _parse_found,
     "entry_overtaken": _parse_overtaken,
+    "find_refused": _parse_refused,
 }
 BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     homes.HoldEntries: ("hold_entries", _build_hold),
@@ -84,4 +94,5 @@ BUILDERS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     homes.FindEntry: ("find_entry", _build_find),
     homes.EntryFound: ("entry_found", _build_found),
     homes.EntryOvertaken: ("entry_overtaken", _build_overtaken),
+    homes.FindRefused: ("find_refused", _build_refused),
 }

@@ -112,7 +112,7 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
         heartbeat,
         *(tagged[name] for name in ("MembershipUpdate", "HeldMark", "OwnMark", "Clock", "ErrorNotice")),
         *(tagged[kind.__name__] for kind in SWIM_TYPES),
-        *(tagged[name] for name in ("HoldEntries", "EntriesHeld", "FindEntry", "EntryFound", "EntryOvertaken")),
+        *(tagged[name] for name in ("HoldEntries", "EntriesHeld", "FindEntry", "EntryFound", "EntryOvertaken", "FindRefused")),
     ]
     of_joins = [hello, proof, tagged["MembershipUpdate"], tagged["ErrorNotice"]]
     mark = encode_mark(sessions.MARK)

@@ -7,13 +7,14 @@ from typing import get_args
 
 from google.protobuf.message import DecodeError
 
-from hermes_core.errors import ProtocolError
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.homes.messages import (
     EntriesHeld,
     EntryFound,
     EntryOvertaken,
     FindEntry,
+    FindRefused,
     HoldEntries,
     HomesMessage,
 )
@@ -72,6 +73,7 @@ def make_seeds() -> dict[str, list[bytes]]:
         EntryFound(1, entries[0]),
         EntryFound(1, None),
         EntryOvertaken(entries[0]),
+        FindRefused(1, ErrorCode.HANDSHAKE_THROTTLED, 2**32 - 1),
     )
     return {"homes": [build_gossip(message).SerializeToString() for message in messages]}
 

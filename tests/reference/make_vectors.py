@@ -260,6 +260,7 @@ def make_control() -> Iterator[Case]:
         "FindEntry": (8, app_id),
         "EntryFound": (8, ("hermes-1", fill("control node"), entry)),
         "EntryOvertaken": (("hermes-1", fill("control node"), entry),),
+        "FindRefused": (8, 18, 250),
     }
     for counter, (name, value) in enumerate(values.items()):
         number, layout = ref.CONTROL[name]

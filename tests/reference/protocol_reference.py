@@ -207,6 +207,7 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "FindEntry": (32, ("n", "t")),
     "EntryFound": (33, ("n", HOME_ENTRY)),
     "EntryOvertaken": (34, (HOME_ENTRY,)),
+    "FindRefused": (35, ("n", "n", "n")),
     "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")],)),
 }
 """Number and layout: b bytes, t text, n number, f flag, a list of what it holds, a choice by number, and parts in a row."""

@@ -10,7 +10,7 @@ from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, Party, parse_app_id
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName
-from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, HoldEntries
+from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, FindRefused, HoldEntries
 from hermes_core.mesh.messages import (
     Clock,
     HeldMark,
@@ -102,5 +102,6 @@ _SAMPLES: Final = (
     FindEntry(8, APP),
     EntryFound(8, HomeEntry(NodeName(NodeId("hermes-1"), fill("control node")), ENTRY_BYTES)),
     EntryOvertaken(HomeEntry(NodeName(NodeId("hermes-1"), fill("control node")), ENTRY_BYTES)),
+    FindRefused(8, ErrorCode.HANDSHAKE_THROTTLED, 250),
 )
 CONTROL_SAMPLES: Final[dict[str, Any]] = {type(message).__name__: message for message in _SAMPLES}

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.ids import NodeId
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName
-from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, HoldEntries
+from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, FindRefused, HoldEntries
 from hermes_core.mesh.messages import Clock, HeldMark, MembershipUpdate, OwnMark
 from hermes_core.mesh.swim import messages as swim
 from hermes_core.protocol import messages as m
@@ -178,6 +178,7 @@ CONTROL: Final[dict[type, Layout]] = {
     FindEntry: Layout(32, (("number", u64), ("app_id", _text))),
     EntryFound: Layout(33, (("number", u64), ("entry", _encode_home_entry))),
     EntryOvertaken: Layout(34, (("entry", _encode_home_entry),)),
+    FindRefused: Layout(35, (("number", u64), ("code", u64), ("retry_after_ms", u64))),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
 

@@ -51,7 +51,8 @@ def build_session_params(config: Config) -> SessionParams:
 
 def build_homes_params(config: Config) -> HomesParams:
     """A node holds about three times as many entries as it has apps; in a mesh of few nodes, of fuller ones, more."""
-    return HomesParams(max_held=max(HomesParams().max_held, 6 * config.limits.max_sessions))
+    least, apps = HomesParams(), config.limits.max_sessions
+    return HomesParams(max_held=max(least.max_held, 6 * apps), asked_burst=max(least.asked_burst, 2 * apps))
 
 
 def build_mesh_params(config: Config) -> MeshParams:

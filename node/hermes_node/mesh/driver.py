@@ -86,7 +86,7 @@ class MeshDriver:
         self._tasks = DialTasks(log, self._wake.set)
         own = membership.descriptor.node_id
         self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics, entropy=entropy)
-        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now)
+        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now, log, metrics.mesh)
 
     @property
     def local(self) -> NodeCredentials:

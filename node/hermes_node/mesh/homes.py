@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol, assert_never
 
 from hermes_core.ids import AppId, NodeId
-from hermes_core.mesh.homes.machine import Homes, Overtaken
+from hermes_core.mesh.homes.machine import AskerRefused, Homes, Overtaken
 from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.homes.searches import Found
 from hermes_core.protocol.session import AppClaim
+from hermes_node.logs.event_log import EventLog
+from hermes_node.metrics.mesh_series import MeshMetrics
 
 MAX_WAITING: Final = 32
 
@@ -46,12 +48,16 @@ class AppHomes:
         send: Callable[[NodeId, HomesMessage], None],
         wake: Callable[[], None],
         now: Callable[[], float],
+        log: EventLog,
+        metrics: MeshMetrics,
     ) -> None:
         self._homes = homes
         self._listener = listener
         self._send = send
         self._wake = wake
         self._now = now
+        self._log = log
+        self._metrics = metrics
         self._closed = False
 
     def count_held(self) -> int:
@@ -107,5 +113,9 @@ class AppHomes:
                     self._listener.app_found(event)
                 case Overtaken():
                     self._listener.app_overtaken(event)
+                case AskerRefused(node_id, wait_ms, news):
+                    self._metrics.count_look_up_refused()
+                    if news:
+                        self._log.warning("peer_asks_too_much", peer=node_id, retry_after_ms=wait_ms)
                 case _:
                     assert_never(event)

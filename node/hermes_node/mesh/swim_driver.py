@@ -99,7 +99,7 @@ class SwimDriver:
         self._own = own = swim.descriptor.node_id
         self._links = SwimLinks(own, now)
         self._mail = Mail()
-        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now)
+        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now, log, metrics.mesh)
         self._joining = Joining(
             own, settings, self, self._tasks, now=now, log=log, metrics=metrics, entropy=entropy, at_once=JOINS_AT_ONCE
         )

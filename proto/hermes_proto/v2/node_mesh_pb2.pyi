@@ -346,6 +346,33 @@ class EntryFound(_message.Message):
 Global___EntryFound: _TypeAlias = EntryFound  # noqa: Y015
 
 @_typing.final
+class FindRefused(_message.Message):
+    """The asker has asked too much of this node; the code is HANDSHAKE_THROTTLED."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    code: _errors_pb2.ErrorCode.ValueType
+    retry_after_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        code: _errors_pb2.ErrorCode.ValueType = ...,
+        retry_after_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "number", b"number", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindRefused: _TypeAlias = FindRefused  # noqa: Y015
+
+@_typing.final
 class JoinMessage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -401,6 +428,7 @@ class GossipMessage(_message.Message):
     FIND_ENTRY_FIELD_NUMBER: _builtins.int
     ENTRY_FOUND_FIELD_NUMBER: _builtins.int
     ENTRY_OVERTAKEN_FIELD_NUMBER: _builtins.int
+    FIND_REFUSED_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     tag: _builtins.bytes
     @_builtins.property
@@ -441,6 +469,8 @@ class GossipMessage(_message.Message):
     def entry_overtaken(self) -> Global___HomeEntry:
         """to a node that an app left: its newer home"""
 
+    @_builtins.property
+    def find_refused(self) -> Global___FindRefused: ...
     def __init__(
         self,
         *,
@@ -458,13 +488,14 @@ class GossipMessage(_message.Message):
         find_entry: Global___FindEntry | None = ...,
         entry_found: Global___EntryFound | None = ...,
         entry_overtaken: Global___HomeEntry | None = ...,
+        find_refused: Global___FindRefused | None = ...,
         tag: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "entries_held", b"entries_held", "entry_found", b"entry_found", "entry_overtaken", b"entry_overtaken", "error", b"error", "find_entry", b"find_entry", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "hold_entries", b"hold_entries", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "entries_held", b"entries_held", "entry_found", b"entry_found", "entry_overtaken", b"entry_overtaken", "error", b"error", "find_entry", b"find_entry", "find_refused", b"find_refused", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "hold_entries", b"hold_entries", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "entries_held", b"entries_held", "entry_found", b"entry_found", "entry_overtaken", b"entry_overtaken", "error", b"error", "find_entry", b"find_entry", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "hold_entries", b"hold_entries", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "tag", b"tag", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "clock", b"clock", "entries_held", b"entries_held", "entry_found", b"entry_found", "entry_overtaken", b"entry_overtaken", "error", b"error", "find_entry", b"find_entry", "find_refused", b"find_refused", "heartbeat", b"heartbeat", "held_mark", b"held_mark", "hello", b"hello", "hold_entries", b"hold_entries", "own_mark", b"own_mark", "proof", b"proof", "swim", b"swim", "tag", b"tag", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark", "clock", "swim", "hold_entries", "entries_held", "find_entry", "entry_found", "entry_overtaken"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "update", "heartbeat", "error", "held_mark", "own_mark", "clock", "swim", "hold_entries", "entries_held", "find_entry", "entry_found", "entry_overtaken", "find_refused"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

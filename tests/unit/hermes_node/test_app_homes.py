@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 from hermes_core.ids import AppId, NodeId, node_party
 from hermes_core.mesh.homes.machine import Homes, Overtaken
-from hermes_core.mesh.homes.messages import EntriesHeld, FindEntry, HoldEntries
+from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, FindEntry, FindRefused, HoldEntries
 from hermes_core.mesh.homes.params import HomesParams
 from hermes_core.mesh.homes.searches import Found
+from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.homes import AppHomes
+from hermes_node.metrics.registry import NodeMetrics
 from tests.support.claims import make_claim
 from tests.support.homes_world import app_of, id_of, identity_of
 
@@ -26,8 +30,19 @@ class Scene:
         self.sent: list[Any] = []
         self.told: list[Found | Overtaken] = []
         self.woken = 0
-        homes = Homes(self.identity, NodeId("node-0"), 1, HomesParams(), lambda _stamp, _now: True)
-        self.homes = AppHomes(homes, self, lambda _, message: self.sent.append(message), self.wake, lambda: self.now)
+        self.lines = io.StringIO()
+        self.log = EventLog(node_id="node-0", stream=self.lines)
+        self.metrics = NodeMetrics(version="", revision="")
+        homes = Homes(self.identity, NodeId("node-0"), 1, HomesParams(asked_burst=2), lambda _stamp, _now: True)
+        self.homes = AppHomes(
+            homes,
+            self,
+            lambda _, message: self.sent.append(message),
+            self.wake,
+            lambda: self.now,
+            log=self.log,
+            metrics=self.metrics.mesh,
+        )
         self.homes.set_members({THERE: 1})
 
     def wake(self) -> None:
@@ -79,3 +94,13 @@ def test_a_node_whose_identity_was_wiped_says_nothing() -> None:
     scene.homes.tick()
     assert scene.homes.next_due() == float("inf")
     assert (scene.sent, scene.told) == ([], [])
+
+
+def test_who_asks_too_much_is_refused_counted_and_named_once() -> None:
+    scene = Scene()
+    for number in range(5):
+        scene.homes.receive(THERE, FindEntry(number, id_of(APP)))
+    assert [type(message) for message in scene.sent] == [EntryFound] * 2 + [FindRefused] * 3
+    assert b"hermes_mesh_look_ups_refused_total 3.0" in scene.metrics.exposition()[0]
+    (line,) = scene.lines.getvalue().splitlines()
+    assert json.loads(line).items() >= {"event": "peer_asks_too_much", "peer": THERE, "retry_after_ms": 1}.items()

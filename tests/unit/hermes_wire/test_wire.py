@@ -99,6 +99,7 @@ GOSSIP: list[Any] = [
     homes.EntryFound(8, HomeEntry(NodeName(NodeId("n"), KEY), ENTRY)),
     homes.EntryFound(9, None),
     homes.EntryOvertaken(HomeEntry(NodeName(NodeId("n"), KEY), ENTRY)),
+    homes.FindRefused(2**63 - 1, ErrorCode.HANDSHAKE_THROTTLED, 2**32 - 1),
 ]
 
 
@@ -198,6 +199,8 @@ _LATE = ENTRY[:32] + b"\xff" * 8 + ENTRY[40:]
         {"entry_overtaken": _PB.HomeEntry(node_id="N", node_key=KEY, entry=ENTRY)},
         {"entry_overtaken": _PB.HomeEntry(node_id="n", node_key=KEY + b"x", entry=ENTRY)},
         {"entry_overtaken": _PB.HomeEntry(node_id="n", node_key=KEY, entry=b"")},
+        {"find_refused": _PB.FindRefused(number=2**63, code=errors_pb2.ErrorCode.HANDSHAKE_THROTTLED)},
+        {"find_refused": _PB.FindRefused(number=1, code=errors_pb2.ErrorCode.ValueType(99))},
     ],
 )
 def test_what_breaks_a_bound_of_the_directory_is_an_invalid_frame(body: dict[str, Any]) -> None:

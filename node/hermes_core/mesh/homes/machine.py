@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from hermes_core.crypto.signing import Identity
+from hermes_core.errors import ErrorCode
 from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.homes.askers import Askers
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName
 from hermes_core.mesh.homes.handing import Handing
 from hermes_core.mesh.homes.held import HeldEntries
@@ -21,6 +23,7 @@ from hermes_core.mesh.homes.messages import (
     EntryFound,
     EntryOvertaken,
     FindEntry,
+    FindRefused,
     HoldEntries,
     HomesMessage,
 )
@@ -42,7 +45,16 @@ class Overtaken:
     late: bool
 
 
-HomesEvent = Found | Overtaken
+@dataclass(frozen=True, slots=True)
+class AskerRefused:
+    """A member asked for more than one may. `news`: it was not named for that of late."""
+
+    node_id: NodeId
+    retry_after_ms: int
+    news: bool
+
+
+HomesEvent = Found | Overtaken | AskerRefused
 
 
 @dataclass(slots=True)
@@ -72,6 +84,7 @@ class Homes:
         self._handing = Handing(params)
         self._held = HeldEntries(params, lambda app_id: node_id in self._holders.of(app_id), counts)
         self._look_ups = Searches(params, self._holders, counts, self._send, self._output_event)
+        self._askers = Askers(params)
         self._counts = counts
         self._sweep: list[AppId] = []
         self._anew: set[NodeId] = set()
@@ -88,6 +101,7 @@ class Homes:
         if anew is None:
             return
         self._handing.keep_only(incarnations.keys())
+        self._askers.tidy(incarnations.keys(), now)
         self._anew |= anew
         self._sweep = list(self._own.app_ids)
         self._pump(now)
@@ -123,8 +137,10 @@ class Homes:
             case EntriesHeld(number):
                 self._own.note_accepted(self._handing.held(sender, number))
                 self._pump(now)
-            case FindEntry(number, app_id):
-                self._send(sender, EntryFound(number, self._find_here(app_id)))
+            case FindEntry():
+                self._answer(sender, message, now)
+            case FindRefused():
+                self._look_ups.hear_refusal(sender, message, now)
             case EntryFound():
                 self._look_ups.receive(sender, message, now)
             case EntryOvertaken(entry):
@@ -132,6 +148,14 @@ class Homes:
                 self._hear_overtaken(entry, now, late=app is not None and not app.accepted)
             case _:
                 assert_never(message)
+
+    def _answer(self, asker: NodeId, question: FindEntry, now: float) -> None:
+        wait_ms = self._askers.charge(asker, now)
+        if not wait_ms:
+            self._send(asker, EntryFound(question.number, self._find_here(question.app_id)))
+            return
+        self._send(asker, FindRefused(question.number, ErrorCode.HANDSHAKE_THROTTLED, wait_ms))
+        self._output_event(AskerRefused(asker, wait_ms, self._askers.is_news(asker, now)))
 
     def _hold(self, sender: NodeId, message: HoldEntries, now: float) -> None:
         home = NodeName(sender, message.node_key)

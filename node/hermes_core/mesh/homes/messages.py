@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hermes_core.errors import ErrorCode
 from hermes_core.ids import AppId
 from hermes_core.mesh.homes.entry import HomeEntry
 from hermes_core.values import dataclass
@@ -51,4 +52,13 @@ class EntryOvertaken:
     entry: HomeEntry
 
 
-HomesMessage = HoldEntries | EntriesHeld | FindEntry | EntryFound | EntryOvertaken
+@dataclass(frozen=True, slots=True)
+class FindRefused:
+    """To a node that asked too much: why it is not answered, and when to ask this node again."""
+
+    number: int
+    code: ErrorCode
+    retry_after_ms: int
+
+
+HomesMessage = HoldEntries | EntriesHeld | FindEntry | EntryFound | EntryOvertaken | FindRefused

@@ -29,3 +29,10 @@ class HomesParams:
     max_held: int = 65_536
     max_gone: int = 65_536
     max_under_way: int = 4096
+    asked_burst: int = 20_000
+    """Look-ups that one member may ask of this node at once: twice one for each of 10,000 apps, whose chats all look for
+    somebody when a node began anew, in a mesh in which there is no other node to ask."""
+    asked_refill_s: float = 0.001
+    """One more after each: they all ask again in 30 s, a third of this. Each is 0.1 ms with its stream, a tenth of a core."""
+    named_s: float = 60.0
+    """How often one that asks too much is named."""

@@ -1,19 +1,23 @@
 """Look-ups under way: holders are asked one after the other, until one has an entry by which the app is where it says.
 
-Who is asked first changes from one look-up to the next: a holder that leaves out what it holds is not the first again.
+Who is asked first changes from one look-up to the next: a holder that leaves out what it holds is not the first again. One
+that says that it was asked too much comes last until it may be asked again.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Final
 
 from hermes_core.ids import AppId, NodeId
 from hermes_core.mesh.homes.entry import HomeEntry
 from hermes_core.mesh.homes.holders import Holders
-from hermes_core.mesh.homes.messages import EntryFound, FindEntry
+from hermes_core.mesh.homes.messages import EntryFound, FindEntry, FindRefused
 from hermes_core.mesh.homes.params import HomesParams
 from hermes_core.values import dataclass
+
+MAX_BUSY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Searches:
         self._answer = answer
         self._under_way: OrderedDict[int, _Search] = OrderedDict()  # who is to answer first comes first
         self._numbers: dict[AppId, int] = {}
+        self._busy_until: dict[NodeId, float] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -76,7 +81,8 @@ class Searches:
         self._count += 1
         order = list(self._holders.others_of(app_id))
         turn = self._count % max(1, len(order))
-        look_up = _Search(app_id, self._count, order[turn:] + order[:turn])
+        order = sorted(order[turn:] + order[:turn], key=lambda holder: self._busy_until.get(holder, now) > now)
+        look_up = _Search(app_id, self._count, order)
         self._under_way[look_up.number] = look_up
         self._numbers[app_id] = look_up.number
         self._consider(look_up, here, now)
@@ -92,6 +98,16 @@ class Searches:
             look_up.denied.add(sender)
         if awaited or self._is_settled(look_up):
             self._go_on(look_up, now)
+
+    def hear_refusal(self, sender: NodeId, message: FindRefused, now: float) -> None:
+        """As if it had not answered, and at once; it is asked last for a while, and no longer than it could keep silent."""
+        look_up = self._under_way.get(message.number)
+        if look_up is None or look_up.asked[-1] != sender:
+            return
+        self._busy_until = {holder: until for holder, until in self._busy_until.items() if until > now}
+        self._busy_until[sender] = now + min(message.retry_after_ms / 1000, MAX_BUSY_S)
+        look_up.complete = False
+        self._go_on(look_up, now)
 
     def _consider(self, look_up: _Search, entry: HomeEntry | None, now: float) -> bool:
         """Whether it is an authentic entry of that app."""
