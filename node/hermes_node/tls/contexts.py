@@ -36,7 +36,8 @@ def build_context(material: TlsMaterial) -> ssl.SSLContext:
     with _as_file(material.cert_pem + b"\n" + material.key_pem) as path:
         context.load_cert_chain(path)
     if material.ca_pem is not None:
-        context.load_verify_locations(cadata=material.ca_pem.decode("ascii", "replace"))
+        # Bundles have comments between the certificates, in any language; `ssl` takes ASCII.
+        context.load_verify_locations(cadata=material.ca_pem.decode("ascii", "ignore"))
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 

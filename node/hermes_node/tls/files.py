@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,6 +60,9 @@ def load_material(files: TlsFiles) -> TlsMaterial:
     )
 
 
+TryOut = Callable[[TlsMaterial], object]
+"""Makes of material what it is for; ssl.SSLError when OpenSSL does not take it, as a key that is too short."""
+
 OnChange = Callable[[TlsMaterial | CertificateError], None]
 """Is told what a changed file led to: new material, or why it cannot be used. May be called from gRPC's threads."""
 
@@ -69,12 +73,13 @@ class ReloadingTls:
     gRPC asks for the server's material before each TLS handshake, from its own threads; a lock covers that.
     """
 
-    def __init__(self, files: TlsFiles, on_change: OnChange) -> None:
+    def __init__(self, files: TlsFiles, on_change: OnChange, try_out: TryOut = lambda _: None) -> None:
         self._files = files
         self._on_change = on_change
+        self._try_out = try_out
         self._lock = threading.Lock()
         self._stamp = _stamp(files)
-        self._material = load_material(files)
+        self._material = self._load()
 
     @property
     def material(self) -> TlsMaterial:
@@ -89,11 +94,23 @@ class ReloadingTls:
             self._stamp = stamp
             found: TlsMaterial | CertificateError
             try:
-                self._material = found = load_material(self._files)
+                self._material = found = self._load()
             except CertificateError as rejected:
                 found = rejected
         self._on_change(found)
         return isinstance(found, TlsMaterial)
+
+    def _load(self) -> TlsMaterial:
+        material = load_material(self._files)
+        try:
+            self._try_out(material)
+        except ssl.SSLError as error:
+            files = self._files
+            shown = ", ".join(filter(None, (files.cert, files.key, files.ca)))
+            raise CertificateError(
+                f"{files.section}: OpenSSL does not take {shown}: {error.reason or error.strerror}"
+            ) from None
+        return material
 
     def server_credentials(self, *, require_client: bool) -> grpc.ServerCredentials:
         """Credentials that follow the files: every new connection is shown the newest valid material."""

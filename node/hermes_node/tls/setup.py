@@ -9,6 +9,7 @@ from typing import Literal
 
 from hermes_node.config.sections import Config
 from hermes_node.errors import CertificateError
+from hermes_node.tls.contexts import build_context
 from hermes_node.tls.files import OnChange, ReloadingTls, TlsFiles, TlsMaterial
 
 Section = Literal["app", "mesh"]
@@ -43,7 +44,8 @@ def _load_app(config: Config, on_change: OnChange) -> ReloadingTls | None:
     app = config.app
     if not app.tls_cert:
         return None
-    return ReloadingTls(TlsFiles("app", app.tls_cert, app.tls_key, app.tls_client_ca, ca_field="tls_client_ca"), on_change)
+    files = TlsFiles("app", app.tls_cert, app.tls_key, app.tls_client_ca, ca_field="tls_client_ca")
+    return ReloadingTls(files, on_change, build_context)
 
 
 def _load_mesh(config: Config, on_change: OnChange) -> ReloadingTls | None:
@@ -51,7 +53,7 @@ def _load_mesh(config: Config, on_change: OnChange) -> ReloadingTls | None:
     mesh = config.mesh
     if not config.mesh_enabled:
         return None
-    tls = ReloadingTls(TlsFiles("mesh", mesh.tls_cert, mesh.tls_key, mesh.tls_ca), on_change)
+    tls = ReloadingTls(TlsFiles("mesh", mesh.tls_cert, mesh.tls_key, mesh.tls_ca), on_change, build_context)
     if config.node.id not in tls.material.names:
         names = ", ".join(sorted(tls.material.names)) or "none"
         raise CertificateError(f"mesh.tls_cert: {mesh.tls_cert} names {names}, but not DNS:{config.node.id}")
