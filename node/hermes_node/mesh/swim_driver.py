@@ -165,7 +165,7 @@ class SwimDriver:
 
     def admit(self, peer: ProvedPeer) -> None:
         """A node proved itself on a stream that is no link. AUTH_FAILED when it may not bear its name."""
-        if not self._swim.admits(peer.descriptor):
+        if not self._swim.admits(peer.descriptor, self._now()):
             self._flush()
             raise _taken()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from hermes_core.ids import NodeId
 from hermes_core.mesh.lies import Lie
-from hermes_core.mesh.messages import MemberState
+from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.messages import Accusation
 from hermes_core.mesh.swim.output import OwnIncarnationRaised, ReservationWanted
 from hermes_core.mesh.swim.parts import SwimParts
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.mesh.swim.statements import encode_accusation, is_accusation
+from hermes_core.mesh.swim.suspicions import Suspicion
 
 
 class Judge:
@@ -54,9 +55,23 @@ class Judge:
         if member.is_up and not (suspicion and own.node_id in suspicion.accusers):
             self._suspect(member, said, now)
 
+    def contest(self, descriptor: NodeDescriptor, now: float) -> SwimMember | None:
+        """Somebody proved the name of a member with another key; that member, which stands for less long if it is suspected."""
+        parts, node_id = self._parts, descriptor.node_id
+        member = parts.roster.find_up(node_id)
+        if member is None or parts.pins.is_retired(node_id, descriptor.node_key):
+            return None
+        member.contested = True
+        suspicion = parts.suspicions.get(node_id)
+        if suspicion is not None and not suspicion.contested:
+            suspicion.contested = True
+            self._schedule(member, suspicion, now)
+        return member
+
     def answered(self, member: SwimMember, now: float) -> None:
         """It answered this node itself, which outweighs what everybody says."""
         parts, node_id = self._parts, member.descriptor.node_id
+        member.contested = False
         if member.state is MemberState.DEAD:
             parts.roster.turn(member, MemberState.ALIVE, now)
         elif member.state is MemberState.SUSPECT:
@@ -94,10 +109,15 @@ class Judge:
         suspicion.add(said, pinned=pinned)
         parts.accusers.begin(said.accuser, said.subject)
         parts.roster.turn(subject, MemberState.SUSPECT, now)
-        parts.timers.schedule(("suspicion", said.subject), suspicion.deadline(parts.params, parts.roster.size))
+        suspicion.contested = suspicion.contested or subject.contested
+        self._schedule(subject, suspicion, now)
         if len(suspicion.accusations) <= parts.params.confirmations + 1:
             parts.news.tell(said)
         return None if before else subject
+
+    def _schedule(self, subject: SwimMember, suspicion: Suspicion, now: float) -> None:
+        deadline = suspicion.deadline(self._parts.params, self._parts.roster.size)
+        self._parts.timers.schedule(("suspicion", subject.descriptor.node_id), max(now, deadline))
 
     def _contradict(self, said: Accusation, sender: NodeId, now: float) -> None:
         """An accusation of this node at its current incarnation: it lives, and says so with the next one."""

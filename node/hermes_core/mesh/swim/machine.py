@@ -124,6 +124,7 @@ class Swim:
         """
         member = self._hearsay.meet(descriptor, now)
         if member is None:
+            self._contest(descriptor, now)
             return False
         self._parts.links.stand(descriptor.node_id, self._parts.roster.rings.targets)
         came_back = not member.is_up
@@ -131,9 +132,12 @@ class Swim:
         self._anti_entropy.meet(member, came_back=came_back)
         return True
 
-    def admits(self, descriptor: NodeDescriptor) -> bool:
+    def admits(self, descriptor: NodeDescriptor, now: float) -> bool:
         """Whether who proved name and key on another kind of stream may bear that name."""
-        return self._hearsay.admits(descriptor)
+        admitted = self._hearsay.admits(descriptor)
+        if not admitted:
+            self._contest(descriptor, now)
+        return admitted
 
     def link_down(self, node_id: NodeId) -> None:
         self._parts.links.end(node_id)
@@ -276,6 +280,12 @@ class Swim:
         if member.state is not MemberState.LEFT:
             self._prober.answered(member.descriptor.node_id)
             self._judge.answered(member, now)
+
+    def _contest(self, descriptor: NodeDescriptor, now: float) -> None:
+        """Somebody else proved a member's name: this node looks at once whether the one it knows is still there."""
+        member = self._judge.contest(descriptor, now)
+        if member is not None:
+            self._prober.probe_contested(member, now)
 
 
 def _make_shuffle(draw: DrawBelow) -> Callable[[list[NodeId]], None]:

@@ -68,10 +68,31 @@ class Prober:
             return
         self._seq = (self._seq + 1) % _SEQ_WRAP
         self._targets[node_id] = self._seq
-        patience_s = self.period_s * (self._parts.params.burial_periods if decides else 1.0)
-        self._pending[self._seq] = PendingProbe(node_id, ProbeStep.DIRECT, now + patience_s, decides)
+        pace_s = self._pace_s(member)
+        self._pending[self._seq] = PendingProbe(node_id, ProbeStep.DIRECT, now + pace_s * self._patience(decides), decides)
         self._parts.links.send(member.descriptor, Ping(self._seq, facts=self._parts.compose(member)))
-        self._parts.timers.schedule(("probe", self._seq), now + self._parts.params.direct_share * self.period_s)
+        self._parts.timers.schedule(("probe", self._seq), now + self._parts.params.direct_share * pace_s)
+
+    def probe_contested(self, member: SwimMember, now: float) -> None:
+        """At once, or sooner than the probe that is under way would end by this node's health."""
+        seq, pace_s = self._targets.get(member.descriptor.node_id), self._pace_s(member)
+        if seq is None:
+            self.probe(member, now)
+            return
+        probe = self._pending[seq]
+        end_at = now + pace_s * self._patience(probe.decides)
+        if end_at < probe.end_at:
+            self._pending[seq] = replace(probe, end_at=end_at)
+            share = self._parts.params.direct_share if probe.step is ProbeStep.DIRECT else self._patience(probe.decides)
+            self._parts.timers.schedule(("probe", seq), now + share * pace_s)
+
+    def _pace_s(self, member: SwimMember) -> float:
+        """Stretched by this node's health, which may be why nothing is heard; of who bears a contested name something was."""
+        return self._parts.params.period_s if member.contested else self.period_s
+
+    def _patience(self, decides: Suspicion | None) -> float:
+        """In periods."""
+        return self._parts.params.burial_periods if decides else 1.0
 
     def dial_failed(self, node_id: NodeId, now: float) -> None:
         """Nobody is there: what would wait for the direct answer goes on through others at once."""
@@ -146,7 +167,7 @@ class Prober:
         if now < deadline:
             self._parts.timers.schedule(("suspicion", node_id), deadline)
         elif node_id in self._targets or len(self._pending) >= self._parts.params.max_burials:
-            self._parts.timers.schedule(("suspicion", node_id), now + self.period_s)
+            self._parts.timers.schedule(("suspicion", node_id), now + self._pace_s(member))
         else:
             self.probe(member, now, suspicion)
 
@@ -160,7 +181,8 @@ class Prober:
         if target is not None and probe.target in parts.links:
             parts.links.send(target.descriptor, Ping(seq))  # once more: the first one may be all that was lost
         asked = frozenset(helper.descriptor.node_id for helper in helpers)
-        end_at = max(probe.end_at, now + (1 - parts.params.direct_share) * self.period_s)
+        pace_s = self.period_s if target is None else self._pace_s(target)
+        end_at = max(probe.end_at, now + (1 - parts.params.direct_share) * pace_s)
         self._pending[seq] = replace(probe, step=ProbeStep.THROUGH_HELPERS, end_at=end_at, nonce=nonce, asked=asked)
         parts.timers.schedule(("probe", seq), end_at)
 

@@ -16,14 +16,18 @@ UP = (MemberState.ALIVE, MemberState.SUSPECT)
 
 
 class SwimMember:
-    """One other member. Times are this node's clock, in seconds."""
+    """One other member. Times are this node's clock, in seconds.
 
-    __slots__ = ("accusations", "changed_at", "departure", "descriptor", "state", "up_since")
+    `contested`: since it last answered this node, somebody else proved its name with another key.
+    """
+
+    __slots__ = ("accusations", "changed_at", "contested", "departure", "descriptor", "state", "up_since")
 
     def __init__(self, descriptor: NodeDescriptor, now: float) -> None:
         self.descriptor = descriptor
         self.state = MemberState.ALIVE
         self.changed_at = self.up_since = now
+        self.contested = False
         self.accusations: tuple[Accusation, ...] = ()
         self.departure: SignedDeparture | None = None
 

@@ -10,12 +10,17 @@ from hermes_core.mesh.swim.params import SwimParams
 
 
 class Suspicion:
-    """Of one member at one incarnation. Accusers count once each, and only those whose name is pinned shorten it."""
+    """Of one member at one incarnation. Accusers count once each, and only those whose name is pinned shorten it.
 
-    __slots__ = ("_accusations", "_began", "_counted", "incarnation")
+    `contested`: somebody proves its name with another key, which says as much as all of them. Others may know that one
+    already, and confirm nothing.
+    """
+
+    __slots__ = ("_accusations", "_began", "_counted", "contested", "incarnation")
 
     def __init__(self, incarnation: int, began: float) -> None:
         self.incarnation = incarnation
+        self.contested = False
         self._began = began
         self._accusations: dict[NodeId, Accusation] = {}
         self._counted: set[NodeId] = set()
@@ -39,7 +44,8 @@ class Suspicion:
             self._counted.add(accusation.accuser)
 
     def deadline(self, params: SwimParams, members: int) -> float:
-        return self._began + params.suspicion_s(members, min(self.confirmed, params.confirmations))
+        confirmed = params.confirmations if self.contested else min(self.confirmed, params.confirmations)
+        return self._began + params.suspicion_s(members, confirmed)
 
     def shift(self, by: float) -> None:
         self._began += by

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.accusers import Accusers
 from hermes_core.mesh.swim.anti_entropy import AntiEntropy
 from hermes_core.mesh.swim.dissemination import Dissemination
@@ -37,6 +38,7 @@ from hermes_core.token_bucket import TokenBucket
 from tests.unit.hermes_core.mesh.swim import test_believed as believed
 from tests.unit.hermes_core.mesh.swim import test_names as names
 from tests.unit.hermes_core.mesh.swim import test_probes as probes
+from tests.unit.hermes_core.mesh.swim.bench import PARAMS
 
 
 class RuleMutant(NamedTuple):
@@ -446,10 +448,52 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
     ),
     "the last probe has no patience": RuleMutant(
         Prober,
-        "probe",
+        "_patience",
         "self._parts.params.burial_periods if decides else 1.0",
         "1.0",
         probes.test_who_is_silent_is_dead_after_its_suspicion_and_a_probe_of_this_nodes_own,
+    ),
+    "health stretches what is contested": RuleMutant(
+        Prober,
+        "_pace_s",
+        "self._parts.params.period_s if member.contested else self.period_s",
+        "self.period_s",
+        call(probes.test_who_is_silent_and_contested_is_dead_as_if_all_had_confirmed, PARAMS.max_health, None),
+    ),
+    "a contest shortens nothing": RuleMutant(
+        Suspicion,
+        "deadline",
+        "if self.contested",
+        "if False",
+        call(probes.test_who_is_silent_and_contested_is_dead_as_if_all_had_confirmed, 0, MemberState.SUSPECT),
+    ),
+    "a contest is no reason to look": RuleMutant(
+        Swim,
+        "link_up",
+        "self._contest(descriptor, now)",
+        "pass",
+        call(probes.test_who_is_silent_and_contested_is_dead_as_if_all_had_confirmed, 0, None),
+    ),
+    "a contest shortens no last probe": RuleMutant(
+        Prober,
+        "probe_contested",
+        "if end_at < probe.end_at",
+        "if False",
+        probes.test_a_last_probe_is_shortened_once_another_key_proves_the_name,
+    ),
+    "a contest is never over": RuleMutant(
+        Judge,
+        "answered",
+        "member.contested = False",
+        "pass",
+        probes.test_who_answers_after_its_name_was_contested_has_its_whole_time_again,
+    ),
+    "former keys contest": RuleMutant(
+        Judge,
+        "contest",
+        "or parts.pins.is_retired(node_id, descriptor.node_key)",
+        "",
+        probes.test_a_former_key_of_a_name_has_nobody_looked_at,
     ),
     "pauses restart no probe": RuleMutant(
         Swim,

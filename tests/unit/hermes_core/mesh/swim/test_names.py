@@ -287,9 +287,9 @@ def test_who_ends_links_as_soon_as_they_stand_is_left_alone_for_longer_each_time
 def test_who_proves_a_key_on_another_stream_is_held_to_the_pin_as_well() -> None:
     bench = Bench()
     known, thief = bench.others[0], Other(str(bench.others[0].name))
-    assert bench.n.admits(known.descriptor)
-    assert bench.n.admits(Other("new").descriptor)
-    assert not bench.n.admits(thief.descriptor)
-    assert not bench.n.admits(bench.me.descriptor)
+    assert bench.n.admits(known.descriptor, 0.0)
+    assert bench.n.admits(Other("new").descriptor, 0.0)
+    assert not bench.n.admits(thief.descriptor, 0.0)
+    assert not bench.n.admits(bench.me.descriptor, 0.0)
     bench.take()
     assert bench.events(NameContested) == [NameContested(thief.name), NameContested(bench.me.name)]

@@ -181,6 +181,61 @@ def test_who_is_silent_is_dead_after_its_suspicion_and_a_probe_of_this_nodes_own
     assert before
 
 
+@pytest.mark.parametrize("ill", [0, PARAMS.max_health])
+@pytest.mark.parametrize("until", [None, MemberState.SUSPECT])
+def test_who_is_silent_and_contested_is_dead_as_if_all_had_confirmed(ill: int, until: MemberState | None) -> None:
+    bench = Bench(met=8)
+    silent = bench.others[0]
+    bench.silent = {silent.name}
+    bench.n.parts.health.change(ill)
+    while until is not None and bench.state(silent) is not until:
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        report_helpless(bench)
+    bench.clear()
+    began = bench.now
+    assert not bench.link(Other(str(silent.name)))
+    assert until or bench.messages(Ping, to=silent), "it is looked at at once"
+    bench.n.parts.health.change(ill)
+    assert burial_time(bench, silent) - began <= LOW + (2 + PARAMS.burial_periods) * PERIOD
+
+
+def test_a_last_probe_is_shortened_once_another_key_proves_the_name() -> None:
+    bench = Bench(met=8)
+    silent, *accusers = bench.others
+    for accuser in accusers[:4]:
+        bench.hear(accuser, accuser.accuse(silent.descriptor))
+    bench.silent = {silent.name}
+    while bench.now < LOW + PERIOD:
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        report_helpless(bench)
+        bench.n.parts.health.change(PARAMS.max_health if bench.now > LOW - PERIOD / 5 else 0)
+    began = bench.now
+    for _ in range(3):
+        assert not bench.link(Other(str(silent.name)))
+    assert burial_time(bench, silent) - began <= (1 + PARAMS.burial_periods) * PERIOD
+
+
+def test_who_answers_after_its_name_was_contested_has_its_whole_time_again() -> None:
+    bench = Bench(met=8)
+    known, first, *_ = bench.others
+    assert not bench.link(Other(str(known.name)))
+    bench.answer_all(bench.output)
+    assert bench.state(known) is MemberState.ALIVE
+    bench.hear(first, first.accuse(known.descriptor))
+    assert bench.n.parts.suspicions.get(known.name).deadline(PARAMS, 10) == bench.now + HIGH  # type: ignore[union-attr]
+
+
+def test_a_former_key_of_a_name_has_nobody_looked_at() -> None:
+    bench = Bench(met=8)
+    former = bench.others[0]
+    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    heir = Other(str(former.name))
+    assert bench.link(heir)
+    bench.clear()
+    assert not bench.link(former)
+    assert not bench.messages(Ping, to=former)
+
+
 def test_an_answer_that_comes_late_is_an_answer() -> None:
     bench = Bench(met=8)
     silent = bench.others[0]
