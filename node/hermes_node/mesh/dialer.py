@@ -12,7 +12,7 @@ from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
 from hermes_core.session.join import StreamKind
 from hermes_node.mesh.handshake import ProvedPeer, ask_name, dial_handshake, expect
 from hermes_node.mesh.interface import Welcome
-from hermes_node.mesh.links import GossipLink
+from hermes_node.mesh.links import GossipLink, until_first_ends
 from hermes_node.mesh.server import MeshView
 from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, gossip_stream, join_stream
 from hermes_wire.byte_stream import Connection, DialledStream
@@ -75,7 +75,7 @@ class MeshDialer:
                 if proved.descriptor.node_key != peer.descriptor.node_key:
                     proved.keys.wipe()
                     raise ProtocolError(ErrorCode.AUTH_FAILED, "two identities behind one address")
-                await _until_first_ends(
+                await until_first_ends(
                     [
                         asyncio.create_task(GossipLink(peer.descriptor, dialled=True).run(gossip, self._mesh)),
                         asyncio.create_task(self._mesh.serve_route(proved, route, dialled=True)),
@@ -122,16 +122,3 @@ class MeshDialer:
 
 def _open(connection: Connection, method: str) -> DialledStream:
     return connection.open(f"/{SERVICE}/{method}")
-
-
-async def _until_first_ends(tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for one, end the others, raise what the first one raised."""
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)  # every error is taken, or asyncio reports it as forgotten
-    for task in tasks:  # in their order: `done` is a set
-        if task in done:
-            task.result()

@@ -25,6 +25,8 @@ Gossip = MembershipUpdate | HeldMark | OwnMark | Clock | SwimMessage | HomesMess
 
 GOSSIP_QUEUE_MESSAGES = 64
 GOSSIP_QUEUE_BYTES = 16 * MAX_BATCH_BYTES
+MARKS_WAITING = 8
+"""Of one link, for the disk; who sends more is read again once one of them is done."""
 
 
 class MeshEvents(Protocol):
@@ -69,10 +71,17 @@ class GossipLink:
         """Serve the stream until either side ends it."""
         mesh.gossip_up(self)
         try:
-            await run_both(self._write(stream), self._read(stream, mesh), self.outbox)
+            await run_both(self._write(stream), self._serve(stream, mesh), self.outbox)
         finally:
             self.outbox.close(discard=True)
             mesh.gossip_down(self)
+
+    async def _serve(self, stream: MeshStream[Any], mesh: MeshEvents) -> None:
+        """Marks wait for the disk, and nothing else for them: a probe behind one is answered in time, however slow it is."""
+        marks: asyncio.Queue[HeldMark | OwnMark] = asyncio.Queue(MARKS_WAITING)
+        await until_first_ends(
+            [asyncio.create_task(self._read(stream, mesh, marks)), asyncio.create_task(self._take_marks(marks, mesh))]
+        )
 
     async def _write(self, stream: MeshStream[Any]) -> None:
         async def write(batch: list[Gossip]) -> None:
@@ -81,14 +90,20 @@ class GossipLink:
 
         await self.outbox.drain(write)
 
-    async def _read(self, stream: MeshStream[Any], mesh: MeshEvents) -> None:
+    async def _take_marks(self, marks: asyncio.Queue[HeldMark | OwnMark], mesh: MeshEvents) -> None:
+        while True:
+            await mesh.receive_mark(self, await marks.get())
+            marks.task_done()
+
+    async def _read(self, stream: MeshStream[Any], mesh: MeshEvents, marks: asyncio.Queue[HeldMark | OwnMark]) -> None:
+        """To the end, and until the marks that came before it are taken."""
         while (message := await stream.receive()) is not None:
             if isinstance(message, SwimMessage):
                 mesh.receive_swim(self, message)
             elif isinstance(message, MembershipUpdate):
                 mesh.receive_update(self.node_id, message)
             elif isinstance(message, HeldMark | OwnMark):
-                await mesh.receive_mark(self, message)
+                await marks.put(message)
             elif isinstance(message, Clock):
                 mesh.receive_clock(self, message)
             elif isinstance(message, HomesMessage):
@@ -97,9 +112,10 @@ class GossipLink:
             elif isinstance(message, Heartbeat):
                 mesh.heard(self.node_id)
             elif isinstance(message, ErrorNotice):
-                return
+                break
             else:
                 raise ProtocolError(ErrorCode.INVALID_FRAME, "not a gossip message", scope=ErrorScope.STREAM)
+        await marks.join()
 
 
 class RouteLink:
@@ -143,6 +159,19 @@ class RouteLink:
                 self._heard(batch)
                 self._chats.receive(sink, batch)
             await sink.pending.wait_for_room()
+
+
+async def until_first_ends(tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for one, end the others, raise what the first one raised."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # every error is taken, or asyncio reports it as forgotten
+    for task in tasks:  # in their order: `done` is a set
+        if task in done:
+            task.result()
 
 
 async def run_both(writing: Any, reading: Any, outbox: Outbox[Any]) -> None:

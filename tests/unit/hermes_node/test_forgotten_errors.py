@@ -7,8 +7,7 @@ import contextlib
 import gc
 from typing import Any
 
-from hermes_node.mesh.dialer import _until_first_ends
-from hermes_node.mesh.links import run_both
+from hermes_node.mesh.links import run_both, until_first_ends
 from hermes_node.streams.outbox import Outbox
 from hermes_wire.byte_stream import StreamEndedError
 
@@ -27,7 +26,7 @@ def listen() -> list[str]:
 
 async def break_together(tasks: list[asyncio.Task[None]]) -> None:
     with contextlib.suppress(StreamEndedError):
-        await _until_first_ends(tasks)
+        await until_first_ends(tasks)
 
 
 async def test_a_reader_that_broke_while_its_writer_is_cancelled() -> None:
