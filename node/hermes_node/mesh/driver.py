@@ -170,6 +170,9 @@ class MeshDriver:
             ErrorCode.INVALID_FRAME, "the nodes of a mesh have one mesh.membership: here it is gossip", scope=ErrorScope.STREAM
         )
 
+    async def gives_way(self, node_id: NodeId) -> bool:  # noqa: ARG002 - one of the two dials, after all
+        return False
+
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:  # noqa: ARG002
         """Of each pair the lower node id dials."""
         node_id = peer.descriptor.node_id

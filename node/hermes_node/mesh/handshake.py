@@ -22,6 +22,8 @@ M = TypeVar("M")
 
 SendMessage = Callable[[Any], Awaitable[None]]
 ReceiveMessage = Callable[[], Awaitable[Any]]
+GivesWay = Callable[[NodeId], Awaitable[bool]]
+"""Whether a stream to this node, which has proved itself, comes to nothing because of another one that stands by now."""
 
 
 MAX_OWN_HELLOS: Final = 4_096
@@ -113,8 +115,9 @@ async def accept_handshake(
     certificate_names: frozenset[str],
     send: SendMessage,
     receive: ReceiveMessage,
+    gives_way: GivesWay | None = None,
 ) -> ProvedPeer | None:
-    """The acceptor's half; None when the dialler only asked for our name. Raise ProtocolError."""
+    """The acceptor's half; None when the dialler only asked for our name, or the stream `gives_way`. Raise ProtocolError."""
     peer = expect(await receive(), Hello)
     if peer.descriptor.node_id not in certificate_names:
         raise ProtocolError(
@@ -129,6 +132,8 @@ async def accept_handshake(
         meets_self = local.meets_self(kind)
         handshake = PeerHandshake(local.identity, ephemeral, kind, JoinRole.ACCEPTOR, own, peer, meets_self=meets_self)
         handshake.check(expect(answer, Proof))
+        if gives_way is not None and await gives_way(peer.descriptor.node_id):
+            return None
         await send(handshake.prove())
         return ProvedPeer(peer.descriptor, handshake.complete(), local.made(peer))
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -67,6 +69,8 @@ class Routes:
         self._entropy = entropy
         self._standing: dict[NodeId, _Standing] = {}
         self._dials = Dials()
+        self._dialling: dict[NodeId, asyncio.Event] = {}
+        """Set once the stream stands that came of it, or none did."""
         self._missed: dict[NodeId, float] = {}
         """Since when each node is needed that no stream leads to."""
         self._look_at = now()
@@ -82,6 +86,8 @@ class Routes:
             RouteLink(peer, stream, self._chats.streams, lambda batch: self._note_use(node_id, batch)), dialler, now, now
         )
         self._standing[node_id] = standing
+        if dialled and node_id in self._dialling:
+            self._dialling[node_id].set()
         self._missed.pop(node_id, None)
         if former is not None:
             former.link.close()
@@ -91,6 +97,20 @@ class Routes:
             if self._standing.get(node_id) is standing:
                 del self._standing[node_id]
                 self._look_at = self._now()
+
+    async def gives_way(self, node_id: NodeId) -> bool:
+        """Whether a stream that this node dials right now comes before the one that the other one has dialled.
+
+        Both had something to say at once. What is said on one stream that then ends for the other one is lost, and a first
+        offer refused; so the node with the lower id proves nothing on the other's before it knows what comes of its own.
+        """
+        settled = self._dialling.get(node_id)
+        if settled is None or settled.is_set() or self._own > node_id:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEAD_START_S):
+                await settled.wait()
+        return node_id in self._standing
 
     def want(self, node_id: NodeId, dialer: Dialer) -> None:
         """Something is to be said to this node now."""
@@ -139,10 +159,15 @@ class Routes:
 
     async def _hold(self, descriptor: NodeDescriptor, state: DialState, dialer: Dialer) -> None:
         started_at = self._now()
+        settled = self._dialling[descriptor.node_id] = asyncio.Event()
         try:
             await dialer.route(descriptor)
         except DIAL_FAILURES as error:
-            self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
+            if descriptor.node_id not in self._standing:  # else it gave way to the one that stands
+                self._log.warning("peer_dial_failed", peer=descriptor.node_id, reason=str(error) or type(error).__name__)
+        finally:
+            del self._dialling[descriptor.node_id]
+            settled.set()
         if self._now() - started_at > BACKOFF_CAP_S:
             state.failures = 0
         state.failed(self._now(), self._entropy)

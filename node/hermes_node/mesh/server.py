@@ -8,12 +8,13 @@ from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
+from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.session.join import StreamKind
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.guests import GuestStream, MeshGuests
-from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, accept_handshake
+from hermes_node.mesh.handshake import GivesWay, NodeCredentials, ProvedPeer, accept_handshake
 from hermes_node.mesh.links import GossipLink, MeshEvents
 from hermes_node.mesh.streams import MeshStream, RouteStream, gossip_stream, join_stream
 from hermes_node.streams.outbox import LAST_WORDS_S, StreamStuckError
@@ -29,6 +30,7 @@ class MeshView(MeshEvents, Protocol):
     def admit(self, peer: ProvedPeer) -> None: ...
     def build_welcome(self) -> MembershipUpdate: ...
     async def meet_self(self, stream: MeshStream[Any]) -> None: ...
+    async def gives_way(self, node_id: NodeId) -> bool: ...
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None: ...
 
 
@@ -90,7 +92,7 @@ class MeshServer:
         stream = RouteStream(guest)
 
         async def serve() -> None:
-            peer = await self._prove(StreamKind.ROUTE_CHAT, stream, guest, served)
+            peer = await self._prove(StreamKind.ROUTE_CHAT, stream, guest, served, self._mesh.gives_way)
             if peer is None:
                 return
             with ExitStack() as held:
@@ -105,13 +107,18 @@ class MeshServer:
         await self._guard(stream, served, serve)
 
     async def _prove(
-        self, kind: StreamKind, stream: MeshStream[Any], guest: GuestStream, served: ServedStream
+        self,
+        kind: StreamKind,
+        stream: MeshStream[Any],
+        guest: GuestStream,
+        served: ServedStream,
+        gives_way: GivesWay | None = None,
     ) -> ProvedPeer | None:
-        names = served.peer_names()
+        names, local, send, receive = served.peer_names(), self._mesh.local, stream.send_first, stream.receive_first
         with self._guests.unproven(names):
             try:
                 async with asyncio.timeout(self._handshake_timeout_s):
-                    proved = await accept_handshake(self._mesh.local, kind, names, stream.send_first, stream.receive_first)
+                    proved = await accept_handshake(local, kind, names, send, receive, gives_way)
             except TimeoutError:  # late is not false: the link may be slow
                 raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no proof in time", scope=ErrorScope.STREAM) from None
         guest.prove()

@@ -177,6 +177,9 @@ class SwimDriver:
         """Another process proved our key just now."""
         await meet_second_self(stream, self._listener, serves=self._joining.asked_all)
 
+    async def gives_way(self, node_id: NodeId) -> bool:
+        return await self._routes.gives_way(node_id)
+
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:
         await self._routes.serve(peer, stream, dialled=dialled)
 

@@ -67,6 +67,11 @@ class Full:
     def admit(self, _peer: ProvedPeer) -> None:
         raise ProtocolError(TOLD.code, TOLD.detail, retry_after_ms=TOLD.retry_after_ms)
 
+    gave_way = False
+
+    async def gives_way(self, _node_id: NodeId) -> bool:
+        return self.gave_way
+
     def gossip_up(self, link: object) -> None:
         self.admit(cast("ProvedPeer", link))
 
@@ -121,6 +126,23 @@ async def test_before_the_proof_there_is_no_key_for_one(kind: StreamKind) -> Non
     await stream.send_first(MembershipUpdate(()) if kind is not StreamKind.ROUTE_CHAT else TOLD)
     await serving
     assert isinstance(await stream.receive_first(), ErrorNotice)
+
+
+async def test_a_stream_that_gives_way_to_another_one_ends_without_a_proof(
+    made: list[SessionKeys], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Full, "gave_way", True)
+    own, serving = serve(StreamKind.ROUTE_CHAT)
+    served = asyncio.ensure_future(serving)
+    stream: MeshStream[Any] = MAKE[StreamKind.ROUTE_CHAT](own)
+    dialling = asyncio.ensure_future(
+        dial_handshake(Full("node-0").local, StreamKind.ROUTE_CHAT, NodeId("node-1"), stream.send_first, stream.receive_first)
+    )
+    await served
+    await asyncio.sleep(0)
+    assert not dialling.done(), "it was told nothing that proves anybody"
+    dialling.cancel()
+    assert made == []
 
 
 @pytest.mark.parametrize("kind", list(StreamKind))

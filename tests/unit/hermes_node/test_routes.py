@@ -61,6 +61,8 @@ class Scene:
         self.missed: list[NodeId] = []
         self.dialled: list[NodeId] = []
         self.answers = True
+        self.slow = asyncio.Event()
+        self.slow.set()
         log = EventLog(node_id="m", stream=io.StringIO())
         self.tasks = DialTasks(log, lambda: None)
         self.made: list[Stream] = []
@@ -88,6 +90,7 @@ class Scene:
 
     async def route(self, descriptor: NodeDescriptor) -> None:
         self.dialled.append(descriptor.node_id)
+        await self.slow.wait()
         if not self.answers:
             raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "nobody is there")
         await self.meet(descriptor.node_id, dialled=True)
@@ -171,6 +174,42 @@ async def test_of_two_that_were_dialled_at_once_the_one_stays_that_the_lower_id_
         assert (await both[1]).wiped
     scene.made[-1].close()
     await asyncio.gather(*both)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_the_lower_id_proves_nothing_on_the_others_stream_before_it_knows_what_comes_of_its_own(
+    scene: Scene, answers: bool
+) -> None:
+    scene.answers = answers
+    scene.slow.clear()
+    scene.routes.want(NodeId("z"), cast("Any", scene))
+    await scene.tick(0.0)
+    theirs = asyncio.create_task(scene.routes.gives_way(NodeId("z")))
+    await scene.tick(0.0)
+    assert not theirs.done()
+    scene.slow.set()
+    assert await theirs is answers
+    assert not await scene.routes.gives_way(NodeId("z")), "that stream is no news; who dials has lost it"
+    await scene.tasks.close()
+
+
+async def test_a_stream_of_this_nodes_own_that_is_slow_to_come_holds_up_nobody_for_long(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "HEAD_START_S", 0.01)
+    scene.slow.clear()
+    scene.routes.want(NodeId("z"), cast("Any", scene))
+    await scene.tick(0.0)
+    assert not await scene.routes.gives_way(NodeId("z"))
+    await scene.tasks.close()
+
+
+async def test_the_higher_id_gives_way_in_nothing(scene: Scene) -> None:
+    scene.slow.clear()
+    scene.routes.want(NodeId("a"), cast("Any", scene))
+    await scene.tick(0.0)
+    assert not await scene.routes.gives_way(NodeId("a"))
+    await scene.tasks.close()
 
 
 async def test_one_that_was_lost_at_its_other_end_gives_way(scene: Scene) -> None:
