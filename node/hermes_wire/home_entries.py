@@ -31,12 +31,25 @@ def _build_entry(entry: HomeEntry) -> node_mesh_pb2.HomeEntry:
 
 
 def _parse_hold(pb: node_mesh_pb2.HoldEntries) -> homes.HoldEntries:
-    require(len(pb.entries) <= homes.MAX_ENTRIES, f"a message holds at most {homes.MAX_ENTRIES} entries")
-    return homes.HoldEntries(_parse_number(pb), _parse_key(pb.node_key), tuple(map(check_entry, pb.entries)))
+    count = len(pb.entries) + sum(max(1, len(handed.entries)) for handed in pb.handed_on)
+    require(count <= homes.MAX_ENTRIES, f"a message holds at most {homes.MAX_ENTRIES} entries")
+    entries, handed_on = tuple(map(check_entry, pb.entries)), tuple(map(_parse_handed, pb.handed_on))
+    return homes.HoldEntries(_parse_number(pb), _parse_key(pb.node_key), entries, handed_on)
+
+
+def _parse_handed(pb: node_mesh_pb2.HandedOn) -> homes.HandedOn:
+    entries = tuple(homes.AgedEntry(check_entry(aged.entry), aged.age_s) for aged in pb.entries)
+    return homes.HandedOn(NodeName(parse_node_id(pb.node_id), _parse_key(pb.node_key)), entries)
+
+
+def _build_handed(m: homes.HandedOn) -> node_mesh_pb2.HandedOn:
+    entries = [node_mesh_pb2.AgedEntry(entry=aged.signed, age_s=aged.age_s) for aged in m.entries]
+    return node_mesh_pb2.HandedOn(node_id=m.home.node_id, node_key=m.home.node_key, entries=entries)
 
 
 def _build_hold(m: homes.HoldEntries) -> node_mesh_pb2.HoldEntries:
-    return node_mesh_pb2.HoldEntries(number=m.number, node_key=m.node_key, entries=m.entries)
+    handed_on = [_build_handed(handed) for handed in m.handed_on]
+    return node_mesh_pb2.HoldEntries(number=m.number, node_key=m.node_key, entries=m.entries, handed_on=handed_on)
 
 
 def _parse_held(pb: node_mesh_pb2.EntriesHeld) -> homes.EntriesHeld:

@@ -10,18 +10,20 @@ from google.protobuf.message import DecodeError
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_core.mesh.homes.messages import (
+    AgedEntry,
     EntriesHeld,
     EntryFound,
     EntryOvertaken,
     FindEntry,
     FindRefused,
+    HandedOn,
     HoldEntries,
     HomesMessage,
 )
 from hermes_core.mesh.homes.params import HomesParams
 from hermes_proto.v2 import node_mesh_pb2
 from hermes_wire.peer import build_gossip, parse_gossip
-from tests.support.homes_world import HomesWorld, app_of, id_of, make_home_entry
+from tests.support.homes_world import HomesWorld, app_of, id_of, identity_of, make_home_entry
 
 _PARAMS = HomesParams(max_held=8, max_gone=8, max_under_way=8)
 _LIAR = NodeId("node-1")
@@ -63,10 +65,14 @@ def make_seeds() -> dict[str, list[bytes]]:
     world = HomesWorld(2)
     liar = world[1].identity
     entries = [make_home_entry(liar, "node-1", app_of(number), _STAMP) for number in (2, 3)]
+    gone = make_home_entry(identity_of(7), "node-7", app_of(2), _STAMP)
     forged = HoldEntries(1, liar.public_key, (app_of(1).public_key + entries[0].signed[32:],))
     messages = (
         HoldEntries(1, liar.public_key, tuple(entry.signed for entry in entries)),
         forged,
+        HoldEntries(
+            2, liar.public_key, (), (HandedOn(gone.home, (AgedEntry(gone.signed, 60), AgedEntry(gone.signed, 2**32 - 1))),)
+        ),
         EntriesHeld(1),
         FindEntry(1, id_of(app_of(1))),
         FindEntry(2, id_of(app_of(2))),

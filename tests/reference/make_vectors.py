@@ -255,7 +255,7 @@ def make_control() -> Iterator[Case]:
         "SyncListing": (2**63 + 1, [("hermes-1", 7, fill("control mark of a descriptor", 8))]),
         "SyncWanted": (["hermes-2", "hermes-3"],),
         "SyncFacts": (facts,),
-        "HoldEntries": (7, fill("control node"), [entry, entry]),
+        "HoldEntries": (7, fill("control node"), [entry, entry], [("hermes-2", fill("control home"), [(entry, 90)])]),
         "EntriesHeld": (7,),
         "FindEntry": (8, app_id),
         "EntryFound": (8, ("hermes-1", fill("control node"), entry)),

@@ -202,7 +202,7 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "SyncListing": (27, ("n", ["tnb"])),
     "SyncWanted": (28, (["t"],)),
     "SyncFacts": (29, ([FACTS],)),
-    "HoldEntries": (30, ("n", "b", ["b"])),
+    "HoldEntries": (30, ("n", "b", ["b"], [("t", "b", ["bn"])])),
     "EntriesHeld": (31, ("n",)),
     "FindEntry": (32, ("n", "t")),
     "EntryFound": (33, ("n", HOME_ENTRY)),

@@ -10,7 +10,16 @@ from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, Party, parse_app_id
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName
-from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, FindRefused, HoldEntries
+from hermes_core.mesh.homes.messages import (
+    AgedEntry,
+    EntriesHeld,
+    EntryFound,
+    EntryOvertaken,
+    FindEntry,
+    FindRefused,
+    HandedOn,
+    HoldEntries,
+)
 from hermes_core.mesh.messages import (
     Clock,
     HeldMark,
@@ -97,7 +106,12 @@ _SAMPLES: Final = (
     swim.SyncListing(2**63 + 1, (swim.ListedMember(NODE, 7, fill("control mark of a descriptor", 8)),)),
     swim.SyncWanted((DEPARTED.subject, NODE_3)),
     swim.SyncFacts(FACTS),
-    HoldEntries(7, fill("control node"), (ENTRY_BYTES,) * 2),
+    HoldEntries(
+        7,
+        fill("control node"),
+        (ENTRY_BYTES,) * 2,
+        (HandedOn(NodeName(NodeId("hermes-2"), fill("control home")), (AgedEntry(ENTRY_BYTES, 90),)),),
+    ),
     EntriesHeld(7),
     FindEntry(8, APP),
     EntryFound(8, HomeEntry(NodeName(NodeId("hermes-1"), fill("control node")), ENTRY_BYTES)),

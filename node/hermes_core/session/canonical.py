@@ -112,6 +112,10 @@ def _fact(value: swim.Fact) -> bytes:
 
 _LISTED = _part(("node_id", _text), ("incarnation", u64), ("mark", _data))
 
+_HANDED_ON = _part(
+    ("home", _part(("node_id", _text), ("node_key", _data))), ("entries", _list(_part(("signed", _data), ("age_s", u64))))
+)
+
 SETTINGS: Final[Fields] = (
     ("app_id", _text),
     ("heartbeat_interval_ms", u64),
@@ -173,7 +177,9 @@ CONTROL: Final[dict[type, Layout]] = {
     swim.SyncListing: Layout(27, (("mask", u64), ("entries", _list(_LISTED)))),
     swim.SyncWanted: Layout(28, (("names", _list(_text)),)),
     swim.SyncFacts: Layout(29, (("facts", _list(_fact)),)),
-    HoldEntries: Layout(30, (("number", u64), ("node_key", _data), ("entries", _list(_data)))),
+    HoldEntries: Layout(
+        30, (("number", u64), ("node_key", _data), ("entries", _list(_data)), ("handed_on", _list(_HANDED_ON)))
+    ),
     EntriesHeld: Layout(31, (("number", u64),)),
     FindEntry: Layout(32, (("number", u64), ("app_id", _text))),
     EntryFound: Layout(33, (("number", u64), ("entry", _encode_home_entry))),

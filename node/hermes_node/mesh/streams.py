@@ -112,7 +112,10 @@ def estimate_update_bytes(message: object) -> int:
         return APP_BYTES * (1 + len(message.entries if isinstance(message, SyncListing) else message.names))
     if isinstance(message, MembershipUpdate):
         return MEMBER_BYTES * (1 + len(message.members))
-    return MEMBER_BYTES + (APP_BYTES * len(message.entries) if isinstance(message, HoldEntries) else 0)
+    if isinstance(message, HoldEntries):
+        handed_on = sum(MEMBER_BYTES + APP_BYTES * len(handed.entries) for handed in message.handed_on)
+        return MEMBER_BYTES + APP_BYTES * len(message.entries) + handed_on
+    return MEMBER_BYTES
 
 
 def _encode_batch(items: list[PeerMessage]) -> bytes:

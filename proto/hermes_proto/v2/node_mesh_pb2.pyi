@@ -257,26 +257,82 @@ class HoldEntries(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     NODE_KEY_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    HANDED_ON_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """what EntriesHeld repeats"""
     node_key: _builtins.bytes
     """the sender's"""
     @_builtins.property
     def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def handed_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___HandedOn]: ...
     def __init__(
         self,
         *,
         number: _builtins.int = ...,
         node_key: _builtins.bytes = ...,
         entries: _abc.Iterable[_builtins.bytes] | None = ...,
+        handed_on: _abc.Iterable[Global___HandedOn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "node_key", b"node_key", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "handed_on", b"handed_on", "node_key", b"node_key", "number", b"number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HoldEntries: _TypeAlias = HoldEntries  # noqa: Y015
+
+@_typing.final
+class HandedOn(_message.Message):
+    """What the sender held of a home that is gone, or began anew and says nothing of these apps any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    NODE_KEY_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    node_key: _builtins.bytes
+    """the home's"""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgedEntry]: ...
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.str = ...,
+        node_key: _builtins.bytes = ...,
+        entries: _abc.Iterable[Global___AgedEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "node_id", b"node_id", "node_key", b"node_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandedOn: _TypeAlias = HandedOn  # noqa: Y015
+
+@_typing.final
+class AgedEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    AGE_S_FIELD_NUMBER: _builtins.int
+    entry: _builtins.bytes
+    age_s: _builtins.int
+    """how long ago the home said so"""
+    def __init__(
+        self,
+        *,
+        entry: _builtins.bytes = ...,
+        age_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "entry", b"entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgedEntry: _TypeAlias = AgedEntry  # noqa: Y015
 
 @_typing.final
 class EntriesHeld(_message.Message):

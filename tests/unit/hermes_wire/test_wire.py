@@ -94,6 +94,9 @@ GOSSIP: list[Any] = [
     ERROR,
     homes.HoldEntries(2**63 - 1, KEY, (ENTRY,) * 256),
     homes.HoldEntries(0, KEY, ()),
+    homes.HoldEntries(
+        1, KEY, (ENTRY,) * 128, (homes.HandedOn(NodeName(NodeId("n"), KEY), (homes.AgedEntry(ENTRY, 2**32 - 1),) * 128),)
+    ),
     homes.EntriesHeld(7),
     homes.FindEntry(8, APP),
     homes.EntryFound(8, HomeEntry(NodeName(NodeId("n"), KEY), ENTRY)),
@@ -178,6 +181,12 @@ def test_what_breaks_a_bound_is_an_invalid_frame(frame: app_router_pb2.ClientFra
 
 
 _PB = node_mesh_pb2
+
+
+def _handed(entry: bytes, count: int) -> node_mesh_pb2.HandedOn:
+    return _PB.HandedOn(node_id="n", node_key=KEY, entries=[_PB.AgedEntry(entry=entry)] * count)
+
+
 _LATE = ENTRY[:32] + b"\xff" * 8 + ENTRY[40:]
 
 
@@ -191,6 +200,11 @@ _LATE = ENTRY[:32] + b"\xff" * 8 + ENTRY[40:]
         {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[ENTRY + b"x"])},
         {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[_LATE])},
         {"hold_entries": _PB.HoldEntries(number=1, node_key=KEY, entries=[ENTRY[:152] + b"\x02" + ENTRY[153:]])},
+        {"hold_entries": _PB.HoldEntries(node_key=KEY, entries=[ENTRY] * 128, handed_on=[_handed(ENTRY, 129)])},
+        {"hold_entries": _PB.HoldEntries(node_key=KEY, handed_on=[_handed(ENTRY, 0)] * 257)},
+        {"hold_entries": _PB.HoldEntries(node_key=KEY, handed_on=[_handed(ENTRY[1:], 1)])},
+        {"hold_entries": _PB.HoldEntries(node_key=KEY, handed_on=[_PB.HandedOn(node_id="N", node_key=KEY)])},
+        {"hold_entries": _PB.HoldEntries(node_key=KEY, handed_on=[_PB.HandedOn(node_id="n", node_key=KEY[1:])])},
         {"entries_held": _PB.EntriesHeld(number=2**63)},
         {"find_entry": _PB.FindEntry(number=1, app_id="A" * 32)},
         {"find_entry": _PB.FindEntry(number=2**63, app_id=APP)},

@@ -19,11 +19,13 @@ from hermes_core.mesh.homes.handing import Handing
 from hermes_core.mesh.homes.held import HeldEntries
 from hermes_core.mesh.homes.holders import Holders
 from hermes_core.mesh.homes.messages import (
+    AgedEntry,
     EntriesHeld,
     EntryFound,
     EntryOvertaken,
     FindEntry,
     FindRefused,
+    HandedOn,
     HoldEntries,
     HomesMessage,
 )
@@ -85,8 +87,13 @@ class Homes:
         self._held = HeldEntries(params, lambda app_id: node_id in self._holders.of(app_id), counts)
         self._look_ups = Searches(params, self._holders, counts, self._send, self._output_event)
         self._askers = Askers(params)
+        self._handers = Askers(params)
         self._counts = counts
         self._sweep: list[AppId] = []
+        self._told: dict[AppId, tuple[NodeId, ...]] = {}
+        """Of apps of whose homes nothing more is heard: to whom this node has handed on what it holds."""
+        self._doubted: set[NodeId] = set()
+        """Homes that began anew: what they said before they may not say again."""
         self._anew: set[NodeId] = set()
 
     def count_held(self) -> int:
@@ -102,8 +109,13 @@ class Homes:
             return
         self._handing.keep_only(incarnations.keys())
         self._askers.tidy(incarnations.keys(), now)
+        self._handers.tidy(incarnations.keys(), now)
         self._anew |= anew
-        self._sweep = list(self._own.app_ids)
+        doubted = self._doubted | anew
+        orphans = self._held.list_orphans(lambda home: home in doubted or not self._holders.is_up(home), self._is_orphan)
+        self._doubted = {home for home in doubted if self._holders.is_up(home)} if orphans else set()
+        self._told = {app_id: self._told.get(app_id, ()) for app_id in orphans}
+        self._sweep = [*orphans, *self._own.app_ids]
         self._pump(now)
 
     def link_up(self, node_id: NodeId, now: float) -> None:
@@ -171,7 +183,23 @@ class Homes:
             lost = self._held.take(entry, now)
             if lost is not None and lost[0] != self._node_id:
                 self._send(lost[0], EntryOvertaken(lost[1]))
-        self._send(sender, EntriesHeld(message.number))
+        if self._take_handed(sender, message.handed_on, now):
+            self._send(sender, EntriesHeld(message.number))
+
+    def _take_handed(self, sender: NodeId, handed_on: Collection[HandedOn], now: float) -> bool:
+        """Whether all was looked at: signatures cost, so a sender that hands on very much has to send it again later."""
+        for of_one in handed_on:
+            for aged in of_one.entries:
+                entry = HomeEntry(of_one.home, aged.signed)
+                if entry.home.node_id == self._node_id or self._held.holds(entry):
+                    continue
+                if self._handers.charge(sender, now):
+                    return False
+                self._hear_overtaken(entry, now, late=False)
+                lost = self._held.take_handed(entry, sender, aged.age_s, now)
+                if lost is not None:
+                    self._send(lost[0], EntryOvertaken(lost[1]))
+        return True
 
     def _hear_overtaken(self, entry: HomeEntry, now: float, *, late: bool) -> bool:
         """Somebody says that an app of this node has a newer home; whether it is so."""
@@ -199,11 +227,36 @@ class Homes:
         """Its holders are to hear of an own app; `only_new`: those that have not, or began anew since."""
         app = self._own.get(app_id)
         if app is None:
+            self._hand_on(app_id)
             return
         former, app.holders = app.holders, self._holders.others_of(app_id)
         for holder in app.holders:
             if not only_new or holder not in former or holder in self._anew:
                 self._handing.want(holder, app_id)
+
+    def _is_orphan(self, entry: HomeEntry) -> bool:
+        """Whether its home tells new holders nothing of it: it is gone, or began anew and the app did not come again."""
+        home = entry.home.node_id
+        return not self._holders.is_up(home) or entry.presence.incarnation < self._holders.incarnation_of(home)
+
+    def _hand_on(self, app_id: AppId) -> None:
+        """What is held of an app of whose home nothing more is heard: new holders hear of it from those that held it before."""
+        former = self._told.get(app_id)
+        if former is None:
+            return
+        self._told[app_id] = holders = self._holders.others_of(app_id)
+        for holder in holders:
+            if holder not in former or holder in self._anew:
+                self._handing.want(holder, app_id)
+
+    def _find_handed(self, app_ids: Collection[AppId], now: float) -> tuple[HandedOn, ...]:
+        """Of those among these apps of whose homes nothing was heard since, by home."""
+        found: dict[NodeName, list[AgedEntry]] = {}
+        for app_id in app_ids:
+            aged = self._held.find_aged(app_id, now) if self._own.get(app_id) is None else None
+            if aged is not None and self._is_orphan(aged[0]):
+                found.setdefault(aged[0].home, []).append(AgedEntry(aged[0].signed, aged[1]))
+        return tuple(HandedOn(home, tuple(entries)) for home, entries in found.items())
 
     def _pump(self, now: float) -> None:
         """Look up holders, and build messages, for a bounded number of apps; what is left is due at once."""
@@ -217,7 +270,8 @@ class Homes:
             holder, number, app_ids = message
             budget -= max(1, len(app_ids))
             entries = [entry.signed for entry in map(self._own.find_entry, app_ids) if entry is not None]
-            self._send(holder, HoldEntries(number, self._own.name.node_key, tuple(entries)))
+            handed_on = self._find_handed(app_ids, now) if self._told else ()
+            self._send(holder, HoldEntries(number, self._own.name.node_key, tuple(entries), handed_on))
 
     def _send(self, node_id: NodeId, message: HomesMessage) -> None:
         self._output.sends.append((node_id, message))

@@ -6,7 +6,7 @@ from typing import Final
 
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import AppId
-from hermes_core.mesh.homes.entry import HomeEntry
+from hermes_core.mesh.homes.entry import HomeEntry, NodeName
 from hermes_core.values import dataclass
 
 MAX_ENTRIES: Final = 256
@@ -14,12 +14,32 @@ MAX_ENTRIES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
+class AgedEntry:
+    """`age_s`: how long ago its home said so, as far as the sender knows."""
+
+    signed: bytes
+    age_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOn:
+    """What the sender held of a home that is gone, or began anew and says nothing of these apps any more."""
+
+    home: NodeName
+    entries: tuple[AgedEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HoldEntries:
-    """To a holder: entries of the sender's own apps, its key (32 bytes) in each. `number`: what `EntriesHeld` repeats."""
+    """To a holder: entries of the sender's own apps, its key (32 bytes) in each. `number`: what `EntriesHeld` repeats.
+
+    `handed_on`: of homes that tell new holders nothing any more.
+    """
 
     number: int
     node_key: bytes
     entries: tuple[bytes, ...]
+    handed_on: tuple[HandedOn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
