@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from hermes_client.scenario.local_mesh import LocalMesh, LocalNode, SettingValue, render_toml
+from hermes_client.scenario.local_mesh import LocalMesh, LocalNode, Settings, SettingValue, render_toml
 from tests.soak.proxy import Proxy
 
 SETTINGS: dict[str, dict[str, SettingValue]] = {
@@ -18,10 +18,11 @@ START_TIMEOUT_S = 120.0  # machines are busy
 
 
 class SoakMesh(LocalMesh):
-    """`proxied` False: nothing is in between, for measurements."""
+    """`proxied` False: nothing is in between, for measurements. `more`: settings besides."""
 
-    def __init__(self, size: int, folder: Path, *, proxied: bool = True) -> None:
-        super().__init__(size, folder=folder, settings=SETTINGS, start_timeout_s=START_TIMEOUT_S)
+    def __init__(self, size: int, folder: Path, *, proxied: bool = True, more: Settings | None = None) -> None:
+        settings = SETTINGS | {section: SETTINGS.get(section, {}) | dict(values) for section, values in (more or {}).items()}
+        super().__init__(size, folder=folder, settings=settings, start_timeout_s=START_TIMEOUT_S)
         self._proxied = proxied
         self._doors: dict[str, str] = {}
         self.proxy = Proxy(self.pids)

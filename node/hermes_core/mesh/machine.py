@@ -42,9 +42,13 @@ class MemberDescribed:
 
 @dataclass(frozen=True, slots=True)
 class MemberStateChanged:
+    """`reason`, `accuser`: of SWIM, for the log."""
+
     node_id: NodeId
     before: MemberState
     after: MemberState
+    reason: str = ""
+    accuser: NodeId | None = None
 
 
 @dataclass(frozen=True, slots=True)

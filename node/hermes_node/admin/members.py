@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hermes_core.ids import derive_fingerprint
+from hermes_core.ids import NodeId, derive_fingerprint
 from hermes_core.mesh.machine import Member
 from hermes_core.mesh.messages import MemberState
 from hermes_node.mesh.interface import Mesh
@@ -34,11 +34,11 @@ class MemberAnswers:
             apps=self.count_apps(),
             self=True,
         )
-        entries = [own, *(_show_member(member) for member in seen.members)]
+        entries = [own, *(_show_member(member, seen.unreached) for member in seen.members)]
         return admin_pb2.MeshMembers(members=sorted(entries, key=lambda entry: entry.node_id))
 
 
-def _show_member(member: Member) -> admin_pb2.MeshMembers.Entry:
+def _show_member(member: Member, unreached: frozenset[NodeId]) -> admin_pb2.MeshMembers.Entry:
     return admin_pb2.MeshMembers.Entry(
         node_id=member.descriptor.node_id,
         address=member.descriptor.address,
@@ -47,4 +47,5 @@ def _show_member(member: Member) -> admin_pb2.MeshMembers.Entry:
         identity_fingerprint=derive_fingerprint(member.descriptor.node_key),
         version=member.descriptor.version,
         linked=member.connected,
+        unreached=member.descriptor.node_id in unreached,
     )

@@ -12,7 +12,7 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.lifecycle.steps import Serving
 from hermes_node.metrics.chats_series import ChatMetrics
 from hermes_node.metrics.keystore_series import KeystoreMetrics, KeystoreView
-from hermes_node.metrics.labels import CertificateKind, ChatScope
+from hermes_node.metrics.labels import CertificateKind, ChatScope, LinkPurpose
 from hermes_node.metrics.mesh_series import MeshMetrics
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.tls.files import TlsMaterial
@@ -42,9 +42,14 @@ def bind_chats(metrics: ChatMetrics, chats: ChatDriver) -> None:
 def bind_serving(metrics: NodeMetrics, serving: Serving) -> None:
     mesh = serving.mesh
     metrics.sessions.active.bind(serving.chats.count_apps)
-    metrics.mesh.members.bind(lambda state: mesh.describe().counts[MemberState[state.value.upper()]])
-    metrics.mesh.routes.bind(serving.chats.count_nodes)
-    metrics.mesh.directory_entries.bind(lambda: mesh.describe().entries_held)
+    metrics.mesh.members.bind(lambda state: mesh.measure().members[MemberState[state.value.upper()]])
+    metrics.mesh.links.bind(
+        lambda purpose: serving.chats.count_nodes() if purpose is LinkPurpose.CHATS else mesh.measure().links
+    )
+    metrics.mesh.directory_entries.bind(lambda: mesh.measure().entries_held)
+    metrics.swim.unreached.bind(lambda: mesh.measure().unreached)
+    metrics.swim.rumours.bind(lambda: mesh.measure().rumours)
+    metrics.swim.local_health.bind(lambda: mesh.measure().local_health)
 
 
 def show_expiry(metrics: MeshMetrics, section: Section, material: TlsMaterial) -> None:

@@ -8,7 +8,7 @@ from hermes_core.ids import AppId
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.opening_check import OpeningState
 from hermes_core.protocol.session import AppClaim
-from hermes_node.mesh.interface import MeshDescription
+from hermes_node.mesh.interface import MeshDescription, MeshFigures
 from hermes_node.mesh.seeds import JoinState
 
 
@@ -25,8 +25,10 @@ class LoneNode:
         pass  # nothing waits for it, and its clock alone counts for nothing
 
     def describe(self) -> MeshDescription:
-        counts = dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}
-        return MeshDescription(address="", incarnation=0, members=(), counts=counts, entries_held=0)
+        return MeshDescription(address="", incarnation=0, members=())
+
+    def measure(self) -> MeshFigures:
+        return MeshFigures(members=dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}, links=0, entries_held=0)
 
     async def leave(self) -> None:
         pass

@@ -8,13 +8,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from hermes_core.errors import ErrorCode, ProtocolError
+from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
 from hermes_core.session.join import StreamKind
 from hermes_node.mesh.handshake import ProvedPeer, ask_name, dial_handshake, expect
-from hermes_node.mesh.interface import Welcome
+from hermes_node.mesh.interface import DIAL_FAILURES, Welcome
 from hermes_node.mesh.links import GossipLink, until_first_ends
 from hermes_node.mesh.server import MeshView
 from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, gossip_stream, join_stream
+from hermes_node.metrics.labels import DialResult, LinkPurpose
 from hermes_wire.byte_stream import Connection, DialledStream
 
 Opens = Callable[[str, str | None], Connection]
@@ -66,7 +68,7 @@ class MeshDialer:
         async with self._channel(descriptor.address, descriptor.node_id) as channel:
             gossip = gossip_stream(_open(channel, "Gossip"))
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with self._attempt(LinkPurpose.MEMBERSHIP, descriptor.node_id):
                     local, node_id = self._mesh.local, descriptor.node_id
                     peer = await dial_handshake(local, StreamKind.GOSSIP, node_id, gossip.send, gossip.receive)
                     gossip.secure(peer.keys)
@@ -89,7 +91,7 @@ class MeshDialer:
         async with self._channel(descriptor.address, descriptor.node_id) as channel:
             stream = gossip_stream(_open(channel, "Gossip"))
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with self._attempt(LinkPurpose.MEMBERSHIP, descriptor.node_id):
                     local, node_id = self._mesh.local, descriptor.node_id
                     peer = await dial_handshake(local, StreamKind.GOSSIP, node_id, stream.send, stream.receive)
                     stream.secure(peer.keys)
@@ -101,7 +103,7 @@ class MeshDialer:
         """Hold a RouteChat stream with a node until either side ends it."""
         async with self._channel(descriptor.address, descriptor.node_id) as channel:
             stream = RouteStream(_open(channel, "RouteChat"))
-            async with asyncio.timeout(self._timeout_s):
+            async with self._attempt(LinkPurpose.CHATS, descriptor.node_id):
                 local, node_id = self._mesh.local, descriptor.node_id
                 peer = await dial_handshake(local, StreamKind.ROUTE_CHAT, node_id, stream.send_first, stream.receive_first)
             try:
@@ -112,12 +114,30 @@ class MeshDialer:
             await self._mesh.serve_route(peer, stream, dialled=True)
 
     @asynccontextmanager
+    async def _attempt(self, purpose: LinkPurpose, node_id: NodeId) -> AsyncIterator[None]:
+        """The time until both ends have proved who they are; what comes of it is told."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except DIAL_FAILURES as error:
+            self._mesh.dialled(purpose, node_id, _judge_failure(error))
+            raise
+        self._mesh.dialled(purpose, node_id, DialResult.CONNECTED)
+
+    @asynccontextmanager
     async def _channel(self, address: str, server_name: str | None) -> AsyncIterator[Connection]:
         connection = self._connect(address, server_name)
         try:
             yield connection
         finally:
             await connection.close()
+
+
+def _judge_failure(error: Exception) -> DialResult:
+    if isinstance(error, TimeoutError):
+        return DialResult.TIMEOUT
+    refused = isinstance(error, ProtocolError) and error.code is not ErrorCode.ROUTE_UNAVAILABLE
+    return DialResult.REFUSED if refused else DialResult.UNREACHABLE
 
 
 def _open(connection: Connection, method: str) -> DialledStream:

@@ -32,7 +32,7 @@ from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.handshake import NodeCredentials, OwnHellos, ProvedPeer
 from hermes_node.mesh.homes import AppHomes
-from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshListener, Welcome
+from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshFigures, MeshListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink, PeerInbox, RouteLink
 from hermes_node.mesh.second_self import meet_second_self
@@ -41,6 +41,7 @@ from hermes_node.mesh.streams import MeshStream, RouteStream
 from hermes_node.mesh.tell import tell_mesh_event
 from hermes_node.mesh.unmet import WAIT_S, UnmetMembers
 from hermes_node.mesh.witnessing import Witnessing
+from hermes_node.metrics.labels import DialResult, LinkPurpose
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_wire.late_timers import let_inputs_arrive
 
@@ -106,8 +107,14 @@ class MeshDriver:
 
     def describe(self) -> MeshDescription:
         own, members = self._membership.descriptor, tuple(self._membership.members.values())
+        return MeshDescription(own.address, own.incarnation, members)
+
+    def measure(self) -> MeshFigures:
         counts = {state: self._membership.count(state) for state in MemberState}
-        return MeshDescription(own.address, own.incarnation, members, counts, self._homes.count_held())
+        return MeshFigures(counts, len(self._gossip), self._homes.count_held())
+
+    def dialled(self, purpose: LinkPurpose, node_id: NodeId, result: DialResult) -> None:  # noqa: ARG002
+        self._metrics.mesh.count_dial(purpose, result)
 
     def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None:
         self._homes.set_local_apps(claims)

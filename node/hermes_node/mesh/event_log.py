@@ -18,8 +18,9 @@ def log_mesh_event(log: EventLog, event: MeshEvent) -> None:
     match event:
         case MemberJoined(node_id):
             log.info("peer_joined", peer=node_id)
-        case MemberStateChanged(node_id, before, after):
-            log.info("peer_state", peer=node_id, before=before.name.lower(), after=after.name.lower())
+        case MemberStateChanged(node_id, before, after, reason, accuser):
+            why = ({"reason": reason} if reason else {}) | ({"accuser": accuser} if accuser else {})
+            log.info("peer_state", peer=node_id, before=before.name.lower(), after=after.name.lower(), **why)
         case IdentityConflict(node_id):
             log.error("peer_identity_conflict", peer=node_id)
         case IdentityRenewed(node_id):

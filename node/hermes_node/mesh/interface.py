@@ -23,13 +23,24 @@ DIAL_FAILURES: Final = (ProtocolError, StreamEndedError, StreamStuckError, Timeo
 
 @dataclass(frozen=True, slots=True)
 class MeshDescription:
-    """The mesh as this node sees it. `counts` include this node, `members` do not; `entries_held`: of other nodes' apps."""
+    """The mesh as this node sees it, without this node. `unreached`: who answers others, and not this node."""
 
     address: str
     incarnation: int
     members: tuple[Member, ...]
-    counts: Mapping[MemberState, int]
+    unreached: frozenset[NodeId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MeshFigures:
+    """What metrics show of it, read at every scrape. `members` count this node; `entries_held`: of other nodes' apps."""
+
+    members: Mapping[MemberState, int]
+    links: int
     entries_held: int
+    unreached: int = 0
+    rumours: int = 0
+    local_health: int = 0
 
 
 class Mesh(Protocol):
@@ -42,6 +53,7 @@ class Mesh(Protocol):
     def set_local_apps(self, claims: Mapping[AppId, AppClaim]) -> None: ...
     def take_operator_answer(self, unix_ms: int) -> None: ...
     def describe(self) -> MeshDescription: ...
+    def measure(self) -> MeshFigures: ...
     async def leave(self) -> None: ...
     async def close(self) -> None: ...
 

@@ -112,6 +112,9 @@ class Routes:
                 await settled.wait()
         return node_id in self._standing
 
+    def __contains__(self, node_id: NodeId) -> bool:
+        return node_id in self._standing
+
     def want(self, node_id: NodeId, dialer: Dialer) -> None:
         """Something is to be said to this node now."""
         descriptor = None if node_id in self._standing else self._find(node_id)

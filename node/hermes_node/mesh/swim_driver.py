@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
@@ -31,9 +32,10 @@ from hermes_node.mesh.clocks import Clocks
 from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.handshake import NodeCredentials, OwnHellos, ProvedPeer
 from hermes_node.mesh.homes import AppHomes, Mail
-from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, SwimListener, Welcome
+from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshFigures, SwimListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink
+from hermes_node.mesh.reach import Reach
 from hermes_node.mesh.routes import Routes, Travellers
 from hermes_node.mesh.second_self import meet_second_self
 from hermes_node.mesh.seeds import JoinState, SeedTarget
@@ -42,7 +44,8 @@ from hermes_node.mesh.swim_events import list_mesh_events, log_swim_event
 from hermes_node.mesh.swim_links import SwimLinks
 from hermes_node.mesh.tell import tell_mesh_event
 from hermes_node.mesh.witnessing import Witnessing
-from hermes_node.metrics.labels import ProbeDirection
+from hermes_node.metrics.events import record_swim_event
+from hermes_node.metrics.labels import DialResult, LinkPurpose, ProbeDirection
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_wire.late_timers import let_inputs_arrive
 
@@ -98,6 +101,7 @@ class SwimDriver:
         self._tasks = DialTasks(log, self._wake.set)
         self._own = own = swim.descriptor.node_id
         self._links = SwimLinks(own, now)
+        self._reach = Reach(now, log)
         self._mail = Mail()
         self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now, log, metrics.mesh)
         self._joining = Joining(
@@ -135,9 +139,19 @@ class SwimDriver:
 
     def describe(self) -> MeshDescription:
         own, members = self._swim.descriptor, tuple(map(self._describe, self._swim.roster))
-        counts = {state: sum(member.state is state for member in members) for state in MemberState}
-        counts[MemberState.ALIVE] += 1
-        return MeshDescription(own.address, own.incarnation, members, counts, self._homes.count_held())
+        return MeshDescription(own.address, own.incarnation, members, self._reach.list_unreached())
+
+    def measure(self) -> MeshFigures:
+        parts, states = self._swim.parts, Counter(member.state for member in self._swim.roster)
+        states[MemberState.ALIVE] += 1
+        return MeshFigures(
+            members={state: states[state] for state in MemberState},
+            links=len(self._links),
+            entries_held=self._homes.count_held(),
+            unreached=len(self._reach.list_unreached()),
+            rumours=len(parts.rumours),
+            local_health=parts.health.score,
+        )
 
     def _describe(self, member: SwimMember) -> Member:
         descriptor = member.descriptor
@@ -180,6 +194,13 @@ class SwimDriver:
     async def gives_way(self, node_id: NodeId) -> bool:
         return await self._routes.gives_way(node_id)
 
+    def dialled(self, purpose: LinkPurpose, node_id: NodeId, result: DialResult) -> None:
+        self._metrics.mesh.count_dial(purpose, result)
+        if result is DialResult.CONNECTED:
+            self._reach.reach(node_id)
+        elif purpose is LinkPurpose.CHATS and node_id not in self._routes:  # else it gave way to the one that stands
+            self._reach.miss(node_id, f"no dial for chats leads there: {result.value}")
+
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:
         await self._routes.serve(peer, stream, dialled=dialled)
 
@@ -219,7 +240,7 @@ class SwimDriver:
     def receive_swim(self, link: GossipLink, message: SwimMessage) -> None:
         if not self._links.holds(link):
             return
-        self._metrics.mesh.count_probes(ProbeDirection.RECEIVED, 1)
+        self._metrics.swim.count_messages(ProbeDirection.RECEIVED, 1)
         self._swim.receive(link.node_id, message, self._now())
         self._flush()
         told = isinstance(message, SyncListing | SyncWanted | SyncFacts)
@@ -327,7 +348,10 @@ class SwimDriver:
 
     def _flush(self) -> None:
         output = self._swim.take_output()
-        self._metrics.mesh.count_probes(ProbeDirection.SENT, len(output.sends))
+        self._metrics.swim.count_messages(ProbeDirection.SENT, len(output.sends))
+        for probe in output.probes:
+            self._metrics.swim.observe_probe(probe.result, probe.seconds)
+            self._reach.take_probe(probe)
         for send in output.sends:
             link = self._links.find(send.node_id)
             if link is not None:
@@ -351,6 +375,7 @@ class SwimDriver:
             self._wake.set()
 
     def _take(self, event: SwimEvent) -> None:
+        record_swim_event(self._metrics, event)
         log_swim_event(self._log, event)
         for told in list_mesh_events(event):
             self._report(told)
@@ -378,6 +403,7 @@ class SwimDriver:
         if link is not None:
             link.outbox.close(discard=True)
         self._routes.close(node_id)
+        self._reach.forget(node_id)
         self._mail.take(node_id)
         self._listener.peer_dead(node_id)
 

@@ -19,9 +19,9 @@ from hermes_node.logs.event_log import EventLog
 
 def list_mesh_events(event: SwimEvent) -> list[mesh.MeshEvent]:
     match event:
-        case StandingChanged(node_id, before, after):
+        case StandingChanged(node_id, before, after, cause, accuser):
             joined = after is MemberState.ALIVE and before is not MemberState.SUSPECT
-            changed = [] if before is None else [mesh.MemberStateChanged(node_id, before, after)]
+            changed = [] if before is None else [mesh.MemberStateChanged(node_id, before, after, cause.value, accuser)]
             return [*changed, *([mesh.MemberJoined(node_id)] if joined else [])]
         case DescriptorHeard(descriptor):
             return [mesh.MemberDescribed(descriptor)]

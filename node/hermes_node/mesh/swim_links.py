@@ -24,8 +24,8 @@ class SwimLinks:
         self._unlisted: dict[NodeId, None] = {}
         self.dials = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._links)
+    def __len__(self) -> int:
+        return len(self._links)
 
     def __contains__(self, node_id: NodeId) -> bool:
         return node_id in self._links

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChannelKind
 from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.lies import LiarNamed
+from hermes_core.mesh.messages import MemberState
+from hermes_core.mesh.swim.output import Cause, OwnIncarnationRaised, StandingChanged, SwimEvent
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
 from hermes_node.metrics.codes import RATCHET_FAILURES, REPLAYS, RESUME_REFUSALS, THROTTLES
@@ -24,6 +26,7 @@ from hermes_node.metrics.labels import (
     ResumeResult,
     RollbackKind,
     SessionResult,
+    SuspicionLabel,
     ThrottleScope,
 )
 from hermes_node.metrics.registry import NodeMetrics
@@ -139,3 +142,25 @@ def record_mesh_event(metrics: NodeMetrics, event: mesh.MeshEvent) -> None:
             pass  # gauges show what they lead to
         case _:
             assert_never(event)
+
+
+_BEGAN: Final = {Cause.SILENT: SuspicionLabel.MADE, Cause.ACCUSED: SuspicionLabel.HEARD}
+_ENDED: Final = {
+    Cause.ANSWERED: SuspicionLabel.CANCELLED,
+    Cause.CONTRADICTED: SuspicionLabel.REFUTED,
+    Cause.UNANSWERED: SuspicionLabel.BURIED,
+    Cause.DEPARTED: SuspicionLabel.LEFT,
+}
+
+
+def record_swim_event(metrics: NodeMetrics, event: SwimEvent) -> None:
+    """Count what of SWIM's own events is none of the mesh's."""
+    match event:
+        case StandingChanged(after=MemberState.SUSPECT, cause=cause):
+            metrics.swim.count_suspicion(_BEGAN[cause])
+        case StandingChanged(before=MemberState.SUSPECT, cause=cause):
+            metrics.swim.count_suspicion(_ENDED[cause])
+        case OwnIncarnationRaised():
+            metrics.swim.count_refutation()
+        case _:
+            pass

@@ -166,6 +166,36 @@ class LieLabel(StrEnum):
     ACCUSATIONS = "accusations"
 
 
+class SuspicionLabel(StrEnum):
+    """MADE and HEARD begin one, by this node's own probe or another one's word; the others end it.
+
+    CANCELLED: the member answered this node. REFUTED: it signed a later incarnation. BURIED: it is dead here.
+    """
+
+    MADE = "made"
+    HEARD = "heard"
+    CANCELLED = "cancelled"
+    REFUTED = "refuted"
+    BURIED = "buried"
+    LEFT = "left"
+
+
+class LinkPurpose(StrEnum):
+    """CHATS: a stream that is dialled when a chat needs it."""
+
+    MEMBERSHIP = "membership"
+    CHATS = "chats"
+
+
+class DialResult(StrEnum):
+    """REFUSED: by one of the two, with a code. UNREACHABLE: no connection, or one that ended before both were proved."""
+
+    CONNECTED = "connected"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+
+
 class ProbeDirection(StrEnum):
     SENT = "sent"
     RECEIVED = "received"

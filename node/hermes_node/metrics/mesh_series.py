@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from hermes_node.metrics.family_types import CounterSeries, ReadGauge, ReadGaugeFamily
-from hermes_node.metrics.labels import CertificateKind, LieLabel, MemberStateLabel, OperationResult, ProbeDirection
+from hermes_node.metrics.labels import CertificateKind, DialResult, LieLabel, LinkPurpose, MemberStateLabel, OperationResult
 
 
 class MeshMetrics:
@@ -18,15 +18,21 @@ class MeshMetrics:
         self.directory_entries = ReadGauge(
             registry, "hermes_mesh_directory_entries", "Entries of the directory that this node holds for other nodes' apps."
         )
-        self.routes = ReadGauge(registry, "hermes_mesh_routes", "Streams for chats that stand between this node and others.")
+        self.links = ReadGaugeFamily(
+            registry,
+            "hermes_mesh_links",
+            "Links that stand between this node and others, by what they are for.",
+            "purpose",
+            LinkPurpose,
+        )
+        self._dials = CounterSeries(
+            registry,
+            "hermes_mesh_dials_total",
+            "Dials of other nodes, by what for and what came of them; those of seeds are in hermes_mesh_joins_total.",
+            {"purpose": LinkPurpose, "result": DialResult},
+        )
         self._transitions = CounterSeries(
             registry, "hermes_mesh_state_transitions_total", "Members that changed state.", {"to": MemberStateLabel}
-        )
-        self._probes = CounterSeries(
-            registry,
-            "hermes_mesh_probe_messages_total",
-            "Messages of membership by SWIM, whatever they carry along; none where mesh.membership is gossip.",
-            {"direction": ProbeDirection},
         )
         self._joins = CounterSeries(
             registry, "hermes_mesh_joins_total", "Attempts to join through a seed.", {"result": OperationResult}
@@ -61,8 +67,8 @@ class MeshMetrics:
     def count_join(self, result: OperationResult) -> None:
         self._joins.count(result)
 
-    def count_probes(self, direction: ProbeDirection, messages: int) -> None:
-        self._probes.count(direction, amount=messages)
+    def count_dial(self, purpose: LinkPurpose, result: DialResult) -> None:
+        self._dials.count(purpose, result)
 
     def count_evicted(self) -> None:
         self._evicted.inc()

@@ -16,6 +16,7 @@ from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.listeners_series import ListenerMetrics
 from hermes_node.metrics.loop_lag import LoopLag
 from hermes_node.metrics.mesh_series import MeshMetrics
+from hermes_node.metrics.swim_series import SwimMetrics
 
 GRPC_STREAMS = {
     "hermes.v2.AppRouter": ("Open",),
@@ -43,6 +44,7 @@ class NodeMetrics:
         self.chats = ChatMetrics(self.registry)
         self.keystore = KeystoreMetrics(self.registry)
         self.mesh = MeshMetrics(self.registry)
+        self.swim = SwimMetrics(self.registry)
         self.listeners = ListenerMetrics(self.registry)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:

@@ -280,6 +280,7 @@ class MeshMembers(_message.Message):
         APPS_FIELD_NUMBER: _builtins.int
         SELF_FIELD_NUMBER: _builtins.int
         LINKED_FIELD_NUMBER: _builtins.int
+        UNREACHED_FIELD_NUMBER: _builtins.int
         node_id: _builtins.str
         address: _builtins.str
         state: _builtins.str
@@ -292,6 +293,8 @@ class MeshMembers(_message.Message):
         self: _builtins.bool
         linked: _builtins.bool
         """a stream between the two stands"""
+        unreached: _builtins.bool
+        """it answers others, and not this node"""
         def __init__(
             self_,  # pyright: ignore[reportSelfClsParameterName]
             *,
@@ -304,10 +307,11 @@ class MeshMembers(_message.Message):
             apps: _builtins.int = ...,
             self: _builtins.bool = ...,
             linked: _builtins.bool = ...,
+            unreached: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "apps", b"apps", "identity_fingerprint", b"identity_fingerprint", "incarnation", b"incarnation", "linked", b"linked", "node_id", b"node_id", "self", b"self", "state", b"state", "version", b"version"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "apps", b"apps", "identity_fingerprint", b"identity_fingerprint", "incarnation", b"incarnation", "linked", b"linked", "node_id", b"node_id", "self", b"self", "state", b"state", "unreached", b"unreached", "version", b"version"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -85,7 +85,7 @@ async def test_incarnations_are_reserved_ahead_so_that_a_start_is_above_all_that
 
 async def find_routes(mesh: LocalMesh, at: int) -> float:
     _, metrics = await ask_admin(mesh, at, "GET", "/metrics", token=None)
-    return float(re.findall(r"^hermes_mesh_routes (\S+)", metrics["text"], re.MULTILINE)[0])
+    return float(re.findall(r'^hermes_mesh_links\{purpose="chats"\} (\S+)', metrics["text"], re.MULTILINE)[0])
 
 
 async def test_a_stream_for_chats_stands_while_a_chat_needs_it_and_closes_when_idle(mesh: LocalMesh) -> None:

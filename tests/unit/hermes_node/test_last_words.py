@@ -25,6 +25,7 @@ from hermes_node.mesh.dialer import MeshDialer
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, dial_handshake
 from hermes_node.mesh.server import MeshServer
 from hermes_node.mesh.streams import MeshStream, RouteStream, gossip_stream, join_stream
+from hermes_node.metrics.labels import DialResult, LinkPurpose
 
 MAKE: dict[StreamKind, Any] = {
     StreamKind.JOIN: join_stream,
@@ -63,6 +64,10 @@ class Full:
         identity = identity or Identity.generate()
         told = sign_descriptor(identity, node_id=NodeId(name), address="127.0.0.1:1", incarnation=1, version="1")
         self.local = NodeCredentials(identity, told, SYSTEM_RANDOM)
+        self.dials: list[DialResult] = []
+
+    def dialled(self, _purpose: LinkPurpose, _node_id: NodeId, result: DialResult) -> None:
+        self.dials.append(result)
 
     def admit(self, _peer: ProvedPeer) -> None:
         raise ProtocolError(TOLD.code, TOLD.detail, retry_after_ms=TOLD.retry_after_ms)
@@ -196,5 +201,6 @@ async def test_a_link_that_comes_to_nothing_leaves_no_key_of_either_stream(secon
         await dialer.link(theirs)
     wanted = ErrorCode.AUTH_FAILED if second == "another identity" else ErrorCode.ROUTE_UNAVAILABLE
     assert caught.value.code is wanted
+    assert mesh.dials == [DialResult.CONNECTED if second == "another identity" else DialResult.UNREACHABLE]
     own = [keys for keys in made if is_wiped(keys)]
     assert len(own) == len(made) / 2, "the other half are the other ends', which nobody wipes here"

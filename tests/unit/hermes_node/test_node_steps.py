@@ -81,9 +81,9 @@ async def test_a_sealed_view_refuses_everything_with_the_first_reason() -> None:
 
 def test_a_lone_node_is_the_only_member_and_knows_of_no_other_apps() -> None:
     mesh = LoneNode()
-    seen = mesh.describe()
-    assert (seen.members, seen.entries_held) == ((), 0)
-    assert {state: seen.counts[state] for state in MemberState} == dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}
+    seen = mesh.measure()
+    assert (mesh.describe().members, seen.entries_held) == ((), 0)
+    assert {state: seen.members[state] for state in MemberState} == dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}
     assert mesh.join_state is JoinState.ALONE
 
 

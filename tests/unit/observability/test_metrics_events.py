@@ -12,9 +12,10 @@ from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.lies import LiarNamed, Lie
 from hermes_core.mesh.messages import MemberState
+from hermes_core.mesh.swim.output import Cause, OwnIncarnationRaised, StandingChanged
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
-from hermes_node.metrics.events import record_chat_event, record_mesh_event, record_node_event
+from hermes_node.metrics.events import record_chat_event, record_mesh_event, record_node_event, record_swim_event
 from hermes_node.metrics.registry import NodeMetrics
 
 CHAT = ChatId(bytes(16))
@@ -176,3 +177,36 @@ def test_mesh_events() -> None:
         "hermes_mesh_identity_conflicts_total",
         "hermes_mesh_evicted_peers_total",
     }
+
+
+ALIVE, SUSPECT, DEAD, LEFT = MemberState.ALIVE, MemberState.SUSPECT, MemberState.DEAD, MemberState.LEFT
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cause", "counted_as"),
+    [
+        (None, ALIVE, Cause.NEW, None),
+        (ALIVE, SUSPECT, Cause.SILENT, "made"),
+        (ALIVE, SUSPECT, Cause.ACCUSED, "heard"),
+        (SUSPECT, ALIVE, Cause.ANSWERED, "cancelled"),
+        (SUSPECT, ALIVE, Cause.CONTRADICTED, "refuted"),
+        (SUSPECT, DEAD, Cause.UNANSWERED, "buried"),
+        (SUSPECT, LEFT, Cause.DEPARTED, "left"),
+        (ALIVE, LEFT, Cause.DEPARTED, None),
+        (DEAD, ALIVE, Cause.ANSWERED, None),
+        (DEAD, ALIVE, Cause.CONTRADICTED, None),
+    ],
+)
+def test_a_suspicion_counts_when_it_begins_and_when_it_ends(
+    before: MemberState | None, after: MemberState, cause: Cause, counted_as: str | None
+) -> None:
+    metrics = NodeMetrics(version="test")
+    record_swim_event(metrics, StandingChanged(NODE, before, after, cause))
+    expected = {f'hermes_mesh_suspicions_total{{event="{counted_as}"}}'} if counted_as else set()
+    assert counted(metrics.registry) == expected
+
+
+def test_each_contradiction_of_this_nodes_own_death_counts() -> None:
+    metrics = NodeMetrics(version="test")
+    record_swim_event(metrics, OwnIncarnationRaised(7))
+    assert counted(metrics.registry) == {"hermes_mesh_refutations_total"}

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hermes_core.clock_check import ClockDoubt
 from hermes_core.errors import ErrorCode
 from hermes_core.mesh.lies import Lie
+from hermes_core.mesh.swim.output import ProbeResult
 from hermes_core.protocol.messages import CloseReason
 from hermes_h2.events import Refusal
 from hermes_node.metrics import labels
@@ -30,6 +31,8 @@ ALLOWED: dict[str, set[str]] = {
     "direction": {*labels.MessageDirection, *labels.MoveDirection, *labels.ProbeDirection},
     "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal, *RefusedHttp},
     "doubt": set(ClockDoubt),
+    "event": set(labels.SuspicionLabel),
+    "purpose": set(labels.LinkPurpose),
     "trigger": set(labels.RekeyTrigger),
     "operation": set(labels.KeystoreOperation),
     "state": set(labels.MemberStateLabel),
@@ -50,6 +53,8 @@ ALLOWED: dict[str, set[str]] = {
         *labels.ResumeResult,
         *labels.NoticeResult,
         *labels.OperationResult,
+        *labels.DialResult,
+        *ProbeResult,
     },
     "grpc_type": {"unary", "client_stream", "server_stream", "bidi_stream"},
     "grpc_service": set(GRPC_STREAMS),
@@ -180,6 +185,13 @@ def test_histograms_have_finite_ascending_buckets(metrics: NodeMetrics) -> None:
         bounds = [float(s.labels["le"]) for s in family.samples if s.name.endswith("_bucket")]
         assert len(bounds) > 5
         assert math.inf in bounds
+
+
+def test_only_a_members_own_answer_is_timed(metrics: NodeMetrics) -> None:
+    for result in ProbeResult:
+        metrics.swim.observe_probe(result, 0.3)
+        assert value(metrics, "hermes_mesh_probes_total", result=result) == 1
+    assert value(metrics, "hermes_mesh_probe_duration_seconds_count") == 1
 
 
 def test_each_lie_has_a_label() -> None:

@@ -18,8 +18,12 @@ class LocalHealth:
         self._stale = False
 
     @property
+    def score(self) -> int:
+        return self._highest if self._stale else self._score
+
+    @property
     def factor(self) -> int:
-        return 1 + (self._highest if self._stale else self._score)
+        return 1 + self.score
 
     @property
     def is_ready(self) -> bool:

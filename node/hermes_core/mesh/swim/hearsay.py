@@ -7,7 +7,14 @@ from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.judge import Judge
 from hermes_core.mesh.swim.messages import Alive, SignedDeparture
-from hermes_core.mesh.swim.output import KeyReplaced, NameContested, OwnFutureSeen, OwnIncarnationRaised, ReservationWanted
+from hermes_core.mesh.swim.output import (
+    Cause,
+    KeyReplaced,
+    NameContested,
+    OwnFutureSeen,
+    OwnIncarnationRaised,
+    ReservationWanted,
+)
 from hermes_core.mesh.swim.parts import SwimParts
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.mesh.swim.rumours import Rumour
@@ -51,7 +58,7 @@ class Hearsay:
             return
         self._judge.acquit(said.subject)
         member.depart(said)
-        parts.roster.turn(member, MemberState.LEFT, now)
+        parts.roster.turn(member, MemberState.LEFT, now, Cause.DEPARTED)
         parts.news.tell(said)
 
     def vouch(self, node_id: NodeId, mark: bytes, sender: NodeId, now: float) -> bool:
@@ -147,7 +154,7 @@ class Hearsay:
     def _renew(self, member: SwimMember, descriptor: NodeDescriptor, now: float, *, spread: bool) -> None:
         self._judge.acquit(descriptor.node_id)
         self._parts.roster.describe(member, descriptor)
-        self._parts.roster.turn(member, MemberState.ALIVE, now)
+        self._parts.roster.turn(member, MemberState.ALIVE, now, Cause.CONTRADICTED)
         if spread:
             self._parts.news.tell(Alive(descriptor))
         else:

@@ -6,7 +6,7 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.messages import Accusation
-from hermes_core.mesh.swim.output import OwnIncarnationRaised, ReservationWanted
+from hermes_core.mesh.swim.output import Cause, OwnIncarnationRaised, ReservationWanted
 from hermes_core.mesh.swim.parts import SwimParts
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.mesh.swim.statements import encode_accusation, is_accusation
@@ -73,19 +73,19 @@ class Judge:
         parts, node_id = self._parts, member.descriptor.node_id
         member.contested = False
         if member.state is MemberState.DEAD:
-            parts.roster.turn(member, MemberState.ALIVE, now)
+            parts.roster.turn(member, MemberState.ALIVE, now, Cause.ANSWERED)
         elif member.state is MemberState.SUSPECT:
             suspicion = parts.suspicions.cancel(node_id)
             for said in suspicion.accusations if suspicion else ():
                 parts.accusers.end(said.accuser, node_id)
                 self._blame(said, now)
-            parts.roster.turn(member, MemberState.ALIVE, now)
+            parts.roster.turn(member, MemberState.ALIVE, now, Cause.ANSWERED)
 
     def bury(self, member: SwimMember, now: float) -> None:
         """Its suspicion ran out, and since then it answered no probe of this node's own, direct or through others."""
         suspicion = self.acquit(member.descriptor.node_id)
         member.bury(suspicion)
-        self._parts.roster.turn(member, MemberState.DEAD, now)
+        self._parts.roster.turn(member, MemberState.DEAD, now, Cause.UNANSWERED)
 
     def acquit(self, node_id: NodeId) -> tuple[Accusation, ...]:
         """Nothing is open against it any more; what was."""
@@ -105,10 +105,12 @@ class Judge:
         parts = self._parts
         before = parts.suspicions.get(said.subject)
         suspicion = parts.suspicions.begin(said.subject, said.incarnation, now)
-        pinned = said.accuser == parts.own.descriptor.node_id or parts.pins.holds(said.accuser, said.accuser_key)
+        is_own = said.accuser == parts.own.descriptor.node_id
+        pinned = is_own or parts.pins.holds(said.accuser, said.accuser_key)
         suspicion.add(said, pinned=pinned)
         parts.accusers.begin(said.accuser, said.subject)
-        parts.roster.turn(subject, MemberState.SUSPECT, now)
+        cause = Cause.SILENT if is_own else Cause.ACCUSED
+        parts.roster.turn(subject, MemberState.SUSPECT, now, cause, accuser=said.accuser)
         suspicion.contested = suspicion.contested or subject.contested
         self._schedule(subject, suspicion, now)
         if len(suspicion.accusations) <= parts.params.confirmations + 1:

@@ -249,7 +249,7 @@ class Swim:
     def _probe_or_answer(self, member: SwimMember, message: Ping | Pong | PingRequest | PingReport, now: float) -> None:
         sender = member.descriptor.node_id
         if isinstance(message, Pong):
-            if self._prober.receive_pong(sender, message) or self._errands.receive_pong(sender, message):
+            if self._prober.receive_pong(sender, message, now) or self._errands.receive_pong(sender, message):
                 self._answered(member, now)
         elif isinstance(message, Ping):
             self._errands.answer(member, message, now)
@@ -278,7 +278,7 @@ class Swim:
 
     def _answered(self, member: SwimMember, now: float) -> None:
         if member.state is not MemberState.LEFT:
-            self._prober.answered(member.descriptor.node_id)
+            self._prober.answered(member.descriptor.node_id, now)
             self._judge.answered(member, now)
 
     def _contest(self, descriptor: NodeDescriptor, now: float) -> None:

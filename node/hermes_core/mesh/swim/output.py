@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from hermes_core.ids import NodeId
 from hermes_core.mesh.lies import LiarNamed
@@ -10,13 +11,30 @@ from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.messages import SwimMessage
 
 
+class Cause(StrEnum):
+    """Why a member stands otherwise than before."""
+
+    NEW = "was not known"
+    SILENT = "answered neither this node nor its helpers"
+    ACCUSED = "another member accused it"
+    ANSWERED = "answered this node"
+    CONTRADICTED = "signed a later incarnation"
+    UNANSWERED = "answered none of the last probes of this node"
+    DEPARTED = "said that it goes"
+
+
 @dataclass(frozen=True, slots=True)
 class StandingChanged:
-    """A member is alive, suspect, dead or gone from now on; `before` is None when it was not known."""
+    """A member is alive, suspect, dead or gone from now on; `before` is None when it was not known.
+
+    `accuser`: who signed the accusation that made it suspect.
+    """
 
     node_id: NodeId
     before: MemberState | None
     after: MemberState
+    cause: Cause
+    accuser: NodeId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +98,23 @@ SwimEvent = (
 )
 
 
+class ProbeResult(StrEnum):
+    """INDIRECT: it answered helpers, and not this node."""
+
+    DIRECT = "direct"
+    INDIRECT = "indirect"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """A probe of this node's own. `seconds`: from its ping, and the dial that it waited for, until now."""
+
+    node_id: NodeId
+    result: ProbeResult
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class ToMember:
     """Over the link that stands to this member."""
@@ -90,12 +125,16 @@ class ToMember:
 
 @dataclass(slots=True)
 class SwimOutput:
-    """`dials`: whom to link with; each ends in `link_up` or `dial_failed`. `hangups`: whose link to end after what was sent."""
+    """`dials`: whom to link with; each ends in `link_up` or `dial_failed`. `hangups`: whose link to end after what was sent.
+
+    `probes`: for whoever counts; what follows from them is done.
+    """
 
     sends: list[ToMember] = field(default_factory=list)
     dials: list[NodeDescriptor] = field(default_factory=list)
     hangups: list[NodeId] = field(default_factory=list)
     events: list[SwimEvent] = field(default_factory=list)
+    probes: list[ProbeEnded] = field(default_factory=list)
 
 
 class Outlet:
@@ -117,6 +156,9 @@ class Outlet:
 
     def report(self, event: SwimEvent) -> None:
         self._output.events.append(event)
+
+    def report_probe(self, probe: ProbeEnded) -> None:
+        self._output.probes.append(probe)
 
     def take(self) -> SwimOutput:
         output, self._output = self._output, SwimOutput()

@@ -10,6 +10,7 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.judge import Judge
 from hermes_core.mesh.swim.messages import NONCE_BYTES, Ping, PingReport, PingRequest, Pong
+from hermes_core.mesh.swim.output import ProbeEnded, ProbeResult
 from hermes_core.mesh.swim.parts import SwimParts
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.mesh.swim.statements import encode_answer
@@ -34,6 +35,7 @@ class PendingProbe:
 
     target: NodeId
     step: ProbeStep
+    began_at: float
     end_at: float
     decides: Suspicion | None = None
     nonce: bytes = b""
@@ -69,7 +71,8 @@ class Prober:
         self._seq = (self._seq + 1) % _SEQ_WRAP
         self._targets[node_id] = self._seq
         pace_s = self._pace_s(member)
-        self._pending[self._seq] = PendingProbe(node_id, ProbeStep.DIRECT, now + pace_s * self._patience(decides), decides)
+        end_at = now + pace_s * self._patience(decides)
+        self._pending[self._seq] = PendingProbe(node_id, ProbeStep.DIRECT, now, end_at, decides)
         self._parts.links.send(member.descriptor, Ping(self._seq, facts=self._parts.compose(member)))
         self._parts.timers.schedule(("probe", self._seq), now + self._parts.params.direct_share * pace_s)
 
@@ -112,14 +115,14 @@ class Prober:
         else:
             self._fail(seq, probe, now)
 
-    def receive_pong(self, sender: NodeId, message: Pong) -> bool:
+    def receive_pong(self, sender: NodeId, message: Pong, now: float) -> bool:
         """Whether it answers a probe of this node; late answers do as well."""
         probe = self._pending.get(message.seq)
         if probe is None:
             return self._failed.pop(message.seq, None) == sender
         if probe.target != sender:
             return False
-        self._end(message.seq, probe)
+        self._finish(message.seq, probe, ProbeResult.DIRECT, now)
         self._parts.health.change(-1)
         return True
 
@@ -136,16 +139,16 @@ class Prober:
             own, target = self._parts.own.descriptor, member.descriptor
             body = encode_answer(target.node_id, target.node_key, own.node_id, probe.nonce)
             if self._parts.signatures.verify(target.node_key, body, message.signature):
-                self._end(message.seq, probe)
+                self._finish(message.seq, probe, ProbeResult.INDIRECT, now)
                 self._judge.answered(member, now)
                 return
         self._pending[message.seq] = replace(probe, heard=probe.heard | {sender})
 
-    def answered(self, node_id: NodeId) -> None:
-        """Anything that proves its life ends a probe of it."""
+    def answered(self, node_id: NodeId, now: float) -> None:
+        """Anything that it says to this node itself ends a probe of it."""
         seq = self._targets.get(node_id)
         if seq is not None:
-            self._end(seq, self._pending[seq])
+            self._finish(seq, self._pending[seq], ProbeResult.DIRECT, now)
 
     def restart(self, now: float) -> None:
         """This process stood still: no answer that is missing says anything."""
@@ -204,7 +207,7 @@ class Prober:
 
     def _fail(self, seq: int, probe: PendingProbe, now: float) -> None:
         parts = self._parts
-        self._end(seq, probe)
+        self._finish(seq, probe, ProbeResult.FAILED, now)
         self._failed[seq] = probe.target
         if len(self._failed) > _REMEMBERED:
             del self._failed[next(iter(self._failed))]
@@ -216,6 +219,10 @@ class Prober:
             self._judge.bury(member, now)
         else:
             self._judge.accuse(member, now)
+
+    def _finish(self, seq: int, probe: PendingProbe, result: ProbeResult, now: float) -> None:
+        self._end(seq, probe)
+        self._parts.outlet.report_probe(ProbeEnded(probe.target, result, now - probe.began_at))
 
     def _end(self, seq: int, probe: PendingProbe) -> None:
         del self._pending[seq]

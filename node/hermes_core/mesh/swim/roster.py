@@ -8,7 +8,7 @@ from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.digests import Digests
 from hermes_core.mesh.swim.messages import Accusation, SignedDeparture
-from hermes_core.mesh.swim.output import DescriptorHeard, MemberForgotten, Outlet, StandingChanged
+from hermes_core.mesh.swim.output import Cause, DescriptorHeard, MemberForgotten, Outlet, StandingChanged
 from hermes_core.mesh.swim.params import SwimParams
 from hermes_core.mesh.swim.rings import ProbeRings
 
@@ -106,7 +106,7 @@ class Roster:
         """A member that was not known, alive."""
         member = self._members[descriptor.node_id] = SwimMember(descriptor, now)
         self._come_up(descriptor)
-        self._outlet.report(StandingChanged(descriptor.node_id, None, MemberState.ALIVE))
+        self._outlet.report(StandingChanged(descriptor.node_id, None, MemberState.ALIVE, Cause.NEW))
         self._outlet.report(DescriptorHeard(descriptor))
         return member
 
@@ -117,7 +117,7 @@ class Roster:
         if member.is_up:
             self._digests.set(descriptor.node_id, descriptor.signature)
 
-    def turn(self, member: SwimMember, state: MemberState, now: float) -> None:
+    def turn(self, member: SwimMember, state: MemberState, now: float, cause: Cause, *, accuser: NodeId | None = None) -> None:
         before, was_up, node_id = member.state, member.is_up, member.descriptor.node_id
         if before is state:
             return
@@ -126,7 +126,7 @@ class Roster:
             self._go_down(node_id)
         elif member.is_up and not was_up:
             self._come_up(member.descriptor)
-        self._outlet.report(StandingChanged(node_id, before, state))
+        self._outlet.report(StandingChanged(node_id, before, state, cause, accuser))
 
     def forget(self, node_id: NodeId) -> None:
         member = self._members.pop(node_id)

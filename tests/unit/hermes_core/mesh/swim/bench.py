@@ -130,3 +130,4 @@ class Bench:
         self.output.dials += output.dials
         self.output.hangups += output.hangups
         self.output.events += output.events
+        self.output.probes += output.probes

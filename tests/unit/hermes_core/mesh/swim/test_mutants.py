@@ -197,7 +197,7 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
     "a new incarnation leaves the suspicion": RuleMutant(
         Hearsay,
         "_renew",
-        "self._parts.roster.turn(member, MemberState.ALIVE, now)",
+        "self._parts.roster.turn(member, MemberState.ALIVE, now, Cause.CONTRADICTED)",
         "pass",
         believed.test_a_members_own_word_raises_its_incarnation_and_ends_its_suspicion,
     ),

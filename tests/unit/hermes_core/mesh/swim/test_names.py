@@ -10,7 +10,7 @@ from hermes_core.mesh.swim.accusers import MANY_WRONG, Accusers
 from hermes_core.mesh.swim.budgets import Budgets
 from hermes_core.mesh.swim.dissemination import Dissemination
 from hermes_core.mesh.swim.messages import BUCKETS, Alive, ListedMember, SyncDigests, SyncFacts, SyncListing, SyncWanted
-from hermes_core.mesh.swim.output import KeyReplaced, MemberForgotten, NameContested
+from hermes_core.mesh.swim.output import Cause, KeyReplaced, MemberForgotten, NameContested
 from hermes_core.mesh.swim.params import SwimParams
 from hermes_core.mesh.swim.pins import Pins
 from tests.unit.hermes_core.mesh.swim.bench import PARAMS, Bench, Other
@@ -104,7 +104,7 @@ def test_another_key_is_believed_by_a_link_alone_and_not_while_the_pinned_one_is
     bench.hear(a, c.depart())
     assert bench.link(thief)
     assert bench.events(KeyReplaced) == [KeyReplaced(c.name)]
-    bench.n.roster.turn(bench.n.roster.get(c.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    bench.n.roster.turn(bench.n.roster.get(c.name), MemberState.DEAD, 0.0, Cause.UNANSWERED)  # type: ignore[arg-type]
     assert not bench.link(c)  # a former key never comes back
 
 
@@ -227,7 +227,7 @@ def test_wrong_accusations_are_forgiven_and_their_memory_is_bounded() -> None:
 def test_halves_that_buried_each_other_try_the_dead_again() -> None:
     bench = Bench()
     dead = bench.others[0]
-    bench.n.roster.turn(bench.n.roster.get(dead.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    bench.n.roster.turn(bench.n.roster.get(dead.name), MemberState.DEAD, 0.0, Cause.UNANSWERED)  # type: ignore[arg-type]
     bench.n.link_down(dead.name)
     bench.silent = {dead.name}
     bench.tick(3 * PARAMS.rescue_periods, bench.answer_all)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MemberState
-from hermes_core.mesh.swim.messages import Accusation, Ping, PingReport, PingRequest, Pong
+from hermes_core.mesh.swim.messages import Accusation, Alive, Ping, PingReport, PingRequest, Pong
+from hermes_core.mesh.swim.output import Cause, ProbeResult, StandingChanged
 from hermes_core.mesh.swim.statements import encode_answer
 from tests.unit.hermes_core.mesh.swim.bench import PARAMS, Bench, Other
 
@@ -50,7 +52,7 @@ def test_a_ring_without_its_member_has_the_one_after_it() -> None:
     rings = bench.n.roster.rings
     gone = min(rings.targets)
     rest = [other for other in bench.others if other.name != gone]
-    bench.n.roster.turn(bench.n.roster.get(gone), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    bench.n.roster.turn(bench.n.roster.get(gone), MemberState.DEAD, 0.0, Cause.UNANSWERED)  # type: ignore[arg-type]
     fresh = Bench(met=0)
     for other in rest:
         fresh.n.roster.rings.add(other.name)
@@ -228,7 +230,7 @@ def test_who_answers_after_its_name_was_contested_has_its_whole_time_again() -> 
 def test_a_former_key_of_a_name_has_nobody_looked_at() -> None:
     bench = Bench(met=8)
     former = bench.others[0]
-    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0, Cause.UNANSWERED)  # type: ignore[arg-type]
     heir = Other(str(former.name))
     assert bench.link(heir)
     bench.clear()
@@ -365,3 +367,57 @@ def test_a_pause_ends_no_probe_that_was_under_way() -> None:
     member = bench.n.roster.get(target)
     assert member is not None
     assert member.state is MemberState.ALIVE
+
+
+def test_each_probe_ends_once_and_says_how_and_after_what_time() -> None:
+    bench = Bench(met=5)
+    bench.tick(3 * PERIOD, bench.answer_all)
+    assert {(probe.result, probe.seconds) for probe in bench.output.probes} == {(ProbeResult.DIRECT, 0.0)}
+    silent = bench.others[0]
+    bench.silent = {silent.name}
+    bench.clear()
+    bench.tick(bench.now + 12 * PERIOD, bench.answer_all)
+    failed = [probe for probe in bench.output.probes if probe.node_id == silent.name]
+    assert {probe.result for probe in failed} == {ProbeResult.FAILED}
+    assert all(probe.seconds >= PERIOD for probe in failed)
+
+
+def test_a_member_that_answers_helpers_alone_is_told_from_one_that_answers() -> None:
+    bench = Bench(met=5)
+    silent = bench.others[0]
+    bench.silent = {silent.name}
+    while not bench.messages(PingRequest):
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+    bench.output.probes.clear()
+    send = next(s for s in bench.output.sends if isinstance(s.message, PingRequest))
+    request = send.message
+    assert isinstance(request, PingRequest)
+    signature = silent.identity.sign(encode_answer(silent.name, silent.descriptor.node_key, "me", request.nonce))
+    bench.n.receive(send.node_id, PingReport(request.seq, signature), bench.now)
+    bench.take()
+    (probe,) = bench.output.probes
+    assert (probe.node_id, probe.result) == (silent.name, ProbeResult.INDIRECT)
+    assert PERIOD * PARAMS.direct_share <= probe.seconds < PERIOD
+
+
+def test_a_change_of_standing_says_why() -> None:
+    bench = Bench(met=4)
+    one, two, three, four = bench.others
+
+    def say(other: Other) -> list[tuple[Cause, NodeId | None]]:
+        told = [(event.cause, event.accuser) for event in bench.events(StandingChanged) if event.node_id == other.name]
+        bench.clear()
+        return told
+
+    assert say(one) == [(Cause.NEW, None)]
+    bench.hear(two, two.accuse(one.descriptor))
+    bench.hear(one, Alive(one.describe(2)))
+    assert say(one) == [(Cause.ACCUSED, two.name), (Cause.CONTRADICTED, None)]
+    bench.hear(two, two.accuse(three.descriptor))
+    bench.tick(bench.now + PERIOD, bench.answer_all)
+    assert say(three) == [(Cause.ACCUSED, two.name), (Cause.ANSWERED, None)]
+    bench.silent = {four.name}
+    bench.tick(bench.now + 2 * HIGH, bench.answer_all)
+    assert say(four) == [(Cause.SILENT, bench.me.name), (Cause.UNANSWERED, None)]
+    bench.hear(two, three.depart())
+    assert say(three) == [(Cause.DEPARTED, None)]
