@@ -178,7 +178,8 @@ AppTransport = Annotated[
     Literal["hermes", "grpc"],
     choice(
         "hermes",
-        "What serves apps: a path of our own, bounded against strangers (hermes), or gRPC's library, for one release (grpc).",
+        "What serves apps and other nodes: a path of our own, bounded against strangers (hermes), or gRPC's library, for one "
+        "release (grpc).",
     ),
 ]
 ConnectTimeoutS = Annotated[float, bounds(10, 0.1, 300, "s", "Time to answer the challenge.")]

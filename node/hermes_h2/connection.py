@@ -84,6 +84,11 @@ class H2Connection:
         return self._leaving
 
     @property
+    def settled(self) -> bool:
+        """Whether the peer has said its first word."""
+        return self._settled
+
+    @property
     def opened(self) -> int:
         return self._table.opened
 

@@ -22,7 +22,17 @@ class Refusal(StrEnum):
     CONNECTIONS = "connections"
     SETUP_TIME = "setup_time"
     SILENCE = "silence"
+    # A TLS handshake that failed: what came is no TLS, or none of HTTP/2's; a version that is not spoken here; no certificate
+    # where one is wanted, or one that is not believed; a peer that does not go on, and says so or just leaves, as those do that
+    # do not believe the certificate of this end.
     TLS = "tls"
+    TLS_VERSION = "tls_version"
+    NO_CERTIFICATE = "no_certificate"
+    UNKNOWN_CA = "unknown_ca"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE = "certificate"
+    TLS_ALERT = "tls_alert"
+    TLS_LEFT = "tls_left"
     PROXY_HEADER = "proxy_header"
 
 

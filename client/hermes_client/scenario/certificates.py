@@ -28,26 +28,27 @@ class CertificateFiles:
 class LocalAuthority:
     """An EC P-256 certificate authority; `ca_file` is what clients and nodes trust."""
 
-    def __init__(self, folder: Path, name: str = "hermes-local-ca") -> None:
+    def __init__(self, folder: Path, name: str = "hermes-local-ca", *, above: LocalAuthority | None = None) -> None:
+        """`above`: who signs it; None: it signs itself."""
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = (
-            _builder(self._name, self._name, self._key.public_key())
+            _builder(self.name, (above or self).name, self.key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(authority=True), critical=True)
-            .sign(self._key, hashes.SHA256())
+            .sign((above or self).key, hashes.SHA256())
         )
         self.ca_file = folder / "ca.crt"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue_node(self, node_id: str) -> CertificateFiles:
+    def issue_node(self, node_id: str, *, valid_for: dt.timedelta = VALID_FOR) -> CertificateFiles:
         """Write `<node id>.crt` and `.key`: server and client certificate for the node id, localhost and both loopbacks."""
         key = ec.generate_private_key(ec.SECP256R1())
         loopbacks = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
         names = x509.SubjectAlternativeName([x509.DNSName(node_id), x509.DNSName("localhost"), *loopbacks])
         certificate = (
-            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node_id)]), self._name, key.public_key())
+            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node_id)]), self.name, key.public_key(), valid_for)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
             .add_extension(
@@ -55,8 +56,8 @@ class LocalAuthority:
                 critical=False,
             )
             .add_extension(names, critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
+            .sign(self.key, hashes.SHA256())
         )
         files = CertificateFiles(self._folder / f"{node_id}.crt", self._folder / f"{node_id}.key")
         files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -74,7 +75,9 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, valid_for: dt.timedelta = VALID_FOR
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -83,7 +86,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurve
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SLACK)
-        .not_valid_after(now + VALID_FOR)
+        .not_valid_after(now + valid_for)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 

@@ -42,11 +42,11 @@ class CallLink(Protocol):
     connection: H2Connection
     peer_host: str
     peer_port: int
+    names: frozenset[str]
 
     def flush_soon(self) -> None: ...
     def proved(self, call: Call) -> None: ...
     def forget(self, call: Call) -> None: ...
-    def peer_names(self) -> frozenset[str]: ...
 
 
 class Call:
@@ -120,7 +120,7 @@ class Call:
 
     def peer_names(self) -> frozenset[str]:
         """The names in the certificate that the peer showed and the CA signed."""
-        return self._link.peer_names()
+        return self._link.names
 
     def peer(self) -> tuple[str, int]:
         """Where it comes from; behind a trusted proxy, where that says it comes from."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from hermes_h2.events import Refusal
 from hermes_h2.serving.proxy_header import Proxied, read_proxy_header
-from hermes_h2.serving.tls_pipe import TlsFailedError, TlsPipe
+from hermes_h2.serving.tls_faults import TlsFailedError
+from hermes_h2.serving.tls_pipe import TlsPipe
 
 
 class RefusedError(Exception):
@@ -34,6 +35,11 @@ class Doorway:
         return not self._expects_proxy and (self._tls is None or (self._pipe is not None and self._pipe.established))
 
     @property
+    def greeted(self) -> bool:
+        """The peer has begun with TLS."""
+        return self._pipe is not None
+
+    @property
     def closed(self) -> bool:
         """The peer has said goodbye."""
         return self._pipe is not None and self._pipe.closed
@@ -49,7 +55,7 @@ class Doorway:
         try:
             return self._pipe.receive(data)
         except TlsFailedError as error:
-            raise RefusedError(Refusal.TLS, str(error)) from None
+            raise RefusedError(error.refusal, str(error)) from None
 
     def seal(self, data: bytes) -> bytes:
         if self._pipe is None:

@@ -20,6 +20,8 @@ class Limits:
     """Connections on which nothing was proven; for one more the address that has most of them gives up its oldest."""
     strangers_an_address: int = 256
     """Of them; an IPv6 address is its /64."""
+    strangers_a_name: int = 0
+    """Of them with one certificate, for each name in it, from whatever addresses. 0: as many as there are."""
     patience_s: float = 1.0
     """So long a stranger keeps its place against another one whose address has as many."""
     streams: int = 10_000

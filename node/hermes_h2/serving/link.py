@@ -21,6 +21,8 @@ STRANGERS_READ_BYTES: Final = 2_048
 CALL_S: Final = 0.0003
 """Of work that a stranger's call costs besides the turn in which it begins."""
 
+_MISTRUST: Final = ": it may not believe the certificate that it was shown"
+
 
 class Listener(Protocol):
     """What a link needs of the server that accepted it."""
@@ -32,6 +34,7 @@ class Listener(Protocol):
     """Its beginning, of `STRANGERS_READ_BYTES`."""
 
     def moved(self, link: ClientLink) -> bool: ...
+    def named(self, link: ClientLink) -> bool: ...
     def left(self, link: ClientLink) -> None: ...
     def proven(self, link: ClientLink, proven: bool) -> None: ...
     def dirty(self, link: ClientLink) -> None: ...
@@ -55,6 +58,8 @@ class ClientLink(asyncio.BufferedProtocol):
         self.peer_host, self.peer_port = host, port
         self.payer = charge_to(host)
         """Whose places and turns it has."""
+        self.names: frozenset[str] = frozenset()
+        """In the certificate that it showed and the CA signed."""
         self.spent_s = 0.0
         self._made_at = self._heard_at = self._idle_since = server.now()
         self._pinged_at: float | None = None
@@ -95,6 +100,8 @@ class ClientLink(asyncio.BufferedProtocol):
             self.flush_soon()
 
     def connection_lost(self, _exc: Exception | None) -> None:
+        if not self._closing:
+            self._judge_leaving()
         self._closing = True
         self._server.left(self)
         self._lose_calls()
@@ -168,9 +175,6 @@ class ClientLink(asyncio.BufferedProtocol):
                 self._server.proven(self, False)
         if not self.calls:
             self._idle_since = self._server.now()
-
-    def peer_names(self) -> frozenset[str]:
-        return self._door.peer_names()
 
     def check(self, now: float) -> None:
         """What time brings: called every now and then."""
@@ -285,8 +289,21 @@ class ClientLink(asyncio.BufferedProtocol):
                 self.abort()
                 return b""
         if self._door.open and not was_open:
+            self.names = self._door.peer_names()
+            if self.names and not self._server.named(self):
+                self.abort()
+                return b""
             self.flush_soon()
         return data
+
+    def _judge_leaving(self) -> None:
+        """Clients that do not believe a certificate leave without a word of TLS's; a probe of TCP begins none."""
+        if not self._door.greeted or self.connection.settled:
+            return
+        if not self._door.open:
+            self._server.refused(self, Refusal.TLS_LEFT, f"the peer left in the middle of TLS's handshake{_MISTRUST}")
+        elif self.names:
+            self._server.refused(self, Refusal.TLS_LEFT, f"the peer left after TLS's handshake{_MISTRUST}")
 
     def _handle(self, events: list[ConnectionEvent]) -> None:
         for event in events:

@@ -56,9 +56,12 @@ class Places(Generic[T]):
     def strangers(self) -> int:
         return self._stranger_count
 
-    def admit(self, who: T, address: str, now: float) -> T | None:
-        """A stranger's place for `who`; who has to give way, `who` itself when nobody else does."""
-        evicted = self._find_to_give_way(who, address, now)
+    def admit(self, who: T, address: str, now: float, shares: int = 1) -> T | None:
+        """A stranger's place for `who`; who has to give way, `who` itself when nobody else does.
+
+        `shares`: for how many the address stands that may each have as many as one has.
+        """
+        evicted = self._find_to_give_way(who, address, now, shares)
         if evicted is who:
             return who
         if evicted is not None:
@@ -86,9 +89,9 @@ class Places(Generic[T]):
         self._remove_stranger(who)
         self._addresses.pop(who, None)
 
-    def _find_to_give_way(self, who: T, address: str, now: float) -> T | None:
+    def _find_to_give_way(self, who: T, address: str, now: float, shares: int) -> T | None:
         own = self._strangers.get(address, OrderedDict())
-        if len(own) >= self._an_address:
+        if len(own) >= self._an_address * shares:
             most = own
         elif self._stranger_count < self._most_strangers and len(self._addresses) < self._total:
             return None

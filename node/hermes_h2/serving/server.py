@@ -22,8 +22,8 @@ from hermes_h2.serving.sockets import listen_on
 from hermes_h2.serving.turns import StrangersTurns
 
 CallHandler = Callable[[Call], Awaitable[None]]
-OnRefused = Callable[[Refusal, str, str], None]
-"""Which bound or rule, the address, and the rule in words."""
+OnRefused = Callable[[Refusal, str, str, frozenset[str]], None]
+"""Which bound or rule, the address, the rule in words, and the names in the certificate that was shown."""
 OnDefect = Callable[[Exception], None]
 """A handler failed."""
 
@@ -66,6 +66,12 @@ class Server:
             an_address=limits.strangers_an_address,
             patience_s=limits.patience_s,
         )
+        self._certificates: Places[ClientLink] | None = None
+        if limits.strangers_a_name:
+            everybody = limits.connections
+            self._certificates = Places(
+                total=everybody, strangers=everybody, an_address=limits.strangers_a_name, patience_s=limits.patience_s
+            )
         self._handlers: Mapping[str, CallHandler] = {}
         self.links: set[ClientLink] = set()
         self.calls: set[Call] = set()
@@ -134,8 +140,16 @@ class Server:
     def moved(self, link: ClientLink) -> bool:
         return self._give_place(link, self._places.move(link, link.payer, self.now()))
 
+    def named(self, link: ClientLink) -> bool:
+        """It has shown a certificate; whether that has room for one more."""
+        if self._certificates is None:
+            return True
+        certificate = " ".join(sorted(link.names))
+        return self._give_place(link, self._certificates.admit(link, certificate, self.now(), len(link.names)))
+
     def left(self, link: ClientLink) -> None:
-        self._places.leave(link)
+        for places in self._all_places():
+            places.leave(link)
         self.links.discard(link)
         self.changed()
 
@@ -144,10 +158,11 @@ class Server:
         self._changed.set()
 
     def proven(self, link: ClientLink, proven: bool) -> None:
-        if proven:
-            self._places.prove(link)
-        else:
-            self._places.doubt(link, self.now())
+        for places in self._all_places():
+            if proven:
+                places.prove(link)
+            else:
+                places.doubt(link, self.now())
 
     def dirty(self, link: ClientLink) -> None:
         if not self._dirty:
@@ -155,7 +170,7 @@ class Server:
         self._dirty.append(link)
 
     def refused(self, link: ClientLink, refusal: Refusal, detail: str) -> None:
-        self._on_refused(refusal, link.peer_host, detail)
+        self._on_refused(refusal, link.peer_host, detail, link.names)
 
     def build_door(self, link: ClientLink) -> Doorway:
         return Doorway(expects_proxy=self._is_proxy(link.peer_host), tls=self._tls)
@@ -213,7 +228,7 @@ class Server:
 
     def _give_place(self, link: ClientLink, evicted: ClientLink | None) -> bool:
         if evicted is not None and not evicted.closing:
-            self._on_refused(Refusal.CONNECTIONS, evicted.peer_host, "too many connections on which nothing was proven")
+            self.refused(evicted, Refusal.CONNECTIONS, "too many connections on which nothing was proven")
         if evicted is link:
             self._places.leave(link)
             return False
@@ -221,6 +236,9 @@ class Server:
         if evicted is not None:
             evicted.abort()
         return True
+
+    def _all_places(self) -> tuple[Places[ClientLink], ...]:
+        return (self._places,) if self._certificates is None else (self._places, self._certificates)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

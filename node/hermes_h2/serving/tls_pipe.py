@@ -5,12 +5,11 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
+from hermes_h2.events import Refusal
+from hermes_h2.serving.tls_faults import TlsFailedError, judge_tls_error
+
 ALPN: Final = "h2"
 READ_BYTES: Final = 65_536
-
-
-class TlsFailedError(Exception):
-    """The handshake failed, or what came is no TLS. The text is OpenSSL's word for it."""
 
 
 class TlsPipe:
@@ -33,7 +32,7 @@ class TlsPipe:
                 self._tls.do_handshake()
                 self.established = True
                 if self._tls.selected_alpn_protocol() != ALPN:
-                    raise TlsFailedError("no ALPN for HTTP/2")
+                    raise TlsFailedError(Refusal.TLS, "no ALPN for HTTP/2")
             while part := self._tls.read(READ_BYTES):
                 parts.append(part)
             self.closed = True
@@ -42,7 +41,7 @@ class TlsPipe:
         except ssl.SSLZeroReturnError:
             self.closed = True
         except (ssl.SSLError, OSError) as error:
-            raise TlsFailedError(getattr(error, "reason", None) or type(error).__name__) from None
+            raise judge_tls_error(error) from None
         return b"".join(parts)
 
     def send(self, data: bytes) -> None:

@@ -39,6 +39,7 @@ EVENTS: Final[dict[str, str]] = {
     "peer_linked": "A link with a node stands, for membership.",
     "peer_unlinked": "The link with a node ended.",
     "peer_refused": "A node's stream was refused.",
+    "mesh_connection_refused": "A connection to the mesh's port was ended: `kind` is how TLS failed, or what was broken.",
     "peer_dial_failed": "A node could not be reached; it is tried again.",
     "peer_identity_renewed": "A node has a new identity key, which its former one signed as well; its apps move to it.",
     "peer_key_replaced": "A node bears another key by a link of this node's own, after the former one fell silent.",

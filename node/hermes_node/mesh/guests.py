@@ -77,6 +77,7 @@ class GuestStream:
 
     def prove(self) -> None:
         self._proven = True
+        self._served.trust()
 
     async def read(self) -> bytes | None:
         raw = await self._served.read()

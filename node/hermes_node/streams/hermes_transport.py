@@ -1,8 +1,10 @@
-"""The apps' listener on Hermes' own transport; everything else as gRPC's library does it."""
+"""Both listeners on Hermes' own transport; nodes dial as gRPC's library does it."""
 
 from __future__ import annotations
 
 import ipaddress
+import ssl
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -11,102 +13,84 @@ import grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 
-from hermes_h2.bounds import Bounds
+from hermes_h2.events import Refusal
 from hermes_h2.serving.call import Call, CallEndedError, StatusError
 from hermes_h2.serving.limits import Limits
-from hermes_h2.serving.server import CallHandler, Server
-from hermes_node.config.addresses import Address, parse_network
+from hermes_h2.serving.server import CallHandler, OnRefused, Server
+from hermes_node.config.addresses import Address
 from hermes_node.config.sections import Config
 from hermes_node.errors import ListenError
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.grpc_calls import CountedCall, GrpcServerMetrics
 from hermes_node.metrics.registry import NodeMetrics
-from hermes_node.streams.grpc_options import (
-    IDLE_CONNECTION_MS,
-    KEEPALIVE_MS,
-    KEEPALIVE_TIMEOUT_MS,
-    MAX_METADATA_BYTES,
-    RECEIVE_SLACK_BYTES,
-    max_concurrent_rpcs,
-)
-from hermes_node.streams.grpc_transport import GrpcServer, GrpcTransport
+from hermes_node.streams.grpc_transport import GrpcTransport
 from hermes_node.streams.health import Health
+from hermes_node.streams.hermes_limits import build_limits, build_mesh_limits
 from hermes_node.streams.reflected import ReflectionServicer
+from hermes_node.streams.refusals import MeshRefusals
 from hermes_node.streams.side_calls import SideCalls
 from hermes_node.streams.transport import StreamHandler
 from hermes_node.streams.well_known import BIDI_STREAM, WellKnownMethod, build_health, build_reflection
 from hermes_node.tls.contexts import follow_material
 from hermes_node.tls.files import ReloadingTls
-from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import GrpcConnection, StreamEndedError
 
 
-def build_limits(config: Config) -> Limits:
-    """What the node's settings leave to outsiders."""
-    limits = config.limits
-    return Limits(
-        bounds=Bounds(
-            message_bytes=MAX_BATCH_BYTES + RECEIVE_SLACK_BYTES,
-            header_list_bytes=MAX_METADATA_BYTES,
-            streams=limits.max_streams_per_connection,
-        ),
-        connections=limits.max_connections or limits.max_sessions + limits.max_unproven_connections,
-        strangers=limits.max_unproven_connections,
-        strangers_an_address=limits.max_unproven_connections_per_address,
-        streams=max_concurrent_rpcs(limits),
-        setup_s=limits.connect_timeout_s,
-        idle_s=IDLE_CONNECTION_MS / 1000,
-        keepalive_s=KEEPALIVE_MS / 1000,
-        keepalive_timeout_s=KEEPALIVE_TIMEOUT_MS / 1000,
-        trusted_proxies=tuple(parse_network(text, "app.trusted_proxies") for text in config.app.trusted_proxies),
-    )
-
-
 class HermesTransport:
-    """Apps come over `hermes_h2`, nodes over gRPC's library."""
+    """Apps and nodes come over `hermes_h2`; this node dials others with gRPC's library."""
 
     def __init__(self, config: Config, metrics: NodeMetrics, log: EventLog) -> None:
         self._limits = build_limits(config)
+        self._mesh_limits = build_mesh_limits(config.limits)
         self._metrics = metrics
         self._log = log
         self._grpc = GrpcTransport(config.limits, (metrics.grpc,))
 
     def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> HermesServer:
-        try:
-            server = Server(
-                address.host,
-                address.port,
-                self._limits,
-                tls=None if tls is None else follow_material(tls),
-                on_refused=self._refused,
-                on_defect=self._defect,
-            )
-        except OSError:
-            raise ListenError(f"app.listen: cannot listen on {address}") from None
-        return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc)
+        context = None if tls is None else follow_material(tls)
+        server = self._listen("app", address, self._limits, context, self._refused)
+        return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc, reflects=True)
 
-    def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> GrpcServer:
-        return self._grpc.listen_for_nodes(service, address, tls)
+    def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> HermesServer:
+        """Of nodes every one speaks TLS 1.3, which keeps nothing of a connection that is over."""
+        context = follow_material(tls, ssl.TLSVersion.TLSv1_3)
+        refusals = MeshRefusals(self._log, self._metrics.listeners.count_mesh_connection, time.monotonic)
+        server = self._listen("mesh", address, self._mesh_limits, context, refusals.tell)
+        return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc, reflects=False)
 
     def connect(self, address: str, server_name: str | None, tls: ReloadingTls) -> GrpcConnection:
         return self._grpc.connect(address, server_name, tls)
 
-    def _refused(self, refusal: Any, address: str, detail: str) -> None:
+    def _listen(
+        self,
+        section: str,
+        address: Address,
+        limits: Limits,
+        tls: Callable[[], ssl.SSLContext] | None,
+        on_refused: OnRefused,
+    ) -> Server:
+        def tell(error: Exception) -> None:
+            self._log.error("unexpected_error", where=f"{section} transport", exception=type(error).__name__)
+
+        try:
+            return Server(address.host, address.port, limits, tls=tls, on_refused=on_refused, on_defect=tell)
+        except OSError:
+            raise ListenError(f"{section}.listen: cannot listen on {address}") from None
+
+    def _refused(self, refusal: Refusal, address: str, detail: str, _names: frozenset[str]) -> None:
         self._metrics.sessions.count_refused_connection(refusal)
         self._log.info("app_connection_refused", kind=refusal.value, address=address, detail=detail)
 
-    def _defect(self, error: Exception) -> None:
-        self._log.error("unexpected_error", where="app transport", exception=type(error).__name__)
-
 
 class HermesServer:
-    """One service of streams; health checks and reflection beside it, as gRPC's library serves them."""
+    """One service of streams; health checks beside it, and reflection for people, as gRPC's library serves them."""
 
-    def __init__(self, server: Server, service: str, address: Address, metrics: GrpcServerMetrics) -> None:
+    def __init__(self, server: Server, service: str, address: Address, metrics: GrpcServerMetrics, *, reflects: bool) -> None:
         self.address = address
         self._server = server
         self._service = service
         self._metrics = metrics
+        self._reflects = reflects
         self._side_calls = SideCalls()
         self._health = Health(service, self._side_calls)
 
@@ -114,8 +98,11 @@ class HermesServer:
         served: dict[str, CallHandler] = {
             f"/{self._service}/{name}": self._adapt(handler, BIDI_STREAM) for name, handler in handlers.items()
         }
-        reflected = ReflectionServicer((self._service, HEALTH_SERVICE, reflection.SERVICE_NAME), self._side_calls)
-        for path, (kind, method) in (build_health(self._health.servicer) | build_reflection(reflected)).items():
+        beside = build_health(self._health.servicer)
+        if self._reflects:
+            names = (self._service, HEALTH_SERVICE, reflection.SERVICE_NAME)
+            beside |= build_reflection(ReflectionServicer(names, self._side_calls))
+        for path, (kind, method) in beside.items():
             served[path] = self._adapt(method, kind)
         await self._server.start(served)
 

@@ -12,25 +12,25 @@ from hermes_h2.serving.tls_pipe import ALPN
 from hermes_node.tls.files import ReloadingTls, TlsMaterial
 
 
-def follow_material(tls: ReloadingTls) -> Callable[[], ssl.SSLContext]:
+def follow_material(tls: ReloadingTls, lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> Callable[[], ssl.SSLContext]:
     """What a server asks before each handshake. With a CA in the material, clients must show a certificate that it signed."""
     shown = tls.material
-    context = build_context(shown)
+    context = build_context(shown, lowest)
 
     def fetch() -> ssl.SSLContext:
         nonlocal shown, context
         tls.refresh()
         if shown is not tls.material:
             shown = tls.material
-            context = build_context(shown)
+            context = build_context(shown, lowest)
         return context
 
     return fetch
 
 
-def build_context(material: TlsMaterial) -> ssl.SSLContext:
+def build_context(material: TlsMaterial, lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = lowest
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols([ALPN])
     with _as_file(material.cert_pem + b"\n" + material.key_pem) as path:
@@ -39,6 +39,10 @@ def build_context(material: TlsMaterial) -> ssl.SSLContext:
         # Bundles have comments between the certificates, in any language; `ssl` takes ASCII.
         context.load_verify_locations(cadata=material.ca_pem.decode("ascii", "ignore"))
         context.verify_mode = ssl.CERT_REQUIRED
+        # The bundle is what is trusted, as gRPC's library has it: an authority in it need not have signed itself.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        # A session that is taken up again shows no certificate: one that has run out, or is not signed any more, would do.
+        context.num_tickets = 0
     return context
 
 

@@ -54,7 +54,7 @@ class Watched:
         self.refused: list[tuple[Refusal, str]] = []
         self.dialled: list[asyncio.StreamWriter] = []
         self.server = Server(
-            "127.0.0.1", 0, limits, tls=tls, on_refused=lambda refusal, host, _: self.refused.append((refusal, host))
+            "127.0.0.1", 0, limits, tls=tls, on_refused=lambda refusal, host, *_: self.refused.append((refusal, host))
         )
 
     @property

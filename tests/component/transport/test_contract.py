@@ -39,7 +39,7 @@ class HermesWorld(RealWorld):
         server = Server("127.0.0.1", 0, Limits())
         self._port = server.port
         metrics = GrpcServerMetrics(CollectorRegistry())
-        self._served = HermesServer(server, SERVICE, Address("127.0.0.1", server.port), metrics)
+        self._served = HermesServer(server, SERVICE, Address("127.0.0.1", server.port), metrics, reflects=False)
         await self._served.start({name: trusting(handler) for name, handler in ({"Echo": echo} | handlers).items()})
 
     def connect(self) -> GrpcConnection:

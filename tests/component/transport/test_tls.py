@@ -11,9 +11,9 @@ import grpc
 import grpc.aio
 import pytest
 
-from hermes_client.scenario.certificates import LocalAuthority
+from hermes_client.scenario.certificates import CertificateFiles, LocalAuthority
 from hermes_h2.events import Refusal
-from hermes_h2.frames import PREFACE
+from hermes_h2.frames import PREFACE, build_settings
 from hermes_node.tls.contexts import follow_material
 from hermes_node.tls.files import ReloadingTls, TlsFiles
 from tests.component.transport.dialling import DEADLINE_S, OPTIONS, echo, open_call, until
@@ -54,7 +54,7 @@ async def test_apps_without_a_certificate_are_refused_where_one_is_wanted(author
     async with serving(tls=tls) as watched:
         async with dial_tls(watched, tmp_path) as channel:
             assert await open_call(channel).code() is grpc.StatusCode.UNAVAILABLE
-        await until(lambda: watched.kinds() == {Refusal.TLS})
+        await until(lambda: watched.kinds() == {Refusal.NO_CERTIFICATE})
         async with dial_tls(watched, tmp_path, "app-1") as channel:
             await echo(open_call(channel), b"known")
 
@@ -98,3 +98,43 @@ async def test_a_client_that_speaks_no_http2_is_refused(authority: LocalAuthorit
         with pytest.raises(OSError, match=r"ALPN|alert|reset"):
             await ask(watched, context)
         assert watched.kinds() == {Refusal.TLS}
+
+
+def build_client(folder: Path, files: CertificateFiles, version: ssl.TLSVersion) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    context.load_cert_chain(files.certificate, files.key)
+    context.set_alpn_protocols(["h2"])
+    context.maximum_version = version
+    return context
+
+
+async def test_a_certificate_is_shown_in_each_handshake(authority: LocalAuthority, tmp_path: Path) -> None:
+    """No session is taken up again, with whatever certificate it began."""
+    tls = follow_material(load(authority, tmp_path, client_ca=True), ssl.TLSVersion.TLSv1_3)
+    context = build_client(tmp_path, authority.issue_node("app-1"), ssl.TLSVersion.TLSv1_3)
+    async with serving(tls=tls) as watched:
+        reader, writer = await asyncio.open_connection("127.0.0.1", watched.server.port, ssl=context, server_hostname="local-0")
+        watched.dialled.append(writer)
+        writer.write(PREFACE + build_settings({}))
+        assert await reader.read(9)
+        session = writer.get_extra_info("ssl_object").session
+        assert session is None or not session.has_ticket
+
+
+async def test_an_older_version_of_tls_than_the_lowest_is_refused(authority: LocalAuthority, tmp_path: Path) -> None:
+    tls = follow_material(load(authority, tmp_path, client_ca=True), ssl.TLSVersion.TLSv1_3)
+    context = build_client(tmp_path, authority.issue_node("app-1"), ssl.TLSVersion.TLSv1_2)
+    async with serving(tls=tls) as watched:
+        with pytest.raises(OSError, match=r"version|alert|reset"):
+            await ask(watched, context)
+        assert watched.kinds() == {Refusal.TLS_VERSION}
+
+
+async def test_the_bundle_is_what_is_trusted(tmp_path: Path) -> None:
+    """An authority in it need not have signed itself, as gRPC's library has it."""
+    (tmp_path / "root").mkdir()
+    between = LocalAuthority(tmp_path, "between", above=LocalAuthority(tmp_path / "root"))
+    tls = follow_material(load(between, tmp_path, client_ca=True))
+    between.issue_node("app-1")
+    async with serving(tls=tls) as watched, dial_tls(watched, tmp_path, "app-1") as channel:
+        await echo(open_call(channel), b"known")

@@ -14,7 +14,8 @@ from hermes_client.scenario.certificates import CertificateFiles, LocalAuthority
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
 from hermes_node.config.addresses import Address
-from hermes_node.config.sections import LimitsSection
+from hermes_node.config.sections import Config, LimitsSection, NodeSection
+from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.guests import (
     MAX_CONNECTIONS_A_NODE,
     MAX_HANDSHAKES,
@@ -23,8 +24,11 @@ from hermes_node.mesh.guests import (
     MeshGuests,
 )
 from hermes_node.mesh.streams import SERVICE
+from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.streams import grpc_options
-from hermes_node.streams.grpc_transport import GrpcServer, GrpcTransport
+from hermes_node.streams.grpc_transport import GrpcTransport
+from hermes_node.streams.hermes_transport import HermesTransport
+from hermes_node.streams.transport import StreamServer, Transport
 from hermes_node.tls.files import ReloadingTls, TlsFiles
 
 DEADLINE_S = 10.0
@@ -72,12 +76,22 @@ def files(tmp_path: Path) -> CertificateFiles:
     return LocalAuthority(tmp_path).issue_node("one")
 
 
-@pytest.fixture
-async def server(files: CertificateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GrpcServer]:
+def build_transport(kind: str) -> Transport:
+    if kind == "grpc":
+        return GrpcTransport(LIMITS, ())
+    config = Config(node=NodeSection(id="one"), limits=LIMITS)
+    return HermesTransport(config, NodeMetrics(version="1"), EventLog(node_id="one"))
+
+
+@pytest.fixture(params=["hermes", "grpc"])
+async def server(
+    request: pytest.FixtureRequest, files: CertificateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StreamServer]:
     monkeypatch.setattr(grpc_options, "SPARE_MESH_CONNECTIONS", SPARE)
     monkeypatch.setattr(grpc_options, "IDLE_MESH_CONNECTION_MS", 1000)
+    monkeypatch.setattr(grpc_options, "MESH_HANDSHAKE_MS", 1000)
     tls = ReloadingTls(TlsFiles("mesh", str(files.certificate), str(files.key), str(tmp_path / "ca.crt")), lambda _: None)
-    made = GrpcTransport(LIMITS, ()).listen_for_nodes(SERVICE, Address("127.0.0.1", 0), tls)
+    made = build_transport(request.param).listen_for_nodes(SERVICE, Address("127.0.0.1", 0), tls)
     await made.start({})
     yield made
     await made.stop(0)
@@ -108,7 +122,7 @@ class Member:
 
 
 async def test_connections_without_a_stream_are_bounded_and_do_not_stay(
-    server: GrpcServer, files: CertificateFiles, tmp_path: Path
+    server: StreamServer, files: CertificateFiles, tmp_path: Path
 ) -> None:
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
     context.load_cert_chain(files.certificate, files.key)
