@@ -24,6 +24,8 @@ from hermes_h2.serving.places import Places, charge_to
 ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - compared
 """Every address of the machine, those of IPv6 too: so gRPC takes it for the ports of apps and nodes."""
 
+_OF_CLIENTS: Final = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -105,8 +107,8 @@ class HttpServer:
     @web.middleware
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         guest = self._guests.get(request.transport) if request.transport is not None else None
-        if guest is None:  # it is gone already
-            return await handler(request)
+        if guest is None:
+            raise ConnectionResetError("gone before it was heard")
         self._places.prove(guest)
         guest.begin()
         try:
@@ -205,8 +207,13 @@ class _Guest(asyncio.Protocol):
         if self._inner is not None:
             self._inner.data_received(data)
 
-    def eof_received(self) -> bool | None:
-        return None if self._inner is None else self._inner.eof_received()
+    def eof_received(self) -> bool:
+        """Who asks and says that nothing more comes gets the answer, and then it ends."""
+        asked = self._timer is None or self._received > 0
+        if self._inner is None or not asked:
+            return False
+        self._inner.close()
+        return True
 
     def pause_writing(self) -> None:
         if self._inner is not None:
@@ -224,7 +231,7 @@ class _Guest(asyncio.Protocol):
 
 
 def _build_logger() -> logging.Logger:
-    """For aiohttp it is an error when somebody sends what is no HTTP; who did is answered, and that is all there is to it."""
+    """For aiohttp it is an error when somebody sends what is no HTTP, or goes; here that is all there is to it."""
     logger = logging.getLogger(__name__)
     if not logger.filters:
         logger.addFilter(_is_ours)
@@ -232,7 +239,7 @@ def _build_logger() -> logging.Logger:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    return not (record.exc_info and isinstance(record.exc_info[1], _OF_CLIENTS))
 
 
 def _listen_everywhere(port: int) -> socket.socket | None:

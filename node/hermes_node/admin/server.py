@@ -134,6 +134,8 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the body took too long\n") from None
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest(text="the body is not what its head says\n") from None
 
 
 def _answer(message: Message, status: int = 200) -> web.Response:

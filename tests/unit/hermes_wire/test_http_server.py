@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from hermes_wire.http_server import HttpBounds, HttpServer, RefusedHttp
 
@@ -28,6 +32,7 @@ class Served:
         self.go_on = asyncio.Event()
         self.at_work = asyncio.Event()
         routes = [web.get("/healthz", self._health), web.get("/slow", self._slow), web.get("/large", self._large)]
+        routes.append(web.post("/body", self._body))
         self.server = HttpServer(routes, bounds, lambda kind, address: self.refused.append((kind, address)))
         self.port = 0
 
@@ -41,6 +46,10 @@ class Served:
 
     async def _large(self, _: web.Request) -> web.Response:
         return web.Response(body=LARGE)
+
+    async def _body(self, request: web.Request) -> web.Response:
+        self.at_work.set()
+        return web.Response(body=await request.read())
 
     async def connect(self, address: str = HOST) -> Streams:
         return await asyncio.open_connection(HOST, self.port, local_addr=(address, 0))
@@ -128,6 +137,64 @@ async def test_what_is_no_http_is_answered_and_is_no_error(caplog: pytest.LogCap
             assert (await reader.read()).startswith(b"HTTP/1.0 400")
             writer.close()
     assert caplog.records == []
+
+
+BODY = b"POST /body HTTP/1.1\r\nHost: x\r\n"
+
+
+async def test_who_goes_in_the_middle_of_a_body_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as served, asyncio.timeout(DEADLINE_S):
+        with socket.create_connection((HOST, served.port)) as client:
+            client.sendall(BODY + b"Content-Length: 50\r\n\r\nhalf")
+            await served.at_work.wait()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends with a reset
+        assert (await served.ask("/healthz")).endswith(b"ok\n")
+    assert caplog.records == []
+
+
+async def test_nothing_is_done_for_who_is_gone() -> None:
+    """Its connection ended between its request and the turn of that; aiohttp would fail with RuntimeError at its body."""
+    async with serving() as served:
+        request = make_mocked_request("POST", "/body", protocol=Mock(transport=None))
+        with pytest.raises(ConnectionResetError):
+            await served.server._serve(request, served._body)
+        assert not served.at_work.is_set()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        BODY + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
+        BODY + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde",
+        BODY.replace(b"/body", b"/nowhere") + b"Content-Encoding: deflate\r\nContent-Length: 5\r\n\r\nabcde",
+    ],
+    ids=["chunks", "compressed", "compressed, for nobody"],
+)
+async def test_a_body_that_is_not_what_its_head_says_is_no_error(caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
+    async with serving() as served, asyncio.timeout(DEADLINE_S):
+        reader, writer = await served.connect()
+        writer.write(sent)
+        await reader.read()
+        writer.close()
+    assert caplog.records == []
+
+
+async def test_who_says_that_nothing_more_comes_still_gets_the_answer() -> None:
+    """As `nc -N` and some health checks do."""
+    async with serving(HttpBounds(silent_s=DEADLINE_S)) as served, asyncio.timeout(DEADLINE_S / 2):
+        for path in ("/healthz", "/slow"):
+            reader, writer = await served.connect()
+            writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+            writer.write_eof()
+            if path == "/slow":
+                await served.at_work.wait()
+                served.go_on.set()
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            writer.close()
+        reader, writer = await served.connect()
+        writer.write_eof()
+        assert await reader.read() == b""  # nothing was asked
+        writer.close()
 
 
 async def test_a_body_that_nobody_wants_is_cut_off() -> None:
