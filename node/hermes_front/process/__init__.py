@@ -1,0 +1,1 @@
+"""A front's process."""
