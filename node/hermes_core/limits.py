@@ -155,6 +155,10 @@ RouteIdleS = Annotated[
     float,
     bounds(300, 1, _DAY_S, "s", "With mesh.membership = swim a stream for chats that no chat needs is closed after this."),
 ]
+DirectAgainS = Annotated[
+    float,
+    bounds(60, 1, _DAY_S, "s", "For so long a node that is reached through a third one must answer directly before that ends."),
+]
 EvictAfterS = Annotated[
     float, bounds(_HOUR_S, 1, 7 * _DAY_S, "s", "How long a dead member is known: late hearsay must not bring it back.")
 ]
@@ -169,6 +173,11 @@ OpeningWaitS = Annotated[
     float, bounds(15, 0, 600, "s", "After a start, restored chats wait at most so long for the mesh and its witnesses.")
 ]
 MaxPeers = Annotated[int, bounds(1024, 1, 10_000, "nodes", "Other nodes.")]
+MaxCarriedStreams = Annotated[
+    int,
+    bounds(64, 0, 4096, "streams", "Streams for chats that this node passes on between two others that are out of reach."),
+]
+MaxCarriedKib = Annotated[int, bounds(1024, 64, _MIB, "KiB a second", "What one pair of nodes may send through this one.")]
 
 # Streams and their queues.
 AppHeartbeatIntervalS = Annotated[

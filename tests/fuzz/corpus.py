@@ -21,8 +21,8 @@ def load_targets() -> dict[str, Callable[[bytes], None]]:
 def list_targets() -> list[str]:
     return [
         "header", "open", "content", "offer", "answer", "resume", "payload", "client-batch", "server-batch", "peer-batch",
-        "gossip", "join", "admin", "record", "keystore-header", "connect", "connected", "peer-handshake", "control", "mark",
-        "floor", "floor-key", "rollback", "passphrase", "annotation", "history", "tombstone", "witness", "app-record",
+        "gossip", "join", "carry", "admin", "record", "keystore-header", "connect", "connected", "peer-handshake", "control",
+        "mark", "floor", "floor-key", "rollback", "passphrase", "annotation", "history", "tombstone", "witness", "app-record",
         "h2", "swim", "homes",
     ]  # fmt: skip  # named here, so that atheris can instrument what the targets import
 
@@ -91,6 +91,7 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
     from hermes_core.protocol.validate import MIN_SEALED_BYTES
     from hermes_proto.v2 import admin_pb2
     from hermes_wire.app import build_client_batch, build_server_batch
+    from hermes_wire.carry import build_carry
     from hermes_wire.peer import build_gossip, build_join, build_peer_batch
     from hermes_wire.swim import SWIM_TYPES
     from tests.fuzz import sessions
@@ -115,6 +116,7 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
         *(tagged[name] for name in ("HoldEntries", "EntriesHeld", "FindEntry", "EntryFound", "EntryOvertaken", "FindRefused")),
     ]
     of_joins = [hello, proof, tagged["MembershipUpdate"], tagged["ErrorNotice"]]
+    of_carries = [hello, proof, *(tagged[name] for name in ("CarryTo", "CarryFrom", "Carried", "ErrorNotice"))]
     mark = encode_mark(sessions.MARK)
     witness = admin_pb2.ResumeWitness(node_id="hermes-0", live_chats=2, witness_id="00" * 16, digest="11" * 32, mark=mark)
     bodies = (witness, admin_pb2.HandedBack(node_id="hermes-0", mark=mark))
@@ -127,6 +129,7 @@ def _make_wire_seeds() -> dict[str, list[bytes]]:
         "peer-batch": [build_peer_batch(items) for items in ([hello, proof], [frame, heartbeat], *_alone(of_peers))],
         "gossip": [build_gossip(item) for item in of_gossip],
         "join": [build_join(item) for item in of_joins],
+        "carry": [build_carry(item) for item in of_carries],
     }
     seeds = {target: [batch.SerializeToString() for batch in built] for target, built in batches.items()}
     return {**seeds, "admin": [MessageToJson(body, indent=None).encode() for body in bodies]}

@@ -18,6 +18,7 @@ from hermes_core.protocol import payload
 from hermes_node.admin.bodies import read_body, read_handed_back, read_witness_id
 from hermes_proto.v2 import admin_pb2, app_router_pb2, node_mesh_pb2
 from hermes_wire.app import build_client_batch, build_server_batch, parse_client_batch, parse_server_batch
+from hermes_wire.carry import build_carry, parse_carry
 from hermes_wire.peer import build_gossip, build_join, build_peer_batch, parse_gossip, parse_peer_batch
 
 
@@ -95,6 +96,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "peer-batch": _fuzz_message(node_mesh_pb2.PeerBatch, parse_peer_batch, build_peer_batch),
     "gossip": _fuzz_message(node_mesh_pb2.GossipMessage, parse_gossip, build_gossip),
     "join": _fuzz_message(node_mesh_pb2.JoinMessage, parse_gossip, build_join),
+    "carry": _fuzz_message(node_mesh_pb2.CarryMessage, parse_carry, build_carry),
     "admin": fuzz_admin,
     "record": fuzz_record,
     "keystore-header": fuzz_keystore_header,

@@ -15,6 +15,7 @@ from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import Tagged
 from hermes_proto.v2 import app_router_pb2, node_mesh_pb2
 from hermes_wire.app import parse_client_batch, parse_server_batch
+from hermes_wire.carry import parse_carry
 from hermes_wire.peer import parse_gossip, parse_peer_batch
 from tests.fuzz import corpus
 
@@ -59,6 +60,7 @@ def test_every_message_has_a_seed_and_every_control_message_one_with_a_tag() -> 
         "peer-batch": (node_mesh_pb2.PeerBatch, parse_peer_batch),
         "gossip": (node_mesh_pb2.GossipMessage, lambda message: [parse_gossip(message)]),
         "join": (node_mesh_pb2.JoinMessage, lambda message: [parse_gossip(message)]),
+        "carry": (node_mesh_pb2.CarryMessage, lambda message: [parse_carry(message)]),
     }
     found = [
         item

@@ -143,7 +143,7 @@ def _of_both(name: str, values: list[bytes]) -> Case:
     return {f"dialler_{name}": values[0], f"acceptor_{name}": values[1]}
 
 
-STREAM_KINDS = {"Join": 1, "Gossip": 2, "RouteChat": 3}
+STREAM_KINDS = {"Join": 1, "Gossip": 2, "RouteChat": 3, "Carry": 4, "RouteChat through a third node": 5}
 
 
 def make_join() -> Iterator[Case]:
@@ -261,6 +261,9 @@ def make_control() -> Iterator[Case]:
         "EntryFound": (8, ("hermes-1", fill("control node"), entry)),
         "EntryOvertaken": (("hermes-1", fill("control node"), entry),),
         "FindRefused": (8, 18, 250),
+        "CarryTo": ("hermes-2",),
+        "CarryFrom": ("hermes-1",),
+        "Carried": (fill("control carried", 300), True),
     }
     for counter, (name, value) in enumerate(values.items()):
         number, layout = ref.CONTROL[name]

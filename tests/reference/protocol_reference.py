@@ -208,6 +208,9 @@ CONTROL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "EntryFound": (33, ("n", HOME_ENTRY)),
     "EntryOvertaken": (34, (HOME_ENTRY,)),
     "FindRefused": (35, ("n", "n", "n")),
+    "CarryTo": (36, ("t",)),
+    "CarryFrom": (37, ("t",)),
+    "Carried": (38, ("b", "f")),
     "MembershipUpdate": (14, ([(DESCRIPTOR, "n", "n")],)),
 }
 """Number and layout: b bytes, t text, n number, f flag, a list of what it holds, a choice by number, and parts in a row."""

@@ -20,7 +20,7 @@ START_TIMEOUT_S = 120.0  # machines are busy
 class SoakMesh(LocalMesh):
     """`proxied` False: nothing is in between, for measurements. `more`: settings besides."""
 
-    def __init__(self, size: int, folder: Path, *, proxied: bool = True, more: Settings | None = None) -> None:
+    def __init__(self, size: int, folder: Path | None, *, proxied: bool = True, more: Settings | None = None) -> None:
         settings = SETTINGS | {section: SETTINGS.get(section, {}) | dict(values) for section, values in (more or {}).items()}
         super().__init__(size, folder=folder, settings=settings, start_timeout_s=START_TIMEOUT_S)
         self._proxied = proxied

@@ -9,6 +9,7 @@ from hermes_core.errors import ErrorCode, ErrorScope
 from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, Party, parse_app_id
+from hermes_core.mesh.carry.messages import Carried, CarryFrom, CarryTo
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName
 from hermes_core.mesh.homes.messages import (
     AgedEntry,
@@ -117,5 +118,8 @@ _SAMPLES: Final = (
     EntryFound(8, HomeEntry(NodeName(NodeId("hermes-1"), fill("control node")), ENTRY_BYTES)),
     EntryOvertaken(HomeEntry(NodeName(NodeId("hermes-1"), fill("control node")), ENTRY_BYTES)),
     FindRefused(8, ErrorCode.HANDSHAKE_THROTTLED, 250),
+    CarryTo(NodeId("hermes-2")),
+    CarryFrom(NodeId("hermes-1")),
+    Carried(fill("control carried", 300), more=True),
 )
 CONTROL_SAMPLES: Final[dict[str, Any]] = {type(message).__name__: message for message in _SAMPLES}

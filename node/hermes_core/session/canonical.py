@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from hermes_core.crypto.encoding import lp, u8, u32, u64
 from hermes_core.ids import NodeId
+from hermes_core.mesh.carry.messages import Carried, CarryFrom, CarryTo
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName
 from hermes_core.mesh.homes.messages import EntriesHeld, EntryFound, EntryOvertaken, FindEntry, FindRefused, HoldEntries
 from hermes_core.mesh.messages import Clock, HeldMark, MembershipUpdate, OwnMark
@@ -185,6 +186,9 @@ CONTROL: Final[dict[type, Layout]] = {
     EntryFound: Layout(33, (("number", u64), ("entry", _encode_home_entry))),
     EntryOvertaken: Layout(34, (("entry", _encode_home_entry),)),
     FindRefused: Layout(35, (("number", u64), ("code", u64), ("retry_after_ms", u64))),
+    CarryTo: Layout(36, (("target", _text),)),
+    CarryFrom: Layout(37, (("origin", _text),)),
+    Carried: Layout(38, (("data", _data), ("more", u8))),
 }
 """Every message that carries a tag on a proven stream. All others are sealed frames, heartbeats, and the handshake itself."""
 

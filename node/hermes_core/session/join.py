@@ -25,6 +25,10 @@ class StreamKind(IntEnum):
     JOIN = 1
     GOSSIP = 2
     ROUTE_CHAT = 3
+    CARRY = 4
+    """With the node in between."""
+    CARRIED = 5
+    """Within it, between the homes: a RouteChat stream that both know to go through a third node."""
 
 
 class JoinRole(IntEnum):

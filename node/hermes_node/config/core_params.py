@@ -5,6 +5,8 @@ from __future__ import annotations
 from hermes_core.crypto.kdf_argon2 import Argon2Params
 from hermes_core.crypto.suites import Suite
 from hermes_core.keystore.rotation_timer import RotationParams
+from hermes_core.mesh.carry.detours import DetourParams
+from hermes_core.mesh.carry.places import CarryParams
 from hermes_core.mesh.homes.params import HomesParams
 from hermes_core.mesh.opening_check import OpeningParams
 from hermes_core.mesh.params import SUSPECT_SHARE, MeshParams
@@ -68,6 +70,14 @@ def build_mesh_params(config: Config) -> MeshParams:
 def build_swim_params(config: Config) -> SwimParams:
     """A heartbeat is a probe: its interval is the period that everything else is a multiple of."""
     return SwimParams(period_s=config.mesh.heartbeat_interval_s, max_members=config.limits.max_peers)
+
+
+def build_detour_params(config: Config) -> DetourParams:
+    return DetourParams(config.mesh.direct_again_s)
+
+
+def build_carry_params(config: Config) -> CarryParams:
+    return CarryParams(config.limits.max_carried_streams, config.limits.max_carried_kib)
 
 
 def build_opening_params(config: Config) -> OpeningParams:

@@ -99,6 +99,7 @@ class MeshSection(Limited):
     heartbeat_interval_s: limits.MeshHeartbeatIntervalS = default(limits.MeshHeartbeatIntervalS)
     dead_after_s: limits.DeadAfterS = default(limits.DeadAfterS)
     route_idle_s: limits.RouteIdleS = default(limits.RouteIdleS)
+    direct_again_s: limits.DirectAgainS = default(limits.DirectAgainS)
     churn_grace_s: limits.ChurnGraceS = default(limits.ChurnGraceS)
     join_grace_s: limits.JoinGraceS = default(limits.JoinGraceS)
     witness_wait_s: limits.WitnessWaitS = default(limits.WitnessWaitS)
@@ -175,6 +176,8 @@ class LimitsSection(Limited):
     peer_queue_frames: limits.PeerQueueFrames = default(limits.PeerQueueFrames)
     peer_queue_bytes: limits.PeerQueueBytes = default(limits.PeerQueueBytes)
     max_peers: limits.MaxPeers = default(limits.MaxPeers)
+    max_carried_streams: limits.MaxCarriedStreams = default(limits.MaxCarriedStreams)
+    max_carried_kib: limits.MaxCarriedKib = default(limits.MaxCarriedKib)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ def bind_serving(metrics: NodeMetrics, serving: Serving) -> None:
         lambda purpose: serving.chats.count_nodes() if purpose is LinkPurpose.CHATS else mesh.measure().links
     )
     metrics.mesh.directory_entries.bind(lambda: mesh.measure().entries_held)
+    metrics.mesh.routes_by_third.bind(lambda: mesh.measure().routes_by_third)
+    metrics.mesh.carried.bind(lambda: mesh.measure().carried)
     metrics.swim.unreached.bind(lambda: mesh.measure().unreached)
     metrics.swim.rumours.bind(lambda: mesh.measure().rumours)
     metrics.swim.local_health.bind(lambda: mesh.measure().local_health)

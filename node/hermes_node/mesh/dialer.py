@@ -1,4 +1,4 @@
-"""The dialling end of Join, Gossip and RouteChat: TLS must show a certificate with the name of the node that is meant."""
+"""The dialling end of the streams between nodes: TLS must show a certificate with the name of the node that is meant."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
+from hermes_core.mesh.carry.messages import CarryFrom, CarryTo
 from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
 from hermes_core.session.join import StreamKind
+from hermes_node.mesh.carried import CarriedStream
 from hermes_node.mesh.handshake import ProvedPeer, ask_name, dial_handshake, expect
 from hermes_node.mesh.interface import DIAL_FAILURES, Welcome
 from hermes_node.mesh.links import GossipLink, until_first_ends
 from hermes_node.mesh.server import MeshView
-from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, gossip_stream, join_stream
+from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, carry_stream, gossip_stream, join_stream
 from hermes_node.metrics.labels import DialResult, LinkPurpose
 from hermes_wire.byte_stream import Connection, DialledStream
 
@@ -112,6 +114,39 @@ class MeshDialer:
                 peer.keys.wipe()
                 raise
             await self._mesh.serve_route(peer, stream, dialled=True)
+
+    async def carry(self, third: NodeDescriptor, target: NodeDescriptor) -> None:
+        """Hold a RouteChat stream with a node through a third one until any of the three ends it."""
+        async with self._open_carry(third) as outer:
+            async with asyncio.timeout(self._timeout_s):
+                await outer.send(CarryTo(target.node_id))
+                within = CarriedStream(outer)
+                stream = RouteStream(within)
+                local, node_id = self._mesh.local, target.node_id
+                peer = await dial_handshake(local, StreamKind.CARRIED, node_id, stream.send_first, stream.receive_first)
+            within.prove()
+            await self._mesh.serve_carried(peer, stream, dialled=True, third=third.node_id)
+
+    @asynccontextmanager
+    async def carry_on(self, target: NodeDescriptor, origin: NodeId) -> AsyncIterator[MeshStream[Any]]:
+        """A Carry stream to the node that another one wants to reach."""
+        async with self._open_carry(target) as stream:
+            await stream.send(CarryFrom(origin))
+            yield stream
+
+    @asynccontextmanager
+    async def _open_carry(self, descriptor: NodeDescriptor) -> AsyncIterator[MeshStream[Any]]:
+        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+            stream = carry_stream(_open(channel, "Carry"))
+            try:
+                async with self._attempt(LinkPurpose.CHATS, descriptor.node_id):
+                    local, node_id = self._mesh.local, descriptor.node_id
+                    peer = await dial_handshake(local, StreamKind.CARRY, node_id, stream.send, stream.receive)
+                    stream.secure(peer.keys)
+                self._mesh.admit(peer)
+                yield stream
+            finally:
+                stream.wipe()
 
     @asynccontextmanager
     async def _attempt(self, purpose: LinkPurpose, node_id: NodeId) -> AsyncIterator[None]:

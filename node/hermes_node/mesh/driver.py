@@ -185,6 +185,13 @@ class MeshDriver:
         node_id = peer.descriptor.node_id
         await RouteLink(peer, stream, self._chats, lambda _: self.heard(node_id)).run()
 
+    async def serve_carried(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool, third: NodeId) -> None:  # noqa: ARG002
+        peer.keys.wipe()
+        raise _not_carried()
+
+    async def carry(self, origin: NodeId, target: NodeId, stream: MeshStream[Any]) -> None:  # noqa: ARG002
+        raise _not_carried()
+
     def heard(self, node_id: NodeId) -> None:
         self._membership.receive_heard(node_id, self._now())
 
@@ -336,3 +343,7 @@ class MeshDriver:
 def _link_task(descriptor: NodeDescriptor) -> str:
     """A dial to where the node was before holds up none to where it is now."""
     return f"link {descriptor.node_id} {descriptor.address}"
+
+
+def _not_carried() -> ProtocolError:
+    return ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "here mesh.membership is gossip", scope=ErrorScope.STREAM)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from hermes_core.errors import ProtocolError
 from hermes_core.ids import AppId, NodeId
@@ -14,6 +15,7 @@ from hermes_core.mesh.opening_check import OpeningState
 from hermes_core.protocol.session import AppClaim
 from hermes_node.mesh.homes import HomesListener
 from hermes_node.mesh.seeds import JoinState
+from hermes_node.mesh.streams import MeshStream
 from hermes_node.streams.outbox import StreamStuckError
 from hermes_wire.byte_stream import StreamEndedError
 
@@ -33,7 +35,10 @@ class MeshDescription:
 
 @dataclass(frozen=True, slots=True)
 class MeshFigures:
-    """What metrics show of it, read at every scrape. `members` count this node; `entries_held`: of other nodes' apps."""
+    """What metrics show of it, read at every scrape. `members` count this node; `entries_held`: of other nodes' apps.
+
+    `routes_by_third`: this node's streams for chats that go through another one; `carried`: those of others that go through it.
+    """
 
     members: Mapping[MemberState, int]
     links: int
@@ -41,6 +46,8 @@ class MeshFigures:
     unreached: int = 0
     rumours: int = 0
     local_health: int = 0
+    routes_by_third: int = 0
+    carried: int = 0
 
 
 class Mesh(Protocol):
@@ -72,6 +79,8 @@ class Dialer(Protocol):
     async def link(self, descriptor: NodeDescriptor) -> None: ...
     async def gossip(self, descriptor: NodeDescriptor) -> None: ...
     async def route(self, descriptor: NodeDescriptor) -> None: ...
+    async def carry(self, third: NodeDescriptor, target: NodeDescriptor) -> None: ...
+    def carry_on(self, target: NodeDescriptor, origin: NodeId) -> AbstractAsyncContextManager[MeshStream[Any]]: ...
 
 
 class MeshListener(HomesListener, Protocol):

@@ -1,4 +1,4 @@
-"""NodeMesh: the serving end of Join, Gossip and RouteChat."""
+"""NodeMesh: the serving end of Join, Gossip, RouteChat and Carry."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any, Protocol
 
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import NodeId
+from hermes_core.mesh.carry.messages import CarryFrom, CarryTo
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.session.join import StreamKind
 from hermes_node.logs.event_log import EventLog
+from hermes_node.mesh.carried import CarriedStream
 from hermes_node.mesh.guests import GuestStream, MeshGuests
 from hermes_node.mesh.handshake import GivesWay, NodeCredentials, ProvedPeer, accept_handshake
 from hermes_node.mesh.links import GossipLink, MeshEvents
-from hermes_node.mesh.streams import MeshStream, RouteStream, gossip_stream, join_stream
+from hermes_node.mesh.streams import MeshStream, RouteStream, carry_stream, gossip_stream, join_stream
 from hermes_node.metrics.labels import DialResult, LinkPurpose
 from hermes_node.streams.outbox import LAST_WORDS_S, StreamStuckError
 from hermes_node.streams.transport import ServedStream, StreamHandler, reset_stream
@@ -34,6 +36,8 @@ class MeshView(MeshEvents, Protocol):
     async def meet_self(self, stream: MeshStream[Any]) -> None: ...
     async def gives_way(self, node_id: NodeId) -> bool: ...
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None: ...
+    async def serve_carried(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool, third: NodeId) -> None: ...
+    async def carry(self, origin: NodeId, target: NodeId, stream: MeshStream[Any]) -> None: ...
 
 
 class MeshServer:
@@ -54,7 +58,7 @@ class MeshServer:
         self._log = log
 
     def handlers(self) -> dict[str, StreamHandler]:
-        return {"Join": self.join, "Gossip": self.gossip, "RouteChat": self.route_chat}
+        return {"Join": self.join, "Gossip": self.gossip, "RouteChat": self.route_chat, "Carry": self.carry}
 
     async def join(self, served: ServedStream) -> None:
         """A node asks to be taken in; it gets what this node knows of the mesh."""
@@ -107,6 +111,41 @@ class MeshServer:
                 await self._mesh.serve_route(peer, stream, dialled=False)
 
         await self._guard(stream, served, serve)
+
+    async def carry(self, served: ServedStream) -> None:
+        """A node wants to reach a third one through this one, or this one through another."""
+        guest = GuestStream(served)
+        stream = carry_stream(guest)
+
+        async def serve() -> None:
+            peer = await self._prove(StreamKind.CARRY, stream, guest, served)
+            if peer is None:
+                return
+            stream.secure(peer.keys)
+            node_id = peer.descriptor.node_id
+            with self._guests.proven(node_id, served.peer_address()):
+                self._mesh.admit(peer)
+                async with asyncio.timeout(self._handshake_timeout_s):
+                    wish = await stream.receive()
+                if isinstance(wish, CarryTo):
+                    await self._mesh.carry(node_id, wish.target, stream)
+                elif isinstance(wish, CarryFrom):
+                    await self._meet_carried(node_id, wish.origin, stream)
+                elif wish is not None:
+                    raise ProtocolError(ErrorCode.INVALID_FRAME, "neither to nor from anybody", scope=ErrorScope.STREAM)
+
+        await self._guard(stream, served, serve)
+
+    async def _meet_carried(self, third: NodeId, origin: NodeId, stream: MeshStream[Any]) -> None:
+        """The other home proves itself within; that the node in between has a certificate with its name says nothing."""
+        within = CarriedStream(stream)
+        route = RouteStream(within)
+        async with asyncio.timeout(self._handshake_timeout_s):
+            local, names = self._mesh.local, frozenset((origin,))
+            peer = await accept_handshake(local, StreamKind.CARRIED, names, route.send_first, route.receive_first)
+        if peer is not None:
+            within.prove()
+            await self._mesh.serve_carried(peer, route, dialled=False, third=third)
 
     async def _prove(
         self,

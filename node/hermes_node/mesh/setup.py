@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from hermes_core.crypto.random import RandomSource, generate_below
 from hermes_core.ids import NodeId
+from hermes_core.mesh.carry.detours import Detours
+from hermes_core.mesh.carry.places import CarryPlaces
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.homes.machine import Homes
 from hermes_core.mesh.machine import Membership
@@ -18,7 +20,13 @@ from hermes_core.mesh.swim.statements import IdentitySignatures
 from hermes_keystore.history import Place
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.config.addresses import parse_address
-from hermes_node.config.core_params import build_homes_params, build_mesh_params, build_swim_params
+from hermes_node.config.core_params import (
+    build_carry_params,
+    build_detour_params,
+    build_homes_params,
+    build_mesh_params,
+    build_swim_params,
+)
 from hermes_node.config.sections import Config
 from hermes_node.keystore.identity import StoredIdentity
 from hermes_node.logs.event_log import EventLog
@@ -150,6 +158,8 @@ def _build_swim(context: MeshContext, descriptor: NodeDescriptor) -> SwimDriver:
         metrics=context.metrics,
         entropy=context.random,
         homes=_build_homes(context, descriptor),
+        detours=Detours(build_detour_params(config)),
+        places=CarryPlaces(build_carry_params(config)),
     )
     context.chats.dial_on_demand(driver.want_route)
     return driver

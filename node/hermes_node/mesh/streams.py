@@ -12,9 +12,10 @@ from hermes_core.mesh.homes.messages import HoldEntries
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.mesh.swim.messages import Ping, PingRequest, Pong, SyncFacts, SyncListing, SyncWanted
 from hermes_core.session.keys import SessionKeys
-from hermes_proto.v2.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
+from hermes_proto.v2.node_mesh_pb2 import CarryMessage, GossipMessage, JoinMessage, PeerBatch
 from hermes_wire.app import MAX_BATCH_BYTES
 from hermes_wire.byte_stream import ByteStream
+from hermes_wire.carry import build_carry, parse_carry
 from hermes_wire.peer import PeerMessage, build_gossip, build_join, build_peer_batch, parse_gossip, parse_peer_batch
 
 T = TypeVar("T")
@@ -101,6 +102,12 @@ def gossip_stream(stream: ByteStream) -> MeshStream[Any]:
 def join_stream(stream: ByteStream) -> MeshStream[Any]:
     return MeshStream(
         stream, lambda item: build_join(item).SerializeToString(), lambda raw: parse_gossip(JoinMessage.FromString(raw))
+    )
+
+
+def carry_stream(stream: ByteStream) -> MeshStream[Any]:
+    return MeshStream(
+        stream, lambda item: build_carry(item).SerializeToString(), lambda raw: parse_carry(CarryMessage.FromString(raw))
     )
 
 

@@ -12,6 +12,8 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.carry.detours import Detours
+from hermes_core.mesh.carry.places import CarryPlaces
 from hermes_core.mesh.homes.machine import Homes
 from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.machine import Member, MeshEvent
@@ -21,7 +23,14 @@ from hermes_core.mesh.pin_codec import encode_pin
 from hermes_core.mesh.pin_keeper import PinKeeper
 from hermes_core.mesh.swim.machine import Swim
 from hermes_core.mesh.swim.messages import SwimMessage, SyncDigests, SyncFacts, SyncListing, SyncWanted
-from hermes_core.mesh.swim.output import OwnFutureSeen, OwnIncarnationRaised, ReservationWanted, StandingChanged, SwimEvent
+from hermes_core.mesh.swim.output import (
+    OwnFutureSeen,
+    OwnIncarnationRaised,
+    ProbeEnded,
+    ReservationWanted,
+    StandingChanged,
+    SwimEvent,
+)
 from hermes_core.mesh.swim.roster import SwimMember
 from hermes_core.protocol.session import AppClaim
 from hermes_keystore.history import Place
@@ -43,6 +52,7 @@ from hermes_node.mesh.streams import MeshStream, RouteStream
 from hermes_node.mesh.swim_events import list_mesh_events, log_swim_event
 from hermes_node.mesh.swim_links import SwimLinks
 from hermes_node.mesh.tell import tell_mesh_event
+from hermes_node.mesh.third import ThirdNode
 from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.events import record_swim_event
 from hermes_node.metrics.labels import DialResult, LinkPurpose, ProbeDirection
@@ -78,6 +88,8 @@ class SwimDriver:
         metrics: NodeMetrics,
         entropy: RandomSource,
         homes: Homes,
+        detours: Detours,
+        places: CarryPlaces,
     ) -> None:
         """`boot`: the clock that goes on while the machine sleeps. `commit_age`: of the oldest commit under way, in seconds.
 
@@ -112,11 +124,14 @@ class SwimDriver:
             chats,
             self._find_up,
             self._tasks,
+            detours,
+            self._look_at,
             idle_s=settings.route_idle_s,
             now=now,
             log=log,
             entropy=entropy,
         )
+        self._third = ThirdNode(places, now, metrics)
         self._hellos = OwnHellos()
         self._compared = False
         """With any member: from then on this node knows whom the others know."""
@@ -151,6 +166,8 @@ class SwimDriver:
             unreached=len(self._reach.list_unreached()),
             rumours=len(parts.rumours),
             local_health=parts.health.score,
+            routes_by_third=self._routes.count_by_third(),
+            carried=len(self._third),
         )
 
     def _describe(self, member: SwimMember) -> Member:
@@ -203,6 +220,19 @@ class SwimDriver:
 
     async def serve_route(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool) -> None:
         await self._routes.serve(peer, stream, dialled=dialled)
+
+    async def serve_carried(self, peer: ProvedPeer, stream: RouteStream, *, dialled: bool, third: NodeId) -> None:
+        """As `serve_route`, where no certificate vouches for the name: it counts with the key that it was pinned to before."""
+        if not (self._swim.is_pinned(peer.descriptor) and self._swim.admits(peer.descriptor, self._now())):
+            self._flush()
+            peer.keys.wipe()
+            raise ProtocolError(ErrorCode.AUTH_FAILED, "not the key that this name is pinned to", scope=ErrorScope.STREAM)
+        await self._routes.serve(peer, stream, dialled=dialled, third=third)
+
+    async def carry(self, origin: NodeId, target: NodeId, stream: MeshStream[Any]) -> None:
+        """This node is the third one."""
+        found = self._find_up(target) if target in self._links else None
+        await self._third.carry(origin, found, stream, self._dialer)
 
     def gossip_up(self, link: GossipLink) -> None:
         """AUTH_FAILED when who proved itself may not bear its name."""
@@ -350,8 +380,7 @@ class SwimDriver:
         output = self._swim.take_output()
         self._metrics.swim.count_messages(ProbeDirection.SENT, len(output.sends))
         for probe in output.probes:
-            self._metrics.swim.observe_probe(probe.result, probe.seconds)
-            self._reach.take_probe(probe)
+            self._take_probe(probe)
         for send in output.sends:
             link = self._links.find(send.node_id)
             if link is not None:
@@ -373,6 +402,16 @@ class SwimDriver:
             self._homes.set_members(up)
         if output.events or output.dials:
             self._wake.set()
+
+    def _take_probe(self, probe: ProbeEnded) -> None:
+        self._metrics.swim.observe_probe(probe.result, probe.seconds)
+        self._reach.take_probe(probe)
+        if self._routes.note_probe(probe):
+            self._wake.set()
+
+    def _look_at(self, node_id: NodeId) -> None:
+        self._swim.look_at(node_id, self._now())
+        self._flush()
 
     def _take(self, event: SwimEvent) -> None:
         record_swim_event(self._metrics, event)

@@ -201,6 +201,15 @@ class ProbeDirection(StrEnum):
     RECEIVED = "received"
 
 
+class CarryRefusalLabel(StrEnum):
+    """Why a stream was not passed on between two others: hermes_core.mesh.carry.places has the sentences."""
+
+    NO_LINK = "no_link"
+    FULL = "full"
+    NODE_FULL = "node_full"
+    TOO_OFTEN = "too_often"
+
+
 class CertificateKind(StrEnum):
     APP = "app"
     MESH = "mesh"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from hermes_node.metrics.family_types import CounterSeries, ReadGauge, ReadGaugeFamily
-from hermes_node.metrics.labels import CertificateKind, DialResult, LieLabel, LinkPurpose, MemberStateLabel, OperationResult
+from hermes_node.metrics.labels import (
+    CarryRefusalLabel,
+    CertificateKind,
+    DialResult,
+    LieLabel,
+    LinkPurpose,
+    MemberStateLabel,
+    OperationResult,
+)
 
 
 class MeshMetrics:
@@ -30,6 +38,18 @@ class MeshMetrics:
             "hermes_mesh_dials_total",
             "Dials of other nodes, by what for and what came of them; those of seeds are in hermes_mesh_joins_total.",
             {"purpose": LinkPurpose, "result": DialResult},
+        )
+        self.routes_by_third = ReadGauge(
+            registry, "hermes_mesh_routes_by_third", "Of hermes_mesh_links those for chats that go through a third node."
+        )
+        self.carried = ReadGauge(
+            registry, "hermes_mesh_carried_streams", "Streams for chats that this node passes on between two others."
+        )
+        self._carries_refused = CounterSeries(
+            registry,
+            "hermes_mesh_carries_refused_total",
+            "Streams between two other nodes that this one was asked to pass on and did not.",
+            {"reason": CarryRefusalLabel},
         )
         self._transitions = CounterSeries(
             registry, "hermes_mesh_state_transitions_total", "Members that changed state.", {"to": MemberStateLabel}
@@ -69,6 +89,9 @@ class MeshMetrics:
 
     def count_dial(self, purpose: LinkPurpose, result: DialResult) -> None:
         self._dials.count(purpose, result)
+
+    def count_carry_refused(self, reason: CarryRefusalLabel) -> None:
+        self._carries_refused.count(reason)
 
     def count_evicted(self) -> None:
         self._evicted.inc()

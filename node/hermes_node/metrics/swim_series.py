@@ -28,7 +28,7 @@ class SwimMetrics:
         self.unreached = ReadGauge(
             registry,
             "hermes_mesh_members_unreached",
-            "Members that answer others and not this node; chats between the two stand still. The log's `peer_unreached`.",
+            "Members that answer others and not this node; chats with them need a third node. The log's `peer_unreached`.",
         )
         self._probes = CounterSeries(
             registry,

@@ -663,3 +663,116 @@ class PeerBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PeerBatch: _TypeAlias = PeerBatch  # noqa: Y015
+
+@_typing.final
+class CarryTo(_message.Message):
+    """From the home that dials to the node in between: to whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CarryTo: _TypeAlias = CarryTo  # noqa: Y015
+
+@_typing.final
+class CarryFrom(_message.Message):
+    """From the node in between to the other home: for whom. It never is a CarryTo, so that nothing goes through two."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    origin: _builtins.str
+    def __init__(
+        self,
+        *,
+        origin: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CarryFrom: _TypeAlias = CarryFrom  # noqa: Y015
+
+@_typing.final
+class Carried(_message.Message):
+    """A piece of a message of the stream within: of Hello, Proof and batches between the two homes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """1 to 65,536 bytes"""
+    more: _builtins.bool
+    """the message goes on in the next one"""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Carried: _TypeAlias = Carried  # noqa: Y015
+
+@_typing.final
+class CarryMessage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HELLO_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    CARRY_TO_FIELD_NUMBER: _builtins.int
+    CARRY_FROM_FIELD_NUMBER: _builtins.int
+    CARRIED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    tag: _builtins.bytes
+    @_builtins.property
+    def hello(self) -> Global___Hello: ...
+    @_builtins.property
+    def proof(self) -> Global___Proof: ...
+    @_builtins.property
+    def carry_to(self) -> Global___CarryTo: ...
+    @_builtins.property
+    def carry_from(self) -> Global___CarryFrom: ...
+    @_builtins.property
+    def carried(self) -> Global___Carried: ...
+    @_builtins.property
+    def error(self) -> _errors_pb2.Error: ...
+    def __init__(
+        self,
+        *,
+        hello: Global___Hello | None = ...,
+        proof: Global___Proof | None = ...,
+        carry_to: Global___CarryTo | None = ...,
+        carry_from: Global___CarryFrom | None = ...,
+        carried: Global___Carried | None = ...,
+        error: _errors_pb2.Error | None = ...,
+        tag: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "carried", b"carried", "carry_from", b"carry_from", "carry_to", b"carry_to", "error", b"error", "hello", b"hello", "proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "carried", b"carried", "carry_from", b"carry_from", "carry_to", b"carry_to", "error", b"error", "hello", b"hello", "proof", b"proof", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "proof", "carry_to", "carry_from", "carried", "error"]  # noqa: Y015
+    _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
+
+Global___CarryMessage: _TypeAlias = CarryMessage  # noqa: Y015

@@ -49,6 +49,11 @@ class NodeMeshStub:
                 request_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.SerializeToString,
                 response_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.FromString,
                 _registered_method=True)
+        self.Carry = channel.stream_stream(
+                '/hermes.v2.NodeMesh/Carry',
+                request_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.CarryMessage.SerializeToString,
+                response_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.CarryMessage.FromString,
+                _registered_method=True)
 
 
 class NodeMeshServicer:
@@ -75,6 +80,14 @@ class NodeMeshServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Carry(self, request_iterator, context):
+        """After the same hello and proof, a RouteChat stream within it: to a node that the dialling one cannot reach, through the
+        one that it dials, which dials the other with Carry as well and passes on what it cannot read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeMeshServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +105,11 @@ def add_NodeMeshServicer_to_server(servicer, server):
                     servicer.RouteChat,
                     request_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.FromString,
                     response_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.SerializeToString,
+            ),
+            'Carry': grpc.stream_stream_rpc_method_handler(
+                    servicer.Carry,
+                    request_deserializer=hermes__proto_dot_v2_dot_node__mesh__pb2.CarryMessage.FromString,
+                    response_serializer=hermes__proto_dot_v2_dot_node__mesh__pb2.CarryMessage.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +193,33 @@ class NodeMesh:
             '/hermes.v2.NodeMesh/RouteChat',
             hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.SerializeToString,
             hermes__proto_dot_v2_dot_node__mesh__pb2.PeerBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Carry(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hermes.v2.NodeMesh/Carry',
+            hermes__proto_dot_v2_dot_node__mesh__pb2.CarryMessage.SerializeToString,
+            hermes__proto_dot_v2_dot_node__mesh__pb2.CarryMessage.FromString,
             options,
             channel_credentials,
             insecure,

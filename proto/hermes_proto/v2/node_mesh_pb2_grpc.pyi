@@ -37,6 +37,10 @@ class NodeMeshStub:
     """After the same hello and proof: membership, and entries of apps for their holders, both ways, for as long as both live."""
     RouteChat: _grpc.StreamStreamMultiCallable[_node_mesh_pb2.PeerBatch, _node_mesh_pb2.PeerBatch]
     """After the same hello and proof: one stream for each pair of nodes, all their chats multiplexed."""
+    Carry: _grpc.StreamStreamMultiCallable[_node_mesh_pb2.CarryMessage, _node_mesh_pb2.CarryMessage]
+    """After the same hello and proof, a RouteChat stream within it: to a node that the dialling one cannot reach, through the
+    one that it dials, which dials the other with Carry as well and passes on what it cannot read.
+    """
 
 @_typing.type_check_only
 class NodeMeshAsyncStub(NodeMeshStub):
@@ -47,6 +51,10 @@ class NodeMeshAsyncStub(NodeMeshStub):
     """After the same hello and proof: membership, and entries of apps for their holders, both ways, for as long as both live."""
     RouteChat: _aio.StreamStreamMultiCallable[_node_mesh_pb2.PeerBatch, _node_mesh_pb2.PeerBatch]  # type: ignore[assignment]
     """After the same hello and proof: one stream for each pair of nodes, all their chats multiplexed."""
+    Carry: _aio.StreamStreamMultiCallable[_node_mesh_pb2.CarryMessage, _node_mesh_pb2.CarryMessage]  # type: ignore[assignment]
+    """After the same hello and proof, a RouteChat stream within it: to a node that the dialling one cannot reach, through the
+    one that it dials, which dials the other with Carry as well and passes on what it cannot read.
+    """
 
 class NodeMeshServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -72,5 +80,15 @@ class NodeMeshServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_node_mesh_pb2.PeerBatch], _abc.AsyncIterator[_node_mesh_pb2.PeerBatch]]:
         """After the same hello and proof: one stream for each pair of nodes, all their chats multiplexed."""
+
+    @_abc_1.abstractmethod
+    def Carry(
+        self,
+        request_iterator: _MaybeAsyncIterator[_node_mesh_pb2.CarryMessage],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_mesh_pb2.CarryMessage], _abc.AsyncIterator[_node_mesh_pb2.CarryMessage]]:
+        """After the same hello and proof, a RouteChat stream within it: to a node that the dialling one cannot reach, through the
+        one that it dials, which dials the other with Carry as well and passes on what it cannot read.
+        """
 
 def add_NodeMeshServicer_to_server(servicer: NodeMeshServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,14 +24,17 @@ from hermes_node.mesh import handshake
 from hermes_node.mesh.dialer import MeshDialer
 from hermes_node.mesh.handshake import NodeCredentials, ProvedPeer, dial_handshake
 from hermes_node.mesh.server import MeshServer
-from hermes_node.mesh.streams import MeshStream, RouteStream, gossip_stream, join_stream
+from hermes_node.mesh.streams import MeshStream, RouteStream, carry_stream, gossip_stream, join_stream
 from hermes_node.metrics.labels import DialResult, LinkPurpose
 
 MAKE: dict[StreamKind, Any] = {
     StreamKind.JOIN: join_stream,
     StreamKind.GOSSIP: gossip_stream,
     StreamKind.ROUTE_CHAT: RouteStream,
+    StreamKind.CARRY: carry_stream,
 }
+SERVED = list(MAKE)
+"""A stream within a Carry is refused on that one."""
 TOLD = ErrorNotice(ErrorCode.LIMIT_EXCEEDED, ErrorScope.STREAM, None, "no more nodes", 7)
 
 
@@ -110,11 +113,16 @@ def serve(kind: StreamKind, handshake_timeout_s: float = 5.0) -> tuple[End, Awai
     back: asyncio.Queue[bytes | None] = asyncio.Queue()
     log = EventLog(node_id="node-1", stream=io.StringIO())
     server = MeshServer(mesh=cast("Any", Full("node-1")), handshake_timeout_s=handshake_timeout_s, log=log)
-    handler = {StreamKind.JOIN: server.join, StreamKind.GOSSIP: server.gossip, StreamKind.ROUTE_CHAT: server.route_chat}[kind]
-    return End(back, there), handler(cast("Any", End(there, back)))
+    handlers = {
+        StreamKind.JOIN: server.join,
+        StreamKind.GOSSIP: server.gossip,
+        StreamKind.ROUTE_CHAT: server.route_chat,
+        StreamKind.CARRY: server.carry,
+    }
+    return End(back, there), handlers[kind](cast("Any", End(there, back)))
 
 
-@pytest.mark.parametrize("kind", list(StreamKind))
+@pytest.mark.parametrize("kind", SERVED)
 async def test_last_words_on_a_proved_stream_have_its_tag(kind: StreamKind, made: list[SessionKeys]) -> None:
     own, serving = serve(kind)
     served = asyncio.ensure_future(serving)
@@ -127,11 +135,11 @@ async def test_last_words_on_a_proved_stream_have_its_tag(kind: StreamKind, made
     assert [is_wiped(keys) for keys in made if keys is not peer.keys] == [True]
 
 
-@pytest.mark.parametrize("kind", list(StreamKind))
+@pytest.mark.parametrize("kind", SERVED)
 async def test_before_the_proof_there_is_no_key_for_one(kind: StreamKind) -> None:
     own, serving = serve(kind)
     stream: MeshStream[Any] = MAKE[kind](own)
-    await stream.send_first(MembershipUpdate(()) if kind is not StreamKind.ROUTE_CHAT else TOLD)
+    await stream.send_first(MembershipUpdate(()) if kind in (StreamKind.JOIN, StreamKind.GOSSIP) else TOLD)
     await serving
     assert isinstance(await stream.receive_first(), ErrorNotice)
 
@@ -153,7 +161,7 @@ async def test_a_stream_that_gives_way_to_another_one_ends_without_a_proof(
     assert made == []
 
 
-@pytest.mark.parametrize("kind", list(StreamKind))
+@pytest.mark.parametrize("kind", SERVED)
 async def test_a_proof_that_is_late_is_not_called_a_false_one(kind: StreamKind) -> None:
     own, serving = serve(kind, handshake_timeout_s=0.05)
     served = asyncio.ensure_future(serving)

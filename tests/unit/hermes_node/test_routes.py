@@ -12,8 +12,10 @@ from hermes_core.crypto.random import SYSTEM_RANDOM
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
+from hermes_core.mesh.carry.detours import FRESH_S, PATIENCE_S, DetourParams, Detours
 from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import NodeDescriptor
+from hermes_core.mesh.swim.output import ProbeEnded, ProbeResult
 from hermes_core.protocol.session import Heartbeat
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh import routes
@@ -24,6 +26,7 @@ from hermes_node.mesh.swim_links import CROSSED_S
 
 KEYS = Identity.generate()
 IDLE_S = 30.0
+AGAIN_S = 60.0
 
 
 class Stream:
@@ -63,7 +66,11 @@ class Scene:
         self.answers = True
         self.slow = asyncio.Event()
         self.slow.set()
-        log = EventLog(node_id="m", stream=io.StringIO())
+        self.asked: list[NodeId] = []
+        self.carried: list[tuple[NodeId, NodeId]] = []
+        self.third_answers = True
+        self.log = io.StringIO()
+        log = EventLog(node_id="m", stream=self.log)
         self.tasks = DialTasks(log, lambda: None)
         self.made: list[Stream] = []
         self.routes = Routes(
@@ -71,6 +78,8 @@ class Scene:
             cast("Any", self),
             self.find,
             self.tasks,
+            Detours(DetourParams(AGAIN_S)),
+            self.asked.append,
             idle_s=IDLE_S,
             now=lambda: self.now,
             log=log,
@@ -95,11 +104,27 @@ class Scene:
             raise ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "nobody is there")
         await self.meet(descriptor.node_id, dialled=True)
 
-    async def meet(self, name: str, *, dialled: bool) -> Keys:
+    async def carry(self, third: NodeDescriptor, target: NodeDescriptor) -> None:
+        self.carried.append((target.node_id, third.node_id))
+        if not self.third_answers:
+            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "too many")
+        await self.meet(target.node_id, dialled=True, third=third.node_id)
+
+    async def meet(self, name: str, *, dialled: bool, third: str | None = None) -> Keys:
         keys, descriptor = Keys(), self.find(NodeId(name))
         peer = ProvedPeer(cast("Any", descriptor), cast("Any", keys))
-        await self.routes.serve(peer, cast("Any", None), dialled=dialled)
+        await self.routes.serve(peer, cast("Any", None), dialled=dialled, third=None if third is None else NodeId(third))
         return keys
+
+    def probe(self, name: str, *, answered: bool = True, helper: str | None = None) -> bool:
+        result = ProbeResult.FAILED if not answered else ProbeResult.DIRECT if helper is None else ProbeResult.INDIRECT
+        return self.routes.note_probe(ProbeEnded(NodeId(name), result, 0.1, None if helper is None else NodeId(helper)))
+
+    async def answer_through(self, name: str, helper: str, seconds: int) -> None:
+        for _ in range(seconds):
+            self.probe(name, helper=helper)
+            await self.tick(1.0)
+            await self.tick(0.0)  # the end of a dial wakes its owner
 
     async def tick(self, seconds: float = LOOK_EVERY_S) -> None:
         self.now += seconds
@@ -142,8 +167,76 @@ async def test_who_has_something_to_say_dials_at_once_and_hears_when_that_leads_
     scene.routes.want(NodeId("a"), cast("Any", scene))
     scene.routes.want(NodeId("a"), cast("Any", scene))
     await scene.tick(0.0)
-    assert (scene.dialled, scene.missed) == (["a"], ["unknown", "a"])
+    assert (scene.dialled, scene.asked, scene.missed) == (["a"], ["a"], ["unknown"]), "another node may lead there"
+    assert scene.probe("a", answered=False)
+    await scene.tick(0.0)
+    assert scene.missed == ["unknown", "a"]
     await scene.tasks.close()
+
+
+async def test_who_waits_for_a_probe_that_never_ends_hears_of_it_all_the_same(scene: Scene) -> None:
+    scene.answers = False
+    scene.routes.want(NodeId("z"), cast("Any", scene))
+    for _ in range(8):
+        await scene.tick()
+    assert scene.missed == ["z"]
+    await scene.tasks.close()
+
+
+async def test_where_a_node_is_not_reached_its_stream_goes_through_one_that_reached_it_and_comes_back(scene: Scene) -> None:
+    scene.answers = False
+    scene.routes.want(NodeId("z"), cast("Any", scene))
+    await scene.tick(0.0)
+    scene.needed = [NodeId("z")]
+    await scene.answer_through("z", "c", int(PATIENCE_S) + 1)
+    assert (scene.carried, scene.missed, scene.routes.count_by_third()) == ([("z", "c")], [], 1)
+    dials = len(scene.dialled)
+    for second in range(int(AGAIN_S) + 2):
+        if second == 20:
+            scene.answers = True
+        if second < 20:
+            scene.probe("z", helper="c")
+        else:
+            scene.probe("z")
+        await scene.tick(1.0)
+    assert len(scene.dialled) == dials, "not before it has answered directly for long enough"
+    assert scene.asked.count(NodeId("z")) >= AGAIN_S / FRESH_S, "whether it answers directly is looked at again and again"
+    for _ in range(20):
+        scene.probe("z")
+        await scene.tick(1.0)
+    assert len(scene.dialled) == dials + 1
+    assert scene.routes.count_by_third() == 0
+    assert [stream.over.is_set() for stream in scene.made] == [True, False], "the direct one came first, then the other ended"
+    assert "route_by_third" in scene.log.getvalue()
+    assert "route_direct_again" in scene.log.getvalue()
+    scene.made[-1].close()
+    await scene.tasks.close()
+
+
+async def test_where_no_third_one_takes_it_who_waits_is_told(scene: Scene) -> None:
+    scene.answers = scene.third_answers = False
+    scene.routes.want(NodeId("z"), cast("Any", scene))
+    await scene.tick(0.0)
+    await scene.answer_through("z", "c", int(PATIENCE_S))
+    assert scene.carried == [("z", "c")]
+    assert scene.missed == ["z"]
+    await scene.tasks.close()
+
+
+@pytest.mark.parametrize("direct_first", [True, False])
+async def test_of_two_that_come_about_at_once_the_direct_one_stays(scene: Scene, direct_first: bool) -> None:
+    """Whoever dialled: `a` dials directly, `m` through a third one, or the other way round."""
+    thirds = [None, "c"] if direct_first else ["c", None]
+    both = [asyncio.create_task(scene.meet("a", dialled=third is None, third=third)) for third in thirds]
+    await scene.tick(0.0)
+    if direct_first:
+        assert len(scene.made) == 1
+        assert (await both[1]).wiped
+    else:
+        assert [stream.over.is_set() for stream in scene.made] == [True, False]
+    assert scene.routes.count_by_third() == 0
+    scene.made[-1].close()
+    await asyncio.gather(*both)
 
 
 async def test_one_that_no_chat_needs_ends_after_a_while_whatever_heartbeats_say(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from hermes_core.handshake.move import SignedMove
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import AppId, ChatId, NodeId, node_party
 from hermes_core.mesh import messages as mesh
+from hermes_core.mesh.carry import messages as carried
 from hermes_core.mesh.homes import messages as homes
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName
 from hermes_core.protocol import messages as m
@@ -25,7 +26,7 @@ from hermes_core.ratchet.end_proof import EndProof
 from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import Tagged
 from hermes_proto.v2 import app_router_pb2, chat_pb2, errors_pb2, node_mesh_pb2
-from hermes_wire import app, peer
+from hermes_wire import app, carry, peer
 
 CHAT = ChatId(b"c" * 16)
 APP = AppId("a" * 32)
@@ -104,6 +105,15 @@ GOSSIP: list[Any] = [
     homes.EntryOvertaken(HomeEntry(NodeName(NodeId("n"), KEY), ENTRY)),
     homes.FindRefused(2**63 - 1, ErrorCode.HANDSHAKE_THROTTLED, 2**32 - 1),
 ]
+CARRY: list[Any] = [
+    HELLO,
+    mesh.Proof(b"s" * 64),
+    carried.CarryTo(NodeId("n-2")),
+    carried.CarryFrom(NodeId("n-1")),
+    carried.Carried(b"d", more=False),
+    carried.Carried(b"d" * carried.MAX_CARRIED_BYTES, more=True),
+    ERROR,
+]
 
 
 def test_every_message_survives_the_round_trip() -> None:
@@ -115,6 +125,8 @@ def test_every_message_survives_the_round_trip() -> None:
     assert peer.parse_peer_batch(between) == PEER
     for item in GOSSIP:
         assert peer.parse_gossip(node_mesh_pb2.GossipMessage.FromString(peer.build_gossip(item).SerializeToString())) == item
+    for item in CARRY:
+        assert carry.parse_carry(node_mesh_pb2.CarryMessage.FromString(carry.build_carry(item).SerializeToString())) == item
 
 
 def test_every_control_message_travels_with_its_tag_and_nothing_else_can() -> None:
@@ -141,6 +153,10 @@ def test_every_control_message_travels_with_its_tag_and_nothing_else_can() -> No
         if type(item) in CONTROL:
             tagged = Tagged(item, b"t" * 32)
             assert peer.parse_gossip(peer.build_gossip(tagged)) == tagged
+    for item in CARRY:
+        if type(item) in CONTROL:
+            tagged = Tagged(item, b"t" * 32)
+            assert carry.parse_carry(carry.build_carry(tagged)) == tagged
     welcome = Tagged(GOSSIP[2], b"t" * 32)
     assert peer.parse_gossip(peer.build_join(welcome)) == welcome
 
@@ -223,6 +239,23 @@ def test_what_breaks_a_bound_of_the_directory_is_an_invalid_frame(body: dict[str
     assert caught.value.code is ErrorCode.INVALID_FRAME
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"carry_to": _PB.CarryTo(target="N")},
+        {"carry_to": _PB.CarryTo()},
+        {"carry_from": _PB.CarryFrom(origin="n" * 64)},
+        {"carried": _PB.Carried(more=True)},
+        {"carried": _PB.Carried(data=bytes(carried.MAX_CARRIED_BYTES + 1))},
+    ],
+)
+def test_what_breaks_a_bound_of_what_is_carried_is_an_invalid_frame(body: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        carry.parse_carry(node_mesh_pb2.CarryMessage(**body))
+    assert caught.value.code is ErrorCode.INVALID_FRAME
+
+
 def test_sealed_at_the_bounds_is_accepted() -> None:
     for size in (MIN_SEALED_BYTES, MAX_SEALED_BYTES):
         assert app.parse_client_batch(app.build_client_batch([m.Sealed(b"x" * size)])) == [m.Sealed(b"x" * size)]
@@ -254,6 +287,7 @@ def test_arbitrary_bytes_raise_nothing_but_protocol_errors(data: bytes) -> None:
         (app_router_pb2.ServerBatch, app.parse_server_batch),
         (node_mesh_pb2.PeerBatch, peer.parse_peer_batch),
         (node_mesh_pb2.GossipMessage, peer.parse_gossip),
+        (node_mesh_pb2.CarryMessage, carry.parse_carry),
     ]
     for kind, parse in codecs:
         try:

@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         *(reason.name for reason in CloseReason),
         *labels.RatchetFailure,
         *labels.ExpiryReason,
+        *labels.CarryRefusalLabel,
     },
     "result": {
         *labels.SessionResult,

@@ -22,6 +22,7 @@ BY_VALUE = {
     "FrameKind": "what comes is looked up by its number; test_bounds.py sends one of each",
     "SettingKey": "what comes is compared with its number",
     "MemberStateLabel": "made from a MemberState's name; test_tables.py holds both together",
+    "CarryRefusalLabel": "made from a CarryRefusal's name; test_node_metrics.py holds both together",
     "LieLabel": "made from a Lie's name; test_node_metrics.py holds both together",
 }
 """Enums whose members the source never names."""

@@ -139,6 +139,16 @@ class Swim:
             self._contest(descriptor, now)
         return admitted
 
+    def is_pinned(self, descriptor: NodeDescriptor) -> bool:
+        """Whether a link of this node's own proved this key under this name before."""
+        return self._parts.pins.holds(descriptor.node_id, descriptor.node_key)
+
+    def look_at(self, node_id: NodeId, now: float) -> None:
+        """Somebody else wants to know whether this member answers, and through whom: it is probed, unless it is already."""
+        member = self._parts.roster.find_up(node_id)
+        if member is not None:
+            self._prober.probe(member, now)
+
     def link_down(self, node_id: NodeId) -> None:
         self._parts.links.end(node_id)
 

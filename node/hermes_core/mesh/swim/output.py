@@ -108,11 +108,15 @@ class ProbeResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeEnded:
-    """A probe of this node's own. `seconds`: from its ping, and the dial that it waited for, until now."""
+    """A probe of this node's own. `seconds`: from its ping, and the dial that it waited for, until now.
+
+    `helper`: who brought the answer, where the member answered none but helpers.
+    """
 
     node_id: NodeId
     result: ProbeResult
     seconds: float
+    helper: NodeId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class ToMember:
 class SwimOutput:
     """`dials`: whom to link with; each ends in `link_up` or `dial_failed`. `hangups`: whose link to end after what was sent.
 
-    `probes`: for whoever counts; what follows from them is done.
+    `probes`: for whoever counts, and whoever looks for a way; what follows from them here is done.
     """
 
     sends: list[ToMember] = field(default_factory=list)

@@ -139,7 +139,7 @@ class Prober:
             own, target = self._parts.own.descriptor, member.descriptor
             body = encode_answer(target.node_id, target.node_key, own.node_id, probe.nonce)
             if self._parts.signatures.verify(target.node_key, body, message.signature):
-                self._finish(message.seq, probe, ProbeResult.INDIRECT, now)
+                self._finish(message.seq, probe, ProbeResult.INDIRECT, now, sender)
                 self._judge.answered(member, now)
                 return
         self._pending[message.seq] = replace(probe, heard=probe.heard | {sender})
@@ -220,9 +220,9 @@ class Prober:
         else:
             self._judge.accuse(member, now)
 
-    def _finish(self, seq: int, probe: PendingProbe, result: ProbeResult, now: float) -> None:
+    def _finish(self, seq: int, probe: PendingProbe, result: ProbeResult, now: float, helper: NodeId | None = None) -> None:
         self._end(seq, probe)
-        self._parts.outlet.report_probe(ProbeEnded(probe.target, result, now - probe.began_at))
+        self._parts.outlet.report_probe(ProbeEnded(probe.target, result, now - probe.began_at, helper))
 
     def _end(self, seq: int, probe: PendingProbe) -> None:
         del self._pending[seq]

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from hermes_core.mesh.carry.messages import CarryMessage
 from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol.messages import ChatMessage, Sealed
@@ -17,7 +18,8 @@ from tests.support.control_samples import CONTROL_SAMPLES
 
 
 def test_every_message_is_in_the_table_but_frames_heartbeats_and_the_handshake() -> None:
-    everything = {*get_args(ChatMessage), *get_args(SessionMessage), MembershipUpdate, *get_args(HomesMessage)}
+    of_the_mesh = {MembershipUpdate, *get_args(HomesMessage), *get_args(CarryMessage)}
+    everything = {*get_args(ChatMessage), *get_args(SessionMessage), *of_the_mesh}
     assert everything - set(CONTROL) == {Sealed, Heartbeat, Challenge, Connect, Connected, NewerHome, SeekHome}
     assert sorted(layout.number for layout in CONTROL.values()) == list(range(1, len(CONTROL) + 1))
 

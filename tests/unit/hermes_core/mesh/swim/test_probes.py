@@ -91,6 +91,43 @@ def test_a_helper_brings_a_signed_answer_or_none() -> None:
         assert (bench.state(silent) is MemberState.ALIVE) is honest
 
 
+def test_what_becomes_of_a_probe_is_said_with_the_helper_that_it_took() -> None:
+    bench = Bench(met=5)
+    cut_off, gone, *helpers = bench.others
+    bench.silent = {cut_off.name, gone.name}
+    for other in (cut_off, gone, helpers[0]):
+        bench.n.look_at(other.name, bench.now)
+        bench.n.look_at(other.name, bench.now)
+    bench.take()
+    bench.answer_all(bench.output)
+    assert ended(bench, helpers[0]) == [(ProbeResult.DIRECT, None)]
+    while not bench.messages(PingRequest):
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+    for send in list(bench.output.sends):
+        if isinstance(send.message, PingRequest) and send.message.target == cut_off.name and send.node_id != gone.name:
+            body = encode_answer(cut_off.name, cut_off.descriptor.node_key, "me", send.message.nonce)
+            signature = cut_off.identity.sign(body)
+            bench.n.receive(send.node_id, PingReport(send.message.seq, signature), bench.now)
+    bench.take()
+    ((result, helper),) = ended(bench, cut_off)
+    assert result is ProbeResult.INDIRECT, "and only the first answer is one"
+    assert helper in {other.name for other in helpers}
+    bench.tick(bench.now + PERIOD, bench.answer_all)
+    assert (ProbeResult.FAILED, None) in ended(bench, gone)
+
+
+def ended(bench: Bench, other: Other) -> list[tuple[ProbeResult, NodeId | None]]:
+    return [(probe.result, probe.helper) for probe in bench.output.probes if probe.node_id == other.name]
+
+
+def test_a_name_is_pinned_to_the_key_of_its_link_alone() -> None:
+    bench = Bench(met=5)
+    met, other = bench.others[0], Other(bench.others[0].name)
+    assert bench.n.is_pinned(met.descriptor)
+    assert not bench.n.is_pinned(other.descriptor)
+    assert not bench.n.is_pinned(Other("stranger").descriptor)
+
+
 def test_nobody_who_was_not_asked_answers_for_another() -> None:
     bench = Bench(met=5)
     silent = bench.others[0]
