@@ -40,7 +40,7 @@ def log_swim_event(log: EventLog, event: SwimEvent) -> None:
     match event:
         case OwnIncarnationRaised(incarnation):
             log.warning("incarnation_raised", incarnation=incarnation)
-        case KeyReplaced(node_id):
-            log.warning("peer_key_replaced", peer=node_id)
+        case KeyReplaced(node_id, renewed):
+            log.warning("peer_identity_renewed" if renewed else "peer_key_replaced", peer=node_id)
         case _:
             pass

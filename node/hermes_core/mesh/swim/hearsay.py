@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hermes_core.handshake.renewal import list_former_keys
 from hermes_core.ids import NodeId
 from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
@@ -82,13 +83,15 @@ class Hearsay:
         if member is None and not parts.roster.has_room():
             return None
         if self._is_foreign(descriptor):
-            parts.outlet.report(KeyReplaced(node_id))
-        parts.pins.pin(node_id, descriptor.node_key)
+            parts.outlet.report(KeyReplaced(node_id, self._is_renewed(descriptor)))
+        parts.pins.pin(node_id, descriptor.node_key, list_former_keys(descriptor.renewals))
         if member is None:
             member = parts.roster.admit(descriptor, now)
             parts.news.tell(Alive(descriptor))
         elif member.descriptor.node_key != descriptor.node_key or descriptor.incarnation > member.descriptor.incarnation:
             self._renew(member, descriptor, now, spread=True)
+        elif descriptor.renewals != member.descriptor.renewals:
+            parts.roster.describe(member, descriptor)  # the signature does not cover them: whoever passed it on took them out
         elif rumour is not None:
             parts.news.tell(Alive(member.descriptor))
         return member
@@ -97,19 +100,33 @@ class Hearsay:
         """Whether a key that was proved just now may bear its name; reported when it may not."""
         parts, node_id = self._parts, descriptor.node_id
         taken = self._is_foreign(descriptor) and self._is_taken(parts.roster.get(node_id), descriptor)
-        if taken or node_id == parts.own.descriptor.node_id:
+        if not taken and node_id != parts.own.descriptor.node_id:
+            return True
+        if node_id in parts.links or not self._is_renewed(descriptor):
             parts.outlet.report(NameContested(node_id))
-            return False
-        return True
+        return False
 
     def _is_foreign(self, descriptor: NodeDescriptor) -> bool:
         pinned = self._parts.pins.key_of(descriptor.node_id)
         return pinned is not None and pinned != descriptor.node_key
 
+    def _is_renewed(self, descriptor: NodeDescriptor) -> bool:
+        """The pinned key signed this one: a node renews its key while it does not run, or somebody has stolen it."""
+        return self._parts.pins.key_of(descriptor.node_id) in list_former_keys(descriptor.renewals)
+
     def _is_taken(self, member: SwimMember | None, descriptor: NodeDescriptor) -> bool:
-        """While the pinned key is not dead or gone here, and for good where this key was replaced before."""
-        retired = self._parts.pins.is_retired(descriptor.node_id, descriptor.node_key)
-        return retired or (member is not None and member.is_up)
+        """While the pinned key is not dead or gone here, and for good where this key was replaced before.
+
+        A key that the pinned one signed waits for no burial: that this node's own probe failed is enough.
+        """
+        parts = self._parts
+        if parts.pins.is_retired(descriptor.node_id, descriptor.node_key):
+            return True
+        if member is None or not member.is_up:
+            return False
+        suspicion = parts.suspicions.get(descriptor.node_id)
+        silent = suspicion is not None and parts.own.descriptor.node_id in suspicion.accusers
+        return not (silent and self._is_renewed(descriptor))
 
     def _hear_of_self(self, descriptor: NodeDescriptor) -> None:
         """Only a higher incarnation that this node's own key signed says something: it forgot it."""

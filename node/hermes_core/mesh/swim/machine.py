@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from hermes_core.handshake.renewal import list_former_keys
 from hermes_core.ids import NodeId
 from hermes_core.mesh.messages import MemberState, NodeDescriptor
 from hermes_core.mesh.swim.accusers import Accusers
@@ -95,7 +96,7 @@ class Swim:
         self._rounds = Rounds(parts, now)
         self._pauses = Pauses(now, now if boot is None else boot)
         for member in known:
-            parts.pins.pin(member.node_id, member.node_key)
+            parts.pins.pin(member.node_id, member.node_key, list_former_keys(member.renewals))
             parts.roster.admit(member, now)
         parts.announce()
         parts.timers.schedule(_TICK, now + parts.draw_time(0.0, params.period_s))

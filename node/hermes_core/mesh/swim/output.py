@@ -80,9 +80,10 @@ class NameContested:
 
 @dataclass(frozen=True, slots=True)
 class KeyReplaced:
-    """A member has another key, by a link of this node's own, after the former one fell silent."""
+    """A member has another key, by a link of this node's own, after the former one fell silent. `renewed`: which signed it."""
 
     node_id: NodeId
+    renewed: bool = False
 
 
 SwimEvent = (

@@ -29,11 +29,12 @@ class Pins:
     def is_retired(self, node_id: NodeId, key: bytes) -> bool:
         return key in self._retired.get(node_id, ())
 
-    def pin(self, node_id: NodeId, key: bytes) -> None:
-        """A link to this name proved this key just now."""
+    def pin(self, node_id: NodeId, key: bytes, renewed: tuple[bytes, ...] = ()) -> None:
+        """A link to this name proved this key just now, and that it took the place of those `renewed`."""
         former = self._keys.pop(node_id, None)
-        if former is not None and former != key:
-            self._retired[node_id] = (*self._retired.get(node_id, ()), former)[-_MAX_RETIRED:]
+        over = dict.fromkeys((*self._retired.get(node_id, ()), *renewed, *(() if former in (None, key) else (former,))))
+        if over:
+            self._retired[node_id] = tuple(over)[-_MAX_RETIRED:]
         self._keys[node_id] = key
         while len(self._keys) > self._most:
             oldest = next(iter(self._keys))

@@ -239,8 +239,8 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
     "another key is believed while the pinned one is up": RuleMutant(
         Hearsay,
         "_is_taken",
-        "or (member is not None and member.is_up)",
-        "",
+        "return not (silent and self._is_renewed(descriptor))",
+        "return False",
         names.test_another_key_is_believed_by_a_link_alone_and_not_while_the_pinned_one_is_up,
     ),
     "a former key comes back": RuleMutant(
@@ -253,8 +253,8 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
     "this node's name is anybody's": RuleMutant(
         Hearsay,
         "admits",
-        "taken or node_id == parts.own.descriptor.node_id",
-        "taken",
+        "and node_id != parts.own.descriptor.node_id",
+        "",
         believed.test_nobody_bears_this_nodes_own_name,
     ),
     "pins have no bound": RuleMutant(
@@ -487,6 +487,34 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
         "member.contested = False",
         "pass",
         probes.test_who_answers_after_its_name_was_contested_has_its_whole_time_again,
+    ),
+    "renewals wait for a burial": RuleMutant(
+        Hearsay,
+        "_is_taken",
+        "not (silent and self._is_renewed(descriptor))",
+        "True",
+        names.test_a_renewed_key_is_taken_as_soon_as_the_former_one_is_found_silent_and_the_former_one_never_again,
+    ),
+    "others find who renewed silent": RuleMutant(
+        Hearsay,
+        "_is_taken",
+        "and parts.own.descriptor.node_id in suspicion.accusers",
+        "",
+        names.test_a_renewed_key_is_taken_as_soon_as_the_former_one_is_found_silent_and_the_former_one_never_again,
+    ),
+    "renewed keys come back": RuleMutant(
+        Pins,
+        "pin",
+        "*renewed, ",
+        "",
+        call(names.test_a_key_that_was_renewed_before_this_node_met_the_name_never_comes_back_either, False),
+    ),
+    "renewals that were taken out stay out": RuleMutant(
+        Hearsay,
+        "meet",
+        "elif descriptor.renewals != member.descriptor.renewals:",
+        "elif False:",
+        names.test_who_passes_a_descriptor_on_without_its_renewals_hides_none_from_who_meets_its_node,
     ),
     "former keys contest": RuleMutant(
         Judge,

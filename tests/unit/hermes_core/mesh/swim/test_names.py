@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
 import pytest
 
+from hermes_core.handshake.renewal import build_renewal
 from hermes_core.ids import NodeId
+from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.mesh.messages import MemberState
 from hermes_core.mesh.swim.accusers import MANY_WRONG, Accusers
 from hermes_core.mesh.swim.budgets import Budgets
 from hermes_core.mesh.swim.dissemination import Dissemination
+from hermes_core.mesh.swim.machine import Swim
 from hermes_core.mesh.swim.messages import BUCKETS, Alive, ListedMember, SyncDigests, SyncFacts, SyncListing, SyncWanted
 from hermes_core.mesh.swim.output import Cause, KeyReplaced, MemberForgotten, NameContested
 from hermes_core.mesh.swim.params import SwimParams
 from hermes_core.mesh.swim.pins import Pins
+from hermes_core.mesh.swim.statements import IdentitySignatures
 from tests.unit.hermes_core.mesh.swim.bench import PARAMS, Bench, Other
 
 EVERY_BUCKET = (1 << BUCKETS) - 1
@@ -106,6 +113,64 @@ def test_another_key_is_believed_by_a_link_alone_and_not_while_the_pinned_one_is
     assert bench.events(KeyReplaced) == [KeyReplaced(c.name)]
     bench.n.roster.turn(bench.n.roster.get(c.name), MemberState.DEAD, 0.0, Cause.UNANSWERED)  # type: ignore[arg-type]
     assert not bench.link(c)  # a former key never comes back
+
+
+def renew(former: Other, incarnation: int = 2) -> Other:
+    """The same name, with another key that the former one signed."""
+    heir = Other(str(former.name))
+    renewal = build_renewal(former.identity, heir.identity, former.name)
+    heir.descriptor = sign_descriptor(
+        heir.identity, node_id=heir.name, address=heir.address, incarnation=incarnation, version="0", renewals=renewal
+    )
+    return heir
+
+
+def test_a_renewed_key_is_taken_as_soon_as_the_former_one_is_found_silent_and_the_former_one_never_again() -> None:
+    bench = Bench(met=8)
+    former, *others = bench.others
+    heir = renew(former)
+    assert not bench.link(heir), "its link stands: who comes with a renewal has stolen its key"
+    assert bench.events(NameContested) == [NameContested(former.name)]
+    bench.n.link_down(former.name)
+    bench.clear()
+    assert not bench.link(heir), "others may reach it"
+    assert bench.events(NameContested) == []
+    bench.hear(others[0], others[0].accuse(former.descriptor))
+    assert not bench.link(heir), "nor is another one's word that it is silent this node's own"
+    bench.silent = {former.name}
+    bench.tick(bench.now + 2 * PARAMS.period_s, bench.answer_all)
+    assert bench.state(former) is MemberState.SUSPECT
+    assert bench.link(heir)
+    assert bench.events(KeyReplaced) == [KeyReplaced(former.name, renewed=True)]
+    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    assert not bench.link(former)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_key_that_was_renewed_before_this_node_met_the_name_never_comes_back_either(restored: bool) -> None:
+    bench = Bench()
+    former = Other("former")
+    heir = renew(former)
+    if restored:
+        known = [heir.descriptor]
+        bench.n = Swim(
+            bench.me.descriptor, IdentitySignatures(bench.me.identity), Random(1).randrange, PARAMS, 0.0, known=known
+        )
+    else:
+        assert bench.link(heir)
+    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    assert not bench.link(former)
+
+
+def test_who_passes_a_descriptor_on_without_its_renewals_hides_none_from_who_meets_its_node() -> None:
+    bench = Bench()
+    a, b, _ = bench.others
+    heir = renew(Other("former"))
+    for sender in (a, b):
+        bench.hear(sender, Alive(replace(heir.descriptor, renewals=b"")))
+    assert bench.n.roster.get(heir.name).descriptor.renewals == b""  # type: ignore[union-attr]
+    assert bench.link(heir)
+    assert bench.n.roster.get(heir.name).descriptor == heir.descriptor  # type: ignore[union-attr]
 
 
 def test_pins_outlive_members_and_are_bounded() -> None:
