@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 
@@ -56,12 +57,9 @@ class Places(Generic[T]):
     def strangers(self) -> int:
         return self._stranger_count
 
-    def admit(self, who: T, address: str, now: float, shares: int = 1) -> T | None:
-        """A stranger's place for `who`; who has to give way, `who` itself when nobody else does.
-
-        `shares`: for how many the address stands that may each have as many as one has.
-        """
-        evicted = self._find_to_give_way(who, address, now, shares)
+    def admit(self, who: T, address: str, now: float) -> T | None:
+        """A stranger's place for `who`; who has to give way, `who` itself when nobody else does."""
+        evicted = self._find_to_give_way(who, address, now)
         if evicted is who:
             return who
         if evicted is not None:
@@ -89,9 +87,9 @@ class Places(Generic[T]):
         self._remove_stranger(who)
         self._addresses.pop(who, None)
 
-    def _find_to_give_way(self, who: T, address: str, now: float, shares: int) -> T | None:
+    def _find_to_give_way(self, who: T, address: str, now: float) -> T | None:
         own = self._strangers.get(address, OrderedDict())
-        if len(own) >= self._an_address * shares:
+        if len(own) >= self._an_address:
             most = own
         elif self._stranger_count < self._most_strangers and len(self._addresses) < self._total:
             return None
@@ -115,3 +113,52 @@ class Places(Generic[T]):
         self._stranger_count -= 1
         if not mates:
             del self._strangers[address]
+
+
+class NamedPlaces(Generic[T]):
+    """Of those who have shown a certificate and proved nothing else: so many for each name in it, since it may be that of many.
+
+    Within a certificate they are shared by address: one of its bearers does not push the others out.
+    """
+
+    def __init__(self, *, a_name: int, patience_s: float) -> None:
+        self._a_name = a_name
+        self._patience_s = patience_s
+        self._by_names: dict[frozenset[str], Places[T]] = {}
+        self._names: dict[T, frozenset[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def admit(self, who: T, names: frozenset[str], address: str, now: float) -> T | None:
+        """As `Places.admit`."""
+        mates = self._by_names.get(names)
+        if mates is None:
+            most = self._a_name * len(names)
+            mates = Places(total=sys.maxsize, strangers=most, an_address=most, patience_s=self._patience_s)
+        evicted = mates.admit(who, address, now)
+        if evicted is who:
+            return who
+        if evicted is not None:
+            self.leave(evicted)
+        self._by_names[names] = mates
+        self._names[who] = names
+        return evicted
+
+    def prove(self, who: T) -> None:
+        if who in self._names:
+            self._by_names[self._names[who]].prove(who)
+
+    def doubt(self, who: T, now: float) -> None:
+        if who in self._names:
+            self._by_names[self._names[who]].doubt(who, now)
+
+    def leave(self, who: T) -> None:
+        """Idempotent."""
+        names = self._names.pop(who, None)
+        if names is None:
+            return
+        mates = self._by_names[names]
+        mates.leave(who)
+        if not len(mates):
+            del self._by_names[names]

@@ -17,7 +17,7 @@ from hermes_h2.serving.call import Call, Status, StatusError
 from hermes_h2.serving.doorway import Doorway
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import STRANGERS_READ_BYTES, ClientLink
-from hermes_h2.serving.places import Places, read_ip
+from hermes_h2.serving.places import NamedPlaces, Places, read_ip
 from hermes_h2.serving.sockets import listen_on
 from hermes_h2.serving.turns import StrangersTurns
 
@@ -66,12 +66,7 @@ class Server:
             an_address=limits.strangers_an_address,
             patience_s=limits.patience_s,
         )
-        self._certificates: Places[ClientLink] | None = None
-        if limits.strangers_a_name:
-            everybody = limits.connections
-            self._certificates = Places(
-                total=everybody, strangers=everybody, an_address=limits.strangers_a_name, patience_s=limits.patience_s
-            )
+        self._named: NamedPlaces[ClientLink] = NamedPlaces(a_name=limits.strangers_a_name, patience_s=limits.patience_s)
         self._handlers: Mapping[str, CallHandler] = {}
         self.links: set[ClientLink] = set()
         self.calls: set[Call] = set()
@@ -142,14 +137,13 @@ class Server:
 
     def named(self, link: ClientLink) -> bool:
         """It has shown a certificate; whether that has room for one more."""
-        if self._certificates is None:
+        if not self.limits.strangers_a_name:
             return True
-        certificate = " ".join(sorted(link.names))
-        return self._give_place(link, self._certificates.admit(link, certificate, self.now(), len(link.names)))
+        return self._give_place(link, self._named.admit(link, link.names, link.payer, self.now()))
 
     def left(self, link: ClientLink) -> None:
-        for places in self._all_places():
-            places.leave(link)
+        self._places.leave(link)
+        self._named.leave(link)
         self.links.discard(link)
         self.changed()
 
@@ -158,7 +152,7 @@ class Server:
         self._changed.set()
 
     def proven(self, link: ClientLink, proven: bool) -> None:
-        for places in self._all_places():
+        for places in (self._places, self._named):
             if proven:
                 places.prove(link)
             else:
@@ -236,9 +230,6 @@ class Server:
         if evicted is not None:
             evicted.abort()
         return True
-
-    def _all_places(self) -> tuple[Places[ClientLink], ...]:
-        return (self._places,) if self._certificates is None else (self._places, self._certificates)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

@@ -2,6 +2,7 @@
 
 Each of them does one thing as fast as it is let, over connection after connection, from 127.0.0.2 on; prints what it got
 through as JSON, and what it was told (GOAWAY's codes). It stands behind whatever else wants the machine, as from afar.
+With a certificate's path, without its ending, behind CA they are members of a mesh, and flood the port of that.
 """
 
 from __future__ import annotations
@@ -22,62 +23,79 @@ from typing import Final
 from hermes_h2.frames import END_HEADERS, PREFACE, Code, FrameKind, build_frame, build_number, build_settings
 from tests.support.h2_peer import Peer, prefix, split_frames
 
-PATH: Final = "/hermes.v2.AppRouter/Open"
+APPS_PATH: Final = "/hermes.v2.AppRouter/Open"
+MESH_PATH: Final = "/hermes.v2.NodeMesh/Join"
 TINY_FIELD: Final = b"\x00\x01a\x01b"
 IDLE_TOTAL: Final = 2_000
+HALF_BYTES: Final = 1_500
 TOLD_S: Final = 0.2
+IDLE_S: Final = 0.05
 NICE: Final = 5
 
 
-def _headers(peer: Peer, stream: int, flags: int = END_HEADERS, more: bytes = b"") -> bytes:
-    return build_frame(FrameKind.HEADERS, flags, stream, peer.block(PATH) + more)
+class Flooding(Peer):
+    def __init__(self, path: str) -> None:
+        super().__init__(greet=False)
+        self._path = path
+
+    def ask(self, stream: int, flags: int = END_HEADERS, more: bytes = b"") -> bytes:
+        return build_frame(FrameKind.HEADERS, flags, stream, self.block(self._path) + more)
 
 
-def flood_continuation(peer: Peer) -> Iterator[bytes]:
-    yield _headers(peer, 1, 0)
+def flood_continuation(peer: Flooding) -> Iterator[bytes]:
+    yield peer.ask(1, 0)
     while True:
         yield build_frame(FrameKind.CONTINUATION, 0, 1, TINY_FIELD * 3000)
 
 
-def flood_continuation_after_data(peer: Peer) -> Iterator[bytes]:
-    yield _headers(peer, 1) + build_frame(FrameKind.DATA, 0, 1, prefix(b"hello"))
-    yield _headers(peer, 3, 0)
+def flood_continuation_after_data(peer: Flooding) -> Iterator[bytes]:
+    yield peer.ask(1) + build_frame(FrameKind.DATA, 0, 1, prefix(b"hello"))
+    yield peer.ask(3, 0)
     while True:
         yield build_frame(FrameKind.CONTINUATION, 0, 3, TINY_FIELD * 3000)
 
 
-def flood_tiny_headers(peer: Peer) -> Iterator[bytes]:
+def flood_tiny_headers(peer: Flooding) -> Iterator[bytes]:
     for stream in count(1, 2):
-        yield _headers(peer, stream, more=TINY_FIELD * 200)
+        yield peer.ask(stream, more=TINY_FIELD * 200)
 
 
-def flood_reset(peer: Peer) -> Iterator[bytes]:
+def flood_reset(peer: Flooding) -> Iterator[bytes]:
     for stream in count(1, 2):
-        yield _headers(peer, stream) + build_number(FrameKind.RST_STREAM, stream, Code.CANCEL)
+        yield peer.ask(stream) + build_number(FrameKind.RST_STREAM, stream, Code.CANCEL)
 
 
-def flood_ping(_peer: Peer) -> Iterator[bytes]:
+def flood_ping(_peer: Flooding) -> Iterator[bytes]:
     while True:
         yield build_frame(FrameKind.PING, 0, 0, bytes(8)) * 100
 
 
-def flood_settings(_peer: Peer) -> Iterator[bytes]:
+def flood_settings(_peer: Flooding) -> Iterator[bytes]:
     while True:
         yield build_settings({}) * 100
 
 
-FLOODS: Final[dict[str, Callable[[Peer], Iterator[bytes]]]] = {
+def hold_streams(peer: Flooding) -> Iterator[bytes]:
+    """As many as a mesh's port gives, and a message on each that does not end; for as long as the other end bears it."""
+    for stream in range(1, 64, 2):
+        yield peer.ask(stream) + build_frame(FrameKind.DATA, 0, stream, prefix(bytes(HALF_BYTES))[:-1])
+    while True:
+        yield b""
+
+
+FLOODS: Final[dict[str, Callable[[Flooding], Iterator[bytes]]]] = {
     "continuation": flood_continuation,
     "continuation_after_data": flood_continuation_after_data,
     "tiny_headers": flood_tiny_headers,
     "reset": flood_reset,
     "ping": flood_ping,
     "settings": flood_settings,
+    "streams": hold_streams,
 }
 
 
 class Strangers:
-    def __init__(self, address: str, seconds: float, peers: int, addresses: int, ca_file: str) -> None:
+    def __init__(self, address: str, seconds: float, peers: int, addresses: int, ca_file: str, cert: str = "") -> None:
         host, _, port = address.rpartition(":")
         self._host, self._port = host, int(port)
         self._seconds = seconds
@@ -88,6 +106,9 @@ class Strangers:
             self._tls = ssl.create_default_context(cafile=ca_file)
             self._tls.check_hostname = False
             self._tls.set_alpn_protocols(["h2"])
+            if cert:
+                self._tls.load_cert_chain(f"{cert}.crt", f"{cert}.key")
+        self._path = MESH_PATH if cert else APPS_PATH
         self._end = 0.0
         self.connections = 0
         self.sent_bytes = 0
@@ -118,12 +139,12 @@ class Strangers:
         hearing = asyncio.create_task(self._hear(reader))
         try:
             writer.write(PREFACE + build_settings({}))
-            for data in FLOODS[kind](Peer(greet=False)):
+            for data in FLOODS[kind](Flooding(self._path)):
                 writer.write(data)
                 self.sent_bytes += len(data)
                 async with asyncio.timeout(1):
                     await writer.drain()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0 if data else IDLE_S)
                 if hearing.done() or time.monotonic() >= self._end:
                     break
         except (TimeoutError, ConnectionError):
@@ -161,9 +182,9 @@ class Strangers:
             sock.close()
 
 
-async def main(kind: str, address: str, seconds: str, peers: str, addresses: str, ca_file: str = "") -> None:
+async def main(kind: str, address: str, seconds: str, peers: str, addresses: str, ca_file: str = "", cert: str = "") -> None:
     os.nice(NICE)
-    strangers = Strangers(address, float(seconds), int(peers), int(addresses), ca_file)
+    strangers = Strangers(address, float(seconds), int(peers), int(addresses), ca_file, cert)
     await strangers.run(kind)
     found = {"connections": strangers.connections, "MB": round(strangers.sent_bytes / 1e6), "told": dict(strangers.told)}
     print(json.dumps(found), flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermes_h2.serving.places import Places, charge_to
+from hermes_h2.serving.places import NamedPlaces, Places, charge_to
 
 PATIENCE_S = 1.0
 
@@ -77,3 +77,36 @@ def test_who_is_another_than_it_seemed_is_charged_as_that() -> None:
 )
 def test_whose_connection_it_is(host: str, whose: str) -> None:
     assert charge_to(host) == whose
+
+
+def test_a_certificate_has_as_many_as_its_names_give_and_others_have_their_own() -> None:
+    places = NamedPlaces[str](a_name=2, patience_s=PATIENCE_S)
+    one, mesh = frozenset({"one"}), frozenset({"one", "two"})
+    assert [places.admit(f"one#{number}", one, str(number), 0.0) for number in range(3)] == [None, None, "one#2"]
+    assert [places.admit(f"mesh#{number}", mesh, "a", 0.0) for number in range(5)] == [None] * 4 + ["mesh#4"]
+    assert places.admit("one#3", one, "3", PATIENCE_S) == "one#0"
+    places.prove("one#1")
+    assert places.admit("one#4", one, "4", PATIENCE_S) is None
+    assert len(places) == 2 + 1 + 4
+
+
+def test_of_those_with_one_certificate_the_address_with_most_gives_way() -> None:
+    places = NamedPlaces[str](a_name=4, patience_s=PATIENCE_S)
+    names = frozenset({"all"})
+    assert [places.admit(f"many#{number}", names, "many", 0.0) for number in range(4)] == [None] * 4
+    assert places.admit("new", names, "new", 0.0) == "many#0"
+
+
+def test_nothing_is_left_of_those_who_left() -> None:
+    places = NamedPlaces[str](a_name=1, patience_s=PATIENCE_S)
+    names = frozenset({"one"})
+    places.admit("first", names, "a", 0.0)
+    places.prove("first")
+    places.doubt("first", 0.0)
+    assert places.admit("second", names, "b", 0.0) == "second"
+    for _ in range(2):
+        places.leave("first")
+        places.leave("second")
+    places.doubt("first", 0.0)
+    places.prove("first")
+    assert (len(places), places._by_names) == (0, {})
