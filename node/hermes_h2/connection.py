@@ -164,6 +164,11 @@ class H2Connection:
             self._openings.earn(1)
             self._header_bytes.earn(_PROOF_EARNS)
 
+    def pardon(self, stream: int) -> None:
+        """It was answered and is no proof: it is none of the few that come before one. What it cost in headers stays paid."""
+        if stream in self._streams:
+            self._table.pardoned += 1
+
     def ping(self) -> None:
         self._sender.put(build_frame(FrameKind.PING, 0, 0, bytes(PING_BYTES)))
 
@@ -278,7 +283,7 @@ class H2Connection:
         table = self._table
         table.last = number
         table.opened += 1
-        beyond = 0 if self._receiver.wide else table.opened - self._bounds.first_streams
+        beyond = 0 if self._receiver.wide else table.opened - table.pardoned - self._bounds.first_streams
         if beyond > self._bounds.first_refusals:
             raise calm_fault(Refusal.STREAMS_BEFORE_PROOF, "too many streams before one was proven")
         if beyond > 0:

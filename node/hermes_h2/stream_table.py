@@ -13,7 +13,7 @@ from hermes_h2.stream_state import StreamState
 class StreamTable:
     """The only place where a stream begins and ends."""
 
-    __slots__ = ("_bounds", "_ended", "_sender", "last", "open", "opened", "receiver")
+    __slots__ = ("_bounds", "_ended", "_sender", "last", "open", "opened", "pardoned", "receiver")
 
     def __init__(self, bounds: Bounds, sender: Sender) -> None:
         self._bounds = bounds
@@ -24,6 +24,8 @@ class StreamTable:
         """The highest number that a peer has used."""
         self.opened = 0
         """How many, ever."""
+        self.pardoned = 0
+        """Of them, those that do not count before a proof."""
         self._ended: OrderedDict[int, int] = OrderedDict()
         """Streams that this end ended, with the window that their peer has left: it may not know yet."""
 

@@ -118,6 +118,10 @@ class Call:
         if not self.gone and not self.ended:
             self._link.proved(self)
 
+    def pardon(self) -> None:
+        """It is done, and asked for nothing that has to be proved."""
+        self._connection.pardon(self.stream)
+
     def peer_names(self) -> frozenset[str]:
         """The names in the certificate that the peer showed and the CA signed."""
         return self._link.names

@@ -30,7 +30,7 @@ from hermes_node.streams.reflected import ReflectionServicer
 from hermes_node.streams.refusals import MeshRefusals
 from hermes_node.streams.side_calls import SideCalls
 from hermes_node.streams.transport import StreamHandler
-from hermes_node.streams.well_known import BIDI_STREAM, WellKnownMethod, build_health, build_reflection
+from hermes_node.streams.well_known import BIDI_STREAM, UNARY, WellKnownMethod, build_health, build_reflection
 from hermes_node.tls.contexts import follow_material
 from hermes_node.tls.files import ReloadingTls
 from hermes_wire.byte_stream import GrpcConnection, StreamEndedError
@@ -119,6 +119,10 @@ class HermesServer:
             outcome = _Outcome(call)
             with self._metrics.follow(call.path, kind, outcome) as counted:
                 await serve_stream(HermesServedStream(call, counted, outcome))
+            if (
+                kind == UNARY
+            ):  # a health check: who keeps its connection for them has more than the few that come before a proof
+                call.pardon()
 
         return serve
 

@@ -10,6 +10,7 @@ from hermes_h2.bounds import Bounds
 from hermes_h2.events import Refusal
 from hermes_h2.frames import (
     END_HEADERS,
+    END_STREAM,
     PREFACE,
     Code,
     FrameKind,
@@ -124,6 +125,24 @@ def test_before_proof_a_connection_opens_sixteen_streams_ever() -> None:
     assert peer.refusal() is None
     peer.open(late[-1] + 2)
     assert (peer.refusal(), peer.code()) == (Refusal.STREAMS_BEFORE_PROOF, Code.ENHANCE_YOUR_CALM)
+
+
+def test_a_stream_that_was_answered_and_pardoned_is_none_of_the_sixteen() -> None:
+    peer = Peer()
+    for number in range(4 * BOUNDS.first_streams):
+        stream = 2 * number + 1
+        peer.open(stream, flags=END_STREAM)
+        peer.connection.pardon(stream)
+        peer.connection.finish(stream, 0)
+        peer.collect()
+        peer.connection.pardon(stream)  # it is over: this has no effect
+    assert peer.of_kind(FrameKind.RST_STREAM) == []
+    for _ in range(BOUNDS.first_streams):
+        stream += 2
+        peer.open(stream)
+    assert peer.of_kind(FrameKind.RST_STREAM) == []
+    peer.open(stream + 2)
+    assert peer.reset_code(stream + 2) is Code.REFUSED_STREAM
 
 
 def test_a_client_that_opens_many_streams_at_once_is_told_how_many_and_when_there_are_more() -> None:

@@ -13,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
+from hermes_h2.bounds import Bounds
 from hermes_node.apps.router import SERVICE
 from hermes_node.config.addresses import Address
 from hermes_node.config.sections import AppSection, Config
@@ -122,3 +123,12 @@ async def test_a_service_that_is_not_there_is_told_so() -> None:
     watching = asyncio.create_task(servicer.Watch(_health.HealthCheckRequest(service="nobody"), watcher))
     assert await asyncio.wait_for(watcher.told.get(), DEADLINE_S) == _health.HealthCheckResponse.SERVICE_UNKNOWN
     watching.cancel()
+
+
+@pytest.mark.parametrize("kind", ["grpc", "hermes"])
+async def test_who_keeps_its_connection_may_ask_again_and_again(kind: str) -> None:
+    """As balancers do: more often than a stranger may open streams before a proof."""
+    async with serving(kind) as channel, asyncio.timeout(DEADLINE_S):
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        for _ in range(4 * Bounds().first_streams):
+            await stub.Check(_health.HealthCheckRequest(service=""))
