@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_node.admin.bodies import read_body
 from hermes_node.admin.departure import read_departure
+from hermes_node.admin.scrapes import Scrapes
 from hermes_node.admin.view import AdminView, ProcessAnswers, SealedView
 from hermes_node.config.addresses import Address
 from hermes_node.config.preflight import MAX_TOKEN_BYTES, MIN_TOKEN_BYTES
@@ -41,6 +42,7 @@ class AdminServer:
         bounds: HttpBounds | None = None,
     ) -> None:
         self._process = process
+        self._scrapes = Scrapes(process.render_metrics)
         self._view: AdminView = SealedView(process.why_not_ready)
         self._token_file = token_file
         self._log = log
@@ -83,7 +85,7 @@ class AdminServer:
         return _answer(admin_pb2.Readiness(ready=not reasons, reasons=reasons), status=503 if reasons else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._process.render_metrics(request.headers.get("Accept", ""))
+        body, content_type = self._scrapes.answer(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _drain(self, request: web.Request) -> Message:

@@ -49,5 +49,8 @@ class NodeMetrics:
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """The body of /metrics and its content type, in the format that the `Accept` header asks for."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept if accept.isascii() else "")
+        except TypeError:  # a version that is none
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type

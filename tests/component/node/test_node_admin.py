@@ -103,6 +103,9 @@ class _Unready:
     def why_not_ready(self) -> list[str]:
         return ["it only listens"]
 
+    def render_metrics(self, _accept: str) -> tuple[bytes, str]:
+        return b"", ""
+
 
 async def test_members_name_both_nodes(mesh: LocalMesh) -> None:
     _, answer = await ask_admin(mesh, 1, "GET", "/mesh/members")

@@ -173,6 +173,13 @@ def test_a_certificate_has_no_series_before_it_is_known(metrics: NodeMetrics) ->
     assert value(metrics, name, kind="mesh") == 1.8e9
 
 
+@pytest.mark.parametrize("version", ["x", "1.0.0.\udcff", "1.x", ""])
+def test_a_version_that_is_none_is_answered(metrics: NodeMetrics, version: str) -> None:
+    body, content_type = metrics.exposition(f"application/openmetrics-text; version={version}")
+    assert body
+    assert content_type.isascii()
+
+
 def test_openmetrics_is_offered(metrics: NodeMetrics) -> None:
     body, content_type = metrics.exposition("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
