@@ -44,12 +44,20 @@ class Address:
         except ValueError:
             return False
 
+    @property
+    def zoned(self) -> bool:
+        """It means something on this machine alone."""
+        return "%" in self.host
+
     def overlaps(self, other: Address) -> bool:
         """Whether listening on both cannot work: the same port of one host, or of every host and one of them."""
-        any_host = "::" if ":" in self.host else "0.0.0.0"  # noqa: S104 - compared, not bound
-        same_family = (":" in self.host) == (":" in other.host)
-        same_host = self.host == other.host or (same_family and any_host in (self.host, other.host))
-        return same_host and self.port == other.port != 0
+        if self.port != other.port or self.port == 0:
+            return False
+        return self.host == other.host or self._covers(other) or other._covers(self)
+
+    def _covers(self, other: Address) -> bool:
+        """0.0.0.0 is IPv6 as well."""
+        return self.every and (":" not in self.host or ":" in other.host)
 
 
 @dataclass(frozen=True, slots=True)

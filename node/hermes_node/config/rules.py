@@ -56,7 +56,7 @@ def _check_advertised(address: Address, field: str, text: str) -> None:
         raise ConfigError(field, f"{quote(text)} needs a port")
     if address.every:
         raise ConfigError(field, f"{quote(text)} is every address of a machine: set one that others can dial")
-    if "%" in address.host:
+    if address.zoned:
         raise ConfigError(field, f"{quote(text)}: an address with a zone means something on this machine alone")
 
 
@@ -83,10 +83,12 @@ def _check_tls(config: Config) -> None:
             raise ConfigError(
                 f"mesh.{name}", 'is required: nodes always use mutual TLS (a single node may set mesh.listen = "")'
             )
-    if not config.mesh.advertise and parse_address(config.mesh.listen, "mesh.listen").every:
+    listen = parse_address(config.mesh.listen, "mesh.listen")
+    if not config.mesh.advertise and (listen.every or listen.zoned):
+        what = "every address of this machine" if listen.every else "an address that means something on this machine alone"
         raise ConfigError(
             "mesh.advertise",
-            f"is required with mesh.listen = {quote(config.mesh.listen)}, every address of this machine: set the host:port"
+            f"is required with mesh.listen = {quote(config.mesh.listen)}, {what}: set the host:port"
             ' under which the other nodes reach this one (a single node may set mesh.listen = "")',
         )
 

@@ -17,7 +17,6 @@ from hermes_node.tls.files import ReloadingTls
 
 DIRECTORY_DELAY_S: Final = 0.02
 """Apps that come and go within this time are told to the mesh at once."""
-EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class AppListener:
 
     @property
     def advertised(self) -> str:
-        """Empty when apps cannot be told: every address of this machine is none."""
-        return "" if self.address.host in EVERY_ADDRESS else str(self.address)
+        """Empty when apps cannot be told: every address of this machine is none, nor is one that only this machine knows."""
+        return "" if self.address.every or self.address.zoned else str(self.address)
 
 
 @dataclass(frozen=True, slots=True)
