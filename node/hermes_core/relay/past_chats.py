@@ -47,6 +47,10 @@ class PastChats:
                 self._moves.popitem(last=False)
         self._ended.add(chat.chat_id, now)
 
+    def add_withdrawn(self, chat_id: ChatId, now: float) -> None:
+        """Its app ended it before anything was passed on: there is nobody to tell."""
+        self._ended.add(chat_id, now)
+
     def ended_lately(self, chat_id: ChatId, now: float) -> bool:
         """As `Row.changed_lately`."""
         ended_at = self._ended.find(chat_id)

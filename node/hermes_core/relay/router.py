@@ -300,6 +300,8 @@ class NodeChats:
                 self._chats.change(row, now, Chat.answer_outdated, link)
             case m.Resume() if self._past.answer_former(source, chat_id):
                 pass
+            case m.Delete() if self._withdraw(source, chat_id, now):
+                pass
             case m.Delete() if self._delete_missing(row, source, message, now):
                 pass
             case m.Delete() if self._arrivals.take_delete(source, message):
@@ -313,6 +315,16 @@ class NodeChats:
                 pass  # over there as well as here, or too late
             case _:
                 self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
+
+    def _withdraw(self, source: Neighbour, chat_id: ChatId, now: float) -> bool:
+        """Whether an offer of this app waited, for word of its target or for a stream: nothing comes of it any more.
+
+        The app hears what it hears of any chat of its own that it deletes, which is nothing: this one is over.
+        """
+        waited = self._whereabouts.withdraw(source, chat_id) | self._waits.withdraw(source, chat_id)
+        if waited:
+            self._past.add_withdrawn(chat_id, now)
+        return waited
 
     def _delete_missing(self, row: Row | None, source: Neighbour, delete: m.Delete, now: float) -> bool:
         """Whether an app of the chat, looked for here and at home elsewhere, said that it has it no more."""

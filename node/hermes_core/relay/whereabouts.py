@@ -5,14 +5,16 @@ Each app is asked for once at a time, in the mesh; what waits for the answer is 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.ids import AppId
+from hermes_core.ids import AppId, ChatId
 from hermes_core.protocol.messages import Offer
 from hermes_core.relay.effects import Effects
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId
+from hermes_core.relay.route_waits import forget_one
 
 MAX_WAITING: Final = 4096
 """Offers, and questions, each; of one app an eighth of them."""
@@ -37,6 +39,7 @@ class Whereabouts:
         self._asked: OrderedDict[AppId, float] = OrderedDict()
         self._offers: dict[AppId, list[HeldOffer]] = {}
         self._questions: dict[AppId, list[StreamId]] = {}
+        self._held: Counter[tuple[Neighbour, ChatId]] = Counter()
         self._waiting: dict[object, int] = {}
         self._total = 0
 
@@ -50,6 +53,7 @@ class Whereabouts:
         """LIMIT_EXCEEDED, with a wait, when too many wait."""
         self._take_place(link.neighbour)
         self._offers.setdefault(offer.target, []).append(HeldOffer(link, offer))
+        self._held[link.neighbour, offer.chat_id] += 1
         self.ask(offer.target, now)
 
     def hold_question(self, stream: StreamId, app_id: AppId, now: float) -> None:
@@ -75,22 +79,35 @@ class Whereabouts:
         self._asked.pop(app_id, None)
         offers, questions = self._offers.pop(app_id, []), self._questions.pop(app_id, [])
         for waiting in offers:
-            self._give_back(waiting.link.neighbour)
+            self._let_go(waiting)
         for stream in questions:
             self._give_back(stream)
         return offers, questions
 
+    def withdraw(self, neighbour: Neighbour, chat_id: ChatId) -> bool:
+        """The app does not want this chat any more; whether an offer of it waited."""
+        waited = (neighbour, chat_id) in self._held
+        if waited:
+            self._drop(lambda waiting: waiting.link.neighbour == neighbour and waiting.offer.chat_id == chat_id)
+        return waited
+
     def lose(self, neighbour: Neighbour) -> None:
         """Its stream is gone: its offers are for nobody."""
-        if neighbour not in self._waiting:
-            return
+        if neighbour in self._waiting:
+            self._drop(lambda waiting: waiting.link.neighbour == neighbour)
+
+    def _drop(self, is_void: Callable[[HeldOffer], bool]) -> None:
         for app_id in list(self._offers):
-            kept = [waiting for waiting in self._offers[app_id] if waiting.link.neighbour != neighbour]
-            for _ in range(len(self._offers[app_id]) - len(kept)):
-                self._give_back(neighbour)
-            self._offers[app_id] = kept
-            if not kept:
+            void = [waiting for waiting in self._offers[app_id] if is_void(waiting)]
+            for waiting in void:
+                self._let_go(waiting)
+                self._offers[app_id].remove(waiting)
+            if not self._offers[app_id]:
                 del self._offers[app_id]
+
+    def _let_go(self, waiting: HeldOffer) -> None:
+        self._give_back(waiting.link.neighbour)
+        forget_one(self._held, (waiting.link.neighbour, waiting.offer.chat_id))
 
     def next_due(self) -> float | None:
         first = next(iter(self._asked.values()), None)

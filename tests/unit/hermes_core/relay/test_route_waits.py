@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hermes_core.ids import NodeId
+from hermes_core.ids import AppId, NodeId
 from hermes_core.relay.neighbour import Link, app_neighbour
 from hermes_core.relay.route_waits import MAX_WAITING_OF_ONE, PATIENCE_S, RouteWaits
 from hermes_core.session.keys import StreamKeys
@@ -36,3 +36,17 @@ def test_one_stream_has_so_many_wait_for_a_node() -> None:
     held = [waits.hold(NODE, link, OFFER, 0.0) for _ in range(MAX_WAITING_OF_ONE + 1)]
     assert held == [True] * MAX_WAITING_OF_ONE + [False]
     assert waits.hold(NODE, make_link(2), OFFER, 0.0)
+
+
+def test_an_offer_that_is_withdrawn_waits_no_more_and_others_do() -> None:
+    waits, link = RouteWaits(), make_link()
+    later = replace(OFFER, chat_id=b"c" * 16)
+    for node_id, offer in ((NODE, OFFER), (NODE, later), (NODE, OFFER), (OTHER, OFFER)):
+        assert waits.hold(node_id, link, offer, 0.0)
+    assert not waits.withdraw(app_neighbour(AppId("b" * 32)), OFFER.chat_id), "somebody else's"
+    assert waits.withdraw(link.neighbour, OFFER.chat_id)
+    assert not waits.withdraw(link.neighbour, OFFER.chat_id)
+    assert [waiting.offer for waiting in waits.take(NODE)] == [later]
+    assert waits.take(OTHER) == []
+    assert not waits.withdraw(link.neighbour, later.chat_id), "it was taken"
+    assert waits.next_due() is None
