@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
@@ -11,10 +11,10 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import Identity
 from hermes_core.ids import AppId, NodeId, Party, derive_app_id, node_party
 from hermes_core.mesh.homes.entry import HomeEntry, NodeName, build_entry, sign_presence
-from hermes_core.mesh.homes.machine import Homes, HomesEvent, Overtaken
+from hermes_core.mesh.homes.machine import EntryFate, Homes, HomesEvent, Overtaken
 from hermes_core.mesh.homes.messages import EntryFound, FindEntry, HomesMessage
 from hermes_core.mesh.homes.params import HomesParams
-from hermes_core.mesh.homes.searches import Found
+from hermes_core.mesh.homes.searches import Found, LookUpEnded
 from hermes_core.protocol.session import AppClaim
 from tests.support.claims import make_claim
 
@@ -55,6 +55,8 @@ class Member:
         self.claims: dict[AppId, AppClaim] = {}
         self.homes = Homes(self.identity, self.name, incarnation, params, lambda _stamp, _now: True)
         self.events: list[HomesEvent] = []
+        self.look_ups: list[LookUpEnded] = []
+        self.entries: Counter[EntryFate] = Counter()
 
     @property
     def party(self) -> Party:
@@ -98,6 +100,8 @@ class HomesWorld:
                     member.homes.handle_timer(self.now)
                 output = member.homes.take_output()
                 member.events += output.events
+                member.look_ups += output.look_ups
+                member.entries += output.entries
                 queue += [(member.name, receiver, message) for receiver, message in output.sends]
             if not queue:
                 return

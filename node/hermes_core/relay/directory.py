@@ -67,6 +67,10 @@ class Directory:
         self._answered: OrderedDict[AppId, float] = OrderedDict()
         self._joined_at = float("-inf")
 
+    def __len__(self) -> int:
+        """Apps that are not connected here."""
+        return len(self._others)
+
     # what is said
 
     def judge(self, app_id: AppId, stamp: int, now: float) -> AppHome | None:

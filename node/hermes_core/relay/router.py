@@ -185,6 +185,10 @@ class NodeChats:
             if index is not None:
                 self._chats.change(row, now, Chat.lose, index, now)
 
+    def count_found(self) -> int:
+        """Apps that are not connected here, of which this node knows the home."""
+        return len(self._directory)
+
     def judge_stamp(self, app_id: AppId, stamp: int, now: float) -> AppHome | None:
         """As `Directory.judge`: the newer home that a Connect is refused with."""
         return self._directory.judge(app_id, stamp, now)

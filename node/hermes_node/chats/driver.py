@@ -188,6 +188,10 @@ class ChatDriver:
     def count_nodes(self) -> int:
         return sum(neighbour.node_id is not None for neighbour in self._relay.chats.links)
 
+    def count_found(self) -> int:
+        """Apps that are not here, of which this node knows where they are."""
+        return self._relay.chats.count_found()
+
     def live_chats(self) -> int:
         return self._relay.chats.live_chats()
 

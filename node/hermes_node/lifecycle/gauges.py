@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -12,7 +13,7 @@ from hermes_node.chats.store import ChatStore
 from hermes_node.lifecycle.steps import Serving
 from hermes_node.metrics.chats_series import ChatMetrics
 from hermes_node.metrics.keystore_series import KeystoreMetrics, KeystoreView
-from hermes_node.metrics.labels import CertificateKind, ChatScope, LinkPurpose
+from hermes_node.metrics.labels import CertificateKind, ChatScope, EntryRole, LinkPurpose
 from hermes_node.metrics.mesh_series import MeshMetrics
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.tls.files import TlsMaterial
@@ -46,9 +47,14 @@ def bind_serving(metrics: NodeMetrics, serving: Serving) -> None:
     metrics.mesh.links.bind(
         lambda purpose: serving.chats.count_nodes() if purpose is LinkPurpose.CHATS else mesh.measure().links
     )
-    metrics.mesh.directory_entries.bind(lambda: mesh.measure().entries_held)
     metrics.mesh.routes_by_third.bind(lambda: mesh.measure().routes_by_third)
     metrics.mesh.carried.bind(lambda: mesh.measure().carried)
+    entries: dict[StrEnum, Callable[[], float]] = {
+        EntryRole.OWN: lambda: mesh.measure().entries_own,
+        EntryRole.HELD: lambda: mesh.measure().entries_held,
+        EntryRole.FOUND: serving.chats.count_found,
+    }
+    metrics.directory.entries.bind(lambda role: entries[role]())
     metrics.swim.unreached.bind(lambda: mesh.measure().unreached)
     metrics.swim.rumours.bind(lambda: mesh.measure().rumours)
     metrics.swim.local_health.bind(lambda: mesh.measure().local_health)

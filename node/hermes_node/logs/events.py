@@ -45,6 +45,7 @@ EVENTS: Final[dict[str, str]] = {
     "route_direct_again": "The chats with a node go directly again.",
     "peer_identity_renewed": "A node has a new identity key, which its former one signed as well; its apps move to it.",
     "peer_key_replaced": "A node bears another key by a link of this node's own, after the former one fell silent.",
+    "app_holders_changed": "Members came or went: so many `apps` have new holders, which this node tells where they are.",
     "peer_asks_too_much": "A node asks for more apps than one node may, and is refused for a while; said once a minute.",
     "peer_lied": "A node said what only a liar, or a broken one, says: `reason` names it; nobody is dead or gone by that.",
     "peer_identity_conflict": "Somebody claims a live node's name with another identity key.",

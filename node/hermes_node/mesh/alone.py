@@ -28,7 +28,9 @@ class LoneNode:
         return MeshDescription(address="", incarnation=0, members=())
 
     def measure(self) -> MeshFigures:
-        return MeshFigures(members=dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}, links=0, entries_held=0)
+        return MeshFigures(
+            members=dict.fromkeys(MemberState, 0) | {MemberState.ALIVE: 1}, links=0, entries_held=0, entries_own=0
+        )
 
     async def leave(self) -> None:
         pass

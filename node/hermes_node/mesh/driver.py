@@ -87,7 +87,7 @@ class MeshDriver:
         self._tasks = DialTasks(log, self._wake.set)
         own = membership.descriptor.node_id
         self._joining = Joining(own, settings, self, self._tasks, now=now, log=log, metrics=metrics, entropy=entropy)
-        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now, log, metrics.mesh)
+        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now, log, metrics.directory)
 
     @property
     def local(self) -> NodeCredentials:
@@ -111,7 +111,7 @@ class MeshDriver:
 
     def measure(self) -> MeshFigures:
         counts = {state: self._membership.count(state) for state in MemberState}
-        return MeshFigures(counts, len(self._gossip), self._homes.count_held())
+        return MeshFigures(counts, len(self._gossip), self._homes.count_held(), self._homes.count_own())
 
     def dialled(self, purpose: LinkPurpose, node_id: NodeId, result: DialResult) -> None:  # noqa: ARG002
         self._metrics.mesh.count_dial(purpose, result)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol, assert_never
 
 from hermes_core.ids import AppId, NodeId
-from hermes_core.mesh.homes.machine import AskerRefused, Homes, Overtaken
+from hermes_core.mesh.homes.machine import AskerRefused, HoldersChanged, Homes, Overtaken
 from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.homes.searches import Found
 from hermes_core.protocol.session import AppClaim
 from hermes_node.logs.event_log import EventLog
-from hermes_node.metrics.mesh_series import MeshMetrics
+from hermes_node.metrics.directory_series import DirectoryMetrics
 
 MAX_WAITING: Final = 32
 
@@ -49,7 +49,7 @@ class AppHomes:
         wake: Callable[[], None],
         now: Callable[[], float],
         log: EventLog,
-        metrics: MeshMetrics,
+        metrics: DirectoryMetrics,
     ) -> None:
         self._homes = homes
         self._listener = listener
@@ -62,6 +62,9 @@ class AppHomes:
 
     def count_held(self) -> int:
         return self._homes.count_held()
+
+    def count_own(self) -> int:
+        return self._homes.count_own()
 
     def close(self) -> None:
         """The node's identity is about to be wiped: nothing is said any more, whoever still has news."""
@@ -107,12 +110,18 @@ class AppHomes:
         output = self._homes.take_output()
         for node_id, message in output.sends:
             self._send(node_id, message)
+        for look_up in output.look_ups:
+            self._metrics.observe_look_up(look_up.result, look_up.seconds)
+        for fate, amount in output.entries.items():
+            self._metrics.count_entries(fate, amount)
         for event in output.events:
             match event:
                 case Found():
                     self._listener.app_found(event)
                 case Overtaken():
                     self._listener.app_overtaken(event)
+                case HoldersChanged(apps):
+                    self._log.info("app_holders_changed", apps=apps)
                 case AskerRefused(node_id, wait_ms, news):
                     self._metrics.count_look_up_refused()
                     if news:

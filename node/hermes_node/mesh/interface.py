@@ -35,7 +35,7 @@ class MeshDescription:
 
 @dataclass(frozen=True, slots=True)
 class MeshFigures:
-    """What metrics show of it, read at every scrape. `members` count this node; `entries_held`: of other nodes' apps.
+    """What metrics show of it, read at every scrape. `members` count this node; entries are of its own apps and of others'.
 
     `routes_by_third`: this node's streams for chats that go through another one; `carried`: those of others that go through it.
     """
@@ -43,6 +43,7 @@ class MeshFigures:
     members: Mapping[MemberState, int]
     links: int
     entries_held: int
+    entries_own: int
     unreached: int = 0
     rumours: int = 0
     local_health: int = 0

@@ -115,7 +115,7 @@ class SwimDriver:
         self._links = SwimLinks(own, now)
         self._reach = Reach(now, log)
         self._mail = Mail()
-        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now, log, metrics.mesh)
+        self._homes = AppHomes(homes, listener, self._send_home, self._wake.set, now, log, metrics.directory)
         self._joining = Joining(
             own, settings, self, self._tasks, now=now, log=log, metrics=metrics, entropy=entropy, at_once=JOINS_AT_ONCE
         )
@@ -163,6 +163,7 @@ class SwimDriver:
             members={state: states[state] for state in MemberState},
             links=len(self._links),
             entries_held=self._homes.count_held(),
+            entries_own=self._homes.count_own(),
             unreached=len(self._reach.list_unreached()),
             rumours=len(parts.rumours),
             local_health=parts.health.score,

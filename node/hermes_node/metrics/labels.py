@@ -180,6 +180,14 @@ class SuspicionLabel(StrEnum):
     LEFT = "left"
 
 
+class EntryRole(StrEnum):
+    """OWN: of apps at home here. HELD: as a holder, for others. FOUND: by look-ups of this node."""
+
+    OWN = "own"
+    HELD = "held"
+    FOUND = "found"
+
+
 class LinkPurpose(StrEnum):
     """CHATS: a stream that is dialled when a chat needs it."""
 

@@ -23,9 +23,6 @@ class MeshMetrics:
         self.members = ReadGaugeFamily(
             registry, "hermes_mesh_members", "Members as this node sees them, itself included.", "state", MemberStateLabel
         )
-        self.directory_entries = ReadGauge(
-            registry, "hermes_mesh_directory_entries", "Entries of the directory that this node holds for other nodes' apps."
-        )
         self.links = ReadGaugeFamily(
             registry,
             "hermes_mesh_links",
@@ -69,11 +66,6 @@ class MeshMetrics:
             "What only a lying or broken node says, by what it was; the log's `peer_lied` names it.",
             {"lie": LieLabel},
         )
-        self._look_ups_refused = Counter(
-            "hermes_mesh_look_ups_refused_total",
-            "Look-ups of other nodes beyond what one may ask of this one; the log's `peer_asks_too_much` names it.",
-            registry=registry,
-        )
         self._not_after = Gauge(
             "hermes_tls_certificate_not_after_timestamp_seconds",
             "When the certificate in use expires; no series while there is no such certificate.",
@@ -98,9 +90,6 @@ class MeshMetrics:
 
     def count_identity_conflict(self) -> None:
         self._conflicts.inc()
-
-    def count_look_up_refused(self) -> None:
-        self._look_ups_refused.inc()
 
     def count_lie(self, lie: LieLabel) -> None:
         self._lies.count(lie)

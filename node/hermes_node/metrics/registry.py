@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 
 from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_node.metrics.chats_series import ChatMetrics, SessionMetrics
+from hermes_node.metrics.directory_series import DirectoryMetrics
 from hermes_node.metrics.grpc_calls import GrpcServerMetrics
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.listeners_series import ListenerMetrics
@@ -45,6 +46,7 @@ class NodeMetrics:
         self.keystore = KeystoreMetrics(self.registry)
         self.mesh = MeshMetrics(self.registry)
         self.swim = SwimMetrics(self.registry)
+        self.directory = DirectoryMetrics(self.registry)
         self.listeners = ListenerMetrics(self.registry)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:

@@ -41,7 +41,7 @@ class Scene:
             self.wake,
             lambda: self.now,
             log=self.log,
-            metrics=self.metrics.mesh,
+            metrics=self.metrics.directory,
         )
         self.homes.set_members({THERE: 1})
 
@@ -104,3 +104,17 @@ def test_who_asks_too_much_is_refused_counted_and_named_once() -> None:
     assert b"hermes_mesh_look_ups_refused_total 3.0" in scene.metrics.exposition()[0]
     (line,) = scene.lines.getvalue().splitlines()
     assert json.loads(line).items() >= {"event": "peer_asks_too_much", "peer": THERE, "retry_after_ms": 1}.items()
+
+
+def test_what_the_machine_counts_and_tells_of_is_in_metrics_and_log() -> None:
+    scene = Scene()
+    scene.connect()
+    scene.homes.set_members({THERE: 1, NodeId("node-2"): 1})
+    scene.homes.look_up(id_of(APP))
+    text = scene.metrics.exposition()[0].decode()
+    assert 'hermes_mesh_look_ups_total{result="found"} 1.0' in text
+    assert "hermes_mesh_look_up_duration_seconds_count 1.0" in text
+    assert 'hermes_mesh_directory_entries_total{fate="handed"} 2.0' in text
+    (line,) = scene.lines.getvalue().splitlines()
+    assert json.loads(line).items() >= {"event": "app_holders_changed", "apps": 1}.items()
+    assert (scene.homes.count_own(), scene.homes.count_held()) == (1, 0)

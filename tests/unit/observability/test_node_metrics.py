@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hermes_core.clock_check import ClockDoubt
 from hermes_core.errors import ErrorCode
+from hermes_core.mesh.homes.machine import EntryFate
+from hermes_core.mesh.homes.searches import LookUpResult
 from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.swim.output import ProbeResult
 from hermes_core.protocol.messages import CloseReason
@@ -26,12 +28,13 @@ FREE_LABELS = {"version", "revision", "protocol"}  # of hermes_build_info: one s
 ALLOWED: dict[str, set[str]] = {
     "scope": {*labels.ChatScope, *labels.ThrottleScope},
     "channel": set(labels.ChannelLabel),
-    "role": set(labels.HandshakeRole),
+    "role": {*labels.HandshakeRole, *labels.EntryRole},
     "lie": set(labels.LieLabel),
     "direction": {*labels.MessageDirection, *labels.MoveDirection, *labels.ProbeDirection},
     "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal, *RefusedHttp},
     "doubt": set(ClockDoubt),
     "event": set(labels.SuspicionLabel),
+    "fate": set(EntryFate),
     "purpose": set(labels.LinkPurpose),
     "trigger": set(labels.RekeyTrigger),
     "operation": set(labels.KeystoreOperation),
@@ -56,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
         *labels.OperationResult,
         *labels.DialResult,
         *ProbeResult,
+        *LookUpResult,
     },
     "grpc_type": {"unary", "client_stream", "server_stream", "bidi_stream"},
     "grpc_service": set(GRPC_STREAMS),

@@ -6,8 +6,10 @@ node's word says whether it is there, and neither counts alone; both are signed,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, assert_never
 
 from hermes_core.crypto.signing import Identity
@@ -31,7 +33,7 @@ from hermes_core.mesh.homes.messages import (
 )
 from hermes_core.mesh.homes.own import OwnApps
 from hermes_core.mesh.homes.params import HomesParams
-from hermes_core.mesh.homes.searches import Found, Searches
+from hermes_core.mesh.homes.searches import Found, LookUpEnded, Searches
 from hermes_core.protocol.session import AppClaim
 
 _LOOKED_AT: Final = 1024
@@ -56,15 +58,39 @@ class AskerRefused:
     news: bool
 
 
-HomesEvent = Found | Overtaken | AskerRefused
+@dataclass(frozen=True, slots=True)
+class HoldersChanged:
+    """Members came or went, and so many apps of which this node tells holders have new ones."""
+
+    apps: int
+
+
+HomesEvent = Found | Overtaken | AskerRefused | HoldersChanged
+
+
+class EntryFate(StrEnum):
+    """What became of entries: those that this node handed to a holder, or those that were handed to this one.
+
+    OVERTAKEN: the app is at home elsewhere by a newer entry. NO_ROOM: as many are held as may be.
+    """
+
+    HANDED = "handed"
+    HELD = "held"
+    OVERTAKEN = "overtaken"
+    NO_ROOM = "no_room"
 
 
 @dataclass(slots=True)
 class HomesOutput:
-    """`sends` may be lost: what matters is sent again, and who does not answer is not waited for."""
+    """`sends` may be lost: what matters is sent again, and who does not answer is not waited for.
+
+    `look_ups`, `entries`: for whoever counts; what follows from them is done.
+    """
 
     sends: list[tuple[NodeId, HomesMessage]] = field(default_factory=list)
     events: list[HomesEvent] = field(default_factory=list)
+    look_ups: list[LookUpEnded] = field(default_factory=list)
+    entries: Counter[EntryFate] = field(default_factory=Counter)
 
 
 class Homes:
@@ -85,7 +111,7 @@ class Homes:
         self._own = OwnApps(identity, node_id, incarnation, params)
         self._handing = Handing(params)
         self._held = HeldEntries(params, lambda app_id: node_id in self._holders.of(app_id), counts)
-        self._look_ups = Searches(params, self._holders, counts, self._send, self._output_event)
+        self._look_ups = Searches(params, self._holders, counts, self._send, self._output_event, self._note_look_up)
         self._askers = Askers(params)
         self._handers = Askers(params)
         self._counts = counts
@@ -95,10 +121,15 @@ class Homes:
         self._doubted: set[NodeId] = set()
         """Homes that began anew: what they said before they may not say again."""
         self._anew: set[NodeId] = set()
+        self._moved = 0
 
     def count_held(self) -> int:
         """Apps that this node knows where to find for others."""
         return len(self._held)
+
+    def count_own(self) -> int:
+        """Apps of this node that others are told of: connected, or gone for not long."""
+        return len(self._own)
 
     # what happens here
 
@@ -176,11 +207,13 @@ class Homes:
             app_id = entry.app_id
             own = self._own.find_entry(app_id)
             if own is not None and own.outranks(entry):
+                self._output.entries[EntryFate.OVERTAKEN] += 1
                 self._send(sender, EntryOvertaken(own))
                 continue
             if own is not None:
                 self._hear_overtaken(entry, now, late=False)
             lost = self._held.take(entry, now)
+            self._output.entries[self._judge(entry)] += 1
             if lost is not None and lost[0] != self._node_id:
                 self._send(lost[0], EntryOvertaken(lost[1]))
         if self._take_handed(sender, message.handed_on, now):
@@ -197,9 +230,17 @@ class Homes:
                     return False
                 self._hear_overtaken(entry, now, late=False)
                 lost = self._held.take_handed(entry, sender, aged.age_s, now)
+                self._output.entries[self._judge(entry)] += 1
                 if lost is not None:
                     self._send(lost[0], EntryOvertaken(lost[1]))
         return True
+
+    def _judge(self, entry: HomeEntry) -> EntryFate:
+        """What became of one that was taken in just now."""
+        held = self._held.find(entry.app_id)
+        if held is None:
+            return EntryFate.NO_ROOM
+        return EntryFate.HELD if held.home == entry.home else EntryFate.OVERTAKEN
 
     def _hear_overtaken(self, entry: HomeEntry, now: float, *, late: bool) -> bool:
         """Somebody says that an app of this node has a newer home; whether it is so."""
@@ -223,31 +264,32 @@ class Homes:
 
     # what follows
 
-    def _spread(self, app_id: AppId, *, only_new: bool = False) -> None:
-        """Its holders are to hear of an own app; `only_new`: those that have not, or began anew since."""
+    def _spread(self, app_id: AppId, *, only_new: bool = False) -> bool:
+        """Its holders are to hear of an own app; `only_new`: those that have not, or began anew since. Whether any is."""
         app = self._own.get(app_id)
         if app is None:
-            self._hand_on(app_id)
-            return
+            return self._hand_on(app_id)
         former, app.holders = app.holders, self._holders.others_of(app_id)
-        for holder in app.holders:
-            if not only_new or holder not in former or holder in self._anew:
-                self._handing.want(holder, app_id)
+        told = [holder for holder in app.holders if not only_new or holder not in former or holder in self._anew]
+        for holder in told:
+            self._handing.want(holder, app_id)
+        return bool(told)
 
     def _is_orphan(self, entry: HomeEntry) -> bool:
         """Whether its home tells new holders nothing of it: it is gone, or began anew and the app did not come again."""
         home = entry.home.node_id
         return not self._holders.is_up(home) or entry.presence.incarnation < self._holders.incarnation_of(home)
 
-    def _hand_on(self, app_id: AppId) -> None:
+    def _hand_on(self, app_id: AppId) -> bool:
         """What is held of an app of whose home nothing more is heard: new holders hear of it from those that held it before."""
         former = self._told.get(app_id)
         if former is None:
-            return
+            return False
         self._told[app_id] = holders = self._holders.others_of(app_id)
-        for holder in holders:
-            if holder not in former or holder in self._anew:
-                self._handing.want(holder, app_id)
+        told = [holder for holder in holders if holder not in former or holder in self._anew]
+        for holder in told:
+            self._handing.want(holder, app_id)
+        return bool(told)
 
     def _find_handed(self, app_ids: Collection[AppId], now: float) -> tuple[HandedOn, ...]:
         """Of those among these apps of whose homes nothing was heard since, by home."""
@@ -261,20 +303,27 @@ class Homes:
     def _pump(self, now: float) -> None:
         """Look up holders, and build messages, for a bounded number of apps; what is left is due at once."""
         for app_id in self._sweep[-self._params.swept_a_pass :]:
-            self._spread(app_id, only_new=True)
+            self._moved += self._spread(app_id, only_new=True)
         del self._sweep[-self._params.swept_a_pass :]
         if not self._sweep:
             self._anew.clear()
+            if self._moved:
+                self._output_event(HoldersChanged(self._moved))
+            self._moved = 0
         budget = self._params.words_a_pass
         while budget > 0 and (message := self._handing.take(budget, now)) is not None:
             holder, number, app_ids = message
             budget -= max(1, len(app_ids))
             entries = [entry.signed for entry in map(self._own.find_entry, app_ids) if entry is not None]
             handed_on = self._find_handed(app_ids, now) if self._told else ()
+            self._output.entries[EntryFate.HANDED] += len(entries) + sum(len(of_one.entries) for of_one in handed_on)
             self._send(holder, HoldEntries(number, self._own.name.node_key, tuple(entries), handed_on))
 
     def _send(self, node_id: NodeId, message: HomesMessage) -> None:
         self._output.sends.append((node_id, message))
+
+    def _note_look_up(self, ended: LookUpEnded) -> None:
+        self._output.look_ups.append(ended)
 
     def _output_event(self, event: HomesEvent) -> None:
         self._output.events.append(event)

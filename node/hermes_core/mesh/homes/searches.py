@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 from hermes_core.ids import AppId, NodeId
@@ -18,6 +19,23 @@ from hermes_core.mesh.homes.params import HomesParams
 from hermes_core.values import dataclass
 
 MAX_BUSY_S: Final = 60.0
+
+
+class LookUpResult(StrEnum):
+    """UNANSWERED: somebody who was asked did not answer, or too many were under way, and nobody else knew where the app is."""
+
+    FOUND = "found"
+    AWAY = "away"
+    UNKNOWN = "unknown"
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpEnded:
+    """For whoever counts. `seconds`: since it began."""
+
+    result: LookUpResult
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +50,21 @@ class Found:
     online: bool
     complete: bool
 
+    @property
+    def result(self) -> LookUpResult:
+        if self.online:
+            return LookUpResult.FOUND
+        if not self.complete:
+            return LookUpResult.UNANSWERED
+        return LookUpResult.UNKNOWN if self.entry is None else LookUpResult.AWAY
+
 
 class _Search:
-    __slots__ = ("app_id", "asked", "best", "complete", "denied", "due_at", "number", "order")
+    __slots__ = ("app_id", "asked", "began_at", "best", "complete", "denied", "due_at", "number", "order")
 
-    def __init__(self, app_id: AppId, number: int, order: list[NodeId]) -> None:
+    def __init__(self, app_id: AppId, number: int, order: list[NodeId], now: float) -> None:
         self.app_id = app_id
+        self.began_at = now
         self.number = number
         self.order = order
         self.asked: list[NodeId] = []
@@ -48,7 +75,7 @@ class _Search:
 
 
 class Searches:
-    """The owner of them. `send` asks a node; `answer` takes what came of one; `counts`: as for what is held."""
+    """The owner of them. `send` asks a node; `answer` and `note` take what came of one; `counts`: as for what is held."""
 
     def __init__(
         self,
@@ -57,12 +84,14 @@ class Searches:
         counts: Callable[[int, float], bool],
         send: Callable[[NodeId, FindEntry], None],
         answer: Callable[[Found], None],
+        note: Callable[[LookUpEnded], None],
     ) -> None:
         self._params = params
         self._holders = holders
         self._counts = counts
         self._send = send
         self._answer = answer
+        self._note = note
         self._under_way: OrderedDict[int, _Search] = OrderedDict()  # who is to answer first comes first
         self._numbers: dict[AppId, int] = {}
         self._busy_until: dict[NodeId, float] = {}
@@ -76,13 +105,13 @@ class Searches:
         if app_id in self._numbers:
             return
         if len(self._under_way) >= self._params.max_under_way:
-            self._answer(Found(app_id, None, online=False, complete=False))
+            self._end(Found(app_id, None, online=False, complete=False), 0.0)
             return
         self._count += 1
         order = list(self._holders.others_of(app_id))
         turn = self._count % max(1, len(order))
         order = sorted(order[turn:] + order[:turn], key=lambda holder: self._busy_until.get(holder, now) > now)
-        look_up = _Search(app_id, self._count, order)
+        look_up = _Search(app_id, self._count, order, now)
         self._under_way[look_up.number] = look_up
         self._numbers[app_id] = look_up.number
         self._consider(look_up, here, now)
@@ -130,7 +159,12 @@ class Searches:
                 self._send(holder, FindEntry(look_up.number, look_up.app_id))
                 return
         del self._under_way[look_up.number], self._numbers[look_up.app_id]
-        self._answer(Found(look_up.app_id, look_up.best, self._is_settled(look_up), look_up.complete))
+        found = Found(look_up.app_id, look_up.best, self._is_settled(look_up), look_up.complete)
+        self._end(found, now - look_up.began_at)
+
+    def _end(self, found: Found, seconds: float) -> None:
+        self._note(LookUpEnded(found.result, seconds))
+        self._answer(found)
 
     def _is_settled(self, look_up: _Search) -> bool:
         """Nothing that anybody else could say is needed: the app is there, by its home's word of this run."""
