@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from enum import StrEnum
 from typing import Final
 
 from hermes_core.errors import ErrorCode, ProtocolError
@@ -30,6 +31,17 @@ MOVE_REFILL_S: Final = 0.1
 """Moves that an app may make here, apart from its handshakes: all its chats come at once when its home is gone."""
 
 
+class AppBudget(StrEnum):
+    """What one app may do so often, whatever code it hears when it is refused."""
+
+    HANDSHAKES = "handshakes"
+    MOVES = "moves"
+    REKEYS = "rekeys"
+    LOOK_UPS = "look_ups"
+    UNKNOWN_TARGETS = "unknown_targets"
+    RESUME_STEPS = "resume_steps"
+
+
 class AppThrottle:
     """How often one app may open chats, move them here, rekey, look others up, and how far resumes may move positions."""
 
@@ -46,13 +58,17 @@ class AppThrottle:
 
 
 class Admission:
-    """The owner of throttles. `offers`: first offers that wait. `cures`: whose turn it is to rekey after a rollback."""
+    """The owner of throttles, and of how often each refused. `offers`: first offers that wait.
+
+    `cures`: whose turn it is to rekey after a rollback.
+    """
 
     def __init__(self, params: ChatParams, index: ChatIndex) -> None:
         self._params = params
         self._index = index
         self._throttles: OrderedDict[Requester, AppThrottle] = OrderedDict()
         self._draining = False
+        self.refused: Counter[AppBudget] = Counter()
         self.offers = WaitingOffers(params.max_handshakes_per_app)
         self.cures = CureLine()
 
@@ -83,33 +99,43 @@ class Admission:
 
     def charge_move(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has moved too many chats here of late, or made legs anew; repeats count too."""
-        charge(self._throttle_of(requester, now).moves, now, ErrorCode.HANDSHAKE_THROTTLED)
+        self._charge(AppBudget.MOVES, self._throttle_of(requester, now).moves, now)
 
     def charge_handshake(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has asked for too many chats of late."""
-        charge(self._throttle_of(requester, now).handshakes, now, ErrorCode.HANDSHAKE_THROTTLED)
+        self._charge(AppBudget.HANDSHAKES, self._throttle_of(requester, now).handshakes, now)
 
     def charge_rekey(self, requester: Requester, now: float) -> None:
         """REKEY_THROTTLED when the app has rekeyed too often, over all its chats."""
-        charge(self._throttle_of(requester, now).rekeys, now, ErrorCode.REKEY_THROTTLED)
+        self._charge(AppBudget.REKEYS, self._throttle_of(requester, now).rekeys, now, ErrorCode.REKEY_THROTTLED)
 
     def charge_lookup(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has looked up too many others of late."""
-        charge(self._throttle_of(requester, now).lookups, now, ErrorCode.HANDSHAKE_THROTTLED)
+        self._charge(AppBudget.LOOK_UPS, self._throttle_of(requester, now).lookups, now)
 
     def charge_stranger(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has asked of late for too many that this node does not know the place of."""
-        charge(self._throttle_of(requester, now).strangers, now, ErrorCode.HANDSHAKE_THROTTLED)
+        self._charge(AppBudget.UNKNOWN_TARGETS, self._throttle_of(requester, now).strangers, now)
 
     def check_steps(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED while earlier resumes of the app have moved positions too far; they are repeated later."""
         wait_ms = self._throttle_of(requester, now).steps.peek(now)
         if wait_ms:
+            self.refused[AppBudget.RESUME_STEPS] += 1
             raise ProtocolError(ErrorCode.HANDSHAKE_THROTTLED, "resumes moved too many positions", retry_after_ms=wait_ms)
 
     def charge_steps(self, requester: Requester, steps: int, now: float) -> None:
         """What a resume has cost, once it shows."""
         self._throttle_of(requester, now).steps.take(steps)
+
+    def _charge(
+        self, budget: AppBudget, bucket: TokenBucket, now: float, code: ErrorCode = ErrorCode.HANDSHAKE_THROTTLED
+    ) -> None:
+        try:
+            charge(bucket, now, code)
+        except ProtocolError:
+            self.refused[budget] += 1
+            raise
 
     def _throttle_of(self, requester: Requester, now: float) -> AppThrottle:
         throttle = self._throttles.get(requester)

@@ -20,7 +20,7 @@ from hermes_core.limits import MAX_CHATS_A_TIMER_PASS
 from hermes_core.protocol import messages as m
 from hermes_core.protocol.payload import parse_frame_chat
 from hermes_core.protocol.session import AppClaim
-from hermes_core.relay.admission import Admission
+from hermes_core.relay.admission import Admission, AppBudget
 from hermes_core.relay.arrivals import Arrivals
 from hermes_core.relay.calendar import Calendar
 from hermes_core.relay.chat import Chat
@@ -184,6 +184,10 @@ class NodeChats:
             index = row.index_of(neighbour)
             if index is not None:
                 self._chats.change(row, now, Chat.lose, index, now)
+
+    def count_refused(self, budget: AppBudget) -> int:
+        """How often apps were refused for having used it up."""
+        return self._admission.refused[budget]
 
     def count_found(self) -> int:
         """Apps that are not connected here, of which this node knows the home."""

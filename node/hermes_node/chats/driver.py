@@ -16,6 +16,7 @@ from hermes_core.mesh.homes.searches import Found
 from hermes_core.mesh.messages import NodeDescriptor
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.protocol.session import AppClaim, NodeChange
+from hermes_core.relay.admission import AppBudget
 from hermes_core.relay.events import SessionEnded, SessionOpened
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.relay import Relay
@@ -187,6 +188,10 @@ class ChatDriver:
 
     def count_nodes(self) -> int:
         return sum(neighbour.node_id is not None for neighbour in self._relay.chats.links)
+
+    def count_refused(self, budget: AppBudget) -> int:
+        """Of apps' requests."""
+        return self._relay.chats.count_refused(budget)
 
     def count_found(self) -> int:
         """Apps that are not here, of which this node knows where they are."""

@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Final
 
 from hermes_core.mesh.messages import MemberState
+from hermes_core.relay.admission import AppBudget
 from hermes_keystore import Table
 from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
 from hermes_node.lifecycle.steps import Serving
 from hermes_node.metrics.chats_series import ChatMetrics
 from hermes_node.metrics.keystore_series import KeystoreMetrics, KeystoreView
-from hermes_node.metrics.labels import CertificateKind, ChatScope, EntryRole, LinkPurpose
+from hermes_node.metrics.labels import CertificateKind, ChatScope, EntryRole, LinkPurpose, MeshBudget
 from hermes_node.metrics.mesh_series import MeshMetrics
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_node.tls.files import TlsMaterial
@@ -38,6 +39,7 @@ def bind_chats(metrics: ChatMetrics, chats: ChatDriver) -> None:
         return tieline if scope is ChatScope.TIELINE else chats.live_chats() - tieline
 
     metrics.active.bind(count)
+    metrics.budget_refusals.bind(lambda budget: chats.count_refused(AppBudget(budget)))
 
 
 def bind_serving(metrics: NodeMetrics, serving: Serving) -> None:
@@ -55,6 +57,7 @@ def bind_serving(metrics: NodeMetrics, serving: Serving) -> None:
         EntryRole.FOUND: serving.chats.count_found,
     }
     metrics.directory.entries.bind(lambda role: entries[role]())
+    metrics.swim.budget_refusals.bind(lambda budget: mesh.measure().refused.get(MeshBudget(budget), 0))
     metrics.swim.unreached.bind(lambda: mesh.measure().unreached)
     metrics.swim.rumours.bind(lambda: mesh.measure().rumours)
     metrics.swim.local_health.bind(lambda: mesh.measure().local_health)

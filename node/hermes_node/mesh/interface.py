@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from hermes_core.errors import ProtocolError
@@ -16,6 +16,7 @@ from hermes_core.protocol.session import AppClaim
 from hermes_node.mesh.homes import HomesListener
 from hermes_node.mesh.seeds import JoinState
 from hermes_node.mesh.streams import MeshStream
+from hermes_node.metrics.labels import MeshBudget
 from hermes_node.streams.outbox import StreamStuckError
 from hermes_wire.byte_stream import StreamEndedError
 
@@ -49,6 +50,7 @@ class MeshFigures:
     local_health: int = 0
     routes_by_third: int = 0
     carried: int = 0
+    refused: Mapping[MeshBudget, int] = field(default_factory=dict)
 
 
 class Mesh(Protocol):

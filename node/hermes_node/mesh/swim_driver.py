@@ -55,7 +55,7 @@ from hermes_node.mesh.tell import tell_mesh_event
 from hermes_node.mesh.third import ThirdNode
 from hermes_node.mesh.witnessing import Witnessing
 from hermes_node.metrics.events import record_swim_event
-from hermes_node.metrics.labels import DialResult, LinkPurpose, ProbeDirection
+from hermes_node.metrics.labels import DialResult, LinkPurpose, MeshBudget, ProbeDirection
 from hermes_node.metrics.registry import NodeMetrics
 from hermes_wire.late_timers import let_inputs_arrive
 
@@ -169,6 +169,11 @@ class SwimDriver:
             local_health=parts.health.score,
             routes_by_third=self._routes.count_by_third(),
             carried=len(self._third),
+            refused={
+                MeshBudget.PROBE_REQUESTS: self._swim.errands.refused_requests,
+                MeshBudget.PROBE_ANSWERS: self._swim.errands.refused_answers,
+                MeshBudget.DESCRIPTORS: parts.updates.refused,
+            },
         )
 
     def _describe(self, member: SwimMember) -> Member:

@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from hermes_core.errors import ErrorCode
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.relay.admission import AppBudget
 from hermes_h2.events import Refusal
 from hermes_node.metrics.codes import handshake_result
-from hermes_node.metrics.family_types import CounterSeries, HistogramSeries, ReadGauge, ReadGaugeFamily
+from hermes_node.metrics.family_types import CounterSeries, HistogramSeries, ReadCounterFamily, ReadGauge, ReadGaugeFamily
 from hermes_node.metrics.labels import (
     NO_REASON,
     ChannelLabel,
@@ -116,6 +117,13 @@ class ChatMetrics:
             "hermes_rekeys_total",
             "Rekeys of hop channels; required: an epoch reached its limit and the apps were told.",
             {"trigger": RekeyTrigger, "result": RekeyResult},
+        )
+        self.budget_refusals = ReadCounterFamily(
+            registry,
+            "hermes_app_budget_refusals",
+            "Refusals of what one app has done too often of late, by what it was; look-ups of apps among them.",
+            "budget",
+            AppBudget,
         )
         self._throttled = CounterSeries(
             registry, "hermes_throttled_total", "Requests held back by a bound.", {"scope": ThrottleScope}

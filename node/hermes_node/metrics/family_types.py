@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 # `_created` would double the number of series, and nothing here asks when one was born.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -59,8 +59,10 @@ class ReadGauge:
         self._gauge.set_function(read)
 
 
-class ReadGaugeFamily:
-    """As ReadGauge, one series for each value of one label; `read` gives all of them at once."""
+class _ReadFamily:
+    """One series for each value of one label, read from their source at every scrape; 0 until bound."""
+
+    _make: type[GaugeMetricFamily | CounterMetricFamily]
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, label: str, values: Iterable[StrEnum]) -> None:
         self._name = name
@@ -74,7 +76,19 @@ class ReadGaugeFamily:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(self._name, self._text, labels=[self.label])
+        family = self._make(self._name, self._text, labels=[self.label])
         for value in self._values:
             family.add_metric([value.value], self._read(value))
         yield family
+
+
+class ReadGaugeFamily(_ReadFamily):
+    """As ReadGauge."""
+
+    _make = GaugeMetricFamily
+
+
+class ReadCounterFamily(_ReadFamily):
+    """Of what its owner counts; `name` without `_total`."""
+
+    _make = CounterMetricFamily

@@ -180,6 +180,14 @@ class SuspicionLabel(StrEnum):
     LEFT = "left"
 
 
+class MeshBudget(StrEnum):
+    """What one member may make this node do so often: probe another, sign an answer, take in one member's descriptors."""
+
+    PROBE_REQUESTS = "probe_requests"
+    PROBE_ANSWERS = "probe_answers"
+    DESCRIPTORS = "descriptors"
+
+
 class EntryRole(StrEnum):
     """OWN: of apps at home here. HELD: as a holder, for others. FOUND: by look-ups of this node."""
 

@@ -7,8 +7,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from hermes_core.mesh.swim.output import ProbeResult
-from hermes_node.metrics.family_types import CounterSeries, ReadGauge
-from hermes_node.metrics.labels import ProbeDirection, SuspicionLabel
+from hermes_node.metrics.family_types import CounterSeries, ReadCounterFamily, ReadGauge
+from hermes_node.metrics.labels import MeshBudget, ProbeDirection, SuspicionLabel
 
 PROBE_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -29,6 +29,13 @@ class SwimMetrics:
             registry,
             "hermes_mesh_members_unreached",
             "Members that answer others and not this node; chats with them need a third node. The log's `peer_unreached`.",
+        )
+        self.budget_refusals = ReadCounterFamily(
+            registry,
+            "hermes_mesh_budget_refusals",
+            "What members asked of this node beyond what one may, and got no answer to, by what it was.",
+            "budget",
+            MeshBudget,
         )
         self._probes = CounterSeries(
             registry,

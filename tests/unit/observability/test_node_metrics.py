@@ -16,6 +16,7 @@ from hermes_core.mesh.homes.searches import LookUpResult
 from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.swim.output import ProbeResult
 from hermes_core.protocol.messages import CloseReason
+from hermes_core.relay.admission import AppBudget
 from hermes_h2.events import Refusal
 from hermes_node.metrics import labels
 from hermes_node.metrics.grpc_calls import CODES
@@ -35,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "doubt": set(ClockDoubt),
     "event": set(labels.SuspicionLabel),
     "fate": set(EntryFate),
+    "budget": {*AppBudget, *labels.MeshBudget},
     "purpose": set(labels.LinkPurpose),
     "trigger": set(labels.RekeyTrigger),
     "operation": set(labels.KeystoreOperation),
@@ -168,6 +170,15 @@ def test_gauges_follow_their_source(metrics: NodeMetrics) -> None:
     members[labels.MemberStateLabel.DEAD] = 1.0
     assert value(metrics, "hermes_mesh_members", state="dead") == 1
     assert value(metrics, "hermes_sessions_active") == 5
+
+
+def test_what_an_owner_counts_is_a_counter(metrics: NodeMetrics) -> None:
+    refused = {AppBudget.LOOK_UPS: 2}
+    metrics.chats.budget_refusals.bind(lambda budget: refused.get(AppBudget(budget), 0))
+    family = next(family for family in scrape(metrics) if family.name == "hermes_app_budget_refusals")
+    assert family.type == "counter"
+    assert {sample.labels["budget"]: sample.value for sample in family.samples if sample.value} == {"look_ups": 2}
+    assert len(family.samples) == len(AppBudget)
 
 
 def test_a_certificate_has_no_series_before_it_is_known(metrics: NodeMetrics) -> None:

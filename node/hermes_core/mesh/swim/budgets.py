@@ -7,21 +7,24 @@ from hermes_core.token_bucket import TokenBucket
 
 
 class Budgets:
-    """`burst` at once for each name, one more every `refill_s` seconds."""
+    """`burst` at once for each name, one more every `refill_s` seconds. `refused`: how often one had none left."""
 
-    __slots__ = ("_buckets", "_burst", "_refill_s")
+    __slots__ = ("_buckets", "_burst", "_refill_s", "refused")
 
     def __init__(self, burst: int, refill_s: float) -> None:
         self._burst = burst
         self._refill_s = refill_s
         self._buckets: dict[NodeId, TokenBucket] = {}
+        self.refused = 0
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def allows(self, name: NodeId, now: float) -> bool:
         bucket = self._buckets.get(name)
-        return bucket is None or not bucket.peek(now)
+        allowed = bucket is None or not bucket.peek(now)
+        self.refused += not allowed
+        return allowed
 
     def charge(self, name: NodeId, now: float) -> None:
         bucket = self._buckets.get(name)

@@ -36,6 +36,15 @@ class Errands:
         self._requests = Budgets(burst, period_s)
         self._answers = Budgets(burst, period_s / 4)
 
+    @property
+    def refused_requests(self) -> int:
+        """Indirect probes that were asked of this node beyond its budget for their asker."""
+        return self._requests.refused
+
+    @property
+    def refused_answers(self) -> int:
+        return self._answers.refused
+
     def __len__(self) -> int:
         return len(self._pending)
 

@@ -115,6 +115,11 @@ class Swim:
         return self._parts
 
     @property
+    def errands(self) -> Errands:
+        """The same."""
+        return self._errands
+
+    @property
     def is_ready(self) -> bool:
         return self._parts.health.is_ready
 

@@ -273,6 +273,7 @@ def test_budgets_refill_and_are_forgotten_when_full() -> None:
     budgets = Budgets(2, 10.0)
     a = NodeId("a")
     assert [budgets.take(a, 0.0) for _ in range(3)] == [True, True, False]
+    assert budgets.refused == 1
     assert budgets.take(a, 10.0)
     budgets.tidy(30.0)
     assert not len(budgets)

@@ -375,6 +375,8 @@ def test_questions_and_signatures_of_one_member_have_a_budget() -> None:
         bench.receive(asker, Ping(seq, bytes(16), "somebody"))
     assert len(bench.messages(Ping, to=target)) == PARAMS.requests_a_sender
     assert len([m for m in bench.messages(Pong, to=asker) if m.signature]) == PARAMS.requests_a_sender
+    assert bench.n.errands.refused_requests > 0
+    assert bench.n.errands.refused_answers > 0
 
 
 def test_an_answered_accusation_opens_nothing_again() -> None:
