@@ -142,7 +142,7 @@ def test_a_renewed_key_is_taken_as_soon_as_the_former_one_is_found_silent_and_th
     assert bench.state(former) is MemberState.SUSPECT
     assert bench.link(heir)
     assert bench.events(KeyReplaced) == [KeyReplaced(former.name, renewed=True)]
-    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0, Cause.UNANSWERED)  # type: ignore[arg-type]
     assert not bench.link(former)
 
 
@@ -158,7 +158,7 @@ def test_a_key_that_was_renewed_before_this_node_met_the_name_never_comes_back_e
         )
     else:
         assert bench.link(heir)
-    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0)  # type: ignore[arg-type]
+    bench.n.roster.turn(bench.n.roster.get(former.name), MemberState.DEAD, 0.0, Cause.UNANSWERED)  # type: ignore[arg-type]
     assert not bench.link(former)
 
 
