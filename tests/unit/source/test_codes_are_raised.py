@@ -23,6 +23,8 @@ BY_VALUE = {
     "SettingKey": "what comes is compared with its number",
     "MemberStateLabel": "made from a MemberState's name; test_tables.py holds both together",
     "CarryRefusalLabel": "made from a CarryRefusal's name; test_node_metrics.py holds both together",
+    "EntryRole": "each has its figure; every one is shown from the start",
+    "MeshBudget": "each has its figure; every one is shown from the start",
     "LieLabel": "made from a Lie's name; test_node_metrics.py holds both together",
 }
 """Enums whose members the source never names."""
