@@ -1,7 +1,8 @@
 """What holds for every test: property tests have no deadline for an example, which a busy machine would miss.
 
 `--app-transport=grpc` runs whatever starts nodes through `LocalMesh` over gRPC's library instead of Hermes' own transport,
-`--mesh-membership=swim` with members that find each other by SWIM.
+`--mesh-membership=swim` with members that find each other by SWIM, `--fronts=N` with N processes that take apps' connections
+(the transport's own tests as well).
 No node that a test starts so may have logged a defect by the time its mesh is closed, whatever the test did to it.
 """
 
@@ -21,6 +22,7 @@ settings.load_profile("hermes")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--app-transport", choices=["hermes", "grpc"], default="hermes", help="app.transport of the tests' nodes")
+    parser.addoption("--fronts", type=int, default=0, help="app.fronts of the tests' nodes; 0: what a node chooses on loopback")
     parser.addoption(
         "--mesh-membership", choices=["gossip", "swim"], default="gossip", help="mesh.membership of the tests' nodes"
     )
@@ -58,5 +60,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     local_mesh.LocalMesh.close = _close_and_look  # type: ignore[method-assign, assignment] # for every test
     transport = config.getoption("--app-transport")
+    app: dict[str, local_mesh.SettingValue] = {"transport": transport}
+    if config.getoption("--fronts"):
+        app["fronts"] = config.getoption("--fronts")
     mesh = {**local_mesh.FAST_SETTINGS["mesh"], "membership": config.getoption("--mesh-membership")}
-    local_mesh.FAST_SETTINGS = {**local_mesh.FAST_SETTINGS, "app": {"transport": transport}, "mesh": mesh}
+    local_mesh.FAST_SETTINGS = {**local_mesh.FAST_SETTINGS, "app": app, "mesh": mesh}

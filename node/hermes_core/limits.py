@@ -191,6 +191,23 @@ AppTransport = Annotated[
         "release (grpc).",
     ),
 ]
+AppFronts = Annotated[
+    int,
+    bounds(
+        -1,
+        -1,
+        8,
+        "processes",
+        "Processes that take apps' connections and end TLS in the node's place; 0: the node's own does. -1: none on loopback,"
+        " else one less than the CPUs it may use and at least one, as far as its memory has room for them.",
+    ),
+]
+FrontMemory = Annotated[
+    int,
+    bounds(
+        192, 64, 65_536, "MiB", "Memory of one front; one that needs more is ended, with its connections, and started anew."
+    ),
+]
 ConnectTimeoutS = Annotated[float, bounds(10, 0.1, 300, "s", "Time to answer the challenge.")]
 MaxSessions = Annotated[int, bounds(10_000, 1, 1_000_000, "streams", "App streams of one node at once.")]
 MaxUnauthenticatedStreams = Annotated[

@@ -38,6 +38,14 @@ class ListenError(NodeError):
     cure = "free the port, or listen on another one"
 
 
+class FrontsError(NodeError):
+    """A front, which serves apps' connections, could not be started."""
+
+    code = "FRONTS_FAILED"
+    exit_code = 84
+    cure = "look for what the system lacks (processes, memory), or set app.fronts = 0"
+
+
 class IdentityConflictError(NodeError):
     """Another process proved just now that it has this node's key: a keystore was copied, and both run."""
 

@@ -225,6 +225,8 @@ class SimServer:
 class SimTransport:
     """`hermes_node.streams.transport.Transport` of one node."""
 
+    fronts = 0
+
     def __init__(self, network: Network) -> None:
         self._network = network
 

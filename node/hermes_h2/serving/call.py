@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from hermes_h2.connection import H2Connection
@@ -21,6 +22,23 @@ class Status:
     RESOURCE_EXHAUSTED: Final = 8
     UNIMPLEMENTED: Final = 12
     UNAVAILABLE: Final = 14
+
+
+class ServedCall(Protocol):
+    """What a handler has of a call, whichever process its connection is in."""
+
+    path: str
+    gone: bool
+
+    async def read(self) -> bytes | None: ...
+    async def write(self, message: bytes) -> None: ...
+    def prove(self) -> None: ...
+    def pardon(self) -> None: ...
+    def peer_names(self) -> frozenset[str]: ...
+    def peer(self) -> tuple[str, int]: ...
+
+
+CallHandler = Callable[[ServedCall], Awaitable[None]]
 
 
 class CallEndedError(Exception):
@@ -98,18 +116,25 @@ class Call:
 
     async def write(self, message: bytes) -> None:
         """Returns when the transport has it. CallEndedError when nobody would hear it, or one that was given up still waits."""
+        if not self.hand_over(message):
+            await self.drained()
+
+    def hand_over(self, message: bytes) -> bool:
+        """As `write`; False when it waits for window or the transport, and the next one may come after `drained`."""
         if self.gone or self.ended or self._held:
             raise CallEndedError
-        taken = self._connection.send(self.stream, message)
+        self._held = not self._connection.send(self.stream, message)
         self._link.flush_soon()
-        if taken:
-            return
-        self._held = True
-        self._writing = asyncio.get_running_loop().create_future()
-        try:
-            await self._writing
-        finally:
-            self._writing = None
+        return not self._held
+
+    async def drained(self) -> None:
+        """The message that waited is with the transport. CallEndedError when it never will be."""
+        if self._held:
+            self._writing = asyncio.get_running_loop().create_future()
+            try:
+                await self._writing
+            finally:
+                self._writing = None
         if self.gone or self.ended:
             raise CallEndedError
 

@@ -7,7 +7,7 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from hermes_h2.events import Refusal
@@ -18,10 +18,10 @@ from hermes_h2.serving.doorway import Doorway
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import STRANGERS_READ_BYTES, ClientLink
 from hermes_h2.serving.places import NamedPlaces, Places, read_ip
-from hermes_h2.serving.sockets import listen_on
 from hermes_h2.serving.turns import StrangersTurns
 
-CallHandler = Callable[[Call], Awaitable[None]]
+LocalHandler = Callable[[Call], Awaitable[None]]
+"""Whoever serves any `ServedCall` is one."""
 OnRefused = Callable[[Refusal, str, str, frozenset[str]], None]
 """Which bound or rule, the address, the rule in words, and the names in the certificate that was shown."""
 OnDefect = Callable[[Exception], None]
@@ -40,12 +40,11 @@ _UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e
 
 
 class Server:
-    """Bound to its address when it is made (OSError); serves from `start` on. `tls`: the context for a new connection."""
+    """Serves on `sockets`, which listen and are its own, from `start` on. `tls`: the context for a new connection."""
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        sockets: Sequence[socket.socket],
         limits: Limits,
         *,
         tls: Callable[[], ssl.SSLContext] | None = None,
@@ -58,7 +57,7 @@ class Server:
         self._on_refused = on_refused
         self._on_defect = on_defect
         self._only_grpc = only_grpc
-        self._sockets = listen_on(host, port)
+        self._sockets = sockets
         self.port: int = self._sockets[0].getsockname()[1]
         self._places: Places[ClientLink] = Places(
             total=limits.connections,
@@ -67,7 +66,7 @@ class Server:
             patience_s=limits.patience_s,
         )
         self._named: NamedPlaces[ClientLink] = NamedPlaces(a_name=limits.strangers_a_name, patience_s=limits.patience_s)
-        self._handlers: Mapping[str, CallHandler] = {}
+        self._handlers: Mapping[str, LocalHandler] = {}
         self.links: set[ClientLink] = set()
         self.calls: set[Call] = set()
         self._dirty: list[ClientLink] = []
@@ -78,7 +77,7 @@ class Server:
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.strangers_buffer = self.buffer[:STRANGERS_READ_BYTES]
 
-    async def start(self, handlers: Mapping[str, CallHandler]) -> None:
+    async def start(self, handlers: Mapping[str, LocalHandler]) -> None:
         """`handlers`: by path, /service/method."""
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
@@ -120,6 +119,14 @@ class Server:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=ENDING_S)
+
+    @property
+    def connections(self) -> int:
+        return len(self._places)
+
+    @property
+    def strangers(self) -> int:
+        return self._places.strangers
 
     # What links call.
 
@@ -188,7 +195,7 @@ class Server:
             call.task = self._loop.create_task(self._serve(handler, call))
             call.task.add_done_callback(lambda _: self._served(call))
 
-    async def _serve(self, handler: CallHandler, call: Call) -> None:
+    async def _serve(self, handler: LocalHandler, call: Call) -> None:
         try:
             await handler(call)
         except StatusError as error:

@@ -14,6 +14,7 @@ from typing import Final
 from hermes_core.errors import ConfigError
 from hermes_node.config.addresses import Address, parse_address
 from hermes_node.config.file_modes import refuse_writable
+from hermes_node.config.fronts import check_fronts
 from hermes_node.config.sections import Config
 from hermes_node.errors import ListenError
 
@@ -30,6 +31,7 @@ def check_surroundings(config: Config) -> None:
     _check_token(config.admin.token_file)
     _check_ready_file(config.node.ready_file)
     _check_keystore_path(config)
+    check_fronts(config)
     for field in ("app.listen", "mesh.listen", "admin.listen"):
         section, _, name = field.partition(".")
         if text := getattr(getattr(config, section), name):

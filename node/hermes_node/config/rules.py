@@ -47,6 +47,8 @@ def _check_addresses(config: Config) -> None:
         parse_seed(text, f"mesh.seeds[{index}]")
     for index, text in enumerate(config.app.trusted_proxies):
         parse_network(text, f"app.trusted_proxies[{index}]")
+    if config.app.fronts > 0 and config.app.transport != "hermes":
+        raise ConfigError("app.fronts", 'needs app.transport = "hermes": gRPC\'s library adopts no listening socket')
     if config.app.trusted_proxies and config.app.transport != "hermes":
         raise ConfigError("app.trusted_proxies", 'needs app.transport = "hermes": gRPC\'s library reads no PROXY header')
 

@@ -59,6 +59,7 @@ class AppSection(Limited):
     ] = False
     tls_client_ca: Annotated[str, text("CA bundle (PEM): when set, apps must show a certificate it signed.")] = ""
     transport: limits.AppTransport = default(limits.AppTransport)
+    fronts: limits.AppFronts = default(limits.AppFronts)
     trusted_proxies: Annotated[
         tuple[str, ...],
         text(
@@ -164,6 +165,7 @@ class LimitsSection(Limited):
     max_unproven_connections_per_address: limits.MaxUnprovenConnectionsPerAddress = default(
         limits.MaxUnprovenConnectionsPerAddress
     )
+    front_memory_mib: limits.FrontMemory = default(limits.FrontMemory)
     max_streams_per_connection: limits.MaxStreamsPerConnection = default(limits.MaxStreamsPerConnection)
     connect_timeout_s: limits.ConnectTimeoutS = default(limits.ConnectTimeoutS)
     max_chats: limits.MaxChats = default(limits.MaxChats)

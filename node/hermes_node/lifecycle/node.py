@@ -78,7 +78,7 @@ class Node:
         self._enter(restored)
         serving, listening = await start_servers(context, restored, found, clocks, certificates)
         self._enter(serving)
-        self._go_on(serving, certificates, addresses | listening)
+        self._go_on(serving, certificates, addresses | listening, transport.fronts)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; raises what made the node fail."""
@@ -154,10 +154,11 @@ class Node:
             erase=self.wipe,
         )
 
-    def _go_on(self, serving: Serving, certificates: Certificates, addresses: dict[str, Address]) -> None:
+    def _go_on(self, serving: Serving, certificates: Certificates, addresses: dict[str, Address], fronts: int) -> None:
         """What runs and is told once the node serves."""
         security = self._config.app.security
-        self._log.info("node_serving", **{name: str(address) for name, address in addresses.items()}, app_security=security)
+        bound = {name: str(address) for name, address in addresses.items()}
+        self._log.info("node_serving", **bound, app_security=security, fronts=fronts)
         housekeeping = Housekeeping(
             why_not_ready=self._why_not_ready,
             servers=serving.servers,
@@ -172,7 +173,7 @@ class Node:
         self._tasks.spawn(rotation, "rotation")
         self._tasks.spawn(self._metrics.loop.sample(), "loop lag")
         if self._config.node.ready_file:
-            write_ready_file(Path(self._config.node.ready_file), addresses, security)
+            write_ready_file(Path(self._config.node.ready_file), addresses, security, fronts)
 
     async def _end(self, serving: Serving, after: NodeStep, *, wipe: bool) -> None:
         """In the opposite order of the start; `after` is entered before its keystore goes."""

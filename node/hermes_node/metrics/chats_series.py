@@ -53,8 +53,8 @@ class SessionMetrics:
     def count(self, result: SessionResult) -> None:
         self._sessions.count(result)
 
-    def count_refused_connection(self, kind: Refusal) -> None:
-        self._refused_connections.count(kind)
+    def count_refused_connection(self, kind: Refusal, amount: int = 1) -> None:
+        self._refused_connections.count(kind, amount=amount)
 
 
 class ChatMetrics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, StrEnum
 from itertools import product
+from typing import ClassVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -62,7 +63,7 @@ class ReadGauge:
 class _ReadFamily:
     """One series for each value of one label, read from their source at every scrape; 0 until bound."""
 
-    _make: type[GaugeMetricFamily | CounterMetricFamily]
+    kind: ClassVar[type[CounterMetricFamily | GaugeMetricFamily]]
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, label: str, values: Iterable[StrEnum]) -> None:
         self._name = name
@@ -76,19 +77,35 @@ class _ReadFamily:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        family = self._make(self._name, self._text, labels=[self.label])
+        family = self.kind(self._name, self._text, labels=[self.label])
         for value in self._values:
             family.add_metric([value.value], self._read(value))
         yield family
 
 
 class ReadGaugeFamily(_ReadFamily):
-    """As ReadGauge."""
+    """As ReadGauge, one series for each value of one label; `read` gives all of them at once."""
 
-    _make = GaugeMetricFamily
+    kind = GaugeMetricFamily
 
 
 class ReadCounterFamily(_ReadFamily):
-    """Of what its owner counts; `name` without `_total`."""
+    """The same of what only grows; `_total` is added to its name."""
 
-    _make = CounterMetricFamily
+    kind = CounterMetricFamily
+
+
+class ReadCounter:
+    """As ReadGauge, of what only grows; `_total` is added to its name."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        self._read: Callable[[], float] = lambda: 0.0
+        registry.register(self)
+
+    def bind(self, read: Callable[[], float]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._text, self._read())

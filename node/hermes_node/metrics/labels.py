@@ -226,6 +226,20 @@ class CarryRefusalLabel(StrEnum):
     TOO_OFTEN = "too_often"
 
 
+class FrontConnection(StrEnum):
+    """STRANGER: nobody on it has proved who they are."""
+
+    PROVEN = "proven"
+    STRANGER = "stranger"
+
+
+class LinkDirection(StrEnum):
+    """As the node sees it: IN comes from a front."""
+
+    IN = "in"
+    OUT = "out"
+
+
 class CertificateKind(StrEnum):
     APP = "app"
     MESH = "mesh"

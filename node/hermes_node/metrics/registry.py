@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from hermes_core.handshake.transcript import PROTOCOL_VERSION
 from hermes_node.metrics.chats_series import ChatMetrics, SessionMetrics
 from hermes_node.metrics.directory_series import DirectoryMetrics
+from hermes_node.metrics.fronts_series import FrontMetrics
 from hermes_node.metrics.grpc_calls import GrpcServerMetrics
 from hermes_node.metrics.keystore_series import KeystoreMetrics
 from hermes_node.metrics.listeners_series import ListenerMetrics
@@ -48,6 +49,7 @@ class NodeMetrics:
         self.swim = SwimMetrics(self.registry)
         self.directory = DirectoryMetrics(self.registry)
         self.listeners = ListenerMetrics(self.registry)
+        self.fronts = FrontMetrics(self.registry)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """The body of /metrics and its content type, in the format that the `Accept` header asks for."""

@@ -35,6 +35,8 @@ GrpcMethod = Callable[[Any, Any], Awaitable[None]]
 class GrpcTransport:
     """`interceptors` see every call of the servers."""
 
+    fronts = 0
+
     def __init__(self, limits: LimitsSection, interceptors: tuple[Any, ...]) -> None:
         self._limits = limits
         self._interceptors = interceptors

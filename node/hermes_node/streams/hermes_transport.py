@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
 
 import grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 
+from hermes_front.owner.server import FrontServer, FrontStartError
 from hermes_h2.events import Refusal
-from hermes_h2.serving.call import Call, CallEndedError, StatusError
+from hermes_h2.serving.call import CallEndedError, CallHandler, ServedCall, StatusError
 from hermes_h2.serving.limits import Limits
-from hermes_h2.serving.server import CallHandler, OnRefused, Server
+from hermes_h2.serving.server import OnRefused, Server
+from hermes_h2.serving.sockets import listen_on
 from hermes_node.config.addresses import Address
+from hermes_node.config.fronts import count_fronts
 from hermes_node.config.sections import Config
-from hermes_node.errors import ListenError
+from hermes_node.errors import FrontsError, ListenError
 from hermes_node.logs.event_log import EventLog
 from hermes_node.metrics.grpc_calls import CountedCall, GrpcServerMetrics
 from hermes_node.metrics.registry import NodeMetrics
+from hermes_node.streams.front_reports import FrontReports
 from hermes_node.streams.grpc_transport import GrpcTransport
 from hermes_node.streams.health import Health
 from hermes_node.streams.hermes_limits import build_limits, build_mesh_limits
@@ -31,7 +36,7 @@ from hermes_node.streams.refusals import MeshRefusals
 from hermes_node.streams.side_calls import SideCalls
 from hermes_node.streams.transport import StreamHandler
 from hermes_node.streams.well_known import BIDI_STREAM, UNARY, WellKnownMethod, build_health, build_reflection
-from hermes_node.tls.contexts import follow_material
+from hermes_node.tls.contexts import follow_material, follow_pem
 from hermes_node.tls.files import ReloadingTls
 from hermes_wire.byte_stream import GrpcConnection, StreamEndedError
 
@@ -42,29 +47,38 @@ class HermesTransport:
     def __init__(self, config: Config, metrics: NodeMetrics, log: EventLog) -> None:
         self._limits = build_limits(config)
         self._mesh_limits = build_mesh_limits(config.limits)
+        self.fronts = count_fronts(config)
+        self._front_bytes = config.limits.front_memory_mib << 20
         self._metrics = metrics
         self._log = log
         self._grpc = GrpcTransport(config.limits, (metrics.grpc,))
 
     def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> HermesServer:
-        context = None if tls is None else follow_material(tls)
-        server = self._listen("app", address, self._limits, context, self._refused)
+        sockets = _listen("app", address)
+        server: CallServer
+        if self.fronts:
+            pem = None if tls is None else follow_pem(tls)
+            observer = FrontReports(self._metrics, self._log)
+            server = FrontServer(sockets, self._limits, self.fronts, observer, tls=pem, memory_bytes=self._front_bytes)
+            self._metrics.fronts.bind(server.figures)
+        else:
+            server = self._serve("app", sockets, self._limits, None if tls is None else follow_material(tls), self._refused)
         return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc, reflects=True)
 
     def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> HermesServer:
         """Of nodes every one speaks TLS 1.3, which keeps nothing of a connection that is over."""
         context = follow_material(tls, ssl.TLSVersion.TLSv1_3)
         refusals = MeshRefusals(self._log, self._metrics.listeners.count_mesh_connection, time.monotonic)
-        server = self._listen("mesh", address, self._mesh_limits, context, refusals.tell)
+        server = self._serve("mesh", _listen("mesh", address), self._mesh_limits, context, refusals.tell)
         return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc, reflects=False)
 
     def connect(self, address: str, server_name: str | None, tls: ReloadingTls) -> GrpcConnection:
         return self._grpc.connect(address, server_name, tls)
 
-    def _listen(
+    def _serve(
         self,
         section: str,
-        address: Address,
+        sockets: Sequence[socket.socket],
         limits: Limits,
         tls: Callable[[], ssl.SSLContext] | None,
         on_refused: OnRefused,
@@ -72,20 +86,35 @@ class HermesTransport:
         def tell(error: Exception) -> None:
             self._log.error("unexpected_error", where=f"{section} transport", exception=type(error).__name__)
 
-        try:
-            return Server(address.host, address.port, limits, tls=tls, on_refused=on_refused, on_defect=tell)
-        except OSError:
-            raise ListenError(f"{section}.listen: cannot listen on {address}") from None
+        return Server(sockets, limits, tls=tls, on_refused=on_refused, on_defect=tell)
 
     def _refused(self, refusal: Refusal, address: str, detail: str, _names: frozenset[str]) -> None:
         self._metrics.sessions.count_refused_connection(refusal)
         self._log.info("app_connection_refused", kind=refusal.value, address=address, detail=detail)
 
 
+def _listen(section: str, address: Address) -> list[socket.socket]:
+    try:
+        return listen_on(address.host, address.port)
+    except OSError:
+        raise ListenError(f"{section}.listen: cannot listen on {address}") from None
+
+
+class CallServer(Protocol):
+    """`Server` of this process, or one whose connections are fronts'."""
+
+    port: int
+
+    async def start(self, handlers: Mapping[str, CallHandler]) -> None: ...
+    async def stop(self, grace_s: float) -> None: ...
+
+
 class HermesServer:
     """One service of streams; health checks beside it, and reflection for people, as gRPC's library serves them."""
 
-    def __init__(self, server: Server, service: str, address: Address, metrics: GrpcServerMetrics, *, reflects: bool) -> None:
+    def __init__(
+        self, server: CallServer, service: str, address: Address, metrics: GrpcServerMetrics, *, reflects: bool
+    ) -> None:
         self.address = address
         self._server = server
         self._service = service
@@ -104,7 +133,10 @@ class HermesServer:
             beside |= build_reflection(ReflectionServicer(names, self._side_calls))
         for path, (kind, method) in beside.items():
             served[path] = self._adapt(method, kind)
-        await self._server.start(served)
+        try:
+            await self._server.start(served)
+        except FrontStartError as error:
+            raise FrontsError(str(error)) from None
 
     async def follow(self, ready: bool) -> None:
         self._health.follow(ready)
@@ -115,13 +147,11 @@ class HermesServer:
     def _adapt(self, handler: StreamHandler | WellKnownMethod, kind: str) -> CallHandler:
         serve_stream: Callable[[Any], Any] = handler
 
-        async def serve(call: Call) -> None:
+        async def serve(call: ServedCall) -> None:
             outcome = _Outcome(call)
             with self._metrics.follow(call.path, kind, outcome) as counted:
                 await serve_stream(HermesServedStream(call, counted, outcome))
-            if (
-                kind == UNARY
-            ):  # a health check: who keeps its connection for them has more than the few that come before a proof
+            if kind == UNARY:  # a health check: a connection is kept for more of them than the few streams before a proof
                 call.pardon()
 
         return serve
@@ -130,7 +160,7 @@ class HermesServer:
 class _Outcome:
     """For metrics: how a call ended."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ServedCall) -> None:
         self._call = call
         self.status = grpc.StatusCode.OK
 
@@ -144,7 +174,7 @@ class _Outcome:
 class HermesServedStream:
     """A stream that Hermes' transport serves."""
 
-    def __init__(self, call: Call, counted: CountedCall, outcome: _Outcome) -> None:
+    def __init__(self, call: ServedCall, counted: CountedCall, outcome: _Outcome) -> None:
         self._call = call
         self._received = counted.method.received
         self._sent = counted.method.sent

@@ -53,6 +53,11 @@ class StreamServer(Protocol):
 class Transport(Protocol):
     """Listens (ListenError when an address cannot be had) and dials: who cannot be reached shows when it is read from."""
 
+    @property
+    def fronts(self) -> int:
+        """Processes of their own that take apps' connections."""
+        ...
+
     def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> StreamServer: ...
 
     def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> StreamServer: ...

@@ -1,14 +1,12 @@
-"""OpenSSL's context of the TLS material in use, made anew when that was reloaded."""
+"""The TLS material in use as a server of apps takes it, made anew when it was reloaded."""
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from hermes_h2.serving.tls_pipe import ALPN
+from hermes_h2.serving import tls_context
+from hermes_h2.serving.tls_context import PemMaterial
 from hermes_node.tls.files import ReloadingTls, TlsMaterial
 
 
@@ -28,36 +26,25 @@ def follow_material(tls: ReloadingTls, lowest: ssl.TLSVersion = ssl.TLSVersion.T
     return fetch
 
 
+def follow_pem(tls: ReloadingTls) -> Callable[[], PemMaterial]:
+    """The same for a server whose connections are other processes': what it gives is another object once it changed."""
+    shown = tls.material
+    pem = as_pem(shown)
+
+    def fetch() -> PemMaterial:
+        nonlocal shown, pem
+        tls.refresh()
+        if shown is not tls.material:
+            shown = tls.material
+            pem = as_pem(shown)
+        return pem
+
+    return fetch
+
+
 def build_context(material: TlsMaterial, lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = lowest
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols([ALPN])
-    with _as_file(material.cert_pem + b"\n" + material.key_pem) as path:
-        context.load_cert_chain(path)
-    if material.ca_pem is not None:
-        # Bundles have comments between the certificates, in any language; `ssl` takes ASCII.
-        context.load_verify_locations(cadata=material.ca_pem.decode("ascii", "ignore"))
-        context.verify_mode = ssl.CERT_REQUIRED
-        # The bundle is what is trusted, as gRPC's library has it: an authority in it need not have signed itself.
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        # A session that is taken up again shows no certificate: one that has run out, or is not signed any more, would do.
-        context.num_tickets = 0
-    return context
+    return tls_context.build_context(as_pem(material), lowest)
 
 
-@contextmanager
-def _as_file(data: bytes) -> Iterator[str]:
-    """Python's `ssl` reads keys from files only; this one never touches a disk where the system can do without."""
-    if not hasattr(os, "memfd_create"):
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            yield file.name
-        return
-    descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, data)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
+def as_pem(material: TlsMaterial) -> PemMaterial:
+    return PemMaterial(material.cert_pem, material.key_pem, material.ca_pem)

@@ -11,6 +11,7 @@ from hermes_h2.events import Refusal
 from hermes_h2.serving.call import Call, Status, StatusError
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.server import Server
+from hermes_h2.serving.sockets import listen_on
 
 SERVICE = "test.Service"
 
@@ -54,7 +55,10 @@ class Watched:
         self.refused: list[tuple[Refusal, str]] = []
         self.dialled: list[asyncio.StreamWriter] = []
         self.server = Server(
-            "127.0.0.1", 0, limits, tls=tls, on_refused=lambda refusal, host, *_: self.refused.append((refusal, host))
+            listen_on("127.0.0.1", 0),
+            limits,
+            tls=tls,
+            on_refused=lambda refusal, host, *_: self.refused.append((refusal, host)),
         )
 
     @property

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.server import Server
+from hermes_h2.serving.sockets import listen_on
 from hermes_node.config.addresses import Address
 from hermes_node.metrics.grpc_calls import GrpcServerMetrics
 from hermes_node.streams.hermes_transport import HermesServer
@@ -36,7 +37,7 @@ OTHERWISE = {
 
 class HermesWorld(RealWorld):
     async def serve(self, handlers: dict[str, StreamHandler]) -> None:
-        server = Server("127.0.0.1", 0, Limits())
+        server = Server(listen_on("127.0.0.1", 0), Limits())
         self._port = server.port
         metrics = GrpcServerMetrics(CollectorRegistry())
         self._served = HermesServer(server, SERVICE, Address("127.0.0.1", server.port), metrics, reflects=False)

@@ -10,6 +10,7 @@ import pytest
 from hermes_h2.serving.call import Call
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.server import Server
+from hermes_h2.serving.sockets import listen_on
 from tests.component.transport.bars import BAR
 from tests.component.transport.go_programs import H2SPEC, install
 
@@ -30,7 +31,7 @@ async def answer(call: Call) -> None:
 
 async def test_h2spec_finds_nothing() -> None:
     program = await asyncio.to_thread(install, H2SPEC)
-    server = Server("127.0.0.1", 0, Limits(), only_grpc=False)
+    server = Server(listen_on("127.0.0.1", 0), Limits(), only_grpc=False)
     await server.start({"/": answer})
     try:
         arguments = ["-h", "127.0.0.1", "-p", str(server.port), "-P", "/", "-o", "1", "--max-header-length", FIELD_BYTES]

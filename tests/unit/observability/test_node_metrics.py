@@ -17,6 +17,7 @@ from hermes_core.mesh.lies import Lie
 from hermes_core.mesh.swim.output import ProbeResult
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay.admission import AppBudget
+from hermes_front.owner.reports import EndReason, Figures
 from hermes_h2.events import Refusal
 from hermes_node.metrics import labels
 from hermes_node.metrics.grpc_calls import CODES
@@ -31,8 +32,16 @@ ALLOWED: dict[str, set[str]] = {
     "channel": set(labels.ChannelLabel),
     "role": {*labels.HandshakeRole, *labels.EntryRole},
     "lie": set(labels.LieLabel),
-    "direction": {*labels.MessageDirection, *labels.MoveDirection, *labels.ProbeDirection},
-    "kind": {*labels.ReplayKind, *labels.TamperKind, *labels.RollbackKind, *labels.CertificateKind, *Refusal, *RefusedHttp},
+    "direction": {*labels.MessageDirection, *labels.MoveDirection, *labels.ProbeDirection, *labels.LinkDirection},
+    "kind": {
+        *labels.ReplayKind,
+        *labels.TamperKind,
+        *labels.RollbackKind,
+        *labels.CertificateKind,
+        *labels.FrontConnection,
+        *Refusal,
+        *RefusedHttp,
+    },
     "doubt": set(ClockDoubt),
     "event": set(labels.SuspicionLabel),
     "fate": set(EntryFate),
@@ -50,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
         *labels.RatchetFailure,
         *labels.ExpiryReason,
         *labels.CarryRefusalLabel,
+        *EndReason,
     },
     "result": {
         *labels.SessionResult,
@@ -219,3 +229,21 @@ def test_only_a_members_own_answer_is_timed(metrics: NodeMetrics) -> None:
 
 def test_each_lie_has_a_label() -> None:
     assert [lie.name for lie in Lie] == [label.name for label in labels.LieLabel]
+
+
+def test_figures_of_fronts_are_read_where_they_live() -> None:
+    metrics = NodeMetrics(version="1")
+    metrics.fronts.bind(lambda: Figures(2, 1 << 20, 30, 10, 5, 6, 7, 8, 9))
+    text = metrics.exposition()[0].decode()
+    for line in (
+        "hermes_fronts 2.0",
+        "hermes_front_resident_bytes 1.048576e+06",
+        'hermes_front_connections{kind="proven"} 20.0',
+        'hermes_front_connections{kind="stranger"} 10.0',
+        'hermes_front_link_bytes_total{direction="in"} 5.0',
+        'hermes_front_link_bytes_total{direction="out"} 6.0',
+        'hermes_front_link_frames_total{direction="in"} 7.0',
+        'hermes_front_link_frames_total{direction="out"} 8.0',
+        "hermes_front_credit_waits_total 9.0",
+    ):
+        assert f"\n{line}\n" in text, line

@@ -25,6 +25,8 @@ BY_VALUE = {
     "CarryRefusalLabel": "made from a CarryRefusal's name; test_node_metrics.py holds both together",
     "EntryRole": "each has its figure; every one is shown from the start",
     "MeshBudget": "each has its figure; every one is shown from the start",
+    "FrontConnection": "each has its figure; test_node_metrics.py reads both",
+    "LinkDirection": "each has its figure; test_node_metrics.py reads both",
     "LieLabel": "made from a Lie's name; test_node_metrics.py holds both together",
 }
 """Enums whose members the source never names."""

@@ -1,0 +1,1 @@
+"""The protocol between a front and its owner, sans-IO: bytes in, events out."""

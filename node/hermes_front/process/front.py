@@ -1,0 +1,178 @@
+"""A front: the server of its peers' connections, and the link over which their streams reach the owner."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from typing import Final
+
+from hermes_front.exits import ExitCode
+from hermes_front.link.events import (
+    Broken,
+    CreditCame,
+    Draining,
+    Ended,
+    FrontEvent,
+    MaterialCame,
+    MessageCame,
+    Pardoned,
+    Proved,
+    SettingsCame,
+    StreamEvent,
+)
+from hermes_front.link.front_end import FrontEnd
+from hermes_front.link.payloads import REFUSALS, FrontSettings, Stats, Told
+from hermes_front.process.piped_call import PipedCall
+from hermes_front.socket_link import SocketLink
+from hermes_h2.budget import Budget
+from hermes_h2.events import Refusal
+from hermes_h2.serving.call import Call
+from hermes_h2.serving.server import Server
+from hermes_h2.serving.tls_context import PemMaterial, build_context
+
+COUNT_S: Final = 1.0
+"""Between two snapshots of its counters."""
+TOLD: Final = 50
+TOLD_PER_S: Final = 5.0
+"""Refusals in words; all are counted."""
+LEAVING_S: Final = 1.25
+"""For connections to take the last bytes, once every call is over."""
+
+
+class Front:
+    """One run. `sockets` listen, and are the owner's and other fronts' as well."""
+
+    def __init__(self, run: int, link: socket.socket, sockets: Sequence[socket.socket]) -> None:
+        self._run = run
+        self._link_socket = link
+        self._sockets = sockets
+        self._calls: dict[int, PipedCall] = {}
+        self._context: ssl.SSLContext | None = None
+        self._server: Server | None = None
+        self._refused: Counter[Refusal] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """The exit code."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda _, context: self._tell_failure(context.get("exception")))
+        self._exit: asyncio.Future[int] = self._loop.create_future()
+        self._told = Budget(TOLD, TOLD_PER_S, self._loop.time())
+        self._link = SocketLink(FrontEnd(self._run), self._on_event, _leave)
+        await self._loop.create_unix_connection(lambda: self._link, sock=self._link_socket)
+        return await self._exit
+
+    def _on_event(self, event: FrontEvent) -> None:
+        if isinstance(event, Broken):
+            self._end(ExitCode.LINK)
+        elif isinstance(event, MaterialCame):
+            self._take_material(event.material)
+        elif isinstance(event, SettingsCame):
+            self._spawn(self._serve(event.settings))
+        elif isinstance(event, Draining):
+            self._spawn(self._drain(event.grace_s))
+        elif call := self._calls.get(event.stream):
+            _pass_on(call, event)
+
+    def _take_material(self, material: PemMaterial) -> None:
+        """The owner has judged it; what OpenSSL does not take all the same leaves the former in use."""
+        try:
+            self._context = build_context(material)
+        except (ssl.SSLError, ValueError) as error:
+            self._tell_failure(error)
+
+    async def _serve(self, settings: FrontSettings) -> None:
+        if settings.memory_bytes:
+            resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
+        tls = None if self._context is None else self._get_context
+        self._server = Server(
+            self._sockets, settings.limits, tls=tls, on_refused=self._on_refused, on_defect=self._tell_failure
+        )
+        await self._server.start(dict.fromkeys(settings.paths, self._pipe))
+        while True:
+            self._count(self._server)
+            await asyncio.sleep(COUNT_S)
+
+    def _get_context(self) -> ssl.SSLContext:
+        assert self._context is not None  # noqa: S101 - it is only ever replaced
+        return self._context
+
+    async def _pipe(self, call: Call) -> None:
+        if self._link.end.exhausted:  # after four billion streams
+            self._end(ExitCode.DONE)
+        piped = PipedCall(call, self._link)
+        self._calls[piped.stream] = piped
+        try:
+            await piped.run()
+        finally:
+            del self._calls[piped.stream]
+
+    async def _drain(self, grace_s: float) -> None:
+        if self._server is not None:
+            await self._server.stop(grace_s)
+            deadline = self._loop.time() + LEAVING_S
+            while self._server.links and self._loop.time() < deadline:  # noqa: ASYNC110 - it has no event for its last one
+                await asyncio.sleep(0.01)
+            self._count(self._server)
+        self._link.close()
+
+    def _count(self, server: Server) -> None:
+        held = sum(call.held for call in self._calls.values())
+        refusals = tuple(self._refused[kind] for kind in REFUSALS)
+        self._link.end.count(Stats(server.connections, server.strangers, held, refusals))
+        self._link.flush_soon()
+
+    def _on_refused(self, refusal: Refusal, host: str, detail: str, _names: frozenset[str]) -> None:
+        self._refused[refusal] += 1
+        if self._told.take(1, self._loop.time()):
+            self._link.end.tell_refusal(Told(refusal, host, detail))
+            self._link.flush_soon()
+
+    def _tell_failure(self, error: Exception | None) -> None:
+        """The name of what failed, and no more: its text may quote a peer."""
+        if isinstance(error, MemoryError):
+            os._exit(ExitCode.MEMORY)
+        if isinstance(error, OSError) and error.errno:
+            self._link.end.tell_defect(os.strerror(error.errno), of_system=True)
+        else:
+            self._link.end.tell_defect(type(error).__name__)
+        self._link.flush_soon()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._end(ExitCode.MEMORY if isinstance(task.exception(), MemoryError) else ExitCode.DEFECT)
+
+    def _end(self, code: ExitCode) -> None:
+        if not self._exit.done():
+            self._exit.set_result(code)
+
+
+def _pass_on(call: PipedCall, event: StreamEvent) -> None:
+    if isinstance(event, MessageCame):
+        call.deliver(event.data)
+    elif isinstance(event, CreditCame):
+        call.wake_reader()
+    elif isinstance(event, Proved):
+        call.prove()
+    elif isinstance(event, Pardoned):
+        call.pardon()
+    elif isinstance(event, Ended):
+        call.finish(event.status, event.text)
+    else:
+        call.reset()
+
+
+def _leave() -> None:
+    """The owner is gone, or has heard everything: nobody is left to serve for."""
+    os._exit(ExitCode.DONE)
