@@ -72,34 +72,66 @@ class GrpcStream:
     def cancel(self) -> None:
         self._end.cancel()
 
+    def release(self) -> None:
+        """It is over, and nobody needs to hold gRPC's end of it any more."""
+        self._end = _Released()
+
     async def _call(self, operation: Awaitable[Any]) -> Any:
         try:
             return await operation
         except _ENDED as error:
-            raise StreamEndedError(_describe(error)) from None
+            why = _describe(error)
         except asyncio.CancelledError:
             # Of a stream that this end cancelled, gRPC says it like that, as if somebody had cancelled the task.
             if _is_asked_to_end():
                 raise
-            raise StreamEndedError("CANCELLED: by this end") from None
+            why = "CANCELLED: by this end"
+        # Not while gRPC's error is handled: as the context of ours it would hold the call, and that the channel.
+        raise StreamEndedError(why)
 
 
 class GrpcConnection:
     """A channel of its own, so that each attempt shows the certificates of now."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
+        self._channel: grpc.aio.Channel | None = channel
+        self._streams: list[GrpcStream] = []
 
     def open(self, path: str) -> GrpcStream:
         """StreamEndedError when the connection was closed."""
+        if self._channel is None:
+            raise StreamEndedError("the connection was closed")
         call: Any = self._channel.stream_stream(path)
         try:
-            return GrpcStream(call())
+            stream = GrpcStream(call())
         except _ENDED as error:
             raise StreamEndedError(_describe(error)) from None
+        self._streams.append(stream)
+        return stream
 
     async def close(self) -> None:
-        await self._channel.close()
+        """While anybody has it or a call of it, a channel that was closed goes on to dial, and holds what it reaches."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+        while self._streams:
+            self._streams.pop().release()
+
+
+class _Released:
+    """In the place of a call that is over."""
+
+    async def read(self) -> bytes:
+        raise asyncio.InvalidStateError
+
+    async def write(self, _data: bytes) -> None:
+        raise asyncio.InvalidStateError
+
+    async def done_writing(self) -> None:
+        raise asyncio.InvalidStateError
+
+    def cancel(self) -> None:
+        pass
 
 
 def _is_asked_to_end() -> bool:
