@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,7 @@ from hermes_ctl.errors import EXIT_BROKEN_PROMISE, CtlError
 from hermes_ctl.kube import Cluster, add_kube_options
 from hermes_ctl.output import add_output_option, print_data
 from hermes_ctl.sight import Sight
-from hermes_ctl.terminal import say
+from hermes_ctl.terminal import may_colour, say
 from hermes_operator import names
 from hermes_operator.crd_spec import parse_mesh
 from hermes_proto.v2.admin_pb2 import MeshMembers
@@ -28,7 +27,9 @@ _EPILOG = """examples:
   hermesctl mesh --admin http://127.0.0.1:9090 --admin http://127.0.0.1:9091 --token-file token
   hermesctl mesh demo -o json
 
-A row is what one node says of every other one. Exit code 1 when a node that answers, or that others see, is not seen by all.
+A row is what one node says of every other one; a column has the number of its node's row. `#` is half of a broken pair: it
+answers others, and not this node. Exit code 1 when a node that answers, or that others see, is not seen or not reached by all,
+and when one does not answer. Colours: on a terminal, unless NO_COLOR is set.
 In a cluster this runs a command in each pod, which needs the right to `create` on `pods/exec`.
 """
 
@@ -58,14 +59,20 @@ def run(options: argparse.Namespace) -> int:
         raise CtlError("--admin needs --token-file, the mesh's admin token")
     sight = _ask_pods(Cluster.from_options(options), options.mesh) if options.mesh else asyncio.run(_ask_nodes(options))
     if options.output == "table":
-        say(sight.format())
+        say(sight.format(colours=may_colour()))
     else:
-        print_data({"seen": _plain(sight.seen), "silent": dict(sight.silent), "broken": sight.list_broken()}, options.output)
+        print_data(_plain(sight), options.output)
     return EXIT_BROKEN_PROMISE if sight.list_broken() or sight.silent else 0
 
 
-def _plain(seen: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    return {by: dict(of) for by, of in seen.items()}
+def _plain(sight: Sight) -> dict[str, Any]:
+    """For programs: words, not signs."""
+    return {
+        "seen": {by: {of: view.word for of, view in others.items()} for by, others in sight.seen.items()},
+        "silent": dict(sight.silent),
+        "gone": sight.list_gone(),
+        "broken": [{"view": b.view.word, "of": b.of, "by": list(b.by), "text": b.text} for b in sight.list_broken()],
+    }
 
 
 async def _ask_nodes(options: argparse.Namespace) -> Sight:

@@ -64,7 +64,7 @@ def _format_members(members: MeshMembers) -> str:
     rows = [
         (
             entry.node_id + (" (this)" if entry.self else ""),
-            entry.state,
+            entry.state + (", out of reach from here" if entry.unreached else ""),
             entry.address,
             str(entry.apps) if entry.self else "",
             entry.version,

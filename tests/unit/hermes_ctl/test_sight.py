@@ -10,41 +10,113 @@ from hermes_ctl.cli import main
 from hermes_ctl.errors import CtlError
 from hermes_ctl.kube import Cluster
 from hermes_ctl.sight import Sight
+from hermes_ctl.terminal import may_colour
 from hermes_proto.v2.admin_pb2 import MeshMembers
 from tests.unit.hermes_ctl.fake_api import FakeApi
 
 
 def tell(own: str, **others: str) -> MeshMembers:
-    """What node `own` says: of others their state, with a `+` when no stream stands."""
+    """What node `own` says: of others their state, with a `+` when no stream stands, a `#` when it is out of reach."""
     entries = [MeshMembers.Entry(node_id=own, state="alive", self=True)]
     for name, state in others.items():
-        entries.append(MeshMembers.Entry(node_id=name, state=state.rstrip("+"), linked=not state.endswith("+")))
+        linked, unreached = state[-1] not in "+#", state.endswith("#")
+        entries.append(MeshMembers.Entry(node_id=name, state=state.rstrip("+#"), linked=linked, unreached=unreached))
     return MeshMembers(members=entries)
 
 
-def test_a_broken_pair_stands_out() -> None:
+def show(sight: Sight) -> list[list[str]]:
+    """The matrix, in words."""
+    return [line.split() for line in sight.format().split("\n\n")[0].splitlines()]
+
+
+def say(sight: Sight) -> list[str]:
+    return [broken.text for broken in sight.list_broken()]
+
+
+def test_a_broken_pair_is_alive_for_all_and_stands_out() -> None:
     sight = Sight.of(
-        [tell("a", b="dead+", c="alive"), tell("b", a="suspect+", c="alive+"), tell("c", a="alive", b="alive")], silent={}
+        [tell("a", b="alive#", c="alive"), tell("b", a="alive#", c="alive+"), tell("c", a="alive", b="alive")], silent={}
     )
-    lines = sight.format().splitlines()
-    assert [line.split() for line in lines[:4]] == [
-        ["SEES", "A", "B", "C"],
-        ["a", "·", "X", "="],
-        ["b", "?", "·", "+"],
-        ["c", "=", "=", "·"],
+    assert show(sight) == [
+        ["SEES", "1", "2", "3"],
+        ["1", "a", "·", "#", "="],
+        ["2", "b", "#", "·", "+"],
+        ["3", "c", "=", "=", "·"],
     ]
-    assert lines[-2:] == ["a holds b for dead, and it answers", "b holds a for suspect, and it answers"]
+    assert say(sight) == ["a and b do not reach each other, and others reach both"]
+    text = sight.format()
+    assert text.count("do not reach each other") == 1
+    assert "HermesMembersApart.md" in text.split("what to do:")[1]
+
+
+def test_one_way_that_is_blocked_is_told_from_two() -> None:
+    sight = Sight.of([tell("a", b="alive#", c="alive"), tell("b", a="alive"), tell("c", a="alive", b="alive")], silent={})
+    assert "a does not reach b, and others do" in say(sight)
+
+
+def test_nodes_that_are_wrong_of_one_are_said_in_one_line() -> None:
+    sight = Sight.of(
+        [tell("a", b="dead+", c="alive"), tell("b", a="suspect+", c="alive+"), tell("c", a="alive", b="dead+")], silent={}
+    )
+    assert say(sight) == ["b is dead for a, c, and it answers", "a is suspect for b, and it answers"]
+    crowd = [tell(f"n-{number}", x="dead+") for number in range(7)]
+    assert say(Sight.of([*crowd, tell("x")], silent={}))[0] == "x is dead for n-0, n-1, n-2, n-3 and 3 more, and it answers"
 
 
 def test_who_is_dead_for_all_is_no_broken_pair() -> None:
     sight = Sight.of([tell("a", b="alive", c="dead+"), tell("b", a="alive", c="dead+")], silent={"c": "nobody answers"})
     assert sight.list_broken() == []
-    assert "no answer: c: nobody answers" in sight.format()
+    text = sight.format()
+    assert "no answer: c: nobody answers" in text
+    assert "dead or gone for all who answer: c" in text
+    assert show(sight)[-1] == ["3", "c", "no", "answer"]
 
 
 def test_who_was_not_asked_and_is_seen_by_one_alone_is_one() -> None:
     sight = Sight.of([tell("a", b="alive", c="alive+"), tell("b", a="alive")], silent={})
-    assert sight.list_broken() == ["b holds c for not there, and a sees it"]
+    assert say(sight) == ["c is not known to b, and a sees it"]
+
+
+def test_two_that_answer_under_one_name_are_told() -> None:
+    assert say(Sight.of([tell("a"), tell("a")], silent={})) == [
+        "a answered 2 times: several processes have its name, or it was asked twice"
+    ]
+
+
+def test_one_node_alone_says_that_nobody_else_does() -> None:
+    assert "one node answered: nobody else says whom it sees" in Sight.of([tell("a")], silent={}).format()
+
+
+def test_numbers_are_in_their_order_and_columns_in_line() -> None:
+    names = [f"demo-{number}" for number in range(12)]
+    sight = Sight.of([tell(own, **{name: "alive" for name in names if name != own}) for own in names], silent={})
+    assert sight.names == names
+    lines = sight.format().split("\n\n")[0].splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[12].startswith("12 demo-11")
+    assert sight.format().endswith("all who answer are seen by all")
+
+
+def test_of_many_nodes_those_are_shown_of_whom_there_is_something_to_say() -> None:
+    names = [f"demo-{number}" for number in range(100)]
+    answers = [tell(own, **{name: "alive" for name in names if name != own}) for own in names]
+    assert "SEES" not in Sight.of(answers, silent={}).format()
+    answers[7] = tell("demo-7", **{name: "alive#" if name == "demo-9" else "alive" for name in names if name != "demo-7"})
+    sight = Sight.of(answers, silent={})
+    assert [row[1] for row in show(sight)[1:]] == ["demo-7", "demo-9"]
+    assert "98 nodes are not shown" in sight.format()
+
+
+def test_colours_are_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sight = Sight.of([tell("a", b="alive#"), tell("b", a="alive#")], silent={})
+    assert "\033" not in sight.format()
+    assert "\033[1;31m#\033[0m" in sight.format(colours=True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert may_colour()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not may_colour()
 
 
 def test_in_a_cluster_each_node_is_asked_in_its_own_pod(
@@ -61,8 +133,9 @@ def test_in_a_cluster_each_node_is_asked_in_its_own_pod(
     monkeypatch.setattr(Cluster, "run_in_pod", answer)
     assert main(["mesh", "demo", "-o", "json"]) == 1
     assert json.loads(capsys.readouterr().out) == {
-        "seen": {"demo-0": {"demo-0": "·"}},
+        "seen": {"demo-0": {"demo-0": "self"}},
         "silent": {"demo-1": "there is no pod demo-1"},
+        "gone": [],
         "broken": [],
     }
     assert list(asked) == ["demo-0", "demo-1"]
