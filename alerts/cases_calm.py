@@ -85,6 +85,12 @@ class Calm:
 _NODE_SERIES = (
     ("hermes_keystore_sealed{WHO}", 0, 0),
     ('hermes_mesh_members{WHO,state="alive"}', NODES, 0),
+    ("hermes_mesh_members_unreached{WHO}", 0, 0),
+    ("hermes_mesh_local_health{WHO}", 1, 0),
+    ("hermes_mesh_refutations_total{WHO}", 1, 0),
+    ('hermes_mesh_lies_total{WHO,lie="accusations"}', 0, 0),
+    ('hermes_mesh_look_ups_total{WHO,result="found"}', 0, 30),
+    ('hermes_mesh_look_ups_total{WHO,result="unanswered"}', 5, 0),
     ('hermes_keystore_rollback_total{WHO,kind="peer"}', 0, 0),
     ('hermes_keystore_tamper_total{WHO,kind="record"}', 0, 0),
     ('hermes_handshakes_total{WHO,role="initiator",result="ok",reason="none"}', 0, 60),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from alerts import cases_calm, cases_crypto, cases_handshakes, cases_mesh, cases_operator
+from alerts import cases_calm, cases_crypto, cases_handshakes, cases_members, cases_mesh, cases_operator
 from alerts.cases import Case
 from alerts.cases_calm import Calm
 from alerts.catalogue import ALERTS, RECORDINGS
@@ -48,7 +48,7 @@ back, fires nothing. How to mute what follows from something else:
 """
 
 
-CASES = cases_mesh.CASES + cases_handshakes.CASES + cases_crypto.CASES + cases_operator.CASES
+CASES = cases_mesh.CASES + cases_members.CASES + cases_handshakes.CASES + cases_crypto.CASES + cases_operator.CASES
 
 
 def rules_file() -> dict[str, list[Rule]]:
