@@ -7,29 +7,23 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
-import grpc
-import grpc.aio
 import pytest
 
-from hermes_client.scenario.certificates import CertificateFiles
 from hermes_client.scenario.local_mesh import LocalMesh, LocalNode
-from hermes_core.crypto.random import SYSTEM_RANDOM
-from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
-from hermes_core.mesh.descriptor import sign_descriptor
 from hermes_core.protocol.messages import ErrorNotice
 from hermes_core.session.join import StreamKind
 from hermes_h2.bounds import Bounds
 from hermes_node.mesh.guests import MAX_CONNECTIONS_A_NODE, MAX_FIRST_BYTES, MAX_HANDSHAKES_A_CERTIFICATE, MAX_STREAMS_A_NODE
-from hermes_node.mesh.handshake import NodeCredentials, dial_handshake
+from hermes_node.mesh.handshake import dial_handshake
 from hermes_node.mesh.setup import HANDSHAKE_TIMEOUT_S
 from hermes_node.mesh.streams import SERVICE, gossip_stream, join_stream
 from hermes_wire.byte_stream import GrpcConnection, StreamEndedError
+from tests.support.member import Member
 from tests.support.nodes import QUICK, ask_admin, restart, wait_ready
 
 DEADLINE_S = 30.0
-NAME = "hostile"
 STREAMS_A_CONNECTION, CONNECTIONS = 30, 10
 HELD_S = 3.0
 
@@ -39,27 +33,6 @@ async def two() -> AsyncIterator[LocalMesh]:
     async with LocalMesh(2, settings=QUICK) as mesh:
         await wait_ready(mesh)
         yield mesh
-
-
-class Member:
-    """It has a certificate of the mesh's CA and an identity, and connects as often as it likes."""
-
-    def __init__(self, mesh: LocalMesh, node: LocalNode, held: AsyncExitStack) -> None:
-        assert mesh._authority is not None
-        files: CertificateFiles = mesh._authority.issue_node(NAME)
-        pem = [mesh.ca_file.read_bytes(), files.key.read_bytes(), files.certificate.read_bytes()]
-        self._credentials = grpc.ssl_channel_credentials(*pem)
-        self._node = node
-        self._held = held
-        identity = Identity.generate()
-        told = sign_descriptor(identity, node_id=NodeId(NAME), address="127.0.0.1:1", incarnation=1, version="1")
-        self.local = NodeCredentials(identity, told, SYSTEM_RANDOM)
-
-    def connect(self) -> GrpcConnection:
-        options = [("grpc.ssl_target_name_override", self._node.node_id), ("grpc.use_local_subchannel_pool", 1)]
-        connection = GrpcConnection(grpc.aio.secure_channel(self._node.mesh, self._credentials, options=options))
-        self._held.push_async_callback(connection.close)
-        return connection
 
 
 async def read_refusals(mesh: LocalMesh, code: str) -> float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from hermes_client.scenario.local_mesh import SettingValue
-from hermes_core.endpoint.events import ChatReady
+from hermes_core.endpoint.events import ChatEnded, ChatReady
+from hermes_core.errors import ErrorCode
 from hermes_core.ids import ChatId
 from tests.soak.mesh import SoakMesh
 from tests.support.nodes import ask_admin, read_log, wait_logged, wait_ready, wait_until
@@ -21,6 +24,7 @@ SETTINGS: Mapping[str, Mapping[str, SettingValue]] = {
     "cleanup": {"drain_timeout_s": 1.0},
 }
 CUT = frozenset(("local-0", "local-1"))
+ACTS = ("flip", "drop", "repeat", "swap", "replay", "splice")
 
 
 @pytest.fixture
@@ -85,3 +89,84 @@ async def test_a_chat_goes_through_a_third_node_and_comes_back_once_the_pair_is_
         await say_both_ways(chat, one, two, "directly again")
         assert len(one.contents()) == len(two.contents()) == 23
     assert not [line for node in mesh.nodes for line in read_log(node) if line["event"] == "unexpected_error"]
+
+
+async def test_the_next_third_node_is_taken_when_one_dies_and_who_opens_a_chat_meanwhile_waits(mesh: SoakMesh) -> None:
+    async with RawApp(mesh.nodes[0].app, mesh.ca_file) as one, RawApp(mesh.nodes[1].app, mesh.ca_file) as two:
+        await one.wait_found(two)
+        mesh.proxy.cut(CUT)
+        chat = await one.start_chat(two)
+        await one.wait_event(ChatReady)
+        await say_both_ways(chat, one, two, "opened through another")
+        first = await find_third(mesh)
+        await mesh.kill(first)
+        await say_both_ways(chat, one, two, "through the other one")
+        second = await find_third(mesh)
+        assert {first, second} == {2, 3}
+        await mesh.kill(second)
+        await wait_metric(mesh, 0, "hermes_mesh_routes_by_third", 0)
+        refused = await one.start_chat(two)
+        error = await one.wait_error()
+        assert (error.chat_id, error.code) == (refused, ErrorCode.ROUTE_UNAVAILABLE), "nobody reaches both"
+        mesh.proxy.heal(CUT)
+        await say_both_ways(chat, one, two, "directly")
+        ended = [event for app in (one, two) for event in app.events if isinstance(event, ChatEnded)]
+        assert [event.chat_id for event in ended] in ([], [refused])
+
+
+@pytest.fixture
+async def hostile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[tuple[SoakMesh, Path]]:
+    """Node 2 alone will reach all. What it does is in the file, what it did beside it."""
+    acts = tmp_path / "acts"
+    acts.write_text("")
+    monkeypatch.setenv("THIRD_ACTS", str(acts))
+    mesh = SoakMesh(4, None, more=SETTINGS)
+    async with mesh:
+        await wait_ready(mesh)
+        await mesh.kill(2)
+        mesh.nodes[2].module = "tests.support.hostile_third"
+        await mesh.start(2)
+        await wait_ready(mesh)
+        yield mesh, acts
+
+
+async def test_whatever_the_one_in_between_does_to_two_pairs_only_delays_their_chats(hostile: tuple[SoakMesh, Path]) -> None:
+    mesh, acts = hostile
+    pairs = [(RawApp(mesh.nodes[0].app, mesh.ca_file), RawApp(mesh.nodes[at].app, mesh.ca_file)) for at in (1, 3)]
+    apps = [app for pair in pairs for app in pair]
+    for app in apps:
+        await app.connect()
+    chats = []
+    for one, two in pairs:
+        await one.wait_found(two)
+        chats.append(await one.start_chat(two))
+        await one.wait_event(ChatReady)
+    for name in ("local-1", "local-3"):
+        mesh.proxy.cut(frozenset(("local-0", name)))
+    for chat, (one, two) in zip(chats, pairs, strict=True):
+        await say_both_ways(chat, one, two, "through one that is honest")
+    done = acts.with_suffix(".done")
+    acts.write_text(" ".join(ACTS))
+    said = 0
+
+    async def has_done_all() -> bool:
+        nonlocal said
+        for chat, pair in zip(chats, pairs, strict=True):
+            for app in pair:
+                await app.say(chat, b"%d" % said)
+        said += 1
+        await asyncio.sleep(0.1)
+        return set(done.read_text().split() if done.exists() else []) == set(ACTS)
+
+    await wait_until(has_done_all, 120.0)
+    acts.write_text("")
+    for name in ("local-1", "local-3"):
+        mesh.proxy.heal(frozenset(("local-0", name)))
+    everything = [b"through one that is honest", *(b"%d" % number for number in range(said))]
+    for app in apps:
+        await app.wait(lambda app=app: app.contents() == everything)  # type: ignore[misc]
+        assert not [event for event in app.events if isinstance(event, ChatEnded)]
+        await app.close()
+    refused = {line["code"] for at in (0, 1, 3) for line in read_log(mesh.nodes[at]) if line["event"] == "peer_refused"}
+    assert "AUTH_FAILED" in refused
+    assert refused <= {"AUTH_FAILED", "INVALID_FRAME", "ROUTE_UNAVAILABLE"}
