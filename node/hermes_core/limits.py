@@ -31,6 +31,8 @@ DIRECTORY_TTL_S: Final = 30 * _DAY_S
 """What an app said of its home counts for so long; a session is made anew after half of it."""
 LAST_SEEN_INTERVAL_S: Final = 60
 """A node that commits nothing keeps the time this often."""
+OWNER_BYTES: Final = 128 * _MIB
+"""What a node needs beside its fronts, with a few thousand chats; docs/scaling.md has what it needs for more."""
 MAX_CHATS_A_TIMER_PASS: Final = 512
 """Chats whose timers fire, or that end with a dead neighbour, in one pass; the others' turn is the next one."""
 APP_PORT: Final = 8443

@@ -13,10 +13,9 @@ from math import inf
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-MAX_FRONTS: Final = 8
-OWNER_BYTES: Final = 128 * 1024 * 1024
-"""What a node needs beside its fronts, with a few thousand chats; what it needs for more is docs/scaling.md's."""
+from hermes_core.limits import OWNER_BYTES
 
+MAX_FRONTS: Final = 8
 _NO_LIMIT_BYTES: Final = 1 << 62
 """Version 1 writes the greatest number of pages in place of none."""
 _OCTAL: Final = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}

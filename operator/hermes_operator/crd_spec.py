@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from hermes_core import limits
 from hermes_core.bounds import Limited, LimitError, bounds, choice, default, quote, read_tunable, tunables_of
 from hermes_operator import names
-from hermes_operator.durations import format_duration, parse_duration
+from hermes_operator.durations import format_duration, parse_duration, parse_quantity
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -27,6 +27,8 @@ ChatsInRollouts = Annotated[
     Literal["Resume", "Move"],
     choice("Resume", "Chats of a node that restarts wait for it (Resume), or move to others first. Scaling down always moves."),
 ]
+_FRONT_MIB = read_tunable(limits.FrontMemory).default
+_MIB = 1024 * 1024
 _ROTATE = read_tunable(limits.RotateIntervalS)
 # A mesh always rotates, and not all the time: narrower than the node's own bounds.
 RotationIntervalS = Annotated[
@@ -91,10 +93,13 @@ class AppSpec(Limited):
     """Fields are the node's settings of section [app]."""
 
     transport: limits.AppTransport = default(limits.AppTransport)
+    fronts: limits.AppFronts = default(limits.AppFronts)
     trusted_proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         Limited.__post_init__(self)
+        if self.fronts > 0 and self.transport != "hermes":
+            raise LimitError("fronts", "needs transport hermes: gRPC's library serves in the node's own process")
         for text in self.trusted_proxies:
             try:
                 ip_network(text)
@@ -179,6 +184,26 @@ class MeshSpec(Limited):
     network_policy: bool = True
     restarted_at: str | None = None
     deleted_at: str | None = None
+
+    def __post_init__(self) -> None:
+        Limited.__post_init__(self)
+        if problem := self._find_memory_problem():
+            raise LimitError("app.fronts", problem)
+
+    def _find_memory_problem(self) -> str:
+        """Each of its nodes would end with the same at its start; without a number a node takes as many as fit."""
+        limit = (self.pod.resources.get("limits") or {}).get("memory")
+        if self.app.fronts <= 0 or limit is None:
+            return ""
+        owner_mib = limits.OWNER_BYTES // _MIB
+        needed_mib, given_mib = self.app.fronts * _FRONT_MIB + owner_mib, parse_quantity(limit) / _MIB
+        if needed_mib <= given_mib:
+            return ""
+        fitting = max(0, int(given_mib - owner_mib) // _FRONT_MIB)
+        return (
+            f"{self.app.fronts} fronts of {_FRONT_MIB} MiB and {owner_mib} MiB for the node are {needed_mib} MiB, more than"
+            f" spec.resources.limits.memory ({limit}), in which {fitting or 'not even one'} would fit"
+        )
 
     @property
     def passphrase(self) -> SecretKeyRef:

@@ -33,7 +33,7 @@ def render_node_config(mesh: MeshSpec) -> str:
     keystore, cleanup = mesh.keystore, mesh.cleanup
     sections: dict[str, dict[str, Setting]] = {
         "node": {"data_dir": names.DATA_DIR},
-        "app": {"listen": f"0.0.0.0:{names.APP_PORT}", **_changed(mesh.app, "transport", "trusted_proxies")},
+        "app": {"listen": f"0.0.0.0:{names.APP_PORT}", **_changed(mesh.app, "transport", "fronts", "trusted_proxies")},
         "mesh": {
             "listen": f"0.0.0.0:{names.MESH_PORT}",
             "seeds": [f"dns:{peers}:{names.MESH_PORT}"],

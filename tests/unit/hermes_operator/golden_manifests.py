@@ -42,6 +42,7 @@ SPECS: dict[str, dict[str, Any]] = {
         "rollout": {"maxWaitSeconds": 60},
     },
     "wary-of-old-volumes": {"keystore": {"onRollback": "exit", "witnessWait": "5s", "openingWait": "1m"}},
+    "two-fronts": {"app": {"fronts": 2}, "resources": {"limits": {"cpu": "3", "memory": "512Mi"}}},
     "behind-a-load-balancer": {"app": {"trustedProxies": ["10.0.0.0/8", "2001:db8::/32"]}},
     "everything-of-a-pod": {
         "image": "registry.example/hermes:1.2.3",

@@ -157,6 +157,34 @@ def test_trusted_proxies_are_networks_and_want_the_transport_that_asks_them(app:
         parse_mesh(body)
 
 
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"resources": {"limits": {"memory": "64Mi"}}, "app": {}}, ""),
+        ({"app": {"fronts": 0}, "resources": {"limits": {"memory": "64Mi"}}}, ""),
+        ({"app": {"fronts": 2}, "resources": {"limits": {"memory": "512Mi"}}}, ""),
+        ({"app": {"fronts": 8}, "resources": {"limits": {"cpu": "4"}}}, ""),
+        ({"app": {"fronts": 8}}, ""),
+        ({"app": {"fronts": 9}}, "9 is not between -1 and 8"),
+        ({"app": {"fronts": 1, "transport": "grpc"}}, "needs transport hermes"),
+        ({"app": {"fronts": 0, "transport": "grpc"}}, ""),
+        (
+            {"app": {"fronts": 3}, "resources": {"limits": {"memory": "500Mi"}}},
+            r"3 fronts of 192 MiB and 128 MiB for the node are 704 MiB, more than spec\.resources\.limits\.memory \(500Mi\)",
+        ),
+        ({"app": {"fronts": 2}, "resources": {"limits": {"memory": "536870911"}}}, "in which 1 would fit"),
+        ({"app": {"fronts": 2}, "resources": {"limits": {"memory": "256M"}}}, "in which not even one would fit"),
+    ],
+)
+def test_fronts_fit_into_the_memory_that_a_pod_may_use(spec: dict[str, Any], problem: str) -> None:
+    body = mesh_body(spec)
+    if not problem:
+        assert parse_mesh(body).app.fronts == spec["app"].get("fronts", -1)
+        return
+    with pytest.raises(LimitError, match=rf"^spec\.app\.fronts: .*{problem}"):
+        parse_mesh(body)
+
+
 def _without_formats(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "default"}
 

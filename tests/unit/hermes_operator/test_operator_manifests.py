@@ -58,6 +58,7 @@ def test_nothing_but_the_spec_moves_the_template() -> None:
         mesh_of({"keystore": {"onRollback": "exit"}}),
         mesh_of({"keystore": {"openingWait": "1m"}}),
         mesh_of({"app": {"transport": "grpc"}}),
+        mesh_of({"app": {"fronts": 0}}),
         mesh_of(annotations={names.ANNOTATION_RESTARTED: "x"}),
     ):
         assert build_pod_template(other, "secret") != base
