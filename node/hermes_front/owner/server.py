@@ -75,11 +75,14 @@ class FrontServer:
         self._runs = 0
         self._former = Figures()
 
-    async def start(self, handlers: Mapping[str, CallHandler]) -> None:
-        """`handlers`: by path. Returns once every front serves; FrontStartError when one does not."""
+    async def start(self, handlers: Mapping[str, CallHandler], turns: StrangersTurns | None = None) -> None:
+        """`handlers`: by path. Returns once every front serves; FrontStartError when one does not.
+
+        `turns`: of other listeners of this event loop, to be shared with them.
+        """
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
-        self._turns = StrangersTurns(self._loop)
+        self._turns = StrangersTurns(self._loop) if turns is None else turns  # one that is empty is false
         self._slots = [Slot(self, number) for number in range(self._fronts)]
         self._keeping = [self._loop.create_task(slot.keep()) for slot in self._slots]
         for slot in self._slots:

@@ -77,11 +77,11 @@ class Server:
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.strangers_buffer = self.buffer[:STRANGERS_READ_BYTES]
 
-    async def start(self, handlers: Mapping[str, LocalHandler]) -> None:
-        """`handlers`: by path, /service/method."""
+    async def start(self, handlers: Mapping[str, LocalHandler], turns: StrangersTurns | None = None) -> None:
+        """`handlers`: by path, /service/method. `turns`: of other listeners of this event loop, to be shared with them."""
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
-        self.turns = StrangersTurns(self._loop)
+        self.turns = StrangersTurns(self._loop) if turns is None else turns  # one that is empty is false
         self._acceptors = [Acceptor(self._loop, sock, self._accepted) for sock in self._sockets]
         self._sweeper = self._loop.create_task(self._sweep())
 

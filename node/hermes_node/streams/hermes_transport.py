@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import ssl
@@ -20,6 +21,7 @@ from hermes_h2.serving.call import CallEndedError, CallHandler, ServedCall, Stat
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.server import OnRefused, Server
 from hermes_h2.serving.sockets import listen_on
+from hermes_h2.serving.turns import StrangersTurns
 from hermes_node.config.addresses import Address
 from hermes_node.config.fronts import count_fronts
 from hermes_node.config.sections import Config
@@ -52,6 +54,7 @@ class HermesTransport:
         self._metrics = metrics
         self._log = log
         self._grpc = GrpcTransport(config.limits, (metrics.grpc,))
+        self._turns: StrangersTurns | None = None
 
     def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> HermesServer:
         sockets = _listen("app", address)
@@ -63,14 +66,14 @@ class HermesTransport:
             self._metrics.fronts.bind(server.figures)
         else:
             server = self._serve("app", sockets, self._limits, None if tls is None else follow_material(tls), self._refused)
-        return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc, reflects=True)
+        return self._build(server, service, address, reflects=True)
 
     def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> HermesServer:
         """Of nodes every one speaks TLS 1.3, which keeps nothing of a connection that is over."""
         context = follow_material(tls, ssl.TLSVersion.TLSv1_3)
         refusals = MeshRefusals(self._log, self._metrics.listeners.count_mesh_connection, time.monotonic)
         server = self._serve("mesh", _listen("mesh", address), self._mesh_limits, context, refusals.tell)
-        return HermesServer(server, service, Address(address.host, server.port), self._metrics.grpc, reflects=False)
+        return self._build(server, service, address, reflects=False)
 
     def connect(self, address: str, server_name: str | None, tls: ReloadingTls) -> GrpcConnection:
         return self._grpc.connect(address, server_name, tls)
@@ -87,6 +90,16 @@ class HermesTransport:
             self._log.error("unexpected_error", where=f"{section} transport", exception=type(error).__name__)
 
         return Server(sockets, limits, tls=tls, on_refused=on_refused, on_defect=tell)
+
+    def _build(self, server: CallServer, service: str, address: Address, *, reflects: bool) -> HermesServer:
+        where = Address(address.host, server.port)
+        return HermesServer(server, service, where, self._metrics.grpc, self._share_turns, reflects=reflects)
+
+    def _share_turns(self) -> StrangersTurns:
+        """Of both ports: strangers of one leave as much time to who proved something on the other as on their own."""
+        if self._turns is None:
+            self._turns = StrangersTurns(asyncio.get_running_loop())
+        return self._turns
 
     def _refused(self, refusal: Refusal, address: str, detail: str, _names: frozenset[str]) -> None:
         self._metrics.sessions.count_refused_connection(refusal)
@@ -105,7 +118,7 @@ class CallServer(Protocol):
 
     port: int
 
-    async def start(self, handlers: Mapping[str, CallHandler]) -> None: ...
+    async def start(self, handlers: Mapping[str, CallHandler], turns: StrangersTurns | None = None) -> None: ...
     async def stop(self, grace_s: float) -> None: ...
 
 
@@ -113,12 +126,20 @@ class HermesServer:
     """One service of streams; health checks beside it, and reflection for people, as gRPC's library serves them."""
 
     def __init__(
-        self, server: CallServer, service: str, address: Address, metrics: GrpcServerMetrics, *, reflects: bool
+        self,
+        server: CallServer,
+        service: str,
+        address: Address,
+        metrics: GrpcServerMetrics,
+        share_turns: Callable[[], StrangersTurns | None],
+        *,
+        reflects: bool,
     ) -> None:
         self.address = address
         self._server = server
         self._service = service
         self._metrics = metrics
+        self._share_turns = share_turns
         self._reflects = reflects
         self._side_calls = SideCalls()
         self._health = Health(service, self._side_calls)
@@ -134,7 +155,7 @@ class HermesServer:
         for path, (kind, method) in beside.items():
             served[path] = self._adapt(method, kind)
         try:
-            await self._server.start(served)
+            await self._server.start(served, self._share_turns())
         except FrontStartError as error:
             raise FrontsError(str(error)) from None
 

@@ -40,7 +40,7 @@ class HermesWorld(RealWorld):
         server = Server(listen_on("127.0.0.1", 0), Limits())
         self._port = server.port
         metrics = GrpcServerMetrics(CollectorRegistry())
-        self._served = HermesServer(server, SERVICE, Address("127.0.0.1", server.port), metrics, reflects=False)
+        self._served = HermesServer(server, SERVICE, Address("127.0.0.1", server.port), metrics, lambda: None, reflects=False)
         await self._served.start({name: trusting(handler) for name, handler in ({"Echo": echo} | handlers).items()})
 
     def connect(self) -> GrpcConnection:

@@ -209,7 +209,8 @@ async def test_a_flood_costs_little_and_nobody_else_notices(kind: str, tls: bool
         assert peak[0] - before <= MORE_KIB
         if kind in REFUSED_AS:
             expected = {REFUSED_AS[kind]}
-            besides = {"connections"} - expected  # who comes again faster than it is refused takes more places than there are
+            # Who comes again faster than it is refused takes more places than there are, and some are gone before TLS is done.
+            besides = {"connections", "tls_left"} - expected
             assert set(refused) - besides == expected or (not refused and kind in SLOW_TO_SHOW)
             assert got["told"] or kind in SLOW_TO_SHOW or kind == "idle"
         assert set(got["told"]) <= {"ENHANCE_YOUR_CALM"}

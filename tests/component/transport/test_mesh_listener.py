@@ -201,3 +201,12 @@ async def test_health_is_told_to_whoever_has_a_certificate(tmp_path: Path) -> No
         await meeting.server.follow(False)
         assert (await watch.read()).status == health.HealthCheckResponse.NOT_SERVING
         watch.cancel()
+
+
+async def test_strangers_of_both_ports_share_the_same_turns(tmp_path: Path) -> None:
+    """So that who proved something on one of them is not kept waiting by those of the other."""
+    async with meet(tmp_path) as meeting:
+        apps = meeting._transport.listen_for_apps("apps", Address("127.0.0.1", 0), None)
+        await apps.start({})
+        assert apps._server.turns is meeting.server._server.turns
+        await apps.stop(0)
