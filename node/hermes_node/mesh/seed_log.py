@@ -15,6 +15,8 @@ MAX_REASON_CHARS: Final = 300
 UNRESOLVED_CURE: Final = "check the name in mesh.seeds and this machine's name servers; it is asked again"
 _CERTIFICATE_WORDS: Final = ("certificate", "hostname", "peer name", "handshake")
 """Of a peer that does not like ours it is often known only that the handshake ended."""
+_REFUSED_WORDS: Final = "unwrap failed"
+"""gRPC's library of TLS's alert in the place of HTTP/2's first word: with TLS 1.3 this end was done with the handshake."""
 
 
 class SeedLog:
@@ -60,12 +62,11 @@ class SeedLog:
 
 
 def _find_cure(error: Exception, name: str) -> str:
-    text = str(error)
     if isinstance(error, ProtocolError) and error.code is ErrorCode.AUTH_FAILED:
         return "each node needs a name, a keystore and a certificate of its own: see the log of the node that is there"
-    if any(word in text.lower() for word in _CERTIFICATE_WORDS):
-        both = "both certificates must be signed by mesh.tls_ca"
-        return f"is it a node of this mesh? {both}, and the one there must bear the name {name}"
+    certificates = _judge_certificates(str(error).lower(), name)
+    if certificates is not None:
+        return certificates
     if isinstance(error, ProtocolError) and error.code is ErrorCode.LIMIT_EXCEEDED:
         return "that node has too much to do just now; it is asked again"
     if isinstance(error, ProtocolError) and error.code is ErrorCode.ROUTE_UNAVAILABLE:
@@ -73,3 +74,12 @@ def _find_cure(error: Exception, name: str) -> str:
     if isinstance(error, TimeoutError):
         return "see that a node of this mesh listens there, and that no firewall lies between; it is asked again"
     return "start the node that belongs there, or take it out of mesh.seeds; it is asked again"
+
+
+def _judge_certificates(text: str, name: str) -> str | None:
+    if _REFUSED_WORDS in text:
+        return "the node there refuses this one's certificate, and its log says why (mesh_connection_refused)"
+    if any(word in text for word in _CERTIFICATE_WORDS):
+        both = "both certificates must be signed by mesh.tls_ca"
+        return f"is it a node of this mesh? {both}, and the one there must bear the name {name}"
+    return None

@@ -139,8 +139,8 @@ async def test_the_node_that_refuses_one_whose_certificate_ran_out_says_so() -> 
         await two.start(1)
         line = await wait_logged(two.nodes[0], "mesh_connection_refused", kind="certificate_expired")
         assert "expired" in line["detail"]
-        failed = await wait_logged(two.nodes[0], "peer_dial_failed")
-        assert "expired" in failed["reason"] or "refused" in failed["reason"]
+        failed = await wait_logged(two.nodes[1], "mesh_seed_failed")
+        assert "refuses this one's certificate" in failed["cure"]
 
 
 @pytest.mark.parametrize("ca", ["other", "mesh"], ids=["of_another_ca", "of_another_name"])

@@ -235,6 +235,13 @@ def test_a_place_that_answered_meanwhile_is_said_again_but_not_within_a_minute()
     assert "bear the name ::1" in said.lines()[0]["cure"]
 
 
+def test_whose_certificate_is_refused_is_sent_to_the_log_of_the_node_that_refuses() -> None:
+    said = Said()
+    target = SeedTarget("a:7443", None, "a:7443")
+    said.log.missed(target, StreamEndedError("UNAVAILABLE: ipv4:192.0.2.1:7443: Unwrap failed (TSI_DATA_CORRUPTED)"))
+    assert "mesh_connection_refused" in said.lines()[0]["cure"]
+
+
 def test_a_name_without_an_answer_is_said_once_and_what_it_stands_for_no_more_is_forgotten() -> None:
     said = Said()
     for second in (0, 100, 200):
