@@ -208,5 +208,6 @@ async def test_strangers_of_both_ports_share_the_same_turns(tmp_path: Path) -> N
     async with meet(tmp_path) as meeting:
         apps = meeting._transport.listen_for_apps("apps", Address("127.0.0.1", 0), None)
         await apps.start({})
-        assert apps._server.turns is meeting.server._server.turns
+        servers: list[Any] = [apps._server, meeting.server._server]
+        assert servers[0].turns is servers[1].turns
         await apps.stop(0)
