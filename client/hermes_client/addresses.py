@@ -8,6 +8,7 @@ from typing import Final
 
 from hermes_core.errors import HermesError
 from hermes_core.ids import NodeId
+from hermes_core.mesh.addresses import may_lead
 
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+(?:%[\w.~-]+)?\]|[^\s:/\[\]]+):(\d{1,5})")
 MAX_PORT: Final = 65_535
@@ -40,6 +41,10 @@ class AddressBook:
         self._round: list[str] = []
         self._round_home: NodeId | None = None
         self._own: tuple[NodeId, str] | None = None
+
+    def may_learn(self, address: str) -> bool:
+        """Whether a node may name it: one of this machine only to an app that was given such an address itself."""
+        return any(may_lead(address, given) for given in self._seen)
 
     def choose(self, home: NodeId | None, *, home_only: bool = False) -> str:
         """The next address to try. Every address gets its turn before one is tried again; the home node's come first.

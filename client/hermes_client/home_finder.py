@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hermes_client.addresses import AddressBook, split_address
-from hermes_core.errors import ErrorCode, HermesError, ProtocolError
+from hermes_client.addresses import AddressBook
+from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import Party
 from hermes_core.mesh.descriptor import descriptor_party, verify_descriptor
 from hermes_core.mesh.messages import HomeFound
@@ -57,7 +57,7 @@ class HomeFinder:
             self._home, self._incarnation, self._missed_at = home, 0, None
         if descriptor.incarnation >= self._incarnation:
             self._incarnation = descriptor.incarnation
-            if self._direct and _is_address(descriptor.app_address):
+            if self._direct and self._book.may_learn(descriptor.app_address):
                 self._book.learn(descriptor.node_id, descriptor.app_address)
             else:
                 self.miss(now)
@@ -80,11 +80,3 @@ class HomeFinder:
             self._reached, self._outside = True, False
         elif stayed:
             self._outside = True
-
-
-def _is_address(text: str) -> bool:
-    try:
-        split_address(text)
-    except HermesError:
-        return False
-    return True

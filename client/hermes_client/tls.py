@@ -13,6 +13,7 @@ from hermes_client.errors import ConnectSetupError
 from hermes_core.errors import HermesError
 from hermes_core.limits import MAX_BATCH_BYTES
 from hermes_core.values import dataclass
+from hermes_wire.byte_stream import dial_target
 
 MAX_RECEIVE_BYTES: Final = 2 * MAX_BATCH_BYTES
 
@@ -63,7 +64,7 @@ _OPTIONS: Final[list[tuple[str, int]]] = [
 def open_channel(address: str, tls: ClientTls | PlainText) -> grpc.aio.Channel:
     """A fresh channel to `address` ("host:port"); raise ConnectSetupError when a file cannot be read."""
     if isinstance(tls, PlainText):
-        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+        return grpc.aio.insecure_channel(dial_target(address), options=_OPTIONS)
     options: list[tuple[str, int | str]] = list(_OPTIONS)
     if tls.server_name is not None:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
@@ -72,7 +73,7 @@ def open_channel(address: str, tls: ClientTls | PlainText) -> grpc.aio.Channel:
         private_key=_read(tls.key_file),
         certificate_chain=_read(tls.cert_file),
     )
-    return grpc.aio.secure_channel(address, credentials, options=options)
+    return grpc.aio.secure_channel(dial_target(address), credentials, options=options)
 
 
 def _read(path: Path | None) -> bytes | None:

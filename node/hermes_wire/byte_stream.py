@@ -143,3 +143,8 @@ def _describe(error: Exception) -> str:
     if isinstance(error, grpc.aio.AioRpcError):
         return f"{error.code().name}: {error.details()}"
     return "the stream has ended" if isinstance(error, asyncio.InvalidStateError) else type(error).__name__
+
+
+def dial_target(address: str) -> str:
+    """What gRPC takes for "host:port" and nothing else: `unix:8443` would be a socket's path to it."""
+    return address if address.startswith("[") else f"dns:///{address}"

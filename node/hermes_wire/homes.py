@@ -6,6 +6,7 @@ from hermes_core.crypto.signing import SIGNATURE_BYTES
 from hermes_core.handshake.renewal import check_length
 from hermes_core.ids import MAX_POSITION, PUBLIC_KEY_BYTES, Party, parse_node_id
 from hermes_core.mesh import messages as mesh
+from hermes_core.mesh.addresses import check_address
 from hermes_core.protocol import session as core
 from hermes_core.protocol.validate import require, validate_app_claim
 from hermes_proto.v2 import app_router_pb2, node_descriptor_pb2, node_mesh_pb2
@@ -15,9 +16,12 @@ def parse_descriptor(pb: node_descriptor_pb2.NodeDescriptor) -> mesh.NodeDescrip
     """Raise INVALID_FRAME unless every field is within its bound; the signature is not checked here."""
     require(len(pb.node_key) == PUBLIC_KEY_BYTES, "node_key must be 32 bytes")
     require(0 < len(pb.address) <= mesh.MAX_ADDRESS_CHARS, "address must have 1 to 300 characters")
+    check_address(pb.address)
     require(pb.incarnation <= MAX_POSITION, "incarnation is too large")
     require(len(pb.version) <= mesh.MAX_VERSION_CHARS, "version must have at most 64 characters")
     require(len(pb.app_address) <= mesh.MAX_ADDRESS_CHARS, "app_address must have at most 300 characters")
+    if pb.app_address:
+        check_address(pb.app_address)
     require(len(pb.signature) == SIGNATURE_BYTES, "signature must be 64 bytes")
     check_length(pb.renewals)
     node_id, parts = parse_node_id(pb.node_id), (pb.signature, pb.app_address, pb.renewals)

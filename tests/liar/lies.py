@@ -22,6 +22,23 @@ REMEMBERED: Final = 64
 REAL_SHARE: Final = 0.7
 SIGN_SHARE: Final = 0.4
 MANY: Final = 200
+HOSTILE_ADDRESSES: Final = (
+    "unix:/var/run/docker.sock",
+    "unix-abstract:hermes",
+    "dns:///localhost:1",
+    "xds:///mesh:1",
+    "ipv4:127.0.0.1:1,127.0.0.1:2",
+    "2130706433:1",
+    "0.0.0.0:1",
+    "[::]:1",
+    "224.0.0.1:1",
+    "[fe80::1%lo]:1",
+    "127.0.0.1:0",
+    "a:65536",
+    "a:1/../b",
+    "a b:1",
+)
+"""What a library would take for something else than a host and a port, or that nobody can dial."""
 
 
 class Liar:
@@ -131,7 +148,7 @@ class Liar:
     def _text(self, name: str, value: str) -> Any:
         draw = self.random
         if "address" in name and draw.random() < REAL_SHARE:
-            return draw.choice(self.third_parties)
+            return draw.choice([*self.third_parties, *HOSTILE_ADDRESSES])
         made_up = [
             *(f"made-up-{draw.randrange(10**6)}" for _ in range(8)),
             self.name,

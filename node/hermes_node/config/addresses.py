@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from dataclasses import dataclass
 
 from hermes_core.bounds import quote
 from hermes_core.errors import ConfigError
-
-MAX_PORT = 65535
-MAX_HOST_CHARS = 253
-
-_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?\Z")
-_DOTTED_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)+\Z")
-_PORT = re.compile(r"[0-9]{1,5}\Z")
+from hermes_core.mesh.addresses import is_host, split_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +71,9 @@ def parse_address(text: str, field: str) -> Address:
         host = host[1:-1]
     elif ":" in host:
         raise ConfigError(field, f"{quote(text)}: put an IPv6 address in brackets, as in [::1]:8443")
-    if not colon or not host or not _PORT.match(port_text) or int(port_text) > MAX_PORT:
+    if not colon or not host or split_address(f"a:{port_text}") is None:
         raise ConfigError(field, f"{quote(text)} is not host:port")
-    if not _is_host(host, bracketed=bracketed):
+    if not is_host(host, bracketed=bracketed):
         raise ConfigError(field, f"{quote(text)}: {quote(host)} is neither a host name nor an IP address")
     return Address(host, int(port_text))
 
@@ -101,12 +93,3 @@ def parse_network(text: str, field: str) -> ipaddress.IPv4Network | ipaddress.IP
         return ipaddress.ip_network(text)
     except ValueError:
         raise ConfigError(field, f"{quote(text)} is no network: an address, or one with /bits and zeros behind them") from None
-
-
-def _is_host(host: str, *, bracketed: bool) -> bool:
-    if not bracketed and not _DOTTED_NUMBERS.match(host):
-        return len(host) <= MAX_HOST_CHARS and _NAME.match(host) is not None
-    try:
-        return isinstance(ipaddress.ip_address(host), ipaddress.IPv6Address) is bracketed
-    except ValueError:
-        return False

@@ -9,6 +9,7 @@ from typing import Any
 
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.ids import NodeId
+from hermes_core.mesh.addresses import may_lead
 from hermes_core.mesh.carry.messages import CarryFrom, CarryTo
 from hermes_core.mesh.messages import MembershipUpdate, NodeDescriptor
 from hermes_core.session.join import StreamKind
@@ -67,7 +68,7 @@ class MeshDialer:
 
     async def link(self, descriptor: NodeDescriptor) -> None:
         """Hold both streams with a node until either ends."""
-        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+        async with self._reach(descriptor, LinkPurpose.MEMBERSHIP) as channel:
             gossip = gossip_stream(_open(channel, "Gossip"))
             try:
                 async with self._attempt(LinkPurpose.MEMBERSHIP, descriptor.node_id):
@@ -90,7 +91,7 @@ class MeshDialer:
 
     async def gossip(self, descriptor: NodeDescriptor) -> None:
         """Hold a Gossip stream with a node until either side ends it."""
-        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+        async with self._reach(descriptor, LinkPurpose.MEMBERSHIP) as channel:
             stream = gossip_stream(_open(channel, "Gossip"))
             try:
                 async with self._attempt(LinkPurpose.MEMBERSHIP, descriptor.node_id):
@@ -103,7 +104,7 @@ class MeshDialer:
 
     async def route(self, descriptor: NodeDescriptor) -> None:
         """Hold a RouteChat stream with a node until either side ends it."""
-        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+        async with self._reach(descriptor, LinkPurpose.CHATS) as channel:
             stream = RouteStream(_open(channel, "RouteChat"))
             async with self._attempt(LinkPurpose.CHATS, descriptor.node_id):
                 local, node_id = self._mesh.local, descriptor.node_id
@@ -136,7 +137,7 @@ class MeshDialer:
 
     @asynccontextmanager
     async def _open_carry(self, descriptor: NodeDescriptor) -> AsyncIterator[MeshStream[Any]]:
-        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+        async with self._reach(descriptor, LinkPurpose.CHATS) as channel:
             stream = carry_stream(_open(channel, "Carry"))
             try:
                 async with self._attempt(LinkPurpose.CHATS, descriptor.node_id):
@@ -158,6 +159,15 @@ class MeshDialer:
             self._mesh.dialled(purpose, node_id, _judge_failure(error))
             raise
         self._mesh.dialled(purpose, node_id, DialResult.CONNECTED)
+
+    @asynccontextmanager
+    async def _reach(self, descriptor: NodeDescriptor, purpose: LinkPurpose) -> AsyncIterator[Connection]:
+        """To where the node says that it is; INVALID_FRAME when it may not say so to this one."""
+        if not may_lead(descriptor.address, self._mesh.local.descriptor.address):
+            self._mesh.dialled(purpose, descriptor.node_id, DialResult.REFUSED)
+            raise ProtocolError(ErrorCode.INVALID_FRAME, "it is told of by an address of this machine, or of none")
+        async with self._channel(descriptor.address, descriptor.node_id) as channel:
+            yield channel
 
     @asynccontextmanager
     async def _channel(self, address: str, server_name: str | None) -> AsyncIterator[Connection]:

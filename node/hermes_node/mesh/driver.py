@@ -11,6 +11,7 @@ from hermes_core.crypto.random import RandomSource
 from hermes_core.crypto.signing import Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, NodeId
+from hermes_core.mesh.addresses import may_lead
 from hermes_core.mesh.homes.machine import Homes
 from hermes_core.mesh.homes.messages import HomesMessage
 from hermes_core.mesh.machine import (
@@ -331,7 +332,8 @@ class MeshDriver:
 
     def list_lost(self) -> Iterator[SeedTarget]:
         """Members that seem dead are asked whether they are back."""
-        lost = [member for member in self._membership.members.values() if member.state is MemberState.DEAD]
+        own, members = self._membership.descriptor.address, self._membership.members.values()
+        lost = [member for member in members if member.state is MemberState.DEAD and may_lead(member.descriptor.address, own)]
         for member in self._unmet.choose_lost(lost):
             yield SeedTarget(member.descriptor.address, member.descriptor.node_id)
 

@@ -27,7 +27,7 @@ from hermes_node.streams.reflected import ReflectionServicer
 from hermes_node.streams.side_calls import SideCalls
 from hermes_node.streams.transport import StreamHandler
 from hermes_node.tls.files import ReloadingTls
-from hermes_wire.byte_stream import GrpcConnection, GrpcStream
+from hermes_wire.byte_stream import GrpcConnection, GrpcStream, dial_target
 
 GrpcMethod = Callable[[Any, Any], Awaitable[None]]
 
@@ -59,7 +59,7 @@ class GrpcTransport:
         options = list(DIAL_OPTIONS)
         if server_name is not None:
             options.append(("grpc.ssl_target_name_override", server_name))
-        return GrpcConnection(grpc.aio.secure_channel(address, tls.channel_credentials(), options=options))
+        return GrpcConnection(grpc.aio.secure_channel(dial_target(address), tls.channel_credentials(), options=options))
 
     def _build(self, options: GrpcOptions, max_rpcs: int) -> grpc.aio.Server:
         return grpc.aio.server(interceptors=self._interceptors, options=options, maximum_concurrent_rpcs=max_rpcs)

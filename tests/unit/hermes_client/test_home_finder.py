@@ -69,6 +69,21 @@ def test_what_the_home_signed_leads_to_it() -> None:
     assert ways(book) == [GIVEN, NEWER], "the given address leads there itself"
 
 
+@pytest.mark.parametrize(
+    "told", ["127.0.0.1:22", "localhost:22", "[::1]:22", "169.254.169.254:80", "unix:/run/a", "2130706433:22"]
+)
+def test_no_home_leads_an_app_to_its_own_machine(told: str) -> None:
+    finder, book = make_finder()
+    finder.take(found(told), HOME, 0.0)
+    assert ways(book) == [GIVEN]
+
+
+def test_an_app_that_was_given_its_own_machine_is_led_there() -> None:
+    book = AddressBook(["127.0.0.1:8443"])
+    HomeFinder(book, direct=True).take(found("127.0.0.1:9443"), HOME, 0.0)
+    assert ways(book) == ["127.0.0.1:9443", "127.0.0.1:8443"]
+
+
 def test_a_liar_leads_to_no_other_node() -> None:
     liar = Identity.generate()
     finder, book = make_finder()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -215,3 +216,18 @@ async def test_a_link_that_comes_to_nothing_leaves_no_key_of_either_stream(secon
     assert mesh.dials == [DialResult.CONNECTED if second == "another identity" else DialResult.UNREACHABLE]
     own = [keys for keys in made if is_wiped(keys)]
     assert len(own) == len(made) / 2, "the other half are the other ends', which nobody wipes here"
+
+
+@pytest.mark.parametrize("way", ["link", "gossip", "route"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "169.254.169.254:80", "unix:/run/a"])
+async def test_a_node_of_a_network_is_not_sent_to_its_own_machine(way: str, address: str) -> None:
+    mesh = Full("node-0")
+    dialled: list[Any] = []
+    own = replace(mesh.local.descriptor, address="hermes-0.mesh:7443")
+    mesh.local = replace(mesh.local, descriptor=own)
+    dialer = MeshDialer(mesh=cast("Any", mesh), connect=cast("Any", lambda *told: dialled.append(told)), timeout_s=5.0)
+    with pytest.raises(ProtocolError) as caught:
+        await getattr(dialer, way)(replace(Full("node-1").local.descriptor, address=address))
+    assert caught.value.code is ErrorCode.INVALID_FRAME
+    assert dialled == []
+    assert mesh.dials == [DialResult.REFUSED]
