@@ -105,6 +105,11 @@ class AppChat:
         return self.hop.state is HopState.OPEN and self.handshake.active
 
     @property
+    def is_undecided(self) -> bool:
+        """Nobody has answered its first offer: it may come to nothing within the time for that."""
+        return isinstance(self.handshake.state, Starting | Offered)
+
+    @property
     def reaches_peer(self) -> bool:
         """Messages pass, or rekeys do, which cure a leg on which none may."""
         return self.can_send or self.hop.state is HopState.QUARANTINED

@@ -361,8 +361,11 @@ class AppChats:
         return chat
 
     def _require_room(self) -> None:
+        """LIMIT_EXCEEDED; it says when to try again while some of the chats may come to nothing yet."""
         if len(self.chats) >= self._context.params.max_chats:
-            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "this app has as many chats as it may have")
+            detail, waits = "this app has as many chats as it may have", any(chat.is_undecided for chat in self.chats.values())
+            wait_ms = DECISIONS_MS if waits else 0
+            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=wait_ms)
 
     def _add(self, chat: AppChat) -> ChatId:
         self._chats[chat.chat_id] = chat

@@ -12,7 +12,7 @@ from hermes_core.relay.cure_line import CureLine, Requester
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.rows import ChatIndex
-from hermes_core.relay.waiting_offers import WaitingOffers
+from hermes_core.relay.waiting_offers import RETRY_LATER_MS, WaitingOffers
 from hermes_core.token_bucket import TokenBucket
 
 MAX_THROTTLED_APPS: Final = 10_000
@@ -84,18 +84,20 @@ class Admission:
     def check_room(self, maker: Requester, target: AppId) -> None:
         """LIMIT_EXCEEDED when the node, or one of the apps, has as many chats as it may have, or as many offers that wait.
 
-        Offers that wait are fewer after a while, so it says when to try again; chats go on for as long as their apps want.
+        Offers that wait are fewer after a while, so it says when to try again while any of those that count is one; chats go
+        on for as long as their apps want.
         """
-        for app_id in (maker[1], target):
-            self.check_place(app_id)
+        self.check_place(maker[1], maker)
+        self.check_place(target)
         self.offers.check(maker, target)
 
-    def check_place(self, app_id: AppId) -> None:
-        """LIMIT_EXCEEDED when the node, or the app, has as many chats as it may have."""
+    def check_place(self, app_id: AppId, maker: Requester | None = None) -> None:
+        """LIMIT_EXCEEDED when the node, or the app, has as many chats as it may have. `maker`: whose offers are the app's."""
         if len(self._index) >= self._params.max_chats:
-            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "this node has as many chats as it may have")
+            raise _full("this node has as many chats as it may have", waits=bool(self.offers))
         if self._index.count_of(app_neighbour(app_id)) >= self._params.max_chats_per_app:
-            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "the app has as many chats as it may have")
+            waits = self.offers.has_of(app_id, maker)
+            raise _full("the app has as many chats as it may have", waits=waits)
 
     def charge_move(self, requester: Requester, now: float) -> None:
         """HANDSHAKE_THROTTLED when the app has moved too many chats here of late, or made legs anew; repeats count too."""
@@ -158,3 +160,7 @@ def charge(bucket: TokenBucket, now: float, code: ErrorCode) -> None:
     """Take a token; `code`, with the wait, when there is none."""
     check(bucket, now, code)
     bucket.take()
+
+
+def _full(detail: str, *, waits: bool) -> ProtocolError:
+    return ProtocolError(ErrorCode.LIMIT_EXCEEDED, detail, retry_after_ms=RETRY_LATER_MS if waits else 0)

@@ -29,6 +29,13 @@ class WaitingOffers:
     def __len__(self) -> int:
         return sum(self._made.values())
 
+    def __bool__(self) -> bool:
+        return bool(self._made)
+
+    def has_of(self, app_id: AppId, maker: Requester | None = None) -> bool:
+        """Whether one waits that the app has made, as `maker` if that is not at home here, or that was made to it."""
+        return (maker or (None, app_id)) in self._made or app_id in self._to
+
     def check(self, maker: Requester, target: AppId) -> None:
         """LIMIT_EXCEEDED, with a wait, when `maker` has as many as it may have, or as many with `target` as anybody."""
         if self._made.get(maker, 0) >= self._limit:

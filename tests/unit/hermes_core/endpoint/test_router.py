@@ -8,7 +8,7 @@ import pytest
 
 from hermes_core.endpoint.events import ChatEnded, FrameRefused, PathChanged
 from hermes_core.endpoint.params import AppParams
-from hermes_core.endpoint.router import MAX_REMEMBERED_ENDS, AppChats
+from hermes_core.endpoint.router import DECISIONS_MS, MAX_REMEMBERED_ENDS, AppChats
 from hermes_core.errors import ErrorCode, ProtocolError
 from hermes_core.handshake.statement import KeyStatement
 from hermes_core.ids import ChatId, NodeId, derive_app_id, node_party
@@ -124,6 +124,7 @@ def test_an_ended_chat_makes_room_at_once() -> None:
     with pytest.raises(ProtocolError) as raised:
         app.start_chat(PEER, NOW)
     assert raised.value.code is ErrorCode.LIMIT_EXCEEDED
+    assert raised.value.retry_after_ms == DECISIONS_MS, "the offer may come to nothing"
     app.delete(chat_id, NOW)
     app.start_chat(PEER, NOW)
 

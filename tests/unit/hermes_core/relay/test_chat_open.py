@@ -11,7 +11,7 @@ from hermes_core.crypto.signing import Identity
 from hermes_core.endpoint.events import ChatEnded, ChatFailed, ChatOffered, ChatReady
 from hermes_core.endpoint.params import AppParams
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
-from hermes_core.ids import AppId, ChannelKind, ChatId, derive_app_id
+from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId, derive_app_id
 from hermes_core.keystore.chat_record import ChatState
 from hermes_core.keystore.chat_record_codec import parse_chat_record
 from hermes_core.protocol.messages import (
@@ -30,7 +30,7 @@ from hermes_core.protocol.messages import (
 from hermes_core.relay.events import ChatOpened, HandshakeFailed
 from hermes_core.relay.neighbour import app_neighbour
 from hermes_core.relay.params import ChatParams
-from hermes_core.relay.waiting_offers import RETRY_LATER_MS
+from hermes_core.relay.waiting_offers import RETRY_LATER_MS, WaitingOffers
 from tests.model.honest import HonestWorld
 from tests.support.sessions import make_stream_keys
 
@@ -197,6 +197,35 @@ def test_chat_limits_at_the_bound(limit: str) -> None:
     world.open_chat()
     _expect_refusal(world, world.b.app_id, ErrorCode.LIMIT_EXCEEDED)
     assert not world.events_of(world.a, ChatFailed)[-1].retry_after_ms, "no time makes room"
+
+
+@pytest.mark.parametrize("limit", ["max_chats", "max_chats_per_app"])
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_bound_that_offers_help_to_reach_says_when_to_try_again(limit: str, nodes: int) -> None:
+    """Of many chats that are begun at once some come to nothing; once all that count are chats, no time makes room."""
+    world = HonestWorld(nodes=nodes, params=ChatParams(**{limit: 2}))  # type: ignore[arg-type]
+    world.open_chat()
+    _start_unaccepted(world)
+    for _ in range(2):
+        _start_unaccepted(world)
+        failed = world.events_of(world.a, ChatFailed)[-1]
+        assert (failed.code, failed.retry_after_ms) == (ErrorCode.LIMIT_EXCEEDED, RETRY_LATER_MS)
+    world.run()
+    _start_unaccepted(world)
+    failed = world.events_of(world.a, ChatFailed)[-1]
+    assert (failed.code, failed.retry_after_ms) == (ErrorCode.LIMIT_EXCEEDED, 0)
+
+
+def test_offers_of_others_do_not_free_a_place_of_an_app() -> None:
+    offers, maker = WaitingOffers(4), (NodeId("node-9"), AppId("m" * 32))
+    offers.add(maker, AppId("t" * 32), ChatId(bytes(16)))
+    assert offers.has_of(AppId("t" * 32))
+    assert offers.has_of(maker[1], maker)
+    assert not offers.has_of(maker[1]), "what another node says it began is none of the app's here"
+    assert not offers.has_of(AppId("o" * 32), (None, AppId("o" * 32)))
+    offers.remove(maker, AppId("t" * 32), ChatId(bytes(16)))
+    assert not offers
+    assert not offers.has_of(maker[1], maker)
 
 
 def test_waiting_offers_are_bounded_for_both_apps() -> None:
@@ -463,6 +492,7 @@ def test_owner_is_told_what_cannot_be_done() -> None:
     with pytest.raises(ProtocolError) as caught:
         world.a.machine.start_chat(world.b.app_id, world.now)
     assert caught.value.code is ErrorCode.LIMIT_EXCEEDED
+    assert not caught.value.retry_after_ms, "no time makes room"
     with pytest.raises(ProtocolError) as caught:
         world.a.machine.delete(ChatId(bytes(16)), world.now)
     assert caught.value.code is ErrorCode.CHAT_NOT_FOUND
