@@ -1,4 +1,4 @@
-"""Rows of the overview that speak of the system: nodes, membership, keystores, operator."""
+"""Rows of the overview that speak of the system: nodes, keystores, operator."""
 
 from __future__ import annotations
 
@@ -82,17 +82,6 @@ NODES = PanelRow(
             "gRPC ended, by code",
             "Streams that ended in the last five minutes. OK and Canceled are ordinary.",
             (Query(f"sum by (grpc_code) (increase(grpc_server_handled_total{{{POD}}}[5m]))", "{{grpc_code}}"),),
-        ),
-        Panel(
-            "Members by state",
-            "The worst view any node has of the mesh. Nodes that disagree for long are partitioned.",
-            (
-                Query(f'min(hermes_mesh_members{{{POD},state="alive"}})', "alive, fewest seen"),
-                Query(f'max(hermes_mesh_members{{{POD},state="alive"}})', "alive, most seen"),
-                Query(f'max(hermes_mesh_members{{{POD},state="suspect"}})', "suspect, most seen"),
-                Query(f'max(hermes_mesh_members{{{POD},state="dead"}})', "dead, most seen"),
-            ),
-            alert="HermesMeshPartitioned",
         ),
     ),
 )
