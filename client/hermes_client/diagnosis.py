@@ -22,7 +22,8 @@ ANSWER_S: Final = 0.5
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 _OTHER_NAME: Final = frozenset({62, 63, 64})
 _OUT_OF_TIME: Final = frozenset({9, 10})
-"""X509_V_ERR_* of OpenSSL: HOSTNAME_, EMAIL_ and IP_ADDRESS_MISMATCH; CERT_NOT_YET_VALID and CERT_HAS_EXPIRED."""
+_OTHER_PURPOSE: Final = 26
+"""X509_V_ERR_* of OpenSSL: HOSTNAME_, EMAIL_, IP_ADDRESS_MISMATCH; CERT_NOT_YET_VALID, _HAS_EXPIRED; INVALID_PURPOSE."""
 _CERTIFICATE_ALERTS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 _ALPN: Final = ["h2"]
 _READ_BYTES: Final = 16_384
@@ -98,6 +99,8 @@ def _explain(address: str, name: str, tls: ClientTls, error: ssl.SSLCertVerifica
         return f"{address}: the node's certificate is not for {name!r}; correct the address, or give the server_name it is for"
     if error.verify_code in _OUT_OF_TIME:
         return f"{address}: the node's certificate is out of its time ({error.verify_message}); renew it, or set the clock"
+    if error.verify_code == _OTHER_PURPOSE:
+        return f"{address}: the node's certificate is not for servers ({error.verify_message}); give the node one that is"
     trusted = "the public authorities" if tls.ca_file is None else str(tls.ca_file)
     return (
         f"{address}: the node's certificate is signed by none of {trusted} ({error.verify_message});"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -199,7 +200,7 @@ class Node:
     def _load_certificates(self) -> Certificates:
         certificates = load_certificates(self._config, self._certificate_changed)
         for section, tls in certificates:
-            show_expiry(self._metrics.mesh, section, tls.material)
+            self._show_certificate(section, tls.material)
         return certificates
 
     def _refuse_admin(self, kind: RefusedHttp, address: str) -> None:
@@ -212,4 +213,13 @@ class Node:
             self._log.error("certificate_rejected", reason=found.detail)
         else:
             self._log.info("certificate_reloaded")
-            show_expiry(self._metrics.mesh, section, found)
+            self._show_certificate(section, found)
+
+    def _show_certificate(self, section: Section, material: TlsMaterial) -> None:
+        """Whoever meets one that is out of its time ends the connection, and this node would learn no more of it than that."""
+        show_expiry(self._metrics.mesh, section, material)
+        if not material.is_in_time(self._host.wall()):
+            since, until = (
+                dt.datetime.fromtimestamp(at, dt.UTC).isoformat() for at in (material.not_before_s, material.not_after_s)
+            )
+            self._log.warning("certificate_out_of_time", kind=section, since=since, until=until)

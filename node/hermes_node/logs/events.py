@@ -59,6 +59,7 @@ EVENTS: Final[dict[str, str]] = {
     "opening_alone": "There is no other node that could be a witness.",
     "incarnation_raised": "This node refuted a claim that it is gone.",
     "certificate_reloaded": "A certificate file changed and is in use for new connections.",
+    "certificate_out_of_time": "The certificate of `kind` (app, mesh) is not valid yet or has expired, or the clock is wrong.",
     "certificate_rejected": "A changed certificate file cannot be used; the former one stays in use.",
     "resume_witness_taken": "A snapshot of all chats was sealed before a restart.",
     "resume_checked": "The chats were compared with a witness.",

@@ -15,7 +15,7 @@ MAX_REASON_CHARS: Final = 300
 UNRESOLVED_CURE: Final = "check the name in mesh.seeds and this machine's name servers; it is asked again"
 _CERTIFICATE_WORDS: Final = ("certificate", "hostname", "peer name", "handshake")
 """Of a peer that does not like ours it is often known only that the handshake ended."""
-_REFUSED_WORDS: Final = "unwrap failed"
+_REFUSED_WORDS: Final = ("unwrap failed", "socket closed")
 """gRPC's library of TLS's alert in the place of HTTP/2's first word: with TLS 1.3 this end was done with the handshake."""
 
 
@@ -77,7 +77,7 @@ def _find_cure(error: Exception, name: str) -> str:
 
 
 def _judge_certificates(text: str, name: str) -> str | None:
-    if _REFUSED_WORDS in text:
+    if any(words in text for words in _REFUSED_WORDS):
         return "the node there refuses this one's certificate, and its log says why (mesh_connection_refused)"
     if any(word in text for word in _CERTIFICATE_WORDS):
         both = "both certificates must be signed by mesh.tls_ca"

@@ -32,14 +32,18 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class TlsMaterial:
-    """PEM bytes that belong together. `names` are the certificate's DNS names, `not_after_s` its end in Unix seconds."""
+    """PEM bytes that belong together. `names` are the certificate's DNS names; times are Unix seconds."""
 
     cert_pem: bytes
     key_pem: bytes
     ca_pem: bytes | None
     names: frozenset[str]
+    not_before_s: float
     not_after_s: float
     ca_not_after_s: float | None
+
+    def is_in_time(self, now_s: float) -> bool:
+        return self.not_before_s <= now_s < self.not_after_s
 
 
 def load_material(files: TlsFiles) -> TlsMaterial:
@@ -55,6 +59,7 @@ def load_material(files: TlsFiles) -> TlsMaterial:
         key_pem,
         ca_pem,
         _dns_names(leaf),
+        leaf.not_valid_before_utc.timestamp(),
         leaf.not_valid_after_utc.timestamp(),
         min((ca.not_valid_after_utc.timestamp() for ca in authorities), default=None),
     )

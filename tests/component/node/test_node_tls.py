@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -164,3 +165,17 @@ async def test_a_broken_certificate_leaves_the_former_one_in_use(solo: LocalMesh
         assert (await app.find(app)).online
     rejected = await wait_logged(node, "certificate_rejected")
     assert "app.tls_cert" in rejected["reason"] or "mesh.tls_cert" in rejected["reason"]
+
+
+async def test_a_certificate_out_of_its_time_is_told_by_the_node_that_shows_it(solo: LocalMesh, tmp_path: Path) -> None:
+    """The others say so too, but not to this node: a connection of its own ends, and that is all it hears."""
+    expired = LocalAuthority(tmp_path).issue_node("local-0", valid_for=-dt.timedelta(minutes=1))
+    shutil.copy(expired.key, solo.folder / "local-0.key")
+    shutil.copy(expired.certificate, solo.folder / "local-0.crt")
+    refused = RawApp(solo.nodes[0].app, solo.ca_file)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await refused.connect()
+    await refused.close()
+    told = await wait_logged(solo.nodes[0], "certificate_out_of_time")
+    assert told["kind"] in ("app", "mesh")
+    assert told["since"] < told["until"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import grpc.aio
 import pytest
 
 from hermes_client import PLAIN, ClientTls, ConnectSetupError, HermesClient, PlainText
-from hermes_client.diagnosis import diagnose
+from hermes_client.diagnosis import _explain, diagnose
 from hermes_client.scenario.certificates import LocalAuthority
 from hermes_proto.v2.app_router_pb2_grpc import add_AppRouterServicer_to_server
 from tests.unit.hermes_client.scripted_node import ScriptedNode
@@ -101,6 +102,12 @@ async def test_another_name(files: Files) -> None:
     async with serving(files) as address:
         text = await told(address, ClientTls(files.ca, server_name="somebody.else"))
     assert "is not for 'somebody.else'; correct the address, or give the server_name" in text
+
+
+def test_a_certificate_for_another_purpose() -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code, error.verify_message = 26, "unsuitable certificate purpose"
+    assert "is not for servers (unsuitable certificate purpose)" in _explain("node:1", "node", ClientTls(), error)
 
 
 async def test_plain_against_tls(files: Files) -> None:

@@ -235,10 +235,11 @@ def test_a_place_that_answered_meanwhile_is_said_again_but_not_within_a_minute()
     assert "bear the name ::1" in said.lines()[0]["cure"]
 
 
-def test_whose_certificate_is_refused_is_sent_to_the_log_of_the_node_that_refuses() -> None:
+@pytest.mark.parametrize("how", ["Unwrap failed (TSI_DATA_CORRUPTED)", "Socket closed"])
+def test_whose_certificate_is_refused_is_sent_to_the_log_of_the_node_that_refuses(how: str) -> None:
     said = Said()
     target = SeedTarget("a:7443", None, "a:7443")
-    said.log.missed(target, StreamEndedError("UNAVAILABLE: ipv4:192.0.2.1:7443: Unwrap failed (TSI_DATA_CORRUPTED)"))
+    said.log.missed(target, StreamEndedError(f"UNAVAILABLE: ipv4:192.0.2.1:7443: {how}"))
     assert "mesh_connection_refused" in said.lines()[0]["cure"]
 
 
