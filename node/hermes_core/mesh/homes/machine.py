@@ -168,7 +168,11 @@ class Homes:
 
     def look_up(self, app_id: AppId, now: float) -> None:
         """Ends in one `Found`, for however many who ask meanwhile."""
-        self._look_ups.begin(app_id, self._find_here(app_id), now)
+        here = self._find_here(app_id)
+        if here is None or here.home.node_id == self._node_id or self._node_id in self._holders.of(app_id):
+            self._look_ups.begin(app_id, here, now)
+        else:
+            self._look_ups.begin(app_id, None, now, remnant=here)
 
     # what comes from others
 

@@ -60,13 +60,14 @@ class Found:
 
 
 class _Search:
-    __slots__ = ("app_id", "asked", "began_at", "best", "complete", "denied", "due_at", "number", "order")
+    __slots__ = ("app_id", "asked", "began_at", "best", "complete", "denied", "due_at", "number", "order", "remnant")
 
-    def __init__(self, app_id: AppId, number: int, order: list[NodeId], now: float) -> None:
+    def __init__(self, app_id: AppId, number: int, order: list[NodeId], remnant: HomeEntry | None, now: float) -> None:
         self.app_id = app_id
         self.began_at = now
         self.number = number
         self.order = order
+        self.remnant = remnant
         self.asked: list[NodeId] = []
         self.best: HomeEntry | None = None
         self.denied: set[NodeId] = set()
@@ -100,8 +101,11 @@ class Searches:
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def begin(self, app_id: AppId, here: HomeEntry | None, now: float) -> None:
-        """`here`: what this node has of the app itself. One that is looked for already is not looked for twice."""
+    def begin(self, app_id: AppId, here: HomeEntry | None, now: float, *, remnant: HomeEntry | None = None) -> None:
+        """`here`: what this node has of the app itself. One that is looked for already is not looked for twice.
+
+        `remnant`: what it has from when it was a holder; nobody tells it what is newer, so that it counts after all others.
+        """
         if app_id in self._numbers:
             return
         if len(self._under_way) >= self._params.max_under_way:
@@ -111,7 +115,7 @@ class Searches:
         order = list(self._holders.others_of(app_id))
         turn = self._count % max(1, len(order))
         order = sorted(order[turn:] + order[:turn], key=lambda holder: self._busy_until.get(holder, now) > now)
-        look_up = _Search(app_id, self._count, order, now)
+        look_up = _Search(app_id, self._count, order, remnant, now)
         self._under_way[look_up.number] = look_up
         self._numbers[app_id] = look_up.number
         self._consider(look_up, here, now)
@@ -150,6 +154,7 @@ class Searches:
         """Ask the next one, or say what came of it."""
         if not self._is_settled(look_up):
             if not look_up.order:
+                self._consider(look_up, look_up.remnant, now)
                 look_up.order = self._doubted_home(look_up)
             if look_up.order:
                 holder = look_up.order.pop(0)

@@ -49,6 +49,20 @@ def test_who_holds_the_entry_or_is_home_asks_nobody() -> None:
     assert asked(world) == []
 
 
+def test_who_was_a_holder_once_asks_those_that_are_and_counts_what_it_kept_if_nobody_answers() -> None:
+    """In a mesh that comes up everybody is a holder for a moment."""
+    world, whole = HomesWorld(2), HomesWorld(9)
+    app = next(app for app in map(app_of, range(99)) if "node-1" not in whole.holders(app))
+    world.connect(0, [app], STAMP)
+    world.members |= {name: member for name, member in whole.members.items() if name not in world.members}
+    world.tell_members()
+    assert world[1].homes.count_held() == 1
+    world.connect(2, [app], STAMP + 1)
+    assert world.place(1, app) == (world[2].name, True)
+    world.lose = lambda sender, receiver, _: "node-1" in (sender, receiver)
+    assert world.place(1, app) == (world[0].name, True)
+
+
 def test_a_second_and_a_third_are_asked_when_the_first_has_none_or_says_nothing() -> None:
     world, home, _, asker = a_world()
     ring = set()
