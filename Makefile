@@ -87,7 +87,7 @@ floods: $(VENV)/.dev ## Floods by strangers on a real node in short: memory, cod
 	HERMES_FLOODS=short $(BIN)/pytest tests/component/transport/test_floods.py
 
 .PHONY: liar
-liar: $(VENV)/.dev ## A real node lies in every field of every message for SECONDS=60: honest ones must feel nothing (SEED=S, ARGS="--membership swim")
+liar: $(VENV)/.dev ## A real node lies in every field of every message for SECONDS=60: honest ones must feel nothing (SEED=S, ARGS="--membership gossip")
 	$(BIN)/python -m tests.liar --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: fuzz

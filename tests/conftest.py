@@ -1,8 +1,8 @@
 """What holds for every test: property tests have no deadline for an example, which a busy machine would miss.
 
 `--app-transport=grpc` runs whatever starts nodes through `LocalMesh` over gRPC's library instead of Hermes' own transport,
-`--mesh-membership=swim` with members that find each other by SWIM, `--fronts=N` with N processes that take apps' connections
-(the transport's own tests as well).
+`--mesh-membership=gossip` with members that hear each other all the time, `--fronts=N` with N processes that take apps'
+connections (the transport's own tests as well).
 No node that a test starts so may have logged a defect by the time its mesh is closed, whatever the test did to it.
 """
 
@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--app-transport", choices=["hermes", "grpc"], default="hermes", help="app.transport of the tests' nodes")
     parser.addoption("--fronts", type=int, default=0, help="app.fronts of the tests' nodes; 0: what a node chooses on loopback")
     parser.addoption(
-        "--mesh-membership", choices=["gossip", "swim"], default="gossip", help="mesh.membership of the tests' nodes"
+        "--mesh-membership", choices=["swim", "gossip"], default="swim", help="mesh.membership of the tests' nodes"
     )
 
 

@@ -143,19 +143,25 @@ RetransmitS = Annotated[
 DrainTimeoutS = Annotated[float, bounds(10, 0, _HOUR_S, "s", "How long a stopping node waits for its apps to leave.")]
 
 # The mesh.
-MeshHeartbeatIntervalS = Annotated[float, bounds(1, 0.05, 60, "s", "How often a node tells each peer that it lives.")]
+MeshHeartbeatIntervalS = Annotated[
+    float, bounds(1, 0.05, 60, "s", "How often a node probes another one (with gossip: tells each peer that it lives).")
+]
 _TWO_BEATS = at_least_twice(MeshHeartbeatIntervalS, "one heartbeat that comes late must not kill a node")
-DeadAfterS = Annotated[float, bounds(5, 0.2, 600, "s", "A peer silent for this long is dead.", _TWO_BEATS)]
+DeadAfterS = Annotated[
+    float, bounds(5, 0.2, 600, "s", "With mesh.membership = gossip a peer silent for this long is dead.", _TWO_BEATS)
+]
 MeshMembership = Annotated[
     Literal["gossip", "swim"],
     choice(
-        "gossip",
-        "How the nodes of a mesh, all alike, find out who is there: each hears each (gossip), or a few probe each (swim).",
+        "swim",
+        "How the nodes of a mesh, all alike, find out who is there: a few probe each (swim), or each hears each (gossip).",
     ),
 ]
 RouteIdleS = Annotated[
     float,
-    bounds(300, 1, _DAY_S, "s", "With mesh.membership = swim a stream for chats that no chat needs is closed after this."),
+    bounds(
+        300, 1, _DAY_S, "s", "A stream for chats that no chat needs is closed after this (not with mesh.membership = gossip)."
+    ),
 ]
 DirectAgainS = Annotated[
     float,

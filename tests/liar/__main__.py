@@ -18,7 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.liar", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="how long it lies (default 60)")
     parser.add_argument("--seed", type=int, default=None, help="of what it draws (default: a new one, which is told)")
-    parser.add_argument("--membership", choices=["gossip", "swim"], default="gossip", help="how members find each other")
+    parser.add_argument("--membership", choices=["swim", "gossip"], default="swim", help="how members find each other")
     parser.add_argument("--rate", type=float, default=30, help="lies a second, besides those in its own words (default 30)")
     parser.add_argument("--keep", type=Path, help="keep logs and lies here; kept anyhow when a promise was broken")
     return parser

@@ -71,7 +71,7 @@ async def count_messages(mesh: LocalMesh) -> list[float]:
 
 async def measure(members: int, seconds: float) -> Load:
     """Of one node in one second, the whole process."""
-    settings: Settings = {"mesh": {"membership": "swim", "heartbeat_interval_s": 1.0}, "log": {"level": "warning"}}
+    settings: Settings = {"mesh": {"heartbeat_interval_s": 1.0}, "log": {"level": "warning"}}
     async with LocalMesh(members, settings=settings, start_timeout_s=READY_S) as mesh:
         await wait_known(mesh)
         await asyncio.sleep(SETTLE_S)

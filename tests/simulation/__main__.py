@@ -3,7 +3,7 @@
 --seeds 2000                 worlds of the seeds 0 to 1999, on all cores
 --seed 7 [--trace]           one world; --trace tells who told whom what
 --schedule FILE [--trace]    the world of a schedule (JSON)
---membership swim            with members that find each other by SWIM; any of the above
+--membership gossip          with members that hear each other all the time; any of the above
 --shrink 7                   the smallest schedule that still fails, as JSON in build/simulation/
 """
 
@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--schedule", type=Path, metavar="FILE", help="the world of a schedule")
     parser.add_argument("--trace", action="store_true", help="tell who told whom what")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="make a failing world small")
-    parser.add_argument("--membership", choices=("gossip", "swim"), default="gossip", help="mesh.membership of every node")
+    parser.add_argument("--membership", choices=("swim", "gossip"), default="swim", help="mesh.membership of every node")
     options = parser.parse_args()
     use_membership(options.membership)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaves no folder and no worker behind

@@ -17,6 +17,7 @@ from hermes_core.endpoint.output import AppOutput
 from hermes_core.endpoint.router import AppChats
 from hermes_core.keystore import rotation_timer
 from hermes_core.mesh.machine import Membership
+from hermes_core.mesh.swim.machine import Swim
 from hermes_core.protocol.messages import Sealed
 from hermes_core.protocol.session import Connected
 from hermes_core.ratchet import channel
@@ -217,6 +218,14 @@ def _hook_membership() -> None:
         real_timer(self, now)
 
     Membership.handle_timer = handle_timer  # type: ignore[method-assign]
+    real_swim = Swim.handle_timer
+
+    def handle_swim(self: Swim, now: float, boot: float | None = None) -> None:
+        if self.next_timer() <= now:
+            _tell_timer(self.next_timer(), now)
+        real_swim(self, now, boot)
+
+    Swim.handle_timer = handle_swim  # type: ignore[method-assign]
 
 
 def _hook_secrets() -> None:

@@ -34,7 +34,7 @@ def node_name(number: int) -> str:
     return f"hermes-{number}"
 
 
-_membership = ["gossip"]
+_membership = ["swim"]
 
 
 def use_membership(name: str) -> None:

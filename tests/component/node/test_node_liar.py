@@ -15,7 +15,7 @@ SECONDS = 6.0
 
 
 async def test_honest_nodes_and_apps_feel_nothing_of_a_liar(tmp_path: Path) -> None:
-    membership = str(local_mesh.FAST_SETTINGS["mesh"].get("membership", "gossip"))
+    membership = str(local_mesh.FAST_SETTINGS["mesh"].get("membership", "swim"))
     findings = await run_liar(Options(SECONDS, SEED, membership, rate=60), tmp_path)
     assert not findings.broken, findings.describe()
 

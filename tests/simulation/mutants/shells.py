@@ -13,8 +13,8 @@ from hermes_node.chats.driver import ChatDriver
 from hermes_node.chats.store import ChatStore
 from hermes_node.chats.streams import ChatStreams
 from hermes_node.lifecycle.tasks import NodeTasks
-from hermes_node.mesh import driver as mesh_driver
-from hermes_node.mesh import joining
+from hermes_node.mesh import joining, swim_driver
+from hermes_node.mesh import routes as mesh_routes
 from hermes_node.mesh.backoff import DialState
 from hermes_node.mesh.interface import DIAL_FAILURES
 from hermes_wire import late_timers
@@ -199,7 +199,7 @@ def _(patches: Patches) -> None:
 @SHELLS.add("dial-ends-are-defects", "A dialled stream that ends is taken for a defect.", NO_DEFECT, history="c288c83")
 def _(patches: Patches) -> None:
     known = tuple(error for error in DIAL_FAILURES if error is not StreamEndedError)
-    for module in (mesh_driver, joining):
+    for module in (swim_driver, mesh_routes, joining):
         patches.set(module, "DIAL_FAILURES", known)
 
 
@@ -208,7 +208,7 @@ def _(patches: Patches) -> None:
     "A part of a node that ends with a failure that has a name is logged as something unexpected.",
     NO_DEFECT,
     history="edb5c46",
-    schedule="mended-a-disk-fails-while-an-incarnation-is-kept.json",
+    schedule="mended-a-disk-fails-while-marks-are-kept.json",
 )
 def _(patches: Patches) -> None:
     def ended(self: NodeTasks, task: asyncio.Task[None]) -> None:
