@@ -15,6 +15,8 @@ FIRST_S: Final = 3.0
 LAST_S: Final = ACTIVE_S - 25.0
 SHORT_S: Final = (0.05, 0.5, 2.0, 6.0)
 LONG_S: Final = (0.5, 3.0, 8.0, 15.0, 22.0, 60.0)
+PAIR_CUT_S: Final = 78.0
+"""Until a silent stream was noticed, a third node found, and what was said through it arrived."""
 APART: Final = {
     "slow_disk": 0.25,
     "hostile_middle": 0.1,
@@ -24,6 +26,7 @@ APART: Final = {
     "wrong_clock": 0.06,
     "wrong_clock_alone": 0.06,
     "lose_node": 0.1,
+    "cut_pair": 0.1,
 }
 """The share of worlds with one of these, each drawn apart from all others, which stay what they were before there was this."""
 
@@ -105,6 +108,9 @@ def draw_faults_of_stores(draws: Draws, apps: list[AppPlan]) -> list[Fault]:
 
 
 def _draw_apart(kind: str, choices: random.Random, nodes: int) -> Fault:
+    if kind == "cut_pair":
+        one, other = (node_name(number) for number in choices.sample(range(nodes), 2))
+        return Fault(START_S + choices.uniform(FIRST_S, 25.0), kind, one, other, for_s=PAIR_CUT_S)
     node, at_s = node_name(choices.randrange(nodes)), START_S + choices.uniform(FIRST_S, LAST_S)
     long_s, amount = choices.choice(LONG_S), choices.choice(_AMOUNTS.get(kind, (0.0,)))
     how = choices.choice(LATER).__name__ if kind == "hostile_middle" else ""

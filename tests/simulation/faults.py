@@ -120,6 +120,15 @@ def cut(world: World, it: Fault) -> bool:
 
 
 @fault
+def cut_pair(world: World, it: Fault) -> bool:
+    """Two nodes do not reach each other, and all others both, for long enough that their chats must go through a third one."""
+    took = world.cut([(it.target, it.other)], it.for_s)
+    if took:
+        world.hooks.pair_cut(it)
+    return took
+
+
+@fault
 def split(world: World, it: Fault) -> bool:
     """The nodes of `target` (joined by commas) are cut off from all other nodes."""
     here = set(it.target.split(","))

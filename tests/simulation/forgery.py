@@ -13,6 +13,7 @@ from hermes_core.crypto.secret import SecretBytes
 from hermes_core.crypto.signing import SEED_BYTES, Identity
 from hermes_core.errors import ErrorCode, ErrorScope, ProtocolError
 from hermes_core.ids import AppId, ChatId, NodeId
+from hermes_core.mesh.carry.messages import Carried, CarryTo
 from hermes_core.mesh.messages import MembershipUpdate
 from hermes_core.protocol import messages as m
 from hermes_core.protocol import session as s
@@ -20,8 +21,9 @@ from hermes_core.ratchet.claim import EpochClaim
 from hermes_core.session.canonical import CONTROL
 from hermes_core.session.control import TAG_BYTES, Tagged
 from hermes_proto.v2.app_router_pb2 import ClientBatch, ServerBatch
-from hermes_proto.v2.node_mesh_pb2 import GossipMessage, JoinMessage, PeerBatch
+from hermes_proto.v2.node_mesh_pb2 import CarryMessage, GossipMessage, JoinMessage, PeerBatch
 from hermes_wire.app import build_client_batch, build_server_batch, parse_client_batch, parse_server_batch
+from hermes_wire.carry import build_carry, parse_carry
 from hermes_wire.peer import build_gossip, build_join, build_peer_batch, parse_gossip, parse_peer_batch
 from hermes_wire.tags import split_tag
 from tests.simulation.pipes import Way
@@ -49,6 +51,9 @@ _ROUTE: Final = Codec(
 _GOSSIP: Final = Codec(
     lambda data: [parse_gossip(GossipMessage.FromString(data))], lambda items: build_gossip(items[0]).SerializeToString()
 )
+_CARRY: Final = Codec(
+    lambda data: [parse_carry(CarryMessage.FromString(data))], lambda items: build_carry(items[0]).SerializeToString()
+)
 _JOIN: Final = Codec(
     lambda data: [parse_gossip(JoinMessage.FromString(data))], lambda items: build_join(items[0]).SerializeToString()
 )
@@ -62,6 +67,8 @@ def choose_codec(way: Way) -> Codec:
             return _ROUTE
         case "Gossip":
             return _GOSSIP
+        case "Carry":
+            return _CARRY
         case _:
             return _JOIN
 
@@ -243,6 +250,8 @@ class Forger:
                 kinds = [up, both]
             case "RouteChat", _:
                 kinds = [down, both]
+            case "Carry", _:
+                kinds = [[CarryTo(NodeId("hermes-1")), Carried(choices.randbytes(100), more=False)]]
             case _:
                 kinds = [[MembershipUpdate(()), m.ErrorNotice(ErrorCode.AUTH_FAILED, ErrorScope.STREAM, None, "made up", 0)]]
         return choices.choice(choices.choice(kinds))

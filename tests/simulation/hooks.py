@@ -47,6 +47,7 @@ class Hooks:
         self.secret_made = listeners("secret_made")
         self.control_sent = listeners("control_sent")
         self.control_taken = listeners("control_taken")
+        self.pair_cut = listeners("pair_cut")
         self.process_ended = listeners("process_ended")
         self.at_rest = listeners("at_rest")
         self._invariants = invariants

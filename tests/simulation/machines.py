@@ -23,6 +23,7 @@ from tests.simulation.draws import DrawnBytes, Draws
 from tests.simulation.jobs import KilledInTheActError, Worker
 from tests.simulation.loop import EPOCH_S, START_S, Process, VirtualLoop
 from tests.simulation.network import Network, SimTransport
+from tests.simulation.schedule import Schedule
 from tests.simulation.settings import node_config, node_name, scratch_folder
 from tests.simulation.volume import Snapshot, Volume, abandon
 from tests.support.cheap_kem import CheapKem
@@ -89,7 +90,7 @@ class Machine:
     """`process` is the one that runs, or None. `wall_offset_s`: how far its wall clock is ahead, asked at each start."""
 
     def __init__(
-        self, number: int, window: int, rotates: bool, loop: VirtualLoop, network: Network, draws: Draws, watch: Watch
+        self, number: int, schedule: Schedule, loop: VirtualLoop, network: Network, draws: Draws, watch: Watch
     ) -> None:
         self.number = number
         self.name = node_name(number)
@@ -101,7 +102,7 @@ class Machine:
         folder.mkdir(exist_ok=True)
         self.volume = Volume(folder)
         self.volume.lose()
-        self._config = node_config(number, folder, window, rotates)
+        self._config = node_config(number, folder, schedule.window, schedule.rotates, schedule.membership)
         self.wall_offset_s = 0.0
         self.disk_hangs_until_s = 0.0
         self.disk_slower_s = 0.0

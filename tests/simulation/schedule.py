@@ -80,6 +80,8 @@ class Schedule:
     """Positions that a reservation covers; a small one is crossed often."""
     rotates: bool = False
     """Whether keystores rotate meanwhile: each slice takes a turn of a disk, which moves what follows."""
+    membership: str = ""
+    """`mesh.membership` of a world that shows something of one of the two; others have what is asked for."""
 
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=1)

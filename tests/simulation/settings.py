@@ -43,6 +43,10 @@ def use_membership(name: str) -> None:
     node_config.cache_clear()
 
 
+def current_membership() -> str:
+    return _membership[0]
+
+
 @functools.cache
 def scratch_folder() -> Path:
     """In memory where the machine has such a place; gone at the end of this process, or of the one that it was forked from."""
@@ -70,8 +74,9 @@ def _certificate(number: int) -> CertificateFiles:
 
 
 @functools.cache
-def node_config(number: int, data_dir: Path, window: int, rotates: bool) -> Config:
+def node_config(number: int, data_dir: Path, window: int, rotates: bool, membership: str = "") -> Config:
     """Through the real reader, so that every rule of a configuration holds."""
+    membership = membership or _membership[0]
     name, authority, files = node_name(number), _authority(), _certificate(number)
     settings: dict[str, dict[str, Any]] = {
         "node": {"id": name, "data_dir": str(data_dir)},
@@ -82,8 +87,8 @@ def node_config(number: int, data_dir: Path, window: int, rotates: bool) -> Conf
             "tls_cert": str(files.certificate),
             "tls_key": str(files.key),
             "tls_ca": str(authority.ca_file),
-            "membership": _membership[0],
-            "heartbeat_interval_s": HEARTBEAT_S if _membership[0] == "gossip" else PROBE_S,
+            "membership": membership,
+            "heartbeat_interval_s": HEARTBEAT_S if membership == "gossip" else PROBE_S,
             "dead_after_s": DEAD_AFTER_S,
         },
         "admin": {"listen": "127.0.0.1:9090"},

@@ -61,7 +61,7 @@ class SimStream:
 
     @property
     def carries_chats(self) -> bool:
-        return self.path.endswith(("/Open", "/RouteChat"))
+        return self.path.endswith(("/Open", "/RouteChat", "/Carry"))
 
     @property
     def server_over(self) -> bool:

@@ -21,6 +21,7 @@ from hermes_wire.peer import parse_peer_batch
 from hermes_wire.tags import split_tag
 from tests.simulation import faults, instruments, jobs
 from tests.simulation.apps import App
+from tests.simulation.carried import CarriedStreams, read_carry
 from tests.simulation.draws import Draws
 from tests.simulation.file_system import seed_sqlite
 from tests.simulation.hooks import Hooks
@@ -29,7 +30,7 @@ from tests.simulation.loop import START_S, Process, VirtualLoop
 from tests.simulation.machines import Machine
 from tests.simulation.network import KEEPALIVE_S, Network
 from tests.simulation.schedule import Fault, Schedule
-from tests.simulation.settings import HEARTBEAT_S
+from tests.simulation.settings import HEARTBEAT_S, current_membership
 from tests.simulation.streams import SimStream
 
 SETTLE_S: Final = 35.0
@@ -107,12 +108,12 @@ class World:
         self.report = Report(schedule.seed)
         self.ledger = Ledger(self.violate)
         self.machines = [
-            Machine(number, schedule.window, schedule.rotates, self.loop, self.network, self.draws, self)
-            for number in range(schedule.nodes)
+            Machine(number, schedule, self.loop, self.network, self.draws, self) for number in range(schedule.nodes)
         ]
         self.apps = {
             plan.name: App(plan, schedule.window, self.loop, self.network, self.draws, self.ledger) for plan in schedule.apps
         }
+        self.carried = CarriedStreams()
         self.hooks = Hooks(self)
         self._away: list[tuple[float, float]] = []
         self.healed = False
@@ -260,7 +261,9 @@ class World:
         self._trace.update(data)
         if not stream.carries_chats:
             return
-        if self.is_node(process):
+        if stream.path.endswith("/Carry"):
+            self.hooks.written(stream, process, self.carried.unwrap(stream, process, data))
+        elif self.is_node(process):
             self.hooks.written(stream, process, parse_batch(stream, data))
         else:
             self.hooks.app_wrote(stream, process, parse_app_batch(data))
@@ -279,6 +282,10 @@ class World:
 
     def chat_number(self, chat_id: bytes) -> int:
         return self.ledger.chats[ChatId(chat_id)].plan.number
+
+    @property
+    def uses_swim(self) -> bool:
+        return (self.schedule.membership or current_membership()) == "swim"
 
     def was_orphaned(self, chat_id: bytes) -> bool:
         return self.ledger.chats[ChatId(chat_id)].orphaned
@@ -300,6 +307,8 @@ class World:
 
 
 def parse_batch(stream: SimStream, data: bytes) -> list[Any]:
+    if stream.path.endswith("/Carry"):
+        return [read_carry(data)]
     if stream.path.endswith("/Open"):
         return without_tags(parse_server_batch(ServerBatch.FromString(data)))
     return without_tags(parse_peer_batch(PeerBatch.FromString(data)))

@@ -22,6 +22,7 @@ from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.reservations import PositionsAreReserved
 from tests.simulation.invariants.stores import AppDiskAheadOfWire, NothingRemainsInStores, StoresTellTheTruth
 from tests.simulation.invariants.streams import FramesStayOnTheirStream
+from tests.simulation.invariants.third import CutPairsGoOn
 from tests.simulation.invariants.timers import InputsBeforeTimers, TimersCome
 from tests.simulation.invariants.wiping import StoppedMeansWiped
 
@@ -51,5 +52,6 @@ ALL: tuple[type[Invariant], ...] = (
     AppDiskAheadOfWire,
     StoresTellTheTruth,
     NothingRemainsInStores,
+    CutPairsGoOn,
 )
 """The ledger (tests/simulation/ledger.py) holds the last one: exactly once, in order."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hermes_keystore import Keystore
     from tests.simulation.instruments import ControlPlace
     from tests.simulation.loop import Process
+    from tests.simulation.schedule import Fault
     from tests.simulation.streams import SimStream
     from tests.simulation.world import World
 
@@ -64,6 +65,9 @@ class Invariant:
 
     def control_taken(self, process: Process | None, key: bytes, place: ControlPlace) -> None:
         """One was let through to the machine."""
+
+    def pair_cut(self, fault: Fault) -> None:
+        """Nothing passes between these two nodes for the fault's time."""
 
     def process_ended(self, process: Process, exit_code: int, reason: str) -> None:
         """A node's process ended by itself."""

@@ -73,7 +73,7 @@ class PositionsAreReserved(Invariant):
     def written(self, stream: SimStream, process: Process, messages: list[Any]) -> None:
         for message in messages:
             if type(message) is Sealed:
-                peer = stream.peer_of(process).machine
+                peer = self.world.carried.find_peer(stream, process)
                 self._check(process, self.world.neighbour_id(peer), parse_header(message.frame))
 
     def _check(self, process: Process, neighbour: str, header: FrameHeader) -> None:

@@ -17,6 +17,7 @@ from hermes_node.mesh import joining, swim_driver
 from hermes_node.mesh import routes as mesh_routes
 from hermes_node.mesh.backoff import DialState
 from hermes_node.mesh.interface import DIAL_FAILURES
+from hermes_node.mesh.routes import Routes
 from hermes_wire import late_timers
 from hermes_wire.byte_stream import StreamEndedError
 from hermes_wire.late_timers import InputsFirst
@@ -25,6 +26,7 @@ from tests.simulation.invariants.ends import EndsSayWhy
 from tests.simulation.invariants.paths import PathsComeUp
 from tests.simulation.invariants.remains import NothingRemains
 from tests.simulation.invariants.streams import FramesStayOnTheirStream
+from tests.simulation.invariants.third import CutPairsGoOn
 from tests.simulation.invariants.timers import InputsBeforeTimers, TimersCome
 from tests.simulation.invariants.wiping import StoppedMeansWiped
 from tests.simulation.mutants.mutant import NO_DEFECT, Catalogue, Patches, Room, do_nothing
@@ -217,3 +219,13 @@ def _(patches: Patches) -> None:
         former(self, task)
 
     former = patches.set(NodeTasks, "_ended", ended)
+
+
+@SHELLS.add(
+    "no-third-node",
+    "Two nodes that do not reach each other go through no third one: what their apps say waits until they do.",
+    CutPairsGoOn.name,
+    schedule="mended-a-pair-is-cut.json",
+)
+def _(patches: Patches) -> None:
+    patches.set(Routes, "_go_through_third", do_nothing)
