@@ -74,10 +74,11 @@ MEMBERS = PanelRow(
         ),
         Panel(
             "Liars named",
-            "Namings in the last hour, by the lie; and claims to a live member's name with another key.",
+            "Namings in the last hour, by the lie; claims to a live member's name with another key, and members that got one.",
             (
                 Query(f"sum by (lie) (increase(hermes_mesh_lies_total{{{POD}}}[1h]))", "{{lie}}"),
                 Query(f"sum(increase(hermes_mesh_identity_conflicts_total{{{POD}}}[1h]))", "identity conflict"),
+                Query(f"sum by (how) (increase(hermes_mesh_keys_replaced_total{{{POD}}}[1h]))", "key {{how}}"),
             ),
             steps=(ColorStep(None, "green"), ColorStep(1, "red")),
             alert="HermesMemberLies",

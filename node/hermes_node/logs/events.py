@@ -51,6 +51,7 @@ EVENTS: Final[dict[str, str]] = {
     "peer_asks_too_much": "A node asks for more apps than one node may, and is refused for a while; said once a minute.",
     "peer_lied": "A node said what only a liar, or a broken one, says: `reason` names it; nobody is dead or gone by that.",
     "peer_identity_conflict": "Somebody claims a live node's name with another identity key.",
+    "second_self_met": "Another process proved this node's own key, from a copied keystore: `reason` says which one goes on.",
     "mesh_joined": "A seed welcomed this node.",
     "mesh_alone": "No seed but this node itself was found: it is alone by design.",
     "mesh_seed_failed": "A seed could not be joined: `reason`, `cure`, `failing` for how many of its addresses; tried again.",

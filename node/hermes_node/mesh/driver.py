@@ -132,7 +132,7 @@ class MeshDriver:
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
         """Another process proved our key just now."""
-        await meet_second_self(stream, self._listener, serves=self._joining.asked_all)
+        await meet_second_self(stream, self._listener, self._log, self._metrics.mesh, serves=self._joining.asked_all)
 
     # What links report.
 

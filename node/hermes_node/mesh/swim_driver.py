@@ -212,7 +212,7 @@ class SwimDriver:
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
         """Another process proved our key just now."""
-        await meet_second_self(stream, self._listener, serves=self._joining.asked_all)
+        await meet_second_self(stream, self._listener, self._log, self._metrics.mesh, serves=self._joining.asked_all)
 
     async def gives_way(self, node_id: NodeId) -> bool:
         return await self._routes.gives_way(node_id)

@@ -9,7 +9,7 @@ from hermes_core.ids import ChannelKind
 from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.lies import LiarNamed
 from hermes_core.mesh.messages import MemberState
-from hermes_core.mesh.swim.output import Cause, OwnIncarnationRaised, StandingChanged, SwimEvent
+from hermes_core.mesh.swim.output import Cause, KeyReplaced, OwnIncarnationRaised, StandingChanged, SwimEvent
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
 from hermes_node.metrics.codes import RATCHET_FAILURES, REPLAYS, RESUME_REFUSALS, THROTTLES
@@ -18,6 +18,7 @@ from hermes_node.metrics.labels import (
     ChatScope,
     ExpiryReason,
     HandshakeRole,
+    KeyChange,
     LieLabel,
     MemberStateLabel,
     MoveDirection,
@@ -162,5 +163,7 @@ def record_swim_event(metrics: NodeMetrics, event: SwimEvent) -> None:
             metrics.swim.count_suspicion(_ENDED[cause])
         case OwnIncarnationRaised():
             metrics.swim.count_refutation()
+        case KeyReplaced(renewed=renewed):
+            metrics.mesh.count_key_replaced(KeyChange.RENEWED if renewed else KeyChange.REPLACED)
         case _:
             pass

@@ -196,6 +196,13 @@ class EntryRole(StrEnum):
     FOUND = "found"
 
 
+class KeyChange(StrEnum):
+    """REPLACED: nobody vouches for it but the certificate: its volume was lost, or somebody has the name."""
+
+    RENEWED = "renewed"
+    REPLACED = "replaced"
+
+
 class LinkPurpose(StrEnum):
     """CHATS: a stream that is dialled when a chat needs it."""
 

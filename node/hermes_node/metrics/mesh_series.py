@@ -9,6 +9,7 @@ from hermes_node.metrics.labels import (
     CarryRefusalLabel,
     CertificateKind,
     DialResult,
+    KeyChange,
     LieLabel,
     LinkPurpose,
     MemberStateLabel,
@@ -63,8 +64,14 @@ class MeshMetrics:
         self._lies = CounterSeries(
             registry,
             "hermes_mesh_lies_total",
-            "What only a lying or broken node says, by what it was; the log's `peer_lied` names it.",
+            "What only a lying, broken or copied node says, by what it was; in the log `peer_lied`, or `second_self_met`.",
             {"lie": LieLabel},
+        )
+        self._keys = CounterSeries(
+            registry,
+            "hermes_mesh_keys_replaced_total",
+            "Members that bear another identity key than before; renewed: signed by the former one as well.",
+            {"how": KeyChange},
         )
         self._not_after = Gauge(
             "hermes_tls_certificate_not_after_timestamp_seconds",
@@ -90,6 +97,9 @@ class MeshMetrics:
 
     def count_identity_conflict(self) -> None:
         self._conflicts.inc()
+
+    def count_key_replaced(self, how: KeyChange) -> None:
+        self._keys.count(how)
 
     def count_lie(self, lie: LieLabel) -> None:
         self._lies.count(lie)

@@ -16,7 +16,7 @@ import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh, SettingValue
 from hermes_core.endpoint.events import ChatEnded, ChatReady
-from tests.support.nodes import ask_admin, last_line, read_log, run_node, running_node, wait_ready, wait_until
+from tests.support.nodes import ask_admin, last_line, read_log, run_node, running_node, wait_logged, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
 PERIOD_S = 0.3
@@ -97,7 +97,11 @@ async def test_a_stream_for_chats_stands_while_a_chat_needs_it_and_closes_when_i
             await two.wait_event(ChatReady)
             await one.say(chat, b"over")
             await two.wait(lambda: two.contents()[-1:] == [b"over"])
-            assert await find_routes(mesh, 1) == await find_routes(mesh, 2) == 1
+
+            async def stands() -> bool:
+                return await find_routes(mesh, 1) == await find_routes(mesh, 2) == 1
+
+            await wait_until(stands)
             await one.do(partial(one.chats.delete, chat))
             await two.wait_event(ChatEnded)
 
@@ -130,6 +134,14 @@ async def test_who_finds_its_own_key_alive_before_it_has_met_all_ends_and_the_ot
     ended = await asyncio.to_thread(run_node, settings, tmp_path)
     assert ended.returncode == 83, ended.stderr
     assert "IDENTITY_CONFLICT" in last_line(ended.stderr)
+    told = await wait_logged(first, "second_self_met")
+    assert told["reason"] == "the other one is newer, and gives way"
+
+    async def is_counted() -> bool:
+        _, metrics = await ask_admin(mesh, 0, "GET", "/metrics", token=None)
+        return 'hermes_mesh_lies_total{lie="two_selves"} 1.0' in metrics["text"]
+
+    await wait_until(is_counted)
     assert first.process is not None
     assert first.process.poll() is None
     await wait_ready(mesh)

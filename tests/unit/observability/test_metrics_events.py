@@ -12,7 +12,7 @@ from hermes_core.ids import AppId, ChannelKind, ChatId, NodeId
 from hermes_core.mesh import machine as mesh
 from hermes_core.mesh.lies import LiarNamed, Lie
 from hermes_core.mesh.messages import MemberState
-from hermes_core.mesh.swim.output import Cause, OwnIncarnationRaised, StandingChanged
+from hermes_core.mesh.swim.output import Cause, KeyReplaced, OwnIncarnationRaised, StandingChanged
 from hermes_core.protocol.messages import CloseReason
 from hermes_core.relay import events as chat
 from hermes_node.metrics.events import record_chat_event, record_mesh_event, record_node_event, record_swim_event
@@ -210,3 +210,10 @@ def test_each_contradiction_of_this_nodes_own_death_counts() -> None:
     metrics = NodeMetrics(version="test")
     record_swim_event(metrics, OwnIncarnationRaised(7))
     assert counted(metrics.registry) == {"hermes_mesh_refutations_total"}
+
+
+@pytest.mark.parametrize(("renewed", "how"), [(True, "renewed"), (False, "replaced")])
+def test_a_key_that_was_renewed_is_told_from_one_that_nobody_vouches_for(renewed: bool, how: str) -> None:
+    metrics = NodeMetrics(version="test")
+    record_swim_event(metrics, KeyReplaced(NODE, renewed))
+    assert counted(metrics.registry) == {f'hermes_mesh_keys_replaced_total{{how="{how}"}}'}

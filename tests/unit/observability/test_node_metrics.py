@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "doubt": set(ClockDoubt),
     "event": set(labels.SuspicionLabel),
     "fate": set(EntryFate),
+    "how": set(labels.KeyChange),
     "budget": {*AppBudget, *labels.MeshBudget},
     "purpose": set(labels.LinkPurpose),
     "trigger": set(labels.RekeyTrigger),
