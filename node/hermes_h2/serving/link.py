@@ -21,7 +21,7 @@ STRANGERS_READ_BYTES: Final = 2_048
 CALL_S: Final = 0.0003
 """Of work that a stranger's call costs besides the turn in which it begins."""
 
-_MISTRUST: Final = ": it may not believe the certificate that it was shown"
+_MISTRUST: Final = ": it gave up, or does not believe the certificate that it was shown"
 
 
 class Listener(Protocol):

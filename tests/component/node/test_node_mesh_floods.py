@@ -130,6 +130,17 @@ async def test_what_a_member_sends_is_bounded_and_named(kind: str, mesh: LocalMe
     assert NAME in line["certificate"].split(",")
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("idle", "connections"), ("handshakes", "no_certificate")])
+async def test_who_has_no_certificate_costs_as_little(kind: str, expected: str, mesh: LocalMesh) -> None:
+    """More connections than there are places for, and handshakes that come to nothing."""
+    before = await count_refused(mesh)
+    node, ca = mesh.nodes[0].mesh, str(mesh.ca_file)
+    _, more_kib = await go_on_under(mesh, "flood", kind, node, str(SECONDS), str(MANY), "50", ca)
+    assert more_kib <= MORE_KIB
+    after = await count_refused(mesh)
+    assert after[expected] > before[expected]
+
+
 @pytest.mark.parametrize("kind", ["long_messages", "reads_nothing"])
 async def test_what_a_proven_member_holds_is_bounded(kind: str, mesh: LocalMesh, certificate: str) -> None:
     node = mesh.nodes[0]
