@@ -213,7 +213,12 @@ AppFronts = Annotated[
 FrontMemory = Annotated[
     int,
     bounds(
-        192, 64, 65_536, "MiB", "Memory of one front; one that needs more is ended, with its connections, and started anew."
+        192,
+        96,
+        65_536,
+        "MiB",
+        "Memory of one front: 80 MiB, and 40 KiB for each connection, of which it takes as many as there is room for. One that"
+        " needs more is ended and started anew.",
     ),
 ]
 ConnectTimeoutS = Annotated[float, bounds(10, 0.1, 300, "s", "Time to answer the challenge.")]

@@ -13,3 +13,5 @@ class ExitCode(IntEnum):
     MEMORY = 4
     """It may have no more memory."""
     DEFECT = 5
+    NOT_CONFINED = 6
+    """The system has what takes away what it does not need, and refused it."""

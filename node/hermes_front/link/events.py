@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_front.link.faults import Fault
-from hermes_front.link.payloads import FrontSettings, Stats, StreamOpening, Told
+from hermes_front.link.payloads import FrontSettings, Hello, Stats, StreamOpening, Told
 from hermes_h2.serving.tls_context import PemMaterial
 
 
@@ -37,6 +37,8 @@ class Broken:
 @dataclass(frozen=True, slots=True)
 class Greeted:
     """It is there, and what it says from now on belongs to its run."""
+
+    hello: Hello
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,10 +133,11 @@ class OwnerEnd(LinkEnd[OwnerEvent]):
 
     def _on_news(self, kind: int, payload: bytes) -> None:
         if kind == LinkKind.HELLO:
-            if read_hello(payload) != self._run:
+            hello = read_hello(payload)
+            if hello.run != self._run:
                 raise LinkFaultError(Fault.WRONG_RUN)
             self._greeted = True
-            self._events.append(Greeted())
+            self._events.append(Greeted(hello))
         elif kind == LinkKind.PONG:
             if read_number(payload) != self._pinged or self._answered == self._pinged:
                 raise LinkFaultError(Fault.UNASKED)

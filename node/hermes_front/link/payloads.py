@@ -19,7 +19,7 @@ from hermes_h2.serving.tls_context import PemMaterial
 REFUSALS: Final = tuple(Refusal)
 """Their order is part of the protocol."""
 
-_HELLO: Final = Struct(">HQ")
+_HELLO: Final = Struct(">HQBBBB")
 _CREDIT: Final = Struct(">II")
 _NUMBER: Final = Struct(">Q")
 _STATS: Final = Struct(f">III{len(REFUSALS)}Q")
@@ -27,6 +27,17 @@ _SHORT: Final = Struct(">H")
 _LENGTHS: Final = Struct(">III")
 _NO_CA: Final = (1 << 32) - 1
 _MAX_STATUS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """`run`: which start of a front this is; what the kernel keeps it from, as `Confinement` has it."""
+
+    run: int
+    landlock: int = 0
+    confined: bool = False
+    no_tcp: bool = False
+    no_signals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +71,22 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class FrontSettings:
-    """What a front is told before it serves. `memory_bytes`: of its data, 0: no limit."""
+    """What a front is told before it serves."""
 
     limits: Limits
     paths: tuple[str, ...]
     link: LinkBounds = field(default_factory=LinkBounds)
-    memory_bytes: int = 0
 
 
-def build_hello(run: int) -> bytes:
-    return _HELLO.pack(VERSION, run)
+def build_hello(hello: Hello) -> bytes:
+    return _HELLO.pack(VERSION, hello.run, hello.landlock, hello.confined, hello.no_tcp, hello.no_signals)
 
 
-def read_hello(payload: bytes) -> int:
-    """The front's run."""
-    version, run = _unpack(_HELLO, payload)
+def read_hello(payload: bytes) -> Hello:
+    version, run, landlock, *kept = _unpack(_HELLO, payload)
     if version != VERSION:
         raise LinkFaultError(Fault.WRONG_VERSION)
-    return int(run)
+    return Hello(int(run), int(landlock), *map(bool, kept))
 
 
 def build_credit(frames: int, size: int) -> bytes:
@@ -190,7 +199,7 @@ def read_settings(payload: bytes) -> FrontSettings:
         for name in ("stranger_room", "proven_room"):
             link[name] = Room(**link[name])
         paths = tuple(str(path) for path in said["paths"])
-        return FrontSettings(Limits(**limits), paths, LinkBounds(**link), int(said["memory_bytes"]))
+        return FrontSettings(Limits(**limits), paths, LinkBounds(**link))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise LinkFaultError(Fault.MALFORMED) from None
 

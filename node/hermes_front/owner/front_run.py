@@ -15,6 +15,7 @@ from hermes_front.link.events import (
     Counted,
     CreditCame,
     DefectTold,
+    Greeted,
     MessageCame,
     OwnerEvent,
     PeerEnded,
@@ -23,7 +24,7 @@ from hermes_front.link.events import (
     StreamOpened,
 )
 from hermes_front.link.owner_end import OwnerEnd
-from hermes_front.link.payloads import REFUSALS, FrontSettings, Stats
+from hermes_front.link.payloads import REFUSALS, FrontSettings, Hello, Stats
 from hermes_front.owner.call import FrontCall
 from hermes_front.owner.reports import EndReason, FrontObserver
 from hermes_front.owner.spawning import read_resident_bytes
@@ -57,11 +58,15 @@ class FrontRun:
         number: int,
         process: subprocess.Popen[bytes],
         settings: FrontSettings,
+        memory_bytes: int,
         on_serving: Callable[[], None],
     ) -> None:
         self._owner = owner
         self._process = process
         self._settings = settings
+        self._memory_bytes = memory_bytes
+        self.hello = Hello(number)
+        """What it said of itself."""
         self.calls: dict[int, FrontCall] = {}
         self.link: SocketLink[OwnerEnd] = SocketLink(
             OwnerEnd(number, settings.paths, settings.link), self._on_event, self._lost_link
@@ -117,6 +122,8 @@ class FrontRun:
             return self._reason, self._detail
         if code == ExitCode.MEMORY:
             return EndReason.MEMORY, "it could have no more"
+        if code in set(ExitCode):
+            return EndReason.EXITED, ExitCode(code).name.lower()
         return EndReason.EXITED, f"signal {-code}" if code < 0 else f"exit code {code}"
 
     # What calls ask.
@@ -149,7 +156,9 @@ class FrontRun:
             self._on_news(event)
 
     def _on_news(self, event: OwnerEvent) -> None:
-        if isinstance(event, Broken):
+        if isinstance(event, Greeted):
+            self.hello = event.hello
+        elif isinstance(event, Broken):
             self.kill(EndReason.RULE, event.fault.value)
         elif isinstance(event, Counted):
             before, self.stats = self.stats, event.stats
@@ -181,7 +190,7 @@ class FrontRun:
             self.link.end.ping()
         self.link.flush_soon()
         self.resident_bytes = read_resident_bytes(self.pid) or 0
-        if 0 < self._settings.memory_bytes < self.resident_bytes:
+        if self.resident_bytes > self._memory_bytes:
             self.kill(EndReason.MEMORY, f"{self.resident_bytes >> 20} MiB are resident")
 
     def _say_material(self) -> None:

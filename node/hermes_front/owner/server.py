@@ -24,6 +24,12 @@ from hermes_h2.serving.server import ENDING_S
 from hermes_h2.serving.tls_context import PemMaterial
 from hermes_h2.serving.turns import StrangersTurns
 
+MEMORY_BYTES: Final = 192 << 20
+BASE_BYTES: Final = 80 << 20
+"""Of a front's memory: what it has without connections, and messages that peers do not take (48 MiB)."""
+CONNECTION_BYTES: Final = 40 << 10
+"""What one takes of a front, with TLS and a call; 36 KiB were measured."""
+FEWEST_CONNECTIONS: Final = 64
 LEAVING_S: Final = 4.0
 """For a front whose calls are over to see its connections off."""
 
@@ -35,17 +41,19 @@ class FrontStartError(Exception):
         super().__init__(f"front {ended.front} ended as it started: {ended.detail or ended.reason.value}")
 
 
-def share(limits: Limits, fronts: int) -> Limits:
-    """Of one front: what all of them together shall bear, rounded up."""
+def share(limits: Limits, fronts: int, memory_bytes: int) -> Limits:
+    """Of one front: what all of them together shall bear, rounded up, as far as its memory has room for connections."""
     names = ("connections", "strangers", "strangers_an_address", "streams")
-    return dataclasses.replace(limits, **{name: -(-getattr(limits, name) // fronts) for name in names})
+    parts = {name: -(-getattr(limits, name) // fronts) for name in names}
+    parts["connections"] = min(parts["connections"], max(FEWEST_CONNECTIONS, (memory_bytes - BASE_BYTES) // CONNECTION_BYTES))
+    return dataclasses.replace(limits, **parts)
 
 
 class FrontServer:
     """Serves from `start` on, on `sockets`, which listen and are its own; its fronts have them too.
 
     All of them take from one queue of connections, in which who comes waits while a front is started again. `tls`: the material
-    for new connections, asked for every second. `memory_bytes`: of each front; 0: no limit.
+    for new connections, asked for every second. `memory_bytes`: of each front.
     """
 
     def __init__(
@@ -56,7 +64,7 @@ class FrontServer:
         observer: FrontObserver,
         *,
         tls: Callable[[], PemMaterial] | None = None,
-        memory_bytes: int = 0,
+        memory_bytes: int = MEMORY_BYTES,
         module: str = MODULE,
     ) -> None:
         self.observer = observer
@@ -123,11 +131,11 @@ class FrontServer:
     async def start_run(self, on_serving: Callable[[], None]) -> FrontRun:
         self._runs += 1
         paths = tuple(self._handlers)
-        limits = share(self._limits, self._fronts)
+        limits = share(self._limits, self._fronts, self._memory_bytes)
         link = LinkBounds(limits.bounds.message_bytes, limits.bounds.first_message_bytes, limits.streams)
-        settings = FrontSettings(limits, paths, link, self._memory_bytes)
-        process, sock = spawn_front(self._runs, self._sockets, self._module)
-        run = FrontRun(self, self._runs, process, settings, on_serving)
+        settings = FrontSettings(limits, paths, link)
+        process, sock = spawn_front(self._runs, self._sockets, self._memory_bytes, self._module)
+        run = FrontRun(self, self._runs, process, settings, self._memory_bytes, on_serving)
         await run.connect(sock)
         return run
 

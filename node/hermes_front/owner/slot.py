@@ -65,11 +65,10 @@ class Slot:
         began = loop.time()
         streams = 0
         try:
-            run = self.run = await self._owner.start_run(self.serves.set)
+            run = self.run = await self._owner.start_run(self._tell_start)
         except OSError as error:
             reason, detail = EndReason.EXITED, f"not started: {error.strerror}"
         else:
-            self._owner.observer.started(self._number, run.pid)
             if self._owner.stopping.is_set():  # it was not among those that were told
                 run.drain(0)
             await run.watch()
@@ -81,6 +80,11 @@ class Slot:
         self._choose_pause(loop.time() - began)
         self.ended = FrontEnded(self._number, reason, detail, streams, self._pause_s)
         self._owner.observer.ended(self.ended)
+
+    def _tell_start(self) -> None:
+        if self.run is not None:
+            self._owner.observer.started(self._number, self.run.pid, self.run.hello)
+        self.serves.set()
 
     def _choose_pause(self, lived_s: float) -> None:
         self._short_lives = 0 if lived_s >= PROVEN_S else self._short_lives + 1

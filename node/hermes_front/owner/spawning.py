@@ -13,7 +13,7 @@ MODULE = "hermes_front.process"
 
 
 def spawn_front(
-    run: int, listening: Sequence[socket.socket], module: str = MODULE
+    run: int, listening: Sequence[socket.socket], memory_bytes: int, module: str = MODULE
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """The process, and this end of the link. OSError when there can be none.
 
@@ -23,7 +23,16 @@ def spawn_front(
     try:
         ours.setblocking(False)
         numbers = [sock.fileno() for sock in listening]
-        arguments = ["--owner", str(os.getpid()), "--run", str(run), "--link", str(theirs.fileno())]
+        arguments = [
+            "--owner",
+            str(os.getpid()),
+            "--run",
+            str(run),
+            "--link",
+            str(theirs.fileno()),
+            "--memory",
+            str(memory_bytes),
+        ]
         for number in numbers:
             arguments += ["--listen", str(number)]
         process = subprocess.Popen(  # noqa: S603 - the arguments are our own

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import socket
 import ssl
 from collections import Counter
@@ -26,8 +25,8 @@ from hermes_front.link.events import (
     StreamEvent,
 )
 from hermes_front.link.front_end import FrontEnd
-from hermes_front.link.payloads import REFUSALS, FrontSettings, Stats, Told
-from hermes_front.process.piped_call import PipedCall
+from hermes_front.link.payloads import REFUSALS, FrontSettings, Hello, Stats, Told
+from hermes_front.process.piped_call import Held, PipedCall
 from hermes_front.socket_link import SocketLink
 from hermes_h2.budget import Budget
 from hermes_h2.events import Refusal
@@ -37,6 +36,8 @@ from hermes_h2.serving.tls_context import PemMaterial, build_context
 
 COUNT_S: Final = 1.0
 """Between two snapshots of its counters."""
+MOST_HELD_BYTES: Final = 48 << 20
+"""Of messages that peers do not take: beyond it the call that has most of them ends. What one call holds is little."""
 TOLD: Final = 50
 TOLD_PER_S: Final = 5.0
 """Refusals in words; all are counted."""
@@ -45,16 +46,20 @@ LEAVING_S: Final = 1.25
 
 
 class Front:
-    """One run. `sockets` listen, and are the owner's and other fronts' as well."""
+    """One run. `sockets` listen, and are the owner's and other fronts' as well. `material_file`: of `build_context`."""
 
-    def __init__(self, run: int, link: socket.socket, sockets: Sequence[socket.socket]) -> None:
-        self._run = run
+    def __init__(
+        self, hello: Hello, link: socket.socket, sockets: Sequence[socket.socket], material_file: int | None = None
+    ) -> None:
+        self._hello = hello
+        self._material_file = material_file
         self._link_socket = link
         self._sockets = sockets
         self._calls: dict[int, PipedCall] = {}
         self._context: ssl.SSLContext | None = None
         self._server: Server | None = None
         self._refused: Counter[Refusal] = Counter()
+        self._held = Held()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
@@ -63,7 +68,7 @@ class Front:
         self._loop.set_exception_handler(lambda _, context: self._tell_failure(context.get("exception")))
         self._exit: asyncio.Future[int] = self._loop.create_future()
         self._told = Budget(TOLD, TOLD_PER_S, self._loop.time())
-        self._link = SocketLink(FrontEnd(self._run), self._on_event, _leave)
+        self._link = SocketLink(FrontEnd(self._hello), self._on_event, _leave)
         await self._loop.create_unix_connection(lambda: self._link, sock=self._link_socket)
         return await self._exit
 
@@ -78,17 +83,17 @@ class Front:
             self._spawn(self._drain(event.grace_s))
         elif call := self._calls.get(event.stream):
             _pass_on(call, event)
+            if self._held.total > MOST_HELD_BYTES:
+                max(self._calls.values(), key=lambda call: call.held).reset()
 
     def _take_material(self, material: PemMaterial) -> None:
         """The owner has judged it; what OpenSSL does not take all the same leaves the former in use."""
         try:
-            self._context = build_context(material)
-        except (ssl.SSLError, ValueError) as error:
+            self._context = build_context(material, file=self._material_file)
+        except (OSError, ValueError) as error:  # OpenSSL's are among the former
             self._tell_failure(error)
 
     async def _serve(self, settings: FrontSettings) -> None:
-        if settings.memory_bytes:
-            resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
         tls = None if self._context is None else self._get_context
         self._server = Server(
             self._sockets, settings.limits, tls=tls, on_refused=self._on_refused, on_defect=self._tell_failure
@@ -105,7 +110,7 @@ class Front:
     async def _pipe(self, call: Call) -> None:
         if self._link.end.exhausted:  # after four billion streams
             self._end(ExitCode.DONE)
-        piped = PipedCall(call, self._link)
+        piped = PipedCall(call, self._link, self._held)
         self._calls[piped.stream] = piped
         try:
             await piped.run()
@@ -122,9 +127,8 @@ class Front:
         self._link.close()
 
     def _count(self, server: Server) -> None:
-        held = sum(call.held for call in self._calls.values())
         refusals = tuple(self._refused[kind] for kind in REFUSALS)
-        self._link.end.count(Stats(server.connections, server.strangers, held, refusals))
+        self._link.end.count(Stats(server.connections, server.strangers, self._held.total, refusals))
         self._link.flush_soon()
 
     def _on_refused(self, refusal: Refusal, host: str, detail: str, _names: frozenset[str]) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import os
 import signal
 import socket
-import sys
-from typing import Final
+import ssl
 
 from hermes_front.exits import ExitCode
+from hermes_front.link.payloads import Hello
+from hermes_front.process.confine import ConfinementError, OwnerGoneError, confine
 from hermes_front.process.front import Front
-
-_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
 def main(arguments: list[str]) -> int:
@@ -23,8 +21,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--run", type=int, required=True, help="which start of a front this is")
     parser.add_argument("--link", type=int, required=True, help="descriptor of the socket to the owner")
     parser.add_argument("--listen", type=int, action="append", required=True, help="descriptor of a listening socket")
+    parser.add_argument("--memory", type=int, required=True, help="bytes of private memory that it may have")
     options = parser.parse_args(arguments)
-    _die_with(options.owner)
     link = socket.socket(fileno=options.link)
     listening = [socket.socket(fileno=number) for number in options.listen]
     for sock in (link, *listening):
@@ -32,15 +30,26 @@ def main(arguments: list[str]) -> int:
         sock.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to the owner, who drains
     _fall_silent()
-    return asyncio.run(Front(options.run, link, listening).run())
+    material = _open_memory()
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # OpenSSL reads the system's settings with its first context
+    return asyncio.run(_serve(options, link, listening, material))
 
 
-def _die_with(owner: int) -> None:
-    """The end of the link says it as well, to a front that still reads."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != owner:  # it died before that
-        os._exit(ExitCode.DONE)
+async def _serve(options: argparse.Namespace, link: socket.socket, listening: list[socket.socket], material: int | None) -> int:
+    """Confined once the event loop is there, which is the last thing that opens anything."""
+    try:
+        confinement = confine(owner_pid=options.owner, data_bytes=options.memory, listening=options.listen)
+    except OwnerGoneError:
+        return ExitCode.DONE
+    except (ConfinementError, OSError):
+        return ExitCode.NOT_CONFINED
+    hello = Hello(options.run, confinement.landlock, confinement.confined, confinement.no_tcp, confinement.no_signals)
+    return await Front(hello, link, listening, material).run()
+
+
+def _open_memory() -> int | None:
+    """A file that TLS material is read from, since later none can be opened; None where the system has none in memory."""
+    return os.memfd_create("tls", os.MFD_CLOEXEC) if hasattr(os, "memfd_create") else None
 
 
 def _fall_silent() -> None:

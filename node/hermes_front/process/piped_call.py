@@ -16,10 +16,17 @@ LAST_WORDS_S: Final = 2.0
 """For a peer to take what its owner said before it ended the stream."""
 
 
+class Held:
+    """Bytes of messages that peers have not taken, of all calls together."""
+
+    total = 0
+
+
 class PipedCall:
     """The owner knows it as `stream`."""
 
-    def __init__(self, call: Call, link: SocketLink[FrontEnd]) -> None:
+    def __init__(self, call: Call, link: SocketLink[FrontEnd], all_held: Held) -> None:
+        self._all_held = all_held
         self._call = call
         self._link = link
         self._end = link.end
@@ -45,6 +52,7 @@ class PipedCall:
         finally:
             self._end.lose_peer(self.stream)  # of no effect where the owner has ended it
             self._link.flush_soon()
+            self._hold(-self.held)
             if self._last_words is not None:
                 self._last_words.cancel()
 
@@ -82,7 +90,7 @@ class PipedCall:
         self._call.pardon()
 
     def deliver(self, message: bytes) -> None:
-        self.held += len(message)
+        self._hold(len(message))
         if self._writer is not None:
             self._waiting.append(message)
             return
@@ -124,10 +132,14 @@ class PipedCall:
                 self._say_last()
 
     def _taken(self, size: int) -> None:
-        self.held -= size
+        self._hold(-size)
         self._end.taken(self.stream, size)
         if self._end.has_output:
             self._link.flush_soon()
+
+    def _hold(self, size: int) -> None:
+        self.held += size
+        self._all_held.total += size
 
     def _say_last(self) -> None:
         assert self._last is not None  # noqa: S101 - only then

@@ -21,12 +21,15 @@ class PemMaterial:
     ca_pem: bytes | None = None
 
 
-def build_context(material: PemMaterial, lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:
+def build_context(
+    material: PemMaterial, lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2, *, file: int | None = None
+) -> ssl.SSLContext:
+    """`file`: descriptor of one in memory, for a process that may open none: it is empty before and afterwards."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = lowest
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols([ALPN])
-    with _as_file(material.cert_pem + b"\n" + material.key_pem) as path:
+    with _as_file(material.cert_pem + b"\n" + material.key_pem, file) as path:
         context.load_cert_chain(path)
     if material.ca_pem is not None:
         # Bundles have comments between the certificates, in any language; `ssl` takes ASCII.
@@ -40,8 +43,16 @@ def build_context(material: PemMaterial, lowest: ssl.TLSVersion = ssl.TLSVersion
 
 
 @contextmanager
-def _as_file(data: bytes) -> Iterator[str]:
+def _as_file(data: bytes, kept: int | None) -> Iterator[str]:
     """Python's `ssl` reads keys from files only; this one never touches a disk where the system can do without."""
+    if kept is not None:
+        try:
+            os.lseek(kept, 0, os.SEEK_SET)
+            os.write(kept, data)
+            yield f"/proc/self/fd/{kept}"
+        finally:
+            os.ftruncate(kept, 0)
+        return
     if not hasattr(os, "memfd_create"):
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)

@@ -16,7 +16,7 @@ EVENTS: Final[dict[str, str]] = {
     "chats_restored": "Sealed chats are in memory and can be resumed.",
     "chat_record_corrupt": "A sealed record could not be read; its chat cannot be resumed.",
     "node_serving": "All servers listen; apps are served with `app_security` (TLS, mutual TLS or plain) by so many `fronts`.",
-    "front_started": "A process that takes apps' connections was started; `pid` is its own.",
+    "front_started": "A process that takes apps' connections serves; `confined`: it can do no more than it needs.",
     "front_ended": "One ended: `reason` and `detail` say why, `streams` how many ended with it; another one takes its place.",
     "node_ready": "The node became ready.",
     "node_unready": "The node is not ready any more; `reasons` say why.",

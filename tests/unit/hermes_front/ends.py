@@ -9,7 +9,7 @@ from hermes_front.link.events import Broken, SettingsCame
 from hermes_front.link.faults import Fault
 from hermes_front.link.front_end import FrontEnd
 from hermes_front.link.owner_end import OwnerEnd
-from hermes_front.link.payloads import FrontSettings, StreamOpening
+from hermes_front.link.payloads import FrontSettings, Hello, StreamOpening
 from hermes_h2.serving.limits import Limits
 
 PATH = "/test.Service/Talk"
@@ -23,7 +23,7 @@ class Ends:
     """`greeted`: the front knows its settings."""
 
     def __init__(self, bounds: LinkBounds = SMALL, *, greeted: bool = True) -> None:
-        self.front = FrontEnd(RUN)
+        self.front = FrontEnd(Hello(RUN))
         self.owner = OwnerEnd(RUN, [PATH], bounds)
         if greeted:
             self.owner.say_settings(FrontSettings(Limits(), (PATH,), bounds))

@@ -35,6 +35,7 @@ from hermes_front.link.owner_end import OwnerEnd
 from hermes_front.link.payloads import (
     REFUSALS,
     FrontSettings,
+    Hello,
     Stats,
     StreamOpening,
     Told,
@@ -97,8 +98,8 @@ def test_what_was_on_its_way_when_a_stream_ended_is_no_fault() -> None:
 
 def test_news_of_the_link_itself() -> None:
     ends = Ends(greeted=False)
-    assert ends.to_owner() == [Greeted()]
-    settings = FrontSettings(Limits(), (PATH, "/other/Path"), SMALL, 1 << 20)
+    assert ends.to_owner() == [Greeted(Hello(RUN))]
+    settings = FrontSettings(Limits(), (PATH, "/other/Path"), SMALL)
     material = PemMaterial(b"certificate", b"key", b"ca")
     ends.owner.say_material(material)
     ends.owner.say_material(PemMaterial(b"certificate", b"key"))
@@ -125,9 +126,9 @@ def test_news_of_the_link_itself() -> None:
 def test_settings_and_every_limit_in_them_arrive() -> None:
     limits = Limits(connections=11, trusted_proxies=(ip_network("10.0.0.0/8"),), setup_s=0.5)
     ends = Ends(greeted=False)
-    ends.owner.say_settings(FrontSettings(limits, (PATH,), LinkBounds(), 7))
+    ends.owner.say_settings(FrontSettings(limits, (PATH,), LinkBounds()))
     (came,) = ends.to_front()
-    assert came == SettingsCame(FrontSettings(limits, (PATH,), LinkBounds(), 7))
+    assert came == SettingsCame(FrontSettings(limits, (PATH,), LinkBounds()))
 
 
 @pytest.mark.parametrize("text", [b"", b"null", b"[]", b"{}", b'{"limits":1}', b"[" * 60_000])
@@ -223,7 +224,7 @@ def frame(kind: int, stream: int = 0, payload: bytes = b"") -> bytes:
     return build_frame(kind, stream, payload)
 
 
-HELLO = frame(LinkKind.HELLO, 0, build_hello(RUN))
+HELLO = frame(LinkKind.HELLO, 0, build_hello(Hello(RUN)))
 OPEN = frame(LinkKind.OPEN, 1, build_opening(OPENING))
 DATA = frame(LinkKind.DATA, 1, b"12345")
 NO_REFUSALS = (0,) * len(REFUSALS)
@@ -234,10 +235,10 @@ BROKEN: list[tuple[Fault, bytes]] = [
     (Fault.TOO_LONG, HELLO + HEAD.pack(MOST_OF_FRONT[LinkKind.OPEN] + 1, 1, LinkKind.OPEN)),
     (Fault.NOT_GREETED, OPEN),
     (Fault.NOT_GREETED, HELLO + HELLO),
-    (Fault.WRONG_VERSION, frame(LinkKind.HELLO, 0, struct.pack(">HQ", 99, RUN))),
-    (Fault.WRONG_RUN, frame(LinkKind.HELLO, 0, build_hello(RUN + 1))),
+    (Fault.WRONG_VERSION, frame(LinkKind.HELLO, 0, struct.pack(">HQBBBB", 99, RUN, 0, 0, 0, 0))),
+    (Fault.WRONG_RUN, frame(LinkKind.HELLO, 0, build_hello(Hello(RUN + 1)))),
     (Fault.MALFORMED, frame(LinkKind.HELLO, 0, b"short")),
-    (Fault.STREAM_NUMBER, frame(LinkKind.HELLO, 1, build_hello(RUN))),
+    (Fault.STREAM_NUMBER, frame(LinkKind.HELLO, 1, build_hello(Hello(RUN)))),
     (Fault.STREAM_NUMBER, HELLO + OPEN + OPEN),
     (Fault.STREAM_NUMBER, HELLO + frame(LinkKind.OPEN, 0, build_opening(OPENING))),
     (Fault.STREAM_NUMBER, HELLO + frame(LinkKind.DATA, 1, b"x")),
@@ -313,7 +314,7 @@ def test_an_owner_that_breaks_a_rule(fault: Fault, said: bytes) -> None:
 
 
 def test_numbers_of_streams_run_out_after_four_billion() -> None:
-    front = FrontEnd(RUN)
+    front = FrontEnd(Hello(RUN))
     assert not front.exhausted
     front._last = (1 << 32) - 1
     assert front.exhausted
