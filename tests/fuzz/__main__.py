@@ -18,6 +18,7 @@ FINDINGS = ROOT / "build" / "fuzz"
 INSTRUMENTED = [
     "hermes_core",
     "hermes_h2",
+    "hermes_front.link",
     "hermes_wire",
     "hermes_node.admin.bodies",
     "hermes_keystore.history",

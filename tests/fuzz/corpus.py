@@ -12,9 +12,9 @@ CORPUS = Path(__file__).with_name("corpus")
 
 
 def load_targets() -> dict[str, Callable[[bytes], None]]:
-    from tests.fuzz import app_disk, disk, homes, membership, parsers, sessions, targets, transport
+    from tests.fuzz import app_disk, disk, fronts, homes, membership, parsers, sessions, targets, transport
 
-    every = (targets, parsers, sessions, disk, app_disk, transport, membership, homes)
+    every = (targets, parsers, sessions, disk, app_disk, transport, membership, homes, fronts)
     return {name: target for module in every for name, target in module.TARGETS.items()}
 
 
@@ -23,7 +23,7 @@ def list_targets() -> list[str]:
         "header", "open", "content", "offer", "answer", "resume", "payload", "client-batch", "server-batch", "peer-batch",
         "gossip", "join", "carry", "admin", "record", "keystore-header", "connect", "connected", "peer-handshake", "control",
         "mark", "floor", "floor-key", "rollback", "passphrase", "annotation", "history", "tombstone", "witness", "app-record",
-        "h2", "swim", "homes",
+        "h2", "swim", "homes", "front-link", "owner-link",
     ]  # fmt: skip  # named here, so that atheris can instrument what the targets import
 
 
@@ -41,7 +41,7 @@ def write_seeds() -> None:
 
 def make_seeds() -> dict[str, list[bytes]]:
     """One authentic input or more for every target."""
-    from tests.fuzz import app_disk, disk, homes, membership, sessions, transport
+    from tests.fuzz import app_disk, disk, fronts, homes, membership, sessions, transport
 
     wire = {**_make_channel_seeds(), **_make_wire_seeds(), **_make_record_seeds()}
     stores = {**disk.make_seeds(), **app_disk.make_seeds()}
@@ -51,6 +51,7 @@ def make_seeds() -> dict[str, list[bytes]]:
         **stores,
         **membership.make_seeds(),
         **homes.make_seeds(),
+        **fronts.make_seeds(),
         **transport.make_seeds(),
     }
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from hermes_front.link.bounds import LinkBounds
 from hermes_front.link.credits import LinkStream
-from hermes_front.link.events import Broken, CreditCame, MessageCame
+from hermes_front.link.events import CreditCame, LinkBroken, MessageCame
 from hermes_front.link.faults import Fault, LinkFaultError
 from hermes_front.link.frames import LinkKind, LinkReader, build_frame
 from hermes_front.link.payloads import build_credit, read_credit
@@ -29,7 +29,7 @@ class LinkEnd(ABC, Generic[E]):
         self._last = 0
         """The highest number of a stream so far."""
         self._out: list[bytes] = []
-        self._events: list[E | MessageCame | CreditCame | Broken] = []
+        self._events: list[E | MessageCame | CreditCame | LinkBroken] = []
         self._over = False
         self.frames_in = self.frames_out = 0
         self.waits = 0
@@ -43,7 +43,7 @@ class LinkEnd(ABC, Generic[E]):
     def has_output(self) -> bool:
         return bool(self._out)
 
-    def receive(self, data: bytes) -> list[E | MessageCame | CreditCame | Broken]:
+    def receive(self, data: bytes) -> list[E | MessageCame | CreditCame | LinkBroken]:
         if self._over:
             return []
         try:
@@ -57,7 +57,7 @@ class LinkEnd(ABC, Generic[E]):
                     self._on_frame(kind, number, payload)
         except LinkFaultError as broken:
             self._over = True
-            self._events.append(Broken(broken.fault))
+            self._events.append(LinkBroken(broken.fault))
         events, self._events = self._events, []
         return events
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermes_front.link.faults import Fault
-from hermes_front.link.payloads import FrontSettings, Hello, Stats, StreamOpening, Told
+from hermes_front.link.payloads import FrontHello, FrontSettings, Stats, StreamOpening, Told
 from hermes_h2.serving.tls_context import PemMaterial
 
 
@@ -25,7 +25,7 @@ class CreditCame:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class LinkBroken:
     """The other end broke a rule: nothing is understood or said any more."""
 
     fault: Fault
@@ -38,7 +38,7 @@ class Broken:
 class Greeted:
     """It is there, and what it says from now on belongs to its run."""
 
-    hello: Hello
+    hello: FrontHello
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class DefectTold:
 OwnerEvent = (
     MessageCame
     | CreditCame
-    | Broken
+    | LinkBroken
     | Greeted
     | StreamOpened
     | PeerEnded
@@ -148,4 +148,4 @@ class Draining:
 
 
 StreamEvent = MessageCame | CreditCame | Proved | Pardoned | Ended | WasReset
-FrontEvent = StreamEvent | Broken | MaterialCame | SettingsCame | Draining
+FrontEvent = StreamEvent | LinkBroken | MaterialCame | SettingsCame | Draining

@@ -9,7 +9,7 @@ from hermes_front.link.events import Draining, Ended, FrontEvent, MaterialCame, 
 from hermes_front.link.faults import Fault, LinkFaultError
 from hermes_front.link.frames import MAX_STREAM, MOST_OF_OWNER, LinkKind
 from hermes_front.link.payloads import (
-    Hello,
+    FrontHello,
     Stats,
     StreamOpening,
     Told,
@@ -29,7 +29,7 @@ from hermes_front.link.payloads import (
 class FrontEnd(LinkEnd[FrontEvent]):
     """Says who it is at once; answers PINGs by itself. `bounds` are taken from the settings when those come."""
 
-    def __init__(self, hello: Hello) -> None:
+    def __init__(self, hello: FrontHello) -> None:
         super().__init__(LinkBounds(), MOST_OF_OWNER)
         self._settled = False
         self._put(LinkKind.HELLO, 0, build_hello(hello))

@@ -30,7 +30,7 @@ _MAX_STATUS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class FrontHello:
     """`run`: which start of a front this is; what the kernel keeps it from, as `Confinement` has it."""
 
     run: int
@@ -78,15 +78,15 @@ class FrontSettings:
     link: LinkBounds = field(default_factory=LinkBounds)
 
 
-def build_hello(hello: Hello) -> bytes:
+def build_hello(hello: FrontHello) -> bytes:
     return _HELLO.pack(VERSION, hello.run, hello.landlock, hello.confined, hello.no_tcp, hello.no_signals)
 
 
-def read_hello(payload: bytes) -> Hello:
+def read_hello(payload: bytes) -> FrontHello:
     version, run, landlock, *kept = _unpack(_HELLO, payload)
     if version != VERSION:
         raise LinkFaultError(Fault.WRONG_VERSION)
-    return Hello(int(run), int(landlock), *map(bool, kept))
+    return FrontHello(int(run), int(landlock), *map(bool, kept))
 
 
 def build_credit(frames: int, size: int) -> bytes:

@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 from hermes_front.exits import ExitCode
 from hermes_front.link.events import (
-    Broken,
     Counted,
     CreditCame,
     DefectTold,
     Greeted,
+    LinkBroken,
     MessageCame,
     OwnerEvent,
     PeerEnded,
@@ -24,7 +24,7 @@ from hermes_front.link.events import (
     StreamOpened,
 )
 from hermes_front.link.owner_end import OwnerEnd
-from hermes_front.link.payloads import REFUSALS, FrontSettings, Hello, Stats
+from hermes_front.link.payloads import REFUSALS, FrontHello, FrontSettings, Stats
 from hermes_front.owner.call import FrontCall
 from hermes_front.owner.reports import EndReason, FrontObserver
 from hermes_front.owner.spawning import read_resident_bytes
@@ -65,7 +65,7 @@ class FrontRun:
         self._process = process
         self._settings = settings
         self._memory_bytes = memory_bytes
-        self.hello = Hello(number)
+        self.hello = FrontHello(number)
         """What it said of itself."""
         self.calls: dict[int, FrontCall] = {}
         self.link: SocketLink[OwnerEnd] = SocketLink(
@@ -158,7 +158,7 @@ class FrontRun:
     def _on_news(self, event: OwnerEvent) -> None:
         if isinstance(event, Greeted):
             self.hello = event.hello
-        elif isinstance(event, Broken):
+        elif isinstance(event, LinkBroken):
             self.kill(EndReason.RULE, event.fault.value)
         elif isinstance(event, Counted):
             before, self.stats = self.stats, event.stats

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from hermes_front.link.payloads import Hello, Told
+from hermes_front.link.payloads import FrontHello, Told
 from hermes_h2.events import Refusal
 
 
@@ -53,7 +53,7 @@ class Figures:
 
 
 class FrontObserver(Protocol):
-    def started(self, front: int, pid: int, hello: Hello) -> None: ...
+    def started(self, front: int, pid: int, hello: FrontHello) -> None: ...
     def ended(self, report: FrontEnded) -> None: ...
     def told(self, told: Told) -> None:
         """A refusal in words; not each of them."""

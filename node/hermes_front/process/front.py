@@ -12,11 +12,11 @@ from typing import Final
 
 from hermes_front.exits import ExitCode
 from hermes_front.link.events import (
-    Broken,
     CreditCame,
     Draining,
     Ended,
     FrontEvent,
+    LinkBroken,
     MaterialCame,
     MessageCame,
     Pardoned,
@@ -25,7 +25,7 @@ from hermes_front.link.events import (
     StreamEvent,
 )
 from hermes_front.link.front_end import FrontEnd
-from hermes_front.link.payloads import REFUSALS, FrontSettings, Hello, Stats, Told
+from hermes_front.link.payloads import REFUSALS, FrontHello, FrontSettings, Stats, Told
 from hermes_front.process.piped_call import Held, PipedCall
 from hermes_front.socket_link import SocketLink
 from hermes_h2.budget import Budget
@@ -49,7 +49,7 @@ class Front:
     """One run. `sockets` listen, and are the owner's and other fronts' as well. `material_file`: of `build_context`."""
 
     def __init__(
-        self, hello: Hello, link: socket.socket, sockets: Sequence[socket.socket], material_file: int | None = None
+        self, hello: FrontHello, link: socket.socket, sockets: Sequence[socket.socket], material_file: int | None = None
     ) -> None:
         self._hello = hello
         self._material_file = material_file
@@ -73,7 +73,7 @@ class Front:
         return await self._exit
 
     def _on_event(self, event: FrontEvent) -> None:
-        if isinstance(event, Broken):
+        if isinstance(event, LinkBroken):
             self._end(ExitCode.LINK)
         elif isinstance(event, MaterialCame):
             self._take_material(event.material)

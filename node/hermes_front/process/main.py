@@ -10,7 +10,7 @@ import socket
 import ssl
 
 from hermes_front.exits import ExitCode
-from hermes_front.link.payloads import Hello
+from hermes_front.link.payloads import FrontHello
 from hermes_front.process.confine import ConfinementError, OwnerGoneError, confine
 from hermes_front.process.front import Front
 
@@ -43,7 +43,7 @@ async def _serve(options: argparse.Namespace, link: socket.socket, listening: li
         return ExitCode.DONE
     except (ConfinementError, OSError):
         return ExitCode.NOT_CONFINED
-    hello = Hello(options.run, confinement.landlock, confinement.confined, confinement.no_tcp, confinement.no_signals)
+    hello = FrontHello(options.run, confinement.landlock, confinement.confined, confinement.no_tcp, confinement.no_signals)
     return await Front(hello, link, listening, material).run()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes_front.link.payloads import Hello, Told
+from hermes_front.link.payloads import FrontHello, Told
 from hermes_front.owner.reports import EndReason, FrontEnded
 from hermes_h2.events import Refusal
 from hermes_node.logs.event_log import EventLog
@@ -14,7 +14,7 @@ class FrontReports:
         self._metrics = metrics
         self._log = log
 
-    def started(self, front: int, pid: int, hello: Hello) -> None:
+    def started(self, front: int, pid: int, hello: FrontHello) -> None:
         kept = {"confined": hello.confined, "landlock": hello.landlock, "no_tcp": hello.no_tcp, "no_signals": hello.no_signals}
         self._log.info("front_started", front=front, pid=pid, **kept)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hermes_front.link.bounds import LinkBounds, Room
-from hermes_front.link.events import Broken, SettingsCame
+from hermes_front.link.events import LinkBroken, SettingsCame
 from hermes_front.link.faults import Fault
 from hermes_front.link.front_end import FrontEnd
 from hermes_front.link.owner_end import OwnerEnd
-from hermes_front.link.payloads import FrontSettings, Hello, StreamOpening
+from hermes_front.link.payloads import FrontHello, FrontSettings, StreamOpening
 from hermes_h2.serving.limits import Limits
 
 PATH = "/test.Service/Talk"
@@ -23,7 +23,7 @@ class Ends:
     """`greeted`: the front knows its settings."""
 
     def __init__(self, bounds: LinkBounds = SMALL, *, greeted: bool = True) -> None:
-        self.front = FrontEnd(Hello(RUN))
+        self.front = FrontEnd(FrontHello(RUN))
         self.owner = OwnerEnd(RUN, [PATH], bounds)
         if greeted:
             self.owner.say_settings(FrontSettings(Limits(), (PATH,), bounds))
@@ -46,4 +46,4 @@ class Ends:
 
 
 def fault_of(events: list[Any]) -> Fault | None:
-    return next((event.fault for event in events if isinstance(event, Broken)), None)
+    return next((event.fault for event in events if isinstance(event, LinkBroken)), None)

@@ -34,8 +34,8 @@ from hermes_front.link.front_end import FrontEnd
 from hermes_front.link.owner_end import OwnerEnd
 from hermes_front.link.payloads import (
     REFUSALS,
+    FrontHello,
     FrontSettings,
-    Hello,
     Stats,
     StreamOpening,
     Told,
@@ -98,7 +98,7 @@ def test_what_was_on_its_way_when_a_stream_ended_is_no_fault() -> None:
 
 def test_news_of_the_link_itself() -> None:
     ends = Ends(greeted=False)
-    assert ends.to_owner() == [Greeted(Hello(RUN))]
+    assert ends.to_owner() == [Greeted(FrontHello(RUN))]
     settings = FrontSettings(Limits(), (PATH, "/other/Path"), SMALL)
     material = PemMaterial(b"certificate", b"key", b"ca")
     ends.owner.say_material(material)
@@ -224,7 +224,7 @@ def frame(kind: int, stream: int = 0, payload: bytes = b"") -> bytes:
     return build_frame(kind, stream, payload)
 
 
-HELLO = frame(LinkKind.HELLO, 0, build_hello(Hello(RUN)))
+HELLO = frame(LinkKind.HELLO, 0, build_hello(FrontHello(RUN)))
 OPEN = frame(LinkKind.OPEN, 1, build_opening(OPENING))
 DATA = frame(LinkKind.DATA, 1, b"12345")
 NO_REFUSALS = (0,) * len(REFUSALS)
@@ -236,9 +236,9 @@ BROKEN: list[tuple[Fault, bytes]] = [
     (Fault.NOT_GREETED, OPEN),
     (Fault.NOT_GREETED, HELLO + HELLO),
     (Fault.WRONG_VERSION, frame(LinkKind.HELLO, 0, struct.pack(">HQBBBB", 99, RUN, 0, 0, 0, 0))),
-    (Fault.WRONG_RUN, frame(LinkKind.HELLO, 0, build_hello(Hello(RUN + 1)))),
+    (Fault.WRONG_RUN, frame(LinkKind.HELLO, 0, build_hello(FrontHello(RUN + 1)))),
     (Fault.MALFORMED, frame(LinkKind.HELLO, 0, b"short")),
-    (Fault.STREAM_NUMBER, frame(LinkKind.HELLO, 1, build_hello(Hello(RUN)))),
+    (Fault.STREAM_NUMBER, frame(LinkKind.HELLO, 1, build_hello(FrontHello(RUN)))),
     (Fault.STREAM_NUMBER, HELLO + OPEN + OPEN),
     (Fault.STREAM_NUMBER, HELLO + frame(LinkKind.OPEN, 0, build_opening(OPENING))),
     (Fault.STREAM_NUMBER, HELLO + frame(LinkKind.DATA, 1, b"x")),
@@ -314,7 +314,7 @@ def test_an_owner_that_breaks_a_rule(fault: Fault, said: bytes) -> None:
 
 
 def test_numbers_of_streams_run_out_after_four_billion() -> None:
-    front = FrontEnd(Hello(RUN))
+    front = FrontEnd(FrontHello(RUN))
     assert not front.exhausted
     front._last = (1 << 32) - 1
     assert front.exhausted
