@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hermes_client.scenario.certificates import LocalAuthority
 from hermes_node.config.addresses import Address
-from hermes_node.config.sections import Config, LimitsSection
+from hermes_node.config.sections import AppSection, Config, LimitsSection
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.streams import SERVICE
 from hermes_node.metrics.registry import NodeMetrics
@@ -46,7 +46,9 @@ class Meeting:
         self.authority.issue_node("one")
         self._log = io.StringIO()
         self.metrics = NodeMetrics(version="1")
-        self._transport = HermesTransport(Config(), self.metrics, EventLog(node_id="one", stream=self._log))
+        self._transport = HermesTransport(
+            Config(app=AppSection(fronts=0)), self.metrics, EventLog(node_id="one", stream=self._log)
+        )
         self.tls = self.load("one")
         self.served: list[ServedStream] = []
         self.server: HermesServer
