@@ -110,6 +110,7 @@ class SwimDriver:
         self._entropy = entropy
         self._dialer: Dialer | None = None
         self._wake = asyncio.Event()
+        self._sleeps_until = 0.0
         self._tasks = DialTasks(log, self._wake.set)
         self._own = own = swim.descriptor.node_id
         self._links = SwimLinks(own, now)
@@ -348,9 +349,11 @@ class SwimDriver:
             self._joining.start(now, dialer)
             if self._joining.report():
                 self._witnessing.find_nobody()
+            self._sleeps_until = max(self._next_due(), self._now() + MIN_TICK_S)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(MIN_TICK_S, self._next_due() - self._now())):
+                async with asyncio.timeout(self._sleeps_until - self._now()):
                     await self._wake.wait()
+            self._sleeps_until = 0.0
             self._wake.clear()
 
     def _next_due(self) -> float:
@@ -359,6 +362,10 @@ class SwimDriver:
         save_at = self._pins.next_timer()
         times = [self._swim.next_timer(), *(owner.next_due() for owner in owners)]
         return min(times) if save_at is None else min(*times, save_at)
+
+    def _is_due_sooner(self) -> bool:
+        """What came in may be to be told on, or decided, long before what this driver sleeps for."""
+        return self._swim.next_timer() < self._sleeps_until
 
     def _save_pins(self, now: float) -> None:
         changed = self._pins.take_unsaved(now)
@@ -406,7 +413,7 @@ class SwimDriver:
             self._witnessing.update_members([*up])
             self._tell_lists()
             self._homes.set_members(up)
-        if output.events or output.dials:
+        if output.events or output.dials or self._is_due_sooner():
             self._wake.set()
 
     def _take_probe(self, probe: ProbeEnded) -> None:

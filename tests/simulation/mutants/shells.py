@@ -206,6 +206,16 @@ def _(patches: Patches) -> None:
 
 
 @SHELLS.add(
+    "sooner-timers-missed",
+    "What comes in and is due before what the mesh's driver sleeps for waits until that.",
+    TimersCome.name,
+    schedule="mended-a-probe-for-another-is-answered-late.json",
+)
+def _(patches: Patches) -> None:
+    patches.set(swim_driver.SwimDriver, "_is_due_sooner", lambda _: False)
+
+
+@SHELLS.add(
     "failures-are-defects",
     "A part of a node that ends with a failure that has a name is logged as something unexpected.",
     NO_DEFECT,
