@@ -58,11 +58,15 @@ async def say_both_ways(chat: ChatId, one: RawApp, two: RawApp, text: str) -> No
 
 
 async def find_third(mesh: SoakMesh) -> int:
-    found = [
-        at for at in (2, 3) if mesh.nodes[at].process is not None and await read_metric(mesh, at, "hermes_mesh_carried_streams")
-    ]
+    """The one that carries; metrics may be a second old."""
+    others = [at for at in (2, 3) if mesh.nodes[at].process is not None]
+
+    async def carrying() -> list[int]:
+        return [at for at in others if await read_metric(mesh, at, "hermes_mesh_carried_streams")]
+
+    found = await wait_until(carrying)
     assert len(found) == 1
-    return found[0]
+    return int(found[0])
 
 
 @pytest.mark.parametrize("hole", [False, True])
