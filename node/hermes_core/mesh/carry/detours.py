@@ -159,7 +159,7 @@ class Detours:
         way = self._ways.get(node_id)
         if way is None or now - way.asked_at < ASK_EVERY_S:
             return False
-        return way.failed or way.third is not None or now - way.tried_since >= PATIENCE_S / 2
+        return way.failed or now - way.tried_since >= PATIENCE_S / 2
 
     def choose(self, node_id: NodeId, now: float) -> NodeId | None:
         """The third node to go through now: of those that reached it just now, and are not left alone, the latest."""
