@@ -286,6 +286,26 @@ async def test_the_lower_id_proves_nothing_on_the_others_stream_before_it_knows_
     await scene.tasks.close()
 
 
+async def test_one_through_a_third_node_holds_up_no_direct_one_of_the_other_end(scene: Scene) -> None:
+    """Both want to come back, and only the other one can dial."""
+    scene.answers = False
+    scene.slow.clear()
+    scene.routes.want(NodeId("z"), cast("Any", scene))
+    await scene.tick(0.0)
+    carried = asyncio.create_task(scene.meet("z", dialled=True, third="c"))
+    theirs = asyncio.create_task(scene.routes.gives_way(NodeId("z")))
+    await scene.tick(0.0)
+    assert not theirs.done(), "its own that is dialled may come about yet"
+    scene.slow.set()
+    assert not await theirs
+    direct = asyncio.create_task(scene.meet("z", dialled=False))
+    await carried
+    assert scene.routes.count_by_third() == 0
+    scene.made[-1].close()
+    await direct
+    await scene.tasks.close()
+
+
 async def test_a_stream_of_this_nodes_own_that_is_slow_to_come_holds_up_nobody_for_long(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
