@@ -13,6 +13,8 @@ from hermes_proto.v2.admin_pb2 import MeshMembers
 MOST_SHOWN: Final = 40
 """Nodes; of more only those are shown of whom there is something to say."""
 MOST_NAMED: Final = 5
+SLOW: Final = 2
+"""Local health from which on a node says that it is the slow one."""
 _RED, _YELLOW, _DIM, _PLAIN = "\033[1;31m", "\033[33m", "\033[2m", "\033[0m"
 
 
@@ -57,6 +59,7 @@ _CURES: Final = {
     View.SUSPECT: ("ask again in a minute: a suspicion ends, one way or the other", "HermesMemberFlapping"),
     View.SELF: ("end all but one of the processes with that name", "HermesMemberLies"),
 }
+_SLOW_CURE: Final = ("begin with those that find themselves slow: they are wrong of others", "HermesMemberSlow")
 _SILENT_CURE: Final = ("who does not answer: does it run, and is that its mesh's token?", "HermesMeshDegraded")
 
 
@@ -73,23 +76,26 @@ class Broken(NamedTuple):
 class Sight:
     """What nodes see. `seen`: by the node that was asked, of each other one; `silent`: who could not be asked, and why.
 
-    `answers`: how many answered under each name.
+    `answers`: how many answered under each name; `health`: how slow each finds itself, 0 (well) to 8.
     """
 
     seen: Mapping[str, Mapping[str, View]]
     silent: Mapping[str, str]
     answers: Mapping[str, int]
+    health: Mapping[str, int]
 
     @classmethod
     def of(cls, answers: Sequence[MeshMembers], silent: Mapping[str, str]) -> Sight:
         """`silent`: by what the caller calls them."""
-        seen = {}
+        seen, health = {}, {}
         count: Counter[str] = Counter()
         for answer in answers:
-            own = next(entry.node_id for entry in answer.members if entry.self)
+            entry = next(entry for entry in answer.members if entry.self)
+            own = entry.node_id
             count[own] += 1
+            health[own] = entry.local_health
             seen[own] = {entry.node_id: _view(entry) for entry in answer.members}
-        return cls(seen, silent, count)
+        return cls(seen, silent, count, health)
 
     @property
     def names(self) -> list[str]:
@@ -146,7 +152,8 @@ class Sight:
             parts.append("all who answer are seen by all")
         elif self.seen:
             parts.append("one node answered: nobody else says whom it sees")
-        cures = [*dict.fromkeys(_CURES[b.view] for b in broken), *([_SILENT_CURE] if self.silent else [])]
+        cures = [_SLOW_CURE] if broken and max(self.health.values(), default=0) >= SLOW else []
+        cures += [*dict.fromkeys(_CURES[b.view] for b in broken), *([_SILENT_CURE] if self.silent else [])]
         if cures:
             parts.append("what to do:\n" + "\n".join(f"  {cure} (docs/runbooks/{page}.md)" for cure, page in cures))
         return "\n\n".join(parts)
@@ -177,6 +184,7 @@ class Sight:
         if len(self.names) <= MOST_SHOWN:
             return self.names
         told = {name for b in broken for name in (b.of, *b.by)} | set(gone) | set(self.silent)
+        told |= {name for name, slow in self.health.items() if slow >= SLOW}
         return [name for name in self.names if name in told][:MOST_SHOWN]
 
     def _format_matrix(self, names: Sequence[str], wrong: Collection[tuple[str, str]], *, colours: bool) -> str:
@@ -193,7 +201,8 @@ class Sight:
             cells = [
                 _paint(view, number, is_wrong=(by, of) in wrong, colours=colours) for view, of in zip(views, names, strict=True)
             ]
-            lines.append(start + " ".join(cells))
+            slow = self.health[by]
+            lines.append(start + " ".join(cells) + (f"  slow: {slow} of 8" if slow >= SLOW else ""))
         return "\n".join(lines)
 
 

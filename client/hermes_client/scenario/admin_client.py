@@ -81,7 +81,7 @@ class AdminClient:
                     raise AdminError(f"{self.url}{path} answered {response.status}")
                 json_format.Parse(body, into, ignore_unknown_fields=True)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AdminUnreachableError(f"cannot reach {self.url}: {error or 'no answer in time'}") from error
+            raise AdminUnreachableError(f"cannot reach {self.url}: {str(error) or 'no answer in time'}") from error
         except json_format.ParseError as error:
             raise AdminError(f"{self.url}{path} did not answer as an admin server does: {error}") from error
         return into

@@ -28,8 +28,8 @@ _EPILOG = """examples:
   hermesctl mesh demo -o json
 
 A row is what one node says of every other one; a column has the number of its node's row. `#` is half of a broken pair: it
-answers others, and not this node. Exit code 1 when a node that answers, or that others see, is not seen or not reached by all,
-and when one does not answer. Colours: on a terminal, unless NO_COLOR is set.
+answers others, and not this node. `slow: 5 of 8` says a node of itself (local health). Exit code 1 when a node that answers, or
+that others see, is not seen or not reached by all, and when one does not answer. Colours: on a terminal without NO_COLOR.
 In a cluster this runs a command in each pod, which needs the right to `create` on `pods/exec`.
 """
 
@@ -71,6 +71,7 @@ def _plain(sight: Sight) -> dict[str, Any]:
         "seen": {by: {of: view.word for of, view in others.items()} for by, others in sight.seen.items()},
         "silent": dict(sight.silent),
         "gone": sight.list_gone(),
+        "health": dict(sight.health),
         "broken": [{"view": b.view.word, "of": b.of, "by": list(b.by), "text": b.text} for b in sight.list_broken()],
     }
 
@@ -98,7 +99,7 @@ def _ask_pods(cluster: Cluster, mesh: str) -> Sight:
     def ask(pod: str) -> MeshMembers | str:
         try:
             said = cluster.run_in_pod(pod, command)
-            return json_format.ParseDict(said["members"], MeshMembers())
+            return json_format.ParseDict(said["members"], MeshMembers(), ignore_unknown_fields=True)
         except (CtlError, json_format.ParseError, KeyError, TypeError) as error:
             return str(error)
 

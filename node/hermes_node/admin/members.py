@@ -33,6 +33,7 @@ class MemberAnswers:
             version=read_version(),
             apps=self.count_apps(),
             self=True,
+            local_health=self.mesh.measure().local_health,
         )
         entries = [own, *(_show_member(member, seen.unreached) for member in seen.members)]
         return admin_pb2.MeshMembers(members=sorted(entries, key=lambda entry: entry.node_id))

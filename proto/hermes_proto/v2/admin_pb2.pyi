@@ -281,6 +281,7 @@ class MeshMembers(_message.Message):
         SELF_FIELD_NUMBER: _builtins.int
         LINKED_FIELD_NUMBER: _builtins.int
         UNREACHED_FIELD_NUMBER: _builtins.int
+        LOCAL_HEALTH_FIELD_NUMBER: _builtins.int
         node_id: _builtins.str
         address: _builtins.str
         state: _builtins.str
@@ -295,6 +296,8 @@ class MeshMembers(_message.Message):
         """a stream between the two stands"""
         unreached: _builtins.bool
         """it answers others, and not this node"""
+        local_health: _builtins.int
+        """of this node: how slow it finds itself, 0 (well) to 8"""
         def __init__(
             self_,  # pyright: ignore[reportSelfClsParameterName]
             *,
@@ -308,10 +311,11 @@ class MeshMembers(_message.Message):
             self: _builtins.bool = ...,
             linked: _builtins.bool = ...,
             unreached: _builtins.bool = ...,
+            local_health: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "apps", b"apps", "identity_fingerprint", b"identity_fingerprint", "incarnation", b"incarnation", "linked", b"linked", "node_id", b"node_id", "self", b"self", "state", b"state", "unreached", b"unreached", "version", b"version"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "apps", b"apps", "identity_fingerprint", b"identity_fingerprint", "incarnation", b"incarnation", "linked", b"linked", "local_health", b"local_health", "node_id", b"node_id", "self", b"self", "state", b"state", "unreached", b"unreached", "version", b"version"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

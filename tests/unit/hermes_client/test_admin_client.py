@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from hermes_client.scenario import leftovers
+from hermes_client.scenario import admin_client, leftovers
 from hermes_client.scenario.admin_client import AdminClient, AdminError, count_chats, count_chats_at_first
 from hermes_client.scenario.leftovers import wait_nothing_left
 from hermes_client.scenario.pair import BrokenPromiseError
@@ -70,6 +70,16 @@ async def test_refusals_say_the_cure() -> None:
             await AdminClient(url, TOKEN).read_resume()
     with pytest.raises(AdminError, match="cannot reach"):
         await AdminClient(url, TOKEN).read_resume()
+
+
+async def test_a_server_that_takes_the_connection_and_says_nothing_is_said_to_give_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admin_client, "REQUEST_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as stopped:
+        url = f"http://127.0.0.1:{stopped.getsockname()[1]}"
+        with pytest.raises(AdminError, match=f"cannot reach {url}: .+"):
+            await AdminClient(url, TOKEN).read_resume()
 
 
 async def test_a_server_that_cannot_be_reached_yet_is_asked_again() -> None:

@@ -77,6 +77,16 @@ def test_who_was_not_asked_and_is_seen_by_one_alone_is_one() -> None:
     assert say(sight) == ["c is not known to b, and a sees it"]
 
 
+def test_who_finds_itself_slow_says_so_and_comes_first_in_what_to_do() -> None:
+    slow = tell("b", a="suspect", c="suspect")
+    slow.members[0].local_health = 5
+    sight = Sight.of([tell("a", b="alive", c="alive"), slow, tell("c", a="alive", b="alive")], silent={})
+    assert show(sight)[2] == ["2", "b", "?", "·", "?", "slow:", "5", "of", "8"]
+    first, second, *_ = sight.format().split("what to do:\n")[1].splitlines()
+    assert "HermesMemberSlow.md" in first
+    assert "HermesMemberFlapping.md" in second
+
+
 def test_two_that_answer_under_one_name_are_told() -> None:
     assert say(Sight.of([tell("a"), tell("a")], silent={})) == [
         "a answered 2 times: several processes have its name, or it was asked twice"
@@ -128,7 +138,7 @@ def test_in_a_cluster_each_node_is_asked_in_its_own_pod(
         asked[pod] = command
         if pod == "demo-1":
             raise CtlError("there is no pod demo-1")
-        return {"members": {"members": [{"node_id": "demo-0", "state": "alive", "self": True}]}}
+        return {"members": {"members": [{"node_id": "demo-0", "state": "alive", "self": True, "of_a_newer_node": 1}]}}
 
     monkeypatch.setattr(Cluster, "run_in_pod", answer)
     assert main(["mesh", "demo", "-o", "json"]) == 1
@@ -136,6 +146,7 @@ def test_in_a_cluster_each_node_is_asked_in_its_own_pod(
         "seen": {"demo-0": {"demo-0": "self"}},
         "silent": {"demo-1": "there is no pod demo-1"},
         "gone": [],
+        "health": {"demo-0": 0},
         "broken": [],
     }
     assert list(asked) == ["demo-0", "demo-1"]
