@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 CHUNK_BYTES = 65_536
+LOOKS = 5
+LOOK_EVERY_S = 0.02
 Pair = frozenset[str]
 
 
@@ -45,7 +47,9 @@ class Proxy:
             assert task is not None
             self._open[task] = (frozenset(), (writer,))
             try:
-                who = app or self._find_dialler(writer.get_extra_info("peername")[1])
+                who = app or await self._find_dialler(writer)
+                if not who:
+                    return  # it is gone again; whoever it was may be cut off from here
                 await self._serve(frozenset((node, who)), target, reader, writer)
             except (OSError, asyncio.CancelledError):
                 pass  # either side is gone, or the pair was cut off
@@ -133,20 +137,28 @@ class Proxy:
                 raise ConnectionResetError
             await gate.opened.wait()
 
-    def _find_dialler(self, port: int) -> str:
-        """The node whose process has the socket with this local port; "" when it is gone already."""
-        inode = _find_inode(port)
-        for name, pid in self._pids().items():
-            if inode and _has_socket(pid, inode):
-                return name
+    async def _find_dialler(self, writer: asyncio.StreamWriter) -> str:
+        """The node whose process has the other end of this connection; "" when it is gone already.
+
+        Looked at a few times: the table of sockets is read in pieces, and one that moves meanwhile is in none of them.
+        """
+        port, door = writer.get_extra_info("peername")[1], writer.get_extra_info("sockname")[1]
+        for _ in range(LOOKS):
+            inode = _find_inode(port, door)
+            for name, pid in self._pids().items():
+                if inode and _has_socket(pid, inode):
+                    return name
+            await asyncio.sleep(LOOK_EVERY_S)
         return ""
 
 
-def _find_inode(port: int) -> str:
+def _find_inode(port: int, to: int) -> str:
+    """Of the socket from this local port to that one: to another one somebody else may have the same local port."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(table).read_text().splitlines()[1:]:
             fields = line.split()
-            if int(fields[1].rpartition(":")[2], 16) == port and fields[9] != "0":
+            ports = [int(end.rpartition(":")[2], 16) for end in fields[1:3]]
+            if ports == [port, to] and fields[9] != "0":
                 return fields[9]
     return ""
 

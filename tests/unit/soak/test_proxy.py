@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Self
 
 import pytest
 
-from tests.soak.proxy import Proxy
+from tests.soak.proxy import Proxy, _find_inode
 
 PAIR = frozenset(("node", "app"))
 
@@ -95,5 +96,27 @@ async def test_a_node_is_known_by_its_socket_and_a_stranger_is_not(echo: str) ->
         gate = proxy.cut(frozenset(("node", "peer")))
         await line.is_reset()
     assert gate.touched
-    assert proxy._find_dialler(1) == ""
     await proxy.close()
+
+
+async def test_who_is_nobody_that_is_known_gets_nowhere(echo: str) -> None:
+    """Or a node whose socket was not found would get past what it is cut off from."""
+    proxy = Proxy(dict)
+    async with Line(await proxy.listen("node", lambda: echo)) as line:
+        await line.is_reset()
+    await proxy.close()
+
+
+def test_two_sockets_with_one_local_port_are_told_apart_by_where_they_lead() -> None:
+    with ExitStack() as held:
+        doors = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        knocking, port = [], 0
+        for door in doors:
+            one = held.enter_context(socket.socket())
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            one.bind(("127.0.0.1", port))
+            port = one.getsockname()[1]
+            one.connect(door.getsockname())
+            knocking.append(one)
+        found = [_find_inode(port, door.getsockname()[1]) for door in doors]
+        assert found == [str(os.fstat(one.fileno()).st_ino) for one in knocking]
