@@ -164,7 +164,7 @@ class FrontRun:
             before, self.stats = self.stats, event.stats
             for refusal, now, then in zip(REFUSALS, event.stats.refusals, before.refusals, strict=True):
                 if now > then:
-                    self._owner.observer.refused(refusal, now - then)
+                    self._owner.observer.count_refused(refusal, now - then)
             if not self._serves:
                 self._serves = True
                 self._on_serving()

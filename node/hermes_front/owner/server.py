@@ -42,8 +42,11 @@ class FrontStartError(Exception):
 
 
 def share(limits: Limits, fronts: int, memory_bytes: int) -> Limits:
-    """Of one front: what all of them together shall bear, rounded up, as far as its memory has room for connections."""
-    names = ("connections", "strangers", "strangers_an_address", "streams")
+    """Of one front: of connections what all of them shall bear together, rounded up, as far as its memory has room for them.
+
+    Streams are counted by the owner, who has them all: one front may have as many.
+    """
+    names = ("connections", "strangers", "strangers_an_address")
     parts = {name: -(-getattr(limits, name) // fronts) for name in names}
     parts["connections"] = min(parts["connections"], max(FEWEST_CONNECTIONS, (memory_bytes - BASE_BYTES) // CONNECTION_BYTES))
     return dataclasses.replace(limits, **parts)

@@ -29,7 +29,7 @@ class FrontReports:
     def told(self, told: Told) -> None:
         self._log.info("app_connection_refused", kind=told.refusal.value, address=told.host, detail=told.detail)
 
-    def refused(self, refusal: Refusal, count: int) -> None:
+    def count_refused(self, refusal: Refusal, count: int) -> None:
         self._metrics.sessions.count_refused_connection(refusal, count)
 
     def failed(self, what: str, *, of_system: bool) -> None:

@@ -21,7 +21,7 @@ from hermes_h2.frames import ACK, MAX_STREAM, Code, FrameKind, build_frame, buil
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.proxy_header import SIGNATURE
 from tests.component.transport.dialling import DEADLINE_S, RawPeer, connect, echo, open_call, until
-from tests.component.transport.serving import serving
+from tests.component.transport.serving import in_one_process, serving
 from tests.support.h2_peer import prefix
 
 V4 = SIGNATURE + b"\x21\x11" + struct.pack(">H", 12) + bytes((192, 0, 2, 7)) + bytes(4) + struct.pack(">HH", 4711, 443)
@@ -58,6 +58,7 @@ async def test_nobody_else_may_say_it() -> None:
         assert watched.kinds() == {Refusal.PREFACE}
 
 
+@in_one_process
 async def test_strangers_have_places_and_the_oldest_gives_way() -> None:
     async with serving(Limits(strangers=4, strangers_an_address=3, patience_s=0)) as watched:
         proven = await RawPeer.dial(watched)
@@ -77,6 +78,7 @@ async def test_strangers_have_places_and_the_oldest_gives_way() -> None:
             raw.writer.close()
 
 
+@in_one_process
 async def test_who_gives_way_before_anything_was_made_of_it_leaves_nothing() -> None:
     """They come faster than their turns."""
     async with serving(Limits(strangers=4, strangers_an_address=3, patience_s=0)) as watched:
@@ -84,11 +86,11 @@ async def test_who_gives_way_before_anything_was_made_of_it_leaves_nothing() -> 
         await until(lambda: len(watched.refused) == 97)
         late = await RawPeer.dial(watched)
         await late.wait(FrameKind.SETTINGS)
-        assert len(watched.server.links) == 3
+        assert len(watched.links) == 3
         assert watched.kinds() == {Refusal.CONNECTIONS}
         for sock in sockets:
             sock.close()
-        await until(lambda: len(watched.server.links) == 1)
+        await until(lambda: len(watched.links) == 1)
         late.writer.close()
 
 
@@ -118,6 +120,7 @@ async def test_who_is_silent_is_asked_and_who_does_not_answer_is_let_go() -> Non
         assert not call.done()
 
 
+@in_one_process  # it heeds no window, and a proof that comes from the owner widens it later
 async def test_a_peer_that_reads_nothing_is_not_read_and_then_let_go() -> None:
     limits = Limits(bounds=Bounds(output_bytes=65_536), keepalive_s=0.5, keepalive_timeout_s=0.5)
     async with serving(limits) as watched:
@@ -138,6 +141,7 @@ async def test_a_peer_that_reads_nothing_is_not_read_and_then_let_go() -> None:
         raw.writer.transport.abort()
 
 
+@in_one_process
 async def test_calls_that_are_reset_before_they_begin_leave_nothing() -> None:
     async with serving() as watched:
         raw = await RawPeer.dial(watched)
@@ -146,10 +150,11 @@ async def test_calls_that_are_reset_before_they_begin_leave_nothing() -> None:
             raw.writer.write(build_number(FrameKind.RST_STREAM, stream, Code.CANCEL))
         raw.writer.write(build_frame(FrameKind.PING, 0, 0, bytes(8)))
         await raw.wait(FrameKind.PING)
-        (link,) = watched.server.links
+        (link,) = watched.links
         await until(lambda: not watched.server.calls and not link.calls)
 
 
+@in_one_process
 async def test_a_connection_that_is_over_is_freed_without_a_garbage_collection() -> None:
     """A thousand a second, of a flood, would be as much memory as comes together between two of them."""
     gc.collect()
@@ -160,12 +165,12 @@ async def test_a_connection_that_is_over_is_freed_without_a_garbage_collection()
             raw.open()
             raw.writer.write(build_frame(FrameKind.DATA, 0, 1, prefix(b"hello")))
             await raw.wait(FrameKind.DATA)
-            (link,) = watched.server.links
+            (link,) = watched.links
             held: list[weakref.ref[Any]] = [weakref.ref(link), weakref.ref(link.connection), weakref.ref(link.calls[1])]
             del link
             raw.writer.write(build_frame(FrameKind.CONTINUATION, 0, 1))
             await raw.wait(FrameKind.GOAWAY)
-            await until(lambda: not watched.server.links)
+            await until(lambda: not watched.links)
             await until(lambda: not any(ref() for ref in held))
     finally:
         gc.enable()
@@ -210,6 +215,7 @@ async def test_who_does_not_say_that_it_heard_of_the_end_has_a_second() -> None:
         await asyncio.wait_for(stopping, DEADLINE_S)
 
 
+@in_one_process
 async def test_who_is_refused_hears_why_whatever_it_still_sends() -> None:
     async with serving() as watched:
         raw = await RawPeer.dial(watched)
@@ -220,7 +226,7 @@ async def test_who_is_refused_hears_why_whatever_it_still_sends() -> None:
                 await asyncio.sleep(0)
         assert (await raw.wait(FrameKind.GOAWAY))[4:8] == Code.ENHANCE_YOUR_CALM.to_bytes(4, "big")
         assert watched.kinds() == {Refusal.HEADER_BLOCK}
-        assert not any(link.transport.is_reading() for link in watched.server.links)
+        assert not any(link.transport.is_reading() for link in watched.links)
 
 
 async def test_a_stop_ends_what_does_not_end_by_itself_as_unavailable() -> None:
@@ -232,10 +238,11 @@ async def test_a_stop_ends_what_does_not_end_by_itself_as_unavailable() -> None:
         assert not watched.server.calls
 
 
+@in_one_process
 async def test_nagle_is_off_on_what_is_accepted() -> None:
     async with serving() as watched:
         raw = await RawPeer.dial(watched)
         await raw.wait(FrameKind.SETTINGS)
-        (link,) = watched.server.links
+        (link,) = watched.links
         assert link.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         raw.writer.close()
