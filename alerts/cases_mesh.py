@@ -26,6 +26,10 @@ def lag(le: str) -> str:
     return f'hermes_event_loop_lag_seconds_bucket{{{M},pod="a-0",le="{le}"}}'
 
 
+def front_ends(reason: str) -> str:
+    return f'hermes_front_ends_total{{{M},pod="a-0",reason="{reason}"}}'
+
+
 def not_after(kind: str = "mesh") -> str:
     return f'hermes_tls_certificate_not_after_timestamp_seconds{{{M},pod="a-0",kind="{kind}"}}'
 
@@ -225,6 +229,42 @@ LAG = (
     ),
 )
 
+FRONTS = (
+    Case(
+        "fires when they end three times for one reason, and resolves",
+        "HermesFrontsEnding",
+        {front_ends("memory"): "0x9 1x2 2x2 3x2 4x60", front_ends("exited"): "0x60"},
+        (
+            At("11m"),
+            At(
+                "20m",
+                (
+                    Firing(
+                        "warning",
+                        "Fronts of chat/a-0 ended 4 times in 15 minutes (memory), each with its connections.",
+                        {**POD, "reason": "memory"},
+                    ),
+                ),
+            ),
+            At("55m"),
+        ),
+    ),
+    never(
+        "one that ends, and a node that stops its own",
+        "HermesFrontsEnding",
+        {front_ends("rule"): "0x9 1x60", front_ends("stopped"): "0x9 8x60"},
+        "15m",
+        "25m",
+    ),
+    never(
+        "twice each for two reasons",
+        "HermesFrontsEnding",
+        {front_ends("rule"): "0x9 1x2 2x60", front_ends("memory"): "0x9 1x2 2x60"},
+        "15m",
+        "25m",
+    ),
+)
+
 
 def _expires(severity: str, kind: str, left: str) -> Firing:
     return Firing(severity, f"The {kind} certificate of chat/a-0 expires in {left}.", {**POD, "kind": kind})
@@ -252,6 +292,6 @@ EXPIRING = (
     never("renewal is due a month ahead, and late at 25 days", "HermesCertificateExpiring", {not_after(): "2160000x60"}, "20m"),
 )
 
-CASES = (*DOWN, *DEGRADED, *ABSENT, *PARTITIONED, *RESTARTING, *LAG, *EXPIRING)
+CASES = (*DOWN, *DEGRADED, *ABSENT, *PARTITIONED, *RESTARTING, *LAG, *FRONTS, *EXPIRING)
 
 __all__ = ["CASES", "MESH"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.model import DURATION, MESH, POD, THRESHOLD_MARK, VALUE, Alert, DashboardLink, Recording, Severity, Threshold
+from alerts.model import COUNT, DURATION, MESH, POD, THRESHOLD_MARK, VALUE, Alert, DashboardLink, Recording, Severity, Threshold
 
 DAY_S = 86400
 MISSING = "namespace_mesh:hermes_mesh_missing_replicas:max"
@@ -130,6 +130,19 @@ ALERTS = (
         ),
         threshold=Threshold(0.5, "seconds of lag at the 99th percentile over 5 minutes"),
         lasting="10m",
+        link=DashboardLink.POD,
+    ),
+    Alert(
+        name="HermesFrontsEnding",
+        severity=Severity.WARNING,
+        summary="The processes that take apps' connections for a Hermes node end again and again.",
+        description=f"Fronts of {POD} ended {COUNT} times in 15 minutes ({{{{ $labels.reason }}}}), each with its connections.",
+        expr=(
+            'sum by (namespace, mesh, pod, reason) (increase(hermes_front_ends_total{reason!="stopped"}[15m]))'
+            f" >= {THRESHOLD_MARK}"
+        ),
+        threshold=Threshold(3, "fronts of one node that ended for one reason within 15 minutes"),
+        keep="15m",
         link=DashboardLink.POD,
     ),
     _expiring(Severity.WARNING, 21, "Warning"),

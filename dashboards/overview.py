@@ -6,7 +6,7 @@ from alerts.model import RUNBOOKS_URL
 from dashboards.model import MESH, POD, Annotation, Dashboard, Variable
 from dashboards.panels_mesh import MEMBERS
 from dashboards.panels_service import CRYPTO, TRAFFIC, WELL
-from dashboards.panels_system import KEYSTORES, NODES, OPERATOR
+from dashboards.panels_system import FRONTS, KEYSTORES, NODES, OPERATOR
 
 OVERVIEW = Dashboard(
     uid="hermes-overview",
@@ -40,7 +40,7 @@ OVERVIEW = Dashboard(
         ),
     ),
     links={"Runbooks": RUNBOOKS_URL},
-    rows=(WELL, TRAFFIC, NODES, MEMBERS, CRYPTO, KEYSTORES, OPERATOR),
+    rows=(WELL, TRAFFIC, NODES, FRONTS, MEMBERS, CRYPTO, KEYSTORES, OPERATOR),
 )
 
 DASHBOARDS = (OVERVIEW,)

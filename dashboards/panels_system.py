@@ -86,6 +86,40 @@ NODES = PanelRow(
     ),
 )
 
+FRONTS = PanelRow(
+    "Fronts",
+    (
+        Panel(
+            "Fronts up",
+            "Processes that take apps' connections for each node. None where nodes do it themselves.",
+            (Query(f"sum by (pod) (hermes_fronts{{{POD}}})", "{{pod}}"),),
+        ),
+        Panel(
+            "Fronts ended, by reason",
+            "In the last fifteen minutes, each with its connections. Those that a node stopped are ordinary.",
+            (Query(f"sum by (pod, reason) (increase(hermes_front_ends_total{{{POD}}}[15m]))", "{{pod}} {{reason}}"),),
+            alert="HermesFrontsEnding",
+        ),
+        Panel(
+            "Memory of a front",
+            "Resident memory, the average of a node's fronts. Each is ended at limits.front_memory_mib.",
+            (Query(f"sum by (pod) (hermes_front_resident_bytes{{{POD}}}) / sum by (pod) (hermes_fronts{{{POD}}})", "{{pod}}"),),
+            unit=Unit.BYTES,
+        ),
+        Panel(
+            "Connections at fronts",
+            "By whether something was proven on them.",
+            (Query(f"sum by (pod, kind) (hermes_front_connections{{{POD}}})", "{{pod}} {{kind}}"),),
+        ),
+        Panel(
+            "Between fronts and nodes",
+            "Bytes a second, as the node sees them.",
+            (Query(f"sum by (pod, direction) (rate(hermes_front_link_bytes_total{{{POD}}}{RATE}))", "{{pod}} {{direction}}"),),
+            unit=Unit.BYTES,
+        ),
+    ),
+)
+
 KEYSTORES = PanelRow(
     "Keystores and certificates",
     (
