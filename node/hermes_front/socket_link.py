@@ -81,10 +81,25 @@ class SocketLink(asyncio.BufferedProtocol, Generic[L]):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.bytes_in += nbytes
-        for event in self.end.receive(bytes(_buffer[:nbytes])):
+        self._tell(self.end.receive(bytes(_buffer[:nbytes])))
+
+    def _go_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._tell(self.end.go_on())
+
+    def _tell(self, events: list[Any]) -> None:
+        """And what more was read, once others had their turn."""
+        for event in events:
             self._on_event(event)
         if self.end.has_output:
             self.flush_soon()
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self.end.has_input:
+            self._transport.pause_reading()
+            self._loop.call_soon(self._go_on)
+        else:
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         return False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from hermes_front.link.bounds import LinkBounds, Room
-from hermes_front.link.events import FrontEvent, LinkBroken, MessageCame, OwnerEvent, SettingsCame, StreamOpened
+from hermes_front.link.end import LinkEnd
+from hermes_front.link.events import CreditCame, FrontEvent, LinkBroken, MessageCame, OwnerEvent, SettingsCame, StreamOpened
 from hermes_front.link.frames import LinkKind, build_frame
 from hermes_front.link.front_end import FrontEnd
 from hermes_front.link.owner_end import OwnerEnd
@@ -38,6 +40,8 @@ BOUNDS = LinkBounds(
 MOST_WAITING = BOUNDS.streams * (BOUNDS.stranger_room.size + BOUNDS.proven_room.size + BOUNDS.message_bytes)
 HELLO = build_frame(LinkKind.HELLO, 0, build_hello(FrontHello(RUN)))
 
+E = TypeVar("E")
+
 
 def fuzz_front_link(data: bytes) -> None:
     """What a front says. The first byte says how the rest is cut, whether it has greeted, and what the owner does."""
@@ -48,7 +52,7 @@ def fuzz_front_link(data: bytes) -> None:
     waiting: dict[int, int] = {}
     over = False
     for piece in _cut(stream, bits):
-        for event in owner.receive(piece):
+        for event in _hear(owner, piece):
             assert not over, "a fault is the last event"
             over = isinstance(event, LinkBroken)
             _serve(owner, event, waiting, bits)
@@ -59,6 +63,13 @@ def fuzz_front_link(data: bytes) -> None:
         owner.ping()
         assert owner.receive(HELLO) == []
         assert not owner.has_output
+
+
+def _hear(end: LinkEnd[E], data: bytes) -> Iterator[E | MessageCame | CreditCame | LinkBroken]:
+    """All of it, as an end's shell does in several turns."""
+    yield from end.receive(data)
+    while end.has_input:
+        yield from end.go_on()
 
 
 def _serve(owner: OwnerEnd, event: OwnerEvent, waiting: dict[int, int], bits: int) -> None:
@@ -89,7 +100,7 @@ def fuzz_owner_link(data: bytes) -> None:
         front.open(StreamOpening(PATH, "192.0.2.1", 1))
     over = False
     for piece in _cut(wire, bits):
-        for event in front.receive(piece):
+        for event in _hear(front, piece):
             assert not over, "a fault is the last event"
             over = isinstance(event, LinkBroken)
             _pipe(front, event)

@@ -20,6 +20,17 @@ MATERIAL_BYTES: Final = 3 << 20
 """Certificates and their key."""
 SETTINGS_BYTES: Final = 65_536
 
+NEWS: Final = 256
+"""Counters, refusals in words and defects that a front tells between two answers to PING, which come every second."""
+OPENINGS: Final = 4_096
+"""Streams that it opens between two, and twice as many as may be open: what opens and is gone costs its owner as well."""
+LATE: Final = 1_024
+"""Frames on streams that are over, which cross their end on the way."""
+LATE_BYTES: Final = 4_096
+"""Of a message count as another frame."""
+LATE_A_STREAM: Final = 8
+"""So many more as there may be streams; each that the owner ends adds what its front may have said by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Room:

@@ -19,6 +19,11 @@ class Allowance:
     def open(self) -> bool:
         return self.frames > 0 and self.size > 0
 
+    @property
+    def spent_frames(self) -> int:
+        """That are on their way, or wait for their reader."""
+        return self._most_frames - self.frames
+
     def spend(self, size: int) -> None:
         """LinkFaultError without credit."""
         if self.frames <= 0 or self.size <= 0:

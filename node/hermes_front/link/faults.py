@@ -24,6 +24,8 @@ class Fault(StrEnum):
     UNKNOWN_PATH = "unknown_path"
     UNASKED = "unasked"
     """An answer to a PING that was not sent."""
+    TOO_OFTEN = "too_often"
+    """What it may say, without end."""
     COUNTED_BACK = "counted_back"
 
 

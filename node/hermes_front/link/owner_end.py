@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from hermes_front.link.bounds import LinkBounds
+from hermes_front.link.bounds import LATE, LATE_A_STREAM, LATE_BYTES, NEWS, OPENINGS, LinkBounds
 from hermes_front.link.credits import LinkStream
 from hermes_front.link.end import LinkEnd
 from hermes_front.link.events import (
@@ -45,6 +45,9 @@ class OwnerEnd(LinkEnd[OwnerEvent]):
         self._run = run
         self._paths = frozenset(paths)
         self._greeted = False
+        self._news = NEWS
+        self._most_openings = self._openings = OPENINGS + 2 * bounds.streams
+        self._most_late = self._late = LATE + LATE_A_STREAM * bounds.streams
         self._pinged = 0
         self._answered = 0
         self._stats = Stats()
@@ -74,11 +77,11 @@ class OwnerEnd(LinkEnd[OwnerEvent]):
 
     def end(self, stream: int, status: int, text: str = "") -> None:
         """With gRPC's status, behind what was sent."""
-        if self._open.pop(stream, None) is not None:
+        if self._forget(stream):
             self._put(LinkKind.END, stream, build_end(status, text))
 
     def reset(self, stream: int) -> None:
-        if self._open.pop(stream, None) is not None:
+        if self._forget(stream):
             self._put(LinkKind.RESET, stream)
 
     def ping(self) -> None:
@@ -88,6 +91,32 @@ class OwnerEnd(LinkEnd[OwnerEvent]):
 
     def drain(self, grace_s: float) -> None:
         self._put(LinkKind.DRAIN, 0, build_number(int(grace_s * 1000)))
+
+    def _forget(self, stream: int) -> bool:
+        state = self._open.pop(stream, None)
+        if state is None:
+            return False
+        # Its messages by the credit that it has, one credit for each of ours, and that its peer ended or is gone.
+        crossing = state.receive.frames + state.send.spent_frames + 2
+        crossing += (max(0, state.receive.size) + self._bounds.message_bytes) // LATE_BYTES
+        self._late = min(self._most_late, self._late + crossing)
+        return True
+
+    def _find(self, number: int) -> LinkStream | None:
+        state = super()._find(number)
+        if state is None:
+            self._late = self._spend(self._late)
+        return state
+
+    def _spend(self, left: int, amount: int = 1) -> int:
+        if left < amount:
+            raise LinkFaultError(Fault.TOO_OFTEN)
+        return left - amount
+
+    def _on_data(self, number: int, payload: bytes) -> None:
+        if number not in self._open:
+            self._late = self._spend(self._late, len(payload) // LATE_BYTES)
+        super()._on_data(number, payload)
 
     def _judge_data(self, state: LinkStream, size: int) -> None:
         if state.half:
@@ -115,6 +144,7 @@ class OwnerEnd(LinkEnd[OwnerEvent]):
             raise LinkFaultError(Fault.STREAM_NUMBER)
         if len(self._open) >= self._bounds.streams:
             raise LinkFaultError(Fault.TOO_MANY_STREAMS)
+        self._openings = self._spend(self._openings)
         opening = read_opening(payload)
         if opening.path not in self._paths:
             raise LinkFaultError(Fault.UNKNOWN_PATH)
@@ -142,8 +172,14 @@ class OwnerEnd(LinkEnd[OwnerEvent]):
             if read_number(payload) != self._pinged or self._answered == self._pinged:
                 raise LinkFaultError(Fault.UNASKED)
             self._answered = self._pinged
+            self._news, self._openings = NEWS, self._most_openings
             self._events.append(PingAnswered())
-        elif kind == LinkKind.STATS:
+        else:
+            self._news = self._spend(self._news)
+            self._on_told(kind, payload)
+
+    def _on_told(self, kind: int, payload: bytes) -> None:
+        if kind == LinkKind.STATS:
             stats = read_stats(payload)
             if any(now < before for now, before in zip(stats.refusals, self._stats.refusals, strict=True)):
                 raise LinkFaultError(Fault.COUNTED_BACK)

@@ -95,6 +95,8 @@ def build_credit(frames: int, size: int) -> bytes:
 
 def read_credit(payload: bytes) -> tuple[int, int]:
     frames, size = _unpack(_CREDIT, payload)
+    if not frames:
+        raise LinkFaultError(Fault.MALFORMED)
     return int(frames), int(size)
 
 

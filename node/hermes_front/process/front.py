@@ -141,6 +141,8 @@ class Front:
         """The name of what failed, and no more: its text may quote a peer."""
         if isinstance(error, MemoryError):
             os._exit(ExitCode.MEMORY)
+        if not self._told.take(1, self._loop.time()):
+            return
         if isinstance(error, OSError) and error.errno:
             self._link.end.tell_defect(os.strerror(error.errno), of_system=True)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hermes_front.link.bounds import LinkBounds, Room
+from hermes_front.link.end import LinkEnd
 from hermes_front.link.events import LinkBroken, SettingsCame
 from hermes_front.link.faults import Fault
 from hermes_front.link.front_end import FrontEnd
@@ -19,6 +20,14 @@ SMALL = LinkBounds(
 )
 
 
+def hear(end: LinkEnd[Any], data: bytes) -> list[Any]:
+    """All of it, as an end's shell does in several turns."""
+    events: list[Any] = list(end.receive(data))
+    while end.has_input:
+        events += end.go_on()
+    return events
+
+
 class Ends:
     """`greeted`: the front knows its settings."""
 
@@ -31,10 +40,10 @@ class Ends:
             self.to_owner()
 
     def to_front(self) -> list[Any]:
-        return list(self.front.receive(b"".join(self.owner.take_output())))
+        return hear(self.front, b"".join(self.owner.take_output()))
 
     def to_owner(self) -> list[Any]:
-        return list(self.owner.receive(b"".join(self.front.take_output())))
+        return hear(self.owner, b"".join(self.front.take_output()))
 
     def open(self, *, proven: bool = False) -> int:
         stream = self.front.open(StreamOpening(PATH, "192.0.2.1", 4711))

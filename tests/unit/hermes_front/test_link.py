@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hermes_front.link.bounds import NAME_BYTES, NAMES, TEXT_BYTES, LinkBounds
+from hermes_front.link.bounds import LATE, LATE_A_STREAM, NAME_BYTES, NAMES, NEWS, OPENINGS, TEXT_BYTES, LinkBounds
+from hermes_front.link.end import AT_ONCE
 from hermes_front.link.events import (
     Counted,
     CreditCame,
@@ -16,6 +17,7 @@ from hermes_front.link.events import (
     Draining,
     Ended,
     Greeted,
+    LinkBroken,
     MaterialCame,
     MessageCame,
     Pardoned,
@@ -40,6 +42,7 @@ from hermes_front.link.payloads import (
     StreamOpening,
     Told,
     build_credit,
+    build_defect,
     build_hello,
     build_number,
     build_opening,
@@ -49,7 +52,7 @@ from hermes_front.link.payloads import (
 from hermes_h2.events import Refusal
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.tls_context import PemMaterial
-from tests.unit.hermes_front.ends import PATH, RUN, SMALL, Ends, fault_of
+from tests.unit.hermes_front.ends import PATH, RUN, SMALL, Ends, fault_of, hear
 
 OPENING = StreamOpening(PATH, "192.0.2.1", 4711, frozenset({"app-1", "app-1.example"}))
 
@@ -248,7 +251,16 @@ BROKEN: list[tuple[Fault, bytes]] = [
     (Fault.TOO_MANY_STREAMS, HELLO + b"".join(frame(LinkKind.OPEN, n, build_opening(OPENING)) for n in (1, 2, 3, 9))),
     (Fault.NO_CREDIT, HELLO + OPEN + 5 * DATA),
     (Fault.TOO_MUCH_CREDIT, HELLO + OPEN + frame(LinkKind.CREDIT, 1, build_credit(1, 0))),
-    (Fault.TOO_MUCH_CREDIT, HELLO + OPEN + frame(LinkKind.CREDIT, 1, build_credit(0, 1))),
+    (Fault.TOO_MUCH_CREDIT, HELLO + OPEN + frame(LinkKind.CREDIT, 1, build_credit(1, 1))),
+    (Fault.MALFORMED, HELLO + OPEN + frame(LinkKind.CREDIT, 1, build_credit(0, 1))),
+    (Fault.TOO_OFTEN, HELLO + (NEWS + 1) * frame(LinkKind.STATS, 0, build_stats(Stats()))),
+    (Fault.TOO_OFTEN, HELLO + OPEN + (2 + LATE + 3 * LATE_A_STREAM) * frame(LinkKind.GONE, 1)),
+    (Fault.TOO_OFTEN, HELLO + OPEN + frame(LinkKind.GONE, 1) + (1 + LATE + 3 * LATE_A_STREAM) * DATA),
+    (
+        Fault.TOO_OFTEN,
+        HELLO
+        + b"".join(frame(LinkKind.OPEN, n, build_opening(OPENING)) + frame(LinkKind.GONE, n) for n in range(1, OPENINGS + 8)),
+    ),
     (Fault.STRANGER_TOO_LONG, HELLO + OPEN + frame(LinkKind.DATA, 1, bytes(101))),
     (Fault.AFTER_END, HELLO + OPEN + frame(LinkKind.HALF, 1) + DATA),
     (Fault.AFTER_END, HELLO + OPEN + frame(LinkKind.HALF, 1) + frame(LinkKind.HALF, 1)),
@@ -283,6 +295,36 @@ def test_a_front_that_breaks_a_rule(fault: Fault, said: bytes) -> None:
     assert owner.receive(OPEN) == []
     owner.ping()
     assert not owner.has_output
+
+
+def test_many_small_frames_come_in_turns() -> None:
+    owner = OwnerEnd(RUN, [PATH], SMALL)
+    said = HELLO + 2 * AT_ONCE * frame(LinkKind.DEFECT, 0, build_defect("x", of_system=False)) + OPEN[:5]
+    told = [(len(owner.receive(said)), owner.has_input)]
+    told += [(len(owner.go_on()), owner.has_input) for _ in range(3)]
+    assert told == [(AT_ONCE, True), (AT_ONCE, True), (1, False), (0, False)]
+    assert len(owner.receive(OPEN[5:])) == 1
+
+
+def test_an_answer_allows_as_much_again() -> None:
+    owner = OwnerEnd(RUN, [PATH], SMALL)
+    owner.ping()
+    news = NEWS * frame(LinkKind.STATS, 0, build_stats(Stats()))
+    events = hear(owner, HELLO + news + frame(LinkKind.PONG, 0, build_number(1)) + news)
+    assert not any(isinstance(event, LinkBroken) for event in events)
+
+
+def test_what_crosses_an_end_is_no_fault() -> None:
+    """However often: each stream that the owner ends allows what its front may have said by then."""
+    owner = OwnerEnd(RUN, [PATH], SMALL)
+    hear(owner, HELLO)
+    for number in range(1, LATE):
+        opening = frame(LinkKind.OPEN, number, build_opening(OPENING))
+        crossing = 4 * frame(LinkKind.DATA, number, b"12345") + frame(LinkKind.HALF, number) + frame(LinkKind.GONE, number)
+        owner.ping()
+        events = hear(owner, opening + frame(LinkKind.PONG, 0, build_number(number)))
+        owner.end(number, 0)
+        assert not any(isinstance(event, LinkBroken) for event in events + hear(owner, crossing))
 
 
 def test_every_rule_has_a_front_that_breaks_it() -> None:

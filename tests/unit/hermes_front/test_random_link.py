@@ -19,7 +19,7 @@ from hermes_front.link.events import (
     WasReset,
 )
 from hermes_front.link.payloads import StreamOpening
-from tests.unit.hermes_front.ends import PATH, SMALL, Ends
+from tests.unit.hermes_front.ends import PATH, SMALL, Ends, hear
 
 STEPS = 3_000
 MOST_WAITING = SMALL.stranger_room.size + SMALL.proven_room.size + SMALL.message_bytes
@@ -106,7 +106,7 @@ class World:
         cut = self.draw.choice((1, 9, 100, 5_000)) if amount is None else amount
         data = bytes(wire[:cut])
         del wire[:cut]
-        for event in self.end(who).receive(data):
+        for event in hear(self.end(who), data):
             assert not isinstance(event, LinkBroken), event
             if isinstance(event, MessageCame):
                 self.waiting[who, event.stream].append(event.data)
