@@ -26,8 +26,8 @@ _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h, as the others
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
-FILE_BYTES: Final = 1024 * 1024
-"""Of the one file that it may write: memory, from which OpenSSL reads keys."""
+FILE_BYTES: Final = 4 * 1024 * 1024
+"""Of the one file that it may write: memory, from which OpenSSL reads the longest certificates and key that a node takes."""
 LAZY: Final = (
     "encodings.ascii",
     "encodings.idna",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes_front.process.confine import FILE_BYTES
 from hermes_front.process.landlock import read_version, rights_of
 from hermes_front.process.system_calls import CALLS, build_filter
 
@@ -198,9 +199,9 @@ def test_memory_has_an_end() -> None:
 
 
 def test_its_file_is_small() -> None:
-    assert _try("confined", "take memory in its file", str(MIB)) == "done"
-    assert _try("confined", "take memory in its file", str(MIB + 1)) == "OSError"
-    assert _try("free", "take memory in its file", str(MIB + 1)) == "done"
+    assert _try("confined", "take memory in its file", str(FILE_BYTES)) == "done"
+    assert _try("confined", "take memory in its file", str(FILE_BYTES + 1)) == "OSError"
+    assert _try("free", "take memory in its file", str(FILE_BYTES + 1)) == "done"
 
 
 @pytest.mark.parametrize("attempt", ["be dumped", "write a core file", "gain privileges"])
