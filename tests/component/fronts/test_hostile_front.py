@@ -63,7 +63,7 @@ class Observer:
     def told(self, _told: object) -> None:
         self.words += 1
 
-    def refused(self, refusal: object, count: int) -> None:
+    def count_refused(self, refusal: object, count: int) -> None:
         pass
 
     def failed(self, _what: str, *, of_system: bool) -> None:  # noqa: ARG002 - as an observer has it
