@@ -25,7 +25,7 @@ _NUMBER: Final = re.compile(r"(.*\.)?([0-9]+|0[xX][0-9A-Fa-f]*)\.?\Z")
 _PORT: Final = re.compile(r"[0-9]{1,5}\Z")
 
 
-class Reach(IntEnum):
+class AddressScope(IntEnum):
     """From where an address leads to the same place."""
 
     MACHINE = 0
@@ -72,16 +72,16 @@ def may_lead(address: str, own: str) -> bool:
     return reach_of(address) >= reach_of(own)
 
 
-def reach_of(address: str) -> Reach:
+def reach_of(address: str) -> AddressScope:
     parts = split_address(address)
     host = "" if parts is None else parts[0]
     ip = _parse_ip(host)
     if ip is None:
         name = host.rstrip(".").lower()
-        return Reach.MACHINE if name == "localhost" or name.endswith(".localhost") else Reach.WIDE
+        return AddressScope.MACHINE if name == "localhost" or name.endswith(".localhost") else AddressScope.WIDE
     if ip.is_loopback:
-        return Reach.MACHINE
-    return Reach.LINK if ip.is_link_local else Reach.WIDE
+        return AddressScope.MACHINE
+    return AddressScope.LINK if ip.is_link_local else AddressScope.WIDE
 
 
 def _parse_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

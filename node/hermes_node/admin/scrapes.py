@@ -21,7 +21,7 @@ Rendered = tuple[bytes, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Scraped:
     at: float
     rendered: Rendered
 
@@ -37,7 +37,7 @@ class Scrapes:
         self._render = render
         self._clock = clock
         self._budget = TokenBucket(BURST_MS, 0.001 / SHARE, clock())
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _Scraped] = {}
 
     def answer(self, accept: str) -> Rendered:
         now = self._clock()
@@ -51,7 +51,7 @@ class Scrapes:
         after = self._clock()
         self._budget.take(math.ceil((after - now) * 1000))
         self._kept.pop(accept, None)
-        self._kept[accept] = _Kept(after, rendered)
+        self._kept[accept] = _Scraped(after, rendered)
         if len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         return rendered

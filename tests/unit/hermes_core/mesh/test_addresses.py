@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hermes_core.errors import ErrorCode, ProtocolError
-from hermes_core.mesh.addresses import MAX_HOST_CHARS, Reach, check_address, may_lead, reach_of
+from hermes_core.mesh.addresses import MAX_HOST_CHARS, AddressScope, check_address, may_lead, reach_of
 from hermes_core.mesh.messages import HomeFound
 from hermes_wire.homes import build_descriptor, build_home_found, parse_descriptor, parse_home_found
 from tests.liar.lies import HOSTILE_ADDRESSES
@@ -79,20 +79,24 @@ def test_nothing_else_is_and_whoever_tells_it_is_refused(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "reach"),
     [
-        ("127.8.9.1:1", Reach.MACHINE),
-        ("[::1]:1", Reach.MACHINE),
-        ("[::ffff:127.0.0.1]:1", Reach.MACHINE),
-        ("LocalHost.:1", Reach.MACHINE),
-        ("a.localhost:1", Reach.MACHINE),
-        ("169.254.169.254:80", Reach.LINK),
-        ("[fe80::1]:1", Reach.LINK),
-        ("[::ffff:169.254.169.254]:1", Reach.LINK),
-        ("10.0.0.1:1", Reach.WIDE),
-        ("notlocalhost:1", Reach.WIDE),
-        ("[fd00::1]:1", Reach.WIDE),
+        ("127.8.9.1:1", AddressScope.MACHINE),
+        ("[::1]:1", AddressScope.MACHINE),
+        ("[::ffff:127.0.0.1]:1", AddressScope.MACHINE),
+        ("LocalHost.:1", AddressScope.MACHINE),
+        ("a.localhost:1", AddressScope.MACHINE),
+        ("169.254.169.254:80", AddressScope.LINK),
+        ("[fe80::1]:1", AddressScope.LINK),
+        ("[::ffff:169.254.169.254]:1", AddressScope.LINK),
+        ("10.0.0.1:1", AddressScope.WIDE),
+        ("notlocalhost:1", AddressScope.WIDE),
+        ("[fd00::1]:1", AddressScope.WIDE),
     ],
 )
-def test_what_leads_to_whoever_dials_counts_for_a_node_that_is_told_of_so_alone(address: str, reach: Reach) -> None:
+def test_what_leads_to_whoever_dials_counts_for_a_node_that_is_told_of_so_alone(address: str, reach: AddressScope) -> None:
     assert reach_of(address) is reach
-    for own, least in (("[::1]:7443", Reach.MACHINE), ("169.254.3.4:7443", Reach.LINK), ("hermes-0.mesh:7443", Reach.WIDE)):
+    for own, least in (
+        ("[::1]:7443", AddressScope.MACHINE),
+        ("169.254.3.4:7443", AddressScope.LINK),
+        ("hermes-0.mesh:7443", AddressScope.WIDE),
+    ):
         assert may_lead(address, own) is (reach >= least)
