@@ -288,6 +288,7 @@ class Moves:
         index = self.signed.find_mover(move)
         hop = self._hops[index]
         if self.signed.answer_overtaken(index, move, link.neighbour):
+            self._offer_anew(index, link, now)
             return
         if move == self.signed[index]:  # again: its app has had no path for long
             if hop.is_leg and not hop.unbound:
@@ -308,6 +309,16 @@ class Moves:
             if self.lose_home(index, now):
                 self.search.follow(index, move.home, now)
                 self.signed.tell(index, former)
+
+    def _offer_anew(self, index: int, link: Link, now: float) -> None:
+        """The node behind the hop to the other app believed a home that our app has left: our move is offered to it again.
+
+        Its record is of before our move, was put back, and met that of the former home. It may have no move to look for us
+        with, and would wait for its appeal.
+        """
+        behind = self._row.neighbours[1 - index] == link.neighbour and link.neighbour.node_id is not None
+        if behind and self._candidates[1 - index] is None and self.lose_home(1 - index, now):
+            self.search.look_again(now)
 
     def lose_home(self, index: int, now: float) -> bool:
         """The node behind this hop has no such chat. True: our app's move is offered to whoever has; False: others must act."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.simulation.invariants.base import Invariant
-from tests.simulation.old_volumes import ROLLBACKS
 
 if TYPE_CHECKING:
     from tests.simulation.ledger import ChatEntry
@@ -13,11 +12,6 @@ if TYPE_CHECKING:
 
 class PathsComeUp(Invariant):
     name = "the path is up, and everything arrives, once all is healed"
-
-    def waits(self) -> bool:
-        """Two old records agreed on where an app had been: where it is now the home asks for after a minute or two."""
-        live = self.world.ledger.live()
-        return self.world.happened(*ROLLBACKS) and any(not chat.up for entry in live for chat in entry.handles.values())
 
     def at_rest(self) -> None:
         for entry in self.world.ledger.live():

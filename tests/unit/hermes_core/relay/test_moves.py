@@ -560,6 +560,42 @@ def test_a_former_home_that_is_back_with_an_old_move_takes_no_path_away_for_good
     assert chat_id not in mesh.nodes["node-2"].records
 
 
+def test_two_old_records_that_agree_take_no_path_away_for_a_minute() -> None:
+    """A store of before a move was put back, and meets the record of the home that the move led to and that was left since.
+
+    Its own app never moved, so that it has nothing to look with: where the other app is its present home knows.
+    """
+    mesh, chat_id = open_chat("node-0", "node-1")
+    old = mesh.nodes["node-0"].records[chat_id]
+    for lost, home, said in (("node-1", "node-2", 3), ("node-2", "node-1", 6)):
+        mesh.kill(lost)
+        mesh.settle()
+        if home == "node-1":
+            mesh.restart("node-1")
+        mesh.connect("bob", home, move=True)
+        mesh.settle()
+        check_flows(mesh, chat_id, said)
+    mesh.kill("node-0")
+    mesh.nodes["node-0"].records[chat_id] = old
+    mesh.restart("node-0")
+    mesh.nodes["node-0"].chats.take_verdict(ResumeVerdict.ROLLED_BACK, mesh.now)
+    mesh.connect("alice", "node-0")
+    mesh.settle()
+    mesh.advance(mesh.params.resume_retry_s)
+    check_flows(mesh, chat_id, 9)
+
+    believed = len(mesh.messages(m.MoveAnswer, "node-0"))
+    mesh.disconnect("bob")  # else his former home hears that he is elsewhere, and lets go
+    mesh.restart("node-2")
+    mesh.settle()
+    mesh.advance(mesh.params.resume_retry_s)
+    assert len(mesh.messages(m.MoveAnswer, "node-0")) > believed, "nobody believes it"
+    mesh.connect("bob", "node-1")
+    mesh.settle()
+    mesh.advance(1.0)
+    check_flows(mesh, chat_id, 12)
+
+
 def test_a_former_home_that_is_back_after_the_end_lets_go_as_well() -> None:
     mesh, chat_id = open_chat("node-0", "node-1")
     mesh.kill("node-0")
