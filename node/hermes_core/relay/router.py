@@ -28,14 +28,14 @@ from hermes_core.relay.context import ChatContext
 from hermes_core.relay.describe import ChatDescription, describe_chat
 from hermes_core.relay.directory import ANSWERED_S, AppHome, Directory
 from hermes_core.relay.effects import Effects
-from hermes_core.relay.events import HandshakeFailed, ResumeRefused
+from hermes_core.relay.events import ResumeRefused
+from hermes_core.relay.incoming_offers import IncomingOffers
 from hermes_core.relay.live_chats import LiveChats
 from hermes_core.relay.neighbour import Link, Neighbour, StreamId
 from hermes_core.relay.output import NodeOutput
 from hermes_core.relay.params import ChatParams
 from hermes_core.relay.past_chats import PastChats
 from hermes_core.relay.resumes import Resumes
-from hermes_core.relay.route_waits import NoStreamError, RouteWaits, WaitingOffer
 from hermes_core.relay.rows import ChatIndex, Row
 from hermes_core.relay.tombstones import Tombstones
 from hermes_core.relay.whereabouts import Whereabouts
@@ -80,7 +80,7 @@ class NodeChats:
         self._chats = LiveChats(self._context, self._past)
         self._arrivals = Arrivals(self._context, self._chats, self._past, self._tombstones)
         self._resumes = Resumes(self._context, self._chats)
-        self._waits = RouteWaits()
+        self._offers = IncomingOffers(self._context, self._chats, self._past)
 
     # what was stored
 
@@ -138,9 +138,7 @@ class NodeChats:
         self._chats.look_again(now)
         self._resumes.begin(link, now)
         if neighbour.node_id is not None:
-            for waiting in self._waits.take(neighbour.node_id):
-                if self._links.get(waiting.link.neighbour) is waiting.link:
-                    self._receive_offer(waiting.link.neighbour, waiting.offer, now, waited=True, dialled=True)
+            self._offers.node_linked(neighbour.node_id, now)
         return link
 
     def dial_on_demand(self, now: float) -> None:
@@ -155,13 +153,7 @@ class NodeChats:
     def unreachable(self, node_id: NodeId, now: float) -> None:
         """A stream that was wanted cannot be had now: what waits for it is refused."""
         del now
-        self._refuse_waiting(self._waits.take(node_id))
-
-    def _refuse_waiting(self, offers: list[WaitingOffer]) -> None:
-        for waiting in offers:
-            if self._links.get(waiting.link.neighbour) is waiting.link:
-                error = ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, "no stream to the target's node")
-                self._fail_offer(waiting.link.neighbour, waiting.offer, error)
+        self._offers.node_unreachable(node_id)
 
     @property
     def links(self) -> Mapping[Neighbour, Link]:
@@ -237,13 +229,7 @@ class NodeChats:
         """What the mesh knows of an app was learned; `complete`: somebody said so. Who asked for it, apps' offers apart."""
         self._directory.note_answered(app_id, now)
         offers, questions = self._whereabouts.take(app_id)
-        for link, offer in offers:
-            source = link.neighbour
-            if complete or self._directory.last_home(app_id) is not None:
-                self._receive_offer(source, offer, now, waited=True)
-            else:
-                detail = "none of the nodes that would know where the app is answered"
-                self._fail_offer(source, offer, ProtocolError(ErrorCode.ROUTE_UNAVAILABLE, detail))
+        self._offers.look_up_ended(offers, now, answered=complete or self._directory.last_home(app_id) is not None)
         self._chats.look_again_for(app_id, now)
         return questions
 
@@ -264,7 +250,7 @@ class NodeChats:
             error = ProtocolError(ErrorCode.INVALID_FRAME, "this message does not go in this direction")
             self.effects.refuse(source, message.chat_id, error)
         elif isinstance(message, m.Offer):
-            self._receive_offer(source, message, now)
+            self._offers.receive(source, message, now)
         elif isinstance(message, m.ClosedAck):
             self._tombstones.acknowledge(source, message.chat_id)
         elif isinstance(message, m.MoveOffer | m.Moved):
@@ -308,7 +294,7 @@ class NodeChats:
                 self._chats.change(row, now, Chat.answer_outdated, link)
             case m.Resume() if self._past.answer_former(source, chat_id):
                 pass
-            case m.Delete() if self._withdraw(source, chat_id, now):
+            case m.Delete() if self._offers.withdraw(source, chat_id, now):
                 pass
             case m.Delete() if self._delete_missing(row, source, message, now):
                 pass
@@ -323,16 +309,6 @@ class NodeChats:
                 pass  # over there as well as here, or too late
             case _:
                 self.effects.refuse(source, chat_id, ProtocolError(ErrorCode.CHAT_NOT_FOUND))
-
-    def _withdraw(self, source: Neighbour, chat_id: ChatId, now: float) -> bool:
-        """Whether an offer of this app waited, for word of its target or for a stream: nothing comes of it any more.
-
-        The app hears what it hears of any chat of its own that it deletes, which is nothing: this one is over.
-        """
-        waited = self._whereabouts.withdraw(source, chat_id) | self._waits.withdraw(source, chat_id)
-        if waited:
-            self._past.add_withdrawn(chat_id, now)
-        return waited
 
     def _delete_missing(self, row: Row | None, source: Neighbour, delete: m.Delete, now: float) -> bool:
         """Whether an app of the chat, looked for here and at home elsewhere, said that it has it no more."""
@@ -362,74 +338,6 @@ class NodeChats:
         except ProtocolError as error:
             self.effects.refuse_frame(link.neighbour, message.chat_id, error)
             self.effects.charge_unproven(link.neighbour, error)
-
-    # offers
-
-    def _receive_offer(
-        self, source: Neighbour, offer: m.Offer, now: float, *, waited: bool = False, dialled: bool = False
-    ) -> None:
-        """A first offer starts a chat, any other rekeys one. Refusals go back to the offering side alone.
-
-        `waited`: until it was known where its target is, after it was charged; `dialled`: for a stream to that node as well.
-        """
-        first = offer.end_to_end.epoch == 1
-        row, index = self._chats.find_hop(source, offer.chat_id)
-        try:
-            if first:
-                self._start_chat(source, offer, now, waited=waited)
-            elif row is None or index is None:
-                raise ProtocolError(ErrorCode.CHAT_NOT_FOUND)  # noqa: TRY301
-            else:
-                self._chats.change(row, now, Chat.receive, index, offer, now)
-        except ProtocolError as error:
-            if isinstance(error, NoStreamError):
-                self.effects.want(error.node_id)
-                may_wait = self.effects.dials_on_demand and not dialled
-                if may_wait and self._waits.hold(error.node_id, self._links[source], offer, now):
-                    return
-            self._fail_offer(source, offer, error)
-            self.effects.charge_unproven(source, error)
-
-    def _fail_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
-        rekey, here = offer.end_to_end.epoch != 1, source.node_id is None
-        self.effects.report(HandshakeFailed(offer.chat_id, error.code, rekey=rekey, offered_here=here))
-        self._refuse_offer(source, offer, error)
-
-    def _refuse_offer(self, source: Neighbour, offer: m.Offer, error: ProtocolError) -> None:
-        """An app learns why, and when to try again; a refused rekey, and any refusal to another node, is a rejection."""
-        first = offer.end_to_end.epoch == 1
-        if not first and error.code is ErrorCode.CHAT_NOT_FOUND:
-            self._past.refuse(source, offer.chat_id)
-        elif source.node_id is None and (first or error.retry_after_ms):
-            self.effects.refuse_frame(source, offer.chat_id, error)
-        else:
-            self.effects.answer(source, m.Reject(offer.chat_id, error.code, error.retry_after_ms))
-
-    def _start_chat(self, source: Neighbour, offer: m.Offer, now: float, *, waited: bool) -> None:
-        """Everything that costs nothing is checked before anything that does."""
-        self._admission.check_open()
-        if offer.chat_id in self._index or offer.chat_id in self._past:
-            raise ProtocolError(ErrorCode.CHAT_EXISTS)
-        initiator = derive_app_id(offer.initiator_key)
-        if source.node_id is None and initiator != source.app_id:
-            raise ProtocolError(ErrorCode.AUTH_FAILED, "initiator_key is not the connected app's")
-        if initiator == offer.target:
-            raise ProtocolError(ErrorCode.INVALID_FRAME, "an app cannot chat with itself")
-        maker = source.node_id, initiator
-        if not waited:
-            self._admission.charge_handshake(maker, now)  # for whoever it asks
-            if source.node_id is None and not self._directory.is_found(offer.target, now):
-                self._admission.charge_stranger(maker, now)
-                self._whereabouts.hold_offer(self._links[source], offer, now)
-                return
-        target = self._directory.find_route(source, offer.target)
-        self._admission.check_room(maker, offer.target)
-        gives_way = self._index.find(self._admission.offers.find_to_give_way(maker, offer.target))
-        if gives_way is not None:
-            self._chats.change(gives_way, now, Chat.refuse_offer)
-        row = Row(offer.chat_id, (source, target.neighbour))
-        self._chats.add(Chat.begin(self._context, row, (self._links[source], target), offer, now))
-        self._chats.touch(row)
 
     # operation
 
@@ -471,7 +379,7 @@ class NodeChats:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do; None: not before the next input. Ask once output was taken."""
-        times = [self._index.next_due(), self._tombstones.next_due(), self._resumes.next_due(), self._waits.next_due()]
+        times = [self._index.next_due(), self._tombstones.next_due(), self._resumes.next_due(), self._offers.next_due()]
         times.append(self._whereabouts.next_due())
         return min((time for time in times if time is not None), default=None)
 
@@ -481,7 +389,7 @@ class NodeChats:
         for row in self._index.pop_due(now, MAX_CHATS_A_TIMER_PASS):
             self._chats.change(row, now, Chat.handle_timer, now)
         self._tombstones.expire(now, MAX_CHATS_A_TIMER_PASS)
-        self._refuse_waiting(self._waits.take_due(now))
+        self._offers.handle_timer(now)
 
     def take_output(self, *, busy: bool = False) -> NodeOutput:
         """Everything since the last call: commit its puts and deletes first, then act, in order. An early one need not wait.
