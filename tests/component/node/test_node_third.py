@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,7 @@ async def test_a_chat_goes_through_a_third_node_and_comes_back_once_the_pair_is_
     assert not [line for node in mesh.nodes for line in read_log(node) if line["event"] == "unexpected_error"]
 
 
+@pytest.mark.timeout(300)  # streams are found silent, and third nodes looked for, three times over
 async def test_the_next_third_node_is_taken_when_one_dies_and_who_opens_a_chat_meanwhile_waits(mesh: SoakMesh) -> None:
     async with RawApp(mesh.nodes[0].app, mesh.ca_file) as one, RawApp(mesh.nodes[1].app, mesh.ca_file) as two:
         await one.wait_found(two)
@@ -134,6 +136,11 @@ async def hostile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncItera
         yield mesh, acts
 
 
+async def has_heard(app: RawApp, everything: list[bytes]) -> bool:
+    return app.contents() == everything
+
+
+@pytest.mark.timeout(300)  # it waits out how long a third node is left alone, several times
 async def test_whatever_the_one_in_between_does_to_two_pairs_only_delays_their_chats(hostile: tuple[SoakMesh, Path]) -> None:
     mesh, acts = hostile
     pairs = [(RawApp(mesh.nodes[0].app, mesh.ca_file), RawApp(mesh.nodes[at].app, mesh.ca_file)) for at in (1, 3)]
@@ -168,7 +175,7 @@ async def test_whatever_the_one_in_between_does_to_two_pairs_only_delays_their_c
         mesh.proxy.heal(frozenset(("local-0", name)))
     everything = [b"through one that is honest", *(b"%d" % number for number in range(said))]
     for app in apps:
-        await app.wait(lambda app=app: app.contents() == everything)  # type: ignore[misc]
+        await wait_until(partial(has_heard, app, everything), 60.0)
         assert not [event for event in app.events if isinstance(event, ChatEnded)]
         await app.close()
     refused = {line["code"] for at in (0, 1, 3) for line in read_log(mesh.nodes[at]) if line["event"] == "peer_refused"}
