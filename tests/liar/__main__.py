@@ -19,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60, help="how long it lies (default 60)")
     parser.add_argument("--seed", type=int, default=None, help="of what it draws (default: a new one, which is told)")
     parser.add_argument("--membership", choices=["swim", "gossip"], default="swim", help="how members find each other")
+    parser.add_argument("--fronts", type=int, default=0, help="app.fronts of the nodes (default 0)")
     parser.add_argument("--rate", type=float, default=30, help="lies a second, besides those in its own words (default 30)")
     parser.add_argument("--keep", type=Path, help="keep logs and lies here; kept anyhow when a promise was broken")
     return parser
@@ -36,7 +37,7 @@ def main() -> int:
     seed = int(time.time()) if arguments.seed is None else arguments.seed
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="hermes-liar-"))
     print(f"liar: seed {seed}, {arguments.membership}, for {arguments.seconds:.0f} s", flush=True)
-    options = Options(arguments.seconds, seed, arguments.membership, arguments.rate)
+    options = Options(arguments.seconds, seed, arguments.membership, arguments.rate, arguments.fronts)
     code = 1
     try:
         code = asyncio.run(_run(options, folder))

@@ -45,6 +45,7 @@ class Options:
     seed: int
     membership: str
     rate: float = 30.0
+    fronts: int = 0
 
 
 @dataclass(slots=True)
@@ -152,7 +153,7 @@ async def run_liar(options: Options, folder: Path) -> Findings:
 @asynccontextmanager
 async def _start_mesh(options: Options, folder: Path, third_parties: tuple[str, ...]) -> AsyncIterator[LiarMesh]:
     mesh_settings = {**local_mesh.FAST_SETTINGS["mesh"], "membership": options.membership}
-    mesh = LiarMesh(HONEST + 1, folder=folder, settings={"mesh": mesh_settings})
+    mesh = LiarMesh(HONEST + 1, folder=folder, settings={"mesh": mesh_settings, "app": {"fronts": options.fronts}})
     (folder / "liar").mkdir(parents=True, exist_ok=True)
     told = LiarOptions(options.seed, LIAR, options.rate, third_parties, str(mesh.begin))
     prepare = mesh._prepare

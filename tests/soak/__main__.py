@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--chats", type=int, default=60)
     parser.add_argument("--rate", type=float, default=1.0, help="sendings a second of each app in each chat")
     parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of faults, with commas between")
+    parser.add_argument("--fronts", type=int, default=0, help="app.fronts of the nodes (default 0)")
     parser.add_argument("--out", type=Path, default=Path("build"), help="where soak.json and soak.md go (default build)")
     parser.add_argument("--keep", type=Path, help="keep stores, logs and events here; kept anyhow when a promise was broken")
     return parser
@@ -57,7 +58,15 @@ def main() -> int:
         return EXIT_UNPROVEN
     seed = int(time.time()) if arguments.seed is None else arguments.seed
     options = SoakOptions(
-        arguments.seconds, seed, arguments.nodes, arguments.apps, arguments.chats, arguments.rate, kinds=kinds, broken=broken
+        arguments.seconds,
+        seed,
+        arguments.nodes,
+        arguments.apps,
+        arguments.chats,
+        arguments.rate,
+        kinds=kinds,
+        broken=broken,
+        fronts=arguments.fronts,
     )
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="hermes-soak-"))
     keep = arguments.keep is not None

@@ -31,11 +31,14 @@ class SoakOptions:
     patience_s: float = 4.0
     kinds: frozenset[str] = frozenset(KINDS)
     broken: str = ""
+    fronts: int = 0
 
 
 async def run_soak(options: SoakOptions, folder: Path, say: Callable[[str], None]) -> SoakReport:
     """Start everything, let the faults come, wait until what is under way has arrived, judge; every process is ended."""
-    world_options = WorldOptions(options.nodes, options.apps, options.rate, options.patience_s, options.broken)
+    world_options = WorldOptions(
+        options.nodes, options.apps, options.rate, options.patience_s, options.broken, fronts=options.fronts
+    )
     async with World(world_options, folder, lambda number: number % options.nodes) as world:
         say(f"{options.nodes} nodes and {options.apps} apps are up, {time.monotonic() - world.began:.0f} s")
         await world.open_chats(draw_slots(options.seed, list(world.apps), options.chats), OPEN_S)

@@ -32,6 +32,7 @@ class WorldOptions:
     patience_s: float
     broken: str = ""
     proxied: bool = True
+    fronts: int = 0
 
 
 @dataclass(slots=True)
@@ -68,7 +69,8 @@ class World:
         self.options = options
         self.folder = folder
         self.began = time.monotonic()
-        self.mesh = SoakMesh(options.nodes, folder / "mesh", proxied=options.proxied)
+        more = {"app": {"fronts": options.fronts}}
+        self.mesh = SoakMesh(options.nodes, folder / "mesh", proxied=options.proxied, more=more)
         self.apps: dict[str, AppProcess] = {}
         self.ledger = Ledger(self.began)
         self.busy = Busy()
