@@ -166,6 +166,7 @@ class MeshDialer:
         if not may_lead(descriptor.address, self._mesh.local.descriptor.address):
             self._mesh.dialled(purpose, descriptor.node_id, DialResult.REFUSED)
             raise ProtocolError(ErrorCode.INVALID_FRAME, "it is told of by an address of this machine, or of none")
+        await self._mesh.until_serving()  # whom a stream leads to hears which incarnation this is
         async with self._channel(descriptor.address, descriptor.node_id) as channel:
             yield channel
 

@@ -84,6 +84,7 @@ class MeshDriver:
         self._unmet = UnmetMembers(now())
         self._dialer: Dialer | None = None
         self._hellos = OwnHellos()
+        self._serving = False
         self._wake = asyncio.Event()
         self._tasks = DialTasks(log, self._wake.set)
         own = membership.descriptor.node_id
@@ -132,7 +133,13 @@ class MeshDriver:
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
         """Another process proved our key just now."""
-        await meet_second_self(stream, self._listener, self._log, self._metrics.mesh, serves=self._joining.asked_all)
+        serves = self._joining.serves
+        if not serves:
+            self._joining.give_way()
+        await meet_second_self(stream, self._listener, self._log, self._metrics.mesh, serves=serves)
+
+    async def until_serving(self) -> None:
+        await self._joining.until_serving()
 
     # What links report.
 
@@ -220,6 +227,9 @@ class MeshDriver:
             if late_s >= 0:
                 await let_inputs_arrive(late_s)
             now = self._now()
+            if self._joining.serves and not self._serving:
+                self._serving = True
+                self._tell_members()
             self._membership.handle_timer(now)
             self._flush()
             self._clocks.tick()
@@ -268,9 +278,14 @@ class MeshDriver:
             self._tell(event)
             self._wake.set()  # whom it is about may have to be dialled
         if output.events:
-            up = {name: member.incarnation for name, member in self._membership.members.items() if member.state in _UP}
+            self._tell_members()
+
+    def _tell_members(self) -> None:
+        """Witnesses are waited for from when they can be linked with on."""
+        up = {name: member.incarnation for name, member in self._membership.members.items() if member.state in _UP}
+        if self._serving:
             self._witnessing.update_members([*up])
-            self._homes.set_members(up)
+        self._homes.set_members(up)
 
     def _tell(self, event: MeshEvent) -> None:
         tell_mesh_event(event, self._listener, self._log, self._metrics)

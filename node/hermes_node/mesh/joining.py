@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
@@ -20,6 +21,10 @@ from hermes_node.metrics.registry import NodeMetrics
 REJOIN_INTERVAL_S: Final = 2.0
 JOINS_AT_ONCE: Final = 8
 """A name may stand for hundreds of addresses, and one that welcomes is enough: the others are found by what members tell."""
+NEWCOMER_S: Final = 3.0
+"""A node that starts asks every seed first whether it meets itself there; a silent one holds it up no longer than this."""
+NEXT_ROUND_S: Final = 0.1
+"""A newcomer that has others to ask does so as soon as one answered, and asks no name server more often."""
 
 
 class Membered(Protocol):
@@ -69,9 +74,16 @@ class Joining:
         self._asked_at: dict[str, float] = {}
         self._searched = self._asked_all = not seeds
         """Searched: nobody is left to ask, as where a name stands for nothing."""
+        self._targets: list[SeedTarget] = []
+        self._gave_way = False
+        self._serving = asyncio.Event()
+        if not seeds:
+            self._serving.set()
 
     @property
     def state(self) -> JoinState:
+        if not self.serves:
+            return JoinState.JOINING
         grace_over = not self._settings.seeds or self._now() - self._started_at >= self._settings.join_grace_s
         self._outcomes.find_alone(asked_all=self._searched, grace_over=grace_over)
         return self._outcomes.state
@@ -81,14 +93,35 @@ class Joining:
         """Each address behind the seeds was asked once: until then this node is new here."""
         return self._asked_all
 
+    @property
+    def serves(self) -> bool:
+        """Whether others may hear of this run of the node; from then on they do.
+
+        A newcomer that finds another process with its key goes as if it had never been. So it neither links nor serves before
+        it has asked every seed, or long enough: what it signed, and any mark of its keystore, would convict the other one.
+        """
+        over = self._asked_all or self._now() - self._started_at >= NEWCOMER_S
+        if over and not self._gave_way:
+            self._serving.set()
+        return self._serving.is_set()
+
+    async def until_serving(self) -> None:
+        await self._serving.wait()
+
+    def give_way(self) -> None:
+        """To another process with this node's key. Whoever waits to serve does so for ever: this one ends."""
+        self._gave_way = True
+
     def linked(self) -> None:
         """With another node, whoever dialled: there is a mesh, and this node is in it."""
         self._outcomes.joined = True
 
     def next_due(self) -> float:
         """When there is something to do or to tell."""
-        grace_over = self._started_at + self._settings.join_grace_s
-        return min(self._next_at, grace_over) if grace_over > self._now() else self._next_at
+        now, ends = self._now(), [self._started_at + self._settings.join_grace_s]
+        if not self._serving.is_set():
+            ends.append(self._started_at + NEWCOMER_S)
+        return min([self._next_at, *(end for end in ends if end > now)])
 
     def start(self, now: float, dialer: Dialer) -> None:
         """A round, when it is time for one."""
@@ -116,7 +149,8 @@ class Joining:
         known = {target.address: target for target in targets}
         self._outcomes.keep_only(set(known))
         self._told.resolved(self._names.failures, set(known))
-        self._find_asked_all(targets)
+        self._targets = targets
+        self._find_asked_all()
         wanted = {target.address: target for target in targets if not self._is_met(target)}
         for lost in self._members.list_lost():
             if lost.address not in known:
@@ -135,16 +169,32 @@ class Joining:
         drawn = {target.address: generate_below(1 << 32, self._entropy) for target in targets}
         return sorted(targets, key=lambda target: (self._asked_at.get(target.address, 0.0), drawn[target.address]))[:free]
 
-    def _find_asked_all(self, targets: list[SeedTarget]) -> None:
+    def _find_asked_all(self) -> None:
         if not self._asked_all and self._names.all_answered:
-            self._searched = all(self._outcomes.asked(target.address) for target in targets)
-            self._asked_all = self._searched and bool(targets)
+            self._searched = all(self._outcomes.asked(target.address) for target in self._targets)
+            self._asked_all = self._searched and bool(self._targets)
+
+    def _end_join(self, address: str) -> None:
+        """A newcomer goes on at once, with the next ones or as one of the mesh."""
+        self._asking.discard(address)
+        self._find_asked_all()
+        if self.serves:
+            return
+        left = {target.address for target in self._targets if not self._outcomes.asked(target.address)} - self._asking
+        if left:
+            self._next_at = min(self._next_at, self._now() + NEXT_ROUND_S)
 
     def _is_met(self, target: SeedTarget) -> bool:
         node_id = self._outcomes.node_at(target.address)
         return node_id is not None and (node_id == self._own or self._members.is_linked(node_id))
 
     async def _join(self, target: SeedTarget, dialer: Dialer) -> None:
+        try:
+            await self._ask(target, dialer)
+        finally:
+            self._end_join(target.address)
+
+    async def _ask(self, target: SeedTarget, dialer: Dialer) -> None:
         try:
             welcome = await dialer.join(target.address, target.server_name)
             if welcome.update is not None:
@@ -155,8 +205,6 @@ class Joining:
                 self._outcomes.missed(target.address)
                 self._told.missed(target, error)
             return
-        finally:
-            self._asking.discard(target.address)
         self._told.met(target.address)
         if target.seed:
             self._outcomes.met(target.address, welcome.node_id)

@@ -25,7 +25,7 @@ _OTHER: Final = "the other one is newer, and gives way"
 async def meet_second_self(
     stream: MeshStream[Any], listener: MeshListener, log: EventLog, metrics: MeshMetrics, *, serves: bool
 ) -> None:
-    """It proved our key just now. Who has not asked every seed yet (`serves` not) gives way; of two that have, both stop.
+    """It proved our key just now. A newcomer, which nobody has heard of (`serves` not), gives way; of two that serve both stop.
 
     Whoever goes on says so as well: somebody has copied its keystore.
     """

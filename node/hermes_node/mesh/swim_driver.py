@@ -136,6 +136,8 @@ class SwimDriver:
         self._hellos = OwnHellos()
         self._compared = False
         """With any member: from then on this node knows whom the others know."""
+        self._serving = False
+        """Before, nobody is probed: a member that this newcomer may not link with yet is not silent."""
 
     @property
     def local(self) -> NodeCredentials:
@@ -213,7 +215,13 @@ class SwimDriver:
 
     async def meet_self(self, stream: MeshStream[Any]) -> None:
         """Another process proved our key just now."""
-        await meet_second_self(stream, self._listener, self._log, self._metrics.mesh, serves=self._joining.asked_all)
+        serves = self._joining.serves
+        if not serves:
+            self._joining.give_way()
+        await meet_second_self(stream, self._listener, self._log, self._metrics.mesh, serves=serves)
+
+    async def until_serving(self) -> None:
+        await self._joining.until_serving()
 
     async def gives_way(self, node_id: NodeId) -> bool:
         return await self._routes.gives_way(node_id)
@@ -338,7 +346,9 @@ class SwimDriver:
                 await let_inputs_arrive(late_s)
             now = self._now()
             self._swim.judge_commit(self._commit_age())
-            self._swim.handle_timer(now, self._boot())
+            if self._joining.serves:
+                self._begin_serving()
+                self._swim.handle_timer(now, self._boot())
             self._flush()
             self._clocks.tick()
             self._witnessing.tick()
@@ -360,12 +370,14 @@ class SwimDriver:
         """When `run` has something to do, unless news or a task that ended wake it before."""
         owners = (self._joining, self._witnessing, self._clocks, self._routes, self._homes)
         save_at = self._pins.next_timer()
-        times = [self._swim.next_timer(), *(owner.next_due() for owner in owners)]
+        times = [owner.next_due() for owner in owners]
+        if self._serving:
+            times.append(self._swim.next_timer())
         return min(times) if save_at is None else min(*times, save_at)
 
     def _is_due_sooner(self) -> bool:
         """What came in may be to be told on, or decided, long before what this driver sleeps for."""
-        return self._swim.next_timer() < self._sleeps_until
+        return self._serving and self._swim.next_timer() < self._sleeps_until
 
     def _save_pins(self, now: float) -> None:
         changed = self._pins.take_unsaved(now)
@@ -409,12 +421,22 @@ class SwimDriver:
         for event in output.events:
             self._take(event)
         if output.events:
-            up = {member.descriptor.node_id: member.descriptor.incarnation for member in self._swim.roster if member.is_up}
-            self._witnessing.update_members([*up])
-            self._tell_lists()
-            self._homes.set_members(up)
+            self._tell_members()
         if output.events or output.dials or self._is_due_sooner():
             self._wake.set()
+
+    def _tell_members(self) -> None:
+        """Witnesses are waited for from when they can be linked with on."""
+        up = {member.descriptor.node_id: member.descriptor.incarnation for member in self._swim.roster if member.is_up}
+        if self._serving:
+            self._witnessing.update_members([*up])
+        self._tell_lists()
+        self._homes.set_members(up)
+
+    def _begin_serving(self) -> None:
+        if not self._serving:
+            self._serving = True
+            self._tell_members()
 
     def _take_probe(self, probe: ProbeEnded) -> None:
         self._metrics.swim.observe_probe(probe.result, probe.seconds)

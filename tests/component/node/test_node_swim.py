@@ -147,6 +147,42 @@ async def test_who_finds_its_own_key_alive_before_it_has_met_all_ends_and_the_ot
     await wait_ready(mesh)
 
 
+@pytest.mark.parametrize("policy", ["exit", "quarantine"])
+async def test_copies_that_give_way_convict_the_original_of_nothing(policy: str, tmp_path: Path) -> None:
+    """A copy's later incarnation and mark are as good a proof of a rollback as any, where somebody hears of them.
+
+    A few seeds are asked at a time, so that it may be welcomed before it asks the one that leads to the original.
+    """
+    async with LocalMesh(4, settings={**SETTINGS, "keystore": {"on_rollback": policy}}) as mesh:
+        await wait_ready(mesh)
+        first, others = mesh.nodes[0], [node.mesh for node in mesh.nodes[1:]]
+        for name in ("one", "two"):
+            settings = copy_node(mesh, 0, tmp_path / name, [*others, first.mesh])
+            ended = await asyncio.to_thread(run_node, settings, tmp_path)
+            assert ended.returncode == 83, ended.stderr
+        await mesh.stop(0)  # whatever others hold of it, they hand back when it starts
+        await mesh.start(0)
+        await wait_ready(mesh)
+        await wait_logged(first, "opening_verified")
+        assert not [line for line in read_log(first) if line["event"] == "rollback_detected"]
+        assert not [line for line in read_log(first) if line["event"] == "node_failed"]
+
+
+async def test_an_older_folder_that_is_put_back_is_still_found(mesh: LocalMesh) -> None:
+    """The mesh has heard of a later run than the folder has."""
+    last = mesh.nodes[3]
+    await mesh.stop(3)
+    older = last.folder.with_name("older")
+    shutil.copytree(last.folder, older)
+    await mesh.start(3)
+    await wait_ready(mesh)
+    await mesh.stop(3)
+    shutil.rmtree(last.folder)
+    older.rename(last.folder)
+    await mesh.start(3)
+    await wait_logged(last, "rollback_detected")
+
+
 async def test_two_that_both_serve_under_one_key_both_end(mesh: LocalMesh, tmp_path: Path) -> None:
     """The way from one to the other opens after both have met the others."""
     first = mesh.nodes[0]
@@ -156,7 +192,7 @@ async def test_two_that_both_serve_under_one_key_both_end(mesh: LocalMesh, tmp_p
     with running_node(settings, tmp_path / "copy"):
 
         async def is_told() -> bool:
-            return "mesh_seed_failed" in (tmp_path / "copy" / "node.log").read_text()
+            return "mesh_joined" in (tmp_path / "copy" / "node.log").read_text()
 
         await wait_until(is_told)
         async with Forwarding(port, first.mesh):

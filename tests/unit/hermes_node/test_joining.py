@@ -15,7 +15,7 @@ from hermes_node.config.sections import MeshSection
 from hermes_node.logs.event_log import EventLog
 from hermes_node.mesh.dial_tasks import DialTasks
 from hermes_node.mesh.interface import Welcome
-from hermes_node.mesh.joining import JOINS_AT_ONCE, REJOIN_INTERVAL_S, Joining
+from hermes_node.mesh.joining import JOINS_AT_ONCE, NEWCOMER_S, NEXT_ROUND_S, REJOIN_INTERVAL_S, Joining
 from hermes_node.mesh.seeds import JoinState, SeedTarget
 from hermes_node.metrics.registry import NodeMetrics
 
@@ -66,10 +66,14 @@ class Scene:
         """Who is asked in the next one."""
         self.asked = []
         self.now += REJOIN_INTERVAL_S
+        await self.ask_some()
+        return self.asked
+
+    async def ask_some(self) -> None:
+        """In one round, if it is time for it."""
         self.joining.start(self.now, cast("Any", self))
         while self.tasks._tasks:  # noqa: ASYNC110 - what a round starts
             await asyncio.sleep(0)
-        return self.asked
 
 
 async def test_others_are_asked_in_each_round_where_they_are_many() -> None:
@@ -97,3 +101,42 @@ async def test_few_are_asked_at_once() -> None:
     assert len(await scene.round()) == 7
     await scene.round()
     assert scene.joining.asked_all
+
+
+async def test_a_newcomer_serves_once_it_has_asked_every_seed_and_asks_the_next_at_once() -> None:
+    scene = Scene({"127.0.0.3:1": "b"}, at_once=3)
+    scene.now = began = 1.0
+    waits = asyncio.create_task(scene.joining.until_serving())
+    for left in (4, 1):
+        await scene.ask_some()
+        assert len(set(scene.asked)) == 7 - left
+        assert scene.joining.state is JoinState.JOINING, "though it was welcomed"
+        assert not waits.done()
+        assert scene.joining.next_due() <= scene.now + NEXT_ROUND_S
+        scene.now += NEXT_ROUND_S
+    await scene.ask_some()
+    assert scene.joining.state is JoinState.JOINED
+    await waits
+    assert scene.now < began + REJOIN_INTERVAL_S
+
+
+async def test_who_does_not_answer_keeps_a_newcomer_from_serving_for_some_seconds_at_most() -> None:
+    scene = Scene({"127.0.0.3:1": "b"}, at_once=3)
+    await scene.ask_some()
+    assert scene.joining.next_due() <= NEWCOMER_S
+    scene.now = NEWCOMER_S - 0.01
+    early = scene.joining.serves
+    scene.now = NEWCOMER_S
+    assert (early, scene.joining.serves) == (False, True)
+    assert not scene.joining.asked_all
+
+
+async def test_who_gives_way_never_serves_and_who_serves_goes_on() -> None:
+    scene = Scene({})
+    scene.joining.give_way()
+    await scene.round()
+    await scene.round()
+    assert scene.joining.asked_all
+    assert not scene.joining.serves
+    scene.now = 10 * NEWCOMER_S
+    assert scene.joining.state is JoinState.JOINING

@@ -87,6 +87,9 @@ class Full:
     def gossip_up(self, link: object) -> None:
         self.admit(cast("ProvedPeer", link))
 
+    async def until_serving(self) -> None:
+        """It does."""
+
     def gossip_down(self, link: object) -> None:
         """Nothing was up."""
 
@@ -231,3 +234,53 @@ async def test_a_node_of_a_network_is_not_sent_to_its_own_machine(way: str, addr
     assert caught.value.code is ErrorCode.INVALID_FRAME
     assert dialled == []
     assert mesh.dials == [DialResult.REFUSED]
+
+
+@pytest.mark.parametrize("kind", SERVED)
+async def test_a_newcomer_says_who_it_is_in_a_join_alone(kind: StreamKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its incarnation is in the first word, which is meant for another process with its key and nobody else yet."""
+    may = asyncio.Event()
+
+    async def until_serving(_: Full) -> None:
+        await may.wait()
+
+    monkeypatch.setattr(Full, "until_serving", until_serving)
+    own, serving = serve(kind)
+    served = asyncio.ensure_future(serving)
+    stream: MeshStream[Any] = MAKE[kind](own)
+    hello, ephemeral = Full("node-0").local.build_hello()
+    ephemeral.wipe()
+    await stream.send_first(hello)
+    answer = asyncio.ensure_future(stream.receive_first())
+    await asyncio.wait([answer], timeout=0.05)
+    assert answer.done() is (kind is StreamKind.JOIN)
+    may.set()
+    assert isinstance(await answer, Hello)
+    served.cancel()
+    await asyncio.gather(served, return_exceptions=True)
+
+
+@pytest.mark.parametrize("way", ["link", "gossip", "route"])
+async def test_a_newcomer_dials_nobody(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    may = asyncio.Event()
+
+    async def until_serving(_: Full) -> None:
+        await may.wait()
+
+    monkeypatch.setattr(Full, "until_serving", until_serving)
+    line = Line(Identity.generate(), Identity.generate())
+    dialled: list[Any] = []
+
+    def connect(*told: object) -> Line:
+        dialled.append(told)
+        return line
+
+    dialer = MeshDialer(mesh=cast("Any", Full("node-0")), connect=cast("Any", connect), timeout_s=5.0)
+    dials = asyncio.ensure_future(getattr(dialer, way)(Full("node-1").local.descriptor))
+    await asyncio.wait([dials], timeout=0.05)
+    assert not dialled
+    may.set()
+    await asyncio.wait([dials], timeout=5.0)
+    assert dialled
+    dials.cancel()
+    await asyncio.gather(dials, return_exceptions=True)
