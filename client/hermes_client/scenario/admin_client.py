@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from google.protobuf import json_format
@@ -41,6 +44,9 @@ class AdminClient:
 
     @classmethod
     def from_file(cls, url: str, token_file: Path) -> AdminClient:
+        """AdminError when `url` is none, or the file cannot be read."""
+        if not _is_url(url):
+            raise AdminError(f"{url!r} is not the URL of an admin server; it is such as http://127.0.0.1:9090")
         try:
             return cls(url.rstrip("/"), token_file.read_text().strip())
         except OSError as error:
@@ -81,10 +87,28 @@ class AdminClient:
                     raise AdminError(f"{self.url}{path} answered {response.status}")
                 json_format.Parse(body, into, ignore_unknown_fields=True)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AdminUnreachableError(f"cannot reach {self.url}: {str(error) or 'no answer in time'}") from error
+            raise AdminUnreachableError(f"cannot reach {self.url}: {_explain(error)}") from error
         except json_format.ParseError as error:
             raise AdminError(f"{self.url}{path} did not answer as an admin server does: {error}") from error
         return into
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        named = parts.hostname is not None and parts.port != 0
+    except ValueError:  # no port is written so, or no IPv6 address
+        return False
+    return parts.scheme in ("http", "https") and named
+
+
+def _explain(error: Exception) -> str:
+    """The system's word for it; the library's names its own settings for TLS, be there TLS or not."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)  # asyncio's own text of a refused connection has no reason
+    said = cause.strerror if isinstance(cause, OSError) else str(cause)
+    return said or str(cause) or "no answer in time"
 
 
 @dataclass(frozen=True, slots=True)

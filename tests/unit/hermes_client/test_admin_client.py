@@ -127,3 +127,28 @@ async def test_a_record_that_stays_breaks_the_promise(monkeypatch: pytest.Monkey
 
 async def test_without_an_admin_server_it_says_that_nothing_was_looked_at() -> None:
     assert "not looked at" in await wait_nothing_left({}, {})
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "127.0.0.1:9090", "ftp://127.0.0.1:9090", "http://", "http://[::1", "http://a:b", ""]
+)
+def test_what_is_no_url_is_refused_before_anybody_is_asked(text: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with pytest.raises(AdminError, match=r"is not the URL of an admin server; it is such as http://127\.0\.0\.1:9090"):
+        AdminClient.from_file(text, tmp_path / "token")
+
+
+async def test_who_refuses_a_connection_is_told_of_in_the_systems_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(AdminError) as caught:
+        await AdminClient(url, TOKEN).read_resume()
+    assert str(caught.value) == f"cannot reach {url}: Connection refused"
+
+
+async def test_who_speaks_no_tls_is_told_of_as_such() -> None:
+    async with _serve(FakeNode([7])) as url:
+        secure = url.replace("http:", "https:")
+        with pytest.raises(AdminError, match=rf"cannot reach {secure}: .*SSL") as caught:
+            await AdminClient(secure, TOKEN).read_resume()
+        assert "ssl:" not in str(caught.value)

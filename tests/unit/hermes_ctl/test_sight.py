@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -157,3 +158,9 @@ def test_in_a_cluster_each_node_is_asked_in_its_own_pod(
 @pytest.mark.parametrize("words", [[], ["demo", "--admin", "http://127.0.0.1:1"], ["--admin", "http://127.0.0.1:1"]])
 def test_what_cannot_be_meant_is_refused(words: list[str]) -> None:
     assert main(["mesh", *words]) == 2
+
+
+def test_an_address_that_is_no_url_is_refused_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "token").write_text("secret")
+    assert main(["mesh", "--admin", "nonsense", "--token-file", str(tmp_path / "token")]) == 2
+    assert "'nonsense' is not the URL of an admin server; it is such as http://127.0.0.1:9090" in capsys.readouterr().err
