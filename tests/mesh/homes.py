@@ -1,10 +1,8 @@
-"""What the directory of apps costs a node in memory: bytes of one entry as measured, meshes as modelled from them.
-
-Usage: python -m tests.mesh.homes
-"""
+"""What the directory of apps costs a node in memory: bytes of one entry as measured, meshes as modelled from them."""
 
 from __future__ import annotations
 
+import argparse
 import gc
 import hashlib
 import tracemalloc
@@ -93,6 +91,7 @@ def build_ring(members: int) -> Holders:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tests.mesh.homes", description=__doc__).parse_args()  # it has no options
     held = measure(lambda: hold_entries(SAMPLE)) / SAMPLE
     own = measure(lambda: publish_apps(2_000)) / 2_000
     print(f"Measured: {held:.0f} bytes an entry that is held for others, {own:.0f} an own app (its claim included).")

@@ -12,6 +12,7 @@ from tests.mesh.table import SEED
 PAGE: Final = Path(__file__).parents[2] / "docs" / "swim.md"
 OURS: Final = "figures"
 PEER: Final = "memberlist"
+LEAST_MEMBERS: Final = 2
 
 
 class Sized(Protocol):
@@ -26,7 +27,7 @@ def read_options(prog: str, about: str | None, figures: Mapping[str, Sized]) -> 
     """Which of them are made, at which size, of which seed, and whether the page gets them."""
     parser = argparse.ArgumentParser(prog=prog, description=about)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(figures)} (all when absent)")
-    parser.add_argument("--members", type=int, help="only at this size (default: those of the page)")
+    parser.add_argument("--members", type=_read_members, help="only at this size (default: those of the page)")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--write", action="store_true", help="write the page's table")
     options = parser.parse_args()
@@ -35,6 +36,12 @@ def read_options(prog: str, about: str | None, figures: Mapping[str, Sized]) -> 
     if options.write and options.seed != SEED:
         parser.error("the page has figures of one seed")
     return options
+
+
+def _read_members(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < LEAST_MEMBERS:
+        raise argparse.ArgumentTypeError(f"a mesh of figures has {LEAST_MEMBERS} members or more, not {text}")
+    return int(text)
 
 
 def choose(options: argparse.Namespace, figures: Mapping[str, F]) -> Iterator[tuple[str, F, int]]:
