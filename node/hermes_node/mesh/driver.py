@@ -36,6 +36,7 @@ from hermes_node.mesh.homes import AppHomes
 from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshFigures, MeshListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink, PeerInbox, RouteLink
+from hermes_node.mesh.name_conflicts import NameConflicts
 from hermes_node.mesh.second_self import meet_second_self
 from hermes_node.mesh.seeds import JoinState, SeedTarget
 from hermes_node.mesh.streams import MeshStream, RouteStream
@@ -84,6 +85,7 @@ class MeshDriver:
         self._unmet = UnmetMembers(now())
         self._dialer: Dialer | None = None
         self._hellos = OwnHellos()
+        self._conflicts = NameConflicts(log, now)
         self._serving = False
         self._wake = asyncio.Event()
         self._tasks = DialTasks(log, self._wake.set)
@@ -288,7 +290,7 @@ class MeshDriver:
         self._homes.set_members(up)
 
     def _tell(self, event: MeshEvent) -> None:
-        tell_mesh_event(event, self._listener, self._log, self._metrics)
+        tell_mesh_event(event, self._listener, self._log, self._metrics, self._conflicts)
         match event:
             case MemberStateChanged(node_id, _, after):
                 if after in (MemberState.DEAD, MemberState.LEFT):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hermes_core.mesh.lies import LiarNamed
 from hermes_core.mesh.machine import (
-    IdentityConflict,
     IdentityRenewed,
     IncarnationRaised,
     MemberJoined,
@@ -21,8 +20,6 @@ def log_mesh_event(log: EventLog, event: MeshEvent) -> None:
         case MemberStateChanged(node_id, before, after, reason, accuser):
             why = ({"reason": reason} if reason else {}) | ({"accuser": accuser} if accuser else {})
             log.info("peer_state", peer=node_id, before=before.name.lower(), after=after.name.lower(), **why)
-        case IdentityConflict(node_id):
-            log.error("peer_identity_conflict", peer=node_id)
         case IdentityRenewed(node_id):
             log.warning("peer_identity_renewed", peer=node_id)
         case IncarnationRaised(incarnation):

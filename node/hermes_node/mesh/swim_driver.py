@@ -44,6 +44,7 @@ from hermes_node.mesh.homes import AppHomes, Mail
 from hermes_node.mesh.interface import DIAL_FAILURES, Dialer, MeshDescription, MeshFigures, SwimListener, Welcome
 from hermes_node.mesh.joining import Joining
 from hermes_node.mesh.links import GossipLink
+from hermes_node.mesh.name_conflicts import NameConflicts
 from hermes_node.mesh.reach import Reach
 from hermes_node.mesh.routes import Routes, Travellers
 from hermes_node.mesh.second_self import meet_second_self
@@ -134,6 +135,7 @@ class SwimDriver:
         )
         self._third = ThirdNode(places, now, metrics)
         self._hellos = OwnHellos()
+        self._conflicts = NameConflicts(log, now)
         self._compared = False
         """With any member: from then on this node knows whom the others know."""
         self._serving = False
@@ -465,7 +467,7 @@ class SwimDriver:
                 self._lose(event.node_id)
 
     def _report(self, event: MeshEvent) -> None:
-        tell_mesh_event(event, self._listener, self._log, self._metrics)
+        tell_mesh_event(event, self._listener, self._log, self._metrics, self._conflicts)
 
     def _reserved(self, up_to: int) -> None:
         self._swim.incarnations_reserved(up_to)
