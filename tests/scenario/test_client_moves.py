@@ -32,15 +32,19 @@ async def _take(chat: Chat, count: int) -> list[bytes]:
     return contents
 
 
-@pytest.mark.parametrize("second_home", [1, 0], ids=["one-home", "both-homes"])
-async def test_chats_move_after_the_patience_when_the_home_is_lost_with_its_volume(second_home: int) -> None:
+@pytest.mark.parametrize(
+    ("second_home", "direct"),
+    [(1, True), (0, True), (1, False)],
+    ids=["one-home", "both-homes", "given-addresses-alone"],
+)
+async def test_chats_move_after_the_patience_when_the_home_is_lost_with_its_volume(second_home: int, direct: bool) -> None:
     params = AppParams(home_patience_s=PATIENCE_S)
     async with LocalMesh(3) as mesh:
         addresses, tls = [node.app for node in mesh.nodes], ClientTls(ca_file=mesh.ca_file)
         order = addresses[second_home:] + addresses[:second_home]
         async with (
-            HermesClient(addresses, tls=tls, params=params) as first,
-            HermesClient(order, tls=tls, params=params) as second,
+            HermesClient(addresses, tls=tls, params=params, direct=direct) as first,
+            HermesClient(order, tls=tls, params=params, direct=direct) as second,
         ):
             await first.wait_for_app(second.app_id)
             accepting = asyncio.create_task(_accept(second))

@@ -260,6 +260,7 @@ class SwimDriver:
             self._flush()
             raise _taken()
         former = self._links.put(link)
+        self._tell_whether_it_answers(link.node_id)
         self._joining.linked()
         self._clocks.linked(link)
         self._witnessing.linked(link)
@@ -277,6 +278,7 @@ class SwimDriver:
     def gossip_down(self, link: GossipLink) -> None:
         if self._links.drop(link):
             self._swim.link_down(link.node_id)
+            self._tell_whether_it_answers(link.node_id)
             self._let_go(link)
             self._log.info("peer_unlinked", peer=link.node_id)
 
@@ -462,9 +464,20 @@ class SwimDriver:
         elif isinstance(event, OwnIncarnationRaised):
             self._homes.set_incarnation(event.incarnation)
         elif isinstance(event, StandingChanged):
-            self._listener.standing_changed(event.node_id, answers=event.after is MemberState.ALIVE)
+            self._tell_whether_it_answers(event.node_id)
             if event.after in (MemberState.DEAD, MemberState.LEFT):
                 self._lose(event.node_id)
+
+    def _tell_whether_it_answers(self, node_id: NodeId) -> None:
+        """For apps that seek it: of a ring neighbour the link says so, which a kill ends at once, long before SWIM knows of it.
+
+        To other members links come and go.
+        """
+        roster = self._swim.parts.roster
+        member = roster.get(node_id)
+        stands = node_id in self._links or node_id not in roster.rings.targets
+        answers = member is not None and member.state is MemberState.ALIVE and stands
+        self._listener.standing_changed(node_id, answers=answers)
 
     def _report(self, event: MeshEvent) -> None:
         tell_mesh_event(event, self._listener, self._log, self._metrics, self._conflicts)
