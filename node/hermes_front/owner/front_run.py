@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import subprocess
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -27,7 +26,7 @@ from hermes_front.link.owner_end import OwnerEnd
 from hermes_front.link.payloads import REFUSALS, FrontHello, FrontSettings, Stats
 from hermes_front.owner.call import FrontCall
 from hermes_front.owner.reports import EndReason, FrontObserver
-from hermes_front.owner.spawning import read_resident_bytes
+from hermes_front.owner.spawning import FrontProcess, read_resident_bytes
 from hermes_front.socket_link import SocketLink
 from hermes_h2.serving.tls_context import PemMaterial
 
@@ -56,7 +55,7 @@ class FrontRun:
         self,
         owner: RunOwner,
         number: int,
-        process: subprocess.Popen[bytes],
+        process: FrontProcess,
         settings: FrontSettings,
         memory_bytes: int,
         on_serving: Callable[[], None],

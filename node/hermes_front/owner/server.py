@@ -16,7 +16,7 @@ from hermes_front.owner.call import FrontCall
 from hermes_front.owner.front_run import FrontRun
 from hermes_front.owner.reports import EndReason, Figures, FrontEnded, FrontObserver
 from hermes_front.owner.slot import Slot
-from hermes_front.owner.spawning import MODULE, spawn_front
+from hermes_front.owner.spawning import MODULE, SpawnFront, spawn_front
 from hermes_h2.serving.call import CallHandler, Status, StatusError
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import CALL_S
@@ -69,6 +69,7 @@ class FrontServer:
         tls: Callable[[], PemMaterial] | None = None,
         memory_bytes: int = MEMORY_BYTES,
         module: str = MODULE,
+        spawn: SpawnFront = spawn_front,
     ) -> None:
         self.observer = observer
         self.stopping = asyncio.Event()
@@ -80,6 +81,7 @@ class FrontServer:
         self._tls = tls
         self._memory_bytes = memory_bytes
         self._module = module
+        self._spawn = spawn
         self._handlers: Mapping[str, CallHandler] = {}
         self._slots: list[Slot] = []
         self._keeping: list[asyncio.Task[None]] = []
@@ -137,7 +139,7 @@ class FrontServer:
         limits = share(self._limits, self._fronts, self._memory_bytes)
         link = LinkBounds(limits.bounds.message_bytes, limits.bounds.first_message_bytes, limits.streams)
         settings = FrontSettings(limits, paths, link)
-        process, sock = spawn_front(self._runs, self._sockets, self._memory_bytes, self._module)
+        process, sock = self._spawn(self._runs, self._sockets, self._memory_bytes, self._module)
         run = FrontRun(self, self._runs, process, settings, self._memory_bytes, on_serving)
         await run.connect(sock)
         return run

@@ -6,10 +6,24 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 MODULE = "hermes_front.process"
+
+
+class FrontProcess(Protocol):
+    """What an owner needs of a front's process."""
+
+    @property
+    def pid(self) -> int: ...
+    def kill(self) -> None: ...
+    def wait(self) -> int: ...
+
+
+SpawnFront = Callable[[int, Sequence[socket.socket], int, str], tuple[FrontProcess, socket.socket]]
+"""`spawn_front`, or what stands for it where no process is started."""
 
 
 def spawn_front(

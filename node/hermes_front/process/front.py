@@ -7,8 +7,8 @@ import os
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Coroutine, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Final, Protocol
 
 from hermes_front.exits import ExitCode
 from hermes_front.link.events import (
@@ -31,7 +31,7 @@ from hermes_front.socket_link import SocketLink
 from hermes_h2.budget import Budget
 from hermes_h2.events import Refusal
 from hermes_h2.serving.call import Call
-from hermes_h2.serving.server import Server
+from hermes_h2.serving.server import LocalHandler, Server
 from hermes_h2.serving.tls_context import PemMaterial, build_context
 
 COUNT_S: Final = 1.0
@@ -45,11 +45,34 @@ LEAVING_S: Final = 1.25
 """For connections to take the last bytes, once every call is over."""
 
 
+class PeerServer(Protocol):
+    """What a front needs of a server of its peers' connections."""
+
+    @property
+    def links(self) -> Collection[object]: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def strangers(self) -> int: ...
+    async def start(self, handlers: Mapping[str, LocalHandler]) -> None: ...
+    async def stop(self, grace_s: float) -> None: ...
+
+
 class Front:
-    """One run. `sockets` listen, and are the owner's and other fronts' as well. `material_file`: of `build_context`."""
+    """One run. `sockets` listen, and are the owner's and other fronts' as well. `material_file`: of `build_context`.
+
+    `build_server`: with `Server`'s arguments. `leave`: ends the process at once.
+    """
 
     def __init__(
-        self, hello: FrontHello, link: socket.socket, sockets: Sequence[socket.socket], material_file: int | None = None
+        self,
+        hello: FrontHello,
+        link: socket.socket,
+        sockets: Sequence[socket.socket],
+        material_file: int | None = None,
+        *,
+        build_server: Callable[..., PeerServer] = Server,
+        leave: Callable[[int], None] = os._exit,
     ) -> None:
         self._hello = hello
         self._material_file = material_file
@@ -57,7 +80,9 @@ class Front:
         self._sockets = sockets
         self._calls: dict[int, PipedCall] = {}
         self._context: ssl.SSLContext | None = None
-        self._server: Server | None = None
+        self._server: PeerServer | None = None
+        self._build_server = build_server
+        self._leave = leave
         self._refused: Counter[Refusal] = Counter()
         self._held = Held()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,7 +93,7 @@ class Front:
         self._loop.set_exception_handler(lambda _, context: self._tell_failure(context.get("exception")))
         self._exit: asyncio.Future[int] = self._loop.create_future()
         self._told = Budget(TOLD, TOLD_PER_S, self._loop.time())
-        self._link = SocketLink(FrontEnd(self._hello), self._on_event, _leave)
+        self._link = SocketLink(FrontEnd(self._hello), self._on_event, self._lose_owner)
         await self._loop.create_unix_connection(lambda: self._link, sock=self._link_socket)
         return await self._exit
 
@@ -95,7 +120,7 @@ class Front:
 
     async def _serve(self, settings: FrontSettings) -> None:
         tls = None if self._context is None else self._get_context
-        self._server = Server(
+        self._server = self._build_server(
             self._sockets, settings.limits, tls=tls, on_refused=self._on_refused, on_defect=self._tell_failure
         )
         await self._server.start(dict.fromkeys(settings.paths, self._pipe))
@@ -126,7 +151,7 @@ class Front:
             self._count(self._server)
         self._link.close()
 
-    def _count(self, server: Server) -> None:
+    def _count(self, server: PeerServer) -> None:
         refusals = tuple(self._refused[kind] for kind in REFUSALS)
         self._link.end.count(Stats(server.connections, server.strangers, self._held.total, refusals))
         self._link.flush_soon()
@@ -140,7 +165,7 @@ class Front:
     def _tell_failure(self, error: Exception | None) -> None:
         """The name of what failed, and no more: its text may quote a peer."""
         if isinstance(error, MemoryError):
-            os._exit(ExitCode.MEMORY)
+            self._leave(ExitCode.MEMORY)
         if not self._told.take(1, self._loop.time()):
             return
         if isinstance(error, OSError) and error.errno:
@@ -158,6 +183,10 @@ class Front:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._end(ExitCode.MEMORY if isinstance(task.exception(), MemoryError) else ExitCode.DEFECT)
+
+    def _lose_owner(self) -> None:
+        """It is gone, or has heard everything: nobody is left to serve for."""
+        self._leave(ExitCode.DONE)
 
     def _end(self, code: ExitCode) -> None:
         if not self._exit.done():
@@ -177,8 +206,3 @@ def _pass_on(call: PipedCall, event: StreamEvent) -> None:
         call.finish(event.status, event.text)
     else:
         call.reset()
-
-
-def _leave() -> None:
-    """The owner is gone, or has heard everything: nobody is left to serve for."""
-    os._exit(ExitCode.DONE)
