@@ -4,6 +4,7 @@
 --seed 7 [--trace]           one world; --trace tells who told whom what
 --schedule FILE [--trace]    the world of a schedule (JSON)
 --membership gossip          with members that hear each other all the time; any of the above
+--fronts 1                   with so many processes before each node, which die and stand still; any of the others
 --shrink 7                   the smallest schedule that still fails, as JSON in build/simulation/
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from tests.simulation.batch import Total, count_cores, run_seeds, sum_up
 from tests.simulation.expected import sort_out
 from tests.simulation.schedule import Schedule, draw_schedule
-from tests.simulation.settings import use_membership
+from tests.simulation.settings import use_fronts, use_membership
 from tests.simulation.shrink import shrink
 from tests.simulation.trace import Tracer
 from tests.simulation.world import World
@@ -41,8 +42,10 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="tell who told whom what")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="make a failing world small")
     parser.add_argument("--membership", choices=("swim", "gossip"), default="swim", help="mesh.membership of every node")
+    parser.add_argument("--fronts", type=int, default=0, metavar="N", help="app.fronts of every node")
     options = parser.parse_args()
     use_membership(options.membership)
+    use_fronts(options.fronts)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leaves no folder and no worker behind
     try:
         return _run(parser, options)

@@ -39,6 +39,10 @@ OF_STORES: Final = {
 }
 """The same, of worlds in which apps have stores."""
 
+OF_FRONTS: Final = {"kill_front": 0.7, "pause_front": 0.6}
+"""The same, of worlds in which nodes have fronts: each up to three times."""
+FRONT_FAULTS: Final = 3
+
 _WEIGHTS: Final = {
     "kill": 6,
     "kill_in_the_act": 3,
@@ -76,6 +80,7 @@ _AMOUNTS: Final[dict[str, tuple[float, ...]]] = {
     "cut_log": (0.0, 0.5, 0.9, 1.0),
     "wrong_clock": (40 * 86_400.0, 400 * 86_400.0, -400 * 86_400.0),
     "wrong_clock_alone": (40 * 86_400.0, 400 * 86_400.0),
+    "kill_front": (1, 1, 2, 4),
     "crash_app": (1, 2, 4),
     "kill_app_in_the_act": (1, 2, 3, 4, 5, 6, 7),
     "cut_power_of_app": (0.0, 0.5, 0.9),
@@ -104,6 +109,18 @@ def draw_faults_of_stores(draws: Draws, apps: list[AppPlan]) -> list[Fault]:
             amount = choices.choice(_AMOUNTS.get(kind, (0.0,)))
             for_s = choices.choice(LONG_S if kind == "put_app_back" else SHORT_S)
             faults.append(Fault(at_s, kind, choices.choice(kept), for_s=for_s, amount=amount))
+    return faults
+
+
+def draw_faults_of_fronts(draws: Draws, nodes: int) -> list[Fault]:
+    faults = []
+    for kind, share in OF_FRONTS.items():
+        choices = draws.of(kind.replace("_", " "))
+        for _ in range(FRONT_FAULTS):
+            if choices.random() < share:
+                at_s, node = START_S + choices.uniform(FIRST_S, LAST_S), node_name(choices.randrange(nodes))
+                amount = choices.choice(_AMOUNTS.get(kind, (0.0,)))
+                faults.append(Fault(at_s, kind, node, for_s=choices.choice(LONG_S), amount=amount))
     return faults
 
 

@@ -17,7 +17,7 @@ KINDS: dict[str, Inflict] = {}
 AWAY: Final = (
     *("kill", "kill_in_the_act", "crash_loop", "cut_power", "drain", "mass_restart", "set_clock", "wrong_clock"),
     *("wrong_clock_alone", "lose_volume", "lose_node", "lose_home_and_app", "hostile_middle", "cut", "cut_pair", "split"),
-    *("fill_disk", "break_disk", "hang_disk"),
+    *("fill_disk", "break_disk", "hang_disk", "kill_front", "pause_front"),
 )
 """Those by which a node cannot be reached for a while, or for good."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from tests.simulation import app_faults  # noqa: F401 - its faults are kinds as well
+from tests.simulation import app_faults, front_faults  # noqa: F401 - their faults are kinds as well
 from tests.simulation.adversary import ABILITIES
 from tests.simulation.fault_kinds import KINDS, fault
 from tests.simulation.old_volumes import ROLLBACKS

@@ -73,9 +73,26 @@ def _tell(future: asyncio.Future[Any], result: Any, error: Exception | None) -> 
         future.set_exception(error)
 
 
-def run_job(_executor: object, job: Callable[[], Any]) -> asyncio.Future[Any]:
+class Pool:
+    """A process' threads for what waits for no disk. Only a node with fronts has them: of others it is the worker's."""
+
+    def __init__(self, loop: VirtualLoop, draws: Draws, process: Process) -> None:
+        self._loop = loop
+        self._process = process
+        self._delays = draws.of("pool", process.name)
+
+    def submit(self, job: Callable[[], Any]) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        told_s = self._loop.time() + self._delays.choice(DELAYS_S[:3])
+        self._loop.deliver_at(told_s, _tell, future, job(), None, context=self._process.context)
+        return future
+
+
+def run_job(executor: object, job: Callable[[], Any]) -> asyncio.Future[Any]:
     """For `VirtualLoop`: the worker of the process that asks."""
     process = CURRENT.get()
     assert process is not None
+    if executor is None and process.pool is not None:
+        return process.pool.submit(job)  # type: ignore[no-any-return]
     worker: Worker = process.worker
     return worker.submit(job)

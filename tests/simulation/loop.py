@@ -24,7 +24,19 @@ READ_AFTER_PAUSE_S: Final = 0.05
 class Process:
     """What SIGSTOP and SIGKILL hit: every callback that runs in its context. `name` with the number of its start."""
 
-    __slots__ = ("alive", "context", "held", "held_timers", "machine", "name", "paused", "reads_at_s", "started_s", "worker")
+    __slots__ = (
+        "alive",
+        "context",
+        "held",
+        "held_timers",
+        "machine",
+        "name",
+        "paused",
+        "pool",
+        "reads_at_s",
+        "started_s",
+        "worker",
+    )
 
     def __init__(self, name: str, started_s: float = START_S) -> None:
         self.name = name
@@ -36,6 +48,7 @@ class Process:
         self.held: list[Handle] = []
         self.held_timers: list[Handle] = []
         self.worker: Any = None
+        self.pool: Any = None
         self.context = contextvars.copy_context()
         self.context.run(CURRENT.set, self)
 
@@ -246,6 +259,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     async def create_server(self, *_args: Any, **_settings: Any) -> Any:
         """The admin server's: nobody connects to it."""
         return _NoServer()
+
+    async def create_unix_connection(self, protocol_factory: Any, *_: Any, sock: Any = None, **_settings: Any) -> Any:
+        """Of the sockets between a node and its fronts."""
+        protocol = protocol_factory()
+        sock.attach(protocol)
+        return sock, protocol
+
+    def set_exception_handler(self, handler: Any) -> None:
+        """A process' own is not asked: what it would be told is a defect of the world."""
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         error = context.get("exception")

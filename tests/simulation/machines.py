@@ -20,11 +20,13 @@ from hermes_node.lifecycle.run import run_until_stopped
 from hermes_node.lifecycle.steps import Serving
 from hermes_node.logs.event_log import EventLog
 from tests.simulation.draws import DrawnBytes, Draws
-from tests.simulation.jobs import KilledInTheActError, Worker
+from tests.simulation.fronts import Fronts
+from tests.simulation.jobs import KilledInTheActError, Pool, Worker
 from tests.simulation.loop import EPOCH_S, START_S, Process, VirtualLoop
-from tests.simulation.network import Network, SimTransport
+from tests.simulation.network import Network
 from tests.simulation.schedule import Schedule
-from tests.simulation.settings import node_config, node_name, scratch_folder
+from tests.simulation.settings import current_fronts, node_config, node_name, scratch_folder
+from tests.simulation.transport import SimTransport
 from tests.simulation.volume import Snapshot, Volume, abandon
 from tests.support.cheap_kem import CheapKem
 
@@ -102,6 +104,7 @@ class Machine:
         folder.mkdir(exist_ok=True)
         self.volume = Volume(folder)
         self.volume.lose()
+        self.fronts = Fronts(loop, network, draws, schedule.fronts or current_fronts())
         self._config = node_config(number, folder, schedule.window, schedule.rotates, schedule.membership)
         self.wall_offset_s = 0.0
         self.disk_hangs_until_s = 0.0
@@ -146,6 +149,7 @@ class Machine:
         self.downs.append((self._down_since_s, self._loop.time()))
         process = self.process = Process(f"{self.name}#{self.starts}", self._loop.time())
         process.worker = Worker(self._loop, self, process)
+        process.pool = Pool(self._loop, self.draws, process) if self.fronts.number else None
         self._stop = asyncio.Event()
         process.context.run(self._loop.create_task, self._main(process), name=process.name)
 
@@ -183,6 +187,7 @@ class Machine:
     def heal(self) -> None:
         self.volume.full = self.volume.broken = False
         self.disk_hangs_until_s = self.disk_slower_s = 0.0
+        self.fronts.resume()
 
     @property
     def killing(self) -> bool:
@@ -214,6 +219,7 @@ class Machine:
             self.node = None
             self._loop.kill(process)
             self._network.died(process, lose=lose)
+            self.fronts.owner_died(process, lose=lose)
             for keystore in self.keystores:
                 abandon(keystore)
             self.keystores.clear()
@@ -233,7 +239,7 @@ class Machine:
             cost_clock=CountedCost(),
             connect=self.volume.connect,
             build_backend=QuickBackend,
-            build_transport=lambda *_: SimTransport(self._network),
+            build_transport=lambda *of_node: SimTransport(self._network, self.fronts, *of_node),
             boot=self._loop.time,
         )
         environment = {"HERMES_KEYSTORE_PASSPHRASE": PASSPHRASE}

@@ -7,12 +7,11 @@ import contextvars
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hermes_node.config.addresses import Address
 from hermes_node.errors import ListenError
 from hermes_node.streams.transport import StreamHandler
-from hermes_node.tls.files import ReloadingTls
 from tests.simulation.links import Link
 from tests.simulation.loop import CURRENT, Process, VirtualLoop
 from tests.simulation.pipes import READ_TURNS
@@ -45,7 +44,7 @@ class Network:
         self.on_write: list[Callable[[SimStream, Process, bytes], None]] = []
         self._draws = draws
         self._links: dict[frozenset[str], Link] = {}
-        self._servers: dict[str, SimServer] = {}
+        self._servers: dict[str, Listener] = {}
         self._streams: dict[int, SimStream] = {}
         self._numbers = itertools.count(1)
 
@@ -70,6 +69,7 @@ class Network:
         for address, server in list(self._servers.items()):
             if server.process is process:
                 del self._servers[address]
+                server.owner_died()
         for stream in list(self._streams.values()):
             if process is stream.dialler:
                 unsent = stream.up
@@ -108,17 +108,17 @@ class Network:
 
     # listening and dialling
 
-    def listen(self, server: SimServer) -> None:
+    def listen(self, server: Listener) -> None:
         address = str(server.address)
         if address in self._servers:
             raise ListenError(f"cannot listen on {address}")
         self._servers[address] = server
 
-    def unlisten(self, server: SimServer) -> None:
+    def unlisten(self, server: Listener) -> None:
         if self.listens(server):
             del self._servers[str(server.address)]
 
-    def listens(self, server: SimServer) -> bool:
+    def listens(self, server: Listener) -> bool:
         return self._servers.get(str(server.address)) is server
 
     def draw(self, purpose: str, choices: Sequence[int]) -> int:
@@ -136,14 +136,26 @@ class Network:
             link.signal(dialler, stream.fail_dialler, REFUSED)
             self.loop.call_later(CONNECT_TIMEOUT_S, stream.give_up, context=dialler.context)
             return stream
-        stream.connect(server.process)
+        stream.connect(server.receiver)
         if expected is not None and expected not in server.names:
             link.signal(dialler, stream.fail_dialler, "UNAVAILABLE: the certificate has another name")
             return stream
         self._streams[stream.number] = stream
-        link.open(server.process, server.accept, stream)
+        link.open(server.receiver, server.accept, stream)
         self.loop.call_later(CONNECT_TIMEOUT_S, stream.give_up, context=dialler.context)
         return stream
+
+
+class Listener(Protocol):
+    """Who has an address: `process`, whose end gives it up; `receiver` hears of what is dialled."""
+
+    process: Process
+    receiver: Process
+    address: Address
+    names: frozenset[str]
+
+    def accept(self, stream: SimStream) -> None: ...
+    def owner_died(self) -> None: ...
 
 
 class SimServer:
@@ -152,7 +164,7 @@ class SimServer:
     def __init__(self, network: Network, service: str, address: Address, names: frozenset[str]) -> None:
         process = CURRENT.get()
         assert process is not None
-        self.process = process
+        self.process = self.receiver = process
         self.address = address
         self.names = names
         self._network = network
@@ -162,7 +174,19 @@ class SimServer:
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopped = False
-        network.listen(self)
+        self._claim()
+
+    def _claim(self) -> None:
+        self._network.listen(self)
+
+    def _release(self) -> None:
+        self._network.unlisten(self)
+
+    def _listens(self) -> bool:
+        return self._network.listens(self)
+
+    def owner_died(self) -> None:
+        """Its streams end as all of its process do."""
 
     async def start(self, handlers: Mapping[str, StreamHandler]) -> None:
         self._handlers = handlers
@@ -172,7 +196,7 @@ class SimServer:
 
     async def stop(self, grace_s: float) -> None:
         """Waits for streams, not for handlers: one that left without a status holds it up, one that cleans up does not."""
-        self._network.unlisten(self)
+        self._release()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace_s)
         for stream in list(self._streams.values()):
@@ -188,7 +212,7 @@ class SimServer:
         if stream.dialler_over:
             stream.end_server()  # cancelled before there was a connection: nothing but the connection came
             return
-        if not self._network.listens(self):
+        if not self._listens():
             stream.link.signal(stream.dialler, stream.fail_dialler, REFUSED)
             stream.end_server()
             return
@@ -220,24 +244,6 @@ class SimServer:
             stream.served.finish(f"UNKNOWN: Unexpected {type(error)}: {error}")
         else:
             stream.served.finish()
-
-
-class SimTransport:
-    """`hermes_node.streams.transport.Transport` of one node."""
-
-    fronts = 0
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-
-    def listen_for_apps(self, service: str, address: Address, tls: ReloadingTls | None) -> SimServer:  # noqa: ARG002 - apps use none
-        return SimServer(self._network, service, address, frozenset())
-
-    def listen_for_nodes(self, service: str, address: Address, tls: ReloadingTls) -> SimServer:
-        return SimServer(self._network, service, address, tls.material.names)
-
-    def connect(self, address: str, server_name: str | None, tls: ReloadingTls) -> SimConnection:
-        return SimConnection(self._network, address, tls.material.names, server_name or address.rpartition(":")[0])
 
 
 class SimConnection:

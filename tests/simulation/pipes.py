@@ -97,12 +97,18 @@ class Pipe:
 
     async def write(self, data: bytes) -> None:
         """Returns when there was room. Once begun it is not taken back, even when the task is cancelled: gRPC's core has it."""
+        left = self.hand_over(data)
+        if left is not None:
+            await left
+
+    def hand_over(self, data: bytes) -> asyncio.Future[None] | None:
+        """As `write`; what to wait for, where there was no room."""
         assert self._held is None, "two writes at once"
         if self._has_room(data):
             self.put(data)
-            return
+            return None
         self._held = Held(data, self._loop.create_future())
-        await self._held.left
+        return self._held.left
 
     def end(self, status: str | None = None) -> None:
         """Everything was said, behind a write that waits."""
@@ -141,6 +147,10 @@ class Pipe:
         self._wake_reader()
         if data is END:
             self._on_end()
+
+    def give_to(self, receiver: Process) -> None:
+        """Who accepted the stream, before anything was written to it."""
+        self._receiver = receiver
 
     def receiver_context(self) -> Process:
         return self._receiver

@@ -12,7 +12,7 @@ import msgspec
 
 from tests.simulation.draws import Draws
 from tests.simulation.loop import START_S
-from tests.simulation.settings import APP_PORT, node_name
+from tests.simulation.settings import APP_PORT, current_fronts, node_name
 
 NODES: Final = 5
 APPS: Final = 8
@@ -82,6 +82,8 @@ class Schedule:
     """Whether keystores rotate meanwhile: each slice takes a turn of a disk, which moves what follows."""
     membership: str = ""
     """`mesh.membership` of a world that shows something of one of the two; others have what is asked for."""
+    fronts: int = 0
+    """Processes of each node that take its apps' streams."""
 
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
@@ -120,7 +122,7 @@ def _check(name: str, known: Collection[str], what: str) -> None:
 
 def draw_schedule(seed: int) -> Schedule:
     """What the seed says happens. Each part has choices of its own, so that one more fault moves no operation."""
-    from tests.simulation.fault_draws import draw_faults, draw_faults_of_stores
+    from tests.simulation.fault_draws import draw_faults, draw_faults_of_fronts, draw_faults_of_stores
 
     draws = Draws(seed)
     apps = [_draw_app(number, draws.of("app", str(number))) for number in range(APPS)]
@@ -128,8 +130,11 @@ def draw_schedule(seed: int) -> Schedule:
     chats = [_draw_chat(number, apps, draws.of("chat", str(number))) for number in range(CHATS)]
     faults = draw_faults(draws, NODES, [app.name for app in apps])
     faults += draw_faults_of_stores(draws, apps)
+    fronts = current_fronts()
+    faults += draw_faults_of_fronts(draws, NODES) if fronts else []
     faults.sort(key=lambda it: it.at_s)
-    return Schedule(seed, NODES, apps, chats, faults, window=draws.of("window").choice((4, 16, 32)), rotates=True)
+    window = draws.of("window").choice((4, 16, 32))
+    return Schedule(seed, NODES, apps, chats, faults, window=window, rotates=True, fronts=fronts)
 
 
 def _draw_app(number: int, choices: random.Random) -> AppPlan:

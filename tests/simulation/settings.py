@@ -47,6 +47,18 @@ def current_membership() -> str:
     return _membership[0]
 
 
+_fronts = [0]
+
+
+def use_fronts(number: int) -> None:
+    """Of every node of every world from here on, as `use_membership`."""
+    _fronts[0] = number
+
+
+def current_fronts() -> int:
+    return _fronts[0]
+
+
 @functools.cache
 def scratch_folder() -> Path:
     """In memory where the machine has such a place; gone at the end of this process, or of the one that it was forked from."""

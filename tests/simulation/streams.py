@@ -49,6 +49,11 @@ class SimStream:
         self.server = server
         self.up = Pipe(self.loop, self.link, server, Way(self.path, False, self.number), lambda: None)
 
+    def give_to(self, server: Process) -> None:
+        """It waited in a queue, and this process takes it from there."""
+        self.server = server
+        self.up.give_to(server)
+
     def give_up(self) -> None:
         """The connection did not come about in time; harmless once it has."""
         if not self.connected.is_set():

@@ -65,6 +65,8 @@ class InputsBeforeTimers(Invariant):
     def timer_fires(self, process: Process, late_s: float) -> None:
         due_s = self.world.loop.time() - late_s
         for stream in self.world.network.streams_of(process.machine):
+            if process not in (stream.server, stream.dialler):
+                continue  # a front's, which passes on what it reads
             pipe = stream.up if stream.server is process else stream.down
             if self.world.carried.is_third(stream, process):
                 continue  # what it carries waits for the other end
