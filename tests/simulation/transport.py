@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
+from hermes_front.link.bounds import LinkBounds, Room
 from hermes_front.owner.reports import EndReason, FrontEnded
 from hermes_front.owner.server import FrontServer
+from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.turns import StrangersTurns
 from hermes_node.config.addresses import Address
 from hermes_node.config.sections import Config
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from tests.simulation.streams import SimStream
 
 KILLED: Final = "signal 9"
+FIRST_ROOM: Final = Room(2, 4_096)
+MORE_ROOM: Final = Room(1, 1_024)
 
 
 class SimTransport:
@@ -49,7 +54,7 @@ class SimTransport:
         assert process is not None
         shared = SharedSocket(self._network, address, self._of_machine.draws.of("accept", process.name))
         reports = _Reports(self._metrics, self._log, self._of_machine)
-        server = FrontServer(
+        server = _SimFrontServer(
             [cast("socket.socket", shared)],
             build_limits(self._config),
             self.fronts,
@@ -70,6 +75,12 @@ class SimTransport:
 
 def _build_turns() -> StrangersTurns:
     return StrangersTurns(asyncio.get_running_loop())
+
+
+class _SimFrontServer(FrontServer):
+    def bound_link(self, limits: Limits) -> LinkBounds:
+        """Little room: streams of a world have few messages, and their credits are to run out all the same."""
+        return replace(super().bound_link(limits), stranger_room=FIRST_ROOM, proven_room=MORE_ROOM)
 
 
 class _Reports(FrontReports):

@@ -74,7 +74,8 @@ class FrontServer:
         self.observer = observer
         self.stopping = asyncio.Event()
         self.port: int = sockets[0].getsockname()[1]
-        self.calls: set[FrontCall] = set()
+        self.calls: dict[FrontCall, None] = {}
+        """In the order in which they began."""
         self._sockets = sockets
         self._limits = limits
         self._fronts = fronts
@@ -137,12 +138,14 @@ class FrontServer:
         self._runs += 1
         paths = tuple(self._handlers)
         limits = share(self._limits, self._fronts, self._memory_bytes)
-        link = LinkBounds(limits.bounds.message_bytes, limits.bounds.first_message_bytes, limits.streams)
-        settings = FrontSettings(limits, paths, link)
+        settings = FrontSettings(limits, paths, self.bound_link(limits))
         process, sock = self._spawn(self._runs, self._sockets, self._memory_bytes, self._module)
         run = FrontRun(self, self._runs, process, settings, self._memory_bytes, on_serving)
         await run.connect(sock)
         return run
+
+    def bound_link(self, limits: Limits) -> LinkBounds:
+        return LinkBounds(limits.bounds.message_bytes, limits.bounds.first_message_bytes, limits.streams)
 
     def count_ended(self, run: FrontRun) -> None:
         self._former = _add(self._former, run)
@@ -165,7 +168,7 @@ class FrontServer:
             return
         self._turns.charge(CALL_S)
         self._turns.yielded = True
-        self.calls.add(call)
+        self.calls[call] = None
         call.task = self._loop.create_task(self._serve(self._handlers[call.path], call))
         call.task.add_done_callback(lambda _: self._served(call))
 
@@ -187,7 +190,7 @@ class FrontServer:
         """Its task is over; one that was cancelled before its first step has run nothing of `_serve`."""
         call.end()
         call.task = None
-        self.calls.discard(call)
+        self.calls.pop(call, None)
 
     def _running(self) -> list[FrontRun]:
         return [slot.run for slot in self._slots if slot.run is not None]

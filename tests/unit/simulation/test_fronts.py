@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from hermes_front.link.end import LinkEnd
 from hermes_front.owner.reports import EndReason, FrontEnded
 from hermes_front.owner.slot import Slot
 from hermes_node.streams.front_reports import FrontReports
@@ -98,6 +99,11 @@ def test_a_front_that_nobody_starts_again_is_found(monkeypatch: pytest.MonkeyPat
     assert "the path is up, and everything arrives, once all is healed" in {
         violation.invariant for violation in report.violations
     }
+
+
+def test_credits_that_are_not_given_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LinkEnd, "taken", lambda *_: None)
+    assert run().violations  # streams stand still
 
 
 class Protocol(asyncio.BufferedProtocol):
