@@ -80,6 +80,8 @@ async def test_a_peer_that_stopped_reading_holds_its_handler_back_and_nobody_els
 async def test_a_handler_that_stopped_reading_holds_its_peer_back_and_nobody_else() -> None:
     async with serving(fronts=1) as watched, connect(watched) as channel:
         stuck, taken = open_call(channel, "Ignore"), 0
+        await stuck.write(b"what a stranger may say")
+        await until(lambda: (server_of(watched).figures().connections, server_of(watched).figures().strangers) == (1, 0))
         with contextlib.suppress(TimeoutError):
             while taken < 1024:
                 await asyncio.wait_for(stuck.write(bytes(16_384)), 1)  # as long as a stranger's may be: the proof is under way
