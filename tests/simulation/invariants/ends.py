@@ -1,4 +1,4 @@
-"""Whatever ends says why: chats end for the reason that holds, nodes end only by what was done to their disk."""
+"""Whatever ends says why: chats for the reason that holds, nodes only by what befell their disk, or a front as they started."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OF_THE_DISK: Final = "KEYSTORE_"
 """How the line begins with which a node says that its disk failed: a code that people and the operator act on."""
 
+OF_FRONTS: Final = ("FRONTS_FAILED: front ", ("signal 9", "unanswered"))
+"""How it begins when a front did not come to serve, and what may have befallen that front."""
+
 DELETED = frozenset({CloseReason.DELETED.name, CloseReason.DELETED_BY_PEER.name})
 
 LOST = frozenset({CloseReason.STATE_LOST.name, CloseReason.RATCHET_FAILED.name})
@@ -28,8 +31,14 @@ class EndsSayWhy(Invariant):
 
     def process_ended(self, process: Process, exit_code: int, reason: str) -> None:
         explained = self.world.happened("fill_disk", "break_disk") and reason.startswith(OF_THE_DISK)
-        if exit_code and not explained:
+        if exit_code and not explained and not self._front_was_killed(reason):
             self.violate(f"{process.name} ended with {exit_code}: {reason}")
+
+    def _front_was_killed(self, reason: str) -> bool:
+        """As the node started: it ends, since most of what keeps a front from serving does not go by itself."""
+        begin, befell = OF_FRONTS
+        happened = self.world.happened("kill_front", "pause_front")
+        return happened and reason.startswith(begin) and any(what in reason for what in befell)
 
     def at_rest(self) -> None:
         for entry in self.world.ledger.chats.values():

@@ -17,6 +17,7 @@ from hermes_node.streams.front_reports import FrontReports
 from tests.simulation.fault_draws import OF_FRONTS
 from tests.simulation.link_socket import KERNEL_BYTES, LinkSocket
 from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.machines import Machine
 from tests.simulation.schedule import Fault, Schedule, draw_schedule
 from tests.simulation.settings import use_fronts
 from tests.simulation.world import Report, World
@@ -99,6 +100,20 @@ def test_a_front_that_nobody_starts_again_is_found(monkeypatch: pytest.MonkeyPat
     assert "the path is up, and everything arrives, once all is healed" in {
         violation.invariant for violation in report.violations
     }
+
+
+def test_a_node_whose_front_is_killed_as_it_starts_ends_saying_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    real = World.node_ended
+
+    def node_ended(self: World, machine: Machine, process: Process, exit_code: int, reason: str) -> None:
+        told.append(reason)
+        real(self, machine, process, exit_code, reason)
+
+    monkeypatch.setattr(World, "node_ended", node_ended)
+    kills = [Fault(1_022.0 + 0.1 * number, "kill_front", "hermes-0", amount=1) for number in range(8)]
+    assert run(Fault(1_020.0, "kill", "hermes-0", for_s=2.0), *kills).violations == []
+    assert any(reason.startswith("FRONTS_FAILED") for reason in told)
 
 
 def test_credits_that_are_not_given_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
