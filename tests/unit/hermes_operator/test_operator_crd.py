@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,20 @@ def test_immutable_and_growing_fields_have_their_rules() -> None:
     rules = " ".join(rule["rule"] for rule in SPEC["properties"]["keystore"]["x-kubernetes-validations"])
     for field in ("size", "storageClassName", "passphraseSecretRef", "argon2"):
         assert f"oldSelf.{field}" in rules
+
+
+def test_rules_hold_for_a_default_that_has_none_of_its_fields() -> None:
+    """The API server judges a `default` by the rules of its object before it fills in the fields' own defaults."""
+    judged = 0
+    for path, field in fields(SPEC):
+        for rule in field.get("x-kubernetes-validations", ()) if isinstance(field.get("default"), dict) else ():
+            if "oldSelf" in rule["rule"]:  # of changes alone
+                continue
+            asked = set(re.findall(r"(?<!has\()\bself\.(\w+)", rule["rule"])) - set(field["default"])
+            first = rule["rule"].partition("||")[0]
+            assert not asked or re.match(r"!has\(self\.\w+\) *$", first), (path, rule["rule"])
+            judged += 1
+    assert judged
 
 
 def test_texts_are_bounded_where_rules_read_them() -> None:
