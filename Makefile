@@ -63,8 +63,8 @@ model: $(VENV)/.dev ## The adversarial model test for MINUTES=5
 	$(BIN)/python -m tests.model --minutes $(MINUTES)
 
 .PHONY: sim
-sim: $(VENV)/.dev ## The whole of Hermes under one clock: worlds of SEEDS=20 seeds; SEED=7 TRACE=1 tells one world line by line
-	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(SEEDS))
+sim: $(VENV)/.dev ## The whole of Hermes under one clock: worlds of SEEDS=20 seeds; SEED=7 TRACE=1 tells one world line by line; FRONTS=1: with fronts
+	$(BIN)/python -m tests.simulation $(if $(FRONTS),--fronts $(FRONTS)) $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--seeds $(SEEDS))
 
 .PHONY: sim-shrink
 sim-shrink: $(VENV)/.dev ## The smallest schedule that still breaks what the world of SEED=S breaks, as JSON
