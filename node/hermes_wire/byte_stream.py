@@ -72,9 +72,11 @@ class GrpcStream:
     def cancel(self) -> None:
         self._end.cancel()
 
-    def release(self) -> None:
-        """It is over, and nobody needs to hold gRPC's end of it any more."""
-        self._end = _Released()
+    async def release(self) -> None:
+        """Ends it if it is not over; from then on it says how it ended without holding gRPC's end of it."""
+        self._end.cancel()
+        code, details = await self._end.code(), await self._end.details()
+        self._end = _Released(None if code is grpc.StatusCode.OK else f"{code.name}: {details}")
 
     async def _call(self, operation: Awaitable[Any]) -> Any:
         try:
@@ -115,14 +117,19 @@ class GrpcConnection:
         if channel is not None:
             await channel.close()
         while self._streams:
-            self._streams.pop().release()
+            await self._streams.pop().release()
 
 
 class _Released:
-    """In the place of a call that is over."""
+    """In the place of a call that is over; `failure`: what is read of it for ever, None for its end."""
 
-    async def read(self) -> bytes:
-        raise asyncio.InvalidStateError
+    def __init__(self, failure: str | None) -> None:
+        self._failure = failure
+
+    async def read(self) -> Any:
+        if self._failure is not None:
+            raise StreamEndedError(self._failure)
+        return grpc.aio.EOF
 
     async def write(self, _data: bytes) -> None:
         raise asyncio.InvalidStateError

@@ -39,6 +39,36 @@ async def test_a_connection_that_was_closed_dials_nobody_whoever_keeps_what_beca
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.get_running_loop().sock_accept(listener), 1.5 * LONGEST_BACKOFF_S)
     assert "UNAVAILABLE" in str(kept.value)
-    for again in (stream.read(), stream.write(b""), stream.done_writing()):
+    with pytest.raises(StreamEndedError, match="UNAVAILABLE"):
+        await stream.read()
+    for again in (stream.write(b""), stream.done_writing()):
         with pytest.raises(StreamEndedError):
             await again
+
+
+async def test_a_connection_that_is_closed_ends_its_streams_also_when_whoever_closes_it_is_cancelled() -> None:
+    """gRPC says of a call that this end cancelled that somebody cancelled the task, which here is true as well."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        host, port = silent.getsockname()
+        connection = GrpcConnection(grpc.aio.insecure_channel(f"{host}:{port}"))
+        streams = [connection.open(PATH) for _ in range(3)]
+        closed = asyncio.Event()
+
+        async def hold() -> None:
+            try:
+                await streams[0].read()
+            finally:
+                await connection.close()
+                closed.set()
+
+        holder = asyncio.create_task(hold())
+        await asyncio.sleep(0.1)
+        holder.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holder
+        assert closed.is_set()
+        for stream in streams:
+            with pytest.raises(StreamEndedError, match="CANCELLED"):
+                await stream.read()
