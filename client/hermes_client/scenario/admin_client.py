@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -40,7 +40,7 @@ class AdminClient:
     """`url` such as http://127.0.0.1:9090, and the bearer token of the endpoints that tell more than health."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
 
     @classmethod
     def from_file(cls, url: str, token_file: Path) -> AdminClient:

@@ -6,7 +6,7 @@ import os
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -35,7 +35,7 @@ class TlsMaterial:
     """PEM bytes that belong together. `names` are the certificate's DNS names; times are Unix seconds."""
 
     cert_pem: bytes
-    key_pem: bytes
+    key_pem: bytes = field(repr=False)
     ca_pem: bytes | None
     names: frozenset[str]
     not_before_s: float

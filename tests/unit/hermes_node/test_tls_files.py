@@ -78,6 +78,13 @@ def test_what_openssl_does_not_take_leaves_the_former_material_in_use(files: Fil
     assert [type(found) for found in files.told] == [CertificateError]
 
 
+def test_a_key_is_in_no_repr(files: Files) -> None:
+    app = files.load().app
+    assert app is not None
+    assert "PRIVATE" in app.material.key_pem.decode()
+    assert "PRIVATE" not in repr(app.material)
+
+
 def test_a_bundle_may_have_comments_in_any_language(files: Files) -> None:
     bundle = files.authority.ca_file
     bundle.write_bytes("# Főtanúsítvány\n".encode() + bundle.read_bytes())
