@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -82,6 +83,19 @@ async def wait_logged(node: LocalNode, event: str, **fields: object) -> dict[str
 
     found: dict[str, Any] = await wait_until(look)
     return found
+
+
+async def wait_shown(node: LocalNode, certificate: Path) -> None:
+    """Until apps are shown the certificate that is in this file: fronts hear of it within a second, others look each time."""
+    if not json.loads((node.folder / "ready.json").read_text())["fronts"]:
+        return
+    host, _, port = node.app.rpartition(":")
+
+    def shows() -> bool:
+        shown = ssl.get_server_certificate((host, int(port)), timeout=DEADLINE_S)
+        return ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert(certificate.read_text())
+
+    await wait_until(lambda: asyncio.to_thread(shows))
 
 
 def run_node(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -17,12 +16,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hermes_client.scenario.local_mesh import LocalMesh, LocalMeshError
-from hermes_core.endpoint.events import ChatReady
-from tests.support.nodes import QUICK, ask_admin, read_log, wait_logged, wait_ready, wait_until
+from hermes_core.endpoint.events import ChatReady, MessagesAcked
+from tests.support.nodes import QUICK, ask_admin, read_log, wait_logged, wait_ready, wait_shown, wait_until
 from tests.support.raw_app import RawApp
 
 KILLED_WITHIN_S = 8.0
 """Three ticks of a second, and a machine that is busy."""
+MOST_AHEAD = 128
+"""Messages without an acknowledgement: half of an app's window, which a busy machine would let fill up."""
 
 
 @asynccontextmanager
@@ -79,9 +80,13 @@ class Talk:
         await self.two.__aexit__(None, None, None)
 
     async def say(self, amount: int) -> None:
-        fresh = [b"%d" % number for number in range(len(self.said), len(self.said) + amount)]
-        self.said += fresh
-        await self.one.say(self.chat, *fresh)
+        for number in range(len(self.said), len(self.said) + amount):
+            await self._until_acked(number - MOST_AHEAD)
+            self.said.append(b"%d" % number)
+            await self.one.say(self.chat, self.said[-1])
+
+    async def _until_acked(self, amount: int) -> None:
+        await self.one.wait(lambda: amount <= max((e.seq for e in self.one.events if isinstance(e, MessagesAcked)), default=0))
 
     async def all_came(self) -> None:
         await self.two.wait(lambda: len(self.two.contents()) >= len(self.said))
@@ -175,10 +180,11 @@ async def test_new_certificates_reach_fronts() -> None:
         (front,) = children(mesh.nodes[0].pid)
         assert mesh._authority is not None
         before = (mesh.folder / "local-0.crt").read_bytes()
+        await wait_shown(mesh.nodes[0], mesh.folder / "local-0.crt")
         mesh._authority.issue_node("local-0")
         assert (mesh.folder / "local-0.crt").read_bytes() != before
         await wait_logged(mesh.nodes[0], "certificate_reloaded")
-        await asyncio.sleep(1.5)  # the owner looks once a second
+        await wait_shown(mesh.nodes[0], mesh.folder / "local-0.crt")  # the owner looks once a second
         async with Talk(mesh) as talk:
             await talk.say(10)
             await talk.all_came()

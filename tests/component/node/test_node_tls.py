@@ -25,7 +25,7 @@ from hermes_core.session.join import StreamKind
 from hermes_node.mesh.handshake import NodeCredentials, dial_handshake
 from hermes_node.mesh.streams import MeshStream, gossip_stream, join_stream
 from hermes_wire.byte_stream import GrpcStream
-from tests.support.nodes import QUICK, ask_admin, wait_logged, wait_ready
+from tests.support.nodes import QUICK, ask_admin, wait_logged, wait_ready, wait_shown
 from tests.support.raw_app import RawApp
 
 
@@ -148,6 +148,7 @@ async def test_new_certificates_serve_new_streams_and_drop_no_old_one(solo: Loca
     (tmp_path / "old.crt").write_bytes(solo.ca_file.read_bytes())
     async with RawApp(node.app, solo.ca_file) as old:
         replace_certificates(solo, LocalAuthority(tmp_path), tmp_path)
+        await wait_shown(node, solo.folder / "local-0.crt")
         async with RawApp(node.app, tmp_path / "ca.crt") as new:
             await new.wait_found(old)
         refused = RawApp(node.app, tmp_path / "old.crt")
@@ -172,6 +173,7 @@ async def test_a_certificate_out_of_its_time_is_told_by_the_node_that_shows_it(s
     expired = LocalAuthority(tmp_path).issue_node("local-0", valid_for=-dt.timedelta(minutes=1))
     shutil.copy(expired.key, solo.folder / "local-0.key")
     shutil.copy(expired.certificate, solo.folder / "local-0.crt")
+    await wait_shown(solo.nodes[0], solo.folder / "local-0.crt")
     refused = RawApp(solo.nodes[0].app, solo.ca_file)
     with pytest.raises(grpc.aio.AioRpcError):
         await refused.connect()
