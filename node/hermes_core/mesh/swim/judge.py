@@ -61,17 +61,17 @@ class Judge:
         member = parts.roster.find_up(node_id)
         if member is None or parts.pins.is_retired(node_id, descriptor.node_key):
             return None
-        member.contested = True
+        member.contest()
         suspicion = parts.suspicions.get(node_id)
         if suspicion is not None and not suspicion.contested:
-            suspicion.contested = True
+            suspicion.contest()
             self._schedule(member, suspicion, now)
         return member
 
     def answered(self, member: SwimMember, now: float) -> None:
         """It answered this node itself, which outweighs what everybody says."""
         parts, node_id = self._parts, member.descriptor.node_id
-        member.contested = False
+        member.answer()
         if member.state is MemberState.DEAD:
             parts.roster.turn(member, MemberState.ALIVE, now, Cause.ANSWERED)
         elif member.state is MemberState.SUSPECT:
@@ -111,7 +111,8 @@ class Judge:
         parts.accusers.begin(said.accuser, said.subject)
         cause = Cause.SILENT if is_own else Cause.ACCUSED
         parts.roster.turn(subject, MemberState.SUSPECT, now, cause, accuser=said.accuser)
-        suspicion.contested = suspicion.contested or subject.contested
+        if subject.contested:
+            suspicion.contest()
         self._schedule(subject, suspicion, now)
         if len(suspicion.accusations) <= parts.params.confirmations + 1:
             parts.news.tell(said)

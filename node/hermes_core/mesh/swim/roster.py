@@ -49,6 +49,12 @@ class SwimMember:
         """What it has to contradict, should it come back."""
         self.accusations = accusations
 
+    def contest(self) -> None:
+        self.contested = True
+
+    def answer(self) -> None:
+        self.contested = False
+
     def depart(self, departure: SignedDeparture) -> None:
         self.departure = departure
 

@@ -43,6 +43,9 @@ class Suspicion:
         if pinned:
             self._counted.add(accusation.accuser)
 
+    def contest(self) -> None:
+        self.contested = True
+
     def deadline(self, params: SwimParams, members: int) -> float:
         confirmed = params.confirmations if self.contested else min(self.confirmed, params.confirmations)
         return self._began + params.suspicion_s(members, confirmed)

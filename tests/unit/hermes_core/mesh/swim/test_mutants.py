@@ -484,7 +484,7 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
     "a contest is never over": RuleMutant(
         Judge,
         "answered",
-        "member.contested = False",
+        "member.answer()",
         "pass",
         probes.test_who_answers_after_its_name_was_contested_has_its_whole_time_again,
     ),
