@@ -467,6 +467,13 @@ MUTANTS: Final[dict[str, RuleMutant]] = {
         "if False",
         call(probes.test_who_is_silent_and_contested_is_dead_as_if_all_had_confirmed, 0, MemberState.SUSPECT),
     ),
+    "timers are set for what is over": RuleMutant(
+        Judge,
+        "_schedule",
+        "max(now, deadline)",
+        "deadline",
+        probes.test_confirmations_that_leave_a_suspicion_no_time_are_no_pause,
+    ),
     "a contest is no reason to look": RuleMutant(
         Swim,
         "link_up",

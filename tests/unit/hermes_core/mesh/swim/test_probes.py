@@ -316,6 +316,25 @@ def test_a_pause_of_this_process_restarts_its_probes_and_shifts_its_suspicions()
         assert bench.n.parts.suspicions.get(silent.name).deadline(PARAMS, 1) >= 20.0 + LOW - PERIOD  # type: ignore[union-attr]
 
 
+def test_confirmations_that_leave_a_suspicion_no_time_are_no_pause() -> None:
+    """A timer that is set for what is over looked like one that came late, and every suspicion stood for longer by that."""
+    bench = Bench(met=8)
+    silent, other, *accusers = bench.others
+    bench.silent = {silent.name, other.name}
+    for subject in (silent, other):
+        bench.hear(accusers[0], accusers[0].accuse(subject.descriptor))
+    while bench.now < LOW + 3 * PERIOD:
+        bench.tick(bench.now + PERIOD / 10, bench.answer_all)
+        report_helpless(bench)
+    suspicion = bench.n.parts.suspicions.get(other.name)
+    assert suspicion is not None
+    before = suspicion.deadline(PARAMS, 10)
+    for accuser in accusers[1:4]:
+        bench.hear(accuser, accuser.accuse(silent.descriptor))
+    bench.n.handle_timer(bench.now, bench.now)
+    assert suspicion.deadline(PARAMS, 10) == before
+
+
 def test_local_health_falls_by_silence_that_no_helper_explains_and_stretches_the_period() -> None:
     bench = Bench(met=5)
     bench.silent = {other.name for other in bench.others}
