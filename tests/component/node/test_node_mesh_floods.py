@@ -28,6 +28,9 @@ ANSWER_S: Final = 5.0
 CONNECTIONS: Final = 3 * MAX_CONNECTIONS_A_NODE
 FEW, MANY = 8, 100
 """Connections at once: fewer than a certificate has places, and more."""
+PLACES: Final = "connections"
+"""As which those are refused that come while all of them are taken. One that was refused keeps its place for the quarter of
+a second in which it hears why, so that a few that come again at once, on a machine that is quick, run out of places too."""
 
 # How many, and what the connection is refused as.
 FLOODS: Final = {
@@ -36,7 +39,7 @@ FLOODS: Final = {
     "reset": (FEW, "streams_before_proof"),
     "ping": (FEW, "control_frames"),
     "settings": (FEW, "control_frames"),
-    "streams": (MANY, "connections"),
+    "streams": (MANY, PLACES),
 }
 
 OF_SLOW_MACHINES: Final = {"setup_time", "tls_left"}
@@ -123,7 +126,7 @@ async def test_what_a_member_sends_is_bounded_and_named(kind: str, mesh: LocalMe
     assert more_kib <= MORE_KIB
     after = await count_refused(mesh)
     refused = {name for name in after if after[name] > before[name]} - OF_SLOW_MACHINES
-    assert refused == {expected} or (not refused and kind in {*SLOW_TO_SHOW, "streams"}), got
+    assert refused | {PLACES} == {expected, PLACES} or (not refused and kind in {*SLOW_TO_SHOW, "streams"}), got
     if not refused:
         return
     line = await wait_logged(mesh.nodes[0], "mesh_connection_refused", kind=expected)
