@@ -75,6 +75,11 @@ async def test_a_node_behind_its_own_name_is_alone_by_design_and_others_join_it(
         await wait_until(told)
         with running_node(make_settings(folders[1], authority, "node-b", 0, seed), folders[1]) as second:
             await wait_until(lambda: ready(second["admin"]))
-            members = get(second["admin"], "/mesh/members")[1]["members"]
-            assert {member["node_id"]: member["state"] for member in members} == {"node-a": "alive", "node-b": "alive"}
+
+            async def both_alive() -> bool:
+                """Who was welcomed is ready; the link that makes the other one a member follows."""
+                members = get(second["admin"], "/mesh/members")[1]["members"]
+                return {member["node_id"]: member["state"] for member in members} == {"node-a": "alive", "node-b": "alive"}
+
+            await wait_until(both_alive)
             assert "mesh_alone" not in (folders[1] / "node.log").read_text()
