@@ -35,7 +35,11 @@ async def meet_second_self(
     log.error("second_self_met", reason=_BOTH if both else _OTHER if serves else _THIS)
     metrics.count_lie(LieLabel.TWO_SELVES)
     if both or not serves:
-        with suppress(StreamEndedError, TimeoutError):  # what was said last arrives before this process, and its streams, end
-            async with asyncio.timeout(LAST_WORDS_S):
-                await stream.receive()
-        listener.second_self(_BOTH if both else _THIS)
+        try:
+            with suppress(
+                StreamEndedError, TimeoutError
+            ):  # what was said last arrives before this process, and its streams, end
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await stream.receive()
+        finally:  # the other one's end cancels whoever serves its stream
+            listener.second_self(_BOTH if both else _THIS)
