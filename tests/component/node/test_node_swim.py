@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -184,17 +185,19 @@ async def test_an_older_folder_that_is_put_back_is_still_found(mesh: LocalMesh) 
 
 
 async def test_two_that_both_serve_under_one_key_both_end(mesh: LocalMesh, tmp_path: Path) -> None:
-    """The way from one to the other opens after both have met the others."""
+    """The way from one to the other opens after both have asked all seeds: before that one is newer, and gives way alone."""
     first = mesh.nodes[0]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     settings = copy_node(mesh, 0, tmp_path / "copy", [mesh.nodes[1].mesh, f"127.0.0.1:{port}"])
-    with running_node(settings, tmp_path / "copy"):
+    with running_node(settings, tmp_path / "copy") as copy:
 
-        async def is_told() -> bool:
-            return "mesh_joined" in (tmp_path / "copy" / "node.log").read_text()
+        async def has_asked_all() -> bool:
+            """A link with the other seed says nothing of that: it may stand before its answer."""
+            joins = await asyncio.to_thread(count_joins, copy["admin"])
+            return all(joins[result] for result in ("success", "failure"))
 
-        await wait_until(is_told)
+        await wait_until(has_asked_all)
         async with Forwarding(port, first.mesh):
 
             async def is_over() -> bool:
@@ -204,6 +207,12 @@ async def test_two_that_both_serve_under_one_key_both_end(mesh: LocalMesh, tmp_p
         assert "IDENTITY_CONFLICT" in (tmp_path / "copy" / "node.log").read_text()
     first.process = None
     await wait_state(mesh, 0, "dead")
+
+
+def count_joins(admin: str) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://{admin}/metrics", timeout=10) as answer:
+        found = re.findall(r'^hermes_mesh_joins_total\{result="(\w+)"\} (\S+)', answer.read().decode(), re.MULTILINE)
+    return {result: float(count) for result, count in found}
 
 
 class Forwarding:
