@@ -17,6 +17,7 @@ import pytest
 
 from hermes_client.scenario.local_mesh import LocalMesh, SettingValue
 from hermes_core.endpoint.events import ChatEnded, ChatReady
+from hermes_core.mesh.opening_check import SEND_EVERY_S
 from tests.support.nodes import ask_admin, last_line, read_log, run_node, running_node, wait_logged, wait_ready, wait_until
 from tests.support.raw_app import RawApp
 
@@ -177,6 +178,7 @@ async def test_an_older_folder_that_is_put_back_is_still_found(mesh: LocalMesh) 
     shutil.copytree(last.folder, older)
     await mesh.start(3)
     await wait_ready(mesh)
+    await asyncio.sleep(2 * SEND_EVERY_S)  # ready is who was welcomed; a run of which no mark left is none to miss
     await mesh.stop(3)
     shutil.rmtree(last.folder)
     older.rename(last.folder)
