@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any, cast
+from unittest.mock import patch
 
-from hermes_front.owner import server
+from hermes_front.owner.server import FrontServer
 from hermes_front.owner.spawning import spawn_front
 from hermes_node.cli import main
 
@@ -20,5 +22,5 @@ def _spawn(
     return spawn_front(run, listening, memory_bytes, os.environ["TEST_FRONT"])
 
 
-server.__dict__["spawn_front"] = _spawn
-sys.exit(main())
+with patch.dict(cast("Any", FrontServer.__init__).__kwdefaults__, spawn=_spawn):
+    sys.exit(main())

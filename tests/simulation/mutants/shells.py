@@ -209,7 +209,6 @@ def _(patches: Patches) -> None:
     "sooner-timers-missed",
     "What comes in and is due before what the mesh's driver sleeps for waits until that.",
     TimersCome.name,
-    schedule="mended-a-probe-for-another-is-answered-late.json",
 )
 def _(patches: Patches) -> None:
     patches.set(swim_driver.SwimDriver, "_is_due_sooner", lambda _: False)

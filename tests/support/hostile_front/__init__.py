@@ -16,12 +16,12 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
 
 from hermes_front.exits import ExitCode
 from hermes_front.link.frames import LinkKind, build_frame
 from hermes_front.link.payloads import StreamOpening, build_opening
-from hermes_front.process import front as front_module
 from hermes_front.process.front import Front
 from hermes_front.process.main import main
 from hermes_h2.serving.call import Call
@@ -36,8 +36,8 @@ _PTRACE_SEIZE = 0x4206  # attaches, and stops nobody
 
 
 def run() -> int:
-    front_module.__dict__["Server"] = ObeyingServer
-    return main(sys.argv[1:])
+    with patch.dict(cast("Any", Front.__init__).__kwdefaults__, build_server=ObeyingServer):
+        return main(sys.argv[1:])
 
 
 class ObeyingServer(Server):
