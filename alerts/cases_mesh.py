@@ -246,6 +246,16 @@ FRONTS = (
                     ),
                 ),
             ),
+            At(
+                "36m",
+                (
+                    Firing(
+                        "warning",
+                        "Fronts of chat/a-0 ended 3 times in 15 minutes (memory), each with its connections.",
+                        {**POD, "reason": "memory"},
+                    ),
+                ),
+            ),
             At("55m"),
         ),
     ),
