@@ -9,7 +9,8 @@ from typing import Any
 
 from hermes_h2.events import Refusal
 from hermes_node.logs.event_log import BURST_LINES, EventLog
-from hermes_node.streams.refusals import AGAIN_S, MAX_TOLD, MeshRefusals
+from hermes_node.logs.spaced import AGAIN_S, MAX_TOLD
+from hermes_node.streams.refusals import MeshRefusals
 
 
 class Told:

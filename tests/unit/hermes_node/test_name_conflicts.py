@@ -9,7 +9,8 @@ from typing import Any, cast
 from hermes_core.ids import NodeId
 from hermes_core.mesh.machine import IdentityConflict
 from hermes_node.logs.event_log import EventLog
-from hermes_node.mesh.name_conflicts import AGAIN_S, MAX_TOLD, NameConflicts
+from hermes_node.logs.spaced import AGAIN_S, MAX_TOLD
+from hermes_node.mesh.name_conflicts import NameConflicts
 from hermes_node.mesh.tell import tell_mesh_event
 from hermes_node.metrics.registry import NodeMetrics
 
