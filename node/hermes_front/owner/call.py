@@ -10,6 +10,7 @@ from hermes_front.link.owner_end import OwnerEnd
 from hermes_front.link.payloads import StreamOpening
 from hermes_front.socket_link import SocketLink
 from hermes_h2.serving.call import READS_IN_A_ROW, CallEndedError
+from hermes_h2.serving.handled import HandledCall
 from hermes_h2.serving.places import charge_to
 
 
@@ -22,10 +23,11 @@ class CallFront(Protocol):
     def proved(self, call: FrontCall) -> None: ...
 
 
-class FrontCall:
+class FrontCall(HandledCall):
     """One reader and one writer at a time. `payer`: whose turns its beginning takes."""
 
     def __init__(self, front: CallFront, stream: int, opening: StreamOpening) -> None:
+        super().__init__()
         self._front = front
         self._link = front.link
         self._end = front.link.end
@@ -34,15 +36,8 @@ class FrontCall:
         self._opening = opening
         self.payer = charge_to(opening.host)
         self.spent_s = 0.0
-        self.task: asyncio.Task[None] | None = None
-        self.gone = False
-        """The peer left, or its front did."""
-        self.ended = False
-        """This end is done with it."""
         self._half = False
         self._messages: deque[bytes] = deque()
-        self._reading: asyncio.Future[None] | None = None
-        self._writing: asyncio.Future[None] | None = None
         self._in_a_row = 0
 
     async def read(self) -> bytes | None:
@@ -132,16 +127,6 @@ class FrontCall:
         self.wake_reader()
         self.wake_writer()
 
-    def lose(self) -> None:
-        """The peer is gone: whoever serves it is told by a cancellation."""
-        self.gone = True
-        self.wake_reader()
-        self.wake_writer()
-        if self.task is None:  # it had not begun yet
-            self.end()
-        else:
-            self.task.cancel()
-
     # What its front says.
 
     def feed(self, message: bytes) -> None:
@@ -151,11 +136,3 @@ class FrontCall:
     def end_peer(self) -> None:
         self._half = True
         self.wake_reader()
-
-    def wake_reader(self) -> None:
-        if self._reading is not None and not self._reading.done():
-            self._reading.set_result(None)
-
-    def wake_writer(self) -> None:
-        if self._writing is not None and not self._writing.done():
-            self._writing.set_result(None)

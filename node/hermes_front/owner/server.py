@@ -17,10 +17,10 @@ from hermes_front.owner.front_run import FrontRun
 from hermes_front.owner.reports import EndReason, Figures, FrontEnded, FrontObserver
 from hermes_front.owner.slot import Slot
 from hermes_front.owner.spawning import MODULE, SpawnFront, spawn_front
-from hermes_h2.serving.call import CallHandler, Status, StatusError
+from hermes_h2.serving.call import CallHandler
+from hermes_h2.serving.handled import Status, end_calls, serve_call
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import CALL_S
-from hermes_h2.serving.server import ENDING_S
 from hermes_h2.serving.tls_context import PemMaterial
 from hermes_h2.serving.turns import StrangersTurns
 
@@ -112,7 +112,7 @@ class FrontServer:
         for run in self._running():
             run.drain(grace_s)
         await self._wait_for_fronts(grace_s)
-        await self._end_calls()
+        await end_calls(self.calls)
         await self._wait_for_fronts(LEAVING_S)
         for run in self._running():
             run.kill(EndReason.UNANSWERED)
@@ -169,22 +169,8 @@ class FrontServer:
         self._turns.charge(CALL_S)
         self._turns.yielded = True
         self.calls[call] = None
-        call.task = self._loop.create_task(self._serve(self._handlers[call.path], call))
+        call.task = self._loop.create_task(serve_call(self._handlers[call.path], call, self.observer.defect))
         call.task.add_done_callback(lambda _: self._served(call))
-
-    async def _serve(self, handler: CallHandler, call: FrontCall) -> None:
-        try:
-            await handler(call)
-        except StatusError as error:
-            call.finish(error.code, error.text)
-        except asyncio.CancelledError:
-            call.reset()  # nothing, where the call has ended or its peer is gone
-            raise
-        except Exception as error:  # noqa: BLE001 - a defect ends this call only, and is told
-            self.observer.defect(error)
-            call.finish(Status.UNKNOWN, f"Unexpected {type(error).__name__}")
-        else:
-            call.finish(Status.OK)
 
     def _served(self, call: FrontCall) -> None:
         """Its task is over; one that was cancelled before its first step has run nothing of `_serve`."""
@@ -201,15 +187,6 @@ class FrontServer:
                 while runs := self._running():
                     await runs[0].lost.wait()
                     await asyncio.sleep(0.005)
-
-    async def _end_calls(self) -> None:
-        tasks = [call.task for call in self.calls if call.task is not None]
-        for call in list(self.calls):
-            call.finish(Status.UNAVAILABLE, "this server stops")
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=ENDING_S)
 
 
 def _add(total: Figures, run: FrontRun) -> Figures:

@@ -8,20 +8,10 @@ from typing import Final, Protocol
 
 from hermes_h2.connection import H2Connection
 from hermes_h2.messages import Unreadable
+from hermes_h2.serving.handled import HandledCall, Status
 
 READS_IN_A_ROW: Final = 16
 """Of messages that are there already; then others have their turn."""
-
-
-class Status:
-    """gRPC's codes that this end says by itself."""
-
-    OK: Final = 0
-    UNKNOWN: Final = 2
-    DEADLINE_EXCEEDED: Final = 4
-    RESOURCE_EXHAUSTED: Final = 8
-    UNIMPLEMENTED: Final = 12
-    UNAVAILABLE: Final = 14
 
 
 class ServedCall(Protocol):
@@ -45,15 +35,6 @@ class CallEndedError(Exception):
     """This end has ended the call, or the peer has and would not hear any more."""
 
 
-class StatusError(Exception):
-    """Raised by a handler: how the call ends."""
-
-    def __init__(self, code: int, text: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-
-
 class CallLink(Protocol):
     """What a call needs of the connection that it is on."""
 
@@ -67,23 +48,17 @@ class CallLink(Protocol):
     def forget(self, call: Call) -> None: ...
 
 
-class Call:
+class Call(HandledCall):
     """`path`: /service/method. `fields`: the request's header fields. One reader and one writer at a time."""
 
     def __init__(self, link: CallLink, stream: int, fields: dict[str, str]) -> None:
+        super().__init__()
         self._link = link
         self._connection = link.connection
         self.stream = stream
         self.fields = fields
         self.path = fields[":path"]
-        self.task: asyncio.Task[None] | None = None
         self.deadline: asyncio.TimerHandle | None = None
-        self.gone = False
-        """The peer left, or its connection broke."""
-        self.ended = False
-        """This end is done with it."""
-        self._reading: asyncio.Future[None] | None = None
-        self._writing: asyncio.Future[None] | None = None
         self._in_a_row = 0
         self._held = False
         """A message waits for window, or for the transport."""
@@ -184,24 +159,9 @@ class Call:
         self.wake_reader()
         self.wake_writer()
 
-    def lose(self) -> None:
-        """The peer is gone: whoever serves it is told by a cancellation."""
-        self.gone = True
-        self.wake_reader()
-        self.wake_writer()
-        if self.task is None:  # it had not begun yet
-            self.end()
-        else:
-            self.task.cancel()
-
-    def wake_reader(self) -> None:
-        if self._reading is not None and not self._reading.done():
-            self._reading.set_result(None)
-
     def wake_writer(self) -> None:
         self._held = False
-        if self._writing is not None and not self._writing.done():
-            self._writing.set_result(None)
+        super().wake_writer()
 
     def _refuse(self, found: Unreadable) -> None:
         if found is Unreadable.COMPRESSED:

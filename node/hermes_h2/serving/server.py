@@ -13,8 +13,9 @@ from typing import Final
 from hermes_h2.events import Refusal
 from hermes_h2.header_block import write_block
 from hermes_h2.serving.acceptor import Acceptor
-from hermes_h2.serving.call import Call, Status, StatusError
+from hermes_h2.serving.call import Call
 from hermes_h2.serving.doorway import Doorway
+from hermes_h2.serving.handled import Status, end_calls, serve_call
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import STRANGERS_READ_BYTES, ClientLink
 from hermes_h2.serving.places import NamedPlaces, Places, read_ip
@@ -31,8 +32,6 @@ TRANSPORT_S: Final = 0.0001
 """Of work that asyncio's transport costs besides the turn in which it is made."""
 SWEEP_S: Final = 0.5
 BUFFER_BYTES: Final = 65_536
-ENDING_S: Final = 1.0
-"""For handlers that were cancelled."""
 
 _NOT_GRPC: Final = write_block([(":status", "415")])
 _TIMEOUT: Final = re.compile(r"([0-9]{1,8})([HMSmun])\Z")
@@ -94,7 +93,7 @@ class Server:
         for link in list(self.links):
             link.announce_end()
         await self._wait_for_calls(grace_s)
-        await self._end_calls()
+        await end_calls(self.calls)
         for link in list(self.links):
             if link.closing:
                 link.abort()
@@ -110,15 +109,6 @@ class Server:
                 while self.calls or any(link.may_call for link in self.links):
                     self._changed.clear()
                     await self._changed.wait()
-
-    async def _end_calls(self) -> None:
-        tasks = [call.task for call in self.calls if call.task is not None]
-        for call in list(self.calls):
-            call.finish(Status.UNAVAILABLE, "this server stops")
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=ENDING_S)
 
     @property
     def connections(self) -> int:
@@ -192,22 +182,8 @@ class Server:
             timeout_s = _read_timeout(fields.get("grpc-timeout", ""))
             if timeout_s is not None:
                 call.deadline = self._loop.call_later(timeout_s, _expire, call)
-            call.task = self._loop.create_task(self._serve(handler, call))
+            call.task = self._loop.create_task(serve_call(handler, call, self._on_defect))
             call.task.add_done_callback(lambda _: self._served(call))
-
-    async def _serve(self, handler: LocalHandler, call: Call) -> None:
-        try:
-            await handler(call)
-        except StatusError as error:
-            call.finish(error.code, error.text)
-        except asyncio.CancelledError:
-            call.reset()  # nothing, where the call has ended or its peer is gone
-            raise
-        except Exception as error:  # noqa: BLE001 - a defect ends this call only, and is told
-            self._on_defect(error)
-            call.finish(Status.UNKNOWN, f"Unexpected {type(error).__name__}")
-        else:
-            call.finish(Status.OK)
 
     def _served(self, call: Call) -> None:
         """Its task is over; one that was cancelled before its first step has run nothing of `_serve`."""

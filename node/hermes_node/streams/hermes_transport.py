@@ -17,7 +17,8 @@ from grpc_reflection.v1alpha import reflection
 
 from hermes_front.owner.server import FrontServer, FrontStartError
 from hermes_h2.events import Refusal
-from hermes_h2.serving.call import CallEndedError, CallHandler, ServedCall, StatusError
+from hermes_h2.serving.call import CallEndedError, CallHandler, ServedCall
+from hermes_h2.serving.handled import StatusError
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.server import OnRefused, Server
 from hermes_h2.serving.sockets import listen_on

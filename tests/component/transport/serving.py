@@ -16,7 +16,8 @@ from hermes_front.owner.reports import FrontEnded
 from hermes_front.owner.server import FrontServer
 from hermes_front.owner.spawning import MODULE
 from hermes_h2.events import Refusal
-from hermes_h2.serving.call import ServedCall, Status, StatusError
+from hermes_h2.serving.call import ServedCall
+from hermes_h2.serving.handled import Status, StatusError
 from hermes_h2.serving.limits import Limits
 from hermes_h2.serving.link import ClientLink
 from hermes_h2.serving.server import Server
