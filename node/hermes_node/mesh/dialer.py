@@ -94,10 +94,7 @@ class MeshDialer:
         async with self._reach(descriptor, LinkPurpose.MEMBERSHIP) as channel:
             stream = gossip_stream(_open(channel, "Gossip"))
             try:
-                async with self._attempt(LinkPurpose.MEMBERSHIP, descriptor.node_id):
-                    local, node_id = self._mesh.local, descriptor.node_id
-                    peer = await dial_handshake(local, StreamKind.GOSSIP, node_id, stream.send, stream.receive)
-                    stream.secure(peer.keys)
+                peer = await self._prove(stream, StreamKind.GOSSIP, LinkPurpose.MEMBERSHIP, descriptor.node_id)
                 await GossipLink(peer.descriptor, dialled=True).run(stream, self._mesh)
             finally:
                 stream.wipe()
@@ -140,14 +137,16 @@ class MeshDialer:
         async with self._reach(descriptor, LinkPurpose.CHATS) as channel:
             stream = carry_stream(_open(channel, "Carry"))
             try:
-                async with self._attempt(LinkPurpose.CHATS, descriptor.node_id):
-                    local, node_id = self._mesh.local, descriptor.node_id
-                    peer = await dial_handshake(local, StreamKind.CARRY, node_id, stream.send, stream.receive)
-                    stream.secure(peer.keys)
-                self._mesh.admit(peer)
+                self._mesh.admit(await self._prove(stream, StreamKind.CARRY, LinkPurpose.CHATS, descriptor.node_id))
                 yield stream
             finally:
                 stream.wipe()
+
+    async def _prove(self, stream: MeshStream[Any], kind: StreamKind, purpose: LinkPurpose, node_id: NodeId) -> ProvedPeer:
+        async with self._attempt(purpose, node_id):
+            peer = await dial_handshake(self._mesh.local, kind, node_id, stream.send, stream.receive)
+            stream.secure(peer.keys)
+        return peer
 
     @asynccontextmanager
     async def _attempt(self, purpose: LinkPurpose, node_id: NodeId) -> AsyncIterator[None]:

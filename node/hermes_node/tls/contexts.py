@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from typing import TypeVar
 
 from hermes_h2.serving import tls_context
 from hermes_h2.serving.tls_context import PemMaterial
 from hermes_node.tls.files import ReloadingTls, TlsMaterial
 
+T = TypeVar("T")
+
 
 def follow_material(tls: ReloadingTls, lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> Callable[[], ssl.SSLContext]:
     """What a server asks before each handshake. With a CA in the material, clients must show a certificate that it signed."""
-    shown = tls.material
-    context = build_context(shown, lowest)
-
-    def fetch() -> ssl.SSLContext:
-        nonlocal shown, context
-        tls.refresh()
-        if shown is not tls.material:
-            shown = tls.material
-            context = build_context(shown, lowest)
-        return context
-
-    return fetch
+    return _follow(tls, lambda material: build_context(material, lowest))
 
 
 def follow_pem(tls: ReloadingTls) -> Callable[[], PemMaterial]:
     """The same for a server whose connections are other processes': what it gives is another object once it changed."""
-    shown = tls.material
-    pem = as_pem(shown)
+    return _follow(tls, as_pem)
 
-    def fetch() -> PemMaterial:
-        nonlocal shown, pem
+
+def _follow(tls: ReloadingTls, make: Callable[[TlsMaterial], T]) -> Callable[[], T]:
+    """What is made of the material in use, anew when that is another one."""
+    shown = tls.material
+    made = make(shown)
+
+    def fetch() -> T:
+        nonlocal shown, made
         tls.refresh()
         if shown is not tls.material:
             shown = tls.material
-            pem = as_pem(shown)
-        return pem
+            made = make(shown)
+        return made
 
     return fetch
 
