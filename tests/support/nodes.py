@@ -149,3 +149,19 @@ async def restart(mesh: LocalMesh, index: int) -> None:
     """Kill and start: what a crash of one node looks like to the others."""
     await mesh.kill(index)
     await mesh.start(index)
+
+
+@contextmanager
+def two_nodes(settings: Mapping[str, Mapping[str, SettingValue]]) -> Iterator[LocalMesh]:
+    """Ready ones, for all tests of a module; LocalMesh is bound to no event loop, so that each test may use its own."""
+    two = LocalMesh(2, settings=settings)
+
+    async def start() -> None:
+        await two.__aenter__()
+        await wait_ready(two)
+
+    asyncio.run(start())
+    try:
+        yield two
+    finally:
+        asyncio.run(two.close())

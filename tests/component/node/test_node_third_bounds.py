@@ -26,7 +26,7 @@ from hermes_node.mesh.handshake import dial_handshake
 from hermes_node.mesh.streams import SERVICE, MeshStream, RouteStream, carry_stream, gossip_stream
 from hermes_wire.byte_stream import StreamEndedError
 from tests.support.member import NAME, Member
-from tests.support.nodes import ask_admin, wait_logged, wait_ready, wait_until
+from tests.support.nodes import ask_admin, two_nodes, wait_logged, wait_until
 
 SETTINGS: Mapping[str, Mapping[str, SettingValue]] = {
     "mesh": {"membership": "swim", "heartbeat_interval_s": 0.3},
@@ -42,17 +42,8 @@ HELD_BYTES = 24 * 1024 * 1024
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[LocalMesh]:
     """Two ready nodes for every test here."""
-    two = LocalMesh(2, settings=SETTINGS)
-
-    async def start() -> None:
-        await two.__aenter__()
-        await wait_ready(two)
-
-    asyncio.run(start())
-    try:
-        yield two
-    finally:
-        asyncio.run(two.close())
+    with two_nodes(SETTINGS) as mesh:
+        yield mesh
 
 
 @pytest.fixture(scope="module")
